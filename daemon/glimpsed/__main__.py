@@ -1,0 +1,5 @@
+"""``python -m glimpsed``."""
+
+from glimpsed.cli import main
+
+main()

@@ -1,0 +1,138 @@
+"""What can go wrong, sorted by what happens next.
+
+    GlimpsedError
+    ├── ConfigError        the configuration is wrong: every problem at once              exit 78
+    ├── UsageError         the command line asks for what does not exist                  exit 2
+    ├── MissingExtra       an optional part is not installed; says how to get it          exit 78
+    ├── LedgerError        the ledger is newer than the program, damaged, not ours        exit 78
+    ├── LedgerUnavailable  the database is away for now: wait, try again
+    ├── FileError          this file fails, with an error sidecar: reason and advice
+    │   └── ForeignSidecar a file of that name is not glimpsed's own
+    ├── Vanished           the file is not there any more, or is another version: nothing to do
+    ├── ShareTrouble       the folder's file system misbehaves: wait, no attempt is lost
+    │   └── NotYet         busy, locked or unreadable for now: look again later
+    ├── SidecarBlocked     no space, read-only, no permission: the answer waits in the ledger
+    └── VisionError        a model did not answer; carries a `Verdict` (retry, shrink, switch, …)
+
+Exceptions of libraries are translated into these once, at the border where they come in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+VerdictKind: TypeAlias = Literal["retry", "shrink", "switch", "longer", "fail", "pause"]
+
+
+class GlimpsedError(Exception):
+    """Everything that glimpsed itself raises."""
+
+    exit_code = 70
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with the configuration."""
+
+    message: str
+    key: str | None = None  # ``folders.invoices.settle``
+    line: int | None = None  # from 1
+    file: str | None = None
+    hint: str | None = None  # ``did you mean 'settle'?``
+
+    def __str__(self) -> str:
+        place = ":".join(str(p) for p in (self.file, self.line) if p is not None)
+        parts = [p for p in (place, self.key, self.message) if p]
+        return ": ".join(parts) + (f" ({self.hint})" if self.hint else "")
+
+
+class ConfigError(GlimpsedError):
+    """The configuration is wrong; `problems` holds every reason."""
+
+    exit_code = 78
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__("\n".join(str(p) for p in problems))
+        self.problems = problems
+
+
+class UsageError(GlimpsedError):
+    """The command line asks for what does not exist."""
+
+    exit_code = 2
+
+
+class MissingExtra(GlimpsedError):  # noqa: N818: named for what is missing
+    """A feature's optional dependency is not installed."""
+
+    exit_code = 78
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(f"{feature} needs an extra that is not installed: pip install 'glimpsed[{extra}]'")
+        self.extra = extra
+
+
+class LedgerError(GlimpsedError):
+    """The ledger cannot be used, and waiting will not help."""
+
+    exit_code = 78
+
+
+class LedgerUnavailable(GlimpsedError):  # noqa: N818
+    """The ledger's database is away; it is asked again."""
+
+
+class FileError(GlimpsedError):
+    """This file fails for good: one sentence of what happened, one of what to do (DESIGN 7)."""
+
+    exit_code = 1
+
+    def __init__(self, reason: str, advice: str = "Replace the file, or run 'glimpsed retry' on it.") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.advice = advice
+
+
+class ForeignSidecar(FileError):
+    """A file stands where a sidecar belongs, and it is not glimpsed's own."""
+
+
+class Vanished(GlimpsedError):  # noqa: N818
+    """The file is gone, or is not the version any more that was queued."""
+
+
+class ShareTrouble(GlimpsedError):  # noqa: N818
+    """The folder's file system misbehaves: hung, stale, short read, another root than before."""
+
+
+class NotYet(ShareTrouble):
+    """The file cannot be read for now: busy, locked, no permission."""
+
+
+class SidecarBlocked(GlimpsedError):  # noqa: N818
+    """A sidecar cannot be written for now: no space, quota, read-only, no permission."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an error of a model API means (DESIGN 9), and so what happens next."""
+
+    kind: VerdictKind
+    reason: str  # one line, no key in it
+    retry_after: float | None = None  # seconds that the API asked for
+    cut_off: bool = False  # 504, 524: upstream may have finished, and billed
+    transport: bool = False  # never reached the API: counts for the breaker
+    server: bool = False  # a 5xx: counts for the breaker over more than one file
+
+
+class VisionError(GlimpsedError):
+    """A model did not answer; the verdict says what to do."""
+
+    exit_code = 69
+
+    def __init__(self, verdict: Verdict, *, requests: int = 1, raw: str | None = None) -> None:
+        super().__init__(verdict.reason)
+        self.verdict = verdict
+        self.requests = requests  # sent to get here
+        self.raw = raw  # text that the model gave, kept for the error sidecar

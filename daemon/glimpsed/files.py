@@ -1,0 +1,150 @@
+"""Reading from folders that anybody may write to, on file systems that may go away.
+
+Everything goes through a file descriptor of the folder's root, one path component at a time, never
+through a symlink (DESIGN 2, rule 5). The root itself is checked by identity, because an unmounted
+share leaves an empty directory behind that takes writes and lies about what exists.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from glimpsed.errors import FileError, NotYet, ShareTrouble, Vanished
+from glimpsed.model import Content, Version, shown
+
+# 'Somebody else has it for the moment': Windows writers behind Samba, scanners, virus checkers.
+BUSY = frozenset({errno.EACCES, errno.EPERM, errno.EBUSY, errno.ETXTBSY, errno.EAGAIN})
+MISSING = frozenset({errno.ENOENT, errno.ENOTDIR})
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# O_NONBLOCK: a FIFO that somebody planted does not hold us up before fstat tells what it is.
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A folder's root directory as it was when it was found: real path and (st_dev, st_ino)."""
+
+    path: str
+    identity: tuple[int, int]
+
+
+def find_root(path: str | os.PathLike[str]) -> Root:
+    """The root that stands at this path now, links resolved.
+
+    Raises `ShareTrouble` when there is none, or none that may be listed.
+    """
+    real = os.path.realpath(path)
+    with translated(real):
+        status = os.stat(real)
+    if not stat.S_ISDIR(status.st_mode):
+        raise ShareTrouble(f"{shown(real)} is not a directory")
+    return Root(real, (status.st_dev, status.st_ino))
+
+
+@contextlib.contextmanager
+def translated(path: str) -> Iterator[None]:
+    """Turn an OSError into what it means for the file: `Vanished`, `NotYet`, `FileError` or `ShareTrouble`."""
+    try:
+        yield
+    except OSError as e:
+        what = f"{shown(path)}: {os.strerror(e.errno or 0)}"
+        if e.errno in MISSING:
+            raise Vanished(what) from e
+        if e.errno in BUSY:
+            raise NotYet(what) from e
+        if e.errno == errno.ELOOP:
+            raise FileError(
+                f"{shown(path)} is a symbolic link, and links are not followed.",
+                "Put the file itself into the folder.",
+            ) from e
+        raise ShareTrouble(what) from e
+
+
+@contextlib.contextmanager
+def opened_directory(root: Root, directory: str = "") -> Iterator[int]:
+    """A descriptor of a directory below the root (``a/b``, empty for the root itself).
+
+    Raises `ShareTrouble` when another file system or directory stands where the root was,
+    `Vanished` when the directory is not there.
+    """
+    try:
+        fd = os.open(root.path, _DIRECTORY)
+    except OSError as e:  # no root is never 'the file is gone'
+        raise ShareTrouble(f"{shown(root.path)}: {os.strerror(e.errno or 0)}") from e
+    try:
+        with translated(directory):
+            status = os.fstat(fd)
+            if (status.st_dev, status.st_ino) != root.identity:
+                raise ShareTrouble(f"{shown(root.path)} is not the directory it was: unmounted or replaced")
+            for part in directory.split("/") if directory else ():
+                below = os.open(part, _DIRECTORY, dir_fd=fd)
+                os.close(fd)
+                fd = below
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def opened_file(root: Root, path: str) -> Iterator[tuple[int, os.stat_result]]:
+    """A descriptor of a regular file below the root, and its status.
+
+    Raises `FileError` for a link, a FIFO, a socket or a device, else as `opened_directory`.
+    """
+    directory, _, name = path.rpartition("/")
+    with opened_directory(root, directory) as parent, translated(path):
+        fd = os.open(name, _FILE, dir_fd=parent)
+        try:
+            status = os.fstat(fd)
+            if not stat.S_ISREG(status.st_mode):
+                raise FileError(f"{shown(path)} is not a regular file.", "Put a regular file there.")
+            yield fd, status
+        finally:
+            os.close(fd)
+
+
+def version_of(status: os.stat_result) -> Version:
+    """The file version that a stat result shows."""
+    return Version(status.st_size, status.st_mtime_ns)
+
+
+def read_content(root: Root, path: str, version: Version) -> Content:
+    """Read this version of the file, whole, and hash it.
+
+    Raises `Vanished` when it is another version by now. A read that ends before the size that was seen
+    is `ShareTrouble`: sshfs and soft cifs mounts report false ends of file when the server dies.
+    """
+    with opened_file(root, path) as (fd, status), translated(path):
+        if version_of(status) != version:
+            raise Vanished(f"{shown(path)} has changed since it was queued")
+        data = read_exactly(fd, version.size, path)
+        if version_of(os.fstat(fd)) != version:
+            raise Vanished(f"{shown(path)} has changed while it was read")
+    return Content(
+        data=data,
+        sha256=hashlib.sha256(data).hexdigest(),
+        version=version,
+        mode=stat.S_IMODE(status.st_mode),
+        gid=status.st_gid,
+        uid=status.st_uid,
+    )
+
+
+def read_exactly(fd: int, size: int, path: str) -> bytes:
+    """So many bytes from the descriptor's position, or `ShareTrouble`."""
+    chunks: list[bytes] = []
+    left = size
+    while left:
+        chunk = os.read(fd, min(left, 64 * _CHUNK))
+        if not chunk:
+            raise ShareTrouble(f"{shown(path)}: read {size - left} of {size} bytes: the share lies or is going away")
+        chunks.append(chunk)
+        left -= len(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)

@@ -1,0 +1,250 @@
+"""The frozen values that flow between the stages. No behaviour beyond what a value knows of itself.
+
+    Offer ──ledger──> Job ──pipeline──> Content ──images──> Image ──vision──> Reply ──> Answer ──> sidecar
+
+Times are seconds since the epoch (float, UTC) unless a name ends in ``_ns``. Paths inside a folder are
+``str`` with ``/``, decoded with surrogateescape, so that names that are not UTF-8 survive
+(`os.fsencode` gives the bytes back); `shown` makes them safe to print.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict
+
+Api: TypeAlias = Literal["responses", "chat", "local"]
+State: TypeAlias = Literal["queued", "running", "answered", "done", "failed", "gone"]
+
+
+def shown(path: str) -> str:
+    """A path as it may be printed, logged or written as JSON: valid UTF-8, on one line."""
+    text = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def utc(seconds: float) -> str:
+    """Epoch seconds as ISO 8601 with microseconds and ``Z``, the form that sidecars use (DESIGN 7)."""
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def utc_ns(nanoseconds: int) -> str:
+    """`utc` for a file's ``st_mtime_ns``, cut (not rounded) to the microsecond."""
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    whole = dt.datetime.fromtimestamp(seconds, dt.UTC).replace(microsecond=rest // 1000)
+    return whole.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class FileKey:
+    """One file, wherever its folder is mounted: the folder's name and the path in it."""
+
+    folder: str
+    path: str
+
+    @property
+    def directory(self) -> str:
+        """The part before the last slash, empty for the folder itself."""
+        return self.path.rpartition("/")[0]
+
+    @property
+    def name(self) -> str:
+        """The part after the last slash."""
+        return self.path.rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What tells one version of a file from the next (DESIGN 8)."""
+
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Discovery to ledger: this version of this file is complete. The ledger knows whether it is new."""
+
+    key: FileKey
+    version: Version
+    fresh: bool = False  # arrived while watched: served before the backlog
+    priority: int = 0
+    problem: str | None = None  # quiet but never whole: to be failed with this reason, not asked
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Ledger to pipeline: a claimed file version, under a lease."""
+
+    id: int
+    key: FileKey
+    version: Version
+    attempts: int  # requests sent for it so far, less those that ended in a pause
+    retries: int  # 'retry' verdicts so far (12 end it, DESIGN 9)
+    cut_off: int  # 504 and 524 verdicts so far, which may have been billed (2 end it)
+    fresh: bool
+    problem: str | None = None
+    answer: Answer | None = None  # paid for before a crash: only the sidecars are missing
+    pages: tuple[PageRecord, ...] = ()  # ``pages: each``: pages answered so far
+    written: tuple[Written, ...] = ()  # sidecars that an earlier version of this file got
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A file's bytes, read once: these are hashed, decoded and sent."""
+
+    data: bytes = field(repr=False)
+    sha256: str
+    version: Version
+    mode: int  # permission bits, for the sidecar
+    gid: int
+    uid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One encoded picture, ready to send: a page, or one band of it."""
+
+    page: int  # from 1
+    media_type: str
+    width: int  # px
+    height: int
+    data: bytes = field(repr=False)
+    band: tuple[int, int] | None = None  # (number from 1, of how many)
+    url: str | None = None  # sent instead of the data (``image_url_base``)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Pipeline to vision: everything one question holds."""
+
+    prompt: str
+    images: tuple[Image, ...]
+    system: str | None = None
+    schema: dict[str, Any] | None = None
+    temperature: float | None = None
+    max_output_tokens: int | None = None
+    detail: str = "high"
+    user: str | None = None
+    idempotency_key: str | None = None
+
+
+class Frozen(BaseModel):
+    """A value that is also written to disk, so its types are checked when it is read back."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Usage(Frozen):
+    """Tokens and money of one answer."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float | None = None  # in `currency`, None when the model has no price
+    currency: str | None = None
+    estimated: bool = False  # the API did not say
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Vision to pipeline: a finished answer to one `Request`."""
+
+    text: str
+    finish: str
+    answered: str  # the model name that the API gave back
+    api: Api  # the API that answered, which a switch may have changed
+    usage: Usage
+    request_id: str | None
+    data: Any = None  # parsed and valid, when the request had a schema
+    requests: int = 1  # sent to get here (repair, parameter dropped, API switched)
+
+
+class Source(Frozen):
+    """What the answer is about."""
+
+    name: str
+    bytes: int
+    modified: str  # `utc_ns` of st_mtime_ns
+    sha256: str
+    media_type: str
+    width: int
+    height: int
+    pages: int
+
+
+class Sent(Frozen):
+    """One picture as it was sent."""
+
+    page: int
+    media_type: str
+    width: int
+    height: int
+    bytes: int
+
+
+class PageAnswer(Frozen):
+    """The answer for one page, with ``pages: each``."""
+
+    page: int
+    text: str
+    data: Any = None
+
+
+class PromptUsed(Frozen):
+    """Which prompt was asked, by hash: before anything is filled in."""
+
+    sha256: str
+
+
+class ModelUsed(Frozen):
+    """Who was asked and who answered."""
+
+    entry: str
+    api: Api
+    asked: str
+    answered: str
+
+
+class PageRecord(Frozen):
+    """One page asked and answered: what the ledger keeps with ``pages: each`` until all pages are there."""
+
+    answer: PageAnswer
+    sent: tuple[Sent, ...]
+    model: ModelUsed
+    usage: Usage
+    finish: str
+    request_id: str | None = None
+    source: Source
+
+
+class Answer(Frozen):
+    """The JSON sidecar, field by field (DESIGN 7); the ledger keeps the same text until it is on disk."""
+
+    glimpsed: Literal[1] = 1
+    folder: str
+    source: Source
+    prompt: PromptUsed
+    model: ModelUsed
+    sent: tuple[Sent, ...]
+    text: str
+    data: Any = None
+    pages: tuple[PageAnswer, ...] | None = None
+    finish: str
+    usage: Usage
+    attempts: int
+    request_id: str | None = None
+    started: str
+    finished: str
+    seconds: float
+    reused_from: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A sidecar as it stands on disk, so that an edit by somebody else shows."""
+
+    name: str
+    size: int
+    mtime_ns: int
