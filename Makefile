@@ -1,0 +1,91 @@
+# make run     see it work: samples in ./inbox, their text beside them, Ctrl-C to stop
+# make test    everything that says whether it works; sets up what is missing
+# make help    the rest
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+VENV ?= .venv
+# The first python that is new enough; `make run PYTHON=/path/to/python3.12` for another.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v $$p; break; }; done)
+WORKERS ?= 2
+PYTEST = $(VENV)/bin/pytest
+PIP = $(VENV)/bin/pip --disable-pip-version-check
+EXTRAS = ocr,pdf,heif,postgres,metrics
+
+# Where `make install` puts things. DESTDIR is put before each, for packagers (who also want prefix=/usr).
+DESTDIR ?=
+prefix ?= /usr/local
+home ?= /opt/glimpsed
+sysconfdir ?= /etc
+lib = $(DESTDIR)$(prefix)/lib
+doc = $(DESTDIR)$(prefix)/share/doc/glimpsed
+# The service cannot look into anybody's home, so it does not get a python that lives there.
+SYSTEM_PYTHON ?= $(shell for p in /usr/bin/python3 /usr/local/bin/python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; exit; }; done; echo $(PYTHON))
+
+.PHONY: help
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.PHONY: run
+run: $(VENV)/.installed inbox/.filled  ## the daemon in the foreground, on ./inbox
+	@echo "Watching ./inbox: copy an image into it. Ctrl-C stops."
+	@exec $(VENV)/bin/glimpsed run inbox
+
+.PHONY: test
+test: $(VENV)/.tested check  ## checks and all tests but the slow ones
+	$(PYTEST) -q -n $(WORKERS) --dist loadfile -m "not slow"
+
+.PHONY: check
+check: $(VENV)/.dev  ## ruff, mypy, import-linter
+	$(VENV)/bin/ruff check --quiet
+	$(VENV)/bin/ruff format --check --quiet
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+.PHONY: test-slow
+test-slow: $(VENV)/.tested  ## the tests that take minutes
+	$(PYTEST) -q -m slow
+
+.PHONY: clean
+clean:  ## everything that can be made again; ./inbox and the ledger stay
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+	find daemon tests samples -name __pycache__ -prune -exec rm -rf {} +
+
+# -- the virtual environment ---------------------------------------------------------------------------
+
+$(VENV)/bin/python:
+	@[ -n "$(PYTHON)" ] || { echo "glimpsed needs Python 3.11 or newer; this machine's is $$(python3 --version 2>&1). make run PYTHON=/path/to/it" >&2; exit 1; }
+	@PYTHON="$(PYTHON)" .ci/packages run
+	@"$(PYTHON)" -c 'import ensurepip' 2>/dev/null || { echo "$(PYTHON) cannot make virtual environments: apt-get install python3-venv" >&2; exit 1; }
+	"$(PYTHON)" -m venv $(VENV)
+
+# pip 25.1 is the first to know --group.
+$(VENV)/.pip: | $(VENV)/bin/python
+	@$(PIP) install -q --upgrade "pip>=25.1"
+	@touch $@
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/.pip
+	@PYTHON=$(VENV)/bin/python .ci/packages run
+	@echo "Installing glimpsed and the OCR model into $(VENV): a few minutes the first time"
+	@$(PIP) install -q -e ".[$(EXTRAS)]"
+	@$(PIP) install -q "systemd-python>=235" 2>/dev/null || \
+		echo "systemd-python does not build here (it needs gcc and libsystemd-dev): logs go to stderr, not to journald."
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/.installed
+	@$(PIP) install -q --group dev
+	@touch $@
+
+$(VENV)/.tested: .ci/packages | $(VENV)/.dev
+	@PYTHON=$(VENV)/bin/python .ci/packages test
+	@touch $@
+
+.PHONY: inbox/.filled
+inbox/.filled:
+	@mkdir -p inbox
+	@[ -n "$$(ls inbox)" ] || cp samples/*.png samples/*.jpg samples/*.tif inbox/
