@@ -1,1 +1,135 @@
-"""TODO"""
+"""The command line: which command lives where, and what an error looks like.
+
+A command's module is imported when the command runs, so that ``glimpsed --help`` is quick. Each exposes
+`command`, which may return an exit code: 0 fine, 1 some file failed or a check did, 2 wrong usage,
+69 no model reachable, 70 a bug, 78 bad config (DESIGN 6).
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from typing import Any, NoReturn
+
+import click
+from click.shell_completion import CompletionItem
+
+from glimpsed import __version__
+from glimpsed.cli.common import Invocation, common_options
+from glimpsed.errors import ConfigError, FileError, GlimpsedError
+
+COMMANDS = {  # name, which is also its module's, to what `glimpsed --help` says of it
+    "run": "Watch the folders until stopped.",
+    "once": "Process what is there, then exit.",
+    "try": "Ask a model about an image now, write nothing.",
+    "check": "Look at config, folders and models.",
+    "status": "Counts by folder and state, models, spend.",
+    "failures": "Failed files, and why.",
+    "retry": "Put failed files back into the queue.",
+    "redo": "Ask again about files that are done.",
+    "estimate": "What waits, and what it will cost.",
+    "approve": "Release a backlog that waits for it.",
+    "search": "Full-text search over the answers.",
+    "report": "One HTML page to look at.",
+    "init": "Write a starter config.",
+    "schema": "JSON Schema of the config, for editors.",
+    "completion": "Completion script for bash, zsh or fish.",
+}
+_MODULES = {"try": "try_"}  # where the name is not one that Python allows
+
+
+class Commands(click.Group):
+    """The commands of the table, each imported when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """In the table's order, which is that of use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import the command's module."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"glimpsed.cli.{_MODULES.get(cmd_name, cmd_name)}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """From the table, without importing anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """From the table as well."""
+        found = [
+            CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)
+        ]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="'glimpsed COMMAND --help' explains a command, with examples. Start with 'glimpsed init'.",
+)
+@click.version_option(__version__, message="glimpsed %(version)s")
+@common_options
+def cli() -> None:
+    """Show every new image in watched folders to a vision model; write the answer beside it.
+
+    \b
+    Examples:
+      glimpsed once ~/scans          read what is in a folder with the embedded OCR, then stop
+      glimpsed init                  write ./glimpsed.yaml to start with
+      glimpsed -c glimpsed.yaml run  watch the folders of a config
+    """
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run a command and exit: one line for a mistake, a traceback only for a bug and with ``--debug``."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
+    invocation = Invocation()
+    try:
+        code = _run(arguments, invocation)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `glimpsed failures | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
+    except (KeyboardInterrupt, click.Abort):
+        code = 130
+    except click.ClickException as e:
+        e.show()
+        code = e.exit_code
+    except GlimpsedError as e:
+        _explain(e)
+        code = e.exit_code
+    except Exception as e:  # noqa: BLE001 - the last resort: whatever it is, it is a bug
+        _report_bug(e, invocation)
+        code = 70
+    sys.exit(code)
+
+
+def _run(arguments: list[str] | None, invocation: Invocation) -> int:
+    result: Any = cli.main(arguments, prog_name="glimpsed", obj=invocation, standalone_mode=False)
+    return result if isinstance(result, int) else 0
+
+
+def _explain(error: GlimpsedError) -> None:
+    if isinstance(error, ConfigError):
+        for problem in error.problems:
+            click.echo(str(problem), err=True)
+        return
+    click.echo(f"glimpsed: {error}", err=True)
+    if isinstance(error, FileError):
+        click.echo(f"  {error.advice}", err=True)
+
+
+def _report_bug(error: Exception, invocation: Invocation) -> None:
+    if invocation.debug:
+        traceback.print_exception(error)
+    what = " ".join(str(error).split())
+    hint = "" if invocation.debug else " ('glimpsed --debug' shows where)"
+    click.echo(f"glimpsed: unexpected error: {type(error).__name__}: {what}{hint}", err=True)

@@ -1,67 +1,106 @@
-"""Every key of the config, its type and its default (DESIGN 5). `load` reads YAML into these."""
+"""Every key of the config, its type and its default (DESIGN 5). `load` reads YAML into these.
+
+The descriptions are what `glimpsed schema` gives to editors. What is `exclude`d is no key of the file:
+the loader sets it. Anything that may hold a secret stays out of a repr.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
-from glimpsed.config.units import Duration, Size
+from glimpsed.config.units import Address, Duration, Number, PathText, Size, Url, Whole
 from glimpsed.model import Api
 
 
 class Section(BaseModel):
     """A part of the config: frozen, no unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False, hide_input_in_errors=True
+    )
+
+
+def _bands(value: object) -> object:
+    text = str(value)
+    if text in ("none", "auto"):
+        return text
+    if not isinstance(value, bool) and text.isascii() and text.isdigit() and 2 <= int(text) <= 20:
+        return int(text)
+    raise ValueError("must be none, auto or a whole number from 2 to 20")
+
+
+Bands = Annotated[Literal["none", "auto"] | int, BeforeValidator(_bands)]
+Output = Literal["txt", "json", "md", "xmp"]
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", examples=["USD", "CNY", "EUR"])]
 
 
 class Price(Section):
     """Money for a million tokens."""
 
-    input: float = Field(0.0, ge=0, description="per million input tokens")
-    output: float = Field(0.0, ge=0, description="per million output tokens")
+    input: Number = Field(0.0, ge=0, description="Per million input tokens.")
+    output: Number = Field(0.0, ge=0, description="Per million output tokens.")
 
 
 class Limit(Section):
-    """What may be spent, of the top level's currency; days and months are local time."""
+    """What may be spent, in the currency of the top level's `budget`; days and months are local time."""
 
-    per_day: float | None = Field(None, gt=0)
-    per_month: float | None = Field(None, gt=0)
+    per_day: Number | None = Field(None, gt=0, description="Most money a day; reached: models pause.")
+    per_month: Number | None = Field(None, gt=0, description="Most money a month; reached: models pause.")
 
 
 class Budget(Limit):
     """The budget of everything together."""
 
-    currency: str = "USD"
+    currency: Currency = Field("USD", description="Currency of every budget; priced models must share it.")
 
 
 class ModelEntry(Section):
     """How to reach a model."""
 
-    name: str = Field("", exclude=True)  # the entry's key, set by the loader; not a key of the file
-    api: Api = "responses"
-    base_url: str | None = None  # required unless ``api: local``
-    model: str = ""  # the name sent; the loader fills in the entry's key
-    api_key_env: str | None = None
-    api_key_file: Path | None = None
-    api_key_credential: str | None = None  # systemd credential: a file in $CREDENTIALS_DIRECTORY
-    headers: dict[str, str] = {}
-    user_agent: str = "glimpsed/1.0"
-    extra: dict[str, Any] = {}
-    concurrency: int = Field(8, ge=1, le=1024)
-    requests_per_minute: int | None = Field(None, ge=1)
-    tokens_per_minute: int | None = Field(None, ge=1)
-    timeout: Duration = Field(120.0, gt=0)
-    stream: bool = False
-    max_edge: int = Field(2048, ge=64, le=16384)
-    max_bytes: Size = Field(700_000, ge=10_000)
-    price: Price | None = None
-    currency: str = "USD"
-    allow_http: bool = False
-    budget: Limit | None = None
-    key: SecretStr | None = Field(None, exclude=True)  # resolved by the loader; not a key of the file
+    name: str = Field("", exclude=True)  # the entry's key
+    api: Api = Field(
+        "responses",
+        description="responses and chat: an OpenAI-compatible API; local: OCR inside glimpsed, no network.",
+    )
+    base_url: Url | None = Field(
+        None,
+        repr=False,
+        description="URL that /responses or /chat/completions follows; it mostly ends in /v1.",
+    )
+    model: str = Field(
+        "", description="The name sent; default: this entry's key. With api: local, the engine."
+    )
+    api_key_env: str | None = Field(None, description="Environment variable that holds the API key.")
+    api_key_file: PathText | None = Field(None, description="File that holds the API key.")
+    api_key_credential: str | None = Field(
+        None, description="systemd credential that holds the API key (LoadCredential=NAME:PATH)."
+    )
+    headers: dict[str, str] = Field({}, repr=False, description="Extra request headers.")
+    user_agent: str = Field("glimpsed/1.0", description="User-Agent header.")
+    extra: dict[str, Any] = Field(
+        {}, repr=False, description="Merged into the request body, has the last word."
+    )
+    concurrency: Whole = Field(8, ge=1, le=1024, description="Requests in flight at most.")
+    requests_per_minute: Whole | None = Field(None, ge=1, description="Requests in any 60 s at most.")
+    tokens_per_minute: Whole | None = Field(None, ge=1, description="Tokens in any 60 s at most.")
+    timeout: Duration = Field(
+        120.0, gt=0, description="How long a request may take; with stream, how long a silence."
+    )
+    stream: bool = Field(
+        default=False, description="Server-sent events, for gateways that cut long silent requests."
+    )
+    max_edge: Whole = Field(2048, ge=64, le=16384, description="Longest side of an image sent, px.")
+    max_bytes: Size = Field(
+        700_000, ge=10_000, description="Size of one encoded image at most, before base64."
+    )
+    price: Price | None = Field(None, description="Per million tokens, for estimates and budgets.")
+    currency: Currency = Field("USD", description="Currency of the price.")
+    allow_http: bool = Field(default=False, description="Allow plain http to anything but loopback.")
+    budget: Limit | None = Field(None, description="What this model may spend.")
+    key: SecretStr | None = Field(None, exclude=True)  # resolved by the loader
 
     @property
     def local(self) -> bool:
@@ -72,68 +111,111 @@ class ModelEntry(Section):
 class OnDone(Section):
     """What happens to an image once its sidecars are written."""
 
-    move_to: str | None = None
-    command: tuple[str, ...] | None = None
+    move_to: str | None = Field(None, description="Directory that the image and its sidecars are moved to.")
+    command: tuple[str, ...] | None = Field(
+        None, min_length=1, description="Program and arguments to start, without a shell."
+    )
 
 
 class Folder(Section):
     """One watched folder; ``defaults`` has the same keys, less `path`."""
 
-    name: str = Field("", exclude=True)  # the folder's key, set by the loader
-    path: Path
-    prompt: str = "Transcribe all text in this image, in reading order. Answer with the text only."
-    prompt_file: Path | None = None  # the loader puts its text into `prompt`
-    system: str | None = None
-    model: str = ""  # the loader fills in the only model, when there is just one
-    fallbacks: tuple[str, ...] = ()
-    fallback_after: Duration | None = None
-    schema_: dict[str, Any] | None = Field(None, alias="schema")  # a path is read by the loader
-    outputs: tuple[Literal["txt", "json", "md", "xmp"], ...] = Field(("txt", "json"), min_length=1)
-    sidecar: str = "{name}.{ext}"
-    recursive: bool = True
-    include: tuple[str, ...] = ("*",)
-    exclude: tuple[str, ...] = ()
-    settle: Duration = Field(2.0, ge=0)
-    settle_limit: Duration = Field(600.0, gt=0)
-    watch: Literal["auto", "inotify", "poll"] = "auto"
-    poll: Duration = Field(15.0, gt=0)
-    rescan: Duration = Field(300.0, gt=0)
-    existing: Literal["process", "ignore"] = "process"
-    pages: Literal["together", "each"] = "together"
-    bands: Literal["none", "auto"] | Annotated[int, Field(ge=2, le=20)] = "none"
-    max_pages: int = Field(50, ge=1)
-    temperature: float | None = Field(0.1, ge=0, le=2)
-    max_output_tokens: int | None = Field(None, ge=16)
-    detail: Literal["low", "high", "auto", "original"] = "high"
-    user: str | None = None
-    reuse: bool = True
-    error_sidecar: bool = True
-    local_only: bool = False
-    image_url_base: str | None = None
-    keep_metadata: bool = False
-    priority: int = Field(0, ge=-1000, le=1000)
-    on_done: OnDone = OnDone()
-    budget: Limit | None = None
+    name: str = Field("", exclude=True)  # the folder's key
+    path: PathText = Field(description="Directory to watch; relative to the config file.")
+    prompt: str = Field(
+        "Transcribe all text in this image, in reading order. Answer with the text only.",
+        description="What to ask. {filename} {stem} {folder} {relpath} {date} {page} {pages} are filled in.",
+    )
+    prompt_file: PathText | None = Field(None, description="File that holds the prompt.")
+    system: str | None = Field(None, description="System text; the same names as in prompt are filled in.")
+    model: str = Field("", description="Key of an entry in models; may be left out when there is just one.")
+    fallbacks: tuple[str, ...] = Field(
+        (), description="Models tried in order when the model refuses or has no access."
+    )
+    fallback_after: Duration | None = Field(
+        None, description="Also use the fallbacks when the model has been paused for this long."
+    )
+    schema_: dict[str, Any] | None = Field(
+        None, alias="schema", description="JSON Schema of the answer: a path, or the schema itself."
+    )
+    outputs: tuple[Output, ...] = Field(("txt", "json"), min_length=1, description="Which sidecars to write.")
+    sidecar: str = Field("{name}.{ext}", description="{name} scan.jpg, {stem} scan, {ext} txt.")
+    recursive: bool = Field(default=True, description="Watch subfolders too.")
+    include: tuple[str, ...] = Field(
+        ("*",), min_length=1, description="gitignore-style patterns of files to take."
+    )
+    exclude: tuple[str, ...] = Field((), description="Patterns to leave out, added to the built-in ones.")
+    settle: Duration = Field(2.0, ge=0, description="Quiet time before a file counts as complete.")
+    settle_limit: Duration = Field(600.0, gt=0, description="Quiet, but not whole after this: failed.")
+    watch: Literal["auto", "inotify", "poll"] = Field(
+        "auto", description="auto: inotify on local disks, else poll."
+    )
+    poll: Duration = Field(15.0, gt=0, description="How often a polled folder is listed.")
+    rescan: Duration = Field(
+        300.0, gt=0, description="How often everything is listed: the safety net behind events."
+    )
+    existing: Literal["process", "ignore"] = Field(
+        "process", description="Files that were there at first sight."
+    )
+    pages: Literal["together", "each"] = Field(
+        "together", description="One request for all pages, or one a page."
+    )
+    bands: Bands = Field(
+        "none", description="Cut dense pages into overlapping bands: none, auto or how many."
+    )
+    max_pages: Whole = Field(
+        50, ge=1, description="More pages are an error for that file, never a silent cut."
+    )
+    temperature: Number | None = Field(0.1, ge=0, le=2, description="null: not sent.")
+    max_output_tokens: Whole | None = Field(None, ge=16, description="null: the model's own limit.")
+    detail: Literal["low", "high", "auto", "original"] = Field(
+        "high", description="How closely the model looks."
+    )
+    user: str | None = Field(None, description="End-user identifier sent with each request.")
+    reuse: bool = Field(
+        default=True, description="Same content, prompt and model: copy the answer, don't pay."
+    )
+    error_sidecar: bool = Field(default=True, description="Write scan.jpg.error.txt next to a failed file.")
+    local_only: bool = Field(default=False, description="No remote model, not even as a fallback.")
+    image_url_base: Url | None = Field(
+        None, repr=False, description="Send URLs below this instead of image data."
+    )
+    keep_metadata: bool = Field(
+        default=False, description="false: EXIF and XMP (GPS!) never leave the machine."
+    )
+    priority: Whole = Field(0, ge=-1000, le=1000, description="Folders with a higher one are served first.")
+    on_done: OnDone = Field(OnDone(), description="What happens to an image once its sidecars are written.")
+    budget: Limit | None = Field(None, description="What this folder may spend.")
 
 
 class Log(Section):
     """Where the log goes, and how much of it."""
 
-    target: Literal["auto", "journald", "json", "console"] = "auto"
-    level: Literal["debug", "info", "warning", "error"] = "info"
+    target: Literal["auto", "journald", "json", "console"] = Field(
+        "auto", description="auto: the journal under systemd, a console on a terminal, else JSON lines."
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least level that is logged."
+    )
 
 
 class Config(Section):
     """The whole config, with defaults merged into the folders and files read in."""
 
-    models: dict[str, ModelEntry] = {}
-    folders: dict[str, Folder] = {}
-    state: str | None = None  # SQLAlchemy URL; `load.state_url` has the default
-    budget: Budget = Budget()
-    backlog_confirm: int = Field(1000, ge=0)
-    drain: Duration = Field(30.0, ge=0)
-    search: bool = True
-    log: Log = Log()
-    metrics: str | None = None  # HOST:PORT
-    workers: int | None = Field(None, ge=1, le=256)
-    file: Path | None = Field(None, exclude=True)  # where it was read from; not a key of the file
+    models: dict[str, ModelEntry] = Field({}, description="How to reach models; omitted: one model, local.")
+    folders: dict[str, Folder] = Field(
+        {}, description="Folders to watch, by the name they have in logs and ledger."
+    )
+    state: str | None = Field(
+        None, repr=False, description="SQLAlchemy URL of the ledger; default: SQLite in the state directory."
+    )
+    budget: Budget = Field(Budget(), description="What may be spent by everything together.")
+    backlog_confirm: Whole = Field(
+        1000, ge=0, description="More waiting files than this wait for 'glimpsed approve'."
+    )
+    drain: Duration = Field(30.0, ge=0, description="How long a stop waits for requests in flight.")
+    search: bool = Field(default=True, description="Full-text index over the answers.")
+    log: Log = Field(Log(), description="Where the log goes.")
+    metrics: Address | None = Field(None, description="HOST:PORT that serves /metrics, /healthz and /readyz.")
+    workers: Whole | None = Field(None, ge=1, le=256, description="Image processes; default: CPU count.")
+    file: Path | None = Field(None, exclude=True)  # where it was read from

@@ -1,22 +1,30 @@
-"""Durations and sizes as people write them: ``500ms``, ``2s``, ``5m``, ``1h``; ``700KB``, ``5MB``."""
+"""Values as people write them: durations ``500ms`` ``2s`` ``5m`` ``1h``, sizes ``700KB`` ``5MB``, addresses, URLs.
+
+Every function takes what the YAML holds and gives the typed value, or raises ValueError with a message
+that never repeats the value: it may have come out of the environment, and be a secret.
+"""
 
 from __future__ import annotations
 
+import ipaddress
 import re
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
-_QUANTITY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", re.IGNORECASE)
+_QUANTITY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", re.IGNORECASE)
+_LONGEST = 3650 * 86400.0  # ten years: beyond it, clocks and databases overflow
 
 
 def _quantity(value: object, units: dict[str, float] | dict[str, int], example: str) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     match = _QUANTITY.fullmatch(value) if isinstance(value, str) else None
-    factor = units.get(match[2].lower()) if match else None
+    factor = units.get(match[2].lower(), None if match[2] else 1) if match else None
     if match is None or factor is None:
         raise ValueError(f"must look like {example}")
     return float(match[1]) * factor
@@ -24,13 +32,101 @@ def _quantity(value: object, units: dict[str, float] | dict[str, int], example: 
 
 def seconds(value: object) -> float:
     """A duration in seconds from ``500ms``, ``2s``, ``5m``, ``1h`` or a number of seconds."""
-    return _quantity(value, _SECONDS, "500ms, 2s, 5m, 1h or a number of seconds")
+    found = _quantity(value, _SECONDS, "500ms, 2s, 5m, 1h or a number of seconds")
+    if not 0 <= found <= _LONGEST:
+        raise ValueError("must be between 0 and ten years")
+    return found
 
 
 def size(value: object) -> int:
     """A size in bytes from ``700KB``, ``5MB`` or a number of bytes; KB is 1000, KiB 1024."""
-    return round(_quantity(value, _BYTES, "700KB, 5MB or a number of bytes"))
+    found = _quantity(value, _BYTES, "700KB, 5MB or a number of bytes")
+    if not 0 <= found <= 1e15:
+        raise ValueError("must be a size that exists")
+    return round(found)
 
 
-Duration = Annotated[float, BeforeValidator(seconds)]
-Size = Annotated[int, BeforeValidator(size)]
+def number(value: object) -> object:
+    """Anything but true and false, which Python would take for 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number")  # noqa: TRY004 - pydantic wants a ValueError
+    return value
+
+
+def address(value: object) -> str:
+    """``HOST:PORT``, an IPv6 host in brackets."""
+    if isinstance(value, str):
+        host_port(value)
+        return value
+    raise ValueError("must look like 127.0.0.1:9464")
+
+
+def host_port(text: str) -> tuple[str, int]:
+    """``127.0.0.1:9464`` or ``[::1]:9464``, apart. Raises ValueError."""
+    host, colon, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if not (colon and host and port.isascii() and port.isdigit() and int(port) < 65536):
+        raise ValueError("must look like 127.0.0.1:9464")
+    if ":" in host and not bracketed:
+        raise ValueError("must have an IPv6 address in brackets, like [::1]:9464")
+    return (host[1:-1] if bracketed else host), int(port)
+
+
+def url(value: str) -> str:
+    """A plain http or https URL; a slash at its end goes, so that paths can be appended."""
+    try:
+        parts = urlsplit(value)
+        known = bool(parts.scheme in ("http", "https") and parts.hostname and parts.port != 0)
+    except ValueError:
+        known = False
+    if not known or any(c.isspace() or not c.isprintable() for c in value):
+        raise ValueError("must be an http:// or https:// URL")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not hold a user name or password; use a key, or 'headers'")
+    if parts.query or parts.fragment:
+        raise ValueError("must end with its path, without '?' or '#'")
+    return value.rstrip("/")
+
+
+def loopback(address_: str) -> bool:
+    """Whether a URL stays on this machine."""
+    host = urlsplit(address_).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def file_path(value: object) -> Path:
+    """A path that may exist; ``~`` is the user's home."""
+    if isinstance(value, Path):
+        return value
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ValueError("must be a path")
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:
+        raise ValueError("must be a path; the home directory in it is not known") from None
+
+
+def _text(pattern: str, example: str) -> dict[str, Any]:
+    return {
+        "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": pattern}],
+        "examples": [example],
+    }
+
+
+_DURATION = r"^\s*\d+(\.\d+)?\s*(ms|s|m|h|d)?\s*$"
+_SIZE = r"^\s*\d+(\.\d+)?\s*([bB]|[kKmMgG][iI]?[bB])?\s*$"
+
+Duration = Annotated[float, BeforeValidator(seconds), WithJsonSchema(_text(_DURATION, "2s"))]
+Size = Annotated[int, BeforeValidator(size), WithJsonSchema(_text(_SIZE, "700KB"))]
+Whole = Annotated[int, BeforeValidator(number)]
+Number = Annotated[float, BeforeValidator(number)]
+Address = Annotated[
+    str, BeforeValidator(address), WithJsonSchema({"type": "string", "examples": ["127.0.0.1:9464"]})
+]
+Url = Annotated[str, AfterValidator(url), WithJsonSchema({"type": "string", "format": "uri"})]
+PathText = Annotated[Path, BeforeValidator(file_path), WithJsonSchema({"type": "string"})]

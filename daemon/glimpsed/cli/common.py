@@ -1,0 +1,104 @@
+"""What every command shares: where the config is, and how to print."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from glimpsed.config import Config
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Invocation:
+    """What the options that stand before or after a command's name say; click's context carries it."""
+
+    config: Path | None = None
+    debug: bool = False
+
+
+def _set_config(context: click.Context, _: click.Parameter, value: Path | None) -> None:
+    if value is not None:
+        context.ensure_object(Invocation).config = value
+
+
+def _set_debug(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        context.ensure_object(Invocation).debug = True
+
+
+def common_options(function: Callable[P, T]) -> Callable[P, T]:
+    """``-c/--config`` and ``--debug``, which every command takes; `config_file` and `load_config` read them."""
+    config = click.option(
+        "-c",
+        "--config",
+        type=click.Path(path_type=Path),
+        expose_value=False,
+        is_eager=True,
+        callback=_set_config,
+        metavar="FILE",
+        help="Config file; default: $GLIMPSED_CONFIG, ./glimpsed.yaml, then the user's, then /etc's.",
+    )
+    debug = click.option(
+        "--debug",
+        is_flag=True,
+        expose_value=False,
+        is_eager=True,
+        callback=_set_debug,
+        help="Show where an unexpected error happened.",
+    )
+    return config(debug(function))
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
+
+
+def config_file() -> Path | None:
+    """The file that ``-c`` names, else the first one of the lookup order; None when there is none."""
+    from glimpsed import config
+
+    return click.get_current_context().ensure_object(Invocation).config or config.find()
+
+
+def load_config(*, asked: tuple[str, ...] = ()) -> Config:
+    """The config. `asked`: models that the command uses beyond those of the folders. Raises `ConfigError`."""
+    from glimpsed import config
+
+    return config.load(config_file(), asked=asked)
+
+
+def print_json(data: Any) -> None:
+    """Data for programs: to stdout, Unicode as it is."""
+    click.echo(json.dumps(data, ensure_ascii=False, indent=2, allow_nan=False))
+
+
+@functools.cache
+def out() -> Console:
+    """For people and data: stdout. Square brackets are text, colour only on a terminal."""
+    return _console(stderr=False)
+
+
+@functools.cache
+def err() -> Console:
+    """For diagnostics: stderr."""
+    return _console(stderr=True)
+
+
+def _console(*, stderr: bool) -> Console:
+    from rich.console import Console
+
+    terminal = (sys.stderr if stderr else sys.stdout).isatty()
+    # Rich would cut tables at 80 columns where there is no terminal to say how wide it is.
+    return Console(stderr=stderr, markup=False, highlight=False, emoji=False, width=None if terminal else 200)

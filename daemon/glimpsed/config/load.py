@@ -1,0 +1,114 @@
+"""From a file to a `Config`: looked up, parsed, typed, completed, checked. All problems at once (DESIGN 5)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import platformdirs
+
+from glimpsed.config import document as documents
+from glimpsed.config import files, rules, validate
+from glimpsed.config.document import Document
+from glimpsed.config.schema import Config, Folder, ModelEntry
+from glimpsed.errors import ConfigError, Problem, UsageError
+from glimpsed.model import shown
+
+LOCAL = "local"
+ENGINES = ("rapidocr", "tesseract")
+
+
+def load(path: Path | None, *, env: Mapping[str, str] = os.environ, asked: Sequence[str] = ()) -> Config:
+    """The config of this file, or of the first one that the lookup order finds.
+
+    A missing key is an error only for a model that a folder uses, or that is `asked` for by name.
+    Raises `ConfigError` with everything that is wrong.
+    """
+    file = path or find(env)
+    if file is None:
+        raise ConfigError(Problem("no config found", hint="'glimpsed init' writes one to start with"))
+    document = documents.read(file, env)
+    return complete(document, env, asked)
+
+
+def find(env: Mapping[str, str] = os.environ) -> Path | None:
+    """The config file that counts when none is named; None when there is none."""
+    if named := env.get("GLIMPSED_CONFIG"):
+        return Path(named)
+    places = (
+        Path("glimpsed.yaml"),
+        platformdirs.user_config_path("glimpsed") / "config.yaml",
+        Path("/etc/glimpsed/config.yaml"),
+    )
+    return next((place for place in places if place.exists()), None)
+
+
+def complete(document: Document, env: Mapping[str, str], asked: Sequence[str] = ()) -> Config:
+    """A parsed document as a config: names, keys, prompts and schemas in place."""
+    validate.check_keys(document)
+    files.read_schemas(document)
+    config = validate.typed(document)
+    config = _named(config, Path(document.file))
+    config = files.read_prompts(config, document)
+    rules.check(config, document)
+    config = files.read_keys(config, document, env, asked)
+    if document.problems:
+        raise ConfigError(*sorted(document.problems, key=lambda problem: problem.line or 0))
+    return config
+
+
+def for_folder(path: str | os.PathLike[str]) -> Config:
+    """The config of ``glimpsed run FOLDER`` without a file: the embedded OCR model, all defaults.
+
+    The folder's name is its real path: all such folders share one ledger, where two `inbox`es must not
+    be taken for one. Raises `UsageError` when it is no directory.
+    """
+    real = Path(os.path.realpath(path))
+    if not real.is_dir():
+        raise UsageError(f"{shown(os.fspath(path))} is not a directory")
+    name = shown(str(real))
+    folder = Folder(path=real).model_copy(update={"name": name, "model": LOCAL})
+    return Config(models={LOCAL: _local()}).model_copy(update={"folders": {name: folder}})
+
+
+def state_url(config: Config, env: Mapping[str, str] = os.environ) -> str:
+    """The ledger's SQLAlchemy URL, password and all; by default SQLite in $STATE_DIRECTORY or XDG state.
+
+    A relative SQLite file is relative to the config file.
+    """
+    if config.state is None:
+        given = env.get("STATE_DIRECTORY", "").partition(":")[0]
+        directory = Path(given) if given else platformdirs.user_state_path("glimpsed")
+        return f"sqlite:///{directory / 'ledger.sqlite'}"
+    scheme, _, file = config.state.partition(":///")
+    if scheme.startswith("sqlite") and config.file is not None and not file.startswith("/"):
+        return f"{scheme}:///{config.file.absolute().parent / file}"
+    return config.state
+
+
+def _named(config: Config, file: Path) -> Config:
+    """Every entry knows its name and its model; paths are absolute."""
+    base = file.absolute().parent
+    models = {name: _model(name, entry) for name, entry in config.models.items()} or {LOCAL: _local()}
+    only = next(iter(models)) if len(models) == 1 else ""
+    folders = {
+        name: folder.model_copy(
+            update={"name": name, "path": _absolute(base, folder.path), "model": folder.model or only}
+        )
+        for name, folder in config.folders.items()
+    }
+    return config.model_copy(update={"models": models, "folders": folders, "file": file})
+
+
+def _absolute(base: Path, path: Path) -> Path:
+    return Path(os.path.normpath(base / path))
+
+
+def _model(name: str, entry: ModelEntry) -> ModelEntry:
+    own = name if not entry.local or name in ENGINES else ENGINES[0]
+    return entry.model_copy(update={"name": name, "model": entry.model or own})
+
+
+def _local() -> ModelEntry:
+    return _model(LOCAL, ModelEntry(api="local"))
