@@ -1,0 +1,129 @@
+"""What is there already: sidecars that make a file done without asking, answers that can be used again.
+
+A lost ledger must cost no money (DESIGN 8), so this is asked for each of perhaps a million files that
+the ledger does not know: files without sidecars cost no system call, files with them one read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pydantic
+
+from glimpsed.config.schema import Folder
+from glimpsed.errors import FileError, ShareTrouble, Vanished
+from glimpsed.files import Root, opened_directory, opened_file, translated, version_of
+from glimpsed.model import Answer, Version, Written, utc_ns
+from glimpsed.sidecar import own
+from glimpsed.sidecar.render import names, sidecar_name
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the sidecars beside a file that the ledger does not know make of it.
+
+    ``adopt``: done, nothing to send. ``outdated``: an own JSON about another version, so ask, and replace.
+    ``foreign``: all the names are taken, by what cannot be shown to be ours. ``none``: not all are there.
+    """
+
+    verdict: Literal["adopt", "outdated", "foreign", "none"]
+    written: tuple[Written, ...] = ()
+    sha256: str | None = None  # of the image, when the JSON tells
+
+
+def adoptable(
+    root: Root,
+    directory: str,
+    name: str,
+    version: Version,
+    folder: Folder,
+    names_in_directory: Collection[str],
+) -> Found:
+    """Judge the sidecars that stand beside a file without a ledger row.
+
+    Reads the image only when the JSON names its size but another time (a restored backup): then the
+    SHA-256 decides. Raises `ShareTrouble`, or `Vanished` when the directory or the image is gone.
+    """
+    sidecars = names(folder, name)
+    if not all(sidecar in names_in_directory for sidecar in sidecars.values()):
+        return Found("none")
+    with opened_directory(root, directory) as parent, translated(directory):
+        statuses = {sidecar: own.entry(parent, sidecar) for sidecar in sidecars.values()}
+        parsed = own.parse_own(own.read(parent, sidecars["json"])) if "json" in sidecars else None
+    written = tuple(
+        Written(sidecar, status.st_size, status.st_mtime_ns)
+        for sidecar, status in statuses.items()
+        if status is not None and stat.S_ISREG(status.st_mode)
+    )
+    if len(written) < len(sidecars):
+        return Found("foreign")
+    if "json" not in sidecars:
+        newer = all(sidecar.mtime_ns > version.mtime_ns for sidecar in written)
+        return Found("adopt", written) if newer else Found("foreign")
+    if parsed is None:
+        return Found("foreign")
+    path = f"{directory}/{name}" if directory else name
+    if not _is_about(parsed["source"], root, path, version):
+        return Found("outdated")
+    sha256 = parsed["source"].get("sha256")
+    return Found("adopt", written, sha256 if isinstance(sha256, str) else None)
+
+
+def load(root: Root, path: str, folder: Folder) -> Answer | None:
+    """The answer in the own JSON sidecar of this image, to be used for the same content elsewhere.
+
+    None when there is none, or it cannot be read (whatever the reason: then the model is asked).
+    """
+    directory, _, name = path.rpartition("/")
+    try:
+        with opened_directory(root, directory) as parent, translated(path):
+            parsed = own.parse_own(own.read(parent, sidecar_name(folder, name, "json")))
+        return Answer.model_validate(parsed) if parsed is not None else None
+    except (pydantic.ValidationError, Vanished, ShareTrouble, FileError):
+        return None
+
+
+def load_text(root: Root, path: str, folder: Folder, written: Sequence[Written]) -> str | None:
+    """The text in a ``txt`` or ``md`` sidecar that is still as the ledger knows it, for folders without JSON."""
+    directory, _, name = path.rpartition("/")
+    known = {w.name: w for w in written}
+    try:
+        with opened_directory(root, directory) as parent, translated(path):
+            for kind in ("txt", "md"):
+                sidecar = known.get(sidecar_name(folder, name, kind))
+                status = own.entry(parent, sidecar.name) if sidecar else None
+                if (
+                    sidecar
+                    and status
+                    and (status.st_size, status.st_mtime_ns) == (sidecar.size, sidecar.mtime_ns)
+                ):
+                    data = own.read(parent, sidecar.name)
+                    return data.decode("utf-8", "replace").removesuffix("\n") if data is not None else None
+    except (Vanished, ShareTrouble, FileError):
+        pass
+    return None
+
+
+def _is_about(source: dict[str, Any], root: Root, path: str, version: Version) -> bool:
+    if source.get("bytes") != version.size:
+        return False
+    return source.get("modified") == utc_ns(version.mtime_ns) or source.get("sha256") == _sha256(
+        root, path, version
+    )
+
+
+def _sha256(root: Root, path: str, version: Version) -> str | None:
+    digest = hashlib.sha256()
+    with opened_file(root, path) as (fd, status), translated(path):
+        if version_of(status) != version:
+            return None
+        while chunk := os.read(fd, _CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,152 @@
+"""Whose is what stands where a sidecar belongs? Nothing that is not glimpsed's own is ever replaced.
+
+Own is (DESIGN 7): a JSON that says so; any sidecar that the ledger knows; one that stands beside an own
+JSON of the same image. Beyond that, a file that already holds exactly the bytes to be written is no
+obstacle: after a crash between the write and the ledger's `done`, that is how a lone ``txt`` is known.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import pydantic
+
+from glimpsed.config.schema import Folder
+from glimpsed.errors import FileError, ForeignSidecar
+from glimpsed.files import BUSY, MISSING
+from glimpsed.model import Answer, Written, shown
+from glimpsed.sidecar.render import render, sidecar_name
+
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_LARGEST = 64 << 20  # bytes; larger than any answer, so not ours
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One image's directory, by descriptor, with what is known of the image's sidecars."""
+
+    parent: int
+    folder: Folder
+    name: str  # of the image
+    written: dict[str, Written]  # sidecars that the ledger knows, by name
+    own_json: dict[str, Any] | None  # the own JSON that stands there, parsed; None: there is none
+
+    def is_own(self, sidecar: str) -> bool:
+        """Whether the file that stands there under this name is glimpsed's own."""
+        return sidecar in self.written or self.own_json is not None
+
+    def is_edited(self, sidecar: str, kind: str) -> bool:
+        """Whether somebody changed this own sidecar since it was written.
+
+        The ledger's size and mtime decide; where they differ or are unknown, the text as the own JSON
+        has it still clears a ``txt``, and a JSON is clear when writing it anew gives the same bytes.
+        """
+        known, status = self.written.get(sidecar), entry(self.parent, sidecar)
+        if status is None or (
+            known is not None and (known.size, known.mtime_ns) == (status.st_size, status.st_mtime_ns)
+        ):
+            return False
+        if self.own_json is None or (kind == "json" and known is not None):
+            return True
+        try:
+            return read(self.parent, sidecar) != render(Answer.model_validate(self.own_json), kind)
+        except pydantic.ValidationError:
+            return True
+
+
+def place(parent: int, folder: Folder, name: str, written: Iterable[Written] = ()) -> Place:
+    """Look at what stands beside the image.
+
+    Raises `ForeignSidecar` when the JSON there is glimpsed's own but about another image that still
+    exists (``scan.jpg`` and ``scan.png`` with ``sidecar: {stem}.{ext}``).
+    """
+    json_name = sidecar_name(folder, name, "json")
+    own = parse_own(read(parent, json_name))
+    if own is not None and "{name}" not in folder.sidecar:
+        about = own["source"].get("name")
+        if isinstance(about, str) and about != shown(name) and _exists(parent, about):
+            raise ForeignSidecar(
+                f"The sidecar name {shown(json_name)} is already taken by {shown(about)}.",
+                "Use {name} in the folder's 'sidecar' template, or rename one of the two images.",
+            )
+    return Place(parent, folder, name, {w.name: w for w in written}, own)
+
+
+def refuse_foreign(place: Place, sidecar: str, content: bytes | None = None) -> None:
+    """Raise `ForeignSidecar` when what stands there is not ours, nor holds this content already."""
+    status = entry(place.parent, sidecar)
+    if status is None:
+        return
+    if stat.S_ISREG(status.st_mode) and (
+        place.is_own(sidecar) or (content is not None and read(place.parent, sidecar) == content)
+    ):
+        return
+    raise ForeignSidecar(
+        f"{shown(sidecar)} already exists and was not written by glimpsed.",
+        f"Move {shown(sidecar)} away, then run 'glimpsed retry' on the image.",
+    )
+
+
+def refuse_long_name(parent: int, sidecar: str) -> None:
+    """Raise `FileError` when the file system cannot hold a file of that name."""
+    try:
+        longest = os.fpathconf(parent, "PC_NAME_MAX")
+    except OSError:
+        longest = 255
+    if len(os.fsencode(sidecar)) > longest > 0:
+        raise FileError(
+            f"The file name is too long: its sidecar's name would have more than {longest} bytes.",
+            "Give the image a shorter name.",
+        )
+
+
+def entry(parent: int, name: str) -> os.stat_result | None:
+    """The status of a directory entry itself (a link is not followed), None when there is none."""
+    try:
+        return os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except OSError as e:
+        if e.errno in MISSING:
+            return None
+        raise
+
+
+def _exists(parent: int, name: str) -> bool:
+    """Whether a name that stands in a file, and so may be anything, is an entry of this directory."""
+    try:
+        return "/" not in name and entry(parent, name) is not None
+    except (OSError, ValueError):  # too long; a NUL or half a surrogate pair in it
+        return False
+
+
+def read(parent: int, name: str) -> bytes | None:
+    """A regular file's bytes; None for anything else, for one that is not ours to read or too large."""
+    try:
+        fd = os.open(name, _READ, dir_fd=parent)
+    except OSError as e:
+        if (
+            e.errno in MISSING | BUSY
+            or (status := entry(parent, name)) is None
+            or not stat.S_ISREG(status.st_mode)
+        ):
+            return None
+        raise
+    with os.fdopen(fd, "rb") as file:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST:
+            return None
+        return file.read(_LARGEST)
+
+
+def parse_own(data: bytes | None) -> dict[str, Any] | None:
+    """The JSON of a sidecar that says it is glimpsed's own, else None."""
+    try:
+        parsed = json.loads(data) if data else None
+    except (ValueError, RecursionError):
+        return None
+    own = isinstance(parsed, dict) and parsed.get("glimpsed") == 1 and isinstance(parsed.get("source"), dict)
+    return parsed if own else None

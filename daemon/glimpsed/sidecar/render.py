@@ -1,0 +1,129 @@
+"""What a sidecar is called and what stands in it (DESIGN 7). Pure: no file is touched here."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+from xml.sax.saxutils import escape
+
+from glimpsed import __version__
+from glimpsed.config.schema import Folder
+from glimpsed.model import Answer, shown
+
+_PLACEHOLDER = re.compile(r"\{(name|stem|ext)\}")
+_ILLEGAL_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# Every error sidecar ends its facts with this; it is how one is told from somebody's own file.
+_SIGNATURE = "written by: glimpsed "
+
+_XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="glimpsed">
+ <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+  <rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/">
+   <dc:description>
+    <rdf:Alt>
+     <rdf:li xml:lang="x-default">{text}</rdf:li>
+    </rdf:Alt>
+   </dc:description>
+  </rdf:Description>
+ </rdf:RDF>
+</x:xmpmeta>
+<?xpacket end="w"?>
+"""
+
+
+def names(folder: Folder, name: str) -> dict[str, str]:
+    """Kind (``txt``, ``json``, …) -> file name, for each of the folder's outputs; JSON first.
+
+    That order is also the order of writing: the JSON proves that what stands beside it is ours, so a
+    crash between two files never leaves one behind that the next start would take for somebody else's.
+    """
+    kinds = sorted(folder.outputs, key=lambda kind: kind != "json")
+    return {kind: sidecar_name(folder, name, kind) for kind in kinds}
+
+
+def sidecar_name(folder: Folder, name: str, kind: str) -> str:
+    """The file name of one kind of sidecar for the image of this name."""
+    values = {"name": name, "stem": stem(name), "ext": kind}
+    return _PLACEHOLDER.sub(lambda match: values[match[1]], folder.sidecar)
+
+
+def error_name(name: str) -> str:
+    """``scan.jpg.error.txt``, whatever the folder's template: it must not be shared by two images."""
+    return f"{name}.error.txt"
+
+
+def stem(name: str) -> str:
+    """``scan`` of ``scan.jpg``; a name without an ending is its own stem."""
+    return name.rpartition(".")[0] or name
+
+
+def render(answer: Answer, kind: str) -> bytes:
+    """The bytes of one sidecar; the same answer always gives the same bytes."""
+    if kind == "json":
+        return _json(answer)
+    text = whole_text(answer).rstrip("\r\n")
+    if kind == "xmp":
+        return _encoded(_XMP.replace("{text}", escape(_xml_text(text))))
+    return _encoded(text + "\n")
+
+
+def whole_text(answer: Answer) -> str:
+    """The text for people: pages apart by form feeds, what a schema asked for as indented JSON."""
+    parts = answer.pages if answer.pages is not None else (answer,)
+    return "\f".join(part.text if part.data is None else _pretty(part.data) for part in parts)
+
+
+def render_error(reason: str, advice: str, facts: Mapping[str, object], raw: str | None = None) -> bytes:
+    """One sentence of what happened, one of what to do, then the facts; last, what the model gave."""
+    lines = [" ".join(reason.split()), " ".join(advice.split()), ""]
+    lines += [f"{key}: {shown(str(value))}" for key, value in facts.items() if value is not None]
+    lines.append(f"{_SIGNATURE}{__version__}")
+    if raw:
+        lines += ["", "what the model answered:", raw.rstrip()]
+    return _encoded("\n".join(lines) + "\n")
+
+
+def is_error_sidecar(data: bytes) -> bool:
+    """Whether these bytes are an error sidecar as `render_error` writes them."""
+    return f"\n{_SIGNATURE}".encode() in data
+
+
+def _json(answer: Answer) -> bytes:
+    dumped = answer.model_dump()
+    dumped["source"]["name"] = shown(answer.source.name)
+    dumped["seconds"] = round(answer.seconds, 3)
+    usage = dumped["usage"]
+    if usage["cost"] is not None:
+        usage["cost"] = round(usage["cost"], 6)
+    if not usage["estimated"]:
+        del usage["estimated"]
+    return _encoded(_pretty(dumped) + "\n")
+
+
+def _pretty(value: Any) -> str:
+    return json.dumps(_finite(value), indent=2, ensure_ascii=False)
+
+
+def _finite(value: Any) -> Any:
+    """NaN and infinity are no JSON: null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _xml_text(text: str) -> str:
+    """A form feed, like most control characters, does not exist in XML 1.0: pages get an empty line."""
+    return _ILLEGAL_IN_XML.sub("", text.replace("\f", "\n\n"))
+
+
+def _encoded(text: str) -> bytes:
+    """UTF-8; halves of surrogate pairs, which models do send as escapes, are joined or replaced."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()

@@ -1,0 +1,142 @@
+"""Temporary files beside the image: created exclusively, made durable, recognised after a crash.
+
+Their names tell the process that made them, ``.glimpsed-HOST-PID-START-RANDOM.tmp``, so that a daemon
+that starts removes what a dead one left behind and nothing that another is just writing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import re
+import secrets
+import socket
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from glimpsed.files import Root, opened_directory, translated
+
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NAME = re.compile(r"\.glimpsed-([0-9a-f]{8})-([0-9]{1,10})-([0-9]{1,20})-[0-9a-f]{8}\.tmp")
+_NO_SYNC = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP})  # FUSE and old cifs, mostly for directories
+_ABANDONED = 3600.0  # s after which another host's temporary file is taken for a leftover
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file of this name is a temporary one of glimpsed's."""
+    return name.startswith(".glimpsed-") and _NAME.fullmatch(name) is not None
+
+
+def sweep(root: Root, directory: str, *, now: float) -> int:
+    """Remove what crashed processes left in this directory; how many files that were.
+
+    On this host the process must be dead; of other hosts the file must be an hour old. Raises as
+    `opened_directory`.
+    """
+    with opened_directory(root, directory) as parent, translated(directory):
+        removed = 0
+        for name in filter(is_temporary, os.listdir(parent)):
+            with contextlib.suppress(OSError):  # gone by now, or not ours to remove
+                status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+                if stat.S_ISREG(status.st_mode) and _is_left_over(name, now - status.st_mtime):
+                    os.unlink(name, dir_fd=parent)
+                    removed += 1
+        return removed
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose a file is, and who may do what with it."""
+
+    uid: int
+    gid: int
+    mode: int  # permission bits
+
+
+@contextlib.contextmanager
+def files(parent: int, like: Owner, contents: Mapping[str, bytes]) -> Iterator[dict[str, str]]:
+    """Each content, durable in a temporary file of `like`'s mode and group: name wanted -> temporary name.
+
+    Whatever was not renamed by the end of the block is removed.
+    """
+    made: dict[str, str] = {}
+    try:
+        for wanted, content in contents.items():
+            made[wanted] = temp = new_name()
+            fd = os.open(temp, _CREATE, 0o600, dir_fd=parent)
+            try:
+                _write_all(fd, content)
+                follow_owner(fd, like)
+                sync(fd)
+            finally:
+                os.close(fd)
+        yield made
+    finally:
+        for temp in made.values():
+            with contextlib.suppress(OSError):  # renamed, as it should be
+                os.unlink(temp, dir_fd=parent)
+
+
+def follow_owner(fd: int, like: Owner) -> None:
+    """Owner, group and mode as the image's, as far as we may: people on the share read and delete it.
+
+    Never executable, and always readable for us. Many shares map owners themselves and refuse.
+    """
+    for uid, gid in ((like.uid, like.gid), (-1, like.gid)):
+        with contextlib.suppress(OSError):
+            os.fchown(fd, uid, gid)
+            break
+    with contextlib.suppress(OSError):
+        os.fchmod(fd, like.mode & 0o666 | 0o600)
+
+
+def sync(fd: int) -> None:
+    """Fsync, where there is one."""
+    try:
+        os.fsync(fd)
+    except OSError as e:
+        if e.errno not in _NO_SYNC:
+            raise
+
+
+def sync_directory(parent: int) -> None:
+    """Make the renames in a directory durable."""
+    sync(parent)
+
+
+def new_name() -> str:
+    """A name for a temporary file of this process."""
+    return f".glimpsed-{_host()}-{os.getpid()}-{_start_of(os.getpid()) or 0}-{secrets.token_hex(4)}.tmp"
+
+
+def _write_all(fd: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def _is_left_over(name: str, age: float) -> bool:
+    match = _NAME.fullmatch(name)
+    assert match is not None
+    host, pid, start = match.groups()
+    if host != _host():
+        return age > _ABANDONED
+    return (_start_of(int(pid)) or 0) != int(start)
+
+
+@cache
+def _host() -> str:
+    return hashlib.blake2b(socket.gethostname().encode(), digest_size=4).hexdigest()
+
+
+def _start_of(pid: int) -> int | None:
+    """When a process started, in ticks since boot (proc(5)); None when it does not run."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[19])
+    except (OSError, IndexError, ValueError):
+        return None

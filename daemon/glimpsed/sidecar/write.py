@@ -1,0 +1,191 @@
+"""Sidecars onto the disk: whole or not at all, only over glimpsed's own, never through a link.
+
+`write` first puts every sidecar into a temporary file of its own, durable, and only then renames them
+one after the other, the JSON first. So no space means that nothing changed, and a crash between two
+renames leaves files that are provably ours (see `own`), which the next attempt completes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+
+from glimpsed.config.schema import Folder
+from glimpsed.errors import FileError, ForeignSidecar, ShareTrouble, SidecarBlocked, Vanished
+from glimpsed.files import MISSING, Root, opened_directory
+from glimpsed.model import Answer, Content, Written, shown
+from glimpsed.sidecar import own, temporary
+from glimpsed.sidecar.render import error_name, is_error_sidecar, names, render, render_error
+
+_BLOCKED = frozenset(
+    {
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EROFS,
+        errno.EACCES,
+        errno.EPERM,
+        errno.EBUSY,
+        errno.ETXTBSY,
+        errno.EAGAIN,
+    }
+)
+
+
+def check(root: Root, path: str, folder: Folder, written: Sequence[Written] = ()) -> None:
+    """See, before anything is sent, whether the sidecars of this image can be written.
+
+    Raises `ForeignSidecar` or `FileError` (name too long, two sidecars of one name) when they cannot.
+    """
+    with _opened(root, path) as (parent, name):
+        place = own.place(parent, folder, name, written)
+        sidecars = list(names(folder, name).values())
+        if len({name, *sidecars}) <= len(sidecars):
+            raise FileError(
+                f"The folder's 'sidecar' template gives several files one name: {shown(', '.join(sidecars))}.",
+                "Use {name} and {ext} in it.",
+            )
+        for sidecar in sidecars:
+            own.refuse_long_name(parent, sidecar)
+            own.refuse_foreign(place, sidecar)
+
+
+def write(
+    root: Root,
+    path: str,
+    folder: Folder,
+    answer: Answer,
+    written: Sequence[Written],
+    content: Content,
+) -> tuple[Written, ...]:
+    """Write all the folder's outputs for this image; durable when it returns.
+
+    `written` is what the ledger knows of the image's sidecars so far. Raises `Vanished` when the image
+    is gone, `ForeignSidecar`, `FileError`, `SidecarBlocked` or `ShareTrouble`.
+    """
+    with _opened(root, path) as (parent, name):
+        _owner_of_image(parent, name)
+        like = temporary.Owner(content.uid, content.gid, content.mode)
+        place = own.place(parent, folder, name, written)
+        outputs = {sidecar: (kind, render(answer, kind)) for kind, sidecar in names(folder, name).items()}
+        missing = {}
+        for sidecar, (_, rendered) in outputs.items():
+            own.refuse_long_name(parent, sidecar)
+            own.refuse_foreign(place, sidecar, rendered)
+            if own.read(parent, sidecar) != rendered:
+                missing[sidecar] = rendered
+        with temporary.files(parent, like, missing) as ready:
+            for sidecar, temp in ready.items():
+                own.refuse_foreign(place, sidecar, missing[sidecar])
+                if place.is_edited(sidecar, outputs[sidecar][0]):
+                    _keep(parent, sidecar)
+                os.rename(temp, sidecar, src_dir_fd=parent, dst_dir_fd=parent)
+        temporary.sync_directory(parent)
+        if "json" not in folder.outputs:
+            _newer_than(parent, content.version.mtime_ns, outputs)
+        return tuple(_as_written(parent, sidecar) for sidecar in outputs)
+
+
+def write_error(
+    root: Root,
+    path: str,
+    folder: Folder,
+    reason: str,
+    advice: str,
+    facts: Mapping[str, object],
+    *,
+    raw: str | None = None,
+) -> tuple[Written, ...]:
+    """Say beside the image why it failed; empty when the folder has none, or the name cannot be used.
+
+    Raises `Vanished` when the image is gone, `SidecarBlocked` or `ShareTrouble`.
+    """
+    if not folder.error_sidecar:
+        return ()
+    with _opened(root, path) as (parent, name):
+        like = _owner_of_image(parent, name)
+        sidecar, content = error_name(name), render_error(reason, advice, facts, raw)
+        try:
+            own.refuse_long_name(parent, sidecar)
+        except FileError:
+            return ()
+        if own.entry(parent, sidecar) is not None and not is_error_sidecar(own.read(parent, sidecar) or b""):
+            return ()
+        with temporary.files(parent, like, {sidecar: content}) as ready:
+            os.rename(ready[sidecar], sidecar, src_dir_fd=parent, dst_dir_fd=parent)
+        temporary.sync_directory(parent)
+        return (_as_written(parent, sidecar),)
+
+
+def remove_error(root: Root, path: str) -> None:
+    """Take the image's error sidecar away, if there is one and it is glimpsed's own."""
+    with contextlib.suppress(Vanished), _opened(root, path) as (parent, name):
+        sidecar = error_name(name)
+        if is_error_sidecar(own.read(parent, sidecar) or b""):
+            os.unlink(sidecar, dir_fd=parent)
+
+
+def remove(root: Root, path: str, written: Sequence[Written]) -> None:
+    """Take away these sidecars of an image that is gone; one that somebody edited since stays."""
+    with contextlib.suppress(Vanished), _opened(root, path) as (parent, _):
+        for sidecar in written:
+            status = own.entry(parent, sidecar.name)
+            if status is not None and (status.st_size, status.st_mtime_ns) == (
+                sidecar.size,
+                sidecar.mtime_ns,
+            ):
+                os.unlink(sidecar.name, dir_fd=parent)
+
+
+@contextlib.contextmanager
+def _opened(root: Root, path: str) -> Iterator[tuple[int, str]]:
+    """The image's directory as a descriptor, and its name; OSErrors become what they mean for the image."""
+    directory, _, name = path.rpartition("/")
+    with opened_directory(root, directory) as parent:
+        try:
+            yield parent, name
+        except OSError as e:
+            what = f"{shown(path)}: {os.strerror(e.errno or 0)}"
+            if e.errno in _BLOCKED:
+                raise SidecarBlocked(what) from e
+            if e.errno in MISSING:
+                raise Vanished(what) from e
+            raise ShareTrouble(what) from e
+
+
+def _owner_of_image(parent: int, name: str) -> temporary.Owner:
+    status = own.entry(parent, name)
+    if status is None or not stat.S_ISREG(status.st_mode):
+        raise Vanished(f"{shown(name)} is gone")
+    return temporary.Owner(status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
+
+
+def _keep(parent: int, sidecar: str) -> None:
+    """What somebody edited stays, as ``NAME~``."""
+    try:
+        own.refuse_long_name(parent, f"{sidecar}~")
+    except FileError as e:
+        raise ForeignSidecar(
+            f"{shown(sidecar)} was edited, and its name is too long to keep it as a backup.",
+            f"Rename {shown(sidecar)}, then run 'glimpsed retry' on the image.",
+        ) from e
+    os.rename(sidecar, f"{sidecar}~", src_dir_fd=parent, dst_dir_fd=parent)
+
+
+def _newer_than(parent: int, mtime_ns: int, sidecars: Mapping[str, object]) -> None:
+    """Where a clock runs behind, give sidecars a time after the image's: adoption goes by it (DESIGN 8)."""
+    for sidecar in sidecars:
+        status = own.entry(parent, sidecar)
+        if status is not None and status.st_mtime_ns <= mtime_ns:
+            times = (status.st_atime_ns, mtime_ns + 2_000_000_000)
+            with contextlib.suppress(OSError):  # a file system that sets no times
+                os.utime(sidecar, ns=times, dir_fd=parent, follow_symlinks=False)
+
+
+def _as_written(parent: int, sidecar: str) -> Written:
+    status = own.entry(parent, sidecar)
+    if status is None:
+        raise ShareTrouble(f"{shown(sidecar)} is gone right after it was written")
+    return Written(sidecar, status.st_size, status.st_mtime_ns)
