@@ -35,6 +35,7 @@ class Document:
     data: dict[str, Any] = field(default_factory=dict)
     lines: dict[Key, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    _wrong: set[Key] = field(default_factory=set)
 
     def written(self, key: Key) -> Key:
         """Where a folder's value stands: with the folder, or under `defaults`."""
@@ -47,10 +48,16 @@ class Document:
         """The line of this key, or of the closest thing around it that is written in the file."""
         return next((self.lines[key[:n]] for n in range(len(key), 0, -1) if key[:n] in self.lines), None)
 
-    def problem(self, key: Key, message: str, hint: str | None = None) -> None:
+    def is_wrong(self, key: Key) -> bool:
+        """Whether a problem with this key, or with what holds it, is noted already."""
+        key = self.written(key)
+        return any(key[:n] in self._wrong for n in range(1, len(key) + 1))
+
+    def problem(self, key: Key, message: str, hint: str | None = None, line: int | None = None) -> None:
         """Note what is wrong with a key; the same thing is noted once."""
         key = self.written(key)
-        found = Problem(message, dotted(key), self.line(key), self.file, hint)
+        self._wrong.add(key)
+        found = Problem(message, dotted(key), line or self.line(key), self.file, hint)
         if found not in self.problems:
             self.problems.append(found)
 

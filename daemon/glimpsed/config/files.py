@@ -11,11 +11,11 @@ from typing import Any
 from pydantic import SecretStr
 
 from glimpsed.config.document import Document, Key
+from glimpsed.config.folder_rules import used_models
 from glimpsed.config.schema import Config, Folder, ModelEntry
 from glimpsed.config.units import file_path
 
 LARGEST = 1_000_000  # bytes of a prompt or schema
-_KEY_SOURCES = ("api_key_env", "api_key_file", "api_key_credential")
 
 
 def read_schemas(document: Document) -> None:
@@ -60,7 +60,7 @@ def _valid(document: Document, key: Key, schema: dict[str, Any]) -> bool:
         checker.check_schema(schema)
     except jsonschema.SchemaError as e:
         at = "".join(f"/{part}" for part in e.absolute_path)
-        document.problem(key, f"is not a valid JSON Schema: {e.message}" + (f" at {at}" if at else ""))
+        document.problem(key, f"is not a valid JSON Schema: {e.message[:200]}" + (f" at {at}" if at else ""))
         return False
     for reference in _references(schema):
         if not _resolves(schema, reference):
@@ -133,9 +133,7 @@ def _why(name: str, error: Exception) -> str:
 
 def read_keys(config: Config, document: Document, env: Mapping[str, str], asked: Sequence[str]) -> Config:
     """Resolve API keys. A key that is missing is a problem for the models that are used."""
-    used = set(asked)
-    for folder in config.folders.values():
-        used |= {folder.model, *folder.fallbacks}
+    used = used_models(config) | set(asked)
     models = {}
     for name, entry in config.models.items():
         source, key = _key(entry, Path(document.file), env)

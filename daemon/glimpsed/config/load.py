@@ -11,12 +11,12 @@ import platformdirs
 from glimpsed.config import document as documents
 from glimpsed.config import files, rules, validate
 from glimpsed.config.document import Document
+from glimpsed.config.rules import ENGINES
 from glimpsed.config.schema import Config, Folder, ModelEntry
 from glimpsed.errors import ConfigError, Problem, UsageError
 from glimpsed.model import shown
 
 LOCAL = "local"
-ENGINES = ("rapidocr", "tesseract")
 
 
 def load(path: Path | None, *, env: Mapping[str, str] = os.environ, asked: Sequence[str] = ()) -> Config:

@@ -1,10 +1,110 @@
-"""Rules that look at more than one key."""
+"""Rules that look at more than one key, or at more than its type (DESIGN 5).
+
+Each is a function that yields what it finds as (key, message, hint); `check` lists them. A finding about
+a key that is wrong already is a consequence, and is left out. No message repeats a value but names.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 from glimpsed.config.document import Document
-from glimpsed.config.schema import Config
+from glimpsed.config.folder_rules import Finding, about, folder_findings, overlapping, used_models
+from glimpsed.config.schema import Config, ModelEntry
+from glimpsed.config.units import loopback
+from glimpsed.config.validate import meant
+
+ENGINES = ("rapidocr", "tesseract")  # what `model` may say with ``api: local``
+KEY_SOURCES = ("api_key_env", "api_key_file", "api_key_credential")
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110's token
+_STATES = ("sqlite", "sqlite+pysqlite", "postgresql+psycopg")
 
 
 def check(config: Config, document: Document) -> None:
     """Note everything that contradicts something else."""
+    for key, message, hint in [
+        found for found in _findings(config, document) if not document.is_wrong(found[0])
+    ]:
+        document.problem(key, message, hint)
+
+
+def _findings(config: Config, document: Document) -> Iterator[Finding]:
+    for name, entry in config.models.items():
+        yield from about(("models", name), _model(entry))
+    for name, folder in config.folders.items():
+        yield from about(("folders", name), folder_findings(folder, config, document))
+    yield from overlapping(config)
+    yield from _money(config)
+    yield from _state(config)
+
+
+def _model(entry: ModelEntry) -> Iterator[Finding]:
+    name = entry.name
+    if not name.isprintable() or name != name.strip() or not 0 < len(name) <= 100 or name.startswith("-"):
+        yield (), "is no name for a model: up to 100 printable characters, no '-' first", None
+    sources = [source for source in KEY_SOURCES if getattr(entry, source) is not None]
+    if entry.local:
+        yield from _embedded(entry, sources)
+        return
+    for extra in sources[1:]:
+        yield (extra,), f"is a second source of the key, beside {sources[0]}", None
+    if entry.base_url is None:
+        yield ("base_url",), f"is required with api: {entry.api}", None
+    elif entry.base_url.startswith("http://") and not entry.allow_http and not loopback(entry.base_url):
+        yield (
+            ("base_url",),
+            "is plain http to another machine: keys and images could be read on the way",
+            _HTTP,
+        )
+    for header, value in entry.headers.items():
+        if not _HEADER.fullmatch(header):
+            yield ("headers", header), "is no name for a header", None
+        if not (value.isascii() and value.isprintable()):
+            yield ("headers", header), "holds characters that a header cannot have", None
+    if not (entry.user_agent.isascii() and entry.user_agent.isprintable()):
+        yield ("user_agent",), "holds characters that a header cannot have", None
+
+
+_HTTP = "use https, or 'allow_http: true' if that is meant"
+
+
+def _embedded(entry: ModelEntry, sources: list[str]) -> Iterator[Finding]:
+    if entry.model not in ENGINES:
+        yield ("model",), f"must be one of {', '.join(ENGINES)} with api: local", meant(entry.model, ENGINES)
+    hint = "for a server on this machine say 'api: chat' or 'api: responses'"
+    for key in (["base_url"] if entry.base_url is not None else []) + sources:
+        yield (key,), "has no meaning with api: local, which is the OCR inside glimpsed", hint
+
+
+def _money(config: Config) -> Iterator[Finding]:
+    """One currency wherever amounts are added up and compared."""
+    used = used_models(config)
+    limits = [
+        config.budget,
+        *(f.budget for f in config.folders.values()),
+        *(m.budget for m in config.models.values()),
+    ]
+    if not any(limit and (limit.per_day or limit.per_month) for limit in limits):
+        return
+    for name, entry in config.models.items():
+        if name in used and entry.price is not None and entry.currency != config.budget.currency:
+            message = f"must be {config.budget.currency}, the currency of the budget"
+            yield ("models", name, "currency"), message, "or set 'budget: {currency: …}'"
+
+
+def _state(config: Config) -> Iterator[Finding]:
+    if config.state is None:
+        return
+    from sqlalchemy import exc, make_url  # noqa: PLC0415 - slow to import, and mostly not needed
+
+    hint = "like postgresql+psycopg://USER@HOST/NAME or sqlite:////var/lib/glimpsed/ledger.sqlite"
+    try:
+        url = make_url(config.state)
+    except (exc.ArgumentError, ValueError):
+        yield ("state",), "is not a SQLAlchemy URL", hint
+        return
+    if url.drivername not in _STATES:
+        yield ("state",), "must be SQLite or PostgreSQL with psycopg", hint
+    elif url.drivername.startswith("sqlite") and (url.database or ":memory:") == ":memory:":
+        yield ("state",), "must name a file: a ledger in memory pays for every answer again", hint

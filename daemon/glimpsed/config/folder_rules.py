@@ -1,0 +1,169 @@
+"""The rules about folders: whom they ask, what they write, and that no two of them are the same."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+import pathspec
+
+from glimpsed.config.document import Document, Key
+from glimpsed.config.schema import Config, Folder
+from glimpsed.config.validate import meant
+from glimpsed.prompt import near_misses
+
+Finding: TypeAlias = tuple[Key, str, str | None]
+
+_BRACES = re.compile(r"\{([^{}]*)\}")
+_PLACEHOLDERS = {"name", "stem", "ext"}
+_IMAGES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "heic", "heif", "avif", "pdf")
+_PATIENCE = 2.0  # seconds that a path may take to be resolved: a dead share would take for ever
+
+
+def about(key: Key, findings: Iterator[Finding]) -> Iterator[Finding]:
+    """The findings with the key that they are about in front of theirs."""
+    return (((*key, *below), message, hint) for below, message, hint in findings)
+
+
+def folder_findings(folder: Folder, config: Config, document: Document) -> Iterator[Finding]:
+    """Everything about one folder by itself."""
+    yield from _named(folder)
+    yield from _asking(folder, config)
+    yield from _private(folder, config, document)
+    yield from _prompts(folder, document)
+    yield from _sidecars(folder)
+    yield from _patterns(folder)
+    if folder.settle_limit < folder.settle:
+        yield ("settle",), f"must not be longer than settle_limit, {folder.settle_limit:g} s", None
+
+
+def used_models(config: Config) -> set[str]:
+    """The models that some folder may ask."""
+    return {name for folder in config.folders.values() for name in (folder.model, *folder.fallbacks)}
+
+
+def _named(folder: Folder) -> Iterator[Finding]:
+    name = folder.name
+    if (
+        not name.isprintable()
+        or name != name.strip()
+        or not 0 < len(name) <= 100
+        or name[0] in "-."
+        or "/" in name
+    ):
+        yield (), "is no name for a folder: up to 100 printable characters, no '/', no '-' or '.' first", None
+
+
+def _asking(folder: Folder, config: Config) -> Iterator[Finding]:
+    known = config.models
+    if not folder.model:
+        yield ("model",), f"is required: one of {', '.join(known)}", None
+    elif folder.model not in known:
+        yield ("model",), f"there is no model '{folder.model}'", meant(folder.model, known)
+    elif known[folder.model].local and folder.schema_ is not None:
+        yield ("schema",), f"'{folder.model}' is plain OCR, which cannot answer by a schema", None
+    for i, name in enumerate(folder.fallbacks):
+        if name not in known:
+            yield ("fallbacks", i), f"there is no model '{name}'", meant(name, known)
+        elif name == folder.model or name in folder.fallbacks[:i]:
+            yield ("fallbacks", i), f"'{name}' has been asked by then", None
+
+
+def _private(folder: Folder, config: Config, document: Document) -> Iterator[Finding]:
+    """Nothing of a `local_only` folder leaves the machine; said where the folder itself contradicts."""
+    asked: list[tuple[Key, str]] = [(("model",), folder.model)]
+    asked += [(("fallbacks", i), name) for i, name in enumerate(folder.fallbacks)]
+    for key, name in asked:
+        if folder.local_only and name in config.models and not config.models[name].local:
+            own = ("folders", folder.name, key[0]) in document.lines
+            message = f"'{name}' is a remote model, and the folder '{folder.name}' is local_only"
+            yield key if own else ("local_only",), message, None
+
+
+def _prompts(folder: Folder, document: Document) -> Iterator[Finding]:
+    places: tuple[Key, ...] = (("folders", folder.name), ("defaults",))
+    if any({(*at, "prompt"), (*at, "prompt_file")} <= document.lines.keys() for at in places):
+        yield ("prompt_file",), "stands beside prompt: only one of them can count", None
+    elif folder.prompt_file is None and not folder.prompt.strip():
+        yield ("prompt",), "is empty", None
+    prompt_key = "prompt" if folder.prompt_file is None else "prompt_file"
+    for key, text in ((prompt_key, folder.prompt), ("system", folder.system or "")):
+        for word, name in near_misses(text):
+            literal = "; for the text itself put spaces inside the braces" if word[1] != " " else ""
+            yield (key,), f"{word} would not be filled in", f"did you mean {{{name}}}?{literal}"
+
+
+def _sidecars(folder: Folder) -> Iterator[Finding]:
+    if len(set(folder.outputs)) < len(folder.outputs):
+        yield ("outputs",), "names a kind twice", None
+    key, template = ("sidecar",), folder.sidecar
+    if "/" in template or "\\" in template or not template.isprintable():
+        yield key, "must be a plain file name: sidecars stand beside their image", None
+        return
+    names = {match[1] for match in _BRACES.finditer(template)}
+    if not names <= _PLACEHOLDERS or {"{", "}"} & set(_BRACES.sub("", template)):
+        yield key, "may only hold {name}, {stem} and {ext} in braces", None
+    elif not {"name", "stem"} & names:
+        yield key, "must hold {name} or {stem}, or all images would share one sidecar", None
+    elif "ext" not in names and len(folder.outputs) > 1:
+        yield key, f"must hold {{ext}}, or {' and '.join(folder.outputs)} would be one file", None
+    else:
+        yield from _clashes(key, template, folder)
+
+
+def _clashes(key: Key, template: str, folder: Folder) -> Iterator[Finding]:
+    """Names that mean something else: the image itself, other images, the error sidecar, a kept edit."""
+    for ext in folder.outputs:
+        made = [_sidecar(template, f"scan.{kind}", ext).lower() for kind in _IMAGES]
+        if any(name == f"scan.{kind}" for name, kind in zip(made, _IMAGES, strict=True)):
+            yield key, "would be the name of the image itself", None
+        elif made[0].endswith(tuple(f".{kind}" for kind in _IMAGES)):
+            yield key, "would look like an image", None
+        elif made[0] == "scan.jpg.error.txt" or made[0].endswith("~"):
+            yield key, "is reserved for what glimpsed writes itself", None
+        else:
+            continue
+        return
+
+
+def _sidecar(template: str, name: str, ext: str) -> str:
+    values = {"name": name, "stem": name.rpartition(".")[0], "ext": ext}
+    return _BRACES.sub(lambda match: values[match[1]], template)
+
+
+def _patterns(folder: Folder) -> Iterator[Finding]:
+    for key, patterns in (("include", folder.include), ("exclude", folder.exclude)):
+        for i, pattern in enumerate(patterns):
+            try:
+                rules = pathspec.GitIgnoreSpec.from_lines([pattern]).patterns
+            except ValueError:
+                yield (key, i), "is not a gitignore-style pattern", None
+                continue
+            if all(rule.include is None for rule in rules):
+                yield (key, i), "matches nothing: empty, or a comment", None
+
+
+def overlapping(config: Config) -> Iterator[Finding]:
+    """Two folders of which one holds the other would do every file twice, and pay twice."""
+    real = {name: _real(folder.path) for name, folder in config.folders.items()}
+    for i, (name, path) in enumerate(real.items()):
+        for other in list(real)[:i]:
+            if path == real[other]:
+                yield ("folders", name, "path"), f"is the same directory as that of '{other}'", None
+            elif path.is_relative_to(real[other]):
+                yield ("folders", name, "path"), f"is inside of that of '{other}'", None
+            elif real[other].is_relative_to(path):
+                yield ("folders", name, "path"), f"holds that of '{other}'", None
+
+
+def _real(path: Path) -> Path:
+    """The path with links resolved, as far as the file systems answer."""
+    found: list[str] = []
+    thread = threading.Thread(target=lambda: found.append(os.path.realpath(path)), daemon=True)
+    thread.start()
+    thread.join(_PATIENCE)
+    return Path(found[0]) if found else path
