@@ -1,12 +1,151 @@
-"""structlog, towards journald, a console or JSON lines."""
+"""structlog, towards journald, a console or JSON lines.
+
+    log.info(FILE_DONE, folder=…) -> level, time, call site -> redacted -> writer thread -> flood -> sink
+
+The standard library's logging, warnings and dying threads take the same way, as events `LIBRARY`, so
+that nothing else is ever on stderr. `configure` decides where the log goes, `close` writes what waits.
+"""
 
 from __future__ import annotations
 
-from typing import cast
+import atexit
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast
 
 import structlog
+
+from glimpsed.errors import MissingExtra
+from glimpsed.journal import foreign, sinks
+from glimpsed.journal.redact import Redactor
+from glimpsed.journal.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, MutableMapping
+
+    from glimpsed.journal.sinks import Sink
+
+Target: TypeAlias = Literal["journald", "console", "json", "stderr"]
+_CLOSE_SECONDS = 2.0  # for a reader of the log that hangs, at the end of the program
+
+
+class Settings(Protocol):
+    """The ``log`` section of the config."""
+
+    @property
+    def target(self) -> Literal["auto", "journald", "json", "console"]: ...  # noqa: D102
+    @property
+    def level(self) -> Literal["debug", "info", "warning", "error"]: ...  # noqa: D102
+
+
+class _Log:
+    """What `configure` set up, until `close`."""
+
+    def __init__(self) -> None:
+        self.writer: Writer | None = None
+        self.redact = Redactor()
+
+    def take(self, record: Mapping[str, Any]) -> None:
+        """Clean a record and hand it to the writer."""
+        if self.writer is not None:
+            self.writer.put(self.redact(record))
+
+
+_log = _Log()
 
 
 def get_logger() -> structlog.typing.FilteringBoundLogger:
     """The logger that every module uses: ``log.info(FILE_DONE, folder=…, file=…)``."""
     return cast("structlog.typing.FilteringBoundLogger", structlog.get_logger())
+
+
+def configure(log: Settings, *, secrets: Iterable[str] = (), env: Mapping[str, str] = os.environ) -> Target:
+    """Send the log where the config says, from now on; the target that it came to.
+
+    `secrets` are removed wherever they turn up. May be called again, after a reload.
+    """
+    target, sink, problem = _choose(log.target, env)
+    close()
+    _log.redact = Redactor(secrets)
+    _log.writer = Writer(sink)
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(log.level),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *([_call_site()] if target == "journald" else []),
+            structlog.processors.format_exc_info,
+            _take,
+        ],
+        cache_logger_on_first_use=False,
+    )
+    foreign.listen(_log.take)
+    if problem:
+        _log.take(foreign.record("warning", "glimpsed.journal", problem))
+    return target
+
+
+def flush(seconds: float = _CLOSE_SECONDS) -> bool:
+    """Wait until what was logged so far is written, at most so long."""
+    return _log.writer is None or _log.writer.flush(seconds)
+
+
+@atexit.register
+def close() -> None:
+    """Write what waits, and let go of logging, warnings and hooks."""
+    writer, _log.writer = _log.writer, None
+    if writer is not None:
+        foreign.let_go()
+        structlog.reset_defaults()
+        writer.close(_CLOSE_SECONDS)
+
+
+def _choose(wanted: str, env: Mapping[str, str]) -> tuple[Target, Sink, str | None]:
+    """Target, how to write to it, and what is not as it was wanted."""
+    stderr = _stderr()
+    under_journald = sinks.journald_reads(stderr, env.get("JOURNAL_STREAM"))
+    if wanted == "journald" or (wanted == "auto" and under_journald):
+        try:
+            sink = sinks.journald()
+        except MissingExtra as e:
+            return _fallback(under_journald=under_journald, problem=str(e))
+        if Path(sinks.JOURNAL_SOCKET).exists():
+            return "journald", sink, None
+        return _fallback(
+            under_journald=under_journald, problem="There is no journal here: logging to stderr."
+        )
+    if wanted == "console" or (wanted == "auto" and os.isatty(stderr)):
+        return "console", sinks.console, None
+    return "json", sinks.json_lines, None
+
+
+def _fallback(*, under_journald: bool, problem: str) -> tuple[Target, Sink, str]:
+    return ("stderr", sinks.prefixed, problem) if under_journald else ("json", sinks.json_lines, problem)
+
+
+def _stderr() -> int:
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # replaced by something without one
+        return sys.stderr.fileno()
+    return 2
+
+
+def _call_site() -> structlog.typing.Processor:
+    parameter = structlog.processors.CallsiteParameter
+    adder = structlog.processors.CallsiteParameterAdder(
+        {parameter.PATHNAME, parameter.LINENO, parameter.FUNC_NAME}, additional_ignores=["glimpsed.journal"]
+    )
+
+    def add(logger: Any, method: str, record: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        found = cast("dict[str, Any]", adder(logger, method, dict(record)))
+        record["code_file"], record["code_line"] = found["pathname"], found["lineno"]
+        record["code_func"] = found["func_name"]
+        return record
+
+    return add
+
+
+def _take(logger: Any, method: str, record: MutableMapping[str, Any]) -> str:  # noqa: ARG001 -- structlog's signature
+    _log.take(record)
+    raise structlog.DropEvent

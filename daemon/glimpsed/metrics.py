@@ -1,0 +1,268 @@
+"""Prometheus metrics, and health over HTTP.
+
+Functions that any stage may call; they do nothing until `serve` was called, so that a daemon without
+``metrics:`` pays nothing for them. The registry is glimpsed's own, not the library's global one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import socketserver
+import threading
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+
+from glimpsed import __version__
+from glimpsed.errors import ConfigError, MissingExtra, Problem
+from glimpsed.model import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+    Trouble = Callable[[], str | None]
+    Refresh = Callable[[], None]
+
+Stage: TypeAlias = Literal["settle", "wait", "prepare", "model", "write"]
+MODES = ("inotify", "poll")
+TEXT = "text/plain; charset=utf-8"
+_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 3600)
+_CLIENT_SECONDS = 5.0  # for a client that connects and says nothing
+
+
+@dataclass(frozen=True, slots=True)
+class _Metrics:
+    registry: CollectorRegistry
+    files: Gauge
+    requests: Counter
+    seconds: Histogram
+    tokens: Counter
+    cost: Counter
+    queue_age: Gauge
+    up: Gauge
+    mode: Gauge
+    paused: Gauge
+    rescans: Counter
+    deaths: Counter
+
+
+_on: _Metrics | None = None
+
+
+def _create() -> _Metrics:
+    try:
+        import prometheus_client as p  # noqa: PLC0415 -- an extra
+    except ImportError as e:
+        raise MissingExtra("metrics:", "metrics") from e
+    r = p.CollectorRegistry()
+    p.ProcessCollector(registry=r)
+    p.GCCollector(registry=r)
+    p.Info("glimpsed", "This program", registry=r).info({"version": __version__})
+    return _Metrics(
+        registry=r,
+        files=p.Gauge("glimpsed_files", "Files in the ledger", ["folder", "state"], registry=r),
+        requests=p.Counter(
+            "glimpsed_requests", "Requests to models, by what came of them", ["model", "verdict"], registry=r
+        ),
+        seconds=p.Histogram(
+            "glimpsed_stage_seconds",
+            "How long a file spends in a stage",
+            ["stage"],
+            buckets=_BUCKETS,
+            registry=r,
+        ),
+        tokens=p.Counter("glimpsed_tokens", "Tokens used", ["model", "direction"], registry=r),
+        cost=p.Counter(
+            "glimpsed_cost", "Money spent, by the configured prices", ["model", "currency"], registry=r
+        ),
+        queue_age=p.Gauge("glimpsed_queue_age_seconds", "Age of the oldest file that waits", registry=r),
+        up=p.Gauge("glimpsed_folder_up", "1 while the folder can be listed", ["folder"], registry=r),
+        mode=p.Gauge("glimpsed_folder_watch_mode", "1 for the mode in use", ["folder", "mode"], registry=r),
+        paused=p.Gauge("glimpsed_model_paused", "1 while the model is paused", ["model"], registry=r),
+        rescans=p.Counter("glimpsed_rescans", "Full listings of a folder", ["folder"], registry=r),
+        deaths=p.Counter(
+            "glimpsed_image_worker_deaths", "Image processes that died or were killed", registry=r
+        ),
+    )
+
+
+def files(folder: str, counts: Mapping[str, int]) -> None:
+    """How many files of a folder are in which state."""
+    if _on:
+        for state, count in counts.items():
+            _on.files.labels(folder, state).set(count)
+
+
+def request(model: str, verdict: str) -> None:
+    """A request came back: ``ok``, or what its error means (DESIGN 9)."""
+    if _on:
+        _on.requests.labels(model, verdict).inc()
+
+
+def stage(name: Stage, seconds: float) -> None:
+    """A file spent so long in a stage."""
+    if _on:
+        _on.seconds.labels(name).observe(seconds)
+
+
+def usage(
+    model: str, input_tokens: int, output_tokens: int, cost: float | None, currency: str | None
+) -> None:
+    """What an answer used."""
+    if _on:
+        _on.tokens.labels(model, "input").inc(input_tokens)
+        _on.tokens.labels(model, "output").inc(output_tokens)
+        if cost:
+            _on.cost.labels(model, currency or "").inc(cost)
+
+
+def queue_age(seconds: float) -> None:
+    """How long the oldest queued file has been waiting; 0 when none does."""
+    if _on:
+        _on.queue_age.set(seconds)
+
+
+def folder(name: str, *, up: bool, mode: str) -> None:
+    """How a folder is watched: ``inotify`` or ``poll``, and whether it is there at all."""
+    if _on:
+        _on.up.labels(name).set(up)
+        for one in MODES:
+            _on.mode.labels(name, one).set(one == mode)
+
+
+def paused(model: str, *, paused: bool) -> None:
+    """A model was paused, or works again."""
+    if _on:
+        _on.paused.labels(model).set(paused)
+
+
+def rescan(folder: str) -> None:
+    """A folder was listed in full."""
+    if _on:
+        _on.rescans.labels(folder).inc()
+
+
+def worker_death() -> None:
+    """An image process died or had to be killed."""
+    if _on:
+        _on.deaths.inc()
+
+
+def forget(*, folders: Iterable[str] = (), models: Iterable[str] = ()) -> None:
+    """Drop the gauges of folders and models that a reload removed."""
+    if _on:
+        gone: list[tuple[Gauge, tuple[str, ...]]] = [
+            (_on.files, (name, state)) for name in folders for state in get_args(State)
+        ]
+        gone += [(_on.mode, (name, mode)) for name in folders for mode in MODES]
+        gone += [(_on.up, (name,)) for name in folders] + [(_on.paused, (name,)) for name in models]
+        for gauge, labels in gone:
+            with contextlib.suppress(KeyError):
+                gauge.remove(*labels)
+
+
+def address(text: str) -> tuple[str, int]:
+    """``HOST:PORT``, ``[::1]:PORT``, or a bare port, which is loopback's. Raises `ValueError`."""
+    host, _, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]") or "127.0.0.1"
+    if not (port.isascii() and port.isdigit() and int(port) < 65536):
+        raise ValueError(f"{text!r} is not HOST:PORT")
+    return host, int(port)
+
+
+def serve(where: str, *, health: Trouble, ready: Trouble, refresh: Refresh = lambda: None) -> Server:
+    """Begin to count, and answer on HOST:PORT: /metrics, /healthz and /readyz.
+
+    `health` and `ready` give the reason why not, or None; `refresh` sets the gauges that nobody sets
+    meanwhile. All three are called from other threads. Raises `MissingExtra`, or `ConfigError` when the
+    address is not to be had.
+    """
+    global _on  # noqa: PLW0603 -- the one switch of this module
+    _on = _on or _create()
+    try:
+        return Server(address(where), health, ready, refresh)
+    except (OSError, ValueError) as e:
+        reason = e.strerror if isinstance(e, OSError) else str(e)
+        raise ConfigError(Problem(f"cannot listen on {where}: {reason}", key="metrics")) from e
+
+
+class Server(ThreadingHTTPServer):
+    """Answers from a thread of its own, until `stop`."""
+
+    daemon_threads = True
+
+    def __init__(self, where: tuple[str, int], health: Trouble, ready: Trouble, refresh: Refresh) -> None:
+        self.address_family = socket.AF_INET6 if ":" in where[0] else socket.AF_INET
+        self.health, self.ready, self.refresh = health, ready, refresh
+        self._stopped = False
+        super().__init__(where, _Handler)
+        self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
+        self._thread.start()
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on, also when 0 was asked for."""
+        return int(self.server_address[1])
+
+    def stop(self) -> None:
+        """Let go of the address."""
+        self._stopped = True
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)  # wakes the thread: `serve_forever` would poll instead
+        self._thread.join(_CLIENT_SECONDS)
+        self.server_close()
+
+    def server_bind(self) -> None:
+        """Bind without HTTPServer's look-up of the host's name, which can hang on DNS."""
+        socketserver.TCPServer.server_bind(self)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that went away is its own business."""
+
+    def _run(self) -> None:
+        while not self._stopped:
+            self.handle_request()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Server
+    server_version = "glimpsed"
+    sys_version = ""
+    timeout = _CLIENT_SECONDS
+
+    def do_GET(self) -> None:
+        """Answer one request."""
+        match self.path.partition("?")[0]:
+            case "/metrics":
+                self._metrics()
+            case "/healthz":
+                self._verdict(self.server.health())
+            case "/readyz":
+                self._verdict(self.server.ready())
+            case _:
+                self._reply(404, TEXT, b"/metrics, /healthz or /readyz\n")
+
+    def _metrics(self) -> None:
+        assert _on is not None
+        from prometheus_client import exposition  # noqa: PLC0415 -- an extra
+
+        with contextlib.suppress(Exception):  # the ledger is away: what is known otherwise is still good
+            self.server.refresh()
+        encode, media_type = exposition.choose_encoder(self.headers.get("Accept", ""))
+        self._reply(200, media_type, encode(_on.registry))
+
+    def _verdict(self, trouble: str | None) -> None:
+        self._reply(503 if trouble else 200, TEXT, f"{trouble or 'ok'}\n".encode())
+
+    def _reply(self, status: int, media_type: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", media_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the name in http.server
+        """No access log."""
