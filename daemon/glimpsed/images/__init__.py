@@ -1,1 +1,24 @@
-"""TODO"""
+"""From a file's bytes to pictures that a model accepts.
+
+`prepare.Images` is the front: what can go out as it is (`asis`) never leaves the process, since that needs
+no decoder; everything else goes to a worker process (`workers`, `worker`), where `decode`, `pdf`, `colour`
+and `encode` do what `plan` works out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from glimpsed.images.prepare import Document, Images
+
+__all__ = ["Document", "Images"]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports the front when it is asked for: the worker is in this package too, and starts without it."""
+    if name not in __all__:
+        raise AttributeError(name)
+    from glimpsed.images import prepare  # noqa: PLC0415 - see above
+
+    return getattr(prepare, name)

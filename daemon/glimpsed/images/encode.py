@@ -1,0 +1,86 @@
+"""A prepared page to bytes: JPEG for photographs, lossless for text and flat areas where that is smaller."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+from PIL import Image
+
+from glimpsed.errors import FileError
+from glimpsed.images import colour
+from glimpsed.images.plan import Target, attempts
+
+_SAMPLE_ROWS = 192  # of the picture's middle: enough to tell print from photograph
+_FEW = 256  # colours; a photograph has more
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """One picture as it is sent."""
+
+    media_type: str
+    width: int  # px
+    height: int
+    data: bytes
+
+
+def encode(image: Image.Image, to: Target) -> Encoded:
+    """An L or RGB image as at most `max_bytes`; `FileError` when that would leave nothing to read."""
+    image = colour.simplest(image)
+    if (lossless := _lossless(image, to)) is not None:
+        return lossless
+    if image.mode == "1":
+        image = image.convert("L")
+    scaled = image
+    for attempt in attempts(*image.size, to):
+        if scaled.size != (attempt.width, attempt.height):
+            scaled = image.resize((attempt.width, attempt.height), Image.Resampling.LANCZOS)
+        data = _jpeg(scaled, attempt.quality)
+        if len(data) <= to.max_bytes:
+            return Encoded("image/jpeg", *scaled.size, data)
+    raise FileError(
+        f"the picture cannot be made smaller than {to.max_bytes:,} bytes and stay readable",
+        "Raise the model's max_bytes, or set 'bands' for the folder.",
+    )
+
+
+def _lossless(image: Image.Image, to: Target) -> Encoded | None:
+    """As PNG, or else as lossless WebP, when that promises to be smaller than JPEG, and fits."""
+    types = to.media_types & {"image/png", "image/webp"}
+    if not types or not _flat(image, to.quality):
+        return None
+    for media_type in sorted(types):
+        data = _png(image) if media_type == "image/png" else _webp(image)
+        if len(data) <= to.max_bytes:
+            return Encoded(media_type, *image.size, data)
+    return None
+
+
+def _flat(image: Image.Image, quality: int) -> bool:
+    """Whether a strip of the picture is no larger as PNG than as JPEG."""
+    if image.mode == "1":
+        return True
+    top = max(0, (image.height - _SAMPLE_ROWS) // 2)
+    strip = image.crop((0, top, image.width, min(image.height, top + _SAMPLE_ROWS)))
+    if image.mode == "RGB" and strip.getcolors(_FEW) is None:
+        return False
+    return len(_png(strip)) <= len(_jpeg(strip, quality))
+
+
+def _jpeg(image: Image.Image, quality: int) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=quality)
+    return out.getvalue()
+
+
+def _png(image: Image.Image) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+def _webp(image: Image.Image) -> bytes:
+    out = io.BytesIO()
+    image.convert("RGB").save(out, "WEBP", lossless=True, quality=20, method=2)
+    return out.getvalue()

@@ -1,0 +1,283 @@
+"""A pool of worker processes: each has its own socket, its own limits, and dies alone.
+
+Started when there is work, let go after `IDLE` seconds without any. No threads, no polling, no semaphores and
+no files: a stop, a crash or a kill of either side leaves nothing behind. (pebble's pool shares one channel
+among its workers: one that dies idle ends the pool with `BrokenProcessPool` and every job in flight with it,
+and its three threads wake twenty times a second for as long as the daemon idles.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from typing import Any
+
+from glimpsed.errors import FileError, ShareTrouble
+from glimpsed.images.worker import MESSAGE, Limits, Task
+
+IDLE = 60.0  # s
+JOBS = 1000  # then a fresh process: decoders leak
+STARTUP = 60.0  # s, on a machine that is busy with other things
+_PASSED_ON = (
+    "PATH",
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "LD_LIBRARY_PATH",
+    "LANG",
+    "LC_ALL",
+    "COVERAGE_PROCESS_START",
+)
+_BIG = 4_000_000  # bytes: more is copied in a thread, so that the event loop does not wait for it
+_MOST_OUT = 512_000_000  # bytes that a worker may hand back
+
+
+class WorkerDied(Exception):  # noqa: N818
+    """A worker ended in the middle of a job."""
+
+
+class Worker:
+    """One process and the socket to it; at most one job at a time."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.jobs = 0
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            try:
+                self._process = subprocess.Popen(  # noqa: S603 - ourselves
+                    # -P: a folder that we are started in must not get to say what 'glimpsed' or 'PIL' is
+                    [
+                        sys.executable,
+                        "-P",
+                        "-m",
+                        "glimpsed.images.worker",
+                        str(theirs.fileno()),
+                        _json(limits),
+                    ],
+                    pass_fds=(theirs.fileno(),),
+                    env=_environment(),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,  # decoders write their complaints there
+                )
+            except OSError:
+                ours.close()
+                raise
+        self._socket = ours
+        self._socket.settimeout(0)
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def alive(self) -> bool:
+        """Whether the process still runs."""
+        return self._process.poll() is None
+
+    async def ready(self) -> None:
+        """Wait until it can take a job. Raises `WorkerDied` when it never gets that far."""
+        async with asyncio.timeout(STARTUP):
+            await self._receive()
+
+    async def do(self, task: Task, file: int) -> tuple[dict[str, Any], bytes]:
+        """Have it do one task on the file of that descriptor. Raises `WorkerDied`, `TimeoutError`."""
+        self.jobs += 1
+        try:
+            socket.send_fds(self._socket, [pickle.dumps(task)], [file])
+        except OSError:
+            raise WorkerDied from None
+        async with asyncio.timeout(3 * self.limits.seconds):
+            message, descriptors = await self._receive()
+        try:
+            size = os.fstat(descriptors[0]).st_size
+            if size > _MOST_OUT:
+                raise WorkerDied
+            return json.loads(message), os.pread(descriptors[0], size, 0)
+        except (ValueError, IndexError, OSError):
+            raise WorkerDied from None  # taken over by what it decoded: as good as dead
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+    async def _receive(self) -> tuple[bytes, list[int]]:
+        loop = asyncio.get_running_loop()
+        readable: asyncio.Future[None] = loop.create_future()
+        loop.add_reader(self._socket, _settle, readable)
+        try:
+            await readable
+        finally:
+            loop.remove_reader(self._socket)
+        try:
+            message, descriptors, _, _ = socket.recv_fds(self._socket, MESSAGE, 1)
+        except OSError:
+            raise WorkerDied from None
+        if not message:
+            raise WorkerDied
+        return message, descriptors
+
+    def end(self) -> int:
+        """Kill it and take it off the process table. Returns the signal that it had died of before, or 0."""
+        self._socket.close()
+        self._process.kill()
+        return max(0, -self._process.wait())
+
+    async def ended(self) -> int:
+        """`end`, for one that may already be dying: waits a moment for its own exit status."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            await asyncio.to_thread(self._process.wait, 1.0)
+        return self.end()
+
+
+class Workers:
+    """At most `count` workers; a job takes an idle one or starts one."""
+
+    def __init__(self, count: int, limits: Limits) -> None:
+        self.limits = limits
+        self.deaths = 0
+        self._room = asyncio.Semaphore(count)
+        self._idle: list[tuple[Worker, asyncio.TimerHandle]] = []
+        self._busy: set[Worker] = set()
+
+    async def start(self) -> None:
+        """Have one worker ready. Raises `ShareTrouble` when none can be started."""
+        async with self._room, self._worker():
+            pass
+
+    async def run(self, task: Task, data: bytes) -> tuple[dict[str, Any], bytes]:
+        """Do one task. Raises `FileError` when it ends its worker, `ShareTrouble` when none can be started."""
+        async with self._room, self._worker() as worker, _memory_file(data) as file:
+            try:
+                return await worker.do(task, file)
+            except TimeoutError:
+                self.deaths += 1
+                raise FileError(
+                    f"decoding took longer than {3 * self.limits.seconds:g} s",
+                    "Save or scan it again, smaller.",
+                ) from None
+            except WorkerDied:
+                self.deaths += 1
+                raise _died(await worker.ended(), self.limits) from None
+
+    async def healthy(self) -> bool:
+        """Whether a worker can be had: one answers, or all are busy within their time limit."""
+        if self._room.locked():
+            return True
+        try:
+            async with self._room, self._worker():
+                return True
+        except ShareTrouble:
+            return False
+
+    def processes(self) -> list[int]:
+        """The process ids of all workers."""
+        return [worker.pid for worker in (*self._busy, *(idle for idle, _ in self._idle))]
+
+    async def close(self) -> None:
+        """End all workers; jobs in flight end with them."""
+        while self._idle:
+            worker, timer = self._idle.pop()
+            timer.cancel()
+            worker.end()
+        for worker in tuple(self._busy):
+            worker.end()
+
+    @contextlib.asynccontextmanager
+    async def _worker(self) -> AsyncIterator[Worker]:
+        """A worker for one job: back to the idle ones if all went well, else ended."""
+        worker = self._taken() or await self._started()
+        self._busy.add(worker)
+        try:
+            yield worker
+        except BaseException:
+            worker.end()
+            raise
+        finally:
+            self._busy.discard(worker)
+        if worker.jobs >= JOBS:
+            worker.end()
+        else:
+            timer = asyncio.get_running_loop().call_later(IDLE, self._let_go, worker)
+            self._idle.append((worker, timer))
+
+    def _taken(self) -> Worker | None:
+        while self._idle:
+            worker, timer = self._idle.pop()
+            timer.cancel()
+            if worker.alive():
+                return worker
+            worker.end()  # something killed it while it was idle
+        return None
+
+    async def _started(self) -> Worker:
+        try:
+            worker = Worker(self.limits)
+        except OSError as e:
+            raise ShareTrouble(f"no image worker can be started: {e.strerror}") from None
+        try:
+            await worker.ready()
+        except (WorkerDied, TimeoutError):
+            worker.end()
+            raise ShareTrouble("no image worker can be started: it ends before it is ready") from None
+        except BaseException:
+            worker.end()
+            raise
+        return worker
+
+    def _let_go(self, worker: Worker) -> None:
+        self._idle = [(idle, timer) for idle, timer in self._idle if idle is not worker]
+        worker.end()
+
+
+@contextlib.asynccontextmanager
+async def _memory_file(data: bytes) -> AsyncIterator[int]:
+    """The data in a file without a name, which is gone when the last descriptor of it is closed."""
+    file = os.memfd_create("glimpsed-in", os.MFD_CLOEXEC)
+    try:
+        if len(data) > _BIG:
+            await asyncio.to_thread(_write, file, data)
+        else:
+            _write(file, data)
+        yield file
+    finally:
+        os.close(file)
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _write(file: int, data: bytes) -> None:
+    at = 0
+    while at < len(data):
+        at += os.pwrite(file, memoryview(data)[at:], at)
+
+
+def _died(signum: int, limits: Limits) -> FileError:
+    if signum == signal.SIGXCPU:
+        return FileError(
+            f"decoding took more than {limits.seconds:g} s of CPU", "Save or scan it again, smaller."
+        )
+    how = f" ({signal.Signals(signum).name})" if signum in set(signal.Signals) else ""
+    return FileError(
+        f"the decoder crashed on it{how}", "Save or scan it again; the file may be damaged or malicious."
+    )
+
+
+def _environment() -> dict[str, str]:
+    """Not the daemon's own, which may hold API keys; one arena, or threads eat up the address space."""
+    return {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | {"MALLOC_ARENA_MAX": "1"}
+
+
+def _json(limits: Limits) -> str:
+    return json.dumps(asdict(limits))
