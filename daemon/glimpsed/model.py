@@ -90,6 +90,8 @@ class Job:
     answer: Answer | None = None  # paid for before a crash: only the sidecars are missing
     pages: tuple[PageRecord, ...] = ()  # ``pages: each``: pages answered so far
     written: tuple[Written, ...] = ()  # sidecars that an earlier version of this file got
+    claim: int = 0  # which claim of the row this is: a lease that was lost and won again is another
+    again: bool = False  # `redo`: ask, do not reuse an answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,135 @@
+"""Who works from this ledger: names of processes, heartbeats, leases of the dead, news from others."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import socket
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from glimpsed.ledger.engine import Database
+from glimpsed.ledger.part import Part
+from glimpsed.ledger.schema import daemons, files
+from glimpsed.ledger.values import Daemon
+
+ALIVE = 45.0  # seconds after its last heartbeat that a daemon on another host counts as alive
+
+_OWNERS = sa.select(files.c.owner).where(files.c.owner.is_not(None)).distinct()
+_TAKE_BACK = (
+    sa.update(files)
+    .where(files.c.owner.in_(sa.bindparam("dead", expanding=True)))
+    .values(state=sa.case((files.c.state == "answered", "answered"), else_="queued"), owner=None, due=0.0)
+)
+
+
+class Hosts(Part):
+    """Several daemons on one ledger."""
+
+    def __init__(self, database: Database, owner: str, *, search: bool) -> None:
+        super().__init__(database, owner, search=search)
+        self._poll = threading.Lock()
+
+    def take_back(self, now: float) -> int:
+        """Free at once the leases of processes that died on this host. Returns how many."""
+        del now  # a dead process is dead whatever the time
+        with self._database.read() as c:
+            dead = [owner for owner in c.execute(_OWNERS).scalars() if _died_here(owner)]
+        if not dead:
+            return 0
+        with self._database.write() as c:
+            c.execute(sa.delete(daemons).where(daemons.c.owner.in_(dead)))
+            return c.execute(_TAKE_BACK, {"dead": dead}).rowcount
+
+    def heartbeat(self, now: float, report: Mapping[str, Any] | None = None) -> None:
+        """Tell the others that this daemon lives, and what `status` should show of it (JSON values)."""
+        insert = self._insert(daemons)
+        host, pid, _ = self.owner.rsplit(":", 2)
+        row = {
+            "owner": self.owner,
+            "host": host.partition("/")[0],
+            "pid": int(pid),
+            "since": now,
+            "beat": now,
+            "report": json.dumps(report or {}),
+        }
+        change = {"beat": insert.excluded.beat, "report": insert.excluded.report}
+        put = insert.on_conflict_do_update(index_elements=[daemons.c.owner], set_=change)
+        with self._database.write() as c:
+            c.execute(put, row)
+            c.execute(sa.delete(daemons).where(daemons.c.beat < now - 20 * ALIVE))
+
+    def leave(self) -> None:
+        """Leave no heartbeat behind: this daemon stops."""
+        with self._database.write() as c:
+            c.execute(sa.delete(daemons).where(daemons.c.owner == self.owner))
+
+    def daemons(self, now: float) -> list[Daemon]:
+        """The daemons that are alive, as far as their heartbeat and this host's processes tell."""
+        statement = sa.select(daemons).where(daemons.c.beat > now - ALIVE).order_by(daemons.c.since)
+        with self._database.read() as c:
+            rows = c.execute(statement).all()
+        return [
+            Daemon(row.owner, row.host, row.pid, row.since, row.beat, json.loads(row.report))
+            for row in rows
+            if not _died_here(row.owner)
+        ]
+
+    def other_daemons(self, now: float) -> list[str]:
+        """The other daemons that are alive, as one reads them: ``pid 12 on scanhost``."""
+        return [f"pid {d.pid} on {d.host}" for d in self.daemons(now) if d.owner != self.owner]
+
+    def changes(self) -> int:
+        """A number that changes when another process wrote; asking costs next to nothing."""
+        if not self._database.postgresql:
+            return self._database.written_elsewhere()
+        with self._poll:
+            return self._database.notified()
+
+
+@functools.cache
+def this_host() -> str:
+    """The name of this machine, and something that tells it from another of the same name."""
+    machine = b""
+    with contextlib.suppress(OSError):
+        machine = Path("/etc/machine-id").read_bytes().strip()[:8]
+    return f"{socket.gethostname()}/{machine.decode('ascii', 'replace')}".replace(":", "_")
+
+
+def this_process() -> str:
+    """``host:pid:start`` of this process; no other process ever has the same."""
+    return f"{this_host()}:{os.getpid()}:{_started(os.getpid())}"
+
+
+def _died_here(owner: str) -> bool:
+    """Whether this is a process of this host that is not there any more."""
+    host, pid, started = [*owner.rsplit(":", 2), "", ""][:3]
+    return host == this_host() and _started(int(pid)) != started
+
+
+@functools.cache
+def _boot() -> str:
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
+    return ""
+
+
+def _started(pid: int) -> str:
+    """When a process started, as something that no later process of this number has; empty: not there.
+
+    Field 22 of /proc/PID/stat: clock ticks since boot (proc(5)). The command before it may hold anything
+    but ends at the last parenthesis.
+    """
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return ""
+    if status[0] in "ZX":  # dead, but not yet reaped by its parent
+        return ""
+    return f"{_boot()}-{status[19]}"

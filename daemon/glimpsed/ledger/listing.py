@@ -1,0 +1,182 @@
+"""What discovery compares its listings with, and tells the ledger of them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from glimpsed.ledger import search
+from glimpsed.ledger.part import (
+    CHUNK,
+    Part,
+    by_directory,
+    chunks,
+    key_of,
+    same_version,
+    written_from,
+    written_text,
+)
+from glimpsed.ledger.queue import FRESH_START
+from glimpsed.ledger.schema import PathText, answers, directories, files, folders
+from glimpsed.ledger.values import Adopted, GoneRow, Known
+from glimpsed.model import FileKey, Version
+
+_KNOWN = sa.select(files.c.name, files.c.size, files.c.mtime_ns, files.c.state).where(
+    files.c.folder == sa.bindparam("in_folder"), files.c.directory == sa.bindparam("in_directory")
+)
+# One step down the index `files_path` a directory, however many files are in it.
+_DIRECTORIES = sa.text("""
+WITH RECURSIVE found(directory) AS (
+  SELECT (SELECT min(directory) FROM files WHERE folder = :folder)
+  UNION ALL
+  SELECT (SELECT min(directory) FROM files WHERE folder = :folder AND directory > found.directory)
+  FROM found WHERE found.directory IS NOT NULL)
+SELECT directory FROM found WHERE directory IS NOT NULL""").columns(directory=PathText())
+_HERE = (
+    (files.c.folder == sa.bindparam("in_folder"))
+    & (files.c.directory == sa.bindparam("in_directory"))
+    & files.c.name.in_(sa.bindparam("names", expanding=True))
+)
+_VANISHED = (
+    sa.update(files)
+    .where(_HERE, files.c.state != "gone")
+    .values(state="gone", was=files.c.state, changed=sa.bindparam("at"), due=None, owner=None)
+    .returning(files.c.id, files.c.folder, files.c.directory, files.c.name, files.c.was, files.c.written)
+)
+_FORGET_ANSWERS = sa.delete(answers).where(answers.c.file.in_(sa.bindparam("ids", expanding=True)))
+
+
+class Listing(Part):
+    """What is known of a folder, and what a listing of it showed."""
+
+    def known(self, folder: str, directory: str) -> dict[str, Known]:
+        """Every name that the ledger has for this directory, those that are gone too."""
+        with self._database.read() as c:
+            rows = c.execute(_KNOWN, {"in_folder": folder, "in_directory": directory})
+            return {row.name: Known(Version(row.size, row.mtime_ns), row.state) for row in rows}
+
+    def directories(self, folder: str) -> set[str]:
+        """Every directory that has a row, to find those that are not on disk any more."""
+        with self._database.read() as c:
+            return set(c.execute(_DIRECTORIES, {"folder": folder}).scalars())
+
+    def fingerprints(self, folder: str) -> dict[str, bytes]:
+        """Discovery's digests of directories of which everything is in the ledger."""
+        with self._database.read() as c:
+            statement = sa.select(directories.c.directory, directories.c.digest)
+            rows = c.execute(statement.where(directories.c.folder == folder))
+            return {row.directory: row.digest for row in rows}
+
+    def set_fingerprints(self, folder: str, digests: Mapping[str, bytes | None]) -> None:
+        """Remember digests of directories; None forgets one."""
+        keep = [
+            {"folder": folder, "directory": d, "digest": v}
+            for d, v in sorted(digests.items())
+            if v is not None
+        ]
+        drop = sorted(d for d, v in digests.items() if v is None)
+        insert = self._insert(directories)
+        put = insert.on_conflict_do_update(
+            index_elements=list(directories.primary_key), set_={"digest": insert.excluded.digest}
+        )
+        with self._database.write() as c:
+            for rows in chunks(keep, 10 * CHUNK):
+                c.execute(put, rows)
+            for names in chunks(drop, CHUNK):
+                c.execute(
+                    sa.delete(directories).where(
+                        directories.c.folder == folder, directories.c.directory.in_(names)
+                    )
+                )
+
+    def first_seen(self, folder: str, now: float) -> bool:
+        """True the very first time that this folder is listed at all."""
+        insert = self._insert(folders)
+        statement = insert.on_conflict_do_update(
+            index_elements=[folders.c.name],
+            set_={"first_seen": insert.excluded.first_seen},
+            where=folders.c.first_seen.is_(None),
+        )
+        with self._database.write() as c:
+            return bool(c.execute(statement, {"name": folder, "first_seen": now}).rowcount)
+
+    def adopt(self, adopted: Sequence[Adopted], now: float) -> int:
+        """Files that have their sidecars already are done. Returns how many that was news of.
+
+        A version that somebody works on at this moment, or that is done, is left alone.
+        """
+        rows = {a.key: _done_row(a, now) for a in adopted}
+        with_text = {a.key: a.texts for a in adopted if a.texts} if self._search else {}
+        return self._put_done(rows, with_text)
+
+    def ignore(self, found: Mapping[FileKey, Version], now: float) -> int:
+        """Files that were there before glimpsed and are not to be asked about (``existing: ignore``)."""
+        return self._put_done({key: _done_row(Adopted(key, v, ()), now) for key, v in found.items()}, {})
+
+    def vanished(self, keys: Sequence[FileKey], now: float) -> list[GoneRow]:
+        """These files were deleted. Returns the rows that were not gone before, as they were.
+
+        A paid answer is kept in case the file comes back; the text for the search is not.
+        """
+        gone: list[GoneRow] = []
+        for place, names in by_directory(keys):
+            where = {"in_folder": place["folder"], "in_directory": place["directory"], "names": names}
+            with self._database.write() as c:
+                rows = c.execute(_VANISHED, {**where, "at": now}).all()
+                if rows:
+                    search.drop(c, [row.id for row in rows])
+            gone += [GoneRow(key_of(row), row.was, written_from(row.written)) for row in rows]
+        return gone
+
+    def _put_done(
+        self, rows: Mapping[FileKey, dict[str, Any]], with_text: Mapping[FileKey, Sequence[str]]
+    ) -> int:
+        count = 0
+        for keys in chunks(sorted(rows), 10 * CHUNK):
+            with self._database.write() as c:
+                taken = c.execute(self._adopt, [rows[key] for key in keys]).all()
+                for ids in chunks([row.id for row in taken], CHUNK):
+                    c.execute(_FORGET_ANSWERS, {"ids": ids})
+                for row in taken:
+                    if pages := with_text.get(key_of(row)):
+                        search.store(c, row.id, pages)
+            count += len(taken)
+        return count
+
+    @functools.cached_property
+    def _adopt(self) -> Any:
+        insert = self._insert(files)
+        new = insert.excluded
+        state = files.c.state
+        busy_or_done = (state == "running") | (state == "answered") | (state == "done")
+        kept = ("id", "folder", "directory", "name", "round", "claims")
+        return insert.on_conflict_do_update(
+            index_elements=[files.c.folder, files.c.directory, files.c.name],
+            set_={column.name: new[column.name] for column in files.c if column.name not in kept},
+            where=~(same_version(new) & busy_or_done),
+        ).returning(files.c.id, files.c.folder, files.c.directory, files.c.name)
+
+
+def _done_row(adopted: Adopted, now: float) -> dict[str, Any]:
+    return {
+        "folder": adopted.key.folder,
+        "directory": adopted.key.directory,
+        "name": adopted.key.name,
+        "size": adopted.version.size,
+        "mtime_ns": adopted.version.mtime_ns,
+        "state": "done",
+        "changed": now,
+        "due": None,
+        "priority": 0,
+        "fresh": 0,
+        "again": 0,
+        "round": 0,
+        "claims": 0,
+        **FRESH_START,
+        "sha256": bytes.fromhex(adopted.sha256) if adopted.sha256 else None,
+        "question": adopted.question,
+        "written": written_text(adopted.written),
+    }

@@ -1,0 +1,137 @@
+"""What all daemons on one ledger share of the models: facts learnt, pauses, pace and money."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from glimpsed.ledger.finish import local_day
+from glimpsed.ledger.part import Part, clean
+from glimpsed.ledger.schema import folders, learned, paces, pauses, spend
+from glimpsed.ledger.values import Paused, Spend
+
+WEEK = 7 * 86400.0  # seconds that a learnt fact is believed
+_PACED = 120  # seconds of pace that are kept
+
+
+class Memory(Part):
+    """Small tables, of a few rows each."""
+
+    def learn(self, model_key: str, facts: Mapping[str, Any], now: float) -> None:
+        """Remember facts about a (base_url, model, API), each for a week; None forgets one at once."""
+        insert = self._insert(learned)
+        new = {"value": insert.excluded.value, "at": insert.excluded.at}
+        put = insert.on_conflict_do_update(index_elements=list(learned.primary_key), set_=new)
+        with self._database.write() as c:
+            for fact, value in sorted(facts.items()):
+                if value is None:
+                    c.execute(sa.delete(learned).where(learned.c.model == model_key, learned.c.fact == fact))
+                else:
+                    row = {"model": model_key, "fact": fact, "value": json.dumps(value), "at": now}
+                    c.execute(put, row)
+
+    def learnt(self, model_key: str, now: float) -> dict[str, Any]:
+        """The facts that are still believed."""
+        return self.all_learnt(now).get(model_key, {})
+
+    def all_learnt(self, now: float) -> dict[str, dict[str, Any]]:
+        """The facts of every model that are still believed."""
+        found: dict[str, dict[str, Any]] = {}
+        with self._database.read() as c:
+            for row in c.execute(sa.select(learned).where(learned.c.at > now - WEEK)):
+                found.setdefault(row.model, {})[row.fact] = json.loads(row.value)
+        return found
+
+    def forget(self, model_key: str | None = None) -> int:
+        """Forget what was learnt about a model, or about all. Returns how many facts that was."""
+        statement = sa.delete(learned)
+        if model_key is not None:
+            statement = statement.where(learned.c.model == model_key)
+        with self._database.write() as c:
+            return c.execute(statement).rowcount
+
+    def pause(self, pause: Paused) -> None:
+        """A model pauses, or pauses differently from before."""
+        insert = self._insert(pauses)
+        row = {
+            "model": pause.model,
+            "reason": clean(pause.reason),
+            "since": pause.since,
+            "until": pause.until,
+            "next_probe": pause.next_probe,
+        }
+        change = {name: insert.excluded[name] for name in row if name != "model"}
+        with self._database.write() as c:
+            c.execute(insert.on_conflict_do_update(index_elements=[pauses.c.model], set_=change), row)
+
+    def resume(self, model: str) -> bool:
+        """A model goes on. False: it did not pause."""
+        with self._database.write() as c:
+            return bool(c.execute(sa.delete(pauses).where(pauses.c.model == model)).rowcount)
+
+    def pauses(self) -> dict[str, Paused]:
+        """The models that pause."""
+        with self._database.read() as c:
+            return {row["model"]: Paused(**row) for row in c.execute(sa.select(pauses)).mappings()}
+
+    def sent(self, model: str, requests: int, tokens: int, now: float) -> None:
+        """Count requests towards this model's pace, for every daemon on this ledger."""
+        insert = self._insert(paces)
+        change = {n: paces.c[n] + insert.excluded[n] for n in ("requests", "tokens")}
+        row = {"model": model, "second": int(now), "requests": requests, "tokens": tokens}
+        with self._database.write() as c:
+            c.execute(insert.on_conflict_do_update(index_elements=list(paces.primary_key), set_=change), row)
+            c.execute(sa.delete(paces).where(paces.c.model == model, paces.c.second < int(now) - _PACED))
+
+    def sent_within(self, model: str, now: float, seconds: int = 60) -> tuple[int, int]:
+        """Requests and tokens sent to this model in the last so many seconds, by everybody."""
+        total = sa.select(
+            sa.func.coalesce(sa.func.sum(paces.c.requests), 0),
+            sa.func.coalesce(sa.func.sum(paces.c.tokens), 0),
+        )
+        with self._database.read() as c:
+            row = c.execute(total.where(paces.c.model == model, paces.c.second > int(now) - seconds)).one()
+            return int(row[0]), int(row[1])
+
+    def spend_today(self, now: float) -> list[Spend]:
+        """What was spent on this local day, by folder, model and currency."""
+        return self.spend_between(local_day(now), local_day(now))
+
+    def spend_this_month(self, now: float) -> list[Spend]:
+        """What was spent in this local month, by day, folder, model and currency."""
+        return self.spend_between(local_day(now)[:8] + "01", local_day(now))
+
+    def spend_between(self, first: str, last: str, *, folder: str | None = None) -> list[Spend]:
+        """What was spent from one local day to another (``2026-11-22``), both included."""
+        statement = sa.select(spend).where(spend.c.day.between(first, last)).order_by(spend.c.day)
+        if folder is not None:
+            statement = statement.where(spend.c.folder == folder)
+        with self._database.read() as c:
+            return [Spend(**row) for row in c.execute(statement).mappings()]
+
+    def hold(self, folder: str, now: float) -> None:
+        """The backlog of this folder waits for `approve`; arrivals are served."""
+        insert = self._insert(folders)
+        put = insert.on_conflict_do_update(
+            index_elements=[folders.c.name],
+            set_={"held": sa.func.coalesce(folders.c.held, insert.excluded.held)},
+        )
+        with self._database.write() as c:
+            c.execute(put, {"name": folder, "held": now})
+
+    def approve(self, folder: str | None = None) -> list[str]:
+        """Release the backlog of a folder, or of all. Returns the folders that waited."""
+        statement = sa.update(folders).where(folders.c.held.is_not(None)).values(held=None)
+        if folder is not None:
+            statement = statement.where(folders.c.name == folder)
+        with self._database.write() as c:
+            return sorted(c.execute(statement.returning(folders.c.name)).scalars())
+
+    def held(self) -> dict[str, float]:
+        """The folders whose backlog waits, and since when."""
+        with self._database.read() as c:
+            rows = c.execute(sa.select(folders.c.name, folders.c.held).where(folders.c.held.is_not(None)))
+            return {row.name: row.held for row in rows}

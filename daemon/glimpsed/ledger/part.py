@@ -1,0 +1,100 @@
+"""What all parts of the ledger stand on: the database, this process's name, and a row's small print."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from glimpsed.ledger.engine import Database
+from glimpsed.ledger.schema import files
+from glimpsed.ledger.values import FileRow
+from glimpsed.model import FileKey, Version, Written
+
+T = TypeVar("T")
+CHUNK = 500  # names in one statement
+
+# The condition under which a worker may still change a row: it has the lease that it was given.
+HELD_LEASE = (
+    (files.c.id == sa.bindparam("job"))
+    & (files.c.owner == sa.bindparam("mine"))
+    & (files.c.claims == sa.bindparam("claim"))
+)
+
+
+class Part:
+    """Base of the ledger's parts."""
+
+    def __init__(self, database: Database, owner: str, *, search: bool) -> None:
+        self._database = database
+        self._search = search
+        self.owner = owner  # "host:pid:start" of this process
+
+    def _insert(self, table: sa.Table) -> Any:
+        """An INSERT that knows ON CONFLICT, in the database's dialect."""
+        return postgresql.insert(table) if self._database.postgresql else sqlite.insert(table)
+
+
+def written_text(written: Sequence[Written]) -> str | None:
+    """Sidecars as the row keeps them: short, and whatever their names."""
+    if not written:
+        return None
+    return json.dumps([[w.name, w.size, w.mtime_ns] for w in written], separators=(",", ":"))
+
+
+def written_from(text: str | None) -> tuple[Written, ...]:
+    """`written_text` read back."""
+    return tuple(Written(*w) for w in json.loads(text)) if text else ()
+
+
+def clean(text: str | None) -> str | None:
+    """Text that both databases take: valid UTF-8, without NUL."""
+    if text is None:
+        return None
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def key_of(row: sa.Row[*tuple[Any, ...]]) -> FileKey:
+    """The key of a row with folder, directory and name."""
+    return FileKey(row.folder, f"{row.directory}/{row.name}" if row.directory else row.name)
+
+
+def file_row(row: sa.Row[*tuple[Any, ...]]) -> FileRow:
+    """A whole row of `files` as a value."""
+    return FileRow(
+        key=key_of(row),
+        version=Version(row.size, row.mtime_ns),
+        state=row.state,
+        changed=row.changed,
+        attempts=row.attempts,
+        reason=row.reason,
+        advice=row.advice,
+        due=row.due,
+        sha256=row.sha256.hex() if row.sha256 else None,
+        question=row.question,
+        written=written_from(row.written),
+        was=row.was,
+    )
+
+
+def by_directory(keys: Iterable[FileKey]) -> Iterator[tuple[dict[str, Any], list[str]]]:
+    """Keys as ({folder, directory}, names), in one order everywhere, so that two hosts never deadlock."""
+    for (folder, directory), group in groupby(sorted(set(keys)), lambda k: (k.folder, k.directory)):
+        for names in chunks([k.name for k in group], CHUNK):
+            yield {"folder": folder, "directory": directory}, names
+
+
+def chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:
+    """The items, so many at a time."""
+    for start in range(0, len(items), size):
+        yield list(items[start : start + size])
+
+
+def same_version(new: Any) -> sa.ColumnElement[bool]:
+    """Whether a row names the same version of its file as these columns (those that an INSERT excluded)."""
+    same: sa.ColumnElement[bool] = (files.c.size == new.size) & (files.c.mtime_ns == new.mtime_ns)
+    return same

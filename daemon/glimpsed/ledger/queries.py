@@ -1,0 +1,177 @@
+"""What the commands ask and order beside a running daemon: counts, failures, retry, redo, history."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from glimpsed.ledger.part import CHUNK, Part, by_directory, chunks, file_row, key_of
+from glimpsed.ledger.schema import RAW, answers, files
+from glimpsed.ledger.values import FileRow
+from glimpsed.model import FileKey, State
+
+_COUNTS = sa.select(files.c.folder, files.c.state, sa.func.count()).group_by(files.c.folder, files.c.state)
+STATES: tuple[State, ...] = ("queued", "running", "answered", "done", "failed", "gone")
+_ROWS = 10_000  # rows changed in one transaction, so that the daemon's own are not held up
+
+# Back to the start; sidecars stay on record, to be replaced. A lease that somebody has is lost by this.
+_ANEW: dict[str, Any] = {
+    "state": "queued",
+    "round": files.c.round + 1,
+    "due": 0.0,
+    "owner": None,
+    "attempts": 0,
+    "retries": 0,
+    "cut_off": 0,
+    "problem": None,
+    "reason": None,
+    "advice": None,
+    "sha256": None,
+    "question": None,
+}
+
+
+class Queries(Part):
+    """Reads for people, and rows put back into the queue."""
+
+    def counts(self, names: Collection[str] | None = None) -> dict[str, dict[State, int]]:
+        """How many files are in which state, by folder; those of the named folders, or of all."""
+        found: dict[str, dict[State, int]] = {name: dict.fromkeys(STATES, 0) for name in names or ()}
+        statement = _COUNTS if names is None else _COUNTS.where(files.c.folder.in_(list(names)))
+        with self._database.read() as c:
+            for folder, state, count in c.execute(statement):
+                found.setdefault(folder, dict.fromkeys(STATES, 0))[state] = count
+        return found
+
+    def find(self, key: FileKey) -> FileRow | None:
+        """One file."""
+        with self._database.read() as c:
+            row = c.execute(sa.select(files).where(_is(key))).one_or_none()
+            return None if row is None else file_row(row)
+
+    def raw(self, key: FileKey) -> str | None:
+        """What a model said about a failed file that is no answer."""
+        statement = sa.select(answers.c.body).join(files, files.c.id == answers.c.file)
+        with self._database.read() as c:
+            body: str | None = c.scalar(statement.where(_is(key), answers.c.page == RAW))
+            return body
+
+    def failures(self, folder: str | None = None, *, limit: int | None = None) -> list[FileRow]:
+        """Failed files, the latest first."""
+        statement = sa.select(files).where(files.c.state == "failed")
+        if folder is not None:
+            statement = statement.where(files.c.folder == folder)
+        with self._database.read() as c:
+            ordered = statement.order_by(files.c.changed.desc(), files.c.id).limit(limit)
+            return [file_row(row) for row in c.execute(ordered)]
+
+    def waiting(self, folder: str) -> Iterator[FileRow]:
+        """Files that have not been asked about, for an estimate, in no order, a thousand at a time."""
+        return self._each(folder, ("queued", "running"))
+
+    def history(self, folder: str, states: Sequence[State] = STATES) -> Iterator[FileRow]:
+        """Every file of a folder in these states, for a report, in the ledger's order."""
+        return self._each(folder, states)
+
+    def latest(self, folder: str, state: State, limit: int) -> list[FileRow]:
+        """The files that got into a state last."""
+        statement = sa.select(files).where(files.c.folder == folder, files.c.state == state)
+        with self._database.read() as c:
+            ordered = statement.order_by(files.c.changed.desc(), files.c.id.desc()).limit(limit)
+            return [file_row(row) for row in c.execute(ordered)]
+
+    def reusable(self, sha256: str, question: str, *, limit: int = 10) -> list[FileKey]:
+        """Files that got an answer to this question about this content, also those that are gone."""
+        answered = (files.c.state == "done") | ((files.c.state == "gone") & (files.c.was == "done"))
+        statement = (
+            sa.select(files.c.folder, files.c.directory, files.c.name)
+            .where(files.c.sha256 == bytes.fromhex(sha256), files.c.question == question, answered)
+            .order_by(files.c.changed.desc(), files.c.id.desc())
+            .limit(limit)
+        )
+        with self._database.read() as c:
+            return [key_of(row) for row in c.execute(statement)]
+
+    def requeue(self, keys: Sequence[FileKey] | None = None, *, folder: str | None = None, now: float) -> int:
+        """Failed files go back into the queue: these, those of a folder, or all. Returns how many."""
+        return self._anew(files.c.state == "failed", keys, folder, {"changed": now})
+
+    def redo(self, keys: Sequence[FileKey] | None = None, *, folder: str | None = None, now: float) -> int:
+        """Ask again about these files, or all of a folder, whatever was answered. Returns how many."""
+        return self._anew(files.c.state != "gone", keys, folder, {"changed": now, "again": 1})
+
+    def stale(self, folder: str, questions: Collection[str]) -> int:
+        """How many files of a folder have an answer to none of these questions."""
+        with self._database.read() as c:
+            statement = sa.select(sa.func.count()).select_from(files)
+            return int(c.scalar(statement.where(_stale(folder, questions))) or 0)
+
+    def stale_files(self, folder: str, questions: Collection[str], *, limit: int) -> list[FileRow]:
+        """Some of those that `stale` counts, for an estimate."""
+        with self._database.read() as c:
+            rows = c.execute(sa.select(files).where(_stale(folder, questions)).limit(limit))
+            return [file_row(row) for row in rows]
+
+    def redo_stale(self, folder: str, questions: Collection[str], now: float) -> int:
+        """Ask again about what `stale` counts. Returns how many."""
+        return self._anew(_stale(folder, questions), None, None, {"changed": now, "again": 1})
+
+    def _each(self, folder: str, states: Sequence[State]) -> Iterator[FileRow]:
+        last = 0
+        statement = sa.select(files).where(files.c.folder == folder, files.c.state.in_(states))
+        while True:
+            with self._database.read() as c:
+                some = c.execute(statement.where(files.c.id > last).order_by(files.c.id).limit(1000)).all()
+            if not some:
+                return
+            yield from (file_row(row) for row in some)
+            last = some[-1].id
+
+    def _anew(
+        self,
+        which: sa.ColumnElement[bool],
+        keys: Sequence[FileKey] | None,
+        folder: str | None,
+        change: dict[str, Any],
+    ) -> int:
+        if keys is not None:
+            return sum(
+                self._requeue_rows(which & _named(place, names), change)
+                for place, names in by_directory(keys)
+            )
+        if folder is not None:
+            which &= files.c.folder == folder
+        return self._requeue_rows(which, change)
+
+    def _requeue_rows(self, which: sa.ColumnElement[bool], change: dict[str, Any]) -> int:
+        with self._database.read() as c:
+            ids = list(c.execute(sa.select(files.c.id).where(which).order_by(files.c.id)).scalars())
+        count = 0
+        for some in chunks(ids, _ROWS):
+            with self._database.write() as c:
+                for few in chunks(some, CHUNK):
+                    chosen = files.c.id.in_(few)
+                    taken = c.execute(sa.update(files).where(chosen, which).values(_ANEW | change))
+                    c.execute(sa.delete(answers).where(answers.c.file.in_(few)))
+                    count += taken.rowcount
+        return count
+
+
+def _is(key: FileKey) -> sa.ColumnElement[bool]:
+    return (files.c.folder == key.folder) & (files.c.directory == key.directory) & (files.c.name == key.name)
+
+
+def _named(place: dict[str, Any], names: Sequence[str]) -> sa.ColumnElement[bool]:
+    here = (files.c.folder == place["folder"]) & (files.c.directory == place["directory"])
+    return here & files.c.name.in_(names)
+
+
+def _stale(folder: str, questions: Collection[str]) -> sa.ColumnElement[bool]:
+    """Done, and the question is known and none of these: what was adopted without one is no reason to pay."""
+    done = (files.c.folder == folder) & (files.c.state == "done")
+    stale: sa.ColumnElement[bool] = (
+        done & files.c.question.is_not(None) & files.c.question.not_in(list(questions))
+    )
+    return stale

@@ -1,0 +1,248 @@
+"""The queue: a file version is offered, and claimed by a worker under a lease (DESIGN 2 and 8)."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from glimpsed.ledger.part import HELD_LEASE, Part, chunks, key_of, same_version, written_from
+from glimpsed.ledger.schema import PathText, answers, files
+from glimpsed.model import Answer, Job, Offer, PageRecord, Version
+
+LEASE = 60.0  # seconds
+_BATCH = 5000  # offers in one transaction
+_FOLDERS = 100  # folders in one claim: SQLite joins at most 500 SELECTs
+_SLACK = 50  # rows looked at beyond those wanted, should other hosts take some at this very moment
+
+# Everything that belongs to a version and not to the file. `written` stays: those sidecars get replaced.
+FRESH_START: dict[str, Any] = {
+    "owner": None,
+    "attempts": 0,
+    "retries": 0,
+    "cut_off": 0,
+    "reason": None,
+    "advice": None,
+    "problem": None,
+    "was": None,
+}
+
+# For each folder the first rows of the backlog and of the arrivals come straight from the index
+# `files_claim`, whatever waits in other folders or is not due; their merge is the order of DESIGN 8.
+_HEAD = """
+SELECT id FROM (SELECT id FROM files WHERE folder = :folder{n} AND fresh = {fresh} AND due <= :now {unless}
+  ORDER BY priority DESC, mtime_ns, id LIMIT :most) AS head{n}_{fresh}"""
+_UNLESS_HELD = "AND NOT EXISTS (SELECT 1 FROM folders WHERE name = :folder{n} AND held IS NOT NULL)"
+_CLAIM = """
+UPDATE files SET state = CASE state WHEN 'answered' THEN 'answered' ELSE 'running' END,
+  owner = :owner, due = :until, claims = claims + 1
+WHERE id IN (
+  SELECT files.id FROM files JOIN ({heads}) AS head ON head.id = files.id WHERE files.due <= :now
+  ORDER BY files.priority DESC, files.fresh DESC, files.mtime_ns, files.id LIMIT :limit {lock})
+RETURNING id, folder, directory, name, size, mtime_ns, state, priority, fresh, again, claims,
+  round, attempts, retries, cut_off, problem, written"""
+
+_NEXT_DUE = sa.select(sa.func.min(files.c.due)).where(
+    sa.text("due > 0"),
+    files.c.due > sa.bindparam("now"),
+    files.c.folder.in_(sa.bindparam("folders", expanding=True)),
+)
+_RENEW = (
+    sa.update(files)
+    .where(files.c.id.in_(sa.bindparam("ids", expanding=True)), files.c.owner == sa.bindparam("mine"))
+    .values(due=sa.bindparam("until"))
+    .returning(files.c.id)
+)
+_STATE_BACK = sa.case((files.c.state == "answered", "answered"), else_="queued")
+_BACK = sa.update(files).where(HELD_LEASE).values(state=_STATE_BACK, owner=None, due=sa.bindparam("at"))
+_OF_JOBS = sa.select(answers).where(
+    answers.c.file.in_(sa.bindparam("ids", expanding=True)), answers.c.page >= 0
+)
+_FORGET_ANSWERS = sa.delete(answers).where(answers.c.file.in_(sa.bindparam("ids", expanding=True)))
+
+
+class Queue(Part):
+    """Offers, claims and leases."""
+
+    def offer(self, offers: Sequence[Offer], now: float) -> list[Offer]:
+        """Queue what is new, or another version than the row's. Returns those that wait for work now.
+
+        The same version as before changes nothing. A file that was gone and is back as it was goes on
+        where it stopped: done stays done, a paid answer is written, a failure is told again unasked.
+        """
+        by_key = {offer.key: offer for offer in offers}
+        ordered = [by_key[key] for key in sorted(by_key)]
+        queued: list[Offer] = []
+        for batch in chunks(ordered, _BATCH):
+            rows = [_new_row(offer, now) for offer in batch]
+            with self._database.write() as c:
+                taken = c.execute(self._offer, rows).all()
+                superseded = [row.id for row in taken if row.was is None]
+                for ids in chunks(superseded, _BATCH):
+                    c.execute(_FORGET_ANSWERS, {"ids": ids})
+                if taken:
+                    c.execute(_CLEAR_WAS, {"ids": [row.id for row in taken if row.was is not None]})
+            queued += [by_key[key_of(row)] for row in taken if row.state != "done"]
+        return queued
+
+    @functools.cached_property
+    def _offer(self) -> Any:
+        insert = self._insert(files)
+        new, back = insert.excluded, same_version(insert.excluded)
+        was = files.c.was
+        failed_before = back & (was == "failed")
+        change = {
+            column: new[column]
+            for column in ("size", "mtime_ns", "priority", "fresh", "again", "changed", *FRESH_START)
+        }
+        change |= {
+            "state": sa.case((back & ((was == "done") | (was == "answered")), was), else_="queued"),
+            "due": sa.case((back & (was == "done"), None), else_=0.0),
+            "problem": sa.case((failed_before, files.c.reason), else_=new.problem),
+            "sha256": sa.case((back, files.c.sha256), else_=None),
+            "question": sa.case((back, files.c.question), else_=None),
+            "was": sa.case((back, was), else_=None),
+        }
+        return insert.on_conflict_do_update(
+            index_elements=[files.c.folder, files.c.directory, files.c.name],
+            set_=change,
+            where=~back | (files.c.state == "gone"),
+        ).returning(files.c.id, files.c.folder, files.c.directory, files.c.name, files.c.state, files.c.was)
+
+    def claim(self, *, folders: Collection[str], limit: int, now: float, lease: float = LEASE) -> list[Job]:
+        """Take up to `limit` rows that are due, for `lease` seconds.
+
+        A row whose lease ran out is due like any other. Order: priority, arrivals before backlog, oldest
+        file. The backlog of a folder that is held stays where it is.
+        """
+        rows: list[sa.Row[*tuple[Any, ...]]] = []
+        pages: dict[int, list[sa.Row[*tuple[Any, ...]]]] = {}
+        if not folders or limit < 1:
+            return []
+        with self._database.write() as c:
+            for some in chunks(list(folders), _FOLDERS):
+                if (left := limit - len(rows)) < 1:
+                    break
+                values = {
+                    "now": now,
+                    "until": now + lease,
+                    "owner": self.owner,
+                    "limit": left,
+                    "most": left + _SLACK,
+                }
+                values |= {f"folder{n}": folder for n, folder in enumerate(some)}
+                rows += c.execute(_claim(len(some), self._database.postgresql), values).all()
+            if rows:
+                for page in c.execute(_OF_JOBS, {"ids": [row.id for row in rows]}):
+                    pages.setdefault(page.file, []).append(page)
+        rows.sort(key=lambda r: (-r.priority, -r.fresh, r.mtime_ns, r.id))
+        return [_job(row, pages.get(row.id, [])) for row in rows]
+
+    def next_due(self, folders: Collection[str], now: float) -> float | None:
+        """When the next of these folders' rows becomes due after `now`: a retry, or the end of a lease."""
+        with self._database.read() as c:
+            due: float | None = c.scalar(_NEXT_DUE, {"now": now, "folders": list(folders)})
+            return due
+
+    def renew(self, ids: Collection[int], now: float, lease: float = LEASE) -> set[int]:
+        """Keep these leases for another `lease` seconds. Returns the rows that are still ours."""
+        if not ids:
+            return set()
+        with self._database.write() as c:
+            values = {"ids": sorted(ids), "mine": self.owner, "until": now + lease}
+            return set(c.execute(_RENEW, values).scalars())
+
+    def retry(
+        self,
+        job: Job,
+        due: float,
+        reason: str,
+        *,
+        attempts: int,
+        retries: int,
+        cut_off: int,
+        now: float,
+    ) -> bool:
+        """Back into the queue until `due`. False: the lease was lost, do nothing more."""
+        change = {
+            "reason": reason,
+            "attempts": attempts,
+            "retries": retries,
+            "cut_off": cut_off,
+            "changed": now,
+        }
+        return self._give_back(job, due, change)
+
+    def release(self, job: Job, *, due: float | None = None, attempts: int | None = None) -> bool:
+        """Back into the queue as if never claimed, at once or until `due`. False: the lease was lost."""
+        return self._give_back(job, due or 0.0, {} if attempts is None else {"attempts": attempts})
+
+    def blocked(self, job: Job, due: float, reason: str) -> bool:
+        """The sidecars cannot be written now: the answer waits in the row until `due`. False: lease lost."""
+        return self._give_back(job, due, {"reason": reason})
+
+    def _give_back(self, job: Job, due: float, change: dict[str, Any]) -> bool:
+        with self._database.write() as c:
+            statement = _BACK.values(change) if change else _BACK
+            return bool(c.execute(statement, {"at": due, **self._lease(job)}).rowcount)
+
+    def _lease(self, job: Job) -> dict[str, Any]:
+        """The values of `HELD_LEASE`."""
+        return {"job": job.id, "mine": self.owner, "claim": job.claim}
+
+
+_CLEAR_WAS = sa.update(files).where(files.c.id.in_(sa.bindparam("ids", expanding=True))).values(was=None)
+
+
+@functools.lru_cache(maxsize=64)
+def _claim(folders: int, postgresql: bool) -> sa.TextualSelect:
+    heads = [
+        _HEAD.format(n=n, fresh=fresh, unless="" if fresh else _UNLESS_HELD.format(n=n))
+        for n in range(folders)
+        for fresh in (1, 0)
+    ]
+    lock = "FOR UPDATE OF files SKIP LOCKED" if postgresql else ""
+    sql = _CLAIM.format(heads="\nUNION ALL".join(heads), lock=lock)
+    return sa.text(sql).columns(directory=PathText(), name=PathText())
+
+
+def _new_row(offer: Offer, now: float) -> dict[str, Any]:
+    return {
+        "folder": offer.key.folder,
+        "directory": offer.key.directory,
+        "name": offer.key.name,
+        "size": offer.version.size,
+        "mtime_ns": offer.version.mtime_ns,
+        "state": "queued",
+        "changed": now,
+        "due": 0.0,
+        "priority": offer.priority,
+        "fresh": int(offer.fresh),
+        "again": 0,
+        "round": 0,
+        "claims": 0,
+        **FRESH_START,
+        "problem": offer.problem,
+    }
+
+
+def _job(row: sa.Row[*tuple[Any, ...]], pages: Sequence[sa.Row[*tuple[Any, ...]]]) -> Job:
+    whole = next((p.body for p in pages if p.page == 0), None)
+    return Job(
+        id=row.id,
+        key=key_of(row),
+        version=Version(row.size, row.mtime_ns),
+        attempts=row.attempts,
+        retries=row.retries,
+        cut_off=row.cut_off,
+        fresh=bool(row.fresh),
+        round=row.round,
+        problem=row.problem,
+        answer=Answer.model_validate_json(whole) if whole and row.state == "answered" else None,
+        pages=tuple(PageRecord.model_validate_json(p.body) for p in pages if p.page > 0),
+        written=written_from(row.written),
+        claim=row.claims,
+        again=bool(row.again),
+    )

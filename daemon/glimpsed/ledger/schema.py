@@ -1,0 +1,253 @@
+"""The ledger's tables, and the steps that bring an older ledger to this version.
+
+One row in `files` a file, for ever: rows that are done are what prevents paying twice. ``due`` drives the
+queue: it is the time from which somebody may claim the row, so for a row that somebody has it is the end
+of the lease, and for a row with nothing to do it is null. A crash, a retry and a second host are all the
+same: a due time that passed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from glimpsed.errors import LedgerError
+
+VERSION_ROW = "version"
+_ADVISORY_LOCK = 0x676C696D70736564  # 'glimpsed': one daemon at a time creates or migrates
+_FULL_TEXT = "CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(body, content='', tokenize='unicode61')"
+
+Step = Callable[[sa.Connection], None]
+
+
+class PathText(sa.types.TypeDecorator[str]):
+    """A path or name as the bytes that the file system has: it need not be UTF-8, nor any text."""
+
+    impl = sa.LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> bytes | None:
+        """To the database."""
+        del dialect
+        return None if value is None else os.fsencode(value)
+
+    def process_result_value(self, value: bytes | None, dialect: sa.Dialect) -> str | None:
+        """From the database."""
+        del dialect
+        return None if value is None else os.fsdecode(value)
+
+
+metadata = sa.MetaData()
+_Id = sa.BigInteger().with_variant(sa.Integer, "sqlite")  # only INTEGER is SQLite's own row id
+_Float: sa.Double[float] = sa.Double()
+
+about = sa.Table(
+    "glimpsed",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+
+files = sa.Table(
+    "files",
+    metadata,
+    sa.Column("id", _Id, primary_key=True),
+    sa.Column("folder", sa.Text, nullable=False),
+    sa.Column("directory", PathText, nullable=False),
+    sa.Column("name", PathText, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("mtime_ns", sa.BigInteger, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("was", sa.Text),  # a row that is gone: its state before, should the file come back
+    sa.Column("changed", _Float, nullable=False),  # when the state last changed
+    sa.Column("due", _Float),  # see the module's docstring; 0: at once
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("fresh", sa.SmallInteger, nullable=False),  # 1: arrived while watched
+    sa.Column("again", sa.SmallInteger, nullable=False),  # 1: `redo`, so no answer is reused
+    sa.Column("round", sa.Integer, nullable=False),  # how often it was put back by hand
+    sa.Column("owner", sa.Text),  # who has the lease
+    sa.Column("claims", sa.Integer, nullable=False),  # counts claims: a lease lost and won again is another
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("retries", sa.Integer, nullable=False),
+    sa.Column("cut_off", sa.Integer, nullable=False),
+    sa.Column("problem", sa.Text),  # to be failed with this reason, not asked
+    sa.Column("reason", sa.Text),
+    sa.Column("advice", sa.Text),
+    sa.Column("sha256", sa.LargeBinary),
+    sa.Column("question", sa.Text),
+    sa.Column("written", sa.Text),  # [[name, size, mtime_ns], …]
+    sa.UniqueConstraint("folder", "directory", "name", name="files_path"),
+)
+# The order of DESIGN 8 within (folder, fresh); `queue.claim` merges the heads of these.
+sa.Index(
+    "files_claim",
+    files.c.folder,
+    files.c.fresh,
+    files.c.priority.desc(),
+    files.c.mtime_ns,
+    files.c.id,
+    sqlite_where=files.c.due.is_not(None),
+    postgresql_where=files.c.due.is_not(None),
+)
+# Leases and retries only: a row that was just offered is due at 0, and so costs nothing here.
+sa.Index("files_due", files.c.due, sqlite_where=sa.text("due > 0"), postgresql_where=sa.text("due > 0"))
+sa.Index(
+    "files_owner",
+    files.c.owner,
+    sqlite_where=files.c.owner.is_not(None),
+    postgresql_where=files.c.owner.is_not(None),
+)
+sa.Index("files_state", files.c.folder, files.c.state)
+sa.Index(
+    "files_content",
+    files.c.sha256,
+    sqlite_where=files.c.sha256.is_not(None),
+    postgresql_where=files.c.sha256.is_not(None),
+)
+
+# Answers that are paid for and not on disk yet. Page 0 is the whole answer, RAW what a model gave that
+# is no answer, the others single pages.
+RAW = -1
+answers = sa.Table(
+    "answers",
+    metadata,
+    sa.Column("file", _Id, primary_key=True, autoincrement=False),
+    sa.Column("page", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("body", sa.Text, nullable=False),
+)
+
+folders = sa.Table(
+    "folders",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("first_seen", _Float),
+    sa.Column("held", _Float),  # since when its backlog waits to be approved
+)
+
+directories = sa.Table(
+    "directories",
+    metadata,
+    sa.Column("folder", sa.Text, primary_key=True),
+    sa.Column("directory", PathText, primary_key=True),
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+)
+
+spend = sa.Table(
+    "spend",
+    metadata,
+    sa.Column("day", sa.Text, primary_key=True),  # local time
+    sa.Column("folder", sa.Text, primary_key=True),
+    sa.Column("model", sa.Text, primary_key=True),
+    sa.Column("currency", sa.Text, primary_key=True),
+    sa.Column("answers", sa.Integer, nullable=False),
+    sa.Column("input_tokens", sa.BigInteger, nullable=False),
+    sa.Column("output_tokens", sa.BigInteger, nullable=False),
+    sa.Column("cost", _Float, nullable=False),
+)
+
+learned = sa.Table(
+    "learned",
+    metadata,
+    sa.Column("model", sa.Text, primary_key=True),
+    sa.Column("fact", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),  # JSON
+    sa.Column("at", _Float, nullable=False),
+)
+
+pauses = sa.Table(
+    "pauses",
+    metadata,
+    sa.Column("model", sa.Text, primary_key=True),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("since", _Float, nullable=False),
+    sa.Column("until", _Float),
+    sa.Column("next_probe", _Float),
+)
+
+# Requests and tokens sent, by model and second: what several daemons share of `requests_per_minute`.
+paces = sa.Table(
+    "paces",
+    metadata,
+    sa.Column("model", sa.Text, primary_key=True),
+    sa.Column("second", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("requests", sa.Integer, nullable=False),
+    sa.Column("tokens", sa.BigInteger, nullable=False),
+)
+
+daemons = sa.Table(
+    "daemons",
+    metadata,
+    sa.Column("owner", sa.Text, primary_key=True),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("since", _Float, nullable=False),
+    sa.Column("beat", _Float, nullable=False),
+    sa.Column("report", sa.Text, nullable=False),  # JSON
+)
+
+# The answers' text, page by page. `words` is SQLite's index over it; PostgreSQL's is `vector`.
+texts = sa.Table(
+    "texts",
+    metadata,
+    sa.Column("id", _Id, primary_key=True),
+    sa.Column("file", _Id, nullable=False),
+    sa.Column("page", sa.Integer, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.UniqueConstraint("file", "page", name="texts_page"),
+)
+
+# STEPS[n] brings a ledger of version n + 1 to version n + 2. A step never changes once it is released.
+STEPS: tuple[Step, ...] = ()
+
+
+def prepare(connection: sa.Connection, where: str, steps: Sequence[Step] = STEPS) -> None:
+    """Create the tables, or bring an older ledger forward, within the transaction that is open.
+
+    Raises `LedgerError` for a ledger of a newer program, and for a database that is none of ours.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
+    newest = 1 + len(steps)
+    version = _version(connection, where)
+    if version is None:
+        metadata.create_all(connection)
+        _create_full_text(connection)
+        connection.execute(sa.insert(about), {"name": VERSION_ROW, "value": str(newest)})
+        return
+    if version > newest:
+        raise LedgerError(
+            f"{where}: a newer glimpsed made this ledger (version {version}, this program knows up to {newest}). "
+            f"Update glimpsed, or point 'state' elsewhere."
+        )
+    for step in steps[version - 1 :]:
+        step(connection)
+    if version < newest:
+        change = sa.update(about).where(about.c.name == VERSION_ROW)
+        connection.execute(change, {"value": str(newest)})
+
+
+def _version(connection: sa.Connection, where: str) -> int | None:
+    """The ledger's version; None for a database without one."""
+    present = set(sa.inspect(connection).get_table_names())
+    if about.name not in present:
+        strangers = present if connection.dialect.name == "sqlite" else present & set(metadata.tables)
+        if strangers:
+            raise LedgerError(
+                f"{where} is a database of another program (it has a table '{min(strangers)}')."
+            )
+        return None
+    value: Any = connection.scalar(sa.select(about.c.value).where(about.c.name == VERSION_ROW))
+    if value is None or not str(value).isdigit():
+        raise LedgerError(f"{where} has a table 'glimpsed' that is not this program's.")
+    return int(value)
+
+
+def _create_full_text(connection: sa.Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(_FULL_TEXT)
+        return
+    connection.exec_driver_sql("ALTER TABLE texts ADD COLUMN vector tsvector")
+    connection.exec_driver_sql("CREATE INDEX texts_vector ON texts USING gin (vector)")

@@ -1,0 +1,104 @@
+"""Full-text search over the answers: SQLite's FTS5, PostgreSQL's text search, one way to cut words.
+
+Neither database finds words in a script that puts no spaces between them, so each such character is
+indexed as a word of its own, and a query for several is a query for that phrase.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from glimpsed.ledger.part import Part, clean, key_of
+from glimpsed.ledger.schema import files, texts
+from glimpsed.ledger.values import Hit
+from glimpsed.model import Answer
+
+# Thai, Lao, Khmer and Burmese; kana, bopomofo, CJK and its extensions. Hangul has spaces.
+_UNSPACED = re.compile(
+    "([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u312f\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])"
+)
+_PAGE_LIMIT = 400_000  # characters of one page: PostgreSQL's index takes 1 MB of words
+
+_OF_FILES = sa.select(texts.c.id, texts.c.body).where(texts.c.file.in_(sa.bindparam("ids", expanding=True)))
+_DROP = sa.delete(texts).where(texts.c.file.in_(sa.bindparam("ids", expanding=True)))
+_PUT = sa.insert(texts).returning(texts.c.id)
+_WORDS_DROP = sa.text("INSERT INTO words(words, rowid, body) VALUES ('delete', :id, :words)")
+_FOUND = {
+    "sqlite": "SELECT rowid AS id, rank FROM words WHERE words MATCH :query ORDER BY rank LIMIT :most",
+    "postgresql": (
+        "SELECT id, -ts_rank(vector, websearch_to_tsquery('simple', :query)) AS rank FROM texts"
+        " WHERE vector @@ websearch_to_tsquery('simple', :query) ORDER BY rank LIMIT :most"
+    ),
+}
+
+
+class Search(Part):
+    """Queries over the answers' text."""
+
+    def search(self, text: str, *, limit: int = 50, folder: str | None = None) -> list[Hit]:
+        """The pages that hold all of these words, best first; words in quotes stand side by side."""
+        phrases = [p for p in re.findall(r'"([^"]*)"|(\S+)', text) if any(c.isalnum() for c in "".join(p))]
+        wanted = [_spaced("".join(p).replace('"', " ")).strip() for p in phrases]
+        if not wanted:
+            return []
+        query = " ".join(f'"{phrase}"' for phrase in wanted)
+        with self._database.read() as c:
+            found = sa.text(_FOUND[c.dialect.name]).columns(id=texts.c.id.type, rank=sa.Double()).subquery()
+            statement = (
+                sa.select(files.c.folder, files.c.directory, files.c.name, texts.c.page, texts.c.body)
+                .join_from(found, texts, texts.c.id == found.c.id)
+                .join(files, files.c.id == texts.c.file)
+                .order_by(found.c.rank, files.c.id, texts.c.page)
+                .limit(limit)
+            )
+            if folder is not None:
+                statement = statement.where(files.c.folder == folder)
+            most = limit if folder is None else -1 if c.dialect.name == "sqlite" else None
+            rows = c.execute(statement, {"query": query, "most": most}).all()
+        words = ["".join(p) for p in phrases]
+        return [Hit(key_of(row), row.page, matching_line(row.body, words)) for row in rows]
+
+
+def pages_of(answer: Answer) -> list[str]:
+    """An answer's text, page by page."""
+    return [page.text for page in answer.pages] if answer.pages else [answer.text]
+
+
+def store(c: sa.Connection, file: int, pages: Sequence[str]) -> None:
+    """Index a file's pages in place of what was indexed for it."""
+    drop(c, [file])
+    for number, page in enumerate(pages, 1):
+        body = (clean(page) or "")[:_PAGE_LIMIT]
+        if not body.strip():
+            continue
+        row = c.execute(_PUT, {"file": file, "page": number, "body": body}).scalar_one()
+        if c.dialect.name == "sqlite":
+            c.execute(
+                sa.text("INSERT INTO words(rowid, body) VALUES (:id, :words)"),
+                {"id": row, "words": _spaced(body)},
+            )
+        else:
+            vector = sa.text("UPDATE texts SET vector = to_tsvector('simple', :words) WHERE id = :id")
+            c.execute(vector, {"id": row, "words": _spaced(body)})
+
+
+def drop(c: sa.Connection, ids: Sequence[int]) -> None:
+    """Forget the text of these files."""
+    if c.dialect.name == "sqlite":  # an index without content must be told what it is to forget
+        for row in c.execute(_OF_FILES, {"ids": list(ids)}).all():
+            c.execute(_WORDS_DROP, {"id": row.id, "words": _spaced(row.body)})
+    c.execute(_DROP, {"ids": list(ids)})
+
+
+def matching_line(body: str, words: Sequence[str]) -> str:
+    """The line that holds most of these words; the first of those."""
+    folded = [word.casefold() for word in words]
+    lines = [line.strip() for line in body.splitlines() if line.strip()] or [""]
+    return max(lines, key=lambda line: sum(word in line.casefold() for word in folded))
+
+
+def _spaced(text: str) -> str:
+    return _UNSPACED.sub(r" \1 ", text)

@@ -1,0 +1,106 @@
+"""What the ledger is told and what it tells: frozen values, beside those of `glimpsed.model`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from glimpsed.model import FileKey, State, Version, Written
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the ledger knows of one name in a directory; the listing is compared with it."""
+
+    version: Version
+    state: State
+
+    @property
+    def has_error_sidecar(self) -> bool:
+        """Whether an error sidecar may stand beside the file."""
+        return self.state == "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """A file that was found with all its sidecars: done, without a request (DESIGN 8)."""
+
+    key: FileKey
+    version: Version
+    written: tuple[Written, ...]
+    sha256: str | None = None
+    question: str | None = None
+    texts: tuple[str, ...] = ()  # the answer, page by page, for the full-text search
+
+
+@dataclass(frozen=True, slots=True)
+class GoneRow:
+    """A row whose file was deleted: what it was before, and the sidecars it had got."""
+
+    key: FileKey
+    was: State
+    written: tuple[Written, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """One file as the ledger has it, for commands that show or look up files."""
+
+    key: FileKey
+    version: Version
+    state: State
+    changed: float  # when the state last changed
+    attempts: int
+    reason: str | None
+    advice: str | None
+    due: float | None  # not before this; None: nothing is to be done
+    sha256: str | None
+    question: str | None
+    written: tuple[Written, ...]
+    was: State | None = None  # a row that is gone: its state before
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One match of a search: the file, the page (from 1) and the line that matches."""
+
+    key: FileKey
+    page: int
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """A daemon that works from this ledger, as its last heartbeat showed it."""
+
+    owner: str
+    host: str
+    pid: int
+    since: float
+    beat: float
+    report: dict[str, Any] = field(default_factory=dict)  # what it tells of itself: folders, models
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """A model that pauses, for every daemon on this ledger."""
+
+    model: str
+    reason: str
+    since: float
+    until: float | None
+    next_probe: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """What was paid on one local day (``2026-11-22``) for one folder and model, in one currency."""
+
+    day: str
+    folder: str
+    model: str
+    currency: str
+    answers: int
+    input_tokens: int
+    output_tokens: int
+    cost: float
