@@ -22,6 +22,8 @@ prefix ?= /usr/local
 home ?= /opt/glimpsed
 sysconfdir ?= /etc
 lib = $(DESTDIR)$(prefix)/lib
+units = $(lib)/systemd/system
+dropins = $(DESTDIR)$(sysconfdir)/systemd/system/glimpsed.service.d
 doc = $(DESTDIR)$(prefix)/share/doc/glimpsed
 # The service cannot look into anybody's home, so it does not get a python that lives there.
 SYSTEM_PYTHON ?= $(shell for p in /usr/bin/python3 /usr/local/bin/python3; do \
@@ -50,6 +52,55 @@ check: $(VENV)/.dev  ## ruff, mypy, import-linter
 .PHONY: test-slow
 test-slow: $(VENV)/.tested  ## the tests that take minutes
 	$(PYTEST) -q -m slow
+
+.PHONY: install
+install:  ## as a systemd service, as root: prefix, home, sysconfdir and DESTDIR are honoured
+	@"$(SYSTEM_PYTHON)" -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "$(SYSTEM_PYTHON) will not do: Python 3.11 or newer, with python3-venv" >&2; exit 1; }
+	@PYTHON="$(SYSTEM_PYTHON)" .ci/packages run
+	[ -x "$(DESTDIR)$(home)/bin/python" ] || "$(SYSTEM_PYTHON)" -m venv "$(DESTDIR)$(home)"
+	"$(DESTDIR)$(home)/bin/python" -m pip --disable-pip-version-check install -q --upgrade ".[$(EXTRAS)]"
+	"$(DESTDIR)$(home)/bin/python" -m pip --disable-pip-version-check install -q "systemd-python>=235" || \
+		echo "Without systemd-python (gcc, libsystemd-dev): the journal gets plain lines, no fields." >&2
+ifneq ($(DESTDIR),)
+	grep -lIr -- "$(DESTDIR)" "$(DESTDIR)$(home)/bin" "$(DESTDIR)$(home)/pyvenv.cfg" | xargs -r sed -i "s|$(DESTDIR)||g"
+endif
+	install -d "$(DESTDIR)$(prefix)/bin" "$(doc)" "$(units)" "$(lib)/sysusers.d" "$(lib)/tmpfiles.d" \
+		"$(lib)/systemd/catalog" "$(DESTDIR)$(sysconfdir)/glimpsed" "$(dropins)"
+	ln -sfn "$(home)/bin/glimpsed" "$(DESTDIR)$(prefix)/bin/glimpsed"
+	for unit in glimpsed.service glimpsed@.service; do \
+		sed -e "s|/opt/glimpsed|$(home)|; s|/etc/glimpsed|$(sysconfdir)/glimpsed|; s|/usr/local|$(prefix)|" \
+			"systemd/$$unit" > "$(units)/$$unit"; done
+	install -m 644 systemd/sysusers.conf "$(lib)/sysusers.d/glimpsed.conf"
+	install -m 644 systemd/tmpfiles.conf "$(lib)/tmpfiles.d/glimpsed.conf"
+	install -m 644 systemd/glimpsed.catalog "$(lib)/systemd/catalog/glimpsed.catalog"
+	install -m 644 README.md CHANGELOG.md LICENSE config.example.yaml systemd/folders.conf "$(doc)"
+	[ -e "$(DESTDIR)$(sysconfdir)/glimpsed/config.yaml" ] || \
+		install -m 644 systemd/config.yaml "$(DESTDIR)$(sysconfdir)/glimpsed/config.yaml"
+	[ -e "$(dropins)/folders.conf" ] || install -m 644 systemd/folders.conf "$(dropins)/folders.conf"
+ifeq ($(DESTDIR),)
+	systemd-sysusers "$(lib)/sysusers.d/glimpsed.conf"
+	systemd-tmpfiles --create "$(lib)/tmpfiles.d/glimpsed.conf"
+	journalctl --update-catalog
+	[ ! -d /run/systemd/system ] || systemctl daemon-reload
+	@echo "Installed. Next: the folders, in $(sysconfdir)/glimpsed/config.yaml and $(dropins)/folders.conf,"
+	@echo "then: systemctl daemon-reload && systemctl enable --now glimpsed && journalctl -fu glimpsed"
+	@echo "After an upgrade: systemctl restart glimpsed"
+endif
+
+.PHONY: uninstall
+uninstall:  ## the service goes; config, ledger and the user stay
+ifeq ($(DESTDIR),)
+	[ ! -d /run/systemd/system ] || systemctl disable --now glimpsed.service "glimpsed@*.service" 2>/dev/null || true
+endif
+	rm -rf "$(DESTDIR)$(home)" "$(doc)"
+	rm -f "$(DESTDIR)$(prefix)/bin/glimpsed" "$(units)/glimpsed.service" "$(units)/glimpsed@.service" \
+		"$(lib)/sysusers.d/glimpsed.conf" "$(lib)/tmpfiles.d/glimpsed.conf" "$(lib)/systemd/catalog/glimpsed.catalog"
+ifeq ($(DESTDIR),)
+	journalctl --update-catalog
+	[ ! -d /run/systemd/system ] || systemctl daemon-reload
+	@echo "Kept: $(sysconfdir)/glimpsed, $(dropins), /var/lib/glimpsed and the user glimpsed."
+endif
 
 .PHONY: clean
 clean:  ## everything that can be made again; ./inbox and the ledger stay

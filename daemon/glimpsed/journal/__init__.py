@@ -45,6 +45,7 @@ class _Log:
 
     def __init__(self) -> None:
         self.writer: Writer | None = None
+        self.target: Target | None = None
         self.redact = Redactor()
 
     def take(self, record: Mapping[str, Any]) -> None:
@@ -67,9 +68,12 @@ def configure(log: Settings, *, secrets: Iterable[str] = (), env: Mapping[str, s
     `secrets` are removed wherever they turn up. May be called again, after a reload.
     """
     target, sink, problem = _choose(log.target, env)
-    close()
     _log.redact = Redactor(secrets)
-    _log.writer = Writer(sink)
+    before = _log.writer
+    if before is None or target != _log.target:
+        _log.writer, _log.target = Writer(sink), target
+        if before is not None:
+            before.close(_CLOSE_SECONDS)
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(log.level),
         processors=[
