@@ -92,6 +92,12 @@ class Listing(Part):
                     )
                 )
 
+    def seen(self, folder: str) -> bool:
+        """Whether this folder has been listed before."""
+        with self._database.read() as c:
+            statement = sa.select(folders.c.first_seen).where(folders.c.name == folder)
+            return c.scalar(statement) is not None
+
     def first_seen(self, folder: str, now: float) -> bool:
         """True the very first time that this folder is listed at all."""
         insert = self._insert(folders)
