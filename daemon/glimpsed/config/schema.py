@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 from glimpsed.config.units import Address, Duration, Number, PathText, Size, Url, Whole
 from glimpsed.model import Api
@@ -57,6 +57,9 @@ class Budget(Limit):
     currency: Currency = Field("USD", description="Currency of every budget; priced models must share it.")
 
 
+OCR_EDGE = 1600  # px; `max_edge` of a local model that says nothing else
+
+
 class ModelEntry(Section):
     """How to reach a model."""
 
@@ -101,6 +104,14 @@ class ModelEntry(Section):
     allow_http: bool = Field(default=False, description="Allow plain http to anything but loopback.")
     budget: Limit | None = Field(None, description="What this model may spend.")
     key: SecretStr | None = Field(None, exclude=True)  # resolved by the loader
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sized_for_ocr(cls, given: Any) -> Any:
+        """OCR reads a page of 1600 px as well as a larger one, in half the time."""
+        if isinstance(given, dict) and given.get("api") == "local":
+            return {"max_edge": OCR_EDGE, **given}
+        return given
 
     @property
     def local(self) -> bool:

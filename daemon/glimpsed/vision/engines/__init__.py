@@ -1,0 +1,52 @@
+"""OCR engines behind ``api: local``: one picture in, its text out.
+
+`rapid` keeps rapidocr in a process of its own (`rapid_worker`), `tesseract` starts Debian's program for
+each picture; `layout` puts boxes into reading order and joins bands.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from glimpsed.config.schema import ModelEntry
+from glimpsed.errors import ConfigError, Problem
+from glimpsed.model import Image
+
+ENGINES = ("rapidocr", "tesseract")
+
+
+class Engine(Protocol):
+    """Reads pictures, one at a time."""
+
+    name: str  # with its version, as the sidecar tells it
+    at_once: int  # pictures that it reads at the same time, at best
+
+    async def read(self, image: Image) -> str:
+        """The text of one picture, with its line breaks; empty when there is none.
+
+        Raises `VisionError`.
+        """
+
+    async def aclose(self) -> None:
+        """End whatever runs."""
+
+
+def engine_for(entry: ModelEntry) -> Engine:
+    """The engine that the entry's ``model`` names; without one it is rapidocr.
+
+    Raises `MissingExtra` or `ConfigError` when it is not installed, or there is none of that name.
+    """
+    if entry.model == "tesseract":
+        from glimpsed.vision.engines.tesseract import Tesseract  # noqa: PLC0415 - only what is used
+
+        return Tesseract(entry)
+    if entry.model in {"", "rapidocr", entry.name}:
+        from glimpsed.vision.engines.rapid import Rapid  # noqa: PLC0415 - only what is used
+
+        return Rapid(entry)
+    raise ConfigError(
+        Problem(
+            f"there is no local engine '{entry.model}': it is one of {', '.join(ENGINES)}",
+            key=f"models.{entry.name}.model",
+        )
+    )

@@ -1,0 +1,176 @@
+"""From boxes of text to a page of text, pure: lines, columns, and bands joined."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+Point = Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A piece of one line of text; px, with the page's slant taken out."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+    text: str
+
+    @property
+    def width(self) -> float:
+        """From the left edge to the right one."""
+        return self.right - self.left
+
+    @property
+    def height(self) -> float:
+        """From the top edge to the bottom one."""
+        return self.bottom - self.top
+
+    @property
+    def middle(self) -> float:
+        """Where the line runs."""
+        return (self.top + self.bottom) / 2
+
+
+def boxes(quads: Sequence[Sequence[Point]], texts: Sequence[str]) -> list[Box]:
+    """Upright boxes from four corners each (clockwise from the top left), the page's slant turned back."""
+    slant = _slant(quads)
+    return [_upright(quad, text, slant) for quad, text in zip(quads, texts, strict=True) if text.strip()]
+
+
+def text(found: Sequence[Box]) -> str:
+    """The page's text in reading order: column after column, a line break after each line."""
+    return "\n".join(line for column in _columns(list(found)) for line in _lines(column))
+
+
+def joined(bands: Sequence[str]) -> str:
+    """The text of a page from its overlapping bands, each line once.
+
+    Where two bands share lines, the upper one ends and the lower one goes on; whatever either cut in
+    half at its edge lies beyond that and falls away.
+    """
+    lines: list[str] = []
+    for band in bands:
+        below = band.split("\n") if band else []
+        end, start = _seam(lines, below)
+        lines = lines[:end] + below[start:]
+    return "\n".join(lines)
+
+
+def _slant(quads: Sequence[Sequence[Point]]) -> float:
+    """The page's angle in radians: what the long lines have in common."""
+    angles = []
+    for top_left, top_right, _, bottom_left in quads:
+        across = math.dist(top_left, top_right)
+        if across > 5 * math.dist(top_left, bottom_left):
+            angles.append(math.atan2(top_right[1] - top_left[1], top_right[0] - top_left[0]))
+    return statistics.median(angles) if angles else 0.0
+
+
+def _upright(quad: Sequence[Point], text: str, slant: float) -> Box:
+    sine, cosine = math.sin(-slant), math.cos(-slant)
+    points = [(x * cosine - y * sine, x * sine + y * cosine) for x, y in quad]
+    middle_left, middle_right = (points[0][1] + points[3][1]) / 2, (points[1][1] + points[2][1]) / 2
+    middle = (middle_left + middle_right) / 2
+    half = (math.dist(points[0], points[3]) + math.dist(points[1], points[2])) / 4
+    xs = [x for x, _ in points]
+    return Box(min(xs), middle - half, max(xs), middle + half, text.strip())
+
+
+def _lines(found: list[Box]) -> list[str]:
+    """Boxes whose middles lie within each other's height are one line, from left to right."""
+    rows: list[list[Box]] = []
+    for box in sorted(found, key=lambda b: b.middle):
+        row = rows[-1] if rows else None
+        if row and box.middle - statistics.fmean(b.middle for b in row) < 0.5 * min(
+            box.height, *(b.height for b in row)
+        ):
+            row.append(box)
+        else:
+            rows.append([box])
+    return [" ".join(b.text for b in sorted(row, key=lambda b: b.left)) for row in rows]
+
+
+def _columns(found: list[Box]) -> list[list[Box]]:
+    """Groups of boxes to be read one after the other.
+
+    Columns are told from tables by what they hold: at least four long lines on either side of a gap.
+    Boxes across the gap (a headline) part the page into what is above and what is below them.
+    """
+    gutter = _gutter(found)
+    if gutter is None:
+        return [found] if found else []
+    groups: list[list[Box]] = []
+    left: list[Box] = []
+    right: list[Box] = []
+    for box in sorted(found, key=lambda b: b.middle):
+        if box.left < gutter < box.right:
+            groups += [*_columns(left), *_columns(right), [box]]
+            left, right = [], []
+        else:
+            (left if box.right <= gutter else right).append(box)
+    return [*groups, *_columns(left), *_columns(right)]
+
+
+def _gutter(found: list[Box]) -> float | None:
+    """The x of an empty strip between two columns of running text, None when there is none."""
+    if len(found) < 8:
+        return None
+    height = statistics.median(b.height for b in found)
+    best: tuple[int, float] | None = None
+    for x in sorted({b.right + height / 4 for b in found}):
+        left, right = [b for b in found if b.right <= x], [b for b in found if b.left >= x + height / 2]
+        across = len(found) - len(left) - len(right)
+        if across <= len(found) // 5 and _is_column(left, height) and _is_column(right, height):
+            if not _side_by_side(left, right):
+                continue
+            if best is None or across < best[0]:
+                best = (across, x + height / 8)
+    return best[1] if best else None
+
+
+def _is_column(side: list[Box], height: float) -> bool:
+    """Running text: four lines or more, most of them long, and about as wide as the column."""
+    if len(side) < 4:
+        return False
+    width = max(b.right for b in side) - min(b.left for b in side)
+    usual = statistics.median(b.width for b in side)
+    return usual > 8 * height and usual > 0.6 * width
+
+
+def _side_by_side(left: list[Box], right: list[Box]) -> bool:
+    """Whether the two share at least half of the shorter one's height."""
+    shared = min(max(b.bottom for b in left), max(b.bottom for b in right)) - max(
+        min(b.top for b in left), min(b.top for b in right)
+    )
+    shorter = min(max(b.bottom for b in side) - min(b.top for b in side) for side in (left, right))
+    return shared > 0.5 * shorter
+
+
+_REACH = 25  # lines that two bands can have in common
+
+
+def _seam(upper: list[str], lower: list[str]) -> tuple[int, int]:
+    """Where to end the upper lines and start the lower ones: at the longest run that both have."""
+    best, seam = 0, (len(upper), 0)
+    for i in range(max(0, len(upper) - _REACH), len(upper)):
+        for j in range(min(_REACH, len(lower))):
+            run = 0
+            while i + run < len(upper) and j + run < len(lower) and _alike(upper[i + run], lower[j + run]):
+                run += 1
+            # A run that does not come near the edges is a repeated line, not the overlap.
+            if run > best and len(upper) - (i + run) <= 1 and j <= 1:
+                best, seam = run, (i, j)
+    return seam
+
+
+def _alike(one: str, other: str) -> bool:
+    return one == other or (
+        min(len(one), len(other)) > 3
+        and difflib.SequenceMatcher(None, one, other, autojunk=False).ratio() > 0.8
+    )

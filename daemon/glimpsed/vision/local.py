@@ -1,0 +1,73 @@
+"""``api: local``: OCR on this machine, behind the same interface as the remote models.
+
+It reads what is printed and ignores the prompt. An empty page is an answer here, not a failure: an
+engine that finds no text has found that there is none, and would find it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+from glimpsed.config.schema import ModelEntry
+from glimpsed.errors import Verdict, VisionError
+from glimpsed.journal import events, get_logger
+from glimpsed.model import Image, Reply, Request, Usage
+from glimpsed.vision.engines import engine_for, layout
+from glimpsed.vision.pacing import Pacing
+
+log = get_logger()
+
+IGNORES_PROMPT = "reads the text as it stands; prompts are ignored"
+
+
+class LocalModel:
+    """An OCR engine as a model. Costs nothing, sends nothing."""
+
+    def __init__(self, entry: ModelEntry) -> None:
+        self.entry = entry
+        self._engine = engine_for(entry)
+        at_once = min(entry.concurrency, self._engine.at_once)
+        self.pacing = Pacing(entry.model_copy(update={"concurrency": at_once}))
+        self._told = False
+
+    def ceiling(self) -> dict[str, Any]:
+        """Limits learnt about the size of images: none."""
+        return {}
+
+    async def ask(self, request: Request) -> Reply:
+        """The text of all the pictures, pages apart by an empty line. Raises `VisionError`."""
+        if request.schema is not None:
+            raise VisionError(
+                Verdict("switch", "an OCR engine cannot fill in a schema: the folder needs a vision model"),
+                requests=0,
+            )
+        if not self._told:
+            self._told = True
+            log.info(events.MODEL_LEARNED, model=self.entry.name, reason=IGNORES_PROMPT)
+        async with self.pacing.slot(file=request.idempotency_key or "") as ticket:
+            try:
+                text = await self._read(request.images)
+            except VisionError as e:
+                ticket.heard, ticket.verdict = True, e.verdict
+                raise
+            ticket.heard = True
+        return Reply(
+            text=text,
+            finish="stop",
+            answered=self._engine.name,
+            api="local",
+            usage=Usage(cost=0.0, currency=self.entry.currency),
+            request_id=None,
+        )
+
+    async def _read(self, images: Sequence[Image]) -> str:
+        pages = []
+        for _, parts in groupby(images, key=lambda image: image.page):
+            pages.append(layout.joined([await self._engine.read(part) for part in parts]))
+        return "\n\n".join(pages)
+
+    async def aclose(self) -> None:
+        """End the engine's processes."""
+        await self._engine.aclose()
