@@ -196,8 +196,8 @@ def translated(kind: Kind) -> Iterator[None]:
         ) from None
     except UnidentifiedImageError:
         raise FileError(
-            f"the {name} file is damaged: its header cannot be read", "Save or scan it again."
+            f"the {name} file cannot be decoded: its header makes no sense", "Save or scan it again."
         ) from None
     except Exception as e:  # noqa: BLE001 - see above
         what = str(e).splitlines()[0][:200] if str(e) else type(e).__name__
-        raise FileError(f"the {name} file is damaged: {what}", "Save or scan it again.") from None
+        raise FileError(f"the {name} file cannot be decoded: {what}", "Save or scan it again.") from None

@@ -6,11 +6,13 @@ as scanned at `PDF_DPI`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-if TYPE_CHECKING:  # the worker processes import this module, and have no use for pydantic
+# The worker processes import this module: what they seldom or never need is imported where it is used.
+if TYPE_CHECKING:
     from glimpsed.config.schema import Folder, ModelEntry
 
 Bands: TypeAlias = Literal["none", "auto"] | int
@@ -23,28 +25,8 @@ SCALES = (1.0, 0.85, 0.72, 0.61, 0.52, 0.44, 0.37)  # tried once no quality fits
 OVERLAP = 0.1  # of a band's height: two lines of print, so that none is cut in both bands
 READABLE = 1100  # px, short side of a page as the model sees it: A4 print at 133 dpi
 MOST_BANDS = 6  # of 'auto'
-LOCAL_EDGE = 1600  # px: the embedded model reads best, and quickest, at 1200 to 1600
 LOCAL_BYTES = 50_000_000  # nothing goes over a network
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What a model's own downscale leaves of a picture; a limit that is None does not exist."""
-
-    long: int | None = None  # px, longest side
-    short: int | None = None  # px, shortest side
-    pixels: int | None = None
-
-    def scale(self, width: float, height: float) -> float:
-        """By how much the model scales a picture of this size, at most 1."""
-        found = [1.0]
-        if self.long:
-            found.append(self.long / max(width, height))
-        if self.short:
-            found.append(self.short / min(width, height))
-        if self.pixels:
-            found.append((self.pixels / (width * height)) ** 0.5)
-        return min(found)
+LEAST_BYTES = 10_000  # of a picture: less holds nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +40,7 @@ class Target:
     keep_metadata: bool = False
     quality: int = QUALITIES[0]
     as_is: bool = True  # False once the model complained: everything is encoded anew
-    seen: Seen = Seen()
+    family: str = "unknown"  # of models, by whose own downscale 'auto' decides (`vision.families`)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +61,34 @@ class Attempt:
     quality: int
 
 
-def target(entry: ModelEntry, folder: Folder) -> Target:
-    """What this model may be sent for this folder."""
-    local = entry.local
+def target(
+    entry: ModelEntry,
+    folder: Folder,
+    *,
+    pages: int = 1,
+    max_edge: int | None = None,
+    max_bytes: int | None = None,
+) -> Target:
+    """What this model may be sent for this folder.
+
+    `max_edge` is what was learnt of the longest side that it takes, `max_bytes` of all `pages` pictures of a
+    request. A `max_edge` that the config leaves at its default is lowered to the longest side that models of
+    this family ever see; one that somebody chose is theirs.
+    """
+    from glimpsed.vision import families  # noqa: PLC0415 - see the top
+
+    family = families.LOCAL if entry.local else families.family(entry.model)
+    edges = [entry.max_edge, family.max_edge, math.isqrt(family.max_pixels), max_edge or entry.max_edge]
+    if entry.local or "max_edge" not in entry.model_fields_set:
+        edges.append(max(family.seen((entry.max_edge, 1))))
+    most = LOCAL_BYTES if entry.local else min(entry.max_bytes, family.max_bytes)
     return Target(
-        max_edge=min(entry.max_edge, LOCAL_EDGE) if local else entry.max_edge,
-        max_bytes=LOCAL_BYTES if local else entry.max_bytes,
+        max_edge=min(edges),
+        max_bytes=max(LEAST_BYTES, min(most, min(max_bytes or most * pages, family.request_bytes) // pages)),
+        media_types=family.media_types,
         bands=folder.bands,
         keep_metadata=folder.keep_metadata,
+        family=family.name,
     )
 
 
@@ -99,7 +101,7 @@ def shrunk(before: Target) -> Target | None:
     return replace(
         before,
         max_edge=edge,
-        max_bytes=min(before.max_bytes, max(10_000, int(before.max_bytes * area))),
+        max_bytes=min(before.max_bytes, max(LEAST_BYTES, int(before.max_bytes * area))),
         media_types=frozenset({"image/jpeg"}),
         quality=max(60, before.quality - 7),
         as_is=False,
@@ -164,5 +166,11 @@ def attempts(width: int, height: int, to: Target) -> Iterator[Attempt]:
 
 
 def _seen_scale(width: float, height: float, to: Target) -> float:
+    """How much of a picture's resolution is left once it is sent and the model has scaled it itself."""
+    from glimpsed.vision import families  # noqa: PLC0415 - see the top
+
     sent = min(1.0, to.max_edge / max(width, height))
-    return sent * to.seen.scale(width * sent, height * sent)
+    sent_width, sent_height = max(1, round(width * sent)), max(1, round(height * sent))
+    known = next((f for f in (*families.FAMILIES, families.LOCAL) if f.name == to.family), families.UNKNOWN)
+    seen = known.seen((sent_width, sent_height))
+    return max(seen) / max(width, height)

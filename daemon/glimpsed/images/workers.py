@@ -1,9 +1,12 @@
 """A pool of worker processes: each has its own socket, its own limits, and dies alone.
 
 Started when there is work, let go after `IDLE` seconds without any. No threads, no polling, no semaphores and
-no files: a stop, a crash or a kill of either side leaves nothing behind. (pebble's pool shares one channel
-among its workers: one that dies idle ends the pool with `BrokenProcessPool` and every job in flight with it,
-and its three threads wake twenty times a second for as long as the daemon idles.)
+no files: a stop, a crash or a kill of either side leaves nothing behind.
+
+Measured against pebble 5.2's ProcessPool of two workers: that takes 0.23 % of a core while it idles (its
+threads wake twenty times a second; the whole idle daemon may take 0.1 %), fails every later job once a worker
+dies while none is at work, measures time limits by the wall clock, which jumps, and has the daemon unpickle
+what comes back from a process that decoded hostile bytes.
 """
 
 from __future__ import annotations
