@@ -10,7 +10,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from glimpsed.errors import ShareTrouble
 
@@ -18,6 +18,26 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 Task = tuple[asyncio.AbstractEventLoop, "asyncio.Future[Any]", Callable[[], Any]]
+
+
+def within(seconds: float, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """A call that may hang, outside of any event loop: `ShareTrouble` after so many seconds."""
+    done: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            done.put((call(*args, **kwargs), None))
+        except BaseException as e:  # noqa: BLE001 - handed to whoever waits
+            done.put((None, e))
+
+    threading.Thread(target=work, name="within", daemon=True).start()
+    try:
+        result, error = done.get(timeout=seconds)
+    except queue.Empty:
+        raise ShareTrouble(f"no answer from the file system within {seconds:g} s") from None
+    if error is not None:
+        raise error
+    return cast("T", result)
 
 
 class Blocking:
@@ -40,7 +60,9 @@ class Blocking:
         """Run the call in a thread and wait for it, however long it takes."""
         return await self._submit(call, args, kwargs)
 
-    async def run_within(self, seconds: float, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run_within(
+        self, seconds: float, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
         """`run`, but give up on it after so many seconds: `ShareTrouble`."""
         future = self._submit(call, args, kwargs)
         try:

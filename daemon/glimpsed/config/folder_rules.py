@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
 
 import pathspec
 
+from glimpsed.blocking import within
 from glimpsed.config.document import Document, Key
 from glimpsed.config.schema import Config, Folder
 from glimpsed.config.validate import meant
+from glimpsed.errors import ShareTrouble
 from glimpsed.prompt import near_misses
 
 Finding: TypeAlias = tuple[Key, str, str | None]
@@ -162,8 +163,7 @@ def overlapping(config: Config) -> Iterator[Finding]:
 
 def _real(path: Path) -> Path:
     """The path with links resolved, as far as the file systems answer."""
-    found: list[str] = []
-    thread = threading.Thread(target=lambda: found.append(os.path.realpath(path)), daemon=True)
-    thread.start()
-    thread.join(_PATIENCE)
-    return Path(found[0]) if found else path
+    try:
+        return Path(within(_PATIENCE, os.path.realpath, path))
+    except ShareTrouble:
+        return path
