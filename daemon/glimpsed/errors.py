@@ -124,6 +124,7 @@ class Verdict:
     cut_off: bool = False  # 504, 524: upstream may have finished, and billed
     transport: bool = False  # never reached the API: counts for the breaker
     server: bool = False  # a 5xx: counts for the breaker over more than one file
+    overload: bool = False  # 429, 503, 529: fewer requests at once
 
 
 class VisionError(GlimpsedError):
@@ -131,8 +132,20 @@ class VisionError(GlimpsedError):
 
     exit_code = 69
 
-    def __init__(self, verdict: Verdict, *, requests: int = 1, raw: str | None = None) -> None:
+    def __init__(
+        self,
+        verdict: Verdict,
+        *,
+        requests: int = 1,
+        raw: str | None = None,
+        input_tokens: int = 0,
+        output_tokens: int = 0,
+        cost: float | None = None,
+    ) -> None:
         super().__init__(verdict.reason)
         self.verdict = verdict
-        self.requests = requests  # sent to get here
+        self.requests = requests  # sent to get here, less one that ended in a pause
         self.raw = raw  # text that the model gave, kept for the error sidecar
+        self.input_tokens = input_tokens  # paid for all the same: a refusal, a cut answer
+        self.output_tokens = output_tokens
+        self.cost = cost  # in the model entry's currency

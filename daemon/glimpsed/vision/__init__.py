@@ -1,1 +1,41 @@
-"""TODO"""
+"""Asking a model: one `Model` for each entry of the config, remote or local, all with the same `ask`."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from glimpsed.config.schema import ModelEntry
+from glimpsed.model import Reply, Request
+from glimpsed.vision.memory import Memory
+from glimpsed.vision.pacing import Pacing, Pause
+
+__all__ = ["Memory", "Model", "Pacing", "Pause", "connect"]
+
+
+class Model(Protocol):
+    """One model entry, ready to be asked."""
+
+    entry: ModelEntry
+    pacing: Pacing
+
+    async def ask(self, request: Request) -> Reply:
+        """The answer. Raises VisionError, whose verdict says what to do next, and nothing else."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of connections and processes."""
+        ...
+
+
+def connect(entry: ModelEntry, memory: Memory) -> Model:
+    """The model that an entry describes. Nothing is sent or started before the first `ask`.
+
+    Raises MissingExtra when the entry needs a part that is not installed.
+    """
+    if entry.local:
+        from glimpsed.vision.local import LocalModel  # noqa: PLC0415 - most daemons never need it
+
+        return LocalModel(entry)
+    from glimpsed.vision.remote import RemoteModel  # noqa: PLC0415 - httpx, only when there is a remote model
+
+    return RemoteModel(entry, memory)

@@ -1,0 +1,82 @@
+"""``POST /chat/completions``: what is sent, and what a reply says. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from glimpsed.vision import structured
+from glimpsed.vision.wire import Answered, Ask, image_url, merge, tokens
+
+PATH = "/chat/completions"
+# A parameter's other name, for models that refuse the first. The old names come first: a gateway that does
+# not know the new ones ignores them without a word, while a new model says what it wants instead.
+RENAMED = {"max_tokens": "max_completion_tokens", "user": "safety_identifier"}
+
+
+def body(ask: Ask, mark: str) -> dict[str, Any]:
+    """The request body, with `mark` for each image's base64."""
+    request = ask.request
+    optional: dict[str, Any] = {
+        "temperature": request.temperature,
+        **_named("max_tokens", ask.limit, ask.refused),
+        **_named("user", request.user, ask.refused),
+        "response_format": structured.response_format(request.schema, ask.mode),
+        "stream": ask.stream or None,
+        "stream_options": {"include_usage": True} if ask.stream else None,
+    }
+    made = {"model": ask.model, "messages": _messages(ask, mark)}
+    made |= {key: value for key, value in optional.items() if value is not None}
+    return {key: value for key, value in merge(made, ask.extra).items() if key not in ask.refused}
+
+
+def _named(name: str, value: Any, refused: frozenset[str]) -> dict[str, Any]:
+    return {RENAMED[name] if name in refused else name: value}
+
+
+def _messages(ask: Ask, mark: str) -> list[dict[str, Any]]:
+    request = ask.request
+    detail = {} if "detail" in ask.refused else {"detail": request.detail}
+    parts: list[dict[str, Any]] = [
+        {"type": "image_url", "image_url": {"url": image_url(image, mark), **detail}}
+        for image in request.images
+    ]
+    parts.append({"type": "text", "text": structured.prompt(request, ask.mode, ask.refused)})
+    messages: list[dict[str, Any]] = [{"role": "user", "content": parts}]
+    if request.system and "system" not in ask.refused:
+        messages.insert(0, {"role": "system", "content": [{"type": "text", "text": request.system}]})
+    for said, answer in ask.turns:
+        messages.append({"role": "assistant", "content": said})
+        messages.append({"role": "user", "content": [{"type": "text", "text": answer}]})
+    return messages
+
+
+def parse(reply: Mapping[str, Any]) -> Answered | None:
+    """What a reply says; None when it is not this API's reply."""
+    choices = reply.get("choices")
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+        return None
+    message = choices[0].get("message")
+    if not isinstance(message, dict):
+        return None
+    usage = reply.get("usage")
+    usage = usage if isinstance(usage, dict) else {}
+    refusal = message.get("refusal")
+    return Answered(
+        text=_text(message.get("content")),
+        finish=str(choices[0].get("finish_reason") or "stop"),
+        refusal=refusal if isinstance(refusal, str) and refusal else None,
+        model=str(reply.get("model") or ""),
+        id=str(reply["id"]) if reply.get("id") else None,
+        input_tokens=tokens(usage.get("prompt_tokens")),
+        output_tokens=tokens(usage.get("completion_tokens")),
+    )
+
+
+def _text(content: object) -> str:
+    """A string, or, from some gateways, a list of parts."""
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else []
+    texts = [p.get("text") for p in parts if isinstance(p, dict) and p.get("type") in ("text", "output_text")]
+    return "".join(t for t in texts if isinstance(t, str))

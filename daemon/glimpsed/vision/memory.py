@@ -1,0 +1,99 @@
+"""What was learnt about a model at an address: for a week, and across restarts when the service keeps it.
+
+Facts belong to (base_url, model, API); `Facts.api` is that of the API that the config names. Each has the time it was learnt, so that
+each expires on its own: a gateway that is mended is used in full again after a week at most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias, get_args
+
+from glimpsed.config.schema import ModelEntry
+from glimpsed.model import Api
+from glimpsed.vision.wire import Mode
+
+WEEK = 7 * 86_400.0
+Name: TypeAlias = Literal["api", "mode", "refused", "bytes", "edge"]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What holds now."""
+
+    api: Api | None = None  # the API that works
+    mode: Mode | None = None  # how a schema gets across
+    refused: frozenset[str] = field(default_factory=frozenset)  # parameters
+    bytes: int | None = None  # of all images of a request, before base64: more was refused
+    edge: int | None = None  # px, longest side that worked where a longer one was refused
+
+
+def key(entry: ModelEntry, api: Api | None = None) -> str:
+    """What facts about this entry are kept under, at the API that it names or at another one."""
+    return f"{entry.base_url} {entry.model} {api or entry.api}"
+
+
+class Memory:
+    """Facts by `key`. `on_learn(key, facts)` hears of every change, with what `load` takes."""
+
+    def __init__(self, on_learn: Callable[[str, dict[str, Any]], None] | None = None) -> None:
+        self.on_learn = on_learn
+        self._known: dict[str, dict[str, Any]] = {}
+
+    def facts(self, where: str, now: float) -> Facts:
+        """What is known and not older than a week."""
+        known = _fresh(self._known.get(where, {}), now)
+        return Facts(
+            api=known.get("api", [None])[0],
+            mode=known.get("mode", [None])[0],
+            refused=frozenset(known.get("refused", [()])[0]),
+            bytes=known.get("bytes", [None])[0],
+            edge=known.get("edge", [None])[0],
+        )
+
+    def learn(self, where: str, now: float, **facts: Any) -> None:
+        """Keep these facts; ``refused`` adds to what is refused already."""
+        known = _fresh(self._known.get(where, {}), now)
+        before = dict(known)
+        for name, value in facts.items():
+            kept = sorted({*known.get("refused", [()])[0], *value}) if name == "refused" else value
+            if known.get(name, [None])[0] != kept:
+                known[name] = [kept, now]
+        self._known[where] = known
+        if known != before and self.on_learn is not None:
+            self.on_learn(where, dict(known))
+
+    def forget(self, where: str | None = None) -> None:
+        """Start anew, for one key or for all."""
+        for known in [where] if where is not None else list(self._known):
+            self._known.pop(known, None)
+
+    def dump(self) -> dict[str, dict[str, Any]]:
+        """All of it as plain JSON: ``{key: {name: [value, learnt at]}}``."""
+        return {where: dict(known) for where, known in self._known.items()}
+
+    def load(self, dumped: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take in what `dump` gave, or `on_learn`; what another version wrote and this one cannot read is left out."""
+        for where, known in dumped.items():
+            self._known[where] = {name: list(fact) for name, fact in known.items() if _valid(name, fact)}
+
+
+def _fresh(known: Mapping[str, Any], now: float) -> dict[str, Any]:
+    return {name: fact for name, fact in known.items() if now - fact[1] < WEEK}
+
+
+def _valid(name: str, fact: object) -> bool:
+    if not isinstance(fact, list | tuple) or len(fact) != 2 or not isinstance(fact[1], int | float):
+        return False
+    value = fact[0]
+    match name:
+        case "api":
+            return value in get_args(Api)
+        case "mode":
+            return value in get_args(Mode)
+        case "refused":
+            return isinstance(value, list | tuple) and all(isinstance(v, str) for v in value)
+        case "bytes" | "edge":
+            return isinstance(value, int) and value > 0
+    return False

@@ -1,0 +1,112 @@
+"""Is this text an answer, or only words about not having one? Pure.
+
+A false alarm costs a good answer, a miss costs nothing that a person would not notice: so only a short
+text counts in which every sentence is one of these, and only a repetition that fills the text.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, TypeAlias
+
+Emptiness: TypeAlias = Literal["empty", "blind", "refusal", "loop"]
+
+SHORT = 420  # characters
+_X = re.IGNORECASE | re.VERBOSE
+
+_BLIND = re.compile(
+    r"""
+    \b(can(no|')?t|can[ ]not|am[ ](not[ ]able|unable)[ ]to|i'm[ ](not[ ]able|unable)[ ]to|(was|were)[ ]unable[ ]to|do[ ]not|don't|didn't|did[ ]not)
+       [ ]((currently|directly|actually)[ ])?(see|view|access|open|receive|have[ ]the[ ]ability[ ]to[ ](see|view)|process|analy[sz]e|read|display|interpret)
+       [ ]((any|an|the|this|that|your|attached|provided|uploaded)[ ])*(image|picture|photo|attachment|scan|visual)s?
+       (?![ ]?('s|\w|clear))([ ](directly|attached|provided|here|you|that|in|at|or|content|files?)\b)?
+    | \bno[ ](image|picture|photo|attachment)[ ](was|is|has[ ]been|appears[ ]to[ ](be|have[ ]been))[ ](\w+[ ])?(attached|provided|uploaded|included|visible|received|shared)
+    | \b(see|find)[ ]no[ ](image|picture|photo|attachment)
+    | (look|seem)s[ ](like|that|as[ ]if)[ ](\w+[ ]){0,4}(image|picture|photo)[ ](\w+n't|did[ ]not|was[ ]not|is[ ]not)[ ]
+    | (我)?(无法|不能|没法|没有办法)(直接)?(查看|看到|看见|识别|访问|处理|读取|接收|分析)(到)?(任何|您|你|这张|该|上传|提供|发送|的)*(图片|图像|照片|圖片)
+    | (没有|未)(看到|收到|检测到|提供|上传)(任何|您|你|上传|提供|发送|的)*(图片|图像|照片)
+    | (無法|沒有)(查看|看到|識別|收到)\w{0,8}(圖片|圖像|照片)
+    | \bkann[ ](\w+[ ]){0,3}(bild|foto|bilder)\w*[ ](\w+[ ]){0,3}(nicht|sehen|ansehen|anzeigen|öffnen) | \bkann[ ](\w+[ ]){0,3}keine?[ ](bild|foto|bilder)
+    | \b(kein|keine)[ ](bild|bilder|foto)[ ](\w+[ ]){0,2}(erhalten|sehen|angehängt|beigefügt|vorhanden)
+    | \bne[ ](peux|vois|parviens|suis[ ]pas)[ ](\w+[ ']){0,7}(image|photo)s?
+    | \b(no[ ](puedo|veo|logro|tengo[ ]acceso)|não[ ](consigo|posso|vejo|tenho[ ]acesso)|non[ ](posso|vedo|riesco))[ ](\w+[ ]){0,5}(imagen|imágenes|imagem|imagens|immagin[ei]|foto)s?
+    | (画像|写真|イメージ)[をがはの\w]{0,12}(表示|確認|閲覧|見る|認識|読み取|提供|添付|アップロード)\w{0,8}(できません|ません|いません|おりません)
+    | (이미지|사진|그림)\w?[ ]?(\w+[ ]?){0,4}(볼[ ]수[ ]없|확인할[ ]수[ ]없|없습니다)
+    | (не[ ](могу|вижу|удалось|имею))[ ](\w+[ ]){0,4}(изображени|картинк|фото|снимк)\w*
+    """,
+    _X,
+)
+_REFUSAL = re.compile(
+    r"""
+    ^((i'm|i[ ]am)[ ])?(very[ ])?sorry,?([ ]but)?[ ]i[ ](can(no|')?t|can[ ]not|am[ ](not[ ]able|unable)[ ]to|won't)[ ]
+       ((help|assist)([ ]you)?([ ]with[ ](that|this)([ ](image|request))?)?|(do|provide|comply[ ]with|fulfil+|process|transcribe|answer)[ ](that|this)([ ](image|request))?|(provide|transcribe)[ ]the[ ]text[ ](from|in)[ ](this|the)[ ]image)[.!]?$
+    | ^i('m|[ ]am)?[ ]?(can(no|')?t|can[ ]not|not[ ]able[ ]to|unable[ ]to|won't)[ ](help|assist)[ ]with[ ](that|this)([ ](image|request))?[.!]?$
+    | ^(很?抱歉|对不起|非常抱歉)[,,]?我?(无法|不能)(协助|帮助|满足|处理|完成|提供|回答)[^。]{0,16}$
+    | ^(es[ ]tut[ ]mir[ ]leid|tut[ ]mir[ ]leid|entschuldigung),?[ ](aber[ ])?(ich[ ]kann|dabei[ ]kann[ ]ich|da[ ]kann[ ]ich)[ ](\w+[ ]){0,4}nicht[ ](helfen|weiterhelfen)?[.!]?$
+    | ^(je[ ]suis[ ])?désolée?,?[ ](mais[ ])?je[ ]ne[ ](peux|puis)[ ]pas[ ](vous[ ])?(aider|répondre)[^.]{0,30}[.!]?$
+    | ^lo[ ]siento,?[ ](pero[ ])?no[ ]puedo[ ](ayudar|asistir)[^.]{0,30}[.!]?$
+    | ^(申し訳(ありません|ございません)が?|すみませんが?)、?[^。]{0,20}(お手伝い|お応え|対応)[^。]{0,6}できません$
+    """,
+    _X,
+)
+# What may stand beside: apologies, and what to do instead.
+_FILLER = re.compile(
+    r"""
+    ^(i'?m[ ])?(very[ ])?sorry\b | ^(i[ ])?apologi[sz]e | ^unfortunately\b | ^(but[ ])?(please|kindly|could[ ]you|can[ ]you|if[ ]you|let[ ]me[ ]know|feel[ ]free|once[ ]you|however,[ ](if|i[ ]can|you)|you[ ]can|try)\b
+    | ^(but[ ])?(i[ ]can|i'll|i'd|i[ ]will|i[ ]would|i'm[ ](happy|here)|how[ ]can[ ]i)\b.{0,20}\b(help|assist|happy|glad|here)
+    | ^as[ ]an?[ ](ai|text|language) | ^i'm[ ](a|an)[ ](text|language|ai)
+    | ^(很?抱歉|对不起|非常抱歉|请|如果|您可以|你可以|若|麻烦|但我?可以|作为)
+    | ^(es[ ]tut[ ]mir|tut[ ]mir|leider|bitte|wenn[ ]sie|falls|könnten[ ]sie|gerne)
+    | ^((je[ ]suis[ ])?désol|malheureusement|veuillez|si[ ]vous|pourriez|s'il[ ]vous)
+    | ^(lo[ ]siento|lamentablemente|por[ ]favor|si[ ](puedes|me|deseas|quieres|usted)|desculpe|infelizmente|se[ ]você|mi[ ]dispiace|purtroppo|per[ ]favore|se[ ](puoi|vuoi))
+    | ^(申し訳|すみません|恐れ入り|もし|お手数|再度) | ^(죄송|이미지를[ ]다시|다시|만약) | ^(извините|к[ ]сожалению|пожалуйста|если)
+    """,
+    _X,
+)
+_MARKS = " .。!?!?\"'*"  # taken off both ends of a sentence
+_END = re.compile(r"(?<=[.!?])\s+|(?<=[。!?])\s*|\n+")
+
+
+def emptiness(text: str, *, cut: bool = False) -> Emptiness | None:
+    """Why this text is no answer; None for one that is. `cut`: it ended at the output limit."""
+    words = text.strip()
+    if not words:
+        return "empty"
+    if len(words) <= SHORT:
+        return _nothing_said(words.replace("\u2019", "'"))
+    return "loop" if loops(words, cut=cut) else None
+
+
+def _nothing_said(text: str) -> Emptiness | None:
+    sentences = [s.strip(_MARKS) for s in _END.split(text)]
+    sentences = [s for s in sentences if s]
+    blind = [bool(_BLIND.search(s)) for s in sentences]
+    refusal = [bool(_REFUSAL.search(s)) for s in sentences]
+    said = (b or r or _FILLER.search(s) for b, r, s in zip(blind, refusal, sentences, strict=True))
+    if not any(blind) and not any(refusal):
+        return None
+    if not all(said):
+        return None
+    return "blind" if any(blind) else "refusal"
+
+
+def loops(text: str, *, cut: bool) -> bool:
+    """Whether the text ends in one unit again and again until that is most of it.
+
+    A form may repeat a row of dots or dashes, a table a line of zeros: the unit must hold letters, and an
+    answer that ended by itself must be longer than a page and repeat it more often than a page has lines.
+    """
+    least, often = (400, 10) if cut else (4000, 60)
+    if len(text) < least:
+        return False
+    tail = text[-min(len(text), 20_000) :]
+    for size in range(4, min(400, len(tail) // often) + 1):
+        unit = tail[-size:]
+        if tail[-2 * size : -size] != unit or sum(c.isalpha() for c in unit) < 3:
+            continue
+        count, end = 0, len(text)
+        while end >= size and text[end - size : end] == unit:
+            count, end = count + 1, end - size
+        if count >= often and count * size * 2 > len(text):
+            return True
+    return False

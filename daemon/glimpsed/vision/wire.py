@@ -1,0 +1,86 @@
+"""What both APIs share on the wire: what a body is made of, how images get into it, what an answer is."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import pybase64
+
+from glimpsed.model import Image, Request
+
+# How a schema reaches the model: as the API's own structured output, as its JSON mode with the schema in
+# the prompt, or in the prompt alone. Each is the fallback of the one before it.
+Mode: TypeAlias = Literal["schema", "json", "prompt"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Everything that shapes one request body."""
+
+    request: Request
+    model: str
+    extra: Mapping[str, Any]
+    limit: int | None = None  # output tokens
+    refused: frozenset[str] = frozenset()  # parameters that this model does not take
+    mode: Mode = "schema"  # only looked at when the request has a schema
+    stream: bool = False
+    turns: tuple[tuple[str, str], ...] = ()  # (what the model said, what we say to that)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a reply body says, whichever API it came from."""
+
+    text: str
+    finish: str  # "stop", "length", "content_filter", or what the gateway made up
+    refusal: str | None = None
+    model: str = ""
+    id: str | None = None
+    input_tokens: int | None = None  # None: not reported
+    output_tokens: int | None = None
+
+
+def splice(body: Mapping[str, Any], images: Sequence[Image], mark: str) -> bytes:
+    """The body as JSON, with the n-th `mark` in it replaced by the n-th image in base64.
+
+    No JSON encoder walks the images, which would cost 0.87 ms of CPU for 300 KB instead of 0.02.
+    """
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    first, *rest = text.encode("utf-8", "replace").split(mark.encode())
+    parts = [first]
+    for image, piece in zip([i for i in images if i.url is None], rest, strict=False):
+        parts += (pybase64.b64encode(image.data), piece)
+    return b"".join(parts)
+
+
+def new_mark() -> str:
+    """A placeholder that nobody can have written into a prompt or a file name."""
+    return f"@image:{secrets.token_hex(8)}@"
+
+
+def image_url(image: Image, mark: str) -> str:
+    """What stands for an image in a body: its address, or a data URL with `mark` for its bytes.
+
+    One line, no MIME parameters, the type that the bytes have: gateways match it with a pattern.
+    """
+    return image.url or f"data:{image.media_type};base64,{mark}"
+
+
+def merge(body: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """`extra` merged into `body`, objects key by key; the last word wins."""
+    merged = dict(body)
+    for key, value in extra.items():
+        old = merged.get(key)
+        merged[key] = merge(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
+    return merged
+
+
+def tokens(value: object) -> int | None:
+    """A token count as a gateway reports it; None when it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1 << 40:
+        return None
+    return int(value)
