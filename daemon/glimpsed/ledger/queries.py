@@ -100,7 +100,7 @@ class Queries(Part):
 
     def redo(self, keys: Sequence[FileKey] | None = None, *, folder: str | None = None, now: float) -> int:
         """Ask again about these files, or all of a folder, whatever was answered. Returns how many."""
-        return self._anew(files.c.state != "gone", keys, folder, {"changed": now, "again": 1})
+        return self._anew(files.c.state != "gone", keys, folder, {"changed": now, "again": int(now)})
 
     def stale(self, folder: str, questions: Collection[str]) -> int:
         """How many files of a folder have an answer to none of these questions."""
@@ -116,7 +116,7 @@ class Queries(Part):
 
     def redo_stale(self, folder: str, questions: Collection[str], now: float) -> int:
         """Ask again about what `stale` counts. Returns how many."""
-        return self._anew(_stale(folder, questions), None, None, {"changed": now, "again": 1})
+        return self._anew(_stale(folder, questions), None, None, {"changed": now, "again": int(now)})
 
     def _each(self, folder: str, states: Sequence[State]) -> Iterator[FileRow]:
         last = 0
@@ -156,6 +156,7 @@ class Queries(Part):
                     taken = c.execute(sa.update(files).where(chosen, which).values(_ANEW | change))
                     c.execute(sa.delete(answers).where(answers.c.file.in_(few)))
                     count += taken.rowcount
+                self._database.tell(c)
         return count
 
 

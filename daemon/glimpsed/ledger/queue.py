@@ -83,6 +83,7 @@ class Queue(Part):
                 for ids in chunks(superseded, _BATCH):
                     c.execute(_FORGET_ANSWERS, {"ids": ids})
                 if taken:
+                    self._database.tell(c)
                     c.execute(_CLEAR_WAS, {"ids": [row.id for row in taken if row.was is not None]})
             queued += [by_key[key_of(row)] for row in taken if row.state != "done"]
         return queued
@@ -244,5 +245,5 @@ def _job(row: sa.Row[*tuple[Any, ...]], pages: Sequence[sa.Row[*tuple[Any, ...]]
         pages=tuple(PageRecord.model_validate_json(p.body) for p in pages if p.page > 0),
         written=written_from(row.written),
         claim=row.claims,
-        again=bool(row.again),
+        again=row.again,
     )
