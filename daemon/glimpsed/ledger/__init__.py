@@ -60,11 +60,12 @@ def open_ledger(url: str, *, search: bool = True, owner: str | None = None) -> L
     Raises `LedgerError` for one that is newer, damaged or not ours, `LedgerUnavailable` when the database
     is away. `owner` stands for another process, in tests.
     """
-    database = Database(url)
+    owner = owner or this_process()
+    database = Database(url, owner)
     try:
         with database.write() as connection:
             prepare(connection, database.where)
     except BaseException:
         database.close()
         raise
-    return Ledger(database, owner or this_process(), search=search)
+    return Ledger(database, owner, search=search)

@@ -24,6 +24,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc, pool
 
 from glimpsed.errors import LedgerError, LedgerUnavailable, MissingExtra
+from glimpsed.ledger.news import Listener, tell
 
 BUSY = 15.0  # seconds that SQLite waits for another process's transaction
 _READERS = 4
@@ -40,15 +41,19 @@ _PG_CONNECT: dict[str, Any] = {
 class Database:
     """The connections of one ledger."""
 
-    def __init__(self, url: str) -> None:
-        self._url = _parsed(url)
-        self.where = self._url.render_as_string(hide_password=True)
-        self.postgresql = self._url.get_backend_name() == "postgresql"
+    def __init__(self, url: str, owner: str) -> None:
+        self._owner = owner
+        self._listener: Listener | None = None
+        parsed = _parsed(url)
+        self.where = parsed.render_as_string(hide_password=True)
+        self.postgresql = parsed.get_backend_name() == "postgresql"
         if self.postgresql:
-            self._writer = self._reader = _postgresql(self._url)
+            options = {k: v for k, v in _PG_CONNECT.items() if k not in parsed.query}
+            self._writer = self._reader = _postgresql(parsed, options)
+            self._listener = Listener(self._writer, owner, options)
         else:
-            self.where = str(_create_file(self._url))
-            self._writer, self._reader = _sqlite(self._url)
+            self.where = str(_create_file(parsed))
+            self._writer, self._reader = _sqlite(parsed)
         self._write_lock = contextlib.nullcontext() if self.postgresql else threading.Lock()
 
     @contextlib.contextmanager
@@ -78,17 +83,22 @@ class Database:
                 connection.exec_driver_sql("BEGIN")
             yield connection
 
-    def written_elsewhere(self) -> int:
-        """A number that changes when another process, or another `Database`, wrote (SQLite only)."""
+    def tell(self, connection: sa.Connection) -> None:
+        """What this transaction writes is news to the others; SQLite tells them by itself."""
+        if self.postgresql:
+            tell(connection, self._owner)
+
+    def news(self) -> int:
+        """A number that changes when another process, or another `Database`, wrote what concerns us."""
+        if self._listener is not None:
+            return self._listener.heard()
         with translated(self.where), self._write_lock, self._writer.connect() as connection:
             return int(connection.exec_driver_sql("PRAGMA data_version").scalar_one())
 
-    def notified(self) -> int:
-        """A number that grows when another session wrote (PostgreSQL only)."""
-        raise NotImplementedError
-
     def close(self) -> None:
         """Close all connections."""
+        if self._listener is not None:
+            self._listener.close()
         self._reader.dispose()
         self._writer.dispose()
 
@@ -170,8 +180,7 @@ def _configure_sqlite(connection: Any, record: pool.ConnectionPoolEntry) -> None
     cursor.close()
 
 
-def _postgresql(url: sa.URL) -> sa.Engine:
-    connect = {k: v for k, v in _PG_CONNECT.items() if k not in url.query}
+def _postgresql(url: sa.URL, connect: dict[str, Any]) -> sa.Engine:
     try:
         return sa.create_engine(
             url, hide_parameters=True, connect_args=connect, pool_size=_READERS, max_overflow=_READERS

@@ -7,14 +7,12 @@ import functools
 import json
 import os
 import socket
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
-from glimpsed.ledger.engine import Database
 from glimpsed.ledger.part import Part
 from glimpsed.ledger.schema import daemons, files
 from glimpsed.ledger.values import Daemon
@@ -32,10 +30,6 @@ _TAKE_BACK = (
 class Hosts(Part):
     """Several daemons on one ledger."""
 
-    def __init__(self, database: Database, owner: str, *, search: bool) -> None:
-        super().__init__(database, owner, search=search)
-        self._poll = threading.Lock()
-
     def take_back(self, now: float) -> int:
         """Free at once the leases of processes that died on this host. Returns how many."""
         del now  # a dead process is dead whatever the time
@@ -45,6 +39,7 @@ class Hosts(Part):
             return 0
         with self._database.write() as c:
             c.execute(sa.delete(daemons).where(daemons.c.owner.in_(dead)))
+            self._database.tell(c)
             return c.execute(_TAKE_BACK, {"dead": dead}).rowcount
 
     def heartbeat(self, now: float, report: Mapping[str, Any] | None = None) -> None:
@@ -87,10 +82,7 @@ class Hosts(Part):
 
     def changes(self) -> int:
         """A number that changes when another process wrote; asking costs next to nothing."""
-        if not self._database.postgresql:
-            return self._database.written_elsewhere()
-        with self._poll:
-            return self._database.notified()
+        return self._database.news()
 
 
 @functools.cache

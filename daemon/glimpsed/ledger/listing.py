@@ -30,9 +30,10 @@ _KNOWN = sa.select(files.c.name, files.c.size, files.c.mtime_ns, files.c.state).
 # One step down the index `files_path` a directory, however many files are in it.
 _DIRECTORIES = sa.text("""
 WITH RECURSIVE found(directory) AS (
-  SELECT (SELECT min(directory) FROM files WHERE folder = :folder)
+  SELECT (SELECT directory FROM files WHERE folder = :folder ORDER BY directory LIMIT 1)
   UNION ALL
-  SELECT (SELECT min(directory) FROM files WHERE folder = :folder AND directory > found.directory)
+  SELECT (SELECT directory FROM files WHERE folder = :folder AND directory > found.directory
+    ORDER BY directory LIMIT 1)
   FROM found WHERE found.directory IS NOT NULL)
 SELECT directory FROM found WHERE directory IS NOT NULL""").columns(directory=PathText())
 _HERE = (
@@ -105,9 +106,9 @@ class Listing(Part):
             index_elements=[folders.c.name],
             set_={"first_seen": insert.excluded.first_seen},
             where=folders.c.first_seen.is_(None),
-        )
+        ).returning(folders.c.name)
         with self._database.write() as c:
-            return bool(c.execute(statement, {"name": folder, "first_seen": now}).rowcount)
+            return c.execute(statement, {"name": folder, "first_seen": now}).first() is not None
 
     def adopt(self, adopted: Sequence[Adopted], now: float) -> int:
         """Files that have their sidecars already are done. Returns how many that was news of.

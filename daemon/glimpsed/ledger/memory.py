@@ -66,10 +66,12 @@ class Memory(Part):
         change = {name: insert.excluded[name] for name in row if name != "model"}
         with self._database.write() as c:
             c.execute(insert.on_conflict_do_update(index_elements=[pauses.c.model], set_=change), row)
+            self._database.tell(c)
 
     def resume(self, model: str) -> bool:
         """A model goes on. False: it did not pause."""
         with self._database.write() as c:
+            self._database.tell(c)
             return bool(c.execute(sa.delete(pauses).where(pauses.c.model == model)).rowcount)
 
     def pauses(self) -> dict[str, Paused]:
@@ -128,6 +130,7 @@ class Memory(Part):
         if folder is not None:
             statement = statement.where(folders.c.name == folder)
         with self._database.write() as c:
+            self._database.tell(c)
             return sorted(c.execute(statement.returning(folders.c.name)).scalars())
 
     def held(self) -> dict[str, float]:

@@ -166,7 +166,8 @@ def _is(key: FileKey) -> sa.ColumnElement[bool]:
 
 def _named(place: dict[str, Any], names: Sequence[str]) -> sa.ColumnElement[bool]:
     here = (files.c.folder == place["folder"]) & (files.c.directory == place["directory"])
-    return here & files.c.name.in_(names)
+    named: sa.ColumnElement[bool] = here & files.c.name.in_(names)
+    return named
 
 
 def _stale(folder: str, questions: Collection[str]) -> sa.ColumnElement[bool]:
