@@ -6,10 +6,10 @@ from typing import Protocol
 
 from glimpsed.config.schema import ModelEntry
 from glimpsed.model import Reply, Request
-from glimpsed.vision.memory import Memory
+from glimpsed.vision.memory import Ceiling, Memory
 from glimpsed.vision.pacing import Pacing, Pause
 
-__all__ = ["Memory", "Model", "Pacing", "Pause", "connect"]
+__all__ = ["Ceiling", "Memory", "Model", "Pacing", "Pause", "connect"]
 
 
 class Model(Protocol):
@@ -20,6 +20,10 @@ class Model(Protocol):
 
     async def ask(self, request: Request) -> Reply:
         """The answer. Raises VisionError, whose verdict says what to do next, and nothing else."""
+        ...
+
+    def ceiling(self, images: int = 1) -> Ceiling:
+        """What each of so many images of one request may be, by what was learnt."""
         ...
 
     async def aclose(self) -> None:

@@ -26,14 +26,6 @@ BLIND_OFTEN = 3  # times that only the other API's model saw the image, until th
 USUAL_LIMITS = tuple(mb << 20 for mb in (1, 2, 4, 5, 8, 10, 16, 20, 25, 32, 50))
 
 
-@dataclass(frozen=True, slots=True)
-class Ceiling:
-    """What one image may be, by what was learnt; None: nothing was."""
-
-    edge: int | None = None  # px
-    bytes: int | None = None  # before base64
-
-
 @dataclass(slots=True)
 class Note:
     """What happened to one job's earlier requests."""
