@@ -29,6 +29,14 @@ class Facts:
     edge: int | None = None  # px, longest side that worked where a longer one was refused
 
 
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """What one image may be, by what was learnt; None: nothing was."""
+
+    edge: int | None = None  # px
+    bytes: int | None = None  # before base64
+
+
 def key(entry: ModelEntry, api: Api | None = None) -> str:
     """What facts about this entry are kept under, at the API that it names or at another one."""
     return f"{entry.base_url} {entry.model} {api or entry.api}"

@@ -17,7 +17,7 @@ from glimpsed.model import Api, Image, Reply, Request, Usage
 from glimpsed.vision import families, memory
 from glimpsed.vision.client import Client
 from glimpsed.vision.conversation import Conversation
-from glimpsed.vision.memory import Memory
+from glimpsed.vision.memory import Ceiling, Memory
 from glimpsed.vision.pacing import Pacing
 
 NOTES = 1000  # jobs that something is remembered of
