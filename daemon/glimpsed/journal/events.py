@@ -25,6 +25,7 @@ FILE_DONE = "file.done"
 FILE_REUSED = "file.reused"
 FILE_RETRY = "file.retry"
 FILE_FAILED = "file.failed"
+FILE_COMMAND = "file.command"  # the folder's `on_done` command ended
 MODEL_PAUSED = "model.paused"
 MODEL_RESUMED = "model.resumed"
 MODEL_LEARNED = "model.learned"
@@ -89,6 +90,10 @@ EVENTS: dict[str, Event] = {
         "72b824c00c2c4342b61bb2f69a94007a",
     ),
     FILE_FAILED: Event("{folder}/{file}: failed[: {reason}]", "6c05b7b94e094bf48fcf9c30e0626a90"),
+    FILE_COMMAND: Event(
+        "{folder}/{file}: its command ended[ after {seconds:.1f} s][: {reason}]",
+        "be12fd6afb6f47d7ac11a229b77f4f36",
+    ),
     MODEL_PAUSED: Event(
         "Model {model} is paused[ for {seconds:.0f} s][: {reason}]", "d276e61a0cf7400e9be214397a948189"
     ),

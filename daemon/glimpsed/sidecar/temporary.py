@@ -20,7 +20,7 @@ from functools import cache
 
 from glimpsed.files import Root, opened_directory, translated
 
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NAME = re.compile(r"\.glimpsed-([0-9a-f]{8})-([0-9]{1,10})-([0-9]{1,20})-[0-9a-f]{8}\.tmp")
 _NO_SYNC = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP})  # FUSE and old cifs, mostly for directories
 _ABANDONED = 3600.0  # s after which another host's temporary file is taken for a leftover
@@ -67,9 +67,9 @@ def files(parent: int, like: Owner, contents: Mapping[str, bytes]) -> Iterator[d
     try:
         for wanted, content in contents.items():
             made[wanted] = temp = new_name()
-            fd = os.open(temp, _CREATE, 0o600, dir_fd=parent)
+            fd = os.open(temp, CREATE, 0o600, dir_fd=parent)
             try:
-                _write_all(fd, content)
+                write_all(fd, content)
                 follow_owner(fd, like)
                 sync(fd)
             finally:
@@ -113,7 +113,8 @@ def new_name() -> str:
     return f".glimpsed-{_host()}-{os.getpid()}-{_start_of(os.getpid()) or 0}-{secrets.token_hex(4)}.tmp"
 
 
-def _write_all(fd: int, content: bytes) -> None:
+def write_all(fd: int, content: bytes) -> None:
+    """All of it: one write may take less."""
     view = memoryview(content)
     while view:
         view = view[os.write(fd, view) :]

@@ -39,7 +39,7 @@ def check(root: Root, path: str, folder: Folder, written: Sequence[Written] = ()
 
     Raises `ForeignSidecar` or `FileError` (name too long, two sidecars of one name) when they cannot.
     """
-    with _opened(root, path) as (parent, name):
+    with opened(root, path) as (parent, name):
         place = own.place(parent, folder, name, written)
         sidecars = list(names(folder, name).values())
         if len({name, *sidecars}) <= len(sidecars):
@@ -65,8 +65,8 @@ def write(
     `written` is what the ledger knows of the image's sidecars so far. Raises `Vanished` when the image
     is gone, `ForeignSidecar`, `FileError`, `SidecarBlocked` or `ShareTrouble`.
     """
-    with _opened(root, path) as (parent, name):
-        _owner_of_image(parent, name)
+    with opened(root, path) as (parent, name):
+        owner_of_image(parent, name)
         like = temporary.Owner(content.uid, content.gid, content.mode)
         place = own.place(parent, folder, name, written)
         outputs = {sidecar: (kind, render(answer, kind)) for kind, sidecar in names(folder, name).items()}
@@ -104,8 +104,8 @@ def write_error(
     """
     if not folder.error_sidecar:
         return ()
-    with _opened(root, path) as (parent, name):
-        like = _owner_of_image(parent, name)
+    with opened(root, path) as (parent, name):
+        like = owner_of_image(parent, name)
         sidecar, content = error_name(name), render_error(reason, advice, facts, raw)
         try:
             own.refuse_long_name(parent, sidecar)
@@ -121,7 +121,7 @@ def write_error(
 
 def remove_error(root: Root, path: str) -> None:
     """Take the image's error sidecar away, if there is one and it is glimpsed's own."""
-    with contextlib.suppress(Vanished), _opened(root, path) as (parent, name):
+    with contextlib.suppress(Vanished), opened(root, path) as (parent, name):
         sidecar = error_name(name)
         if is_error_sidecar(own.read(parent, sidecar) or b""):
             os.unlink(sidecar, dir_fd=parent)
@@ -129,7 +129,7 @@ def remove_error(root: Root, path: str) -> None:
 
 def remove(root: Root, path: str, written: Sequence[Written]) -> None:
     """Take away these sidecars of an image that is gone; one that somebody edited since stays."""
-    with contextlib.suppress(Vanished), _opened(root, path) as (parent, _):
+    with contextlib.suppress(Vanished), opened(root, path) as (parent, _):
         for sidecar in written:
             status = own.entry(parent, sidecar.name)
             if status is not None and (status.st_size, status.st_mtime_ns) == (
@@ -140,7 +140,7 @@ def remove(root: Root, path: str, written: Sequence[Written]) -> None:
 
 
 @contextlib.contextmanager
-def _opened(root: Root, path: str) -> Iterator[tuple[int, str]]:
+def opened(root: Root, path: str) -> Iterator[tuple[int, str]]:
     """The image's directory as a descriptor, and its name; OSErrors become what they mean for the image."""
     directory, _, name = path.rpartition("/")
     with opened_directory(root, directory) as parent:
@@ -155,7 +155,8 @@ def _opened(root: Root, path: str) -> Iterator[tuple[int, str]]:
             raise ShareTrouble(what) from e
 
 
-def _owner_of_image(parent: int, name: str) -> temporary.Owner:
+def owner_of_image(parent: int, name: str) -> temporary.Owner:
+    """What the sidecars' owner and mode follow. Raises `Vanished` when no regular file is there."""
     status = own.entry(parent, name)
     if status is None or not stat.S_ISREG(status.st_mode):
         raise Vanished(f"{shown(name)} is gone")
