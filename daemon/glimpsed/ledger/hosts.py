@@ -80,6 +80,11 @@ class Hosts(Part):
         """The other daemons that are alive, as one reads them: ``pid 12 on scanhost``."""
         return [f"pid {d.pid} on {d.host}" for d in self.daemons(now) if d.owner != self.owner]
 
+    def ping(self) -> None:
+        """Write something, to see that the database takes it. Raises `LedgerUnavailable` when not."""
+        with self._database.write() as c:
+            c.execute(_TOUCH, {"owner": self.owner})
+
     def changes(self) -> int:
         """A number that changes when another process wrote; asking costs next to nothing."""
         return self._database.news()
