@@ -17,6 +17,7 @@ from glimpsed.images.sniff import MEDIA_TYPES, Kind
 
 XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)(\d)')
 _UPRIGHT = 1
+_MOST_PIECES = 10_000  # segments or chunks: a hostile file may have millions, and the event loop would wait
 _UNKNOWN = 0  # there may be an orientation where only a decoder can read it
 
 
@@ -37,7 +38,6 @@ class Plain:
     """A whole, upright, opaque picture in gray or RGB of at most 8 bits a channel."""
 
     media_type: str
-    size: Size
     data: bytes
 
 
@@ -64,16 +64,16 @@ def plain(kind: Kind, data: bytes, *, keep_metadata: bool) -> Plain:
     try:
         match kind:
             case "jpeg":
-                size, kept = _jpeg(data, keep_metadata=keep_metadata)
+                kept = _jpeg(data, keep_metadata=keep_metadata)
             case "png":
-                size, kept = _png(data, keep_metadata=keep_metadata)
+                kept = _png(data, keep_metadata=keep_metadata)
             case "webp":
-                size, kept = _webp(data, keep_metadata=keep_metadata)
+                kept = _webp(data, keep_metadata=keep_metadata)
             case _:
                 raise NotPlain
     except (struct.error, IndexError):
         raise NotPlain from None
-    return Plain(MEDIA_TYPES[kind], size, kept)
+    return Plain(MEDIA_TYPES[kind], kept)
 
 
 # ---- JPEG: segments (ITU T.81 B.1.1)
@@ -88,7 +88,7 @@ _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     """(marker, start, end) of each segment up to EOI; a scan's segment holds its entropy-coded data."""
     at = 2
-    while True:
+    for _ in range(_MOST_PIECES):
         start = at
         if data[at] != 0xFF:
             raise NotPlain
@@ -108,6 +108,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
         if at > len(data):
             raise NotPlain
         yield marker, start, at
+    raise NotPlain
 
 
 def _jpeg_size(data: bytes) -> Size:
@@ -124,13 +125,14 @@ def _frame(data: bytes, start: int, end: int) -> tuple[Size, int, int]:
     return Size(width, height), bits, components
 
 
-def _jpeg(data: bytes, *, keep_metadata: bool) -> tuple[Size, bytes]:
-    size: Size | None = None
+def _jpeg(data: bytes, *, keep_metadata: bool) -> bytes:
+    frames = 0
     kept = [(0, 2)]
     exif = xmp = None
     for marker, start, end in _segments(data):
         body = data[start + 4 : start + 64]
         if marker in _FRAMES:
+            frames += 1
             size, bits, components = _frame(data, start, end)
             if bits != 8 or components not in {1, 3} or not (size.width and size.height):
                 raise NotPlain
@@ -143,9 +145,9 @@ def _jpeg(data: bytes, *, keep_metadata: bool) -> tuple[Size, bytes]:
             xmp = int(found[1]) if found else xmp
         if keep_metadata or not _private(marker, body):
             kept.append((start, end))
-    if size is None or (exif or xmp or _UPRIGHT) != _UPRIGHT:
+    if frames != 1 or (exif or xmp or _UPRIGHT) != _UPRIGHT:
         raise NotPlain
-    return size, _joined(data, kept)
+    return _joined(data, kept)
 
 
 def _private(marker: int, body: bytes) -> bool:
@@ -178,14 +180,14 @@ def _png_header(data: bytes) -> tuple[Size, int, int]:
     return Size(width, height), bits, colour
 
 
-def _png(data: bytes, *, keep_metadata: bool) -> tuple[Size, bytes]:
-    size, bits, colour = _png_header(data)
+def _png(data: bytes, *, keep_metadata: bool) -> bytes:
+    _, bits, colour = _png_header(data)
     if bits > 8 or colour not in {0, 2}:
         raise NotPlain
     kept = [(0, 8)]
     exif = xmp = None
     at, pixels, view = 8, 0, memoryview(data)
-    while True:
+    for _ in range(_MOST_PIECES):
         length, name = struct.unpack_from(">I4s", data, at)
         start, at = at, at + 12 + length
         if (
@@ -203,9 +205,11 @@ def _png(data: bytes, *, keep_metadata: bool) -> tuple[Size, bytes]:
         pixels += name == b"IDAT"
         if name == b"IEND":
             break
+    else:
+        raise NotPlain
     if not pixels or (exif or (_UPRIGHT if xmp is None else xmp)) != _UPRIGHT:
         raise NotPlain
-    return size, _joined(data, kept)
+    return _joined(data, kept)
 
 
 def _png_text(body: bytes) -> int | None:
@@ -231,12 +235,15 @@ def _webp_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     if end > len(data):
         raise NotPlain
     at = 12
-    while at < end:
+    for _ in range(_MOST_PIECES):
+        if at >= end:
+            return
         name, length = struct.unpack_from("<4sI", data, at)
         start, at = at, at + 8 + length + length % 2
         if at > end:
             raise NotPlain
         yield name, start, at
+    raise NotPlain
 
 
 def _webp_size(data: bytes) -> Size:
@@ -253,8 +260,7 @@ def _webp_size(data: bytes) -> Size:
     raise NotPlain
 
 
-def _webp(data: bytes, *, keep_metadata: bool) -> tuple[Size, bytes]:
-    size = _webp_size(data)
+def _webp(data: bytes, *, keep_metadata: bool) -> bytes:
     parts: list[bytes] = []
     exif = xmp = None
     pictures = 0
@@ -277,7 +283,7 @@ def _webp(data: bytes, *, keep_metadata: bool) -> tuple[Size, bytes]:
     if pictures != 1 or (exif or xmp or _UPRIGHT) != _UPRIGHT:
         raise NotPlain
     body = b"".join(parts)
-    return size, b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
+    return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
 
 
 # ---- shared

@@ -7,17 +7,20 @@ becomes `FileError` in `translated`, once.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
-from collections.abc import Iterator
-from typing import BinaryIO
+from collections.abc import Callable, Iterator
+from typing import BinaryIO, TypeAlias
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageChops, UnidentifiedImageError
 
 from glimpsed.errors import FileError, GlimpsedError, MissingExtra
 from glimpsed.images import colour, pdf
 from glimpsed.images.encode import Encoded, encode
 from glimpsed.images.plan import Layout, Target, layout
 from glimpsed.images.sniff import Kind
+
+Box: TypeAlias = tuple[float, float, float, float]
 
 _FORMATS: dict[Kind, tuple[str, str]] = {  # Pillow's name, and the module that registers it
     "jpeg": ("JPEG", "PIL.JpegImagePlugin"),
@@ -37,6 +40,7 @@ _BYTES_A_PIXEL = {
     "I;16B": 2,
     "I;16L": 2,
 }  # in Pillow's memory; 4 otherwise
+_STRIP = 16_000_000  # px that are copied at a time
 _ORIENTATION = 0x0112
 _SUBFILE_TYPE, _BITS, _PHOTOMETRIC, _WIDTH, _HEIGHT = 254, 258, 262, 256, 257  # TIFF tags
 _TURNED = frozenset({5, 6, 7, 8})
@@ -77,14 +81,13 @@ def _page(file: BinaryIO, kind: Kind, number: int, to: Target, memory: int) -> t
         _affordable(image, memory)
     orientation = _orientation(image, kind)
     turned = orientation in _TURNED
-    width, height = image.size
+    width, height = image.size[0], round(image.size[1] * _stretch(image, kind))
     plan = layout(*((height, width) if turned else (width, height)), to)
     size = (plan.height, plan.width) if turned else (plan.width, plan.height)
-    box = _drafted(image, size)
+    box = _drafted(image, size) if kind == "jpeg" else None
     _affordable(image, memory)
     profile = image.info.get("icc_profile")
-    scaled = _scaled(_loaded(image, kind), size, box)
-    upright = colour.to_srgb(scaled, profile)
+    upright = colour.to_srgb(_scaled(image, kind, size, box), profile)
     if orientation in _UPRIGHT:
         upright = upright.transpose(_UPRIGHT[orientation])
     return upright, plan
@@ -95,7 +98,7 @@ def _open(file: BinaryIO, kind: Kind) -> Image.Image:
         try:
             import pillow_heif  # noqa: PLC0415 - an optional extra
         except ImportError:
-            raise MissingExtra("a HEIC file", "heif") from None
+            raise MissingExtra("A HEIC file", "heif") from None
         pillow_heif.register_heif_opener()
         return Image.open(file, formats=("HEIF",))
     name, module = _FORMATS[kind]
@@ -107,7 +110,7 @@ def _seek(image: Image.Image, kind: Kind, number: int) -> None:
     """To a TIFF's page; everything else has one, the first picture."""
     pages = _tiff_pages(image) if kind == "tiff" else [0]
     if number > len(pages):
-        raise FileError(f"there is no page {number}: the file has {len(pages)}")
+        raise FileError(f"There is no page {number}: the file has {len(pages)}.")
     if kind == "tiff":
         image.seek(pages[number - 1])
 
@@ -132,7 +135,7 @@ def _affordable(image: Image.Image, memory: int) -> None:
     needed = width * height * _BYTES_A_PIXEL.get(image.mode, 4)
     if needed > memory:
         raise FileError(
-            f"{width} by {height} pixels are too many: {needed / 1e6:,.0f} MB to decode, {memory / 1e6:,.0f} MB allowed",
+            f"{width} by {height} pixels are too many: {needed / 1e6:,.0f} MB to decode, {memory / 1e6:,.0f} MB allowed.",
             "Scan it at a lower resolution, or split it.",
         )
 
@@ -147,34 +150,63 @@ def _orientation(image: Image.Image, kind: Kind) -> int:
     return found if isinstance(found, int) else 1
 
 
-def _drafted(image: Image.Image, size: tuple[int, int]) -> tuple[float, float, float, float] | None:
+def _stretch(image: Image.Image, kind: Kind) -> float:
+    """How much taller than wide a pixel is: about 2 in a fax of standard resolution, 204 by 98 dpi."""
+    if kind != "tiff" or image.mode != "1":
+        return 1.0
+    across, down = (float(dpi) for dpi in image.info.get("dpi", (1, 1)))
+    return across / down if down and 1.5 < across / down < 2.5 else 1.0
+
+
+def _drafted(image: Image.Image, size: tuple[int, int]) -> Box | None:
     """Has libjpeg decode at a half, a quarter or an eighth where that is still enough.
 
     The box that comes back is the picture's exact part of what is then decoded, which is rounded up:
     without it the page shifts.
     """
-    drafted = image.draft(None, size) if hasattr(image, "draft") else None
+    drafted = image.draft(None, size)
     return drafted[1] if drafted else None
 
 
-def _loaded(image: Image.Image, kind: Kind) -> Image.Image:
-    bits = photometric = None
-    if kind == "tiff":
-        bits = int(image.tag_v2.get(_BITS, (16,))[0])  # type: ignore[attr-defined]
-        photometric = image.tag_v2.get(_PHOTOMETRIC)  # type: ignore[attr-defined]
+def _scaled(image: Image.Image, kind: Kind, size: tuple[int, int], box: Box | None) -> Image.Image:
+    """Decoded, made drawable, and scaled."""
+    draw = _drawing(image, kind)
     image.load()
-    if kind == "jpeg" and image.mode == "CMYK" and "adobe" not in image.info:
-        # Pillow takes every CMYK JPEG for one of Adobe's, which are stored inverted.
-        return Image.eval(image, lambda value: 255 - value)
-    return colour.drawable(image, bits=bits, inverted=photometric == 0)
-
-
-def _scaled(
-    image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float] | None
-) -> Image.Image:
+    factor = min(image.width // size[0], image.height // size[1]) // 2
+    if factor > 1 and image.width * image.height > _STRIP and image.mode not in {"I", "F"}:
+        image, box = _in_strips(image, factor, draw)
+    else:
+        image = draw(image)
     if image.size == size:
         return image
     return image.resize(size, Image.Resampling.LANCZOS, box=box, reducing_gap=2.0)
+
+
+def _drawing(image: Image.Image, kind: Kind) -> Callable[[Image.Image], Image.Image]:
+    """`colour.drawable`, with what only the file knows of its samples."""
+    if kind == "tiff":
+        tags = image.tag_v2  # type: ignore[attr-defined]
+        bits, inverted = int(tags.get(_BITS, (16,))[0]), tags.get(_PHOTOMETRIC) == 0
+        return functools.partial(colour.drawable, bits=bits, inverted=inverted)
+    if kind == "jpeg" and image.mode == "CMYK" and "adobe" not in image.info:
+        # Pillow takes every CMYK JPEG for one of Adobe's, which are stored inverted.
+        return ImageChops.invert
+    return colour.drawable
+
+
+def _in_strips(
+    image: Image.Image, factor: int, draw: Callable[[Image.Image], Image.Image]
+) -> tuple[Image.Image, Box]:
+    """Made drawable and reduced by an integer factor, a strip at a time: a copy of all of it would not fit."""
+    width, height = image.size
+    rows = max(1, _STRIP // (width * factor)) * factor
+    out: Image.Image | None = None
+    for top in range(0, height, rows):
+        strip = draw(image.crop((0, top, width, min(height, top + rows)))).reduce(factor)
+        out = out or Image.new(strip.mode, (strip.width, -(-height // factor)))
+        out.paste(strip, (0, top // factor))
+    assert out is not None
+    return out, (0, 0, width / factor, height / factor)
 
 
 @contextlib.contextmanager
@@ -191,13 +223,15 @@ def translated(kind: Kind) -> Iterator[None]:
         raise
     except (MemoryError, Image.DecompressionBombError):
         raise FileError(
-            f"the {name} file needs more memory to decode than is allowed",
+            f"The {name} file needs more memory to decode than is allowed.",
             "Scan it at a lower resolution, or split it.",
         ) from None
     except UnidentifiedImageError:
         raise FileError(
-            f"the {name} file cannot be decoded: its header makes no sense", "Save or scan it again."
+            f"The {name} file cannot be decoded: its header makes no sense.", "Save or scan it again."
         ) from None
     except Exception as e:  # noqa: BLE001 - see above
         what = str(e).splitlines()[0][:200] if str(e) else type(e).__name__
-        raise FileError(f"the {name} file cannot be decoded: {what}", "Save or scan it again.") from None
+        raise FileError(
+            f"The {name} file cannot be decoded: {what.rstrip('.')}.", "Save or scan it again."
+        ) from None

@@ -40,7 +40,7 @@ def encode(image: Image.Image, to: Target) -> Encoded:
         if len(data) <= to.max_bytes:
             return Encoded("image/jpeg", *scaled.size, data)
     raise FileError(
-        f"the picture cannot be made smaller than {to.max_bytes:,} bytes and stay readable",
+        f"The picture cannot be made smaller than {to.max_bytes:,} bytes and stay readable.",
         "Raise the model's max_bytes, or set 'bands' for the folder.",
     )
 

@@ -12,7 +12,7 @@ from glimpsed.images.plan import PDF_DPI, Layout, Target, layout
 if TYPE_CHECKING:
     from PIL import Image
 
-_POINT = 1 / 72  # inch
+_POINTS = 72  # to the inch
 
 
 def inspect(file: BinaryIO) -> tuple[int, int, int]:
@@ -26,27 +26,49 @@ def inspect(file: BinaryIO) -> tuple[int, int, int]:
 
 
 def render(file: BinaryIO, number: int, to: Target) -> tuple[Image.Image, Layout]:
-    """Page `number` (from 1) in RGB, of the layout's size."""
+    """Page `number` (from 1), of the layout's size."""
     with _document(file) as document:
         if number > len(document):
-            raise FileError(f"there is no page {number}: the document has {len(document)}")
+            raise FileError(f"There is no page {number}: the document has {len(document)}.")
         page = document[number - 1]
         try:
             plan = layout(*_pixels(page), to)
+            size = plan.width, plan.height
             scale = max(plan.width / page.get_width(), plan.height / page.get_height())
-            image = page.render(scale=scale, rev_byteorder=True, fill_color=(255, 255, 255, 255)).to_pil()
+            image: Image.Image = page.render(scale=scale, rev_byteorder=True).to_pil()
         finally:
             page.close()
-        image = image.convert("RGB")
-        # Rendering rounds up: at most one pixel off.
-        return image if image.size == (plan.width, plan.height) else image.resize(
-            (plan.width, plan.height)
-        ), plan
+    # Rendering rounds up: one pixel is cut off at most.
+    return (image if image.size == size else image.crop((0, 0, *size))), plan
 
 
 def _pixels(page: Any) -> tuple[int, int]:
-    width, height = (max(1, round(points * _POINT * PDF_DPI)) for points in page.get_size())
+    """The page's size at `PDF_DPI`, or at the resolution of the scan if it holds nothing else."""
+    dpi = min(PDF_DPI, _scan_dpi(page) or PDF_DPI)
+    width, height = (max(1, round(points / _POINTS * dpi)) for points in page.get_size())
     return width, height
+
+
+def _scan_dpi(page: Any) -> float | None:
+    """The finest resolution of the pictures on a page without any visible text or drawing; else None."""
+    from pypdfium2 import raw  # noqa: PLC0415 - an optional extra
+
+    found = None
+    for item in page.get_objects(max_depth=3):
+        if item.type == raw.FPDF_PAGEOBJ_IMAGE:
+            left, bottom, right, top = item.get_bounds()
+            width, height = item.get_px_size()
+            if right - left < 1 or top - bottom < 1:
+                continue
+            # The longer sides belong together, also when the picture is turned on the page.
+            dpi = max(width, height) / max(right - left, top - bottom) * _POINTS
+            found = max(found or 0.0, dpi)
+        elif item.type == raw.FPDF_PAGEOBJ_TEXT:
+            if raw.FPDFTextObj_GetTextRenderMode(item.raw) != raw.FPDF_TEXTRENDERMODE_INVISIBLE:
+                return None  # the text layer of an OCR program is invisible
+        elif item.type != raw.FPDF_PAGEOBJ_FORM:
+            return None
+    return found
 
 
 @contextlib.contextmanager
@@ -55,14 +77,14 @@ def _document(file: BinaryIO) -> Iterator[Any]:
     try:
         import pypdfium2  # noqa: PLC0415 - an optional extra
     except ImportError:
-        raise MissingExtra("a PDF file", "pdf") from None
+        raise MissingExtra("A PDF file", "pdf") from None
     try:
         document = pypdfium2.PdfDocument(file)
     except pypdfium2.PdfiumError as e:
         raise _reason(str(e)) from None
     try:
         if not len(document):
-            raise FileError("the PDF has no pages", "Save it again with the program that it comes from.")
+            raise FileError("The PDF has no pages.", "Save it again with the program that it comes from.")
         document.init_forms()  # so that what somebody filled in is drawn
         yield document
     except pypdfium2.PdfiumError as e:
@@ -76,4 +98,4 @@ def _reason(message: str) -> FileError:
         return FileError(
             "the PDF is protected by a password", "Save it without a password, beside or over this one."
         )
-    return FileError(f"the PDF is damaged ({message})", "Save or scan it again.")
+    return FileError(f"The PDF cannot be read: {message.rstrip('.')}.", "Save or scan it again.")

@@ -78,7 +78,7 @@ def _kind(data: bytes) -> Kind:
     kind = sniff(data[:1024])
     if kind is None:
         raise FileError(
-            "it is neither a picture nor a PDF of a known kind" if data else "the file is empty",
+            "It is neither a picture nor a PDF of a kind that is known." if data else "The file is empty.",
             "Replace it, or exclude such files from the folder.",
         )
     return kind
@@ -89,13 +89,15 @@ def _as_it_is(kind: Kind, data: bytes, to: plan.Target) -> Image | None:
     if not to.as_is or MEDIA_TYPES[kind] not in to.media_types:
         return None
     try:
+        size = asis.measure(kind, data)
+        if max(size.width, size.height) > to.max_edge:
+            return None
         found = asis.plain(kind, data, keep_metadata=to.keep_metadata)
     except asis.NotPlain:
         return None
-    width, height = found.size.width, found.size.height
-    if not plan.fits(width, height, len(found.data), found.media_type, to):
+    if not plan.fits(size.width, size.height, len(found.data), found.media_type, to):
         return None
-    return Image(1, found.media_type, width, height, found.data)
+    return Image(1, found.media_type, size.width, size.height, found.data)
 
 
 def _checked(answer: dict[str, Any]) -> dict[str, Any]:

@@ -128,17 +128,21 @@ class Worker:
             raise WorkerDied
         return message, descriptors
 
-    def end(self) -> int:
-        """Kill it and take it off the process table. Returns the signal that it had died of before, or 0."""
+    def end(self) -> None:
+        """Kill it. What it leaves on the process table is taken off by a thread: a large one dies slowly."""
         self._socket.close()
         self._process.kill()
-        return max(0, -self._process.wait())
+        asyncio.get_running_loop().run_in_executor(None, self._process.wait)
 
-    async def ended(self) -> int:
-        """`end`, for one that may already be dying: waits a moment for its own exit status."""
+    def kill(self) -> None:
+        """Have whoever waits for its answer see it die."""
+        self._process.kill()
+
+    async def signal(self) -> int:
+        """Which signal ended it, 0 for none. For one that is dying."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             await asyncio.to_thread(self._process.wait, 1.0)
-        return self.end()
+        return max(0, -(self._process.returncode or 0))
 
 
 class Workers:
@@ -147,6 +151,7 @@ class Workers:
     def __init__(self, count: int, limits: Limits) -> None:
         self.limits = limits
         self.deaths = 0
+        self._closed = False
         self._room = asyncio.Semaphore(count)
         self._idle: list[tuple[Worker, asyncio.TimerHandle]] = []
         self._busy: set[Worker] = set()
@@ -164,12 +169,14 @@ class Workers:
             except TimeoutError:
                 self.deaths += 1
                 raise FileError(
-                    f"decoding took longer than {3 * self.limits.seconds:g} s",
+                    f"Decoding took longer than {3 * self.limits.seconds:g} s.",
                     "Save or scan it again, smaller.",
                 ) from None
             except WorkerDied:
+                if self._closed:
+                    raise ShareTrouble("the image workers were stopped") from None
                 self.deaths += 1
-                raise _died(await worker.ended(), self.limits) from None
+                raise _died(await worker.signal(), self.limits) from None
 
     async def healthy(self) -> bool:
         """Whether a worker can be had: one answers, or all are busy within their time limit."""
@@ -186,13 +193,14 @@ class Workers:
         return [worker.pid for worker in (*self._busy, *(idle for idle, _ in self._idle))]
 
     async def close(self) -> None:
-        """End all workers; jobs in flight end with them."""
+        """End all workers. Jobs in flight raise `ShareTrouble`: it is not their file that failed."""
+        self._closed = True
         while self._idle:
             worker, timer = self._idle.pop()
             timer.cancel()
             worker.end()
-        for worker in tuple(self._busy):
-            worker.end()
+        for worker in self._busy:
+            worker.kill()
 
     @contextlib.asynccontextmanager
     async def _worker(self) -> AsyncIterator[Worker]:
@@ -206,7 +214,7 @@ class Workers:
             raise
         finally:
             self._busy.discard(worker)
-        if worker.jobs >= JOBS:
+        if worker.jobs >= JOBS or self._closed:
             worker.end()
         else:
             timer = asyncio.get_running_loop().call_later(IDLE, self._let_go, worker)
@@ -222,6 +230,8 @@ class Workers:
         return None
 
     async def _started(self) -> Worker:
+        if self._closed:
+            raise ShareTrouble("the image workers were stopped")
         try:
             worker = Worker(self.limits)
         except OSError as e:
@@ -269,11 +279,12 @@ def _write(file: int, data: bytes) -> None:
 def _died(signum: int, limits: Limits) -> FileError:
     if signum == signal.SIGXCPU:
         return FileError(
-            f"decoding took more than {limits.seconds:g} s of CPU", "Save or scan it again, smaller."
+            f"Decoding took more than {limits.seconds:g} s of CPU.", "Save or scan it again, smaller."
         )
     how = f" ({signal.Signals(signum).name})" if signum in set(signal.Signals) else ""
     return FileError(
-        f"the decoder crashed on it{how}", "Save or scan it again; the file may be damaged or malicious."
+        f"The decoder crashed on it{how}, or ran out of memory.",
+        "Save or scan it again; the file may be damaged or malicious.",
     )
 
 
