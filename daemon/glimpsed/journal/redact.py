@@ -41,7 +41,7 @@ _LOOKS = (
         ),
         r"\1" + REMOVED,
     ),
-    (re.compile(r"\b(?:sk|pk|rk|ak|key|tok|xai|gsk|hf|ghp)[-_][\w-]{12,}", re.ASCII), REMOVED),
+    (re.compile(r"(?<![\w/-])(?:sk|pk|rk|xai|gsk|hf|ghp)[-_][\w-]{12,}", re.ASCII), REMOVED),
     (re.compile(r"\bAIza[\w-]{20,}|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*", re.ASCII), REMOVED),  # Google; a JWT
     (re.compile(r"(?<=://)[^\s/@]+:[^\s/@]+(?=@)"), REMOVED),  # user:password in a URL
 )

@@ -110,5 +110,5 @@ def _colours() -> bool:
 
 def _write(text: str) -> None:
     # Looked up each time: a progress bar puts itself in the place of sys.stderr, and moves out of the way.
-    sys.stderr.write(text)
+    sys.stderr.write(text.encode("utf-8", "backslashreplace").decode())  # file names that are not UTF-8
     sys.stderr.flush()
