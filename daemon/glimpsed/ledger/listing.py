@@ -159,7 +159,7 @@ class Listing(Part):
         new = insert.excluded
         state = files.c.state
         busy_or_done = (state == "running") | (state == "answered") | (state == "done")
-        kept = ("id", "folder", "directory", "name", "round", "claims")
+        kept = ("id", "folder", "directory", "name", "claims")
         return insert.on_conflict_do_update(
             index_elements=[files.c.folder, files.c.directory, files.c.name],
             set_={column.name: new[column.name] for column in files.c if column.name not in kept},
@@ -180,7 +180,6 @@ def _done_row(adopted: Adopted, now: float) -> dict[str, Any]:
         "priority": 0,
         "fresh": 0,
         "again": 0,
-        "round": 0,
         "claims": 0,
         **FRESH_START,
         "sha256": bytes.fromhex(adopted.sha256) if adopted.sha256 else None,

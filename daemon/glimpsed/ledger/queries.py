@@ -19,7 +19,6 @@ _ROWS = 10_000  # rows changed in one transaction, so that the daemon's own are 
 # Back to the start; sidecars stay on record, to be replaced. A lease that somebody has is lost by this.
 _ANEW: dict[str, Any] = {
     "state": "queued",
-    "round": files.c.round + 1,
     "due": 0.0,
     "owner": None,
     "attempts": 0,
@@ -50,6 +49,17 @@ class Queries(Part):
         with self._database.read() as c:
             row = c.execute(sa.select(files).where(_is(key))).one_or_none()
             return None if row is None else file_row(row)
+
+    def beneath(self, folder: str, directory: str) -> list[FileKey]:
+        """Every file of a directory and those below it."""
+        here = sa.true()
+        if directory:
+            below = (files.c.directory > f"{directory}/") & (files.c.directory < f"{directory}0")
+            here = (files.c.directory == directory) | below  # '0' is what follows '/'
+        with self._database.read() as c:
+            columns = sa.select(files.c.folder, files.c.directory, files.c.name)
+            rows = c.execute(columns.where(files.c.folder == folder, here, files.c.state != "gone"))
+            return [key_of(row) for row in rows]
 
     def raw(self, key: FileKey) -> str | None:
         """What a model said about a failed file that is no answer."""

@@ -42,7 +42,7 @@ WHERE id IN (
   SELECT files.id FROM files JOIN ({heads}) AS head ON head.id = files.id WHERE files.due <= :now
   ORDER BY files.priority DESC, files.fresh DESC, files.mtime_ns, files.id LIMIT :limit {lock})
 RETURNING id, folder, directory, name, size, mtime_ns, state, priority, fresh, again, claims,
-  round, attempts, retries, cut_off, problem, written"""
+  attempts, retries, cut_off, problem, written"""
 
 _NEXT_DUE = sa.select(sa.func.min(files.c.due)).where(
     sa.text("due > 0"),
@@ -222,7 +222,6 @@ def _new_row(offer: Offer, now: float) -> dict[str, Any]:
         "priority": offer.priority,
         "fresh": int(offer.fresh),
         "again": 0,
-        "round": 0,
         "claims": 0,
         **FRESH_START,
         "problem": offer.problem,
@@ -239,7 +238,6 @@ def _job(row: sa.Row[*tuple[Any, ...]], pages: Sequence[sa.Row[*tuple[Any, ...]]
         retries=row.retries,
         cut_off=row.cut_off,
         fresh=bool(row.fresh),
-        round=row.round,
         problem=row.problem,
         answer=Answer.model_validate_json(whole) if whole and row.state == "answered" else None,
         pages=tuple(PageRecord.model_validate_json(p.body) for p in pages if p.page > 0),
