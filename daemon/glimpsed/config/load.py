@@ -19,17 +19,20 @@ from glimpsed.model import shown
 LOCAL = "local"
 
 
-def load(path: Path | None, *, env: Mapping[str, str] = os.environ, asked: Sequence[str] = ()) -> Config:
+def load(
+    path: Path | None, *, env: Mapping[str, str] = os.environ, asked: Sequence[str] = (), keys: bool = True
+) -> Config:
     """The config of this file, or of the first one that the lookup order finds.
 
-    A missing key is an error only for a model that a folder uses, or that is `asked` for by name.
+    A missing key is an error only for a model that a folder uses, or that is `asked` for by name. Without
+    `keys` none is looked for: commands beside the daemon have no use for them, nor systemd's credentials.
     Raises `ConfigError` with everything that is wrong.
     """
     file = path or find(env)
     if file is None:
         raise ConfigError(Problem("no config found", hint="'glimpsed init' writes one to start with"))
     document = documents.read(file, env)
-    return complete(document, env, asked)
+    return complete(document, env, asked, keys=keys)
 
 
 def find(env: Mapping[str, str] = os.environ) -> Path | None:
@@ -44,7 +47,9 @@ def find(env: Mapping[str, str] = os.environ) -> Path | None:
     return next((place for place in places if place.exists()), None)
 
 
-def complete(document: Document, env: Mapping[str, str], asked: Sequence[str] = ()) -> Config:
+def complete(
+    document: Document, env: Mapping[str, str], asked: Sequence[str] = (), *, keys: bool = True
+) -> Config:
     """A parsed document as a config: names, keys, prompts and schemas in place."""
     validate.check_keys(document)
     files.read_schemas(document)
@@ -52,7 +57,7 @@ def complete(document: Document, env: Mapping[str, str], asked: Sequence[str] = 
     config = _named(config, Path(document.file))
     config = files.read_prompts(config, document)
     rules.check(config, document)
-    config = files.read_keys(config, document, env, asked)
+    config = files.read_keys(config, document, env, asked) if keys else config
     if document.problems:
         raise ConfigError(*sorted(document.problems, key=lambda problem: problem.line or 0))
     return config
