@@ -148,3 +148,23 @@ def read_exactly(fd: int, size: int, path: str) -> bytes:
         chunks.append(chunk)
         left -= len(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def is_still(root: Root, path: str, version: Version) -> bool:
+    """Whether this version of the file is there now; `ShareTrouble` when that cannot be told."""
+    try:
+        with opened_file(root, path) as (_, status):
+            return version_of(status) == version
+    except Vanished:
+        return False
+
+
+def exists(root: Root, path: str) -> bool:
+    """Whether anything of that name is there now; `ShareTrouble` when that cannot be told."""
+    directory, _, name = path.rpartition("/")
+    try:
+        with opened_directory(root, directory) as parent, translated(path):
+            os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except Vanished:
+        return False
+    return True

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import logging
 import os
 import sys
 from pathlib import Path
@@ -89,6 +90,12 @@ def configure(log: Settings, *, secrets: Iterable[str] = (), env: Mapping[str, s
     if problem:
         _log.take(foreign.record("warning", "glimpsed.journal", problem))
     return target
+
+
+def silence() -> None:
+    """No log at all: a command shows on the terminal what it does."""
+    close()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL + 1))
 
 
 def flush(seconds: float = _CLOSE_SECONDS) -> bool:

@@ -12,6 +12,7 @@ SERVICE_STARTED = "service.started"
 SERVICE_READY = "service.ready"
 SERVICE_RELOADED = "service.reloaded"
 SERVICE_RELOAD_FAILED = "service.reload_failed"
+SERVICE_STATUS = "service.status"  # asked for with SIGUSR1
 SERVICE_STOPPING = "service.stopping"
 SERVICE_STOPPED = "service.stopped"
 FOLDER_WATCHING = "folder.watching"
@@ -60,6 +61,7 @@ EVENTS: dict[str, Event] = {
         "The new config is not usable, the old one stays in force[: {reason}]",
         "8d164da8c3724374a8473a3f0f486acf",
     ),
+    SERVICE_STATUS: Event("Status[: {reason}]", "ff4a6e6dcec54c93bc673020938a1114"),
     SERVICE_STOPPING: Event("Stopping[: {reason}]", "a3983cda902a490198dd4bfe7ac87e83"),
     SERVICE_STOPPED: Event("Stopped[ after {seconds:.1f} s][: {reason}]", "f5efeec7117343ac996e7414d4969e1a"),
     FOLDER_WATCHING: Event(
@@ -82,7 +84,7 @@ EVENTS: dict[str, Event] = {
         "5ca246b60d42498eba57b0498ce1fd33",
     ),
     FILE_REUSED: Event(
-        "{folder}/{file}: done without asking, same content[ as {reused_from}]",
+        "{folder}/{file}: done without asking[: {reason}]",
         "790f43d5ada648d780fef213c157c627",
     ),
     FILE_RETRY: Event(

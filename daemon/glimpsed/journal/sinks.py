@@ -43,7 +43,8 @@ def journald() -> Sink:
         raise MissingExtra("The journal", "journald") from e
 
     def write(record: Record) -> None:
-        journal.send(**journal_fields(record))
+        entry = (f"{k}={v}".encode("utf-8", "backslashreplace") for k, v in journal_fields(record).items())
+        journal.sendv(*entry)
 
     return write
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from glimpsed.config.schema import ModelEntry
 from glimpsed.model import Reply, Request
 from glimpsed.vision.memory import Ceiling, Memory
 from glimpsed.vision.pacing import Pacing, Pause
 
-__all__ = ["Ceiling", "Memory", "Model", "Pacing", "Pause", "connect"]
+__all__ = ["Ceiling", "Memory", "Model", "Pacing", "Pause", "connect", "preview"]
 
 
 class Model(Protocol):
@@ -43,3 +43,15 @@ def connect(entry: ModelEntry, memory: Memory) -> Model:
     from glimpsed.vision.remote import RemoteModel  # noqa: PLC0415 - httpx, only when there is a remote model
 
     return RemoteModel(entry, memory)
+
+
+def preview(entry: ModelEntry, request: Request) -> dict[str, Any]:
+    """The request that `ask` sends first, to look at: image data cut, no key. Nothing is learnt or sent."""
+    if entry.local:
+        return {"local": entry.model, "images": [f"{i.media_type}, {len(i.data)} bytes" for i in request.images]}
+    from glimpsed.vision import chat, responses  # noqa: PLC0415 - only `try` looks at requests
+    from glimpsed.vision.wire import Ask  # noqa: PLC0415
+
+    module = chat if entry.api == "chat" else responses
+    ask = Ask(request, entry.model, entry.extra, limit=request.max_output_tokens, stream=entry.stream)
+    return {"url": f"{(entry.base_url or '').rstrip('/')}{module.PATH}", "body": module.body(ask, "…")}

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
 
 from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import Verdict, VisionError
 from glimpsed.journal import events, get_logger
 from glimpsed.model import Image, Reply, Request, Usage
 from glimpsed.vision.engines import engine_for, layout
+from glimpsed.vision.memory import Ceiling
 from glimpsed.vision.pacing import Pacing
 
 log = get_logger()
@@ -32,9 +32,9 @@ class LocalModel:
         self.pacing = Pacing(entry.model_copy(update={"concurrency": at_once}))
         self._told = False
 
-    def ceiling(self) -> dict[str, Any]:
-        """Limits learnt about the size of images: none."""
-        return {}
+    def ceiling(self, images: int = 1) -> Ceiling:  # noqa: ARG002 - the protocol's
+        """Nothing is too large here."""
+        return Ceiling()
 
     async def ask(self, request: Request) -> Reply:
         """The text of all the pictures, pages apart by an empty line. Raises `VisionError`."""

@@ -1,0 +1,111 @@
+"""``glimpsed once``: process what is there, then exit."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from glimpsed.cli.common import common_options, err, out
+from glimpsed.cli.run import config_for, secrets
+from glimpsed.model import shown
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from glimpsed.service import Service
+
+REFRESH = 0.25  # seconds between two looks at the counts
+FAILURES_SHOWN = 20
+
+
+@click.command()
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no summary; warnings and errors only.")
+@common_options
+def command(folder: Path | None, *, quiet: bool) -> int:
+    """Process what is in the folders now, then exit: 1 when a file failed in this run.
+
+    \b
+    Examples:
+      glimpsed once ~/scans          no config: embedded OCR
+      glimpsed once -c glimpsed.yaml
+      glimpsed once -q invoices      from cron: speaks only when something is wrong
+    """
+    from glimpsed import journal
+    from glimpsed.service import Service, run
+
+    config = config_for(folder)
+    bar = sys.stderr.isatty() and not quiet and config.log.target == "auto"
+    # On a terminal the bar and the summary tell; a log line would tear the bar.
+    level = "error" if bar else "warning" if quiet else config.log.level
+    log = config.log.model_copy(update={"level": level})
+    if bar:
+        journal.silence()
+    else:
+        journal.configure(log, secrets=secrets(config))
+    service = Service(config, once=True, beside=_progress if bar else None)
+    run(service)
+    journal.flush()
+    if not quiet:
+        _summary(service)
+    return 1 if service.tally.failed or service.left else 0
+
+
+@contextlib.asynccontextmanager
+async def _progress(service: Service) -> AsyncIterator[None]:
+    """A bar on the terminal while the service works: done, failed, rate, time left."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[facts]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err(), transient=True) as progress:
+        task = progress.add_task("listing", total=None, facts="")
+
+        async def follow() -> None:
+            while True:
+                done = service.tally.finished
+                total = done + await service.waiting()
+                failed = len(service.tally.failed)
+                speed = progress.tasks[0].finished_speed or progress.tasks[0].speed or 0.0
+                facts = f"{failed} failed, {speed * 60:.0f} a minute" if done else ""
+                progress.update(task, description="files", completed=done, total=total or None, facts=facts)
+                await asyncio.sleep(REFRESH)
+
+        following = asyncio.create_task(follow())
+        try:
+            yield
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+
+
+def _summary(service: Service) -> None:
+    tally = service.tally
+    usage = tally.usage
+    parts = [f"{tally.outcomes['done']} done"]
+    if tally.outcomes["reused"]:
+        parts.append(f"{tally.outcomes['reused']} reused")
+    parts.append(f"{len(tally.failed)} failed")
+    if usage.input_tokens or usage.output_tokens:
+        parts.append(f"{usage.input_tokens:,} + {usage.output_tokens:,} tokens")
+    if usage.cost:
+        parts.append(f"{usage.cost:.4f} {usage.currency}")
+    out().print(", ".join(parts))
+    for key, reason in tally.failed[:FAILURES_SHOWN]:
+        out().print(f"  failed: {shown(key.path)}: {reason}")
+    if len(tally.failed) > FAILURES_SHOWN:
+        out().print(f"  and {len(tally.failed) - FAILURES_SHOWN} more: 'glimpsed failures' lists them")
+    if service.left:
+        err().print(f"{service.left} files still wait: {service.why_left()}")
+    elif service.older_failures:
+        err().print(f"{service.older_failures} files failed in earlier runs: 'glimpsed failures' lists them")

@@ -1,0 +1,84 @@
+"""``glimpsed run``: the daemon."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from glimpsed.cli.common import common_options, config_file, load_config
+from glimpsed.errors import ConfigError, UsageError
+from glimpsed.model import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from glimpsed.config import Config
+
+
+@click.command()
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@common_options
+def command(folder: Path | None) -> int:
+    """Watch the folders of the config until SIGTERM or Ctrl-C; SIGHUP reloads the config.
+
+    With FOLDER, only that folder of the config (by name or path); without any config, that directory,
+    read by the embedded OCR model.
+
+    \b
+    Examples:
+      glimpsed run ~/scans             no config: embedded OCR, .txt and .json beside each image
+      glimpsed run -c glimpsed.yaml    every folder of the config
+      glimpsed run invoices            one folder of the config
+    """
+    from glimpsed import journal
+    from glimpsed.config import Log
+    from glimpsed.journal import events
+    from glimpsed.service import Service, run
+
+    try:
+        config = config_for(folder)
+    except ConfigError as e:
+        if journal.configure(Log()) != "journald":
+            raise  # a person, or a file, reads standard error: plain lines
+        for problem in e.problems:
+            journal.get_logger().error(events.CONFIG_ERROR, reason=str(problem))
+        return e.exit_code
+
+    journal.configure(config.log, secrets=secrets(config))
+
+    def reload() -> Config:
+        new = config_for(folder)
+        journal.configure(new.log, secrets=secrets(new))
+        return new
+
+    run(Service(config, reload=reload))
+    return 0
+
+
+def config_for(folder: Path | None) -> Config:
+    """The config, cut to one folder if one is named; of that directory alone where there is no config.
+
+    Raises `UsageError` when the config has no such folder.
+    """
+    from glimpsed import config
+
+    if folder is None:
+        return load_config()
+    file = config_file()
+    if file is None:
+        return config.for_folder(folder)
+    whole = load_config()
+    real = os.path.realpath(folder)
+    chosen = {n: f for n, f in whole.folders.items() if n == str(folder) or os.path.realpath(f.path) == real}
+    if not chosen:
+        known = ", ".join(whole.folders) or "none"
+        raise UsageError(f"{shown(str(folder))} is not a folder of {file}, which has: {known}")
+    return whole.model_copy(update={"folders": chosen})
+
+
+def secrets(config: Config) -> Iterable[str]:
+    """What must never be in a log line."""
+    return [m.key.get_secret_value() for m in config.models.values() if m.key is not None]

@@ -1,0 +1,236 @@
+"""``glimpsed try``: ask now, print the answer, write nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from glimpsed.cli.common import common_options, config_file, err, json_option, load_config, out, print_json
+from glimpsed.errors import FileError, GlimpsedError, UsageError, VisionError
+from glimpsed.model import FileKey, Job, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from glimpsed.config import Config, Folder
+    from glimpsed.images import Images
+    from glimpsed.model import Answer, Usage
+    from glimpsed.vision import Model
+
+UNREACHABLE = 69
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One image shown to one model, and what came of it."""
+
+    image: Path
+    model: str
+    answer: Answer | None = None
+    error: str | None = None
+    code: int = 0
+
+    def facts(self) -> str:
+        """Who answered, how long it took, what it cost; one line."""
+        if self.answer is None:
+            return f"{self.model}: {self.error}"
+        usage = self.answer.usage
+        parts = [self.answer.model.entry, f"{self.answer.seconds:.2f} s"]
+        if usage.input_tokens or usage.output_tokens:
+            parts.append(f"{usage.input_tokens} + {usage.output_tokens} tokens")
+        if usage.cost:
+            parts.append(f"{usage.cost:.6f} {usage.currency}")
+        return ", ".join(parts)
+
+    def as_json(self) -> dict[str, Any]:
+        """For ``--json``."""
+        answer = self.answer.model_dump(mode="json") if self.answer else None
+        return {"image": shown(str(self.image)), "model": self.model, "error": self.error, "answer": answer}
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--folder", metavar="NAME", help="Ask as this folder does: its prompt, schema and model.")
+@click.option("--model", "models", metavar="NAME", multiple=True, help="Ask this model; may be given again.")
+@click.option("--prompt", metavar="TEXT", help="Ask this instead of the folder's prompt.")
+@click.option("--save-request", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
+              help="Write what was sent as JSON, without the image data and without the key.")  # fmt: skip
+@json_option
+@common_options
+def command(
+    images: tuple[Path, ...],
+    folder: str | None,
+    models: tuple[str, ...],
+    prompt: str | None,
+    save_request: Path | None,
+    *,
+    as_json: bool,
+) -> int:
+    """Ask a model about images now and print the answer. Nothing is written, nothing is remembered.
+
+    \b
+    Examples:
+      glimpsed try scan.jpg                                  as its folder would be asked
+      glimpsed try scan.jpg --prompt 'Who signed this?'
+      glimpsed try scan.jpg --model gpt-4o --model flash     side by side
+      glimpsed try *.png --folder invoices --json
+    """
+    config = _config(models)
+    chosen = [_folder(config, image, folder, prompt) for image in images]
+    tries = asyncio.run(_try_all(config, images, chosen, models, save_request))
+    if as_json:
+        print_json([t.as_json() for t in tries])
+    elif len(tries) == 1 and tries[0].answer is not None:
+        click.echo(tries[0].answer.text)
+        err().print(tries[0].facts())
+    elif len(models) > 1:
+        _table(tries)
+    else:
+        for one in tries:
+            _print(one)
+    for one in tries:
+        if one.error is not None and (as_json or len(tries) == 1):
+            err().print(f"{shown(str(one.image))}: {one.error}")
+    return max((t.code for t in tries), default=0)
+
+
+def _config(models: Sequence[str]) -> Config:
+    """The config that is found, else the one of no config at all: the embedded model."""
+    from glimpsed import config
+
+    if config_file() is None:
+        if models:
+            raise UsageError("--model needs a config that names the models: 'glimpsed init' writes one")
+        return config.for_folder(Path.cwd())
+    found = load_config(asked=tuple(models))
+    for name in models:
+        if name not in found.models:
+            raise UsageError(f"there is no model {name!r}; the config has: {', '.join(found.models)}")
+    return found
+
+
+def _folder(config: Config, image: Path, name: str | None, prompt: str | None) -> Folder:
+    """The folder that is named, else the one that the image lies in, else the only one."""
+    if name is not None and name not in config.folders:
+        raise UsageError(f"there is no folder {name!r}; the config has: {', '.join(config.folders)}")
+    real = os.path.realpath(image)
+    inside = [f for f in config.folders.values() if real.startswith(os.path.realpath(f.path) + os.sep)]
+    fitting = [config.folders[name]] if name is not None else inside or list(config.folders.values())
+    if not fitting:
+        raise UsageError("the config has no folder whose prompt could be asked")
+    if len(fitting) > 1 and len({(f.prompt, f.model) for f in fitting}) > 1:
+        raise UsageError(f"which folder's prompt? --folder {' or '.join(config.folders)}")
+    folder = fitting[0]
+    return folder.model_copy(update={"prompt": prompt}) if prompt is not None else folder
+
+
+async def _try_all(
+    config: Config,
+    paths: Sequence[Path],
+    folders: Sequence[Folder],
+    models: Sequence[str],
+    save_request: Path | None,
+) -> list[Try]:
+    from glimpsed.images import Images
+    from glimpsed.vision import Memory, connect
+
+    names = {n for f in folders for n in (models or (f.model, *f.fallbacks))}
+    connected = {name: connect(config.models[name], Memory()) for name in names}
+    images = Images(config.workers)
+    await images.start()
+    try:
+        tries: list[Try] = []
+        for path, folder in zip(paths, folders, strict=True):
+            chains = [[m] for m in models] if models else [[folder.model, *folder.fallbacks]]
+            asked = [
+                _try(path, folder, [connected[name] for name in chain], images, save_request)
+                for chain in chains
+            ]
+            tries += await asyncio.gather(*asked)
+        return tries
+    finally:
+        await images.close()
+        for model in connected.values():
+            await model.aclose()
+
+
+async def _try(
+    path: Path, folder: Folder, chain: Sequence[Model], images: Images, save_request: Path | None
+) -> Try:
+    entry = chain[0].entry.name
+    try:
+        return Try(path, entry, answer=await _ask(path, folder, chain, images, save_request))
+    except VisionError as e:
+        unreachable = e.verdict.kind in ("retry", "pause")
+        return Try(path, entry, error=e.verdict.reason, code=UNREACHABLE if unreachable else 1)
+    except FileError as e:
+        return Try(path, entry, error=f"{e.reason} {e.advice}", code=1)
+    except GlimpsedError as e:  # not there, not readable
+        return Try(path, entry, error=str(e), code=1)
+
+
+async def _ask(
+    path: Path, folder: Folder, chain: Sequence[Model], images: Images, save_request: Path | None
+) -> Answer:
+    from glimpsed import files
+    from glimpsed.pipeline import answers
+    from glimpsed.pipeline.ask import ask
+    from glimpsed.vision import preview
+
+    started = time.time()
+    real = Path(os.path.realpath(path))
+    root = files.find_root(real.parent)
+    with files.opened_file(root, real.name) as (_, status):
+        version = files.version_of(status)
+    content = files.read_content(root, real.name, version)
+    job = Job(0, FileKey(folder.name, real.name), version, attempts=0, retries=0, cut_off=0, fresh=True)
+    document = await images.inspect(content)
+    if document.pages > folder.max_pages:
+        raise FileError(f"The document has {document.pages} pages.", f"max_pages is {folder.max_pages}.")
+    every = range(1, document.pages + 1)
+    records, requests, sent = [], 0, []
+
+    async def bill(_entry: str, _usage: Usage) -> None:
+        """Nothing is remembered."""
+
+    for pages in [every] if folder.pages == "together" else [[page] for page in every]:
+        asked = await ask(job, folder, chain, images, content, document, pages, bill)
+        records.append(asked.record)
+        requests += asked.requests
+        sent.append(preview(asked.model.entry, asked.request))
+    if save_request is not None:
+        save_request.write_text(json.dumps(sent, ensure_ascii=False, indent=2))
+    return answers.answer(
+        job, folder, records, attempts=requests, started=started, finished=time.time()
+    )
+
+
+def _print(one: Try) -> None:
+    out().rule(shown(str(one.image)), align="left")
+    if one.answer is not None:
+        click.echo(one.answer.text)
+    out().print(one.facts(), style="dim" if one.answer else "red")
+
+
+def _table(tries: Sequence[Try]) -> None:
+    from rich.table import Table
+
+    table = Table(show_lines=True)
+    for column in ("image", "model", "answer", "seconds", "tokens", "cost"):
+        table.add_column(column, overflow="fold", justify="right" if column in ("seconds", "cost") else "left")
+    for one in tries:
+        if one.answer is None:
+            table.add_row(shown(str(one.image)), one.model, one.error, "", "", "")
+            continue
+        usage = one.answer.usage
+        cost = f"{usage.cost:.6f} {usage.currency}" if usage.cost is not None else ""
+        tokens = f"{usage.input_tokens} + {usage.output_tokens}"
+        table.add_row(shown(str(one.image)), one.model, one.answer.text, f"{one.answer.seconds:.2f}", tokens, cost)
+    out().print(table)

@@ -1,0 +1,199 @@
+"""One file's story, top down: claim → prepare → ask → write → finish.
+
+`Pipeline.handle` takes a claimed job to its end, whatever happens on the way: every error of the tree in
+`glimpsed.errors` becomes one row update and one log line (`ends`). It never raises for a file's sake.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+import weakref
+from collections.abc import Callable
+
+from glimpsed import files, sidecar
+from glimpsed.blocking import Blocking
+from glimpsed.errors import FileError, LedgerUnavailable, ShareTrouble, SidecarBlocked, Vanished, VisionError
+from glimpsed.images import Images
+from glimpsed.journal import get_logger
+from glimpsed.ledger import Ledger
+from glimpsed.model import Answer, Content, FileKey, Job, PageRecord, Usage, shown
+from glimpsed.pipeline import answers, question
+from glimpsed.pipeline.ask import Bill, ask
+from glimpsed.pipeline.ends import End, Ends, Outcome
+from glimpsed.pipeline.place import PATIENCE, RATE, Place
+
+__all__ = ["End", "Outcome", "Pipeline", "Place"]
+
+log = get_logger()
+
+
+class Pipeline:
+    """Takes claimed jobs to their end."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        db: Blocking,
+        images: Images,
+        *,
+        find_place: Callable[[str], Place | None],
+        clock: Callable[[], float] = time.time,
+        dice: Callable[[], float] = random.random,
+    ) -> None:
+        self._ledger = ledger
+        self._db = db
+        self._images = images
+        self._find_place = find_place
+        self._clock = clock
+        self._ends = Ends(ledger, db, clock=clock, dice=dice)
+        # Copies of one image that arrive together: the first is asked about, the others wait for it.
+        self._same: weakref.WeakValueDictionary[tuple[str, str], asyncio.Lock] = weakref.WeakValueDictionary()
+
+    async def handle(self, job: Job, place: Place) -> End:
+        """Take one job to its end; what went wrong is in the ledger and the log.
+
+        Raises `LedgerUnavailable` only: then the lease runs out, and the job comes back by itself.
+        """
+        try:
+            return await self._story(job, place)
+        except Vanished:
+            return await self._ends.gone(job)
+        except SidecarBlocked as e:
+            return await self._ends.blocked(job, e)
+        except ShareTrouble as e:
+            return await self._ends.share_trouble(job, e)
+        except FileError as e:
+            return await self._ends.failed(job, place, e.reason, e.advice)
+        except VisionError as e:
+            return await self._ends.verdict(job, place, e)
+        except LedgerUnavailable:
+            raise
+        except Exception as e:
+            log.exception("bug", folder=job.key.folder, file=shown(job.key.path))
+            reason = f"glimpsed has a bug: {type(e).__name__} while working on this file."
+            return await self._ends.failed(job, place, reason, "Please report it, with the log of this time.")
+
+    async def _story(self, job: Job, place: Place) -> End:
+        if job.answer is not None:  # paid for before a crash or a full disk
+            return await self._write(job, place, job.answer, await self._read(job, place))
+        if job.problem is not None:
+            raise FileError(job.problem, "Copy the file into the folder again, whole.")
+        # Before anything is paid for: is there room for the answer?
+        await place.do(sidecar.check, place.root, job.key.path, place.folder, job.written)
+        content = await self._read(job, place)
+        if not place.folder.reuse or job.again:
+            return await self._asked(job, place, content)
+        same = content.sha256, question.fingerprint(place.folder, place.chain[0].entry)
+        async with self._same.setdefault(same, asyncio.Lock()):
+            if (found := await self._reusable(job, place, content)) is not None:
+                return await self._reused(job, place, content, *found)
+            return await self._asked(job, place, content)
+
+    async def _read(self, job: Job, place: Place) -> Content:
+        patience = PATIENCE + job.version.size / RATE
+        return await place.io.run_within(patience, files.read_content, place.root, job.key.path, job.version)
+
+    # -- asking
+
+    async def _asked(self, job: Job, place: Place, content: Content) -> End:
+        answer = await self._ask(job, place, content)
+        entry = next(m.entry for m in place.chain if m.entry.name == answer.model.entry)
+        return await self._keep(job, place, answer, content, question.fingerprint(place.folder, entry))
+
+    async def _ask(self, job: Job, place: Place, content: Content) -> Answer:
+        started = self._clock()
+        document = await self._images.inspect(content)
+        if document.pages > place.folder.max_pages:
+            raise FileError(
+                f"The document has {document.pages} pages; at most {place.folder.max_pages} are sent.",
+                f"Split it, or raise max_pages of the folder '{place.folder.name}'.",
+            )
+        every = range(1, document.pages + 1)
+        records: list[PageRecord] = []
+        requests = 0
+        answered = {r.answer.page: r for r in job.pages}
+        for pages in [every] if place.folder.pages == "together" else [[page] for page in every]:
+            if place.folder.pages == "each" and pages[0] in answered:
+                records.append(answered[pages[0]])
+                continue
+            try:
+                asked = await ask(
+                    job, place.folder, place.chain, self._images, content, document, pages, self._bill(job)
+                )
+            except VisionError as e:
+                raise VisionError(e.verdict, requests=requests + e.requests, raw=e.raw) from e
+            requests += asked.requests
+            records.append(asked.record)
+            if place.folder.pages == "each":  # kept page by page: a crash repeats only the rest
+                await self._db.run(self._ledger.page_answered, job, asked.record, self._clock())
+        return answers.answer(
+            job,
+            place.folder,
+            records,
+            attempts=job.attempts + requests,
+            started=started,
+            finished=self._clock(),
+        )
+
+    def _bill(self, job: Job) -> Bill:
+        """Money that went without an answer counts towards the budgets all the same."""
+
+        async def bill(entry: str, usage: Usage) -> None:
+            await self._db.run(self._ledger.spent, job, entry, usage, self._clock())
+
+        return bill
+
+    # -- reuse
+
+    async def _reusable(self, job: Job, place: Place, content: Content) -> tuple[FileKey, Answer] | None:
+        """Another file with this content, asked the same question, whose answer is still beside it."""
+        asked = question.fingerprint(place.folder, place.chain[0].entry)
+        for key in await self._db.run(self._ledger.reusable, content.sha256, asked):
+            there = self._find_place(key.folder)
+            if key == job.key or there is None:
+                continue
+            found = await there.do(sidecar.load, there.root, key.path, there.folder)
+            if found is not None and found.source.sha256 == content.sha256:
+                return key, found
+        return None
+
+    async def _reused(
+        self, job: Job, place: Place, content: Content, origin: FileKey, found: Answer
+    ) -> End:
+        answer = answers.reused(job, found, origin, now=self._clock())
+        asked = question.fingerprint(place.folder, place.chain[0].entry)
+        end = await self._keep(job, place, answer, content, asked)
+        if end.outcome == "reused" and origin.folder == job.key.folder:
+            await self._forget_old_name(place, origin)
+        return end
+
+    async def _forget_old_name(self, place: Place, origin: FileKey) -> None:
+        """A rename: the image of the old name is gone, so its own sidecars go too (DESIGN 8)."""
+        try:
+            if await place.do(files.exists, place.root, origin.path):
+                return
+            rows = await self._db.run(self._ledger.vanished, [origin], self._clock())
+            written = rows[0].written if rows else ()
+            await place.do(sidecar.remove, place.root, origin.path, written)
+        except (ShareTrouble, SidecarBlocked, Vanished, FileError) as e:
+            log.debug("old sidecars stay", folder=origin.folder, file=shown(origin.path), reason=str(e))
+
+    # -- finishing
+
+    async def _keep(
+        self, job: Job, place: Place, answer: Answer, content: Content, asked: str
+    ) -> End:
+        """The answer goes into the ledger before anything else happens to it."""
+        if not await self._db.run(self._ledger.answered, job, answer, question=asked, now=self._clock()):
+            return End("lost")  # another daemon has the lease, or the file changed meanwhile
+        return await self._write(job, place, answer, content)
+
+    async def _write(self, job: Job, place: Place, answer: Answer, content: Content) -> End:
+        if not await place.do(files.is_still, place.root, job.key.path, job.version):
+            raise Vanished(f"{shown(job.key.path)} was deleted or changed while it was asked about")
+        written = await place.do(
+            sidecar.write, place.root, job.key.path, place.folder, answer, job.written, content
+        )
+        return await self._ends.done(job, answer, written)

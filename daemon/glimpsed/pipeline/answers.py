@@ -1,0 +1,116 @@
+"""Answers put together from replies: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from glimpsed.config.schema import Folder, ModelEntry
+from glimpsed.images import Document
+from glimpsed.model import (
+    Answer,
+    Content,
+    FileKey,
+    Image,
+    Job,
+    ModelUsed,
+    PageAnswer,
+    PageRecord,
+    PromptUsed,
+    Reply,
+    Sent,
+    Source,
+    Usage,
+    shown,
+    utc,
+    utc_ns,
+)
+from glimpsed.pipeline.question import prompt_sha256
+
+FORM_FEED = "\f"  # between pages in the text
+
+
+def source(job: Job, content: Content, document: Document) -> Source:
+    """What the answer is about."""
+    return Source(
+        name=shown(job.key.name),
+        bytes=job.version.size,
+        modified=utc_ns(job.version.mtime_ns),
+        sha256=content.sha256,
+        media_type=document.media_type,
+        width=document.width,
+        height=document.height,
+        pages=document.pages,
+    )
+
+
+def record(
+    page: int, reply: Reply, entry: ModelEntry, images: Sequence[Image], about: Source
+) -> PageRecord:
+    """One request's reply, for one page or for all of them."""
+    return PageRecord(
+        answer=PageAnswer(page=page, text=reply.text, data=reply.data),
+        sent=tuple(
+            Sent(page=i.page, media_type=i.media_type, width=i.width, height=i.height, bytes=len(i.data))
+            for i in images
+        ),
+        model=ModelUsed(entry=entry.name, api=reply.api, asked=entry.model, answered=reply.answered),
+        usage=reply.usage,
+        finish=reply.finish,
+        request_id=reply.request_id,
+        source=about,
+    )
+
+
+def answer(
+    job: Job, folder: Folder, records: Sequence[PageRecord], *, attempts: int, started: float, finished: float
+) -> Answer:
+    """The whole answer; with ``pages: each`` from one record a page, else from the only one."""
+    last = records[-1]
+    each = folder.pages == "each"
+    data = [r.answer.data for r in records] if each else last.answer.data
+    return Answer(
+        folder=job.key.folder,
+        source=last.source,
+        prompt=PromptUsed(sha256=prompt_sha256(folder)),
+        model=last.model,
+        sent=tuple(sent for r in records for sent in r.sent),
+        text=FORM_FEED.join(r.answer.text for r in records),
+        data=data if folder.schema_ is not None else None,
+        pages=tuple(r.answer for r in records) if each else None,
+        finish=last.finish,
+        usage=total([r.usage for r in records]),
+        attempts=attempts,
+        request_id=last.request_id,
+        started=utc(started),
+        finished=utc(finished),
+        seconds=round(finished - started, 3),
+    )
+
+
+def reused(job: Job, found: Answer, origin: FileKey, *, now: float) -> Answer:
+    """The answer of another file with the same content: nothing was sent, nothing is paid."""
+    about = {"name": shown(job.key.name), "modified": utc_ns(job.version.mtime_ns)}
+    return found.model_copy(
+        update={
+            "folder": job.key.folder,
+            "source": found.source.model_copy(update=about),
+            "usage": Usage(cost=0.0 if found.usage.currency else None, currency=found.usage.currency),
+            "attempts": 0,
+            "started": utc(now),
+            "finished": utc(now),
+            "seconds": 0.0,
+            "reused_from": f"{origin.folder}/{shown(origin.path)}",
+        }
+    )
+
+
+def total(usages: Sequence[Usage]) -> Usage:
+    """The sum; estimated when any part of it is."""
+    costs = [u.cost for u in usages if u.cost is not None]
+    return Usage(
+        input_tokens=sum(u.input_tokens for u in usages),
+        output_tokens=sum(u.output_tokens for u in usages),
+        cost=round(sum(costs), 6) if costs else None,
+        currency=next((u.currency for u in usages if u.currency), None),
+        estimated=any(u.estimated for u in usages),
+    )

@@ -1,0 +1,179 @@
+"""How a job can end: one row update and one log line for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
+
+from glimpsed import sidecar
+from glimpsed.blocking import Blocking
+from glimpsed.errors import FileError, ShareTrouble, SidecarBlocked, Vanished, Verdict, VisionError
+from glimpsed.journal import events, get_logger
+from glimpsed.ledger import Ledger
+from glimpsed.model import Answer, Job, Usage, Written, shown, utc, utc_ns
+from glimpsed.pipeline import backoff
+from glimpsed.pipeline.place import Place
+
+log = get_logger()
+
+Outcome: TypeAlias = Literal["done", "reused", "failed", "retry", "later", "gone", "lost"]
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a job's story ended, for whoever counts: `lost` is another's now, `later` lost no attempt."""
+
+    outcome: Outcome
+    reason: str | None = None  # of a failure
+    usage: Usage | None = None  # of an answer
+
+
+class Ends:
+    """Writes the end of a job's story into the ledger and the log."""
+
+    def __init__(
+        self, ledger: Ledger, db: Blocking, *, clock: Callable[[], float], dice: Callable[[], float]
+    ) -> None:
+        self._ledger = ledger
+        self._db = db
+        self._clock = clock
+        self._dice = dice
+        # Folders whose files or sidecars are out of reach, and how often in a row: told of once.
+        self._trouble: dict[str, int] = {}
+
+    async def done(self, job: Job, answer: Answer, written: tuple[Written, ...]) -> End:
+        """The sidecars are on disk."""
+        if not await self._db.run(self._ledger.done, job, written, self._clock()):
+            return End("lost")
+        self._trouble.pop(job.key.folder, None)
+        if answer.reused_from is not None:
+            reason = f"same content as {answer.reused_from}"
+            log.info(events.FILE_REUSED, **_file(job), model=answer.model.entry, reason=reason)
+            return End("reused", usage=answer.usage)
+        log.info(
+            events.FILE_DONE,
+            **_file(job),
+            model=answer.model.entry,
+            seconds=answer.seconds,
+            attempt=answer.attempts,
+            input_tokens=answer.usage.input_tokens,
+            output_tokens=answer.usage.output_tokens,
+            cost=answer.usage.cost,
+        )
+        return End("done", usage=answer.usage)
+
+    async def verdict(self, job: Job, place: Place, error: VisionError) -> End:
+        """No model answered: paused, again later, or failed."""
+        verdict = error.verdict
+        attempts = job.attempts + error.requests
+        if verdict.kind == "pause":
+            # Not the file's fault: the request that met the pause costs it no attempt.
+            await self._db.run(self._ledger.release, job, attempts=attempts)
+            return End("later")
+        if verdict.kind != "retry":
+            return await self.failed(
+                job, place, verdict.reason, _advice(verdict), raw=error.raw, attempts=attempts
+            )
+        again = backoff.again(job, verdict, self._dice)
+        if again.after is None:
+            job = replace(job, retries=again.retries, cut_off=again.cut_off)
+            reason = f"{verdict.reason} (given up after {again.retries} tries)"
+            return await self.failed(job, place, reason, _advice(verdict), raw=error.raw, attempts=attempts)
+        return await self._retry(job, place, verdict, again.after, again, attempts)
+
+    async def _retry(
+        self, job: Job, place: Place, verdict: Verdict, after: float, again: backoff.Again, attempts: int
+    ) -> End:
+        now = self._clock()
+        counts = {"attempts": attempts, "retries": again.retries, "cut_off": again.cut_off}
+        await self._db.run(self._ledger.retry, job, now + after, verdict.reason, **counts, now=now)
+        log.info(
+            events.FILE_RETRY,
+            **_file(job),
+            model=place.chain[0].entry.name,
+            attempt=attempts,
+            seconds=round(after, 3),
+            reason=verdict.reason,
+        )
+        return End("retry")
+
+    async def failed(
+        self,
+        job: Job,
+        place: Place,
+        reason: str,
+        advice: str,
+        *,
+        raw: str | None = None,
+        attempts: int | None = None,
+    ) -> End:
+        """For good: row, log line, error sidecar."""
+        now = self._clock()
+        attempts = job.attempts if attempts is None else attempts
+        kept = await self._db.run(
+            self._ledger.failed, job, reason, advice, now, raw=raw, attempts=attempts, retries=job.retries
+        )
+        if not kept:
+            return End("lost")
+        log.error(events.FILE_FAILED, **_file(job), attempt=attempts, reason=reason)
+        if place.folder.error_sidecar:
+            facts = {
+                "folder": job.key.folder,
+                "file": shown(job.key.path),
+                "size": f"{job.version.size} bytes",
+                "modified": utc_ns(job.version.mtime_ns),
+                "model": place.folder.model,
+                "requests": str(attempts),
+                "failed": utc(now),
+            }
+            await self._error_sidecar(job, place, reason, advice, facts, raw)
+        return End("failed", reason)
+
+    async def _error_sidecar(
+        self, job: Job, place: Place, reason: str, advice: str, facts: dict[str, str], raw: str | None
+    ) -> None:
+        try:
+            await place.do(
+                sidecar.write_error, place.root, job.key.path, place.folder, reason, advice, facts, raw=raw
+            )
+        except (FileError, ShareTrouble, SidecarBlocked, Vanished) as e:
+            # The failure itself is in the log and the ledger; this was its echo.
+            log.warning(events.SIDECAR_BLOCKED, **_file(job), reason=str(e))
+
+    async def gone(self, job: Job) -> End:
+        """Deleted, or another version by now: nothing to do, nothing left behind."""
+        await self._db.run(self._ledger.gone, job, self._clock())
+        log.debug(events.FILE_SKIPPED, **_file(job), reason="gone, or changed, before its turn")
+        return End("gone")
+
+    async def share_trouble(self, job: Job, error: ShareTrouble) -> End:
+        """The share misbehaves: later, and no attempt is lost."""
+        pause = self._pause(job.key.folder)
+        await self._db.run(self._ledger.release, job, due=self._clock() + pause)
+        self._tell(job.key.folder, events.FILE_RETRY, **_file(job), seconds=pause, reason=str(error))
+        return End("later")
+
+    async def blocked(self, job: Job, error: SidecarBlocked) -> End:
+        """The answer waits in the ledger until its sidecar can be written."""
+        pause = self._pause(job.key.folder)
+        await self._db.run(self._ledger.blocked, job, self._clock() + pause, str(error))
+        self._tell(job.key.folder, events.SIDECAR_BLOCKED, **_file(job), seconds=pause, reason=str(error))
+        return End("later")
+
+    def _pause(self, folder: str) -> float:
+        self._trouble[folder] = self._trouble.get(folder, 0) + 1
+        return backoff.share_pause(self._trouble[folder])
+
+    def _tell(self, folder: str, event: str, **facts: Any) -> None:
+        (log.warning if self._trouble[folder] == 1 else log.debug)(event, **facts)
+
+
+def _file(job: Job) -> dict[str, str]:
+    return {"folder": job.key.folder, "file": shown(job.key.path)}
+
+
+def _advice(verdict: Verdict) -> str:
+    if verdict.kind == "retry":
+        return "See whether the model's API is well, then run 'glimpsed retry' on the file."
+    return "Look at the image and at the folder's prompt and models, then run 'glimpsed retry' on the file."

@@ -1,0 +1,83 @@
+"""What was asked, as a fingerprint: two files with the same content and question share an answer."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+
+from glimpsed import prompt
+from glimpsed.config.schema import Folder, ModelEntry
+from glimpsed.model import FileKey, Image, Job, Request, shown
+
+
+def prompt_sha256(folder: Folder) -> str:
+    """Of system and prompt before anything is filled in (DESIGN 7)."""
+    return hashlib.sha256(f"{folder.system or ''}\0{folder.prompt}".encode()).hexdigest()
+
+
+def fingerprint(folder: Folder, entry: ModelEntry) -> str:
+    """Prompt × system × schema × model × pages, bands and detail; the file's content is kept apart."""
+    asked = [
+        "" if entry.local else prompt_sha256(folder),  # an OCR engine does not read it
+        folder.schema_,
+        entry.model,
+        "local" if entry.local else entry.base_url,
+        folder.pages,
+        folder.bands,
+        folder.detail,
+    ]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def request(
+    job: Job, folder: Folder, entry: ModelEntry, images: tuple[Image, ...], pages: int, *, question: str
+) -> Request:
+    """The whole question for these images, its templates filled in."""
+    asked = sorted({i.page for i in images})
+    page = str(asked[0]) if len(asked) == 1 else f"{asked[0]}-{asked[-1]}"
+    text = _filled(folder.prompt, job, page, pages)
+    if any(i.band for i in images):
+        text += "\n\n" + BANDS
+    return Request(
+        prompt=text,
+        images=images,
+        system=_filled(folder.system, job, page, pages) if folder.system else None,
+        schema=folder.schema_,
+        temperature=folder.temperature,
+        max_output_tokens=folder.max_output_tokens,
+        detail=folder.detail,
+        user=folder.user,
+        idempotency_key=_key(job, entry, asked, question),
+    )
+
+
+BANDS = (
+    "The page is cut into overlapping horizontal bands, sent from top to bottom. Read them as one page, "
+    "and give what stands in an overlap only once."
+)
+
+
+def _filled(template: str, job: Job, page: str, pages: int) -> str:
+    key: FileKey = job.key
+    name = shown(key.name)
+    stem = name.rpartition(".")[0] or name
+    # The file's own day, not today: a retry after midnight asks the same question.
+    date = dt.datetime.fromtimestamp(job.version.mtime_ns // 1_000_000_000).astimezone().date().isoformat()
+    return prompt.fill(
+        template,
+        filename=name,
+        stem=stem,
+        folder=key.folder,
+        relpath=shown(key.path),
+        date=date,
+        page=page,
+        pages=pages,
+    )
+
+
+def _key(job: Job, entry: ModelEntry, pages: list[int], question: str) -> str:
+    """The same for all retries of one job, smaller images included; another for another model or a redo."""
+    parts = [job.id, job.key.path, job.version.size, job.version.mtime_ns, job.round, question, entry.name, pages]
+    digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    return f"glimpsed-{digest[:40]}"

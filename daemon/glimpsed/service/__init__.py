@@ -1,0 +1,409 @@
+"""The daemon: start, serve, reload, drain. `Service.run` is the table of contents."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from glimpsed import __version__, metrics
+from glimpsed.blocking import Blocking
+from glimpsed.config import state_url
+from glimpsed.config.schema import Config, Folder
+from glimpsed.discover import FolderWatch
+from glimpsed.errors import ConfigError, GlimpsedError, LedgerUnavailable
+from glimpsed.images import Images
+from glimpsed.journal import events, get_logger
+from glimpsed.ledger import Ledger, open_ledger
+from glimpsed.model import FileKey, Job, Usage
+from glimpsed.notify import Notifier
+from glimpsed.pipeline import End, Outcome, Pipeline, Place
+from glimpsed.pipeline.answers import total
+from glimpsed.service.budget import Reached, concerned, has_budget, reached
+from glimpsed.service.dispatch import Dispatcher, Lane
+from glimpsed.service.health import Health
+from glimpsed.service.models import Models
+
+log = get_logger()
+
+LEDGER_THREADS = 2
+LEDGER_PATIENCE = 5.0  # seconds between tries while the database is away at the start
+LOOK_FOR_CHANGES = 0.5  # commands beside the daemon are acted on within a second
+LOOK_FOR_THE_END = 0.1
+LOOK_FOR_OTHERS = 10.0
+CLOSE_SECONDS = 15.0  # beyond the drain, for the ledger and the processes to end
+KEPT = 10_000  # failures that a run remembers for its summary
+
+
+@dataclass(slots=True)
+class Watched:
+    """A folder and the task that watches it."""
+
+    watch: FolderWatch
+    task: asyncio.Task[None]
+
+    @property
+    def folder(self) -> Folder:
+        return self.watch.folder
+
+
+@dataclass(slots=True)
+class Tally:
+    """What this run has done so far."""
+
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    failed: list[tuple[FileKey, str]] = field(default_factory=list)  # with the reason; at most `KEPT`
+    usage: Usage = Usage()
+
+    @property
+    def finished(self) -> int:
+        """Files that are through: done, reused, failed or gone."""
+        return sum(self.outcomes[o] for o in ("done", "reused", "failed", "gone"))
+
+    def add(self, job: Job, end: End) -> None:
+        """One more job has ended."""
+        self.outcomes[end.outcome] += 1
+        if end.usage is not None:
+            self.usage = total([self.usage, end.usage])
+        if end.outcome == "failed" and len(self.failed) < KEPT:
+            self.failed.append((job.key, end.reason or ""))
+
+
+class Service:
+    """Watches, claims, asks, writes, until told to stop; with `once`, until nothing is left to do."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        reload: Callable[[], Config] | None = None,
+        once: bool = False,
+        beside: Callable[[Service], contextlib.AbstractAsyncContextManager[None]] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.config = config
+        self.tally = Tally()
+        self.once = once
+        self.left = 0  # files that `once` had to leave, because their models are paused
+        self.older_failures = 0
+        self._reload = reload
+        self._beside = beside
+        self._clock = clock
+        self._db = Blocking("ledger", threads=LEDGER_THREADS)
+        self._watched: dict[str, Watched] = {}
+        self._told_budgets: dict[str, set[float]] = {}  # folder budgets, by the time that they go on
+        self._stop = asyncio.Event()
+        self._now = asyncio.Event()  # the second signal: stop without draining
+        self._hup = asyncio.Event()
+        self._notify = Notifier()
+        self._health = Health(self, self._notify, self._became_ready)
+        self._group: asyncio.TaskGroup
+        self.ledger: Ledger
+        self.images: Images
+        self.models: Models
+        self.dispatcher: Dispatcher
+
+    async def run(self) -> None:
+        """Everything from start to stop. A task that dies takes the daemon with it."""
+        log.info(events.SERVICE_STARTED, reason=f"glimpsed {__version__}, process {os.getpid()}")
+        with self._signals():
+            if not await self._open():
+                return
+            try:
+                async with asyncio.TaskGroup() as self._group:
+                    tasks = self._start()
+                    async with self._beside(self) if self._beside else contextlib.nullcontext():
+                        await self._stop.wait()
+                        await self._drain()
+                    for task in [*tasks, *(w.task for w in self._watched.values())]:
+                        task.cancel()
+            finally:
+                await self._close()
+        log.info(events.SERVICE_STOPPED)
+
+    def stop(self) -> None:
+        """Drain, then end; called again: end now."""
+        if self._stop.is_set():
+            self._now.set()
+        self._stop.set()
+
+    # -- start
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Handlers only set flags."""
+        loop = asyncio.get_running_loop()
+        handlers: dict[int, Callable[[], None]] = {
+            signal.SIGTERM: self.stop,
+            signal.SIGINT: self.stop,
+            signal.SIGHUP: self._hup.set,
+            signal.SIGUSR1: self._log_status,
+        }
+        for number, handler in handlers.items():
+            loop.add_signal_handler(number, handler)
+        try:
+            yield
+        finally:
+            for number in handlers:
+                loop.remove_signal_handler(number)
+
+    async def _open(self) -> bool:
+        """Ledger, models and image workers; False when told to stop before the database answered."""
+        url = state_url(self.config)
+        while True:
+            try:
+                self.ledger = await self._db.run(open_ledger, url, search=self.config.search)
+                break
+            except LedgerUnavailable as e:
+                log.warning(events.LEDGER_UNAVAILABLE, reason=str(e))
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), LEDGER_PATIENCE)
+                    return False
+        await self._db.run(self.ledger.take_back, self._clock())
+        self.images = Images(self.config.workers)
+        await self.images.start()
+        self.models = Models(self.ledger, self._db, changed=self._wake, clock=self._clock)
+        await self.models.open(self.config)
+        self._health.serve(self.config.metrics)
+        self.dispatcher = Dispatcher(
+            self.ledger,
+            self._db,
+            Pipeline(
+                self.ledger, self._db, self.images, find_place=self._find_place, clock=self._clock
+            ),
+            lanes=self._lanes,
+            finished=self.tally.add,
+            next_change=self.models.next_change,
+            clock=self._clock,
+        )
+        return True
+
+    def _start(self) -> list[asyncio.Task[None]]:
+        for folder in self.config.folders.values():
+            self._watch(folder)
+        jobs: list[Coroutine[Any, Any, None]] = [
+            self.dispatcher.run(),
+            self.dispatcher.renew_leases(),
+            self._look_for_changes(),
+            self._watch_others(),
+            self._health.run(),
+            self._reloads(),
+        ]
+        if self.once:
+            jobs.append(self._until_idle())
+        return [self._group.create_task(job) for job in jobs]
+
+    def _watch(self, folder: Folder) -> None:
+        watch = FolderWatch(folder, self.ledger, self._db, offered=self.dispatcher.wake)
+        self._watched[folder.name] = Watched(watch, self._group.create_task(watch.run(), name=folder.name))
+
+    # -- serve
+
+    async def _lanes(self) -> list[Lane]:
+        """Which folders can be served now, by the model that serves them."""
+        over = await self._budgets()
+        by_model: dict[str, list[Place]] = {}
+        for watched in self._watched.values():
+            folder, watch = watched.folder, watched.watch
+            chain = self.models.serving(folder)
+            if watch.root is None or watch.state.state == "lost" or not chain:
+                continue
+            paid = chain[0].entry.price is not None
+            if paid and concerned(over, folder=folder.name, model=""):
+                continue
+            place = Place(folder, watch.root, watch.io, chain)
+            by_model.setdefault(chain[0].entry.name, []).append(place)
+        return [Lane(tuple(places), self.models[name].pacing) for name, places in by_model.items()]
+
+    async def _budgets(self) -> list[Reached]:
+        """What is used up, asked of the ledger before every claim: other hosts spend as well."""
+        if not has_budget(self.config):
+            return []
+        now = self._clock()
+        found = reached(self.config, await self._db.run(self.ledger.spend_this_month, now), now)
+        for one in found:
+            if one.of.startswith("folder ") and one.until not in self._told_budgets.get(one.of, ()):
+                self._told_budgets[one.of] = {one.until}
+                log.warning(events.BUDGET_REACHED, folder=one.of.partition(" ")[2], reason=one.reason)
+        self.models.apply_budgets(found)
+        return found
+
+    def _wake(self) -> None:
+        self.dispatcher.wake()
+
+    def _find_place(self, name: str) -> Place | None:
+        watched = self._watched.get(name)
+        if watched is None or watched.watch.root is None:
+            return None
+        return Place(watched.folder, watched.watch.root, watched.watch.io, ())
+
+    async def _look_for_changes(self) -> None:
+        """Rows that a command beside us wrote are noticed within a second."""
+        seen = -1
+        while True:
+            try:
+                counter = await self._db.run(self.ledger.changes)
+            except LedgerUnavailable:
+                counter = seen  # the dispatcher tells
+            if counter != seen:
+                seen = counter
+                self.dispatcher.wake()
+            await asyncio.sleep(LOOK_FOR_CHANGES)
+
+    async def _watch_others(self) -> None:
+        """Say so when another daemon works from the same ledger: safe, but perhaps not meant."""
+        others: frozenset[str] = frozenset()
+        while True:
+            with contextlib.suppress(LedgerUnavailable):
+                now = frozenset(await self._db.run(self.ledger.other_daemons, self._clock()))
+                for other in sorted(now - others):
+                    log.warning(events.LEDGER_SHARED, reason=f"another daemon works from it: {other}")
+                others = now
+            await asyncio.sleep(LOOK_FOR_OTHERS)
+
+    async def waiting(self) -> int:
+        """Files of our folders that are queued, running, or answered without a sidecar."""
+        counts = await self._db.run(self.ledger.counts, list(self._watched))
+        return sum(c.get(s, 0) for c in counts.values() for s in ("queued", "running", "answered"))
+
+    def why_left(self) -> str:
+        """Why `once` left files undone."""
+        pauses = [f"{m.entry.name}: {m.pacing.paused.reason}" for m in self.models if m.pacing.paused]
+        lost = [f"{n}: {w.watch.state.reason}" for n, w in self._watched.items() if w.watch.root is None]
+        return "; ".join(pauses + lost) or "stopped before they were done"
+
+    async def _until_idle(self) -> None:
+        """For `once`: stop when every folder is listed, nothing settles and nothing waits."""
+        for watched in list(self._watched.values()):
+            await watched.watch.listed.wait()
+        while True:
+            settling = sum(w.watch.settling for w in self._watched.values())
+            if not settling and not self.dispatcher.in_hand:
+                self.left = await self.waiting()
+                served = any(self.models.serving(w.folder) for w in self._watched.values())
+                if not self.left or not served:
+                    break
+            await asyncio.sleep(LOOK_FOR_THE_END)
+        counts = await self._db.run(self.ledger.counts, list(self._watched))
+        failed = sum(by_state.get("failed", 0) for by_state in counts.values())
+        self.older_failures = failed - len(self.tally.failed)
+        self._stop.set()
+
+    # -- reload
+
+    async def _reloads(self) -> None:
+        while True:
+            await self._hup.wait()
+            self._hup.clear()
+            if self._reload is None:
+                continue
+            self._notify.reloading()
+            try:
+                config = await asyncio.to_thread(self._reload)
+            except ConfigError as e:
+                for problem in e.problems:
+                    log.error(events.CONFIG_ERROR, reason=str(problem))
+                log.error(events.SERVICE_RELOAD_FAILED, reason=f"{len(e.problems)} errors; the old config stays")
+            else:
+                await self._apply(config)
+                log.info(events.SERVICE_RELOADED)
+            self._notify.ready()
+
+    async def _apply(self, config: Config) -> None:
+        """Folders and models are added, removed and changed; jobs in hand end as they began."""
+        self.config = config
+        self.models.apply(config)
+        for name, watched in list(self._watched.items()):
+            if config.folders.get(name) != watched.folder:
+                watched.task.cancel()
+                await asyncio.gather(watched.task, return_exceptions=True)
+                del self._watched[name]
+        for name, folder in config.folders.items():
+            if name not in self._watched:
+                self._watch(folder)
+        self.dispatcher.wake()
+
+    # -- stop
+
+    async def _drain(self) -> None:
+        log.info(events.SERVICE_STOPPING, files=self.dispatcher.in_hand)
+        self._notify.stopping()
+        self._notify.extend(self.config.drain + CLOSE_SECONDS)
+        drain = asyncio.create_task(self.dispatcher.drain(self.config.drain))
+        now = asyncio.create_task(self._now.wait())
+        await asyncio.wait([drain, now], return_when=asyncio.FIRST_COMPLETED)
+        now.cancel()
+        if not drain.done():
+            await self.dispatcher.drain(0)
+        await drain
+
+    async def _close(self) -> None:
+        self._health.close()
+        await self.models.close()
+        await self.images.close()
+        with contextlib.suppress(LedgerUnavailable):
+            await self._db.run(self.ledger.leave)
+        await self._db.run(self.ledger.close)
+        self._db.close()
+
+    # -- health
+
+    async def check(self) -> None:
+        """The ledger takes our heartbeat, the image workers answer; that this runs shows that the loop turns."""
+        folders = {
+            name: {"state": s.state, "mode": s.mode, "filesystem": s.filesystem, "reason": s.reason}
+            for name, watched in self._watched.items()
+            for s in [watched.watch.state]
+        }
+        await self._db.run(self.ledger.heartbeat, self._clock(), {"folders": folders})
+        if not await self.images.healthy():
+            raise GlimpsedError("the image workers do not answer")
+
+    def ready(self) -> bool:
+        """Every folder's first listing is under way."""
+        return all(w.watch.begun for w in self._watched.values())
+
+    def status_line(self) -> str:
+        """Counts that change."""
+        done = self.tally.outcomes
+        paused = [m.entry.name for m in self.models if m.pacing.paused]
+        return (
+            f"{len(self._watched)} folders, {self.dispatcher.in_hand} in hand, "
+            f"{done['done'] + done['reused']} done, {done['failed']} failed since start"
+            + (f", paused: {', '.join(paused)}" if paused else "")
+        )
+
+    async def gauges(self) -> None:
+        """Metrics that nobody sets meanwhile."""
+        counts = await self._db.run(self.ledger.counts, list(self._watched))
+        for name, watched in self._watched.items():
+            metrics.files(name, {state: n for state, n in counts.get(name, {}).items()})
+            state = watched.watch.state
+            metrics.folder(name, up=state.state != "lost", mode=state.mode)
+        for model in self.models:
+            metrics.paused(model.entry.name, paused=model.pacing.paused is not None)
+
+    def _became_ready(self) -> None:
+        log.info(events.SERVICE_READY, folders=len(self._watched))
+
+    def _log_status(self) -> None:
+        log.info(events.SERVICE_STATUS, reason=self.status_line())
+
+
+def run(service: Service) -> None:
+    """Run the service in an event loop of its own; what killed a task is what the caller sees."""
+    try:
+        asyncio.run(service.run())
+    except BaseExceptionGroup as group:
+        error = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from group
+
+

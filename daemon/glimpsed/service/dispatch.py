@@ -1,0 +1,165 @@
+"""Claims jobs from the ledger as fast as the models take them, and sees each to its end.
+
+There is no queue here: what is claimed is being worked on, what is not stays a row in the ledger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from glimpsed.blocking import Blocking
+from glimpsed.errors import LedgerUnavailable
+from glimpsed.journal import events, get_logger
+from glimpsed.ledger import Ledger
+from glimpsed.model import Job
+from glimpsed.pipeline import End, Pipeline, Place
+from glimpsed.vision.pacing import Pacing
+
+log = get_logger()
+
+LEASE = 60.0  # seconds (DESIGN 8)
+RENEW = 15.0  # a lease survives three renewals that fail
+LONGEST_NAP = 30.0  # with nothing due: a safety net, every event wakes the dispatcher at once
+LEDGER_PAUSE = 5.0  # while the database is away
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """Folders that the same model serves now."""
+
+    places: tuple[Place, ...]
+    pacing: Pacing
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A job in hand."""
+
+    job: Job
+    task: asyncio.Task[None]
+
+
+class Dispatcher:
+    """The loop between ledger and pipeline."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        db: Blocking,
+        pipeline: Pipeline,
+        *,
+        lanes: Callable[[], Awaitable[Sequence[Lane]]],
+        finished: Callable[[Job, End], None],
+        next_change: Callable[[], float | None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._ledger = ledger
+        self._db = db
+        self._pipeline = pipeline
+        self._lanes = lanes
+        self._finished = finished
+        self._next_change = next_change
+        self._clock = clock
+        self._wake = asyncio.Event()
+        self._held: dict[int, Held] = {}
+        self._claiming = True
+
+    @property
+    def in_hand(self) -> int:
+        """Jobs being worked on."""
+        return len(self._held)
+
+    def wake(self) -> None:
+        """Look at the ledger now: something was offered, finished, resumed or approved."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Claim and start jobs until cancelled, or until `drain`."""
+        while self._claiming:
+            self._wake.clear()
+            try:
+                claimed, served = await self._round()
+                if not claimed and not self._wake.is_set():
+                    await self._nap(served)
+            except LedgerUnavailable as e:
+                log.warning(events.LEDGER_UNAVAILABLE, reason=str(e))
+                await asyncio.sleep(LEDGER_PAUSE)
+
+    async def renew_leases(self) -> None:
+        """Keep the leases of what is in hand; what was lost to another daemon is dropped."""
+        while True:
+            await asyncio.sleep(RENEW)
+            held = dict(self._held)
+            if not held:
+                continue
+            try:
+                ours = await self._db.run(self._ledger.renew, list(held), self._clock(), LEASE)
+            except LedgerUnavailable as e:
+                log.warning(events.LEDGER_UNAVAILABLE, reason=str(e))
+                continue
+            for number in held.keys() - ours:
+                if (lost := self._held.get(number)) is not None:
+                    lost.task.cancel()
+
+    async def drain(self, seconds: float) -> None:
+        """No new claims; let what is in hand finish for so long, then give its leases back."""
+        self._claiming = False
+        self._wake.set()
+        tasks = [h.task for h in self._held.values()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
+        for held in list(self._held.values()):
+            held.task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _round(self) -> tuple[int, list[str]]:
+        """Claim once for every lane that has room. Returns how many jobs, and the folders that are served."""
+        claimed = 0
+        served: list[str] = []
+        for lane in await self._lanes():
+            by_name = {place.folder.name: place for place in lane.places}
+            served += by_name
+            room = lane.pacing.room(self._clock())
+            if room <= 0:
+                continue
+            jobs: Sequence[Job] = await self._db.run(
+                self._ledger.claim, folders=list(by_name), limit=room, now=self._clock(), lease=LEASE
+            )
+            for job in jobs:
+                self._start(job, by_name[job.key.folder], lane.pacing)
+            claimed += len(jobs)
+        return claimed, served
+
+    def _start(self, job: Job, place: Place, pacing: Pacing) -> None:
+        pacing.take()
+        task = asyncio.create_task(self._see_through(job, place, pacing), name=f"job {job.id}")
+        self._held[job.id] = Held(job, task)
+
+    async def _see_through(self, job: Job, place: Place, pacing: Pacing) -> None:
+        end = End("later")
+        try:
+            end = await self._pipeline.handle(job, place)
+        except asyncio.CancelledError:
+            # Stopping: the row must not wait for its lease to run out.
+            with contextlib.suppress(LedgerUnavailable):
+                await self._db.run(self._ledger.release, job)
+            raise
+        except LedgerUnavailable as e:
+            log.warning(events.LEDGER_UNAVAILABLE, reason=str(e))
+        finally:
+            del self._held[job.id]
+            pacing.give_back()
+            self._finished(job, end)
+            self.wake()
+
+    async def _nap(self, folders: list[str]) -> None:
+        """Until something wakes us, a row becomes due or a model may be asked again."""
+        now = self._clock()
+        due = await self._db.run(self._ledger.next_due, folders, now) if folders else None
+        times = [t for t in (due, self._next_change()) if t is not None]
+        until = min([*times, now + LONGEST_NAP])
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), max(0.0, until - now))

@@ -1,0 +1,94 @@
+"""Whether the daemon is well, and who is told: systemd's watchdog, /healthz, /readyz, /metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from glimpsed import metrics
+from glimpsed.errors import GlimpsedError
+from glimpsed.notify import Notifier
+
+EVERY = 10.0  # seconds between two checks
+PATIENCE = 20.0  # for one check
+STALE = 60.0  # a check that is older than this says that the event loop hangs
+
+
+class Checked(Protocol):
+    """What is looked at."""
+
+    async def check(self) -> None:
+        """Return when all is well, raise `GlimpsedError` when not."""
+
+    def ready(self) -> bool:
+        """Whether every folder's first listing is under way."""
+
+    def status_line(self) -> str:
+        """What it is doing, for ``systemctl status``."""
+
+    async def gauges(self) -> None:
+        """Set the metrics that nobody sets meanwhile."""
+
+
+@dataclass(slots=True)
+class Health:
+    """The last check, and the task that makes it."""
+
+    service: Checked
+    notify: Notifier
+    became_ready: Callable[[], None]
+    trouble: str | None = "starting"
+    at: float = 0.0  # time.monotonic() of the last check
+    is_ready: bool = False
+    _server: metrics.Server | None = None
+
+    def serve(self, where: str | None) -> None:
+        """Answer on HOST:PORT, if the config has one. Raises `ConfigError`, `MissingExtra`."""
+        if where is not None:
+            self._server = metrics.serve(where, health=self.unwell, ready=self.unready)
+
+    def unwell(self) -> str | None:
+        """Why not to trust the daemon, or None. Called from the server's threads."""
+        if self.at and time.monotonic() - self.at > STALE:
+            return f"no health check for {STALE:.0f} s: the event loop hangs"
+        return self.trouble
+
+    def unready(self) -> str | None:
+        """Why it does not watch yet, or None."""
+        return None if self.is_ready else "starting: not every folder is being listed yet"
+
+    async def run(self) -> None:
+        """Check, tell, wait, for ever. The watchdog is fed only after a check that found all well."""
+        told = ""
+        every = min(EVERY, (self.notify.watchdog_seconds or 2 * EVERY) / 2)
+        while True:
+            await self._check()
+            if not self.is_ready and self.service.ready():
+                self.is_ready = True
+                self.notify.ready()
+                self.became_ready()
+            if (line := self.service.status_line()) != told:
+                told = line
+                self.notify.status(line)
+            if self._server is not None:
+                await self.service.gauges()
+            await asyncio.sleep(every if self.is_ready else 0.05)
+
+    def close(self) -> None:
+        """Stop answering."""
+        if self._server is not None:
+            self._server.stop()
+        self.notify.close()
+
+    async def _check(self) -> None:
+        try:
+            await asyncio.wait_for(self.service.check(), PATIENCE)
+        except (GlimpsedError, TimeoutError) as e:
+            self.trouble = str(e) or f"no answer within {PATIENCE:.0f} s"
+        else:
+            self.trouble = None
+            self.notify.watchdog()
+        self.at = time.monotonic()

@@ -1,0 +1,140 @@
+"""The models that the folders use: connected, paused, resumed, and what was learnt about them kept."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
+
+from glimpsed.blocking import Blocking
+from glimpsed.config.schema import Config, Folder, ModelEntry
+from glimpsed.errors import LedgerUnavailable
+from glimpsed.journal import events, get_logger
+from glimpsed.ledger import Ledger, Paused
+from glimpsed.pipeline.ask import chain_of
+from glimpsed.service.budget import Reached, concerned
+from glimpsed.vision import Memory, Model, connect
+from glimpsed.vision.pacing import Pause
+
+log = get_logger()
+
+
+class Models:
+    """Every model of the config that a folder names, by entry. The ledger hears of pauses and lessons."""
+
+    def __init__(
+        self, ledger: Ledger, db: Blocking, *, changed: Callable[[], None], clock: Callable[[], float]
+    ) -> None:
+        self._ledger = ledger
+        self._db = db
+        self._changed = changed
+        self._clock = clock
+        self._memory = Memory(self._learnt)
+        self._models: dict[str, Model] = {}
+        self._retired: list[Model] = []
+        self._writes: set[asyncio.Task[None]] = set()
+
+    def __getitem__(self, name: str) -> Model:
+        return self._models[name]
+
+    def __iter__(self) -> Iterator[Model]:
+        return iter(self._models.values())
+
+    async def open(self, config: Config) -> None:
+        """Connect the models, with what earlier runs learnt about them. Pauses do not outlive a restart."""
+        self._memory.load(await self._db.run(self._ledger.all_learnt, self._clock()))
+        self.apply(config)
+        for name in self._models:
+            await self._db.run(self._ledger.resume, name)
+
+    def apply(self, config: Config) -> None:
+        """Connect what is new or changed, retire what is gone; what is unchanged keeps its pace.
+
+        A changed entry (key, base_url) starts without the pause of the old one.
+        """
+        wanted = used(config)
+        for name, model in list(self._models.items()):
+            if wanted.get(name) != model.entry:
+                # Closed when the daemon ends: requests of the old config may still be in flight.
+                self._retired.append(self._models.pop(name))
+                model.pacing.on_change = None
+                self._write(functools.partial(self._ledger.resume, name))
+        for name, entry in wanted.items():
+            if name not in self._models:
+                model = connect(entry, self._memory)
+                model.pacing.on_change = functools.partial(self._pause_changed, name)
+                self._models[name] = model
+
+    def serving(self, folder: Folder) -> tuple[Model, ...]:
+        """The models to ask for this folder now, in order; none while all that it may use are paused."""
+        now = self._clock()
+        chain = chain_of(folder, self._models)
+        pause = chain[0].pacing.paused_at(now)
+        if pause is None or (pause.next_probe is not None and now >= pause.next_probe):
+            return chain
+        if folder.fallback_after is None or now - pause.since < folder.fallback_after:
+            return ()
+        return tuple(m for m in chain[1:] if m.pacing.paused_at(now) is None)
+
+    def next_change(self) -> float | None:
+        """When a paused model is tried again, or a hold ends; epoch seconds."""
+        now = self._clock()
+        return min((at for m in self if (at := m.pacing.ready_at(now)) > now), default=None)
+
+    def apply_budgets(self, found: Collection[Reached]) -> None:
+        """Pause the models whose budget is used up, let those go on whose budget is not any more."""
+        now = self._clock()
+        for model in self:
+            hit = None
+            if model.entry.price is not None and not model.entry.local:
+                hit = concerned(found, folder="", model=model.entry.name)
+            pause = model.pacing.paused_at(now)
+            if hit is not None and (pause is None or pause.probe):
+                model.pacing.pause(hit.reason, now, until=hit.until, probe=False)
+            elif hit is None and pause is not None and not pause.probe:
+                model.pacing.resume()
+
+    async def close(self) -> None:
+        """Close every connection and process."""
+        for model in [*self._models.values(), *self._retired]:
+            await model.aclose()
+        await asyncio.gather(*self._writes)
+
+    # -- kept in the ledger: shown by `status`, shared by hosts
+
+    def _pause_changed(self, name: str, pause: Pause | None) -> None:
+        if pause is None:
+            log.info(events.MODEL_RESUMED, model=name)
+            self._write(functools.partial(self._ledger.resume, name))
+        else:
+            seconds = round(max(0.0, pause.until - self._clock()))
+            event = events.MODEL_PAUSED if pause.probe else events.BUDGET_REACHED
+            log.warning(event, model=name, reason=pause.reason, seconds=seconds)
+            row = Paused(name, pause.reason, pause.since, pause.until, pause.next_probe)
+            self._write(functools.partial(self._ledger.pause, row))
+        self._changed()
+
+    def _learnt(self, where: str, facts: dict[str, Any]) -> None:
+        what = ", ".join(f"{name}: {fact[0]}" for name, fact in sorted(facts.items()))
+        names = [m.entry.name for m in self if where.startswith(f"{m.entry.base_url} {m.entry.model} ")]
+        log.info(events.MODEL_LEARNED, model=", ".join(names) or where, reason=what)
+        self._write(functools.partial(self._ledger.learn, where, facts, self._clock()))
+
+    def _write(self, call: Callable[[], object]) -> None:
+        """Beside the work: a lesson that does not reach the ledger is learnt again."""
+
+        async def write() -> None:
+            with contextlib.suppress(LedgerUnavailable):
+                await self._db.run(call)
+
+        task = asyncio.get_running_loop().create_task(write())
+        self._writes.add(task)
+        task.add_done_callback(self._writes.discard)
+
+
+def used(config: Config) -> dict[str, ModelEntry]:
+    """The entries that a folder names, as its model or as a fallback."""
+    names = {n for f in config.folders.values() for n in (f.model, *f.fallbacks)}
+    return {name: entry for name, entry in config.models.items() if name in names}

@@ -1,0 +1,48 @@
+"""Images for tests, made on the spot."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+LETTER = [
+    "Harbour Office, 14 Quay Street",
+    "Invoice number 20417",
+    "Supplier: Northern Timber Company",
+    "Twelve oak planks, planed on both sides",
+    "Total amount due: 1,284.50",
+    "Please pay within thirty days.",
+]
+
+
+def picture(format: str = "PNG", size: tuple[int, int] = (320, 240), seed: int = 0) -> bytes:
+    """A small photo-like picture; another seed gives another content."""
+    image = Image.linear_gradient("L").resize(size).convert("RGB")
+    ImageDraw.Draw(image).text((10, 10), f"picture {seed}", fill=(seed % 256, seed // 256 % 256, 90))
+    return encoded(image, format)
+
+
+def page(lines: list[str] = LETTER, size: tuple[int, int] = (1240, 1754), format: str = "PNG") -> bytes:
+    """A typed page."""
+    image = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(image)
+    font = ImageFont.load_default(size=34)
+    for number, line in enumerate(lines):
+        draw.text((120, 160 + 90 * number), line, fill="black", font=font)
+    return encoded(image, format)
+
+
+def encoded(image: Image.Image, format: str) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format)
+    return buffer.getvalue()
+
+
+def drop(folder: Path, name: str, data: bytes) -> Path:
+    """Write it in one go, as a copy would."""
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
