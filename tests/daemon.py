@@ -66,7 +66,9 @@ def wait_until(what: Callable[[], bool], message: str, seconds: float = PATIENCE
 class Daemon:
     """`glimpsed run`, with a config written for it."""
 
-    def __init__(self, config: str, home: Path, *arguments: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, config: str, home: Path, *arguments: str, env: Mapping[str, str] | None = None
+    ) -> None:
         self.home = home
         self.config = home / "glimpsed.yaml"
         self.config.write_text(config)
@@ -131,7 +133,7 @@ class Daemon:
         """The first (or so many-th) log line with this event and these fields."""
         deadline = time.monotonic() + seconds
         while len(found := self.seen(event, **fields)) < count:
-            if time.monotonic() > deadline or self.process.poll() is not None and not self._reader.is_alive():
+            if time.monotonic() > deadline or not (self.process.poll() is None or self._reader.is_alive()):
                 pytest.fail(f"no {event} {fields}; the log: {self.tail()}")
             time.sleep(0.01)
         return found[count - 1]

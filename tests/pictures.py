@@ -17,26 +17,26 @@ LETTER = [
 ]
 
 
-def picture(format: str = "PNG", size: tuple[int, int] = (320, 240), seed: int = 0) -> bytes:
+def picture(kind: str = "PNG", size: tuple[int, int] = (320, 240), seed: int = 0) -> bytes:
     """A small photo-like picture; another seed gives another content."""
     image = Image.linear_gradient("L").resize(size).convert("RGB")
     ImageDraw.Draw(image).text((10, 10), f"picture {seed}", fill=(seed % 256, seed // 256 % 256, 90))
-    return encoded(image, format)
+    return encoded(image, kind)
 
 
-def page(lines: list[str] = LETTER, size: tuple[int, int] = (1240, 1754), format: str = "PNG") -> bytes:
+def page(lines: list[str] = LETTER, size: tuple[int, int] = (1240, 1754), kind: str = "PNG") -> bytes:
     """A typed page."""
     image = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(image)
     font = ImageFont.load_default(size=34)
     for number, line in enumerate(lines):
         draw.text((120, 160 + 90 * number), line, fill="black", font=font)
-    return encoded(image, format)
+    return encoded(image, kind)
 
 
-def encoded(image: Image.Image, format: str) -> bytes:
+def encoded(image: Image.Image, kind: str) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, format)
+    image.save(buffer, kind)
     return buffer.getvalue()
 
 

@@ -63,7 +63,7 @@ class UsageError(GlimpsedError):
     exit_code = 2
 
 
-class MissingExtra(GlimpsedError):  # noqa: N818: named for what is missing
+class MissingExtra(GlimpsedError):
     """A feature's optional dependency is not installed."""
 
     exit_code = 78
@@ -79,12 +79,12 @@ class LedgerError(GlimpsedError):
     exit_code = 78
 
 
-class LedgerUnavailable(GlimpsedError):  # noqa: N818
+class LedgerUnavailable(GlimpsedError):
     """The ledger's database is away; it is asked again."""
 
 
 class FileError(GlimpsedError):
-    """This file fails for good: one sentence of what happened, one of what to do (DESIGN 7)."""
+    """The file fails for good: one sentence of what happened, one of what to do (DESIGN 7)."""
 
     exit_code = 1
 
@@ -98,11 +98,11 @@ class ForeignSidecar(FileError):
     """A file stands where a sidecar belongs, and it is not glimpsed's own."""
 
 
-class Vanished(GlimpsedError):  # noqa: N818
+class Vanished(GlimpsedError):
     """The file is gone, or is not the version any more that was queued."""
 
 
-class ShareTrouble(GlimpsedError):  # noqa: N818
+class ShareTrouble(GlimpsedError):
     """The folder's file system misbehaves: hung, stale, short read, another root than before."""
 
 
@@ -110,7 +110,7 @@ class NotYet(ShareTrouble):
     """The file cannot be read for now: busy, locked, no permission."""
 
 
-class SidecarBlocked(GlimpsedError):  # noqa: N818
+class SidecarBlocked(GlimpsedError):
     """A sidecar cannot be written for now: no space, quota, read-only, no permission."""
 
 

@@ -144,7 +144,9 @@ def read_exactly(fd: int, size: int, path: str) -> bytes:
     while left:
         chunk = os.read(fd, min(left, 64 * _CHUNK))
         if not chunk:
-            raise ShareTrouble(f"{shown(path)}: read {size - left} of {size} bytes: the share lies or is going away")
+            raise ShareTrouble(
+                f"{shown(path)}: read {size - left} of {size} bytes: the share lies or is going away"
+            )
         chunks.append(chunk)
         left -= len(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)

@@ -27,7 +27,9 @@ def shown(path: str) -> str:
 
 def utc(seconds: float) -> str:
     """Epoch seconds as ISO 8601 with microseconds and ``Z``, the form that sidecars use (DESIGN 7)."""
-    return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return (
+        dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    )
 
 
 def utc_ns(nanoseconds: int) -> str:

@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
+
 from daemon import Daemon, glimpsed, wait_until
 from gateway import Gateway, Scripted
 from pictures import LETTER, drop, page, picture
@@ -105,7 +106,9 @@ def test_what_was_done_is_not_asked_again_after_a_restart(tmp_path: Path, inbox:
         assert len(gateway.requests) == 2
 
 
-def test_a_file_that_cannot_be_decoded_fails_beside_itself_and_others_go_on(tmp_path: Path, inbox: Path) -> None:
+def test_a_file_that_cannot_be_decoded_fails_beside_itself_and_others_go_on(
+    tmp_path: Path, inbox: Path
+) -> None:
     with Gateway() as gateway:
         config = CONFIG.format(api="chat", url=gateway.base_url, inbox=inbox)
         drop(inbox, "bad.bmp", b"BM" + b"\x00" * 200)

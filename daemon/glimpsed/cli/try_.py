@@ -185,7 +185,7 @@ async def _ask(
     from glimpsed.vision import preview
 
     started = time.time()
-    real = Path(os.path.realpath(path))
+    real = path.resolve()  # noqa: ASYNC240 - one command, nothing else in this loop
     root = files.find_root(real.parent)
     with files.opened_file(root, real.name) as (_, status):
         version = files.version_of(status)
@@ -206,10 +206,10 @@ async def _ask(
         requests += asked.requests
         sent.append(preview(asked.model.entry, asked.request))
     if save_request is not None:
-        save_request.write_text(json.dumps(sent, ensure_ascii=False, indent=2))
-    return answers.answer(
-        job, folder, records, attempts=requests, started=started, finished=time.time()
-    )
+        save_request.write_text(  # noqa: ASYNC240 - likewise
+            json.dumps(sent, ensure_ascii=False, indent=2)
+        )
+    return answers.answer(job, folder, records, attempts=requests, started=started, finished=time.time())
 
 
 def _print(one: Try) -> None:
@@ -224,7 +224,9 @@ def _table(tries: Sequence[Try]) -> None:
 
     table = Table(show_lines=True)
     for column in ("image", "model", "answer", "seconds", "tokens", "cost"):
-        table.add_column(column, overflow="fold", justify="right" if column in ("seconds", "cost") else "left")
+        table.add_column(
+            column, overflow="fold", justify="right" if column in ("seconds", "cost") else "left"
+        )
     for one in tries:
         if one.answer is None:
             table.add_row(shown(str(one.image)), one.model, one.error, "", "", "")
@@ -232,5 +234,7 @@ def _table(tries: Sequence[Try]) -> None:
         usage = one.answer.usage
         cost = f"{usage.cost:.6f} {usage.currency}" if usage.cost is not None else ""
         tokens = f"{usage.input_tokens} + {usage.output_tokens}"
-        table.add_row(shown(str(one.image)), one.model, one.answer.text, f"{one.answer.seconds:.2f}", tokens, cost)
+        table.add_row(
+            shown(str(one.image)), one.model, one.answer.text, f"{one.answer.seconds:.2f}", tokens, cost
+        )
     out().print(table)

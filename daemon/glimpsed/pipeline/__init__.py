@@ -51,7 +51,7 @@ class Pipeline:
         # Copies of one image that arrive together: the first is asked about, the others wait for it.
         self._same: weakref.WeakValueDictionary[tuple[str, str], asyncio.Lock] = weakref.WeakValueDictionary()
 
-    async def handle(self, job: Job, place: Place) -> End:
+    async def handle(self, job: Job, place: Place) -> End:  # noqa: PLR0911 - one line for each kind of end
         """Take one job to its end; what went wrong is in the ledger and the log.
 
         Raises `LedgerUnavailable` only: then the lease runs out, and the job comes back by itself.
@@ -159,9 +159,7 @@ class Pipeline:
                 return key, found
         return None
 
-    async def _reused(
-        self, job: Job, place: Place, content: Content, origin: FileKey, found: Answer
-    ) -> End:
+    async def _reused(self, job: Job, place: Place, content: Content, origin: FileKey, found: Answer) -> End:
         answer = answers.reused(job, found, origin, now=self._clock())
         asked = question.fingerprint(place.folder, place.chain[0].entry)
         end = await self._keep(job, place, answer, content, asked)
@@ -182,9 +180,7 @@ class Pipeline:
 
     # -- finishing
 
-    async def _keep(
-        self, job: Job, place: Place, answer: Answer, content: Content, asked: str
-    ) -> End:
+    async def _keep(self, job: Job, place: Place, answer: Answer, content: Content, asked: str) -> End:
         """The answer goes into the ledger before anything else happens to it."""
         if not await self._db.run(self._ledger.answered, job, answer, question=asked, now=self._clock()):
             return End("lost")  # another daemon has the lease, or the file changed meanwhile

@@ -43,9 +43,7 @@ def source(job: Job, content: Content, document: Document) -> Source:
     )
 
 
-def record(
-    page: int, reply: Reply, entry: ModelEntry, images: Sequence[Image], about: Source
-) -> PageRecord:
+def record(page: int, reply: Reply, entry: ModelEntry, images: Sequence[Image], about: Source) -> PageRecord:
     """One request's reply, for one page or for all of them."""
     return PageRecord(
         answer=PageAnswer(page=page, text=reply.text, data=reply.data),

@@ -78,6 +78,15 @@ def _filled(template: str, job: Job, page: str, pages: int) -> str:
 
 def _key(job: Job, entry: ModelEntry, pages: list[int], question: str) -> str:
     """The same for all retries of one job, smaller images included; another for another model or a redo."""
-    parts = [job.id, job.key.path, job.version.size, job.version.mtime_ns, job.round, question, entry.name, pages]
+    parts = [
+        job.id,
+        job.key.path,
+        job.version.size,
+        job.version.mtime_ns,
+        job.round,
+        question,
+        entry.name,
+        pages,
+    ]
     digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
     return f"glimpsed-{digest[:40]}"

@@ -50,6 +50,7 @@ class Watched:
 
     @property
     def folder(self) -> Folder:
+        """As the config has it."""
         return self.watch.folder
 
 
@@ -59,7 +60,7 @@ class Tally:
 
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     failed: list[tuple[FileKey, str]] = field(default_factory=list)  # with the reason; at most `KEPT`
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
 
     @property
     def finished(self) -> int:
@@ -174,9 +175,7 @@ class Service:
         self.dispatcher = Dispatcher(
             self.ledger,
             self._db,
-            Pipeline(
-                self.ledger, self._db, self.images, find_place=self._find_place, clock=self._clock
-            ),
+            Pipeline(self.ledger, self._db, self.images, find_place=self._find_place, clock=self._clock),
             lanes=self._lanes,
             finished=self.tally.add,
             next_change=self.models.next_change,
@@ -309,7 +308,9 @@ class Service:
             except ConfigError as e:
                 for problem in e.problems:
                     log.error(events.CONFIG_ERROR, reason=str(problem))
-                log.error(events.SERVICE_RELOAD_FAILED, reason=f"{len(e.problems)} errors; the old config stays")
+                log.error(
+                    events.SERVICE_RELOAD_FAILED, reason=f"{len(e.problems)} errors; the old config stays"
+                )
             else:
                 await self._apply(config)
                 log.info(events.SERVICE_RELOADED)
@@ -383,7 +384,7 @@ class Service:
         """Metrics that nobody sets meanwhile."""
         counts = await self._db.run(self.ledger.counts, list(self._watched))
         for name, watched in self._watched.items():
-            metrics.files(name, {state: n for state, n in counts.get(name, {}).items()})
+            metrics.files(name, {**counts.get(name, {})})
             state = watched.watch.state
             metrics.folder(name, up=state.state != "lost", mode=state.mode)
         for model in self.models:
@@ -405,5 +406,3 @@ def run(service: Service) -> None:
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
         raise error from group
-
-

@@ -41,7 +41,9 @@ def reached(config: Config, spent: Sequence[Spend], now: float) -> list[Reached]
     for name, model in config.models.items():
         found += _used_up(f"model {name}", model.budget, [s for s in mine if s.model == name], now, currency)
     for name, folder in config.folders.items():
-        found += _used_up(f"folder {name}", folder.budget, [s for s in mine if s.folder == name], now, currency)
+        found += _used_up(
+            f"folder {name}", folder.budget, [s for s in mine if s.folder == name], now, currency
+        )
     return found
 
 
@@ -74,12 +76,12 @@ def _used_up(
 
 def next_day(now: float) -> float:
     """The next local midnight, in epoch seconds."""
-    tomorrow = dt.datetime.fromtimestamp(now).date() + dt.timedelta(days=1)
+    tomorrow = dt.datetime.fromtimestamp(now).astimezone().date() + dt.timedelta(days=1)
     return dt.datetime.combine(tomorrow, dt.time()).timestamp()
 
 
 def next_month(now: float) -> float:
     """The first of the next month, local midnight, in epoch seconds."""
-    today = dt.datetime.fromtimestamp(now).date()
+    today = dt.datetime.fromtimestamp(now).astimezone().date()
     first = (today.replace(day=1) + dt.timedelta(days=32)).replace(day=1)
     return dt.datetime.combine(first, dt.time()).timestamp()
