@@ -14,7 +14,6 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 WORKERS ?= 2
 PYTEST = $(VENV)/bin/pytest
 PIP = $(VENV)/bin/pip --disable-pip-version-check
-EXTRAS = ocr,pdf,heif,postgres,metrics
 
 # Where `make install` puts things. DESTDIR is put before each, for packagers (who also want prefix=/usr).
 DESTDIR ?=
@@ -59,9 +58,7 @@ install:  ## as a systemd service, as root: prefix, home, sysconfdir and DESTDIR
 		echo "$(SYSTEM_PYTHON) will not do: Python 3.11 or newer, with python3-venv" >&2; exit 1; }
 	@PYTHON="$(SYSTEM_PYTHON)" .ci/packages run
 	[ -x "$(DESTDIR)$(home)/bin/python" ] || "$(SYSTEM_PYTHON)" -m venv "$(DESTDIR)$(home)"
-	"$(DESTDIR)$(home)/bin/python" -m pip --disable-pip-version-check install -q --upgrade ".[$(EXTRAS)]"
-	"$(DESTDIR)$(home)/bin/python" -m pip --disable-pip-version-check install -q "systemd-python>=235" || \
-		echo "Without systemd-python (gcc, libsystemd-dev): the journal gets plain lines, no fields." >&2
+	"$(DESTDIR)$(home)/bin/python" -m pip --disable-pip-version-check install -q --upgrade ".[all]"
 ifneq ($(DESTDIR),)
 	grep -lIr -- "$(DESTDIR)" "$(DESTDIR)$(home)/bin" "$(DESTDIR)$(home)/pyvenv.cfg" | xargs -r sed -i "s|$(DESTDIR)||g"
 endif
@@ -121,17 +118,15 @@ $(VENV)/.pip: | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.installed: pyproject.toml | $(VENV)/.pip
-	@PYTHON=$(VENV)/bin/python .ci/packages run
 	@echo "Installing glimpsed and the OCR model into $(VENV): a few minutes the first time"
-	@$(PIP) install -q -e ".[$(EXTRAS)]"
-	@$(PIP) install -q "systemd-python>=235" 2>/dev/null || \
-		echo "systemd-python does not build here (it needs gcc and libsystemd-dev): logs go to stderr, not to journald."
+	@$(PIP) install -q -e ".[all]"
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/.installed
 	@$(PIP) install -q --group dev
 	@touch $@
 
+# The programs that tests use. Those that are not there and may not be installed: their tests are skipped.
 $(VENV)/.tested: .ci/packages | $(VENV)/.dev
 	@PYTHON=$(VENV)/bin/python .ci/packages test
 	@touch $@

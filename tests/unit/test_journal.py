@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -19,7 +20,7 @@ import structlog
 
 from glimpsed import journal
 from glimpsed.config.schema import Log
-from glimpsed.journal import events, foreign, sinks
+from glimpsed.journal import events, foreign, native, sinks
 from glimpsed.journal.sentence import sentence
 from glimpsed.journal.writer import Writer
 
@@ -194,10 +195,10 @@ def test_a_terminal_gets_colours_unless_told_otherwise() -> None:
     assert "\x1b" not in seen["1"]
 
 
-def test_without_the_journald_extra_journald_still_gets_priorities(
+def test_under_a_journald_that_cannot_be_reached_lines_carry_their_priority(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "systemd.journal", None)  # as if it were not installed
+    monkeypatch.setattr(native, "SOCKET", str(tmp_path / "none"))
     with (tmp_path / "stream").open("w+") as stream:
         status = os.fstat(stream.fileno())
         monkeypatch.setattr(sys, "stderr", stream)
@@ -207,9 +208,25 @@ def test_without_the_journald_extra_journald_still_gets_priorities(
         assert journal.flush(SECONDS)
         stream.seek(0)
         told, failed = stream.read().splitlines()
-    assert told.startswith("<4>")
-    assert "pip install 'glimpsed[journald]'" in told
+    assert told.startswith("<4>glimpsed.journal: There is no journal")
     assert failed == "<3>in/a: failed: x y"
+
+
+def test_an_entry_is_a_datagram_of_fields_and_a_journald_that_came_back_is_found(tmp_path: Path) -> None:
+    where = str(tmp_path / "socket")
+    sender = native.Journal(where)
+    with pytest.raises(FileNotFoundError):
+        sender.send({"MESSAGE": "lost"})
+    for _ in range(2):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
+            server.bind(where)
+            sender.send({"MESSAGE": "ä\udcff", "TRACE": "a\nb", "LONG": "x" * 100_000})
+            assert server.recv(200_000) == (
+                "MESSAGE=ä\\udcff\nTRACE\n".encode() + (3).to_bytes(8, "little") + b"a\nb\n"
+                b"LONG=" + b"x" * native.LONGEST + b"\n"
+            )
+        Path(where).unlink()
+    sender.close()
 
 
 def test_a_journal_stream_that_is_not_ours_does_not_count() -> None:

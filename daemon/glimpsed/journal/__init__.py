@@ -13,12 +13,10 @@ import contextlib
 import logging
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast
 
 import structlog
 
-from glimpsed.errors import MissingExtra
 from glimpsed.journal import foreign, sinks
 from glimpsed.journal.redact import Redactor
 from glimpsed.journal.writer import Writer
@@ -118,22 +116,15 @@ def _choose(wanted: str, env: Mapping[str, str]) -> tuple[Target, Sink, str | No
     stderr = _stderr()
     under_journald = sinks.journald_reads(stderr, env.get("JOURNAL_STREAM"))
     if wanted == "journald" or (wanted == "auto" and under_journald):
-        try:
-            sink = sinks.journald()
-        except MissingExtra as e:
-            return _fallback(under_journald=under_journald, problem=str(e))
-        if Path(sinks.JOURNAL_SOCKET).exists():
+        if (sink := sinks.journald()) is not None:
             return "journald", sink, None
-        return _fallback(
-            under_journald=under_journald, problem="There is no journal here: logging to stderr."
-        )
+        problem = "There is no journal to be reached here: logging to stderr."
+        if under_journald:
+            return "stderr", sinks.prefixed, problem
+        return "json", sinks.json_lines, problem
     if wanted == "console" or (wanted == "auto" and os.isatty(stderr)):
         return "console", sinks.console, None
     return "json", sinks.json_lines, None
-
-
-def _fallback(*, under_journald: bool, problem: str) -> tuple[Target, Sink, str]:
-    return ("stderr", sinks.prefixed, problem) if under_journald else ("json", sinks.json_lines, problem)
 
 
 def _stderr() -> int:

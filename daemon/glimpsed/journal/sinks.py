@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-import importlib
 import json
 import os
 import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glimpsed.errors import MissingExtra
+from glimpsed.journal import native
 from glimpsed.journal.events import EVENTS
 from glimpsed.journal.sentence import sentence
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     Record = Mapping[str, Any]
     Sink = Callable[[Record], None]
 
-JOURNAL_SOCKET = "/run/systemd/journal/socket"
 _PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}  # syslog(3)
 _STYLE = {"debug": "\x1b[2m", "warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[1;31m"}
 _DIM, _PLAIN = "\x1b[2m", "\x1b[0m"
@@ -32,19 +31,14 @@ def priority(record: Record) -> int:
     return _PRIORITY.get(str(record.get("level")), 6)
 
 
-def journald() -> Sink:
-    """Native journal entries (DESIGN 10). Raises `MissingExtra` without systemd-python.
-
-    sd_journal_send(3) blocks while journald's queue is full, and says nothing when there is no journald.
-    """
-    try:
-        journal = importlib.import_module("systemd.journal")
-    except ImportError as e:
-        raise MissingExtra("The journal", "journald") from e
+def journald() -> Sink | None:
+    """Native journal entries (DESIGN 10); None when nobody listens at journald's socket."""
+    if not Path(native.SOCKET).is_socket():
+        return None
+    journal = native.Journal()
 
     def write(record: Record) -> None:
-        entry = (f"{k}={v}".encode("utf-8", "backslashreplace") for k, v in journal_fields(record).items())
-        journal.sendv(*entry)
+        journal.send(journal_fields(record))
 
     return write
 
@@ -87,7 +81,7 @@ def console(record: Record) -> None:
 
 
 def prefixed(record: Record) -> None:
-    """``<6>sentence`` on stderr: sd-daemon(3) priorities, where journald reads but its extra is missing."""
+    """``<6>sentence`` on stderr: sd-daemon(3) priorities, where journald reads, but not its own socket."""
     lines = (sentence(record), *str(record.get("exception") or "").splitlines())
     _write("".join(f"<{priority(record)}>{line}\n" for line in lines))
 

@@ -1,0 +1,83 @@
+"""What systemd hears, through real datagram sockets."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from glimpsed.notify import Notifier
+
+
+@pytest.fixture(params=["path", "abstract"])
+def heard(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[socket.socket, str]]:
+    name = str(tmp_path / "notify") if request.param == "path" else f"@glimpsed-test-{uuid.uuid4().hex}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
+        server.bind("\0" + name[1:] if name.startswith("@") else name)
+        server.settimeout(5)
+        yield server, name
+
+
+def test_each_message_is_what_sd_notify_documents(heard: tuple[socket.socket, str]) -> None:
+    server, name = heard
+    notifier = Notifier({"NOTIFY_SOCKET": name})
+
+    def said(taken: bool) -> list[str]:
+        assert taken
+        return server.recv(4096).decode().split("\n")
+
+    assert said(notifier.ready("watching\n3 folders")) == ["READY=1", "STATUS=watching 3 folders"]
+    assert said(notifier.ready()) == ["READY=1"]
+    assert said(notifier.status("5 waiting, 日本")) == ["STATUS=5 waiting, 日本"]
+    assert said(notifier.stopping("draining")) == ["STOPPING=1", "STATUS=draining"]
+    assert said(notifier.watchdog()) == ["WATCHDOG=1"]
+    assert said(notifier.extend(2.5)) == ["EXTEND_TIMEOUT_USEC=2500000"]
+    reloading, when = said(notifier.reloading())
+    assert reloading == "RELOADING=1"
+    now = time.monotonic_ns() // 1000
+    assert now - 5_000_000 < int(when.removeprefix("MONOTONIC_USEC=")) <= now
+    notifier.close()
+    assert not notifier.ready()
+
+
+@pytest.mark.parametrize("where", ["", "@", "relative", "vsock:2:1234"])
+def test_without_a_socket_nothing_happens(where: str) -> None:
+    notifier = Notifier({"NOTIFY_SOCKET": where} if where else {})
+    assert not notifier.ready()
+    assert not notifier.watchdog()
+    notifier.close()
+
+
+def test_a_socket_that_is_gone_or_full_neither_raises_nor_blocks(tmp_path: Path) -> None:
+    gone = Notifier({"NOTIFY_SOCKET": str(tmp_path / "nobody")})
+    assert not gone.ready()
+    gone.close()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
+        server.bind(str(tmp_path / "full"))
+        full = Notifier({"NOTIFY_SOCKET": str(tmp_path / "full")})
+        began = time.monotonic()
+        assert not all(full.status("x" * 1000) for _ in range(100_000))
+        assert time.monotonic() - began < 30
+        full.close()
+
+
+@pytest.mark.parametrize(
+    ("env", "seconds"),
+    [
+        ({}, None),
+        ({"WATCHDOG_USEC": "60000000"}, 60.0),
+        ({"WATCHDOG_USEC": "2500000", "WATCHDOG_PID": str(os.getpid())}, 2.5),
+        ({"WATCHDOG_USEC": "2500000", "WATCHDOG_PID": str(os.getpid() + 1)}, None),
+        ({"WATCHDOG_USEC": "0"}, None),
+        ({"WATCHDOG_USEC": "soon"}, None),
+    ],
+)
+def test_the_watchdog_interval_is_that_of_the_unit_when_it_is_for_us(
+    env: dict[str, str], seconds: float | None
+) -> None:
+    assert Notifier(env).watchdog_seconds == seconds
