@@ -54,9 +54,9 @@ test-slow: $(VENV)/.tested  ## the tests that take minutes
 
 .PHONY: install
 install:  ## as a systemd service, as root: prefix, home, sysconfdir and DESTDIR are honoured
+	@PYTHON="$(SYSTEM_PYTHON)" .ci/packages run
 	@"$(SYSTEM_PYTHON)" -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "$(SYSTEM_PYTHON) will not do: Python 3.11 or newer, with python3-venv" >&2; exit 1; }
-	@PYTHON="$(SYSTEM_PYTHON)" .ci/packages run
 	[ -x "$(DESTDIR)$(home)/bin/python" ] || "$(SYSTEM_PYTHON)" -m venv "$(DESTDIR)$(home)"
 	"$(DESTDIR)$(home)/bin/python" -m pip --disable-pip-version-check install -q --upgrade ".[all]"
 ifneq ($(DESTDIR),)
