@@ -7,6 +7,7 @@ obstacle: after a crash between the write and the ledger's `done`, that is how a
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -110,7 +111,7 @@ def entry(parent: int, name: str) -> os.stat_result | None:
     try:
         return os.stat(name, dir_fd=parent, follow_symlinks=False)
     except OSError as e:
-        if e.errno in MISSING:
+        if e.errno in MISSING or e.errno == errno.ENAMETOOLONG:
             return None
         raise
 

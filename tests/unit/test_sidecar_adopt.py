@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from glimpsed import sidecar
+from glimpsed.errors import ShareTrouble
+from glimpsed.model import PageAnswer
+from sidecar_samples import Inbox, inbox
+
+
+def set_time(path: Path, ns: int) -> None:
+    os.utime(path, ns=(ns, ns))
+
+
+def edit_json(box: Inbox, **source: Any) -> None:
+    path = box.beside("scan.jpg.json")
+    content = json.loads(path.read_text())
+    content["source"] |= source
+    path.write_text(json.dumps(content))
+
+
+def test_own_json_about_this_version_and_every_output_there_is_adopted(tmp_path: Path) -> None:
+    box = inbox(tmp_path)
+    written = box.write()
+    found = box.found()
+    assert found.verdict == "adopt"
+    assert set(found.written) == set(written)
+    assert found.sha256 == box.content.sha256
+
+
+def test_no_sidecar_costs_no_look_at_the_disk(tmp_path: Path) -> None:
+    box = inbox(tmp_path)
+    root, version = box.root, box.version
+    for path in (box.image, box.image.parent, box.path):
+        path.unlink() if path.is_file() else path.rmdir()
+    found = sidecar.adoptable(root, "a", "scan.jpg", version, box.folder, {"scan.jpg", "scan.jpg.json"})
+    assert found.verdict == "none"
+
+
+@pytest.mark.parametrize("missing", ["txt", "json"])
+def test_a_missing_output_means_asking(tmp_path: Path, missing: str) -> None:
+    box = inbox(tmp_path)
+    box.write()
+    box.beside(f"scan.jpg.{missing}").unlink()
+    assert box.found().verdict == "none"
+
+
+def test_the_time_counts_to_the_microsecond(tmp_path: Path) -> None:
+    box = inbox(tmp_path)
+    set_time(box.image, 1_700_000_000_123_456_789)
+    box.write()
+    edit_json(box, sha256="0" * 64)
+    set_time(box.image, 1_700_000_000_123_456_000)  # what a copy over SMB leaves of it
+    assert box.found().verdict == "adopt"
+    set_time(box.image, 1_700_000_000_123_457_000)
+    assert box.found().verdict == "outdated"
+
+
+def test_another_time_but_the_same_content_is_adopted(tmp_path: Path) -> None:
+    """A restored backup."""
+    box = inbox(tmp_path)
+    box.write()
+    set_time(box.image, 1_700_000_000_000_000_000)
+    assert box.found().verdict == "adopt"
+
+
+def test_another_content_is_outdated_whether_or_not_its_size_changed(tmp_path: Path) -> None:
+    box = inbox(tmp_path)
+    box.write()
+    content = box.image.read_bytes()
+    box.image.write_bytes(content[::-1])
+    assert box.found().verdict == "outdated"
+    box.image.write_bytes(content + b"more")
+    assert box.found().verdict == "outdated"
+    box.check()  # so it is asked, and replaced
+    box.write(box.answer("new"))
+    assert box.found().verdict == "adopt"
+
+
+@pytest.mark.parametrize("source", [{"bytes": "22"}, {"bytes": None, "modified": 5, "sha256": []}])
+def test_a_json_with_nonsense_in_it_is_outdated_not_a_crash(tmp_path: Path, source: dict[str, Any]) -> None:
+    box = inbox(tmp_path)
+    box.write()
+    edit_json(box, **source)
+    assert box.found().verdict == "outdated"
+
+
+@pytest.mark.parametrize("data", [b"{}", b"not json", b"\xff", b'{"glimpsed": 1, "source": "x"}'])
+def test_a_json_that_is_not_ours_is_foreign(tmp_path: Path, data: bytes) -> None:
+    box = inbox(tmp_path)
+    box.write()
+    box.beside("scan.jpg.json").write_bytes(data)
+    assert box.found().verdict == "foreign"
+
+
+def test_a_link_is_foreign(tmp_path: Path) -> None:
+    box = inbox(tmp_path / "inbox")
+    box.write()
+    for name in ("scan.jpg.txt", "scan.jpg.json"):
+        target = tmp_path / name
+        box.beside(name).rename(target)
+        box.beside(name).symlink_to(target)
+        assert box.found().verdict == "foreign"
+        box.beside(name).unlink()
+        target.rename(box.beside(name))
+    assert box.found().verdict == "adopt"
+
+
+def test_without_json_all_must_be_newer_than_the_image(tmp_path: Path) -> None:
+    box = inbox(tmp_path, outputs=("txt", "md"))
+    box.write()
+    assert box.found().verdict == "adopt"
+    assert box.found().sha256 is None
+    set_time(box.beside("scan.jpg.md"), box.version.mtime_ns)
+    assert box.found().verdict == "foreign"
+
+
+def test_an_image_from_the_future_has_newer_sidecars_all_the_same(tmp_path: Path) -> None:
+    """A camera whose clock is wrong: else a lost ledger would fail its pictures."""
+    box = inbox(tmp_path, outputs=("txt",))
+    set_time(box.image, 4_000_000_000_000_000_000)
+    written = box.write()
+    assert box.found().verdict == "adopt"
+    assert box.found().written == written
+
+
+def test_an_image_renamed_together_with_its_sidecars_is_adopted(tmp_path: Path) -> None:
+    box = inbox(tmp_path)
+    box.write()
+    for name in box.names():
+        box.beside(name).rename(box.beside(name.replace("scan", "renamed")))
+    box.file = "a/renamed.jpg"
+    assert box.found().verdict == "adopt"
+    box.check()
+
+
+def test_another_directory_in_the_roots_place_is_share_trouble(tmp_path: Path) -> None:
+    box = inbox(tmp_path / "share")
+    box.write()
+    root = box.root
+    box.path.rename(tmp_path / "away")
+    inbox(tmp_path / "share")
+    with pytest.raises(ShareTrouble):
+        sidecar.adoptable(root, "a", "scan.jpg", box.version, box.folder, {"scan.jpg.txt", "scan.jpg.json"})
+
+
+def test_the_answer_can_be_loaded_for_the_same_content_elsewhere(tmp_path: Path) -> None:
+    box = inbox(tmp_path, outputs=("json",))
+    answer = box.answer("the text", pages=(PageAnswer(page=1, text="the text", data={"a": [1, None]}),))
+    box.write(answer)
+    loaded = sidecar.load(box.root, box.file, box.folder)
+    assert loaded is not None
+    assert (loaded.text, loaded.pages, loaded.source) == (answer.text, answer.pages, answer.source)
+
+
+@pytest.mark.parametrize("data", [None, b"{}", b'{"glimpsed": 1, "source": {}}', b"\x00"])
+def test_what_cannot_be_loaded_is_no_error(tmp_path: Path, data: bytes | None) -> None:
+    box = inbox(tmp_path)
+    if data is not None:
+        box.beside("scan.jpg.json").write_bytes(data)
+    assert sidecar.load(box.root, box.file, box.folder) is None
+    assert sidecar.load(box.root, "gone/scan.jpg", box.folder) is None
+
+
+def test_the_text_of_a_folder_without_json_can_be_loaded_until_somebody_edits_it(tmp_path: Path) -> None:
+    box = inbox(tmp_path, outputs=("md",))
+    written = box.write(box.answer("é\n\nmore"))
+    assert sidecar.load_text(box.root, box.file, box.folder, written) == "é\n\nmore"
+    assert sidecar.load_text(box.root, box.file, box.folder, ()) is None
+    box.beside("scan.jpg.md").write_text("edited")
+    assert sidecar.load_text(box.root, box.file, box.folder, written) is None
