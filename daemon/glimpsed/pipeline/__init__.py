@@ -14,12 +14,14 @@ from collections.abc import Callable
 
 from glimpsed import files, sidecar
 from glimpsed.blocking import Blocking
+from glimpsed.config.schema import ModelEntry, OnDone
 from glimpsed.errors import FileError, LedgerUnavailable, ShareTrouble, SidecarBlocked, Vanished, VisionError
 from glimpsed.images import Images
 from glimpsed.journal import get_logger
 from glimpsed.ledger import Ledger
 from glimpsed.model import Answer, Content, FileKey, Job, PageRecord, Usage, shown
 from glimpsed.pipeline import answers, question
+from glimpsed.pipeline.after import Locate, after
 from glimpsed.pipeline.ask import Bill, ask
 from glimpsed.pipeline.ends import End, Ends, Outcome
 from glimpsed.pipeline.place import PATIENCE, RATE, Place
@@ -27,6 +29,8 @@ from glimpsed.pipeline.place import PATIENCE, RATE, Place
 __all__ = ["End", "Outcome", "Pipeline", "Place"]
 
 log = get_logger()
+
+NOTHING = OnDone()
 
 
 class Pipeline:
@@ -39,6 +43,7 @@ class Pipeline:
         images: Images,
         *,
         find_place: Callable[[str], Place | None],
+        locate: Locate,
         clock: Callable[[], float] = time.time,
         dice: Callable[[], float] = random.random,
     ) -> None:
@@ -46,6 +51,7 @@ class Pipeline:
         self._db = db
         self._images = images
         self._find_place = find_place
+        self._locate = locate
         self._clock = clock
         self._ends = Ends(ledger, db, clock=clock, dice=dice)
         # Copies of one image that arrive together: the first is asked about, the others wait for it.
@@ -99,8 +105,8 @@ class Pipeline:
 
     async def _asked(self, job: Job, place: Place, content: Content) -> End:
         answer = await self._ask(job, place, content)
-        entry = next(m.entry for m in place.chain if m.entry.name == answer.model.entry)
-        return await self._keep(job, place, answer, content, question.fingerprint(place.folder, entry))
+        asked = question.fingerprint(place.folder, _entry(place, answer))
+        return await self._keep(job, place, answer, content, asked)
 
     async def _ask(self, job: Job, place: Place, content: Content) -> Answer:
         started = self._clock()
@@ -192,4 +198,22 @@ class Pipeline:
         written = await place.do(
             sidecar.write, place.root, job.key.path, place.folder, answer, job.written, content
         )
+        if place.folder.on_done != NOTHING:
+            await after(
+                job,
+                place,
+                answer,
+                written,
+                ledger=self._ledger,
+                db=self._db,
+                locate=self._locate,
+                question=question.fingerprint(place.folder, _entry(place, answer)),
+                now=self._clock(),
+            )
         return await self._ends.done(job, answer, written)
+
+
+def _entry(place: Place, answer: Answer) -> ModelEntry:
+    """The config's entry of the model that answered; the folder's own, when that is not there any more."""
+    entries = [m.entry for m in place.chain]
+    return next((e for e in entries if e.name == answer.model.entry), entries[0])

@@ -175,7 +175,14 @@ class Service:
         self.dispatcher = Dispatcher(
             self.ledger,
             self._db,
-            Pipeline(self.ledger, self._db, self.images, find_place=self._find_place, clock=self._clock),
+            Pipeline(
+                self.ledger,
+                self._db,
+                self.images,
+                find_place=self._find_place,
+                locate=self._locate,
+                clock=self._clock,
+            ),
             lanes=self._lanes,
             finished=self.tally.add,
             next_change=self.models.next_change,
@@ -241,6 +248,14 @@ class Service:
         if watched is None or watched.watch.root is None:
             return None
         return Place(watched.folder, watched.watch.root, watched.watch.io, ())
+
+    def _locate(self, path: str) -> FileKey | None:
+        """The watched folder that an absolute path lies in, and the path in it."""
+        for name, watched in self._watched.items():
+            root = watched.watch.root
+            if root is not None and path.startswith(root.path + os.sep):
+                return FileKey(name, path[len(root.path) + 1 :])
+        return None
 
     async def _look_for_changes(self) -> None:
         """Rows that a command beside us wrote are noticed within a second."""
@@ -384,7 +399,7 @@ class Service:
         """Metrics that nobody sets meanwhile."""
         counts = await self._db.run(self.ledger.counts, list(self._watched))
         for name, watched in self._watched.items():
-            metrics.files(name, {**counts.get(name, {})})
+            metrics.files(name, counts.get(name, {}))
             state = watched.watch.state
             metrics.folder(name, up=state.state != "lost", mode=state.mode)
         for model in self.models:
