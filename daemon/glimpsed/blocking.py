@@ -10,6 +10,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar, cast
 
 from glimpsed.errors import ShareTrouble
@@ -17,7 +18,16 @@ from glimpsed.errors import ShareTrouble
 P = ParamSpec("P")
 T = TypeVar("T")
 
-Task = tuple[asyncio.AbstractEventLoop, "asyncio.Future[Any]", Callable[[], Any]]
+
+@dataclass(slots=True, eq=False)
+class Task:
+    """A call on its way through the queue."""
+
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Any]
+    call: Callable[[], Any]
+    started: bool = False
+    given_up: bool = False  # nobody waits for it any more
 
 
 def within(seconds: float, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -58,20 +68,40 @@ class Blocking:
 
     async def run(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run the call in a thread and wait for it, however long it takes."""
-        return await self._submit(call, args, kwargs)
+        task = self._submit(call, args, kwargs)
+        result: T = await task.future
+        return result
 
     async def run_within(
         self, seconds: float, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """`run`, but give up on it after so many seconds: `ShareTrouble`."""
-        future = self._submit(call, args, kwargs)
+        return await self._watched(seconds, lambda: None, self._submit(call, args, kwargs))
+
+    async def run_moving(
+        self,
+        seconds: float,
+        progress: Callable[[], object],
+        call: Callable[P, T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """`run`, but give up on it when `progress()` gave the same for so many seconds: `ShareTrouble`."""
+        return await self._watched(seconds, progress, self._submit(call, args, kwargs))
+
+    async def _watched(self, seconds: float, progress: Callable[[], object], task: Task) -> Any:
+        seen: object = task  # like nothing that `progress` gives
         try:
-            return await asyncio.wait_for(asyncio.shield(future), seconds)
-        except TimeoutError:
-            if future.done() and not future.cancelled():
-                return future.result()
-            self._lose(future)
-            raise ShareTrouble(f"{self._name}: no answer from the file system within {seconds:g} s") from None
+            while not task.future.done():
+                if (now := progress()) == seen:
+                    raise ShareTrouble(f"{self._name}: no answer from the file system within {seconds:g} s")
+                seen = now
+                await asyncio.wait([task.future], timeout=seconds)
+        except BaseException:
+            self._give_up(task)
+            raise
+        return task.future.result()
 
     def close(self) -> None:
         """Let idle threads end; one that hangs is left to the end of the process."""
@@ -80,24 +110,27 @@ class Blocking:
                 self._tasks.put(None)
             self._wanted = 0
 
-    def _submit(
-        self, call: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> asyncio.Future[T]:
+    def _submit(self, call: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Task:
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
+        task = Task(loop, loop.create_future(), lambda: call(*args, **kwargs))
         with self._lock:
             if self._alive - self._lost < self._wanted:
                 if self._alive >= self._most:
                     raise ShareTrouble(f"{self._name}: {self._lost} calls hang in the file system")
                 self._alive += 1
                 threading.Thread(target=self._work, name=self._name, daemon=True).start()
-        self._tasks.put((loop, future, lambda: call(*args, **kwargs)))
-        return future
+        self._tasks.put(task)
+        return task
 
-    def _lose(self, future: asyncio.Future[Any]) -> None:
+    def _give_up(self, task: Task) -> None:
+        """A call that has begun costs its thread for as long as it hangs; one in the queue costs nothing."""
         with self._lock:
-            self._lost += 1
-        future.add_done_callback(self._found)
+            task.given_up = True
+            if task.started and not task.future.done():
+                self._lost += 1
+                task.future.add_done_callback(self._found)
+            else:
+                task.future.cancel()
 
     def _found(self, future: asyncio.Future[Any]) -> None:
         if not future.cancelled():
@@ -110,18 +143,19 @@ class Blocking:
 
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:
-            loop, future, call = task
-            if future.cancelled():
-                continue
+            with self._lock:
+                if task.given_up or task.future.cancelled():
+                    continue
+                task.started = True
             try:
-                result, error = call(), None
+                result, error = task.call(), None
             except BaseException as e:  # noqa: BLE001: handed to whoever waits
                 result, error = None, e
             try:
-                loop.call_soon_threadsafe(_settle, future, result, error)
+                task.loop.call_soon_threadsafe(_settle, task.future, result, error)
             except RuntimeError:  # the loop is closed: nobody waits any more
                 break
-            del task, future, call, result, error
+            del task, result, error
         with self._lock:
             self._alive -= 1
 

@@ -1,1 +1,10 @@
-"""TODO"""
+"""Discovery: every complete file of a folder is offered to the ledger, once (DESIGN 2, 5 and 8).
+
+`watch` is one folder's story; `events` (watchdog) hints, `scan` lists and looks, `reconcile` compares a
+listing with the ledger, `settle` (pure) and `whole` (pure) decide what is complete, `filters` what is
+looked at, `mounts` how a folder can be watched.
+"""
+
+from glimpsed.discover.watch import FolderWatch, WatchState
+
+__all__ = ["FolderWatch", "WatchState"]

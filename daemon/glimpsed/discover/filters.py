@@ -1,0 +1,75 @@
+"""Which paths are looked at: include and exclude as gitignore patterns, and what is never an image (DESIGN 5).
+
+A file is a candidate when it ends like an image or a PDF, in any case, or in a suffix that an `include`
+pattern names itself (``*.dat``); what it really is, its content decides later.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pathspec
+
+from glimpsed.config.schema import Folder
+
+SUFFIXES = frozenset(
+    "jpg jpeg jpe jfif png webp gif bmp dib tif tiff heic heif hif avif jp2 j2k j2c jpx jpf pdf".split()
+)
+SIDECARS = frozenset({"txt", "json", "md", "xmp"})  # never images, whatever `include` says
+BUILT_IN = (
+    *(
+        ".*",
+        "*~",
+        "*.tmp",
+        "*.part",
+        "*.partial",
+        "*.filepart",
+        "*.crdownload",
+        "~$*",
+        "Thumbs.db",
+        ".DS_Store",
+    ),
+    *("._*", "@eaDir/", ".@__thumb/", "\\#recycle/", "@Recycle/", ".stfolder/", ".stversions/", "__MACOSX/"),
+    *("lost+found/", ".snapshot/"),
+)
+
+
+class Filter:
+    """The rules of one folder."""
+
+    def __init__(self, folder: Folder) -> None:
+        self.suffixes = (SUFFIXES | {_suffix(p) for p in folder.include if _suffix(p).isalnum()}) - SIDECARS
+        self.plain = not folder.exclude and folder.include == ("*",)
+        self._exclude_lines = (*BUILT_IN, *folder.exclude)
+        self._exclude = _spec(self._exclude_lines)
+        self._include = _spec(folder.include)
+
+    def skips(self, path: str, is_dir: bool) -> str | None:
+        """The rule that keeps this path (relative to the folder) out; None when it is looked at."""
+        if not is_dir and not self.may_be(path):
+            return "not an image"
+        folded = _fold(path)
+        result = self._exclude.check_file(f"{folded}/" if is_dir else folded)
+        if result.include and result.index is not None:
+            return self._exclude_lines[result.index]
+        if not is_dir and not self.plain and not self._include.match_file(folded):
+            return "not included"
+        return None
+
+    def may_be(self, name: str) -> bool:
+        """The cheap part of `skips` for a file: whether its name ends like an image's."""
+        return name.rpartition(".")[2].lower() in self.suffixes
+
+
+def _suffix(pattern: str) -> str:
+    return pattern.rpartition("/")[2].rpartition(".")[2].lower() if "." in pattern else ""
+
+
+def _spec(lines: tuple[str, ...]) -> Any:
+    return pathspec.GitIgnoreSpec.from_lines([_fold(line) for line in lines])
+
+
+def _fold(path: str) -> str:
+    """The path with its suffix in lower case: ``*.PDF`` and ``a.pdf`` are to match."""
+    head, dot, suffix = path.rpartition(".")
+    return path if not dot or "/" in suffix.rstrip("/") else f"{head}.{suffix.lower()}"

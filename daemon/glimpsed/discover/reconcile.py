@@ -1,0 +1,204 @@
+"""A listing against the ledger: what is new, what is there already, what is gone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from glimpsed.blocking import Blocking
+from glimpsed.config.schema import Folder
+from glimpsed.discover import scan
+from glimpsed.discover.scan import Listing, Seen, Walk
+from glimpsed.discover.settle import Settling
+from glimpsed.files import Root
+from glimpsed.ledger import Adopted, Ledger
+from glimpsed.model import FileKey
+
+PATIENCE = 60.0
+SURE = 60.0  # s beyond `settle` that a file must be untouched to be believed to be quiet at the first listing
+# Stands among the fingerprints while the first listing of a folder is under way: no directory has such a name.
+_UNDER_WAY = "//first"
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Directory:
+    identity: tuple[int, int]
+    mtime_ns: int
+
+
+class Reconciler:
+    """What one folder's listings mean. It remembers a few numbers for each directory, none for a file."""
+
+    def __init__(
+        self,
+        folder: Folder,
+        ledger: Ledger,
+        db: Blocking,
+        disk: Blocking,
+        settling: Settling,
+        wake: Callable[[], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._folder = folder
+        self._ledger = ledger
+        self._db = db
+        self._disk = disk
+        self._settling = settling
+        self._wake = wake
+        self._clock = clock
+        self.digests: dict[str, bytes] = {}
+        self.first_backlog: int | None = None
+        self._directories: dict[str, _Directory] = {}
+        self._stored: dict[str, bytes] = {}  # digests that the ledger does not have yet
+        self._never_seen = False
+        self._backlog = 0
+
+    def root_changed(self) -> None:
+        """What is known of the directories' times is worth nothing on another mount."""
+        self._directories.clear()
+
+    def mtimes(self) -> dict[str, int]:
+        """Directory -> mtime at its last listing."""
+        return {name: d.mtime_ns for name, d in self._directories.items()}
+
+    def not_below(self, directories: Iterable[str]) -> set[str]:
+        """Directories that were listed before and are none of these, nor below one of them."""
+        tops = [(d, f"{d}/") for d in directories]
+        return {
+            d for d in self._directories if not any(d == top or d.startswith(below) for top, below in tops)
+        }
+
+    async def start(self, *, first: bool) -> None:
+        """Before the first listing since the start: what the ledger knows."""
+        if not first:
+            return
+        name = self._folder.name
+        self.digests = await self._db.run(self._ledger.fingerprints, name)
+        interrupted = self.digests.pop(_UNDER_WAY, None) is not None
+        await self._db.run(self._ledger.set_fingerprints, name, {_UNDER_WAY: b"1"})
+        seen_now = await self._db.run(self._ledger.first_seen, name, self._clock())
+        self._never_seen = seen_now or interrupted
+        if not self._never_seen:
+            await self._db.run(self._ledger.set_fingerprints, name, {_UNDER_WAY: None})
+
+    async def reconcile(self, root: Root, listing: Listing, *, fresh: bool) -> int:
+        """Take note of a directory; how many files in it wait to settle now."""
+        known_as = self._directories.get(listing.directory)
+        if known_as and known_as.identity != listing.identity and not listing.count:
+            return 0  # another directory, and empty: something was unmounted below the root
+        self._directories[listing.directory] = _Directory(listing.identity, listing.mtime_ns)
+        if listing.files is None:
+            return 0
+        known = await self._db.run(self._ledger.known, self._folder.name, listing.directory)
+        missing = [n for n, k in known.items() if k.state != "gone" and n not in listing.names]
+        if missing:
+            await self.vanished(root, [_path(listing, n) for n in missing])
+        new = {
+            name: seen
+            for name, seen in listing.files.items()
+            if name not in known or known[name].version != seen.version or known[name].state == "gone"
+        }
+        without_row = [name for name in new if name not in known]
+        new = await self._without_adopted(root, listing, new, without_row)
+        if new and self._never_seen and self._folder.existing == "ignore":
+            versions = {FileKey(self._folder.name, _path(listing, n)): s.version for n, s in new.items()}
+            await self._db.run(self._ledger.ignore, versions, self._clock())
+            new = {}
+        if new:
+            self._settle(listing, new, fresh=fresh)
+        else:
+            await self._all_known(listing)
+        return len(new)
+
+    async def finish(self, walk: Walk, *, first: bool) -> None:
+        """After a pass over everything: directories that are not there any more, and what is to be stored."""
+        known = await self._db.run(self._ledger.directories, self._folder.name)
+        lost = {d for d in known | self.digests.keys() if d not in walk.visited}
+        if not self._folder.recursive:
+            lost = set()
+        await self._forget(walk, lost)
+        await self._store()
+        if first and self._never_seen:
+            self._never_seen = False
+            self.first_backlog = self._backlog
+            await self._db.run(self._ledger.set_fingerprints, self._folder.name, {_UNDER_WAY: None})
+
+    async def missing_below(self, walk: Walk) -> None:
+        """After a pass over some directories: known ones that it found missing, and all that is below them."""
+        gone = {
+            d
+            for d in [*self._directories, *self.digests]
+            if any(d == m or d.startswith(f"{m}/") for m in walk.missing)
+        }
+        await self._forget(walk, gone | walk.missing)
+        await self._store()
+
+    async def vanished(self, root: Root, paths: Sequence[str]) -> None:
+        """These files are not there any more; their error sidecars go with them."""
+        keys = [FileKey(self._folder.name, path) for path in paths]
+        rows = await self._db.run(self._ledger.vanished, keys, self._clock())
+        failed = [row.key.path for row in rows if row.was == "failed"]
+        if failed:
+            await self._disk.run_within(PATIENCE, scan.remove_error_sidecars, root, failed)
+
+    async def _without_adopted(
+        self, root: Root, listing: Listing, new: Mapping[str, Seen], names: Sequence[str]
+    ) -> dict[str, Seen]:
+        """Files that have all their sidecars are done, without settling; the others are returned."""
+        left = dict(new)
+        for at in range(0, len(names), _BATCH):
+            some = names[at : at + _BATCH]
+            found = await self._disk.run_within(PATIENCE, scan.adopted, root, self._folder, listing, some)
+            if not found:
+                continue
+            adopted = [
+                Adopted(FileKey(self._folder.name, _path(listing, n)), left[n].version, f.written, f.sha256)
+                for n, f in found.items()
+            ]
+            await self._db.run(self._ledger.adopt, adopted, self._clock())
+            for name in found:
+                del left[name]
+        return left
+
+    def _settle(self, listing: Listing, new: Mapping[str, Seen], *, fresh: bool) -> None:
+        now, wall = time.monotonic(), self._clock()
+        for name, seen in new.items():
+            age = wall - max(seen.ctime_ns, seen.version.mtime_ns) / 1e9
+            # Only what was there at the start: later, a server's clock that is behind would make files look old.
+            quiet = age if not fresh and age > self._folder.settle + SURE else 0.0
+            self._settling.found(_path(listing, name), seen.version, now, quiet=quiet, fresh=fresh)
+        if self._never_seen:
+            self._backlog += len(new)
+        self._wake()
+
+    async def _all_known(self, listing: Listing) -> None:
+        self.digests[listing.directory] = self._stored[listing.directory] = listing.digest
+        if len(self._stored) >= _BATCH:
+            await self._store()
+
+    async def _store(self) -> None:
+        if self._stored:
+            stored, self._stored = self._stored, {}
+            await self._db.run(self._ledger.set_fingerprints, self._folder.name, stored)
+
+    async def _forget(self, walk: Walk, directories: Iterable[str]) -> None:
+        """Directories that are gone for certain: all their files are."""
+        doubted = [
+            d
+            for d in directories
+            if not any(d == u or d.startswith(f"{u}/") for u in walk.unreadable) and d != _UNDER_WAY
+        ]
+        for directory in await self._disk.run_within(PATIENCE, scan.gone, walk.root, doubted):
+            known = await self._db.run(self._ledger.known, self._folder.name, directory)
+            names = [n for n, k in known.items() if k.state != "gone"]
+            if names:
+                await self.vanished(walk.root, [f"{directory}/{n}" if directory else n for n in names])
+            self.digests.pop(directory, None)
+            self._directories.pop(directory, None)
+            await self._db.run(self._ledger.set_fingerprints, self._folder.name, {directory: None})
+
+
+def _path(listing: Listing, name: str) -> str:
+    return f"{listing.directory}/{name}" if listing.directory else name

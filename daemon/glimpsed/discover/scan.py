@@ -1,0 +1,278 @@
+"""Listing directories, and looking at files: what runs in a folder's own threads, because it may hang.
+
+A listing is condensed into a digest of the candidates' names, sizes and times. Where the digest is the one
+that was stored when everything in the directory was in the ledger, there is nothing more to do: no row is
+read, and memory does not depend on the number of files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from glimpsed import sidecar
+from glimpsed.config.schema import Folder
+from glimpsed.discover import whole
+from glimpsed.discover.filters import SIDECARS, Filter
+from glimpsed.discover.settle import Check, Look
+from glimpsed.errors import FileError, NotYet, ShareTrouble, Vanished
+from glimpsed.files import Root, find_root, opened_directory, opened_file, version_of
+from glimpsed.model import Version, shown
+
+SLICE = 0.1  # s of work in one call, so that other calls get their turn
+RACY = 3.0  # s: a directory that changed so shortly before its listing may change again within the same mtime
+TOLD_MOST = 1000  # skipped files that one pass reports
+
+Watch: TypeAlias = Callable[[str, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A candidate in a listing."""
+
+    version: Version
+    ctime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A directory as it was found."""
+
+    directory: str
+    identity: tuple[int, int]
+    mtime_ns: int  # -1 when it is too young to be trusted
+    digest: bytes
+    count: int
+    subdirectories: tuple[str, ...]  # paths, without the excluded ones
+    files: Mapping[str, Seen] | None  # None: as the digest said
+    names: frozenset[str] = frozenset()  # everything that is there, when `files` is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The root as `examine` found it."""
+
+    root: Root
+    empty: bool
+
+
+@dataclass(slots=True)
+class Walk:
+    """A pass over directories, a slice at a time. `moved` changes while it gets on."""
+
+    root: Root
+    filter: Filter
+    digests: Mapping[str, bytes]
+    todo: list[str]
+    recursive: bool
+    watch: Watch | None = None
+    moved: int = 0
+    visited: set[str] = field(default_factory=set)
+    unreadable: set[str] = field(default_factory=set)  # nothing below these is believed to be gone
+    missing: set[str] = field(default_factory=set)
+    skipped: dict[str, str] = field(default_factory=dict)  # path -> rule
+
+    def slice(self) -> list[Listing]:
+        """The next directories. Raises `ShareTrouble` when the root itself is away, `WatchLimit`."""
+        end = time.monotonic() + SLICE
+        listings: list[Listing] = []
+        while self.todo and time.monotonic() < end:
+            listing = self._one(self.todo[-1])
+            directory = self.todo.pop()
+            if listing is None:
+                continue
+            self.visited.add(directory)
+            listings.append(listing)
+            if self.recursive:
+                self.todo += [s for s in listing.subdirectories if s not in self.visited]
+        return listings
+
+    def _one(self, directory: str) -> Listing | None:
+        try:
+            return self._list(directory)
+        except Vanished:
+            self.missing.add(directory)
+        except (ShareTrouble, FileError) as e:
+            with opened_directory(self.root):  # is it the share, or just this directory?
+                self.unreadable.add(directory)
+                self._tell(directory, str(e))
+        return None
+
+    def _list(self, directory: str) -> Listing:
+        now = time.time()
+        names: list[str] = []
+        files: dict[str, Seen] = {}
+        below: list[str] = []
+        prefix = f"{directory}/" if directory else ""
+        suffixes, plain, add = self.filter.suffixes, self.filter.plain, names.append
+        with opened_directory(self.root, directory) as fd:
+            if self.watch is not None:
+                self.watch(directory, fd)
+            status = os.fstat(fd)
+            try:
+                with os.scandir(fd) as entries:
+                    for entry in entries:
+                        name = entry.name
+                        add(name)
+                        if name.rpartition(".")[2].lower() not in suffixes or entry.is_dir(
+                            follow_symlinks=False
+                        ):
+                            if entry.is_dir(follow_symlinks=False):
+                                if self.recursive and not self._skip(prefix + name, is_dir=True):
+                                    below.append(prefix + name)
+                            elif len(self.skipped) < TOLD_MOST and name.rpartition(".")[2] not in SIDECARS:
+                                self._skip(prefix + name, is_dir=False)
+                            continue
+                        if (not plain or name[0] in "._~") and self._skip(prefix + name, is_dir=False):
+                            continue
+                        try:
+                            st = entry.stat(follow_symlinks=False)
+                        except FileNotFoundError:
+                            continue
+                        if stat.S_ISREG(st.st_mode):
+                            files[name] = Seen(Version(st.st_size, st.st_mtime_ns), st.st_ctime_ns)
+                            if not len(files) & 255:
+                                self.moved += 1
+                        else:
+                            self._tell(prefix + name, "not a regular file")
+            except OSError as e:
+                raise ShareTrouble(f"{shown(directory) or 'the folder'}: {os.strerror(e.errno or 0)}") from e
+        self.moved += 1
+        digest = digest_of(files)
+        same = self.digests.get(directory) == digest
+        return Listing(
+            directory=directory,
+            identity=(status.st_dev, status.st_ino),
+            mtime_ns=status.st_mtime_ns if now - status.st_mtime > RACY else -1,
+            digest=digest,
+            count=len(files),
+            subdirectories=tuple(below),
+            files=None if same else files,
+            names=frozenset() if same else frozenset(names),
+        )
+
+    def _skip(self, path: str, *, is_dir: bool) -> bool:
+        rule = self.filter.skips(path, is_dir)
+        if rule is not None:
+            self._tell(path, rule)
+        return rule is not None
+
+    def _tell(self, path: str, rule: str) -> None:
+        if len(self.skipped) < TOLD_MOST:
+            self.skipped[path] = rule
+
+
+def digest_of(files: Mapping[str, Seen]) -> bytes:
+    """What a listing comes down to: 16 bytes that change with any name, size or time."""
+    lines = "".join([f"{n}\0{s.version.size}\0{s.version.mtime_ns}\n" for n, s in files.items()])
+    return hashlib.blake2b(lines.encode("utf-8", "surrogateescape"), digest_size=16).digest()
+
+
+def changed_directories(root: Root, mtimes: Mapping[str, int]) -> list[str]:
+    """Those of the directories whose mtime is another now, or that are gone. Raises `ShareTrouble`."""
+    changed: list[str] = []
+    with opened_directory(root) as fd:
+        for directory, mtime_ns in mtimes.items():
+            try:
+                status = os.stat(directory or ".", dir_fd=fd, follow_symlinks=False)
+            except OSError:
+                changed.append(directory)
+                continue
+            if status.st_mtime_ns != mtime_ns:
+                changed.append(directory)
+    return changed
+
+
+def examine(path: str) -> Found:
+    """The root that stands at the path now, and whether it is empty. Raises `ShareTrouble` or `Vanished`."""
+    root = find_root(path)
+    with opened_directory(root) as fd:
+        try:
+            with os.scandir(fd) as entries:
+                return Found(root, next(entries, None) is None)
+        except OSError as e:
+            raise ShareTrouble(f"{shown(root.path)}: {os.strerror(e.errno or 0)}") from e
+
+
+def gone(root: Root, directories: Iterable[str]) -> list[str]:
+    """Those of the directories that are certainly not there."""
+    missing: list[str] = []
+    for directory in directories:
+        try:
+            with opened_directory(root, directory):
+                pass
+        except Vanished:
+            missing.append(directory)
+        except FileError:  # a link stands there now
+            missing.append(directory)
+        except ShareTrouble:
+            with opened_directory(root):  # is it the share, or just this directory?
+                continue
+    return missing
+
+
+def look_at(root: Root, checks: Sequence[Check]) -> dict[str, Look | FileError | ShareTrouble]:
+    """Look at paths for `SLICE` seconds; those that are missing from the result had no turn."""
+    end = time.monotonic() + SLICE
+    looks: dict[str, Look | FileError | ShareTrouble] = {}
+    for check in checks:
+        try:
+            looks[check.path] = look(root, check)
+        except Vanished:
+            looks[check.path] = Look()
+        except NotYet as e:
+            looks[check.path] = Look(not_yet=str(e))
+        except (FileError, ShareTrouble) as e:
+            looks[check.path] = e
+        if time.monotonic() > end:
+            break
+    return looks
+
+
+def look(root: Root, check: Check) -> Look:
+    """One look at a path; whether it is whole is asked only of a file that has been quiet."""
+    with opened_file(root, check.path) as (fd, status):
+        version = version_of(status)
+        if not check.at_its_word and version != check.expected:
+            return Look(version)
+        try:
+            problem = whole.problem(
+                lambda offset, length: _read(fd, offset, length, status.st_size), version.size
+            )
+            after = version_of(os.fstat(fd))
+        except OSError as e:
+            raise NotYet(f"{shown(check.path)}: {os.strerror(e.errno or 0)}") from e
+    return Look(version, problem, checked=True) if after == version else Look(after)
+
+
+def _read(fd: int, offset: int, length: int, size: int) -> bytes:
+    data = os.pread(fd, length, offset)
+    if len(data) < min(length, size - offset):
+        raise ShareTrouble("a read ended before the file's size: the share lies or is going away")
+    return data
+
+
+def adopted(root: Root, folder: Folder, listing: Listing, names: Iterable[str]) -> dict[str, sidecar.Found]:
+    """Of files that the ledger does not know, those whose sidecars are all there (DESIGN 8)."""
+    found: dict[str, sidecar.Found] = {}
+    assert listing.files is not None
+    for name in names:
+        version = listing.files[name].version
+        try:
+            judged = sidecar.adoptable(root, listing.directory, name, version, folder, listing.names)
+        except (Vanished, NotYet):
+            continue
+        if judged.verdict == "adopt":
+            found[name] = judged
+    return found
+
+
+def remove_error_sidecars(root: Root, paths: Sequence[str]) -> None:
+    """Of images that were deleted."""
+    for path in paths:
+        sidecar.remove_error(root, path)

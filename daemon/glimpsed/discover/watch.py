@@ -1,0 +1,477 @@
+"""One folder, watched for months: listing against ledger is the truth, events only make it quick.
+
+`FolderWatch.run` is the table of contents: `_guard` knows whether the folder is there, `_scan_forever`
+lists it, `_settle_forever` looks at files until they are complete and offers them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from glimpsed.blocking import Blocking
+from glimpsed.config.schema import Folder
+from glimpsed.discover import mounts, scan
+from glimpsed.discover.events import Batch, Events, WatchLimit
+from glimpsed.discover.filters import Filter
+from glimpsed.discover.reconcile import Reconciler
+from glimpsed.discover.settle import Look, Settling
+from glimpsed.errors import FileError, LedgerUnavailable, ShareTrouble, Vanished
+from glimpsed.files import Root
+from glimpsed.journal import events as names
+from glimpsed.journal import get_logger
+from glimpsed.ledger import Ledger
+from glimpsed.model import FileKey, Offer, shown
+
+log = get_logger()
+
+CHECK = 5.0  # s between two looks at the root, and what each may take: DESIGN 8 asks for 10
+PATIENCE = 30.0  # s without progress after which the file system counts as hung
+RETRY = 1.0  # s after something failed under a root that is there
+LEDGER_RETRY = 5.0
+INOTIFY_AGAIN = 3600.0  # s after which a folder without watches asks for them again
+CHECKS = 256  # looks in one call
+AHEAD = 2000  # files due for a look beyond which the scan waits: memory stays small
+MOST = 50_000  # files whose quiet time runs, likewise
+TOLD_MOST = 10_000  # skipped files that are remembered as told
+
+
+@dataclass(frozen=True, slots=True)
+class WatchState:
+    """How a folder is watched at the moment."""
+
+    state: Literal["watching", "degraded", "lost"]
+    mode: mounts.Mode
+    filesystem: str
+    reason: str
+    since: float  # epoch
+
+
+class FolderWatch:
+    """Finds every complete file of a folder, once, and offers it to the ledger.
+
+    `io` is the folder's own threads, for whoever else reads and writes there: a hang costs only this folder.
+    `first_backlog` is how many files wait after the first listing of a folder never seen before, None until
+    that is known, or when the folder was seen before.
+    """
+
+    def __init__(
+        self,
+        folder: Folder,
+        ledger: Ledger,
+        db: Blocking,
+        *,
+        offered: Callable[[], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.folder = folder
+        self.state = WatchState("lost", "poll", "unknown", "not looked at yet", clock())
+        self.root: Root | None = None
+        self.begun = False  # it was looked for once, and if it is there, its first listing has begun
+        self.listed = asyncio.Event()
+        self.io = Blocking(f"folder {folder.name}", threads=4)
+        self._clock = clock
+        self._db = db
+        self._ledger = ledger
+        self._offered = offered
+        self._disk = Blocking(f"discovery of {folder.name}", threads=2)
+        self._door = Blocking(f"root of {folder.name}", threads=1)
+        self._filter = Filter(folder)
+        self._settling = Settling(folder.settle, folder.settle_limit)
+        self._reconciler = Reconciler(
+            folder, ledger, db, self._disk, self._settling, self._wake_settling, clock
+        )
+        self._events: Events | None = None
+        self._identity: tuple[int, int] | None = None  # of the root that was there last
+        self._present = asyncio.Event()
+        self._look = asyncio.Event()  # at the root, now
+        self._scan_now = asyncio.Event()
+        self._settle_now = asyncio.Event()
+        self._full = True  # the next scan lists everything
+        self._dirty: dict[str, None] = {}
+        self._inotify_at = 0.0
+        self._told: set[str] = set()
+        self._first_scan = True
+
+    @property
+    def settling(self) -> int:
+        """Files that were noticed and are not known to be complete yet."""
+        return len(self._settling)
+
+    @property
+    def first_backlog(self) -> int | None:
+        """See the class."""
+        return self._reconciler.first_backlog
+
+    def rescan(self) -> None:
+        """List everything, now."""
+        self._full = True
+        self._scan_now.set()
+
+    async def run(self) -> None:
+        """Watch until cancelled. An exception that comes out of here is a bug: the daemon should end."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._guard())
+                group.create_task(self._scan_forever())
+                group.create_task(self._settle_forever())
+        finally:
+            self._stop_events()
+            for threads in (self.io, self._disk, self._door):
+                threads.close()
+
+    # -- is it there?
+
+    async def _guard(self) -> None:
+        while True:
+            try:
+                found = await self._door.run_within(CHECK, scan.examine, str(self.folder.path))
+                await self._judge_root(found)
+            except (ShareTrouble, Vanished, FileError) as e:
+                self._lose(str(e))
+            self._supervise()
+            self.begun = True
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._look.wait(), CHECK)
+            self._look.clear()
+
+    async def _judge_root(self, found: scan.Found) -> None:
+        """An empty directory that is not the one we knew is where a share used to be mounted."""
+        if self.root == found.root:
+            return
+        if found.empty and found.root.identity != self._identity and await self._had_files():
+            self._lose("an empty directory stands where the folder was: unmounted or replaced")
+            return
+        if self.root is not None:
+            self._lose("another directory or file system stands in its place")
+        mode, filesystem, reason = await self._door.run_within(CHECK, mounts.mode, self.folder)
+        await self._begin(found.root, mode, filesystem, reason)
+
+    async def _had_files(self) -> bool:
+        if self._identity is not None:
+            return True
+        while True:  # at the start: the ledger remembers
+            try:
+                return bool(await self._db.run(self._ledger.directories, self.folder.name))
+            except LedgerUnavailable as e:
+                log.warning(names.LEDGER_UNAVAILABLE, folder=self.folder.name, reason=str(e))
+                await asyncio.sleep(LEDGER_RETRY)
+
+    async def _begin(self, root: Root, mode: mounts.Mode, filesystem: str, reason: str) -> None:
+        back = self._identity is not None or self.begun
+        state: Literal["watching", "degraded"] = "watching"
+        if mode == "inotify":
+            try:
+                await self._start_events(root)
+            except WatchLimit as e:
+                state, mode, reason = "degraded", "poll", str(e)
+        self.root, self._identity = root, root.identity
+        self._set_state(state, mode, filesystem, reason)
+        event = (
+            names.FOLDER_DEGRADED
+            if state == "degraded"
+            else names.FOLDER_BACK
+            if back
+            else names.FOLDER_WATCHING
+        )
+        write = log.warning if state == "degraded" else log.info
+        write(event, folder=self.folder.name, mode=mode, filesystem=filesystem, reason=reason)
+        self._reconciler.root_changed()
+        self._present.set()
+        self.rescan()
+
+    def _lose(self, reason: str) -> None:
+        """Nothing counts as deleted, nothing is offered, until it is back. Told once."""
+        was, self.root = self.state, None
+        self._present.clear()
+        self._stop_events()
+        self._settling.clear()
+        self._dirty.clear()
+        self._set_state("lost", was.mode, was.filesystem, reason)
+        if was.state != "lost" or not self.begun:
+            log.warning(
+                names.FOLDER_LOST,
+                folder=self.folder.name,
+                mode=was.mode,
+                filesystem=was.filesystem,
+                reason=reason,
+            )
+
+    def _set_state(
+        self, state: Literal["watching", "degraded", "lost"], mode: mounts.Mode, filesystem: str, reason: str
+    ) -> None:
+        since = self._clock() if state != self.state.state else self.state.since
+        self.state = WatchState(state, mode, filesystem, reason, since)
+
+    # -- events
+
+    async def _start_events(self, root: Root) -> None:
+        """Raises `WatchLimit`, or `ShareTrouble` when that hangs."""
+        loop = asyncio.get_running_loop()
+        holder: list[Events] = []
+
+        def deliver(batch: Batch) -> None:
+            loop.call_soon_threadsafe(self._heard, holder, batch)
+
+        events = await self._disk.run_within(PATIENCE, Events, root, deliver)
+        holder.append(events)
+        self._events = events
+        self._inotify_at = time.monotonic()
+
+    def _stop_events(self) -> None:
+        if self._events is not None:
+            self._events.stop()
+            self._events = None
+
+    def _supervise(self) -> None:
+        """watchdog says it is alive when its reader is dead, so each thread is asked, and a probe is sent."""
+        if self._events is None:
+            return
+        now = time.monotonic()
+        if self._events.alive(now):
+            self._events.probe(now)
+            return
+        self._stop_events()
+        self._degrade("the event reader ended or is stuck: it is started again")
+        self._inotify_at = 0.0
+        self.rescan()
+
+    def _degrade(self, reason: str) -> None:
+        self._stop_events()
+        self._inotify_at = time.monotonic()
+        self._set_state("degraded", "poll", self.state.filesystem, reason)
+        self._tell_degraded(reason)
+
+    def _tell_degraded(self, reason: str) -> None:
+        log.warning(
+            names.FOLDER_DEGRADED,
+            folder=self.folder.name,
+            mode=self.state.mode,
+            filesystem=self.state.filesystem,
+            reason=reason,
+        )
+
+    async def _try_inotify_again(self) -> None:
+        """A degraded folder gets its events back when there are watches again."""
+        if self.state.state != "degraded" or self.root is None or self._events is not None:
+            return
+        if self._inotify_at and time.monotonic() - self._inotify_at < INOTIFY_AGAIN:
+            return
+        try:
+            await self._start_events(self.root)
+        except WatchLimit as e:
+            self._inotify_at = time.monotonic()
+            self._set_state("degraded", "poll", self.state.filesystem, str(e))
+            return
+        reason = "events arrive again"
+        self._set_state("watching", "inotify", self.state.filesystem, reason)
+        log.info(
+            names.FOLDER_WATCHING,
+            folder=self.folder.name,
+            mode="inotify",
+            filesystem=self.state.filesystem,
+            reason=reason,
+        )
+
+    def _heard(self, holder: list[Events], batch: Batch) -> None:
+        """A batch of hints, on the event loop."""
+        if not holder or holder[0] is not self._events:
+            return  # of an observer that was stopped
+        if batch.probe:
+            holder[0].heard_probe()
+        if batch.root:
+            self._look.set()
+        if batch.overflow:
+            self._tell_degraded("the kernel's event queue overflowed: the folder is listed instead")
+            self.rescan()
+        for directory in batch.directories:
+            if self.folder.recursive and self._filter.skips(directory, is_dir=True) is None:
+                self._dirty[directory] = None
+                self._scan_now.set()
+        now = time.monotonic()
+        for path, closed in batch.files.items():
+            self._hint(path, now, closed=closed)
+
+    def _hint(self, path: str, now: float, *, closed: bool) -> None:
+        if not self._filter.may_be(path):
+            return
+        rule = self._filter.skips(path, is_dir=False)
+        if rule is not None:
+            self._tell_skipped({path: rule})
+            return
+        self._settling.hint(path, now, closed=closed, fresh=True)
+        self._settle_now.set()
+
+    def _tell_skipped(self, skipped: dict[str, str]) -> None:
+        for path, rule in skipped.items():
+            if path not in self._told and len(self._told) < TOLD_MOST:
+                self._told.add(path)
+                log.debug(names.FILE_SKIPPED, folder=self.folder.name, file=shown(path), reason=rule)
+
+    # -- scan
+
+    async def _scan_forever(self) -> None:
+        full_at = 0.0
+        while True:
+            await self._present.wait()
+            wait = full_at + self.folder.rescan - time.monotonic()
+            if self.state.mode == "poll":
+                wait = min(wait, self.folder.poll)
+            with contextlib.suppress(TimeoutError):
+                if not self._full and not self._dirty:
+                    await asyncio.wait_for(self._scan_now.wait(), max(0.0, wait))
+            self._scan_now.clear()
+            root = self.root
+            if root is None:
+                continue
+            self._full |= time.monotonic() >= full_at + self.folder.rescan
+            full = self._full
+            try:
+                await self._scan(root)
+            except WatchLimit as e:
+                self._degrade(str(e))
+                self._full = True
+            except LedgerUnavailable as e:
+                self._full = True
+                log.warning(names.LEDGER_UNAVAILABLE, folder=self.folder.name, reason=str(e))
+                await asyncio.sleep(LEDGER_RETRY)
+            except (ShareTrouble, Vanished, FileError):
+                self._full = True
+                self._look.set()
+                await asyncio.sleep(RETRY)
+            else:
+                if full:
+                    full_at = time.monotonic()
+
+    async def _scan(self, root: Root) -> None:
+        """One pass: everything, or what is dirty, or what a poll finds changed."""
+        await self._try_inotify_again()
+        dirty, self._dirty = self._dirty, {}
+        if self._full:
+            self._full = False
+            await self._scan_all(root)
+            return
+        if dirty:  # new, moved or gone: with all that is below them
+            await self._scan_some(root, list(dirty), self._reconciler.not_below(dirty))
+        if self.state.mode == "poll":
+            mtimes = self._reconciler.mtimes()
+            changed = await self._disk.run_within(PATIENCE, scan.changed_directories, root, mtimes)
+            await self._scan_some(root, changed, mtimes.keys() - set(changed))
+
+    async def _scan_some(self, root: Root, todo: list[str], but_not: set[str]) -> None:
+        if todo:
+            walk = self._walk(root, todo, but_not)
+            await self._pass(walk)
+            await self._reconciler.missing_below(walk)
+
+    async def _scan_all(self, root: Root) -> None:
+        began = time.monotonic()
+        first = self._first_scan
+        await self._reconciler.start(first=first)
+        walk = self._walk(root, [""], set())
+        files, waiting = await self._pass(walk)
+        await self._reconciler.finish(walk, first=first)
+        self._first_scan = False
+        self.listed.set()
+        write = log.info if first else log.debug
+        seconds = round(time.monotonic() - began, 3)
+        write(names.SCAN_FINISHED, folder=self.folder.name, files=files, waiting=waiting, seconds=seconds)
+
+    def _walk(self, root: Root, todo: list[str], but_not: set[str]) -> scan.Walk:
+        return scan.Walk(
+            root,
+            self._filter,
+            self._reconciler.digests,
+            todo,
+            recursive=self.folder.recursive,
+            watch=self._events.watch if self._events is not None else None,
+            visited=but_not,
+        )
+
+    async def _pass(self, walk: scan.Walk) -> tuple[int, int]:
+        files = waiting = 0
+        while walk.todo:
+            if self.root is not walk.root:
+                raise ShareTrouble("the folder went away during the scan")
+            listings = await self._disk.run_moving(PATIENCE, lambda: walk.moved, walk.slice)
+            self._tell_skipped(walk.skipped)
+            walk.skipped.clear()
+            for listing in listings:
+                files += listing.count
+                waiting += await self._reconciler.reconcile(walk.root, listing, fresh=not self._first_scan)
+            while self._settling.crowded(time.monotonic(), AHEAD, MOST) and self.root is walk.root:
+                await asyncio.sleep(0.01)  # the settling catches up
+        return files, waiting
+
+    # -- settle
+
+    def _wake_settling(self) -> None:
+        self._settle_now.set()
+
+    async def _settle_forever(self) -> None:
+        while True:
+            due = self._settling.next_due()
+            wait = None if due is None else max(0.0, due - time.monotonic())
+            if wait != 0:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._settle_now.wait(), wait)
+            self._settle_now.clear()
+            root = self.root
+            checks = self._settling.due(time.monotonic(), CHECKS)
+            if root is None or not checks:
+                continue
+            try:
+                looks = await self._disk.run_within(PATIENCE, scan.look_at, root, checks)
+                await self._conclude(root, looks)
+            except LedgerUnavailable as e:
+                self.rescan()  # what was not offered is found again
+                log.warning(names.LEDGER_UNAVAILABLE, folder=self.folder.name, reason=str(e))
+                await asyncio.sleep(LEDGER_RETRY)
+            except ShareTrouble:
+                self._look.set()
+                await asyncio.sleep(RETRY)
+            now = time.monotonic()
+            for check in checks:
+                self._settling.put_back(check.path, now)
+
+    async def _conclude(self, root: Root, looks: dict[str, Look | FileError | ShareTrouble]) -> None:
+        offers: list[Offer] = []
+        gone: list[str] = []
+        now = time.monotonic()
+        for path, look in looks.items():
+            if isinstance(look, FileError):
+                self._settling.forget(path)
+                self._tell_skipped({path: look.reason})
+                continue
+            if isinstance(look, ShareTrouble):
+                self._look.set()
+                look = Look(not_yet=str(look))  # noqa: PLW2901: like a file that is busy, while the root is there
+            verdict = self._settling.looked(path, look, now)
+            if verdict.kind == "drop":
+                gone.append(path)
+            elif verdict.kind == "growing":
+                reason = "it is still being written: it is waited for"
+                log.info(names.FILE_RETRY, folder=self.folder.name, file=shown(path), reason=reason)
+            elif verdict.kind in {"complete", "problem"}:
+                assert verdict.version is not None
+                key = FileKey(self.folder.name, path)
+                offers.append(
+                    Offer(key, verdict.version, verdict.fresh, self.folder.priority, verdict.reason)
+                )
+        if self.root is not root:
+            return
+        if offers:
+            await self._offer(offers)
+        if gone:
+            await self._reconciler.vanished(root, gone)
+
+    async def _offer(self, offers: Iterable[Offer]) -> None:
+        queued = await self._db.run(self._ledger.offer, list(offers), self._clock())
+        for offer in queued:
+            log.debug(names.FILE_QUEUED, folder=self.folder.name, file=shown(offer.key.path))
+        if queued:
+            self._offered()
