@@ -25,6 +25,7 @@ from glimpsed.model import FileKey, Job, Usage
 from glimpsed.notify import Notifier
 from glimpsed.pipeline import End, Outcome, Pipeline, Place
 from glimpsed.pipeline.answers import total
+from glimpsed.service.backlog import Backlogs
 from glimpsed.service.budget import Reached, concerned, has_budget, reached
 from glimpsed.service.dispatch import Dispatcher, Lane
 from glimpsed.service.health import Health
@@ -118,7 +119,7 @@ class Service:
                 return
             try:
                 async with asyncio.TaskGroup() as self._group:
-                    tasks = self._start()
+                    tasks = await self._start()
                     async with self._beside(self) if self._beside else contextlib.nullcontext():
                         await self._stop.wait()
                         await self._drain()
@@ -171,6 +172,7 @@ class Service:
         await self.images.start()
         self.models = Models(self.ledger, self._db, changed=self._wake, clock=self._clock)
         await self.models.open(self.config)
+        self._backlogs = Backlogs(self.ledger, self._db, self.config, clock=self._clock)
         self._health.serve(self.config.metrics)
         self.dispatcher = Dispatcher(
             self.ledger,
@@ -190,9 +192,9 @@ class Service:
         )
         return True
 
-    def _start(self) -> list[asyncio.Task[None]]:
+    async def _start(self) -> list[asyncio.Task[None]]:
         for folder in self.config.folders.values():
-            self._watch(folder)
+            await self._watch(folder)
         jobs: list[Coroutine[Any, Any, None]] = [
             self.dispatcher.run(),
             self.dispatcher.renew_leases(),
@@ -205,9 +207,19 @@ class Service:
             jobs.append(self._until_idle())
         return [self._group.create_task(job) for job in jobs]
 
-    def _watch(self, folder: Folder) -> None:
+    async def _watch(self, folder: Folder) -> None:
+        if not self.once:
+            await self._backlogs.before_listing(folder)
         watch = FolderWatch(folder, self.ledger, self._db, offered=self.dispatcher.wake)
-        self._watched[folder.name] = Watched(watch, self._group.create_task(watch.run(), name=folder.name))
+        self._watched[folder.name] = Watched(watch, self._group.create_task(self._watching(watch)))
+
+    async def _watching(self, watch: FolderWatch) -> None:
+        """Watch, and see to the backlog once it is known."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(watch.run())
+            await watch.listed.wait()
+            await self._backlogs.after_listing(watch.folder, watch.first_backlog)
+            self.dispatcher.wake()
 
     # -- serve
 
@@ -334,6 +346,7 @@ class Service:
     async def _apply(self, config: Config) -> None:
         """Folders and models are added, removed and changed; jobs in hand end as they began."""
         self.config = config
+        self._backlogs.config = config
         self.models.apply(config)
         for name, watched in list(self._watched.items()):
             if config.folders.get(name) != watched.folder:
@@ -342,7 +355,7 @@ class Service:
                 del self._watched[name]
         for name, folder in config.folders.items():
             if name not in self._watched:
-                self._watch(folder)
+                await self._watch(folder)
         self.dispatcher.wake()
 
     # -- stop
