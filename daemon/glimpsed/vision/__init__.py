@@ -48,7 +48,10 @@ def connect(entry: ModelEntry, memory: Memory) -> Model:
 def preview(entry: ModelEntry, request: Request) -> dict[str, Any]:
     """The request that `ask` sends first, to look at: image data cut, no key. Nothing is learnt or sent."""
     if entry.local:
-        return {"local": entry.model, "images": [f"{i.media_type}, {len(i.data)} bytes" for i in request.images]}
+        return {
+            "local": entry.model,
+            "images": [f"{i.media_type}, {len(i.data)} bytes" for i in request.images],
+        }
     from glimpsed.vision import chat, responses  # noqa: PLC0415 - only `try` looks at requests
     from glimpsed.vision.wire import Ask  # noqa: PLC0415
 

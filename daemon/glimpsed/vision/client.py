@@ -42,7 +42,7 @@ class Response:
     body: bytes = field(repr=False)
 
 
-class Failure(Exception):  # noqa: N818 - it becomes a VisionError, with the number of requests
+class Failure(Exception):
     """No reply; `verdict` says what it means."""
 
     def __init__(self, verdict: Verdict) -> None:

@@ -48,11 +48,7 @@ def _input(ask: Ask, mark: str) -> list[dict[str, Any]]:
 
 def parse(reply: Mapping[str, Any]) -> Answered | None:
     """What a reply says; None when it is not this API's reply, or not a finished one."""
-    if not isinstance(reply.get("output"), list) or reply.get("status") in (
-        "queued",
-        "in_progress",
-        "cancelled",
-    ):
+    if not isinstance(reply.get("output"), list) or reply.get("status") in UNFINISHED:
         return None
     parts = list(_parts(reply["output"]))
     usage = reply.get("usage")

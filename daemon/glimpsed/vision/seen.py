@@ -14,27 +14,60 @@ Emptiness: TypeAlias = Literal["empty", "blind", "refusal", "loop"]
 SHORT = 420  # characters
 _X = re.IGNORECASE | re.VERBOSE
 
-_BLIND = re.compile(
-    r"""
-    \b(can(no|')?t|can[ ]not|am[ ](not[ ]able|unable)[ ]to|i'm[ ](not[ ]able|unable)[ ]to|(was|were)[ ]unable[ ]to|do[ ]not|don't|didn't|did[ ]not)
-       [ ]((currently|directly|actually)[ ])?(see|view|access|open|receive|have[ ]the[ ]ability[ ]to[ ](see|view)|process|analy[sz]e|read|display|interpret)
-       [ ]((any|an|the|this|that|your|attached|provided|uploaded)[ ])*(image|picture|photo|attachment|scan|visual)s?
-       (?![ ]?('s|\w|clear))([ ](directly|attached|provided|here|you|that|in|at|or|content|files?)\b)?
-    | \bno[ ](image|picture|photo|attachment)[ ](was|is|has[ ]been|appears[ ]to[ ](be|have[ ]been))[ ](\w+[ ])?(attached|provided|uploaded|included|visible|received|shared)
-    | \b(see|find)[ ]no[ ](image|picture|photo|attachment)
-    | (look|seem)s[ ](like|that|as[ ]if)[ ](\w+[ ]){0,4}(image|picture|photo)[ ](\w+n't|did[ ]not|was[ ]not|is[ ]not)[ ]
-    | (我)?(无法|不能|没法|没有办法)(直接)?(查看|看到|看见|识别|访问|处理|读取|接收|分析)(到)?(任何|您|你|这张|该|上传|提供|发送|的)*(图片|图像|照片|圖片)
-    | (没有|未)(看到|收到|检测到|提供|上传)(任何|您|你|上传|提供|发送|的)*(图片|图像|照片)
-    | (無法|沒有)(查看|看到|識別|收到)\w{0,8}(圖片|圖像|照片)
-    | \bkann[ ](\w+[ ]){0,3}(bild|foto|bilder)\w*[ ](\w+[ ]){0,3}(nicht|sehen|ansehen|anzeigen|öffnen) | \bkann[ ](\w+[ ]){0,3}keine?[ ](bild|foto|bilder)
-    | \b(kein|keine)[ ](bild|bilder|foto)[ ](\w+[ ]){0,2}(erhalten|sehen|angehängt|beigefügt|vorhanden)
-    | \bne[ ](peux|vois|parviens|suis[ ]pas)[ ](\w+[ ']){0,7}(image|photo)s?
-    | \b(no[ ](puedo|veo|logro|tengo[ ]acceso)|não[ ](consigo|posso|vejo|tenho[ ]acesso)|non[ ](posso|vedo|riesco))[ ](\w+[ ]){0,5}(imagen|imágenes|imagem|imagens|immagin[ei]|foto)s?
-    | (画像|写真|イメージ)[をがはの\w]{0,12}(表示|確認|閲覧|見る|認識|読み取|提供|添付|アップロード)\w{0,8}(できません|ません|いません|おりません)
-    | (이미지|사진|그림)\w?[ ]?(\w+[ ]?){0,4}(볼[ ]수[ ]없|확인할[ ]수[ ]없|없습니다)
-    | (не[ ](могу|вижу|удалось|имею))[ ](\w+[ ]){0,4}(изображени|картинк|фото|снимк)\w*
-    """,
-    _X,
+# One pattern a language, for a whole sentence: what may lead it in, 'cannot see', 'image', what may follow.
+_BLIND = tuple(
+    re.compile(pattern, _X)
+    for pattern in (
+        r"""
+        (((i'm|i[ ]am)[ ])?((very|so)[ ])?sorry,?[ ](but[ ])?|i[ ]apologi[sz]e,?[ ](but[ ])?|(but|unfortunately|currently),?[ ]
+         |it[ ](looks|seems|appears)[ ](like|that|as[ ]if|as[ ]though)[ ]|as[ ]an?[ ][\w -]{1,40},[ ])*
+        ( i[ ](currently[ ])?(can't|cannot|can[ ]not|am[ ]unable[ ]to|am[ ]not[ ]able[ ]to|was[ ]unable[ ]to|don't|do[ ]not|didn't|did[ ]not)[ ]
+          (currently[ ]|directly[ ]|actually[ ]|have[ ]the[ ]ability[ ]to[ ]|have[ ]access[ ]to[ ])*
+          ((see|view|access|open|receive|process|analy[sz]e|read|display|interpret)[ ]?)?
+          ((any|an|the|this|that|your|attached|provided|uploaded|actual)[ ])*(image|picture|photo|attachment|scan)s?
+        | i'm[ ](currently[ ])?(unable|not[ ]able)[ ]to[ ]((directly|actually)[ ])?(see|view|access|open|process|analy[sz]e|read|interpret)[ ]
+          ((any|an|the|this|that|your|attached|provided|uploaded|actual)[ ])*(image|picture|photo|attachment|scan)s?
+        | (there[ ](is|was)[ ])?no[ ](image|picture|photo|attachment)([ ](was|is|has[ ]been|appears[ ]to[ ](be|have[ ]been)))?[ ](\w+[ ])?(attached|provided|uploaded|included|visible|received|shared)
+        | i[ ](see|find)[ ]no[ ](image|picture|photo|attachment)
+        | (the|your|no)[ ](image|picture|photo)[ ](didn't|did[ ]not|wasn't|was[ ]not|isn't|is[ ]not|was)[ ](\w+[ ])?(upload|load|come[ ]through|attach|visible|display)\w*
+        )
+        ([ ](directly|attached|provided|here|content|files?|at[ ]all|yet|right[ ]now|properly|correctly|successfully|itself
+            |at[ ](this[ ]time|the[ ]moment)|in[ ](this|our|your|the)[ ](chat|conversation|message|request)
+            |(that[ ])?you('ve|[ ]have)?[ ](provided|uploaded|shared|sent|attached|mentioned|are[ ]referring[ ]to)|or[ ]\w+([ ]\w+)?))*
+        (,?[ ](so|and|therefore)[ ]i[ ](can't|cannot|am[ ]unable|am[ ]not[ ]able).{0,80})?
+        """,
+        r"""
+        (((很|非常)?抱歉|对不起|不好意思|對不起|作为[^,,]{1,20})[,,])?(但是?)?我?(目前|暂时|现在)?
+        (无法|不能|没法|没有办法|無法|没有|沒有|未)(直接)?(查看|看到|看见|识别|访问|处理|读取|接收到?|收到|分析|检测到|識別)
+        (任何|您|你|这张|该|所?(上传|提供|发送)的?|的)*(图片|图像|照片|圖片|圖像)(内容|文件|的内容|中的内容)?
+        ([,,;;](请|如果|若|麻烦|您可以|你可以|因此|所以|但我?可以).*)?
+        """,
+        r"""
+        (es[ ]tut[ ]mir[ ]leid,?[ ](aber[ ])?|tut[ ]mir[ ]leid,?[ ](aber[ ])?|entschuldigung,?[ ]|leider[ ])*
+        (ich[ ]kann|kann[ ]ich|ich[ ]habe|ich[ ]sehe|es[ ]wurde)[ ](leider[ ])?((das|dieses|ihr|dein|die|kein|keine)[ ])?(\w+[ ]){0,2}?(bild|bilder|foto|fotos)
+        ([ ](leider|nicht|direkt|sehen|ansehen|anzeigen|öffnen|verarbeiten|erkennen|erhalten|angehängt|beigefügt|hochgeladen))+
+        """,
+        r"""
+        ((je[ ]suis[ ])?désolée?,?[ ](mais[ ])?|malheureusement,?[ ])*
+        je[ ]ne[ ](peux|vois|parviens|suis)[ ](malheureusement[ ])?(pas[ ])?([\w']+[ ]){0,5}?((l'|d'|une[ ]|cette[ ]|votre[ ]|les[ ]|des[ ]|aucune[ ]))(image|photo)s?
+        ([ ][^:\d]{0,40})?
+        """,
+        r"""
+        (lo[ ]siento,?[ ](pero[ ])?|desculpe,?[ ](mas[ ])?|mi[ ]dispiace,?[ ](ma[ ])?|lamentablemente,?[ ]|infelizmente,?[ ]|purtroppo,?[ ])*
+        (no[ ](puedo|veo|logro)|não[ ](consigo|posso|vejo)|non[ ](posso|vedo|riesco[ ]a))[ ]([\w']+[ ]){0,4}?(l')?
+        (imagen|imágenes|imagem|imagens|immagin[ei]|fotos?)([ ][^:\d]{0,40})?
+        """,
+        r"""
+        ((申し訳(ありません|ございません)|すみません|恐れ入ります)が?、?)?(私は)?(画像|写真)(を|が|は)
+        (直接)?(表示|確認|閲覧|認識|読み取|提供|添付|アップロード|見)[^。\d]{0,14}(できません|ません|いません|おりません)
+        """,
+        r"""
+        ((죄송하지만|죄송합니다만|죄송합니다),?[ ])?(\w+[ ])?(이미지|사진)(를|을|가|이)?[ ]?(\w+[ ]){0,2}?(볼[ ]수[ ]없|확인할[ ]수[ ]없|없)\w*
+        """,
+        r"""
+        ((извините|простите|к[ ]сожалению),?[ ](но[ ])?)*(я[ ])?не[ ](могу|вижу|имею)[ ](\w+[ ]){0,4}?(изображени|картинк|фото|снимк)\w*([ ][^:\d]{0,40})?
+        """,
+    )
 )
 _REFUSAL = re.compile(
     r"""
@@ -80,7 +113,7 @@ def emptiness(text: str, *, cut: bool = False) -> Emptiness | None:
 def _nothing_said(text: str) -> Emptiness | None:
     sentences = [s.strip(_MARKS) for s in _END.split(text)]
     sentences = [s for s in sentences if s]
-    blind = [bool(_BLIND.search(s)) for s in sentences]
+    blind = [any(pattern.fullmatch(s) for pattern in _BLIND) for s in sentences]
     refusal = [bool(_REFUSAL.search(s)) for s in sentences]
     said = (b or r or _FILLER.search(s) for b, r, s in zip(blind, refusal, sentences, strict=True))
     if not any(blind) and not any(refusal):

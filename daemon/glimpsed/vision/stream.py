@@ -11,7 +11,7 @@ from glimpsed.vision import responses
 ENDS = ("response.completed", "response.incomplete", "response.failed")
 
 
-class Incomplete(Exception):  # noqa: N818 - translated by the client
+class Incomplete(Exception):
     """The stream ended before the answer did: what came is no answer."""
 
 

@@ -21,10 +21,10 @@ from glimpsed.vision.verdict_table import CUT_OFF, ERRORS, OVERLOAD, STATUSES, H
 LONGEST_WAIT = 86_400.0  # seconds; more than a day is no wait that an API means for a program
 _REASON = 240  # characters
 _SECRET = re.compile(
-    r"\b(?:sk|sess|Bearer|key|token)[-_ ][A-Za-z0-9*._-]{6,}|\b[A-Za-z0-9]{32,}\b", re.IGNORECASE
+    r"\b(?:sk|sess|ark|Bearer)[-_ ][\w.*+/=-]{6,}|\bAIza[\w-]{20,}|\b(?=[A-Za-z]*\d)[A-Za-z0-9]{32,}\b"
 )
 _NAMED = re.compile(
-    r"""[`'"]([A-Za-z_][\w.\[\]]*)[`'"]|(?:supplied|parameter|argument|参数)[: ]+([a-z_][\w.]*)"""
+    r"""[`'"]([A-Za-z_][\w.\[\]]*)[`'"]|(?:(?:supplied|parameter|argument|field):|参数[: ]*) ?([a-z_][\w.]*)"""
 )
 _ROLE = re.compile(
     r"(system|developer)[ ](role|message|instruction)|messages?\[0\]\.role|instructions", re.IGNORECASE

@@ -1,0 +1,122 @@
+"""Words about not having an answer are no answer; everything else is one."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from glimpsed.vision.seen import SHORT, emptiness, loops
+
+BLIND = [
+    "I'm unable to view images directly. Please provide a description of the image.",
+    "I'm sorry, but I can't see any image. Could you please upload it again?",
+    "I cannot see the image. If you upload it, I'd be happy to help.",
+    "It looks like the image didn't upload. Please try again.",
+    "I can\u2019t view the image you provided.",
+    "I don't see an image attached. Please share it.",
+    "Unfortunately, no image was provided.",
+    "As a text-based AI, I cannot process images.",
+    "抱歉,我无法查看图片。请您重新上传。",
+    "很抱歉,我不能直接查看您上传的图片。",
+    "对不起,我没有看到任何图片。",
+    "Ich kann das Bild leider nicht sehen. Bitte laden Sie es erneut hoch.",
+    "Es tut mir leid, ich kann keine Bilder ansehen.",
+    "Désolé, je ne peux pas voir l'image. Veuillez la télécharger à nouveau.",
+    "Lo siento, no puedo ver la imagen. Por favor, súbela de nuevo.",
+    "Desculpe, não consigo ver a imagem.",
+    "Mi dispiace, non posso vedere l'immagine.",
+    "申し訳ありませんが、画像を確認できません。",
+    "죄송하지만 이미지를 볼 수 없습니다.",
+    "Извините, я не могу просматривать изображения.",
+]
+REFUSALS = [
+    "I'm sorry, but I can't assist with that.",
+    "I'm sorry, I can't help with that request.",
+    "Sorry, I cannot transcribe this image.",
+    "I can't help with that.",
+    "很抱歉,我无法协助处理这个请求。",
+    "Es tut mir leid, aber dabei kann ich nicht helfen.",
+    "Lo siento, no puedo ayudar con eso.",
+]
+ANSWERS = [
+    "Invoice 42\nTotal: 19.90",
+    "I can't see any text in this image.",
+    "The image shows an empty page.",
+    "I can't see the image clearly, but it seems to show a cat.",
+    "A photo of a sign that says: I cannot see the image.",
+    "The receipt reads 'Sorry, we cannot accept returns.'",
+    "I'm sorry for your loss. With love, Aunt May",
+    "The man can't see the picture because he wears a blindfold. Behind him stands a dog.",
+    "No image credits are given on page 3.",
+    "无法识别图片中第三行的文字,其余内容:发票号 123。",
+    "本发票无法查看图片附件,金额:120元",
+    "Dear Sir, I cannot help with that matter. Yours, J. Smith",
+    "Das Bild zeigt einen Hund, der nicht sehen kann.",
+    '{"total": 12.5}',
+    "0",
+    "1/2",
+]
+
+
+@pytest.mark.parametrize("text", BLIND)
+def test_cannot_see_an_image(text: str) -> None:
+    assert emptiness(text) == "blind"
+
+
+@pytest.mark.parametrize("text", REFUSALS)
+def test_refusal(text: str) -> None:
+    assert emptiness(text) == "refusal"
+
+
+@pytest.mark.parametrize("text", ANSWERS)
+def test_answers_are_answers(text: str) -> None:
+    assert emptiness(text) is None
+
+
+@pytest.mark.parametrize("text", ["", " \n\t", "\u3000"])
+def test_empty(text: str) -> None:
+    assert emptiness(text) == "empty"
+
+
+@given(
+    st.sampled_from(BLIND + REFUSALS),
+    st.from_regex(r"[A-Z][a-z]{3,9} [0-9]{2,5} [a-z]{3,9}\.", fullmatch=True),
+)
+def test_a_sentence_that_says_something_makes_it_an_answer(empty: str, line: str) -> None:
+    assert emptiness(f"{line}\n{empty}") is None
+
+
+@given(st.sampled_from(BLIND), st.text(alphabet="abcdefgh ", min_size=SHORT + 1))
+def test_a_long_text_is_an_answer(blind: str, rest: str) -> None:
+    assert emptiness(blind + rest.strip() + "x" * SHORT) is None
+
+
+def test_repetition_that_fills_a_cut_answer_is_a_loop() -> None:
+    assert emptiness("Name: Miller\n" + "and so on " * 60, cut=True) == "loop"
+    assert emptiness("Name: Miller\n" + "and so on " * 500) == "loop"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n".join(f"{n}. item number {n}" for n in range(300)),
+        "Name " + "." * 5000,
+        "| --- " * 1000,
+        "0.00 " * 1500,
+        "OK passed\n" * 40,
+        "Chapter one. " * 3 + "then something else entirely follows here, " + "x y z " * 40,
+    ],
+)
+def test_lists_lines_of_dots_and_tables_are_no_loops(text: str) -> None:
+    assert not loops(text, cut=False)
+
+
+def test_the_beginning_of_a_loop_is_not_enough() -> None:
+    page = "".join(f"Line {n} of a long and honest transcription. " for n in range(200))
+    assert not loops(page + "again and " * 20, cut=True)
+
+
+@given(st.text(max_size=3000), st.booleans())
+def test_any_text_can_be_looked_at(text: str, cut: bool) -> None:
+    assert emptiness(text, cut=cut) in (None, "empty", "blind", "refusal", "loop")
