@@ -1,0 +1,143 @@
+"""What the packaging promises: a hardened unit, an install that can be repeated, targets that exist."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from glimpsed.journal.events import EVENTS
+
+REPO = Path(__file__).parents[2]
+SYSTEMD = REPO / "systemd"
+EXPOSURE = 20  # tenths
+UNITS = {"glimpsed.service": "glimpsed.service", "glimpsed@.service": "glimpsed@office.service"}
+
+
+def settings(unit: str) -> dict[str, list[str]]:
+    """Key -> values, of all sections."""
+    found: dict[str, list[str]] = {}
+    for line in (SYSTEMD / unit).read_text().splitlines():
+        if "=" in line and not line.startswith("#"):
+            key, _, value = line.partition("=")
+            found.setdefault(key, []).append(value)
+    return found
+
+
+@pytest.fixture
+def units(tmp_path: Path) -> Path:
+    """Both units and the drop-in, with a program that exists."""
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("no systemd-analyze here")
+    for source, name in UNITS.items():
+        text = re.sub(
+            r"^ExecStart=\S+", "ExecStart=/bin/true", (SYSTEMD / source).read_text(), flags=re.MULTILINE
+        )
+        (tmp_path / name).write_text(text)
+        (tmp_path / f"{name}.d").mkdir()
+        shutil.copy(SYSTEMD / "folders.conf", tmp_path / f"{name}.d")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", UNITS.values())
+def test_systemd_has_nothing_to_say_about_the_units(units: Path, name: str) -> None:
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", units / name], capture_output=True, text=True
+    )
+    ours = [
+        line for line in (done.stdout + done.stderr).splitlines() if "glimpsed" in line or "folders" in line
+    ]
+    assert ours == []  # unknown keys are only printed, so the exit code alone would not tell
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", UNITS.values())
+def test_the_units_are_exposed_no_more_than_promised(units: Path, name: str) -> None:
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", f"--threshold={EXPOSURE}", units / name],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-300:] + done.stderr
+
+
+def test_the_unit_says_what_the_documentation_promises() -> None:
+    unit = settings("glimpsed.service")
+    expected = {
+        "Type": "notify",
+        "Restart": "on-failure",
+        "RestartPreventExitStatus": "78",
+        "StateDirectory": "glimpsed",
+        "ConfigurationDirectory": "glimpsed",
+        "CapabilityBoundingSet": "",
+        "NoNewPrivileges": "yes",
+        "KillMode": "mixed",
+        "LimitCORE": "0",
+    }
+    assert {k: unit[k][0] for k in expected} == expected
+    assert unit["SystemCallFilter"][0] == "@system-service"
+    assert {"WatchdogSec", "LoadCredential", "MemoryMax", "TasksMax"} <= set(unit)
+
+
+def test_an_instance_differs_only_in_its_config_and_state() -> None:
+    one, many = settings("glimpsed.service"), settings("glimpsed@.service")
+    assert {k for k in one | many if one.get(k) != many.get(k)} == {
+        "Description",
+        "ExecStart",
+        "StateDirectory",
+    }
+    assert many["ExecStart"] == ["/opt/glimpsed/bin/glimpsed run -c /etc/glimpsed/%i.yaml"]
+    assert many["StateDirectory"] == ["glimpsed/%i"]
+
+
+def test_the_system_config_is_valid_and_its_folder_is_that_of_the_drop_in() -> None:
+    from glimpsed import config
+
+    loaded = config.load(SYSTEMD / "config.yaml", env={})
+    assert [str(f.path) for f in loaded.folders.values()] == ["/srv/scans"]
+    assert "ReadWritePaths=-/srv/scans" in (SYSTEMD / "folders.conf").read_text()
+    assert loaded.state == "sqlite:////var/lib/glimpsed/ledger.sqlite"
+
+
+def test_the_catalog_has_an_entry_for_every_event_under_its_name() -> None:
+    entries = re.findall(r"^# (\S+)\n-- ([0-9a-f]{32})\nSubject: .+\nDefined-By: glimpsed\n\n\S",
+                         (SYSTEMD / "glimpsed.catalog").read_text(), flags=re.MULTILINE)  # fmt: skip
+    assert dict(entries) == {name: event.message_id for name, event in EVENTS.items()}
+    assert len(entries) == (SYSTEMD / "glimpsed.catalog").read_text().count("\n-- ")
+
+
+@pytest.mark.parametrize("target", ["run", "test", "check", "test-slow", "install", "uninstall", "clean"])
+def test_make_knows_the_target(target: str) -> None:
+    done = subprocess.run(["make", "-n", target], cwd=REPO, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_make_help_lists_every_target_that_people_use() -> None:
+    listed = subprocess.run(["make", "help"], cwd=REPO, capture_output=True, text=True, check=True).stdout
+    phony = set(re.findall(r"^\.PHONY: ([a-z-]+)$", (REPO / "Makefile").read_text(), flags=re.MULTILINE))
+    assert {line.split()[0] for line in listed.splitlines()} == phony
+
+
+def test_no_python_that_is_new_enough_is_said_in_one_line(tmp_path: Path) -> None:
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(REPO / name, tmp_path)
+    done = subprocess.run(["make", "run", "PYTHON="], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "glimpsed needs Python 3.11 or newer" in done.stderr.splitlines()[0]
+
+
+def test_the_samples_fill_an_empty_inbox_and_no_other(tmp_path: Path) -> None:
+    shutil.copy(REPO / "Makefile", tmp_path)
+    shutil.copytree(REPO / "samples", tmp_path / "samples")
+    make = ["make", "inbox/.filled"]
+    subprocess.run(make, cwd=tmp_path, check=True, capture_output=True)
+    inbox = tmp_path / "inbox"
+    assert sorted(os.listdir(inbox)) == ["invoice.jpg", "letter.png", "minutes.tif", "receipt.jpg"]
+    for name in os.listdir(inbox):
+        (inbox / name).unlink()
+    (inbox / "mine.jpg").touch()
+    subprocess.run(make, cwd=tmp_path, check=True, capture_output=True)
+    assert os.listdir(inbox) == ["mine.jpg"]
