@@ -40,6 +40,11 @@ COMMANDS = {  # name, which is also its module's, to what `glimpsed --help` says
 _MODULES = {"try": "try_"}  # where the name is not one that Python allows
 
 
+def module_of(name: str) -> str:
+    """The module in this package that holds a command."""
+    return _MODULES.get(name, name)
+
+
 class Commands(click.Group):
     """The commands of the table, each imported when it is called."""
 
@@ -51,7 +56,7 @@ class Commands(click.Group):
         """Import the command's module."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"glimpsed.cli.{_MODULES.get(cmd_name, cmd_name)}")
+        module = importlib.import_module(f"glimpsed.cli.{module_of(cmd_name)}")
         command: click.Command = module.command
         return command
 

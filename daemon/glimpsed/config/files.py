@@ -15,6 +15,8 @@ from glimpsed.config.folder_rules import used_models
 from glimpsed.config.schema import Config, Folder, ModelEntry
 from glimpsed.config.units import file_path
 
+# The search path of LoadCredential=, less encrypted ones: systemd.exec(5).
+CREDENTIAL_STORES = (Path("/etc/credstore"), Path("/run/credstore"), Path("/usr/lib/credstore"))
 LARGEST = 1_000_000  # bytes of a prompt or schema
 
 
@@ -152,16 +154,18 @@ def _key(entry: ModelEntry, file: Path, env: Mapping[str, str]) -> tuple[str | N
     if entry.api_key_file is not None:
         return "api_key_file", _key_file(file.absolute().parent / entry.api_key_file)
     if (name := entry.api_key_credential) is not None:
-        directory = env.get("CREDENTIALS_DIRECTORY")
         if not name or "/" in name or name in (".", ".."):
             return "api_key_credential", "must be the name of a credential, not a path"
-        if not directory:
-            return (
-                "api_key_credential",
-                "there are no credentials: $CREDENTIALS_DIRECTORY is not set by systemd",
-            )
-        return "api_key_credential", _key_file(Path(directory) / name)
+        return "api_key_credential", _key_file(_credential(name, env))
     return None, None
+
+
+def _credential(name: str, env: Mapping[str, str]) -> Path:
+    """Where systemd puts it; outside of a service, as in an administrator's `check`, where systemd gets it."""
+    if directory := env.get("CREDENTIALS_DIRECTORY"):
+        return Path(directory) / name
+    places = [directory / name for directory in CREDENTIAL_STORES]
+    return next((place for place in places if os.access(place, os.R_OK)), places[0])
 
 
 def _key_file(path: Path) -> SecretStr | str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema, model_validator
 
 from glimpsed.config.units import Address, Duration, Number, PathText, Size, Url, Whole
 from glimpsed.model import Api
@@ -32,7 +32,8 @@ def _bands(value: object) -> object:
     raise ValueError("must be none, auto or a whole number from 2 to 20")
 
 
-Bands = Annotated[Literal["none", "auto"] | int, BeforeValidator(_bands)]
+_BANDS = {"anyOf": [{"enum": ["none", "auto"]}, {"type": "integer", "minimum": 2, "maximum": 20}]}
+Bands = Annotated[Literal["none", "auto"] | int, BeforeValidator(_bands), WithJsonSchema(_BANDS)]
 Output = Literal["txt", "json", "md", "xmp"]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", examples=["USD", "CNY", "EUR"])]
 
@@ -195,7 +196,7 @@ class Folder(Section):
         default=False, description="false: EXIF and XMP (GPS!) never leave the machine."
     )
     priority: Whole = Field(0, ge=-1000, le=1000, description="Folders with a higher one are served first.")
-    on_done: OnDone = Field(OnDone(), description="What happens to an image once its sidecars are written.")
+    on_done: OnDone = Field(OnDone(), description="What to do when the sidecars are written.")
     budget: Limit | None = Field(None, description="What this folder may spend.")
 
 

@@ -93,7 +93,10 @@ def configure(log: Settings, *, secrets: Iterable[str] = (), env: Mapping[str, s
 def silence() -> None:
     """No log at all: a command shows on the terminal what it does."""
     close()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL + 1))
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
+        logger_factory=structlog.ReturnLoggerFactory(),  # what is critical, too, goes nowhere
+    )
 
 
 def flush(seconds: float = _CLOSE_SECONDS) -> bool:

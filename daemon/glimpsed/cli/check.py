@@ -1,0 +1,230 @@
+"""``glimpsed check``: what is wrong with config, folders, ledger and models, before the daemon finds out."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import io
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from glimpsed.cli.common import common_options, config_file, json_option, load_config, print_json
+from glimpsed.errors import ConfigError, MissingExtra, VisionError
+from glimpsed.model import shown
+
+if TYPE_CHECKING:
+    from glimpsed.cli.examine import FolderReport
+    from glimpsed.config import Config, ModelEntry
+    from glimpsed.model import Image
+
+_PATIENCE = 60.0  # seconds that a model has for a tiny image
+_WIDTH = 320  # px of that image; some models refuse what is smaller than 15
+_HEIGHT = 96
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ModelReport:
+    """One model; `reachable` is None when it was not asked."""
+
+    api: str
+    reachable: bool | None
+    problem: str | None
+    seconds: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Report:
+    """All that was found."""
+
+    config: str
+    ledger: str
+    ledger_problem: str | None
+    folders: dict[str, FolderReport]
+    models: dict[str, ModelReport]
+    missing: list[str]  # extras that this config needs
+    notes: list[str]
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything can work."""
+        parts: list[FolderReport | ModelReport] = [*self.folders.values(), *self.models.values()]
+        return not (self.ledger_problem or self.missing or any(part.problem for part in parts))
+
+    @property
+    def exit_code(self) -> int:
+        """69 when a model did not answer, 1 when something else is wrong."""
+        if any(model.reachable is False for model in self.models.values()):
+            return VisionError.exit_code
+        return 0 if self.ok else 1
+
+
+@click.command("check")
+@click.option("--online", is_flag=True, help="Also ask each model that a folder uses about a tiny image.")
+@json_option
+@common_options
+def command(*, online: bool, as_json: bool) -> int:
+    """Look at the config, the folders, the ledger and the models; create and change nothing.
+
+    Exits 0 when all is well, 1 when a check failed, 78 when the config is wrong, and with --online 69 when
+    a model cannot be reached.
+
+    \b
+    Examples:
+      glimpsed check
+      glimpsed check --online              asks every model, which costs a few tokens
+      glimpsed check -c new.yaml --json    for scripts
+    """
+    try:
+        config = load_config()
+    except ConfigError as e:
+        if as_json:
+            print_json(_bad_config(e))
+        raise
+    report = examine(config, online=online)
+    if as_json:
+        print_json(_as_data(report))
+    else:
+        _show(report, online=online)
+    return report.exit_code
+
+
+def examine(config: Config, *, online: bool) -> Report:
+    """Look at every part."""
+    from glimpsed.cli import examine as parts
+    from glimpsed.config import state_url
+    from glimpsed.config.folder_rules import used_models
+
+    used = used_models(config)
+    url = state_url(config)
+    needed, formats = parts.missing_extras(config, used)
+    notes = list(parts.notes(config, used))
+    if formats:
+        notes.append(f"not installed, so such files fail: pip install 'glimpsed[{','.join(formats)}]'")
+    return Report(
+        config=shown(str(config.file)),
+        ledger=_place(url),
+        ledger_problem=parts.ledger_problem(url),
+        folders={name: parts.folder_report(folder) for name, folder in config.folders.items()},
+        models=_models(config, used, online=online),
+        missing=needed,
+        notes=notes,
+    )
+
+
+def _models(config: Config, used: set[str], *, online: bool) -> dict[str, ModelReport]:
+    """All models; what nobody uses has no problem, and is not asked."""
+    from glimpsed import journal
+    from glimpsed.cli.examine import model_problem
+
+    found = {
+        name: ModelReport(entry.api, None, model_problem(entry) if name in used else None)
+        for name, entry in config.models.items()
+    }
+    asked = [config.models[name] for name in found if online and name in used and not found[name].problem]
+    if asked:
+        journal.silence()  # what the client logs is told here
+        answers = asyncio.run(_ask_all(asked, _picture()))
+        found |= dict(zip((entry.name for entry in asked), answers, strict=True))
+    return found
+
+
+async def _ask_all(entries: list[ModelEntry], picture: Image) -> list[ModelReport]:
+    return await asyncio.gather(*(_ask(entry, picture) for entry in entries))
+
+
+async def _ask(entry: ModelEntry, picture: Image) -> ModelReport:
+    """One request through the same client as the daemon's, retries left out."""
+    from glimpsed.model import Request
+    from glimpsed.vision import connect
+    from glimpsed.vision.memory import Memory
+
+    start = time.monotonic()
+    request = Request(prompt="What does this image say? Answer with that word only.", images=(picture,))
+    problem = None
+    try:
+        model = connect(entry, Memory())
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await model.ask(request)
+        finally:
+            await model.aclose()
+    except (VisionError, MissingExtra) as e:
+        problem = str(e)
+    except TimeoutError:
+        problem = f"no answer within {_PATIENCE:g} s"
+    return ModelReport(entry.api, problem is None, problem, round(time.monotonic() - start, 2))
+
+
+def _picture() -> Image:
+    """A word in large print."""
+    from PIL import Image as Pillow
+    from PIL import ImageDraw, ImageFont
+
+    from glimpsed.model import Image
+
+    canvas = Pillow.new("RGB", (_WIDTH, _HEIGHT), "white")
+    ImageDraw.Draw(canvas).text((24, 16), "glimpsed", fill="black", font=ImageFont.load_default(size=56))
+    encoded = io.BytesIO()
+    canvas.save(encoded, "JPEG", quality=85)
+    return Image(1, "image/jpeg", _WIDTH, _HEIGHT, encoded.getvalue())
+
+
+def _place(url: str) -> str:
+    """The ledger's file, or its URL without the password."""
+    from sqlalchemy import make_url
+
+    parsed = make_url(url)
+    file = parsed.database if parsed.get_backend_name() == "sqlite" else None
+    return shown(file or parsed.render_as_string(hide_password=True))
+
+
+def _as_data(report: Report) -> dict[str, Any]:
+    """The documented shape (DESIGN 6), and a little more."""
+    return {
+        "ok": report.ok,
+        "config": report.config,
+        "folders": {name: dataclasses.asdict(folder) for name, folder in report.folders.items()},
+        "models": {name: dataclasses.asdict(model) for name, model in report.models.items()},
+        "ledger": {"place": report.ledger, "problem": report.ledger_problem},
+        "missing_extras": report.missing,
+        "notes": report.notes,
+    }
+
+
+def _bad_config(error: ConfigError) -> dict[str, Any]:
+    problems = [dataclasses.asdict(problem) for problem in error.problems]
+    file = config_file()
+    config = shown(str(file)) if file else None
+    return {"ok": False, "config": config, "folders": {}, "models": {}, "problems": problems}
+
+
+def _show(report: Report, *, online: bool) -> None:
+    """For people: a line for everything, what is wrong in red."""
+    _line("config", report.config, None)
+    _line("ledger", report.ledger, report.ledger_problem)
+    for name, folder in report.folders.items():
+        how = f"{folder.path}  {folder.filesystem}, {folder.mode}" if folder.mode else folder.path
+        why = f" ({folder.reason})" if folder.reason else ""
+        _line(f"folder {name}", how + why, folder.problem)
+    for name, model in report.models.items():
+        asked = f", answered in {model.seconds:g} s" if model.reachable else ""
+        _line(f"model {name}", model.api + asked, model.problem)
+    if report.missing:
+        _line(
+            "extras",
+            f"pip install 'glimpsed[{','.join(report.missing)}]'",
+            "this config needs what is not installed",
+        )
+    for note in report.notes:
+        click.echo(f"{click.style('note', fg='yellow')}  {note}")
+    if not online and any(model.api != "local" for model in report.models.values()):
+        click.echo(f"{click.style('note', fg='yellow')}  models were not asked; --online does")
+
+
+def _line(what: str, how: str, problem: str | None) -> None:
+    if problem is None:
+        click.echo(f"{click.style('ok', fg='green')}    {what}  {how}")
+    else:
+        click.echo(f"{click.style('FAIL', fg='red', bold=True)}  {what}  {how}: {shown(problem)}")

@@ -1,0 +1,335 @@
+"""What is wrong with a config is told all at once: file, line, key path, and the key that was meant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from glimpsed.config import Config, document
+from glimpsed.config.document import dotted
+from glimpsed.config.editor import json_schema
+from glimpsed.config.load import complete, load
+from glimpsed.errors import ConfigError, Problem
+
+REMOTE = "base_url: 'https://api.example/v1'"
+
+
+def problems(text: str, env: dict[str, str] | None = None, file: str = "g.yaml") -> list[Problem]:
+    try:
+        complete(document.parse(dedent(text), file, env or {}), env or {})
+    except ConfigError as e:
+        return list(e.problems)
+    return []
+
+
+def folder(keys: str, models: str = f"m: {{{REMOTE}}}") -> str:
+    return f"models: {{{models}}}\nfolders:\n  f: {{path: x, {keys}}}\n"
+
+
+def model(keys: str) -> str:
+    return f"models:\n  m: {{{keys}}}\nfolders: {{f: {{path: x}}}}\n"
+
+
+def test_everything_is_told_at_once_with_line_and_key() -> None:
+    found = problems(
+        """
+        models:
+          gpt: {base_url: "https://a/v1", concurency: 3, timeout: soon}
+        folders:
+          invoices:
+            path: in
+            setle: 2s
+            outputs: [txt, jsn]
+            model: gpt-4
+            prompt: "{file_name}"
+          invoices:
+            path: out
+          archive:
+            path: in/archive
+            sidecar: ../{name}.{ext}
+        drain: 5 parsecs
+        """
+    )
+    assert [str(p) for p in found] == [
+        "g.yaml:3: models.gpt.concurency: unknown key (did you mean 'concurrency'?)",
+        "g.yaml:3: models.gpt.timeout: must look like 500ms, 2s, 5m, 1h or a number of seconds",
+        "g.yaml:7: folders.invoices.setle: unknown key (did you mean 'settle'?)",
+        "g.yaml:8: folders.invoices.outputs[1]: must be 'txt', 'json', 'md' or 'xmp' (did you mean 'json'?)",
+        "g.yaml:9: folders.invoices.model: there is no model 'gpt-4' (did you mean 'gpt'?)",
+        "g.yaml:10: folders.invoices.prompt: {file_name} would not be filled in (did you mean {filename}?; for the text itself put spaces inside the braces)",
+        "g.yaml:11: folders.invoices: duplicate key, first on line 5",
+        "g.yaml:14: folders.archive.path: is inside of that of 'invoices'",
+        "g.yaml:15: folders.archive.sidecar: must be a plain file name: sidecars stand beside their image",
+        "g.yaml:16: drain: must look like 500ms, 2s, 5m, 1h or a number of seconds",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "message"),
+    [
+        # keys
+        ("folder: {}", "folder", "did you mean 'folders'?"),
+        ("log: {lvl: info}", "log.lvl", "did you mean 'level'?"),
+        ("budget: {perday: 1}", "budget.perday", "did you mean 'per_day'?"),
+        ("defaults: {path: x}", "defaults.path", "for each folder"),
+        ("defaults: {settel: 1s}", "defaults.settel", "did you mean 'settle'?"),
+        (model(f"{REMOTE}, price: {{inptu: 1}}"), "models.m.price.inptu", "did you mean 'input'?"),
+        (model(f"{REMOTE}, key: sk-1"), "models.m.key", "unknown key"),
+        (model(f"{REMOTE}, name: x"), "models.m.name", "unknown key"),
+        (folder("name: x"), "folders.f.name", "unknown key"),
+        (folder("schema_: {}"), "folders.f.schema_", "did you mean 'schema'?"),
+        ("file: x", "file", "unknown key"),
+        ("drain: 1\nfolders: {}\ndrain: 2", "drain", "duplicate key, first on line 1"),
+        (folder("on_done: {move_to: a, move_to: b}"), "folders.f.on_done.move_to", "duplicate key, first on line 3"),
+        (folder("schema: {properties: {a: {}, a: {}}}"), "folders.f.schema.properties.a", "duplicate key"),
+        ("{}: x", None, "not plain text"),
+        ("folders: {? [a] : x}", "folders", "not plain text"),
+        # values
+        ("[a]", None, "keys and values"),
+        ("a: [", None, "not YAML"),
+        ("a: b\n\tc: d", None, "not YAML"),
+        ("a: 1\n---\nb: 2", None, "not YAML"),
+        ("a: \x01", None, "not YAML"),
+        ("folders: [a]", "folders", "keys and values"),
+        ("defaults: [a]", "defaults", "keys and values"),
+        ("folders: {f: /srv}", "folders.f", "keys and values"),
+        ("folders: {f: }", "folders.f", "keys and values"),
+        ("folders: {f: {}}", "folders.f.path", "is required"),
+        ("folders: {f: {path: }}", "folders.f.path", "must be a path"),
+        ("folders: {f: {path: ''}}", "folders.f.path", "must be a path"),
+        ("drain: !!python/name:os.system x", "drain", "YAML tag"),
+        ("drain: !secret x", "drain", "YAML tag"),
+        ("log: &a {level: *a}", "log.level", "alias of something that holds it"),
+        ("search: maybe", "search", "true or false"),
+        ("workers: true", "workers", "must be a number"),
+        ("workers: 0", "workers", "at least 1"),
+        ("workers: 1.5", "workers", "whole number"),
+        ("metrics: 9464", "metrics", "127.0.0.1:9464"),
+        ("log: {level: warn}", "log.level", "did you mean 'warning'?"),
+        ("budget: {currency: dollars}", "budget.currency", "three capital letters"),
+        ("budget: {per_day: .inf}", "budget.per_day", "number"),
+        ("budget: {per_day: -1}", "budget.per_day", "more than 0"),
+        (folder("prompt: 5"), "folders.f.prompt", "in quotes"),
+        (folder("prompt: no"), "folders.f.prompt", "in quotes"),
+        (folder("prompt: ' '"), "folders.f.prompt", "is empty"),
+        (folder("bands: 1"), "folders.f.bands", "none, auto or a whole number from 2 to 20"),
+        (folder("bands: yes"), "folders.f.bands", "none, auto or a whole number from 2 to 20"),
+        (folder("outputs: []"), "folders.f.outputs", "must not be empty"),
+        (folder("outputs: txt"), "folders.f.outputs", "must be a list"),
+        (folder("outputs: [md, md]"), "folders.f.outputs", "twice"),
+        (folder("include: ['#x']"), "folders.f.include[0]", "matches nothing"),
+        (folder("exclude: [a, '!']"), "folders.f.exclude[1]", "not a gitignore-style pattern"),
+        (folder("on_done: {command: []}"), "folders.f.on_done.command", "must not be empty"),
+        (folder("image_url_base: ftp://a/"), "folders.f.image_url_base", "http:// or https://"),
+        (folder("settle: 20m"), "folders.f.settle", "must not be longer than settle_limit, 600 s"),
+        # environment
+        (folder("prompt: 'a ${NOPE}'"), "folders.f.prompt", "NOPE is not set"),
+        # sidecars
+        (folder("sidecar: 'a/{name}.{ext}'"), "folders.f.sidecar", "plain file name"),
+        (folder("sidecar: '..\\{name}.{ext}'"), "folders.f.sidecar", "plain file name"),
+        (folder('sidecar: "{name}\\n.{ext}"'), "folders.f.sidecar", "plain file name"),
+        (folder("sidecar: '{name}.{kind}'"), "folders.f.sidecar", "may only hold {name}, {stem} and {ext}"),
+        (folder("sidecar: '{name}.{ext'"), "folders.f.sidecar", "may only hold"),
+        (folder("sidecar: '{name}.txt'"), "folders.f.sidecar", "must hold {ext}, or txt and json"),
+        (folder("sidecar: 'x.{ext}'"), "folders.f.sidecar", "share one sidecar"),
+        (folder("sidecar: '{name}', outputs: [txt]"), "folders.f.sidecar", "name of the image itself"),
+        (folder("sidecar: '{stem}.jpg', outputs: [txt]"), "folders.f.sidecar", "name of the image itself"),
+        (folder("sidecar: '{name}.png', outputs: [txt]"), "folders.f.sidecar", "look like an image"),
+        (folder("sidecar: '{name}.error.{ext}'"), "folders.f.sidecar", "reserved"),
+        (folder("sidecar: '{name}.{ext}~'"), "folders.f.sidecar", "reserved"),
+        # files
+        (folder("prompt_file: nowhere.txt"), "folders.f.prompt_file", "nowhere.txt cannot be read: No such file"),
+        (folder("prompt: a, prompt_file: nowhere.txt"), "folders.f.prompt_file", "No such file"),
+        (folder("schema: nowhere.json"), "folders.f.schema", "nowhere.json cannot be read: No such file"),
+        (folder("schema: {type: objekt}"), "folders.f.schema", "not a valid JSON Schema"),
+        (folder("schema: {$ref: '#/$defs/a'}"), "folders.f.schema", "not inside of it"),
+        (folder("schema: {$ref: 'https://json-schema.org/draft/2020-12/schema'}"), "folders.f.schema", "not inside of it"),
+        (folder("schema: 3"), "folders.f.schema", "keys and values"),
+        # models
+        (folder("model: mm"), "folders.f.model", "there is no model 'mm' (did you mean 'm'?)"),
+        (folder("priority: 1", f"a: {{{REMOTE}}}, b: {{api: local}}"), "folders.f.model", "is required: one of a, b"),
+        (folder("fallbacks: [nn]"), "folders.f.fallbacks[0]", "there is no model 'nn'"),
+        (folder("fallbacks: [m]"), "folders.f.fallbacks[0]", "has been asked by then"),
+        (folder("local_only: true"), "folders.f.local_only", "'m' is a remote model"),
+        (folder("local_only: true, model: m"), "folders.f.model", "'m' is a remote model"),
+        (
+            folder("local_only: true, model: l, fallbacks: [m]", f"l: {{api: local}}, m: {{{REMOTE}}}"),
+            "folders.f.fallbacks[0]",
+            "'m' is a remote model",
+        ),
+        (folder("schema: {type: object}", "l: {api: local}"), "folders.f.schema", "plain OCR"),
+        (model("api: chat"), "models.m.base_url", "is required"),
+        (model("base_url: api.example/v1"), "models.m.base_url", "http:// or https://"),
+        (model("base_url: http://api.example/v1"), "models.m.base_url", "allow_http: true"),
+        (model("api: local, base_url: http://localhost:1/v1"), "models.m.base_url", "no meaning with api: local"),
+        (model("api: local, model: rapidcor"), "models.m.model", "did you mean 'rapidocr'?"),
+        (model(f"{REMOTE}, api_key_env: NOPE"), "models.m.api_key_env", "NOPE is not set"),
+        (model(f"{REMOTE}, api_key_file: nope"), "models.m.api_key_file", "nope cannot be read: No such file"),
+        (model(f"{REMOTE}, api_key_credential: c"), "models.m.api_key_credential", "/etc/credstore/c cannot be read"),
+        (model(f"{REMOTE}, api_key_credential: ../c"), "models.m.api_key_credential", "not a path"),
+        (model(f"{REMOTE}, api_key_file: /dev/null"), "models.m.api_key_file", "is empty"),
+        (model(f"{REMOTE}, api_key_file: a, api_key_env: B"), "models.m.api_key_file", "second source of the key"),
+        (model(f"{REMOTE}, headers: {{'a b': c}}"), "models.m.headers.a b", "no name for a header"),
+        (model(f'{REMOTE}, headers: {{a: "b\\nc: d"}}'), "models.m.headers.a", "a header cannot have"),
+        (model(f"{REMOTE}, user_agent: é"), "models.m.user_agent", "a header cannot have"),
+        (model(f"{REMOTE}, price: {{input: 1}}, currency: CNY") + "budget: {per_day: 1}", "models.m.currency", "must be USD"),
+        # names, places
+        ("folders: {a/b: {path: x}}", "folders.a/b", "no name for a folder"),
+        ("folders: {-a: {path: x}}", "folders.-a", "no name for a folder"),
+        ("folders: {'': {path: x}}", "folders.", "no name for a folder"),
+        ("models: {' m': {api: local}}", "models. m", "no name for a model"),
+        ("folders: {a: {path: x}, b: {path: ./y/../x/}}", "folders.b.path", "same directory as that of 'a'"),
+        ("folders: {a: {path: x/y}, b: {path: x}}", "folders.b.path", "holds that of 'a'"),
+        # state
+        ("state: nonsense", "state", "not a SQLAlchemy URL"),
+        ("state: mysql://u:p@h/d", "state", "SQLite or PostgreSQL"),
+        ("state: postgresql://u:p@h/d", "state", "PostgreSQL with psycopg"),
+        ("state: 'sqlite://'", "state", "must name a file"),
+    ],
+)  # fmt: skip
+def test_mistakes(text: str, key: str | None, message: str) -> None:
+    found = problems(text)
+    assert [p.key for p in found if message in str(p)] == [key]
+    assert all(p.file == "g.yaml" for p in found)
+
+
+def test_a_mistake_has_no_consequences_that_are_told_too() -> None:
+    """One wrong value, one error: not also 'base_url is required' or 'there is no such model'."""
+    for text in (
+        model("base_url: 5"),
+        folder("model: 5", "a: {api: local}, b: {api: local}"),
+        folder("sidecar: 5"),
+    ):
+        assert len(problems(text)) == 1
+
+
+def test_a_wrong_default_is_told_once_where_it_stands() -> None:
+    (found,) = problems("defaults:\n  poll: never\nfolders: {a: {path: a}, b: {path: b}}")
+    assert (found.key, found.line) == ("defaults.poll", 2)
+    (found,) = problems("defaults:\n  prompt: '{dat}'\nfolders: {a: {path: a}, b: {path: b}}")
+    assert (found.key, found.line) == ("defaults.prompt", 2)
+
+
+def test_defaults_are_checked_without_any_folder() -> None:
+    assert [p.key for p in problems("defaults: {poll: never}")] == ["defaults.poll"]
+
+
+def test_links_do_not_hide_that_folders_are_nested(tmp_path: Path) -> None:
+    (tmp_path / "real" / "sub").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("real")
+    text = f"folders: {{a: {{path: {tmp_path}/real/sub}}, b: {{path: {tmp_path}/link}}}}"
+    assert [p.message for p in problems(text)] == ["holds that of 'a'"]
+
+
+def test_a_neighbour_with_a_longer_name_is_not_nested() -> None:
+    assert problems("folders: {a: {path: /x/scan}, b: {path: /x/scans}}") == []
+
+
+def test_plain_http_is_fine_on_loopback_or_when_it_is_meant() -> None:
+    assert problems(model("base_url: http://127.0.0.1:1/v1")) == []
+    assert problems(model("base_url: http://api.example/v1, allow_http: true")) == []
+
+
+def test_a_currency_matters_only_beside_a_budget() -> None:
+    assert problems(model(f"{REMOTE}, price: {{input: 1}}, currency: CNY")) == []
+
+
+def test_broken_files_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "latin.txt").write_bytes(b"\xe9")
+    (tmp_path / "empty.txt").write_text(" \n")
+    (tmp_path / "list.json").write_text("[]")
+    (tmp_path / "broken.json").write_text('{\n"a": }')
+    names = ("prompt_file: latin.txt", "prompt_file: empty.txt", "schema: list.json", "schema: broken.json")
+    told = [problems(folder(name), file=str(tmp_path / "g.yaml"))[0].message for name in names]
+    assert told == [
+        "latin.txt is not UTF-8",
+        "empty.txt is empty",
+        "list.json does not hold a JSON object",
+        "broken.json is not JSON: Expecting value on line 2",
+    ]
+
+
+def test_no_secret_is_repeated() -> None:
+    env = {"S": "hunter2", "K": "hunter2 with spaces"}
+    text = """
+        models:
+          m: {base_url: "https://u:${S}@h/v1", api_key_env: K, timeout: "${S}", currency: "${S}", api: "${S}"}
+          n: {base_url: "${S}", headers: {"${S}": "a\\n${S}"}, price: "${S}", concurrency: "${S}", stream: "${S}"}
+        folders: {f: {path: x, bands: "${S}", watch: "${S}", outputs: ["${S}"], model: m}}
+        state: "mysql://u:${S}@h/d"
+        metrics: "${S}"
+        """
+    found = problems(text, env)
+    assert len(found) >= 12
+    assert not [p for p in found if "hunter2" in str(p) or "hunter2" in repr(p)]
+
+
+def test_a_huge_or_binary_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "big").write_bytes(b"# " + b"x" * 5_000_000)
+    (tmp_path / "binary").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0")
+    for name in ("big", "binary"):
+        with pytest.raises(ConfigError):
+            load(tmp_path / name, env={})
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+        load(tmp_path, env={})
+
+
+@given(st.text(max_size=200) | st.binary(max_size=200))
+@settings(deadline=None)
+def test_any_text_is_a_config_or_a_config_error(text: str | bytes) -> None:
+    try:
+        complete(document.parse(text, "g.yaml", {}), {})
+    except ConfigError as e:
+        _ = e.problems[0]
+
+
+SECTIONS = json_schema()["$defs"]
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=9)
+    | st.sampled_from(["2s", "chat", "m"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def section(name: str) -> st.SearchStrategy[dict[str, object]]:
+    return st.dictionaries(st.sampled_from(sorted(SECTIONS[name]["properties"])), VALUES, max_size=6)
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "models": st.dictionaries(
+                st.sampled_from(["m", "n", ""]), section("ModelEntry") | VALUES, max_size=2
+            ),
+            "folders": st.dictionaries(st.sampled_from(["f", "g"]), section("Folder") | VALUES, max_size=2),
+            "defaults": section("Defaults") | VALUES,
+            "budget": section("Budget") | VALUES,
+            "log": section("Log") | VALUES,
+            "state": VALUES,
+            "metrics": VALUES,
+        },
+    )
+)
+@settings(deadline=None)
+def test_any_values_are_a_config_or_a_config_error(data: dict[str, object]) -> None:
+    text = yaml.safe_dump(data, allow_unicode=True)
+    try:
+        assert isinstance(complete(document.parse(text, "g.yaml", {}), {}), Config)
+    except ConfigError as e:
+        _ = e.problems[0]
+
+
+def test_keys_are_written_as_people_would_write_them() -> None:
+    assert dotted(("folders", "a", "fallbacks", 1)) == "folders.a.fallbacks[1]"
+    assert dotted(()) is None
