@@ -19,7 +19,6 @@ from glimpsed.ledger.part import (
     written_from,
     written_text,
 )
-from glimpsed.ledger.queue import FRESH_START
 from glimpsed.ledger.schema import PathText, answers, directories, files, folders
 from glimpsed.ledger.values import Adopted, GoneRow, Known
 from glimpsed.model import FileKey, Version
@@ -181,7 +180,9 @@ def _done_row(adopted: Adopted, now: float) -> dict[str, Any]:
         "fresh": 0,
         "again": 0,
         "claims": 0,
-        **FRESH_START,
+        "attempts": 0,
+        "retries": 0,
+        "cut_off": 0,
         "sha256": bytes.fromhex(adopted.sha256) if adopted.sha256 else None,
         "question": adopted.question,
         "written": written_text(adopted.written),

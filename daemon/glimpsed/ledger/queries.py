@@ -52,7 +52,7 @@ class Queries(Part):
 
     def beneath(self, folder: str, directory: str) -> list[FileKey]:
         """Every file of a directory and those below it."""
-        here = sa.true()
+        here: sa.ColumnElement[bool] = sa.true()
         if directory:
             below = (files.c.directory > f"{directory}/") & (files.c.directory < f"{directory}0")
             here = (files.c.directory == directory) | below  # '0' is what follows '/'

@@ -3,38 +3,51 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
-from glimpsed.ledger.part import HELD_LEASE, Part, chunks, key_of, same_version, written_from
+from glimpsed.ledger.part import HELD_LEASE, Part, chunks, key_of, written_from
 from glimpsed.ledger.schema import PathText, answers, files
 from glimpsed.model import Answer, Job, Offer, PageRecord, Version
 
 LEASE = 60.0  # seconds
 _BATCH = 5000  # offers in one transaction
+_ROWS = 500  # offers in one statement
 _FOLDERS = 100  # folders in one claim: SQLite joins at most 500 SELECTs
 _SLACK = 50  # rows looked at beyond those wanted, should other hosts take some at this very moment
 
-# Everything that belongs to a version and not to the file. `written` stays: those sidecars get replaced.
-FRESH_START: dict[str, Any] = {
-    "owner": None,
-    "attempts": 0,
-    "retries": 0,
-    "cut_off": 0,
-    "reason": None,
-    "advice": None,
-    "problem": None,
-    "was": None,
-}
+# Many rows in one statement that is sent as it stands: ten times the rows a second of an ORM's insert.
+# A row that is gone keeps in `was` what it was, and goes on from there when the same version is back;
+# whatever else conflicts is another version, and starts over. Its sidecars stay on record in `written`.
+_OFFER_ROW = "(?, ?, ?, ?, ?, 'queued', ?, 0, ?, ?, 0, 0, 0, 0, 0, ?)"
+_SAME = "(files.size = excluded.size AND files.mtime_ns = excluded.mtime_ns)"
+_OFFER = f"""
+INSERT INTO files (folder, directory, name, size, mtime_ns, state, changed, due, priority, fresh,
+  again, claims, attempts, retries, cut_off, problem)
+VALUES {{rows}}
+ON CONFLICT (folder, directory, name) DO UPDATE SET
+  state = CASE WHEN {_SAME} AND files.was IN ('done', 'answered') THEN files.was ELSE 'queued' END,
+  due = CASE WHEN {_SAME} AND files.was = 'done' THEN NULL ELSE excluded.due END,
+  problem = CASE WHEN {_SAME} AND files.was = 'failed' THEN files.reason ELSE excluded.problem END,
+  sha256 = CASE WHEN {_SAME} THEN files.sha256 END,
+  question = CASE WHEN {_SAME} THEN files.question END,
+  was = CASE WHEN {_SAME} THEN files.was END,
+  size = excluded.size, mtime_ns = excluded.mtime_ns, changed = excluded.changed,
+  priority = excluded.priority, fresh = excluded.fresh, again = 0, owner = NULL,
+  attempts = 0, retries = 0, cut_off = 0, reason = NULL, advice = NULL
+WHERE NOT {_SAME} OR files.state = 'gone'
+RETURNING id, folder, directory, name, state, was"""  # noqa: S608: of constants only
 
 # For each folder the first rows of the backlog and of the arrivals come straight from the index
 # `files_claim`, whatever waits in other folders or is not due; their merge is the order of DESIGN 8.
 _HEAD = """
-SELECT id FROM (SELECT id FROM files WHERE folder = :folder{n} AND fresh = {fresh} AND due <= :now {unless}
-  ORDER BY priority DESC, mtime_ns, id LIMIT :most) AS head{n}_{fresh}"""
-_UNLESS_HELD = "AND NOT EXISTS (SELECT 1 FROM folders WHERE name = :folder{n} AND held IS NOT NULL)"
+SELECT id FROM (SELECT id FROM files WHERE folder = :folder{n} AND fresh = {fresh} AND due <= :now
+  ORDER BY priority DESC, mtime_ns, id LIMIT {most}) AS head{n}_{fresh}"""
+_ARRIVALS = ":most"
+_BACKLOG = "(SELECT CASE WHEN EXISTS (SELECT 1 FROM folders WHERE name = :folder{n} AND held > 0) THEN 0 ELSE :most END)"
 _CLAIM = """
 UPDATE files SET state = CASE state WHEN 'answered' THEN 'answered' ELSE 'running' END,
   owner = :owner, due = :until, claims = claims + 1
@@ -44,10 +57,15 @@ WHERE id IN (
 RETURNING id, folder, directory, name, size, mtime_ns, state, priority, fresh, again, claims,
   attempts, retries, cut_off, problem, written"""
 
-_NEXT_DUE = sa.select(sa.func.min(files.c.due)).where(
-    sa.text("due > 0"),
-    files.c.due > sa.bindparam("now"),
-    files.c.folder.in_(sa.bindparam("folders", expanding=True)),
+_NEXT_DUE = (
+    sa.select(files.c.due)
+    .where(
+        sa.text("due > 0"),  # as `files_due` has it, for that index to be taken …
+        files.c.due > sa.bindparam("now"),
+        files.c.folder.concat("").in_(sa.bindparam("folders", expanding=True)),  # … and none of the folder's
+    )
+    .order_by(files.c.due)
+    .limit(1)
 )
 _RENEW = (
     sa.update(files)
@@ -72,45 +90,34 @@ class Queue(Part):
         The same version as before changes nothing. A file that was gone and is back as it was goes on
         where it stopped: done stays done, a paid answer is written, a failure is told again unasked.
         """
-        by_key = {offer.key: offer for offer in offers}
-        ordered = [by_key[key] for key in sorted(by_key)]
+        latest = {offer.key: offer for offer in offers}
+        ordered = sorted(
+            latest.values(), key=lambda o: (o.key.folder, o.key.path)
+        )  # two hosts never deadlock
         queued: list[Offer] = []
         for batch in chunks(ordered, _BATCH):
-            rows = [_new_row(offer, now) for offer in batch]
             with self._database.write() as c:
-                taken = c.execute(self._offer, rows).all()
-                superseded = [row.id for row in taken if row.was is None]
-                for ids in chunks(superseded, _BATCH):
-                    c.execute(_FORGET_ANSWERS, {"ids": ids})
-                if taken:
+                for few in chunks(batch, _ROWS):
+                    queued += self._offer(c, few, now)
+                if queued:
                     self._database.tell(c)
-                    c.execute(_CLEAR_WAS, {"ids": [row.id for row in taken if row.was is not None]})
-            queued += [by_key[key_of(row)] for row in taken if row.state != "done"]
         return queued
 
-    @functools.cached_property
-    def _offer(self) -> Any:
-        insert = self._insert(files)
-        new, back = insert.excluded, same_version(insert.excluded)
-        was = files.c.was
-        failed_before = back & (was == "failed")
-        change = {
-            column: new[column]
-            for column in ("size", "mtime_ns", "priority", "fresh", "again", "changed", *FRESH_START)
-        }
-        change |= {
-            "state": sa.case((back & ((was == "done") | (was == "answered")), was), else_="queued"),
-            "due": sa.case((back & (was == "done"), None), else_=0.0),
-            "problem": sa.case((failed_before, files.c.reason), else_=new.problem),
-            "sha256": sa.case((back, files.c.sha256), else_=None),
-            "question": sa.case((back, files.c.question), else_=None),
-            "was": sa.case((back, was), else_=None),
-        }
-        return insert.on_conflict_do_update(
-            index_elements=[files.c.folder, files.c.directory, files.c.name],
-            set_=change,
-            where=~back | (files.c.state == "gone"),
-        ).returning(files.c.id, files.c.folder, files.c.directory, files.c.name, files.c.state, files.c.was)
+    def _offer(self, c: sa.Connection, offers: Sequence[Offer], now: float) -> list[Offer]:
+        rows = {_path(offer): offer for offer in offers}
+        values: list[Any] = []
+        for path, o in rows.items():
+            values += (*path, o.version.size, o.version.mtime_ns, now, o.priority, int(o.fresh), o.problem)
+        statement = _offer(len(rows), "%s" if self._database.postgresql else "?")
+        taken = c.exec_driver_sql(statement, tuple(values)).all()
+        if superseded := [row.id for row in taken if row.was is None]:
+            c.execute(_FORGET_ANSWERS, {"ids": superseded})
+        if back := [row.id for row in taken if row.was is not None]:
+            c.execute(_CLEAR_WAS, {"ids": back})
+        waiting = (
+            (row.folder, bytes(row.directory), bytes(row.name)) for row in taken if row.state != "done"
+        )
+        return [rows[path] for path in waiting]
 
     def claim(self, *, folders: Collection[str], limit: int, now: float, lease: float = LEASE) -> list[Job]:
         """Take up to `limit` rows that are due, for `lease` seconds.
@@ -197,35 +204,27 @@ class Queue(Part):
 _CLEAR_WAS = sa.update(files).where(files.c.id.in_(sa.bindparam("ids", expanding=True))).values(was=None)
 
 
+def _path(offer: Offer) -> tuple[str, bytes, bytes]:
+    directory, _, name = offer.key.path.rpartition("/")
+    return offer.key.folder, os.fsencode(directory), os.fsencode(name)
+
+
+@functools.lru_cache(maxsize=64)
+def _offer(rows: int, mark: str) -> str:
+    row = _OFFER_ROW.replace("?", mark)
+    return _OFFER.format(rows=",".join([row] * rows))
+
+
 @functools.lru_cache(maxsize=64)
 def _claim(folders: int, postgresql: bool) -> sa.TextualSelect:
     heads = [
-        _HEAD.format(n=n, fresh=fresh, unless="" if fresh else _UNLESS_HELD.format(n=n))
+        _HEAD.format(n=n, fresh=fresh, most=most.format(n=n))
         for n in range(folders)
-        for fresh in (1, 0)
+        for fresh, most in ((1, _ARRIVALS), (0, _BACKLOG))
     ]
     lock = "FOR UPDATE OF files SKIP LOCKED" if postgresql else ""
     sql = _CLAIM.format(heads="\nUNION ALL".join(heads), lock=lock)
     return sa.text(sql).columns(directory=PathText(), name=PathText())
-
-
-def _new_row(offer: Offer, now: float) -> dict[str, Any]:
-    return {
-        "folder": offer.key.folder,
-        "directory": offer.key.directory,
-        "name": offer.key.name,
-        "size": offer.version.size,
-        "mtime_ns": offer.version.mtime_ns,
-        "state": "queued",
-        "changed": now,
-        "due": 0.0,
-        "priority": offer.priority,
-        "fresh": int(offer.fresh),
-        "again": 0,
-        "claims": 0,
-        **FRESH_START,
-        "problem": offer.problem,
-    }
 
 
 def _job(row: sa.Row[*tuple[Any, ...]], pages: Sequence[sa.Row[*tuple[Any, ...]]]) -> Job:
