@@ -114,7 +114,7 @@ class Gateway:
         self.port = port
         self._script = list(script)
         self._tls = tls
-        self._decode = decode
+        self.decode = decode
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._ready = threading.Event()
@@ -133,6 +133,13 @@ class Gateway:
     def script(self, *replies: Reply) -> None:
         """Queue these replies, one for each of the next requests."""
         self._script.extend(replies)
+
+    def reset(self) -> None:
+        """Forget every request, and everything that was scripted."""
+        self._script.clear()
+        self.requests.clear()
+        self.problems.clear()
+        self.default, self.decode = Scripted(), True
 
     def wait_for(self, count: int, seconds: float = 10.0) -> None:
         """Return once so many requests have come in; AssertionError when they do not."""
@@ -226,7 +233,7 @@ class Gateway:
         try:
             known = method == "POST" and path in PATHS and target.startswith("/v1")
             check(known, f"Invalid URL ({method} {target})")
-            seen = parse(path, headers, raw, number, decode=self._decode, early=early)
+            seen = parse(path, headers, raw, number, decode=self.decode, early=early)
         except BadRequestError as e:
             self.problems.append(str(e))
             body = {

@@ -155,15 +155,16 @@ _CA_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA
 def _tls(file: str | None, directory: str | None, *bundles: str | None) -> ssl.SSLContext:
     """The TLS context of all clients: the system's certificates, or those that a usual variable names.
 
-    Raises OSError or ValueError (ssl.SSLError) when a variable leads to nothing usable.
+    Raises ValueError when a variable leads to nothing usable.
     """
     named = [path for path in (file, directory, *bundles) if path]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies, host names too
     for path in named:
-        if Path(path).is_dir():
-            context.load_verify_locations(capath=path)
-        else:
-            context.load_verify_locations(cafile=path)
+        where = {"capath": path} if Path(path).is_dir() else {"cafile": path}
+        try:
+            context.load_verify_locations(**where)
+        except OSError as e:  # ssl.SSLError is one
+            raise ValueError(f"{path} holds no certificates: {e}") from None
     if not named:
         context.load_default_certs()
         if not context.cert_store_stats()["x509_ca"]:  # a container without ca-certificates

@@ -188,8 +188,8 @@ class Pacing:
         reason = self._breaks(ticket, verdict)
         if reason is not None:
             self._trip(reason, ticket, verdict, now)
-        elif self._pause is not None and self._pause.probe and (ticket.probe or verdict is None):
-            self.resume()  # somebody is there
+        elif ticket.probe and self._pause is not None and self._pause.probe:
+            self.resume()  # somebody is there; a reply to an older request would not prove it
 
     def _slow_down(self, ticket: Ticket, verdict: Verdict, now: float) -> None:
         if verdict.overload and ticket.started >= self._halved:  # once for all that were in flight together

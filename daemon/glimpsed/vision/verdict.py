@@ -54,7 +54,7 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, api: Api, now: f
     error = _error(content)
     if error is not None:
         return _from_error(status, error, wait)
-    if content is None and (_HTML.match(body) or "text/html" in headers.get("content-type", "")):
+    if content is None and (_HTML.match(body) or (body.strip() and _says_html(headers))):
         return _from_page(status, wait)
     if 200 <= status < 300:
         what = "not JSON" if content is None and body.strip() else f"without an answer of the {api} API"
@@ -212,6 +212,10 @@ def _delay(error: Mapping[str, Any]) -> float | None:
         if match:
             return _bounded(float(match[1]))
     return None
+
+
+def _says_html(headers: Mapping[str, str]) -> bool:
+    return "text/html" in headers.get("content-type", "")
 
 
 def _where(headers: Mapping[str, str]) -> str:

@@ -1,0 +1,331 @@
+"""How fast a model is asked, with time as an argument: no test waits."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from glimpsed.config.schema import ModelEntry
+from glimpsed.errors import Verdict, VisionError
+from glimpsed.vision.pacing import Pacing, Pause, Ticket
+
+T0 = 1_800_000_000.0
+BROKEN = Verdict("retry", "no connection", transport=True)
+SERVER = Verdict("retry", "HTTP 500", server=True)
+BUSY = Verdict("retry", "HTTP 429", overload=True)
+QUOTA = Verdict("pause", "HTTP 402")
+BAD_IMAGE = Verdict("shrink", "image too large")
+
+
+def pacing(**entry: Any) -> Pacing:
+    return Pacing(ModelEntry(api="chat", base_url="http://127.0.0.1/v1", model="m", **entry))
+
+
+def once(
+    pace: Pacing, now: float, verdict: Verdict | None = None, file: str = "a", took: float = 0.0
+) -> Ticket:
+    """One request, begun and ended."""
+    assert pace.wait(now) == 0
+    ticket = pace.start(now, 0, file)
+    ticket.heard, ticket.verdict = True, verdict
+    pace.finish(ticket, now + took)
+    return ticket
+
+
+def test_concurrency_is_kept() -> None:
+    pace = pacing(concurrency=2)
+    first = pace.start(T0)
+    assert pace.wait(T0) == 0
+    pace.start(T0)
+    assert pace.wait(T0) == math.inf
+    pace.finish(first, T0)
+    assert pace.wait(T0) == 0
+
+
+def test_room_counts_what_is_in_hand_and_leaves_some_to_prepare() -> None:
+    pace = pacing(concurrency=8)
+    assert pace.room(T0) == 12
+    pace.take(11)
+    assert pace.room(T0) == 1
+    pace.take(5)
+    assert pace.room(T0) == 0
+    pace.give_back(16)
+    assert pace.room(T0) == 12
+
+
+@given(st.integers(1, 20), st.lists(st.floats(0, 30), min_size=1, max_size=60))
+def test_never_more_requests_in_any_minute_than_allowed(rate: int, gaps: list[float]) -> None:
+    pace = pacing(concurrency=1000, requests_per_minute=rate)
+    now, starts = T0, []
+    for gap in gaps:
+        now += gap
+        while (wait := pace.wait(now)) > 0:
+            now += wait
+        pace.finish(pace.start(now), now)
+        starts.append(now)
+    for first, start in enumerate(starts):
+        assert sum(1 for s in starts[first:] if s < start + 60) <= rate
+
+
+@given(
+    st.integers(10, 2000),
+    st.lists(st.tuples(st.floats(0, 30), st.integers(0, 3000), st.none() | st.integers(0, 3000)), min_size=1, max_size=40),
+)  # fmt: skip
+def test_never_more_tokens_in_any_minute_than_allowed_but_for_one_request(
+    rate: int, asked: list[tuple[float, int, int | None]]
+) -> None:
+    pace = pacing(concurrency=1000, tokens_per_minute=rate)
+    now, sent = T0, []
+    for gap, guess, real in asked:
+        now += gap
+        while (wait := pace.wait(now, guess)) > 0:
+            now += wait
+        in_window = [t for s, t in sent if s > now - 60]
+        assert not in_window or sum(in_window) + guess <= rate
+        ticket = pace.start(now, guess)
+        ticket.used = real
+        pace.finish(ticket, now)
+        sent.append((now, guess if real is None else real))
+
+
+def test_a_clock_that_is_set_back_does_not_stop_everything() -> None:
+    pace = pacing(requests_per_minute=1)
+    once(pace, T0 + 7200)
+    assert pace.wait(T0) == 0
+
+
+def test_overload_halves_once_for_all_that_were_in_flight_and_success_wins_it_back() -> None:
+    pace = pacing(concurrency=16)
+    flying = [pace.start(T0) for _ in range(16)]
+    for ticket in flying:
+        ticket.heard, ticket.verdict = True, BUSY
+        pace.finish(ticket, T0 + 1)
+    assert pace.limit == 8
+    once(pace, T0 + 2, BUSY)
+    assert pace.limit == 4
+    for n in range(200):
+        once(pace, T0 + 3 + n)
+    assert pace.limit == 16
+
+
+def test_limit_never_falls_below_one() -> None:
+    pace = pacing(concurrency=4)
+    for n in range(20):
+        once(pace, T0 + n, BUSY)
+    assert pace.limit == 1
+    assert pace.wait(T0 + 99) == 0
+
+
+def test_retry_after_of_an_overload_holds_every_request_back_but_not_for_long() -> None:
+    pace = pacing()
+    once(pace, T0, Verdict("retry", "x", overload=True, retry_after=5))
+    assert (pace.wait(T0), pace.room(T0), pace.ready_at(T0)) == (5, 0, T0 + 5)
+    assert pace.wait(T0 + 5) == 0
+    once(pace, T0 + 9, Verdict("retry", "x", overload=True, retry_after=9999))
+    assert pace.wait(T0 + 9) == 60
+
+
+def test_pause_verdict_pauses_at_once_and_is_told() -> None:
+    pace, told = pacing(), []
+    pace.on_change = told.append
+    once(pace, T0, QUOTA)
+    assert pace.paused == Pause("HTTP 402", T0, T0 + 60)
+    assert told == [pace.paused]
+    assert pace.room(T0 + 59) == 0
+    with pytest.raises(VisionError) as raised:
+        pace.wait(T0 + 59)
+    assert (raised.value.verdict.kind, raised.value.requests) == ("pause", 0)
+
+
+def test_five_transport_failures_in_a_row_pause() -> None:
+    pace = pacing()
+    for n in range(4):
+        once(pace, T0 + n, BROKEN)
+    once(pace, T0 + 4)
+    for n in range(4):
+        once(pace, T0 + 5 + n, BROKEN)
+    assert pace.paused is None
+    once(pace, T0 + 9, BROKEN)
+    assert pace.paused is not None
+    assert "no connection" in pace.paused.reason
+
+
+def test_server_errors_pause_only_over_more_than_one_file() -> None:
+    pace = pacing()
+    for n in range(20):
+        once(pace, T0 + n, SERVER, file="the one bad file")
+    assert pace.paused is None
+    once(pace, T0 + 21, SERVER, file="another")
+    assert pace.paused is not None
+
+
+def test_what_the_api_says_about_an_image_is_no_failure_of_the_api() -> None:
+    pace = pacing()
+    for n in range(20):
+        once(pace, T0 + n, BROKEN if n % 5 < 4 else BAD_IMAGE)
+    assert pace.paused is None
+
+
+def test_probe_is_one_request_each_time_later_up_to_fifteen_minutes() -> None:
+    pace = pacing()
+    once(pace, T0, QUOTA)
+    now, gaps = T0, []
+    for _ in range(7):
+        assert pace.paused is not None
+        gaps.append(pace.paused.until - now)
+        now = pace.paused.until
+        assert pace.room(now) == 1
+        pace.take()
+        assert pace.room(now) == 0
+        ticket = pace.start(now)
+        with pytest.raises(VisionError):
+            pace.wait(now)  # no second one beside it
+        ticket.heard, ticket.verdict = True, BROKEN
+        pace.finish(ticket, now)
+        pace.give_back()
+    assert gaps == [60, 120, 240, 480, 900, 900, 900]
+
+
+@pytest.mark.parametrize("verdict", [None, BAD_IMAGE, BUSY])
+def test_probe_that_gets_through_resumes(verdict: Verdict | None) -> None:
+    pace, told = pacing(), []
+    once(pace, T0, QUOTA)
+    pace.on_change = told.append
+    once(pace, T0 + 60, verdict)
+    assert pace.paused is None
+    assert told == [None]
+
+
+def test_probe_that_is_cancelled_leaves_the_way_free_for_the_next() -> None:
+    pace = pacing()
+    once(pace, T0, QUOTA)
+    pace.finish(pace.start(T0 + 60), T0 + 61)  # nothing was heard
+    assert pace.paused is not None
+    assert pace.room(T0 + 61) == 1
+
+
+def test_requests_in_flight_that_fail_during_a_pause_do_not_lengthen_it() -> None:
+    pace = pacing(concurrency=64)
+    flying = [pace.start(T0, 0, str(n)) for n in range(64)]
+    for ticket in flying:
+        ticket.heard, ticket.verdict = True, BROKEN
+        pace.finish(ticket, T0 + 1)
+    assert pace.paused is not None
+    assert pace.paused.until == T0 + 61
+
+
+def test_budget_pause_ends_by_itself_and_is_not_probed() -> None:
+    pace, told = pacing(), []
+    pace.pause("budget reached", T0, until=T0 + 3600, probe=False)
+    pace.on_change = told.append
+    assert pace.paused is not None
+    assert pace.paused.next_probe is None
+    assert pace.room(T0 + 3599) == 0
+    assert pace.room(T0 + 3600) > 0
+    assert told == [None]
+
+
+def test_a_reply_that_was_on_its_way_does_not_lift_a_budget_pause() -> None:
+    pace = pacing()
+    ticket = pace.start(T0)
+    pace.pause("budget reached", T0, until=T0 + 3600, probe=False)
+    ticket.heard = True
+    pace.finish(ticket, T0 + 1)
+    assert pace.paused is not None
+
+
+class Breaker(RuleBasedStateMachine):
+    """Whatever comes back in whatever order: the counts hold, and a pause always ends or is probed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pace = pacing(concurrency=4, requests_per_minute=30)
+        self.now = T0
+        self.flying: list[Ticket] = []
+
+    @rule(seconds=st.floats(0, 1000))
+    def time_passes(self, seconds: float) -> None:
+        self.now += seconds
+
+    @rule(file=st.sampled_from("ab"))
+    def a_request_leaves_if_it_may(self, file: str) -> None:
+        with contextlib.suppress(VisionError):
+            if self.pace.wait(self.now, 5) == 0:
+                self.flying.append(self.pace.start(self.now, 5, file))
+
+    @precondition(lambda self: self.flying)
+    @rule(
+        verdict=st.sampled_from([None, BROKEN, SERVER, BUSY, QUOTA, BAD_IMAGE]),
+        heard=st.booleans(),
+        data=st.data(),
+    )
+    def a_request_ends(self, verdict: Verdict | None, heard: bool, data: st.DataObject) -> None:
+        ticket = self.flying.pop(data.draw(st.integers(0, len(self.flying) - 1)))
+        ticket.verdict, ticket.heard = verdict, heard
+        self.pace.finish(ticket, self.now)
+
+    @rule()
+    def somebody_resumes(self) -> None:
+        self.pace.resume()
+
+    @invariant()
+    def counts_hold(self) -> None:
+        assert self.pace.in_flight == len(self.flying) <= 4
+        assert 1 <= self.pace.limit <= 4
+
+    @invariant()
+    def a_pause_is_probed_within_fifteen_minutes(self) -> None:
+        if self.pace.paused is not None and not self.flying:
+            assert self.pace.paused.until <= self.now + 900
+            assert self.pace.room(self.now + 900) == 1
+
+
+TestBreaker = Breaker.TestCase
+
+
+# --- the part that waits ---
+
+
+@pytest.mark.anyio
+async def test_slots_are_handed_on_in_order() -> None:
+    pace, order = pacing(concurrency=1), []
+
+    async def work(name: int) -> None:
+        async with pace.slot() as ticket:
+            order.append(name)
+            await asyncio.sleep(0)
+            ticket.heard = True
+
+    await asyncio.gather(*(work(n) for n in range(20)))
+    assert order == list(range(20))
+    assert pace.in_flight == 0
+
+
+@pytest.mark.anyio
+async def test_who_waits_for_a_slot_hears_of_a_pause() -> None:
+    pace = pacing(concurrency=1)
+    async with pace.slot() as ticket:
+        waiting = asyncio.create_task(pace.slot().__aenter__())
+        await asyncio.sleep(0)
+        ticket.heard, ticket.verdict = True, Verdict("pause", "HTTP 401")
+    with pytest.raises(VisionError, match="HTTP 401"):
+        await waiting
+
+
+@pytest.mark.anyio
+async def test_cancelled_waiter_holds_nothing_up() -> None:
+    pace = pacing(concurrency=1)
+    async with pace.slot():
+        waiting = asyncio.create_task(pace.slot().__aenter__())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.sleep(0)
+    async with asyncio.timeout(5), pace.slot():
+        assert pace.in_flight == 1
