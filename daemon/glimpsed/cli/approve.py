@@ -1,0 +1,31 @@
+"""``glimpsed approve``: release a backlog that waits for it."""
+
+from __future__ import annotations
+
+import click
+
+from glimpsed.cli.common import common_options, err, out
+
+
+@click.command()
+@click.option("--folder", "name", metavar="NAME", help="Only this folder's backlog.")
+@common_options
+def command(*, name: str | None) -> None:
+    """Release a backlog: what a folder never seen before holds is not sent to a priced model unasked.
+
+    New files are served meanwhile; `backlog_confirm` in the config says how many files are a backlog.
+
+    \b
+    Examples:
+      glimpsed estimate                     what it will cost
+      glimpsed approve --folder archive
+    """
+    from glimpsed.cli.operator import chosen, opened
+
+    with opened() as desk:
+        released = [n for f in chosen(desk.config, name) for n in desk.ledger.approve(f.name)]
+        counts = desk.ledger.counts(released) if released else {}
+    for folder in released:
+        out().print(f"{folder}: {counts[folder]['queued']:,} files are released")
+    if not released:
+        err().print("no backlog waits to be approved")

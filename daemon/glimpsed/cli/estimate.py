@@ -1,0 +1,100 @@
+"""``glimpsed estimate``: what waits, and what it will cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from glimpsed.cli.common import common_options, err, json_option, out, print_json
+from glimpsed.model import shown
+
+if TYPE_CHECKING:
+    from glimpsed.cli.forecast import Forecast
+    from glimpsed.config import Config, Folder
+    from glimpsed.estimate import Estimate
+
+
+@click.command()
+@click.option("--folder", "name", metavar="NAME", help="Only this folder.")
+@json_option
+@common_options
+def command(*, name: str | None, as_json: bool) -> int:
+    """Look at the folders, send nothing, and tell what waits: files, pages, tokens, money, time.
+
+    Tokens follow the model family's formula for the sizes that would be sent; of many files some are
+    looked at. Answers count as long as this folder's were so far. What is done, or has its sidecars
+    already, costs nothing.
+
+    \b
+    Examples:
+      glimpsed estimate
+      glimpsed estimate --folder archive --json
+    """
+    from glimpsed.cli.forecast import forecast
+    from glimpsed.cli.operator import chosen, opened
+    from glimpsed.estimate import survey
+
+    with opened() as desk:
+
+        def waiting(folder: Folder) -> Forecast:
+            return forecast(desk, folder, lambda root: survey.waiting(folder, root, desk.ledger))
+
+        found = {folder.name: waiting(folder) for folder in chosen(desk.config, name)}
+        config = desk.config
+    if as_json:
+        print_json(_as_json(found, config))
+    else:
+        _show(found, config)
+    problems = {name: f.problem for name, f in found.items() if f.problem}
+    for folder_name, problem in problems.items():
+        err().print(f"{folder_name}: {problem}")
+    return 1 if problems else 0
+
+
+def _as_json(found: dict[str, Forecast], config: Config) -> dict[str, Any]:
+    from glimpsed.estimate import total
+
+    return {
+        "folders": {
+            name: {
+                **_row(f.estimate),
+                "model": config.folders[name].model,
+                "types": {shown(ending): count for ending, count in f.types.items()},
+                "looked_at": f.looked_at,
+                "problem": f.problem,
+            }
+            for name, f in found.items()
+        },
+        "total": _row(total([f.estimate for f in found.values()])),
+    }
+
+
+def _row(estimate: Estimate) -> dict[str, Any]:
+    import dataclasses
+
+    return dataclasses.asdict(estimate)
+
+
+def _show(found: dict[str, Forecast], config: Config) -> None:
+    from rich import box
+    from rich.table import Table
+
+    from glimpsed.cli.forecast import duration, in_words, money
+    from glimpsed.estimate import total
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    for column in ("Folder", "Files", "Pages", "Tokens in", "Tokens out", "Cost", "Time", "Model", "Kinds"):
+        numbers = column in ("Files", "Pages", "Tokens in", "Tokens out", "Cost")
+        table.add_column(column, justify="right" if numbers else "left", overflow="fold")
+    for name, f in found.items():
+        e = f.estimate
+        counts = [f"{n:,}" for n in (e.files, e.pages, e.input_tokens, e.output_tokens)]
+        kinds = ", ".join(f"{count:,} {shown(ending)}" for ending, count in f.types.items())
+        table.add_row(name, *counts, money(e), duration(e.seconds), config.folders[name].model, kinds)
+    out().print(table)
+    if len(found) > 1:
+        out().print(f"All: {in_words(total([f.estimate for f in found.values()]))}")
+    files, looked_at = sum(f.estimate.files for f in found.values()), sum(f.looked_at for f in found.values())
+    if looked_at < files:
+        err().print(f"Pages and tokens come from {looked_at:,} of the {files:,} files, chosen by chance.")

@@ -1,0 +1,55 @@
+"""``glimpsed failures``: failed files, and why."""
+
+from __future__ import annotations
+
+import click
+
+from glimpsed.cli.common import common_options, err, json_option, out, print_json
+from glimpsed.model import shown, utc
+
+
+@click.command()
+@click.option("--folder", "name", metavar="NAME", help="Only this folder's.")
+@json_option
+@common_options
+def command(*, name: str | None, as_json: bool) -> None:
+    """List failed files, the latest first, each with the reason and what to do about it.
+
+    \b
+    Examples:
+      glimpsed failures
+      glimpsed failures --folder invoices
+      glimpsed failures --json | jq -r '.[].file'
+    """
+    from glimpsed.cli.operator import chosen, opened
+
+    with opened() as desk:
+        rows = [row for folder in chosen(desk.config, name) for row in desk.ledger.failures(folder.name)]
+    rows.sort(key=lambda row: -row.changed)
+    if as_json:
+        print_json(
+            [
+                {
+                    "folder": row.key.folder,
+                    "file": shown(row.key.path),
+                    "reason": row.reason,
+                    "since": utc(row.changed),
+                    "attempts": row.attempts,
+                    "advice": row.advice,
+                }
+                for row in rows
+            ]
+        )
+        return
+    from rich.text import Text
+
+    for row in rows:
+        line = Text(f"{row.key.folder}/{shown(row.key.path)}", style="bold")
+        line.append(f"  {utc(row.changed)[:19]}Z, {row.attempts} attempts", style="dim")
+        out().print(line, soft_wrap=True)
+        out().print(Text(f"  {row.reason or 'no reason on record'}", style="red"), soft_wrap=True)
+        if row.advice:
+            out().print(f"  {row.advice}", soft_wrap=True)
+    err().print(
+        f"{len(rows):,} failed" + (": 'glimpsed retry' puts them back into the queue" if rows else "")
+    )

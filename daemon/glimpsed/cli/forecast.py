@@ -1,0 +1,89 @@
+"""Estimates for commands: folders looked at with a spinner, the sum put into words."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from glimpsed.cli.common import err
+from glimpsed.cli.operator import Desk
+
+if TYPE_CHECKING:
+    from glimpsed.config import Folder
+    from glimpsed.estimate import Estimate
+    from glimpsed.estimate.survey import Kind
+    from glimpsed.files import Root
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What one folder's files will take, and what that rests on."""
+
+    estimate: Estimate
+    types: dict[str, int]  # files by ending
+    looked_at: int
+    problem: str | None = None  # why the folder could not be looked at
+
+
+def forecast(desk: Desk, folder: Folder, find: Callable[[Root], Mapping[str, Kind]]) -> Forecast:
+    """Measure what `find` finds below the folder's root, and reckon from that."""
+    from glimpsed import files
+    from glimpsed.errors import ShareTrouble, Vanished
+    from glimpsed.estimate import Estimate, estimate
+    from glimpsed.estimate.survey import measured, past
+    from glimpsed.images import Images
+
+    async def look(root: Root, kinds: Mapping[str, Kind]) -> Forecast:
+        images = Images(desk.config.workers)
+        try:
+            groups = await measured(kinds.values(), root, images)
+        finally:
+            await images.close()
+        so_far = past(desk.ledger, folder, time.time())
+        cores = len(os.sched_getaffinity(0))
+        expected = estimate(groups, folder, desk.config.models[folder.model], so_far, cores=cores)
+        return Forecast(expected, {e: k.files for e, k in kinds.items()}, sum(len(g.sample) for g in groups))
+
+    try:
+        with _working(folder.name):
+            root = files.find_root(folder.path)
+            return asyncio.run(look(root, find(root)))
+    except (ShareTrouble, Vanished) as e:
+        return Forecast(Estimate(), {}, 0, str(e))
+
+
+def in_words(estimate: Estimate) -> str:
+    """``1,234 files, 1,300 pages, 1,430,000 + 650,000 tokens, 10.08 USD, 30 minutes``."""
+    parts = [f"{estimate.files:,} files", f"{estimate.pages:,} pages"]
+    if estimate.input_tokens or estimate.output_tokens:
+        parts.append(f"{estimate.input_tokens:,} + {estimate.output_tokens:,} tokens")
+    return ", ".join([*parts, money(estimate), duration(estimate.seconds)])
+
+
+def money(estimate: Estimate) -> str:
+    """The cost, or why there is none to tell."""
+    if estimate.cost is None:
+        return "cost unknown (no price)"
+    if not estimate.cost:
+        return "no cost"
+    return f"about {estimate.cost:,.2f} {estimate.currency}"
+
+
+def duration(seconds: float) -> str:
+    """As people say it."""
+    import humanize
+
+    return humanize.naturaldelta(dt.timedelta(seconds=seconds)) if seconds >= 1 else "no time"
+
+
+@contextlib.contextmanager
+def _working(what: str) -> Iterator[None]:
+    console = err()
+    with console.status(f"looking at {what}") if console.is_terminal else contextlib.nullcontext():
+        yield

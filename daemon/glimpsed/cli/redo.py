@@ -1,0 +1,133 @@
+"""``glimpsed redo``: ask again about files that are done."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from glimpsed.cli.common import common_options, err, out
+from glimpsed.errors import UsageError
+
+if TYPE_CHECKING:
+    from glimpsed.cli.operator import Desk
+    from glimpsed.config import Folder
+    from glimpsed.ledger import FileRow
+    from glimpsed.model import FileKey
+
+SAMPLE = 200  # rows that the estimate rests on
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be asked again in one folder: how many, some of them, and the deed."""
+
+    folder: Folder
+    files: int
+    some: list[FileRow]
+    do: Callable[[float], int]
+
+
+@click.command()
+@click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path())
+@click.option("--folder", "name", metavar="NAME", help="All files of this folder.")
+@click.option("--stale", is_flag=True, help="Those whose prompt, system, schema or model changed since.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask before money is spent.")
+@common_options
+def command(*, paths: tuple[str, ...], name: str | None, stale: bool, yes: bool) -> None:
+    """Ask again: PATHs (a directory means all below it), all files of a folder, or what is stale.
+
+    Tells how many files that is and what it will cost, and asks before it does so. The old sidecars stay
+    until the new ones replace them. An image that changed is asked about again without being told to.
+
+    \b
+    Examples:
+      glimpsed redo /srv/scans/invoices/scan-17.pdf
+      glimpsed redo --stale                          after a prompt was changed
+      glimpsed redo --stale --folder invoices --yes
+    """
+    from glimpsed.cli.operator import opened
+
+    if bool(paths) == (stale or name is not None):
+        raise UsageError("say which: PATHs, or --folder NAME, or --stale (which takes a --folder as well)")
+    with opened() as desk:
+        orders = [order for order in _orders(desk, paths, name, stale=stale) if order.files]
+        if not orders:
+            err().print("nothing is stale" if stale else "there are no such files")
+            return
+        _tell(desk, orders)
+        if not yes:
+            _ask()
+        count = sum(order.do(time.time()) for order in orders)
+    out().print(f"{count:,} files are queued again")
+
+
+def _orders(desk: Desk, paths: tuple[str, ...], name: str | None, *, stale: bool) -> list[Order]:
+    from glimpsed.cli.operator import chosen, keys_of
+
+    if paths:
+        keys: dict[str, list[FileKey]] = {}
+        for key in keys_of(desk, paths):
+            keys.setdefault(key.folder, []).append(key)
+        return [_these(desk, desk.config.folders[folder], some) for folder, some in keys.items()]
+    build = _stale if stale else _all
+    return [build(desk, folder) for folder in chosen(desk.config, name)]
+
+
+def _these(desk: Desk, folder: Folder, keys: list[FileKey]) -> Order:
+    some = [row for key in keys[:SAMPLE] if (row := desk.ledger.find(key)) is not None]
+    return Order(folder, len(keys), some, lambda now: desk.ledger.redo(keys, now=now))
+
+
+def _all(desk: Desk, folder: Folder) -> Order:
+    counts = desk.ledger.counts([folder.name])[folder.name]
+    files = sum(counts.values()) - counts["gone"]
+    some = desk.ledger.latest(folder.name, "done", SAMPLE) or desk.ledger.latest(
+        folder.name, "failed", SAMPLE
+    )
+    return Order(folder, files, some, lambda now: desk.ledger.redo(folder=folder.name, now=now))
+
+
+def _stale(desk: Desk, folder: Folder) -> Order:
+    """Answers to none of the questions that the config asks now, of the model or one of its fallbacks."""
+    from glimpsed.pipeline.question import fingerprint
+
+    now_asked = {
+        fingerprint(folder, desk.config.models[model]) for model in (folder.model, *folder.fallbacks)
+    }
+    some = desk.ledger.stale_files(folder.name, now_asked, limit=SAMPLE)
+    files = desk.ledger.stale(folder.name, now_asked) if some else 0
+    return Order(folder, files, some, lambda now: desk.ledger.redo_stale(folder.name, now_asked, now))
+
+
+def _tell(desk: Desk, orders: list[Order]) -> None:
+    """How many, and at what price: from some of the files, scaled to all of them."""
+    from glimpsed.cli.forecast import forecast, in_words
+    from glimpsed.estimate import survey
+
+    for order in orders:
+
+        def kinds(_root: object, order: Order = order) -> dict[str, survey.Kind]:
+            found = survey.of_rows(order.some)
+            for kind in found.values():
+                kind.files = round(kind.files * order.files / len(order.some))
+            return found
+
+        expected = forecast(desk, order.folder, kinds)
+        if expected.problem or not expected.looked_at:
+            why = expected.problem or "none of the files is there now"
+            out().print(f"{order.folder.name}: {order.files:,} files; what they cost cannot be told: {why}")
+        else:
+            exact = dataclasses.replace(expected.estimate, files=order.files)
+            out().print(f"{order.folder.name}: {in_words(exact)}", soft_wrap=True)
+
+
+def _ask() -> None:
+    if not sys.stdin.isatty():
+        raise UsageError("nobody is there to be asked: --yes asks again about them without a question")
+    click.confirm("Ask again about them?", abort=True)

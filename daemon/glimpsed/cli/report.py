@@ -1,0 +1,225 @@
+"""``glimpsed report``: a folder as one HTML page to look at."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import os
+import sys
+import time
+import urllib.parse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from glimpsed.cli.common import common_options, err
+from glimpsed.errors import UsageError
+from glimpsed.model import shown
+
+if TYPE_CHECKING:
+    from glimpsed.cli.operator import Desk
+    from glimpsed.config import Folder
+    from glimpsed.files import Root
+    from glimpsed.images import Images
+    from glimpsed.ledger import FileRow, Spend
+    from glimpsed.model import Answer
+    from glimpsed.report import Item, Page
+    from glimpsed.report.plot import Bar
+
+DAYS = 30  # that the plots show
+THUMBNAIL = 320  # px, longest side
+THUMBNAIL_BYTES = 60_000
+LARGEST = 200_000_000  # bytes of an image that is read for a thumbnail
+AT_ONCE = 4  # images in memory
+
+
+@click.command()
+@click.argument("folder", metavar="FOLDER")
+@click.option("-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="Where to write it.")
+@click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=300, show_default=True, help="Files to show."
+)
+@common_options
+def command(*, folder: str, output: Path | None, limit: int) -> None:
+    """Write one HTML page about FOLDER (its name or path): failures first, pictures beside their text.
+
+    The page needs nothing else, no network either; it has a search box, and plots of what was answered and
+    spent. Without -o it goes to standard output, on a terminal to FOLDER.html in this directory.
+
+    \b
+    Examples:
+      glimpsed report invoices -o /tmp/invoices.html
+      glimpsed report ~/scans > scans.html
+      glimpsed report archive --limit 2000 -o archive.html
+    """
+    from glimpsed import report
+    from glimpsed.cli.operator import folder_named, opened
+
+    with opened() as desk:
+        chosen = folder_named(desk.config, folder)
+        if output is None and sys.stdout.isatty():
+            output = Path(f"{chosen.name.strip('/').replace('/', '-')}.html")
+        page = asyncio.run(_gather(desk, chosen, limit, output))
+    html = report.render(page).encode("utf-8", "replace")
+    if output is None:
+        click.echo(html, nl=False)
+        return
+    try:
+        output.write_bytes(html)
+    except OSError as e:
+        raise UsageError(f"{shown(str(output))} cannot be written: {e.strerror}") from e
+    err().print(f"{shown(str(output))}: {len(page.items):,} files, {len(html) / 1e6:.1f} MB", soft_wrap=True)
+
+
+async def _gather(desk: Desk, folder: Folder, limit: int, output: Path | None) -> Page:
+    """What the page shows: the last failures, then the last answers, as many as fit the limit."""
+    from glimpsed.ledger import local_day
+    from glimpsed.report import Page
+
+    now = time.time()
+    counts = desk.ledger.counts([folder.name])[folder.name]
+    rows = desk.ledger.latest(folder.name, "failed", limit)
+    if len(rows) < limit:
+        rows += desk.ledger.latest(folder.name, "done", limit - len(rows))
+    today = local_day(now)
+    spent = desk.ledger.spend_between("0000-00-00", today, folder=folder.name)
+    currency, answers, costs = _by_day(spent, dt.date.fromisoformat(today) - dt.timedelta(days=DAYS - 1))
+    return Page(
+        folder=folder.name,
+        path=shown(str(folder.path)),
+        made=_when(now),
+        counts=[(state, count) for state, count in counts.items() if count],
+        spent=_spent(spent),
+        answers=answers,
+        costs=costs,
+        currency=currency,
+        items=await _items(desk, folder, rows, output),
+        left_out=counts["failed"] + counts["done"] - len(rows),
+    )
+
+
+def _by_day(spent: Sequence[Spend], first: dt.date) -> tuple[str, list[Bar], list[Bar]]:
+    """The currency in which most was paid, answers a day, money a day."""
+    from glimpsed.report.plot import Bar
+
+    sums: dict[str, float] = {}
+    for s in spent:
+        sums[s.currency] = sums.get(s.currency, 0.0) + s.cost
+    currency = max(sums, key=lambda c: sums[c], default="")
+    days = [f"{first + dt.timedelta(days=n)}" for n in range(DAYS)]
+    answers = [Bar(day, sum(s.answers for s in spent if s.day == day)) for day in days]
+    costs = [Bar(d, sum(s.cost for s in spent if s.day == d and s.currency == currency)) for d in days]
+    return currency, answers, costs if any(bar.value for bar in costs) else []
+
+
+def _spent(spent: Sequence[Spend]) -> str:
+    tokens_in, tokens_out = sum(s.input_tokens for s in spent), sum(s.output_tokens for s in spent)
+    costs = [(c, sum(s.cost for s in spent if s.currency == c)) for c in sorted({s.currency for s in spent})]
+    money = " + ".join(f"{cost:,.2f} {currency}" for currency, cost in costs if cost)
+    parts = [f"{sum(s.answers for s in spent):,} answers"]
+    parts += [f"{tokens_in:,} + {tokens_out:,} tokens"] if tokens_in or tokens_out else []
+    return f"{', '.join([*parts, money] if money else parts)} so far."
+
+
+async def _items(desk: Desk, folder: Folder, rows: Sequence[FileRow], output: Path | None) -> list[Item]:
+    from glimpsed import files
+    from glimpsed.errors import ShareTrouble, Vanished
+    from glimpsed.images import Images
+
+    try:
+        root = files.find_root(folder.path)
+    except (ShareTrouble, Vanished) as e:
+        raise UsageError(f"the folder '{folder.name}' cannot be looked at now: {e}") from e
+    images = Images(desk.config.workers)
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def one(row: FileRow) -> Item:
+        async with room:
+            return await _item(row, folder, root, images, output)
+
+    try:
+        return list(await asyncio.gather(*(one(row) for row in rows)))
+    finally:
+        await images.close()
+
+
+async def _item(row: FileRow, folder: Folder, root: Root, images: Images, output: Path | None) -> Item:
+    from glimpsed.report import Item
+
+    failed = row.state == "failed"
+    text, facts = ("", "") if failed else await asyncio.to_thread(_words, row, folder, root)
+    return Item(
+        path=shown(row.key.path),
+        failed=failed,
+        when=_when(row.changed),
+        text=text,
+        reason=(row.reason or "failed") if failed else "",
+        advice=(row.advice or "") if failed else "",
+        facts=f"{row.attempts} attempts" if failed else facts,
+        thumbnail=await _thumbnail(row, root, images),
+        link=_link(root.path, row.key.path, output),
+    )
+
+
+def _words(row: FileRow, folder: Folder, root: Root) -> tuple[str, str]:
+    """The answer's text as its sidecars have it, and a line about it."""
+    from glimpsed import sidecar
+    from glimpsed.errors import FileError, ShareTrouble, Vanished
+
+    answer = sidecar.load(root, row.key.path, folder)
+    if answer is not None:
+        return sidecar.whole_text(answer).replace("\f", "\n\n"), _facts(answer)
+    try:
+        text = sidecar.load_text(root, row.key.path, folder, row.written)
+    except (FileError, ShareTrouble, Vanished):
+        text = None
+    return (text or "").replace("\f", "\n\n"), "" if text else "its sidecar is not there"
+
+
+def _facts(answer: Answer) -> str:
+    parts = [answer.model.answered or answer.model.asked]
+    if answer.source.pages > 1:
+        parts.append(f"{answer.source.pages} pages")
+    if answer.reused_from:
+        parts.append(f"reused from {answer.reused_from}")
+    else:
+        parts.append(f"{answer.seconds:.1f} s")
+    if answer.usage.cost:
+        parts.append(f"{answer.usage.cost:.4f} {answer.usage.currency}")
+    return " · ".join(parts)
+
+
+async def _thumbnail(row: FileRow, root: Root, images: Images) -> bytes | None:
+    """A small JPEG of the first page; None for what is gone, changed or cannot be decoded."""
+    from glimpsed.errors import FileError, ShareTrouble, Vanished
+    from glimpsed.files import read_content
+    from glimpsed.images.plan import Target
+
+    small = Target(
+        max_edge=THUMBNAIL,
+        max_bytes=THUMBNAIL_BYTES,
+        media_types=frozenset({"image/jpeg"}),
+        quality=75,
+        as_is=False,
+    )
+    if row.version.size > LARGEST:
+        return None
+    try:
+        content = await asyncio.to_thread(read_content, root, row.key.path, row.version)
+        return (await images.prepare(content, 1, small))[0].data
+    except (FileError, ShareTrouble, Vanished):
+        return None
+
+
+def _link(root: str, path: str, output: Path | None) -> str | None:
+    """From the page to the image, for a page that stays on this machine."""
+    if output is None:
+        return None
+    relative = os.path.relpath(os.path.join(root, path), os.path.dirname(os.path.realpath(output)))
+    return urllib.parse.quote(os.fsencode(relative))
+
+
+def _when(seconds: float) -> str:
+    return dt.datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,43 @@
+"""``glimpsed retry``: failed files go back into the queue."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from glimpsed.cli.common import common_options, err, out
+from glimpsed.errors import UsageError
+
+
+@click.command()
+@click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path())
+@click.option("--folder", "name", metavar="NAME", help="All failed files of this folder.")
+@click.option("--all", "everything", is_flag=True, help="All failed files of all folders.")
+@common_options
+def command(*, paths: tuple[str, ...], name: str | None, everything: bool) -> None:
+    """Put failed files back into the queue: PATHs (a directory means all below it), a folder's, or all.
+
+    A running daemon takes them up within a second, any other at its start.
+
+    \b
+    Examples:
+      glimpsed retry /srv/scans/invoices/scan-17.pdf
+      glimpsed retry --folder invoices
+      glimpsed retry --all
+    """
+    from glimpsed.cli.operator import chosen, keys_of, opened
+
+    if [bool(paths), name is not None, everything].count(True) != 1:
+        raise UsageError("say which: PATHs, or --folder NAME, or --all")
+    with opened() as desk:
+        now = time.time()
+        if paths:
+            keys = keys_of(desk, paths)
+            count = desk.ledger.requeue(keys, now=now)
+            if others := len(keys) - count:
+                err().print(f"{others:,} of {len(keys):,} files had not failed, and stay as they are")
+        else:
+            folders = chosen(desk.config, name)
+            count = sum(desk.ledger.requeue(folder=folder.name, now=now) for folder in folders)
+    out().print(f"{count:,} files are queued again")

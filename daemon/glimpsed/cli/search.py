@@ -1,0 +1,59 @@
+"""``glimpsed search``: full-text search over the answers."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+from glimpsed.cli.common import common_options, err, json_option, out, print_json
+from glimpsed.errors import UsageError
+from glimpsed.model import shown
+
+
+@click.command()
+@click.argument("text", nargs=-1, required=True)
+@click.option("--folder", "name", metavar="NAME", help="Only in this folder.")
+@click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Matches at most."
+)
+@json_option
+@common_options
+def command(*, text: tuple[str, ...], name: str | None, limit: int, as_json: bool) -> None:
+    """Search all answers for pages that hold every word of TEXT, best match first.
+
+    Words in quotes stand side by side. Each match is a line: file, page, and the line that matches.
+
+    \b
+    Examples:
+      glimpsed search timber invoice
+      glimpsed search '"oak planks" 2024' --folder invoices
+      glimpsed search timber --json | jq -r '.[].file'
+    """
+    from glimpsed.cli.operator import folder_named, opened
+
+    wanted = " ".join(text)
+    with opened() as desk:
+        folder = folder_named(desk.config, name).name if name is not None else None
+        hits = desk.ledger.search(wanted, limit=limit, folder=folder)
+        if not hits and not desk.config.search:
+            raise UsageError("there is no index to search: the config says 'search: false'")
+    if as_json:
+        print_json(
+            [
+                {"folder": hit.key.folder, "file": shown(hit.key.path), "page": hit.page, "line": hit.line}
+                for hit in hits
+            ]
+        )
+        return
+    from rich.text import Text
+
+    words = [re.escape(word.strip('"')) for word in wanted.split() if word.strip('"')]
+    for hit in hits:
+        line = Text(f"{hit.key.folder}/{shown(hit.key.path)}", style="magenta")
+        line.append(f":{hit.page}: ", style="default")
+        found = Text(shown(hit.line))
+        found.highlight_regex(f"(?i){'|'.join(words)}", "bold red")
+        out().print(line + found, soft_wrap=True)
+    if not hits:
+        err().print("nothing found")

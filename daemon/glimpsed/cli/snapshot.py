@@ -1,0 +1,213 @@
+"""What `glimpsed status` tells, as plain data: the shape of its ``--json`` (DESIGN 6)."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from glimpsed.cli.operator import Desk
+from glimpsed.model import shown, utc
+
+if TYPE_CHECKING:
+    from glimpsed.config import Config, Folder, Limit
+    from glimpsed.ledger import Daemon, Ledger, Paused, Spend
+
+FAILURES = 5  # of the latest that are shown
+PATIENCE = 3.0  # seconds that a folder's file system may take to say what it is
+
+
+def snapshot(desk: Desk, now: float) -> dict[str, Any]:
+    """Everything at this moment."""
+    daemons = desk.ledger.daemons(now)
+    folders = _folders(desk, daemons)
+    return {
+        "daemon": _daemon(daemons),
+        "folders": folders,
+        "models": _models(desk, daemons, now),
+        "spend": _spend(desk, now),
+        "failures": _failures(desk.ledger, folders),
+    }
+
+
+def _daemon(daemons: Sequence[Daemon]) -> dict[str, Any]:
+    """The one that works longest; others are named beside it."""
+    if not daemons:
+        return {"running": False, "pid": None, "since": None, "host": None, "others": []}
+    first, *rest = daemons
+    others = [{"pid": d.pid, "host": d.host, "since": utc(d.since)} for d in rest]
+    return {
+        "running": True,
+        "pid": first.pid,
+        "since": utc(first.since),
+        "host": first.host,
+        "others": others,
+    }
+
+
+def _folders(desk: Desk, daemons: Sequence[Daemon]) -> dict[str, dict[str, Any]]:
+    told = _told(daemons, "folders")
+    names = [*desk.config.folders, *(name for name in told if name not in desk.config.folders)]
+    counts = desk.ledger.counts(names)
+    held = desk.ledger.held()
+    found: dict[str, dict[str, Any]] = {}
+    for name in names:
+        folder = desk.config.folders.get(name)
+        watch = _as_told(told[name]) if name in told else _as_seen(folder)
+        found[name] = {
+            **watch,
+            "path": str(folder.path) if folder is not None else None,
+            "waits_since": utc(held[name]) if name in held else None,
+        }
+        found[name] |= {str(state): count for state, count in counts[name].items()}
+    return found
+
+
+def _told(daemons: Iterable[Daemon], part: str) -> dict[str, dict[str, Any]]:
+    """A part of what the daemons tell of themselves, by name; the one that started last knows best."""
+    found: dict[str, dict[str, Any]] = {}
+    for daemon in daemons:
+        found |= daemon.report.get(part) or {}
+    return found
+
+
+def _as_told(report: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: report.get(name) for name in ("state", "mode", "filesystem", "reason")}
+
+
+def _as_seen(folder: Folder | None) -> dict[str, Any]:
+    """Without a daemon: whether the folder is there, and how it would be watched."""
+    from glimpsed.discover import mounts
+
+    found: list[dict[str, Any]] = []
+
+    def look() -> None:
+        assert folder is not None
+        mode, filesystem, reason = mounts.mode(folder)
+        if os.path.isdir(folder.path):
+            found.append({"state": "watching", "mode": mode, "filesystem": filesystem, "reason": reason})
+        else:
+            reason = "there is no such directory"
+            found.append({"state": "lost", "mode": mode, "filesystem": None, "reason": reason})
+
+    if folder is not None:
+        thread = threading.Thread(target=look, daemon=True)
+        thread.start()
+        thread.join(PATIENCE)
+    hangs = {"state": "lost", "mode": "poll", "filesystem": None, "reason": "its file system does not answer"}
+    return found[0] if found else hangs
+
+
+def _models(desk: Desk, daemons: Sequence[Daemon], now: float) -> dict[str, dict[str, Any]]:
+    told = _told(daemons, "models")
+    pauses = desk.ledger.pauses()
+    learnt = desk.ledger.all_learnt(now)
+    names = dict.fromkeys([*_used(desk.config), *told, *pauses])
+    return {
+        name: {
+            **_pause(pauses.get(name), told.get(name), now),
+            "learnt": _learnt(desk.config, name, learnt),
+            "requests_per_minute": desk.ledger.sent_within(name, now)[0],
+        }
+        for name in names
+    }
+
+
+def _pause(paused: Paused | None, told: Mapping[str, Any] | None, now: float) -> dict[str, Any]:
+    if paused is not None and (paused.next_probe is not None or paused.until is None or paused.until > now):
+        until = paused.until if paused.until is not None else paused.next_probe
+        return {
+            "state": "paused",
+            "reason": paused.reason,
+            "until": _time(until),
+            "since": utc(paused.since),
+            "next_probe": _time(paused.next_probe),
+        }
+    told = told or {}
+    return {
+        "state": told.get("state", "ok"),
+        "reason": told.get("reason"),
+        "until": _time(told.get("until")),
+        "since": _time(told.get("since")),
+        "next_probe": _time(told.get("next_probe")),
+    }
+
+
+def _learnt(config: Config, name: str, learnt: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What was learnt about a model, whatever the API; each fact as ``[value, when]`` or bare."""
+    entry = config.models.get(name)
+    if entry is None or entry.local:
+        return {}
+    from glimpsed.vision import memory
+
+    facts: dict[str, Any] = {}
+    for api in ("responses", "chat"):
+        for fact, value in learnt.get(memory.key(entry, api), {}).items():
+            dated = isinstance(value, list) and len(value) == 2 and isinstance(value[1], float)
+            facts[fact] = value[0] if dated else value
+    return facts
+
+
+def _spend(desk: Desk, now: float) -> dict[str, Any]:
+    """In the budget's currency, or in the only one that was paid in; with several, each under `all`."""
+    config = desk.config
+    month, day = desk.ledger.spend_this_month(now), desk.ledger.spend_today(now)
+    paid = sorted({s.currency for s in month if s.cost})
+    limited = config.budget.per_day or config.budget.per_month
+    currency = paid[0] if len(paid) == 1 and not limited else config.budget.currency
+    return {
+        "day": _sum(day, currency=currency),
+        "month": _sum(month, currency=currency),
+        "currency": currency,
+        "all": {c: {"day": _sum(day, currency=c), "month": _sum(month, currency=c)} for c in paid},
+        "budgets": [
+            {
+                **of,
+                "per_day": limit.per_day,
+                "per_month": limit.per_month,
+                "day": _sum(day, currency=config.budget.currency, **of),
+                "month": _sum(month, currency=config.budget.currency, **of),
+            }
+            for of, limit in _limits(config)
+        ],
+    }
+
+
+def _limits(config: Config) -> list[tuple[dict[str, str], Limit]]:
+    """Every budget that is set: that of everything, then of folders, then of models."""
+    found: list[tuple[dict[str, str], Limit | None]] = [({}, config.budget)]
+    found += [({"folder": name}, folder.budget) for name, folder in config.folders.items()]
+    found += [({"model": name}, entry.budget) for name, entry in config.models.items()]
+    return [(of, limit) for of, limit in found if limit and (limit.per_day or limit.per_month)]
+
+
+def _sum(
+    spent: Iterable[Spend], *, currency: str, folder: str | None = None, model: str | None = None
+) -> float:
+    costs = [
+        s.cost
+        for s in spent
+        if s.currency == currency and folder in (None, s.folder) and model in (None, s.model)
+    ]
+    return round(float(sum(costs)), 6)
+
+
+def _failures(ledger: Ledger, folders: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    rows = [
+        row for name in folders if folders[name]["failed"] for row in ledger.latest(name, "failed", FAILURES)
+    ]
+    rows.sort(key=lambda row: -row.changed)
+    return [
+        {"folder": r.key.folder, "file": shown(r.key.path), "reason": r.reason, "since": utc(r.changed)}
+        for r in rows[:FAILURES]
+    ]
+
+
+def _used(config: Config) -> list[str]:
+    return list(dict.fromkeys(n for f in config.folders.values() for n in (f.model, *f.fallbacks)))
+
+
+def _time(when: Any) -> str | None:
+    """As ISO 8601, whether it was told as that or in epoch seconds."""
+    return utc(when) if isinstance(when, int | float) else when

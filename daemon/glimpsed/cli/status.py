@@ -1,0 +1,237 @@
+"""``glimpsed status``: what goes on, now or live."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+import time
+from collections import deque
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from glimpsed.cli.common import common_options, json_option, out, print_json
+from glimpsed.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+    from glimpsed.cli.operator import Desk
+
+REFRESH = 1.0  # seconds between two looks of --watch
+WINDOW = 60.0  # seconds that a rate is taken over
+STATES = ("queued", "running", "answered", "done", "failed", "gone")
+
+
+@click.command()
+@json_option
+@click.option("--watch", is_flag=True, help="Stay, and show it live until Ctrl-C.")
+@common_options
+def command(*, as_json: bool, watch: bool) -> None:
+    """Show folders with their files by state, models and why one is paused, what was spent, the last failures.
+
+    Works beside a running daemon, and without one. `learnt`, `path`, `others` and the like may get company
+    in --json; what is there stays.
+
+    \b
+    Examples:
+      glimpsed status
+      glimpsed status --watch
+      glimpsed status --json | jq '.folders[].failed'
+    """
+    from glimpsed.cli.operator import opened
+    from glimpsed.cli.snapshot import snapshot
+
+    if watch and (as_json or not sys.stdout.isatty()):
+        raise UsageError("--watch is for a terminal; for programs there is --json")
+    with opened() as desk:
+        if watch:
+            _follow(desk)
+        elif as_json:
+            print_json(snapshot(desk, time.time()))
+        else:
+            for part in view(snapshot(desk, time.time()), time.time()):
+                out().print(part)
+
+
+def _follow(desk: Desk) -> None:
+    from rich.console import Group
+    from rich.live import Live
+
+    from glimpsed.cli.snapshot import snapshot
+
+    rates = Rates()
+    with Live(console=out(), screen=True, auto_refresh=False) as live:
+        try:
+            while True:
+                now = time.time()
+                shot = snapshot(desk, now)
+                rates.add(shot, now)
+                live.update(Group(*view(shot, now, rates)), refresh=True)
+                time.sleep(REFRESH)
+        except KeyboardInterrupt:
+            return  # the way out, not a failure
+
+
+class Rates:
+    """Files a minute, from counts seen one after the other."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, dict[str, int]]] = deque()
+
+    def add(self, shot: Mapping[str, Any], now: float) -> None:
+        """Take in the counts of this moment."""
+        self._seen.append((now, {name: f["done"] + f["failed"] for name, f in shot["folders"].items()}))
+        while self._seen[0][0] < now - WINDOW:
+            self._seen.popleft()
+
+    def of(self, folder: str) -> float:
+        """How many files of a folder got through in a minute."""
+        (start, before), (end, after) = self._seen[0], self._seen[-1]
+        gain = after.get(folder, 0) - before.get(folder, 0)
+        return max(0.0, gain * 60 / (end - start)) if end > start else 0.0
+
+
+def view(shot: Mapping[str, Any], now: float, rates: Rates | None = None) -> list[RenderableType]:
+    """What a person sees of a snapshot, top down."""
+    parts: list[RenderableType] = [_daemon(shot["daemon"], now), ""]
+    if shot["folders"]:
+        parts += [_folders(shot["folders"], rates), *_notes(shot["folders"], now), ""]
+    else:
+        parts += ["No folders yet: 'glimpsed init' writes a config to start with.", ""]
+    if shot["models"]:
+        parts += [_models(shot["models"], now), ""]
+    parts += _money(shot["spend"])
+    if shot["failures"]:
+        parts += ["", "Last failures ('glimpsed failures' lists all)", _failures(shot["failures"], now)]
+    return parts
+
+
+def _daemon(daemon: Mapping[str, Any], now: float) -> RenderableType:
+    from rich.text import Text
+
+    if not daemon["running"]:
+        return Text("The daemon is not running.", style="yellow")
+    text = Text("The daemon is running", style="green")
+    text.append(
+        f": process {daemon['pid']} on {daemon['host']}, started {ago(daemon['since'], now)}", "default"
+    )
+    for other in daemon["others"]:
+        text.append(f"\nand process {other['pid']} on {other['host']}, {ago(other['since'], now)}", "default")
+    return text
+
+
+def _folders(folders: Mapping[str, Mapping[str, Any]], rates: Rates | None) -> Table:
+    from rich.text import Text
+
+    table = _table("Folder", "State", "Mode")
+    for state in STATES:
+        table.add_column(state.capitalize(), justify="right")
+    if rates is not None:
+        table.add_column("A minute", justify="right")
+    style = {"watching": "green", "degraded": "yellow", "lost": "red"}
+    for name, folder in folders.items():
+        counts = [
+            Text(f"{folder[s]:,}", style="red" if s == "failed" and folder[s] else "default") for s in STATES
+        ]
+        rate = [f"{rates.of(name):.0f}"] if rates is not None else []
+        shown_state = Text(folder["state"] or "?", style=style.get(folder["state"], "default"))
+        table.add_row(Text(name), shown_state, Text(folder["mode"] or "?"), *counts, *rate)
+    return table
+
+
+def _notes(folders: Mapping[str, Mapping[str, Any]], now: float) -> list[RenderableType]:
+    from rich.text import Text
+
+    notes: list[RenderableType] = []
+    for name, folder in folders.items():
+        if folder["state"] != "watching" and folder["reason"]:
+            notes.append(Text(f"{name}: {folder['reason']}", style="red"))
+        if folder["waits_since"]:
+            since = ago(folder["waits_since"], now)
+            notes.append(
+                Text(
+                    f"{name}: its backlog waits to be approved, held {since}. 'glimpsed estimate' says what it "
+                    f"will cost, 'glimpsed approve --folder {name}' starts it.",
+                    style="yellow",
+                )
+            )
+    return notes
+
+
+def _models(models: Mapping[str, Mapping[str, Any]], now: float) -> Table:
+    from rich.text import Text
+
+    table = _table("Model", "State", "Requests a minute", "Why, and what was learnt")
+    for name, model in models.items():
+        paused = model["state"] == "paused"
+        facts = [f"{fact}: {value}" for fact, value in model["learnt"].items() if value]
+        why = [model["reason"] or "", _next(model, now)] if paused else []
+        table.add_row(
+            Text(name),
+            Text(model["state"], style="red" if paused else "green"),
+            str(model["requests_per_minute"]),
+            Text("; ".join(part for part in [*why, *facts] if part)),
+        )
+    return table
+
+
+def _next(model: Mapping[str, Any], now: float) -> str:
+    if model["next_probe"]:
+        return f"asked again {ago(model['next_probe'], now)}"
+    return f"goes on {ago(model['until'], now)}" if model["until"] else ""
+
+
+def _money(spend: Mapping[str, Any]) -> list[RenderableType]:
+    lines: list[RenderableType] = [
+        f"Spent today {spend['day']:,.4f} {spend['currency']}, this month {spend['month']:,.4f} {spend['currency']}"
+    ]
+    lines += [
+        f"Spent today {other['day']:,.4f} {currency}, this month {other['month']:,.4f} {currency}"
+        for currency, other in spend["all"].items()
+        if currency != spend["currency"]
+    ]
+    for budget in spend["budgets"]:
+        whose = next((f" of {kind} {budget[kind]}" for kind in ("folder", "model") if kind in budget), "")
+        parts = [
+            f"{budget[spent]:,.2f} of {budget[limit]:,.2f} {spend['currency']} {when}"
+            for spent, limit, when in (("day", "per_day", "today"), ("month", "per_month", "this month"))
+            if budget[limit]
+        ]
+        lines.append(f"Budget{whose}: {', '.join(parts)}")
+    return lines
+
+
+def _failures(failures: list[dict[str, Any]], now: float) -> Table:
+    from rich.text import Text
+
+    table = _table("Folder", "File", "Since", "Reason")
+    for failure in failures:
+        since = ago(failure["since"], now)
+        table.add_row(
+            Text(failure["folder"]), Text(failure["file"]), since, Text(failure["reason"] or "", style="red")
+        )
+    return table
+
+
+def _table(*columns: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def ago(when: str, now: float) -> str:
+    """An ISO time as people say it: ``3 minutes ago``, ``in 2 hours``."""
+    import humanize
+
+    seconds = now - dt.datetime.fromisoformat(when).timestamp()
+    words = humanize.naturaldelta(dt.timedelta(seconds=abs(seconds)))
+    if abs(seconds) < 1:
+        return "now"
+    return f"{words} ago" if seconds > 0 else f"in {words}"

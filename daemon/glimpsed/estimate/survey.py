@@ -1,0 +1,131 @@
+"""Which files wait, found by looking; a sample of them measured. Nothing is sent, nothing is changed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from glimpsed import sidecar
+from glimpsed.config.schema import Folder
+from glimpsed.discover.filters import Filter
+from glimpsed.discover.scan import Listing, Walk
+from glimpsed.errors import FileError, NotYet, Vanished
+from glimpsed.estimate import Group, Past, Seen
+from glimpsed.files import Root, read_content
+from glimpsed.images import Images
+from glimpsed.ledger import FileRow, Ledger, local_day
+from glimpsed.model import Content, Version
+
+PER_KIND = 25  # files of one kind that are looked at, chosen by chance
+
+
+@dataclass(slots=True)
+class Kind:
+    """Files with the same ending: how many, and some of them."""
+
+    files: int = 0
+    some: list[tuple[str, Version]] = field(default_factory=list)
+
+    def add(self, path: str, version: Version, dice: random.Random) -> None:
+        """One more; each of them has the same chance to be looked at."""
+        self.files += 1
+        if len(self.some) < PER_KIND:
+            self.some.append((path, version))
+        elif (place := dice.randrange(self.files)) < PER_KIND:
+            self.some[place] = (path, version)
+
+
+def waiting(folder: Folder, root: Root, ledger: Ledger) -> dict[str, Kind]:
+    """The files of a folder that a daemon would ask about, by ending.
+
+    Raises `ShareTrouble` when the folder cannot be listed.
+    """
+    return _by_kind(_waiting(folder, root, ledger))
+
+
+def of_rows(rows: Iterable[FileRow]) -> dict[str, Kind]:
+    """The same for files that the ledger names."""
+    return _by_kind((row.key.path, row.version) for row in rows)
+
+
+def past(ledger: Ledger, folder: Folder, now: float) -> Past:
+    """What the folder's model answered in it so far."""
+    spent = [
+        s
+        for s in ledger.spend_between("0000-00-00", local_day(now), folder=folder.name)
+        if s.model == folder.model
+    ]
+    return Past(sum(s.answers for s in spent), sum(s.output_tokens for s in spent))
+
+
+async def measured(kinds: Iterable[Kind], root: Root, images: Images) -> list[Group]:
+    """Each kind with those of its files that could be looked at. Raises `ShareTrouble`."""
+    groups = []
+    for kind in kinds:
+        sample: list[Seen | None] = []
+        for path, version in kind.some:
+            with contextlib.suppress(Vanished):
+                content = await asyncio.to_thread(_read, root, path, version)
+                sample.append(await _seen(images, content) if content is not None else None)
+        groups.append(Group(kind.files, tuple(sample)))
+    return groups
+
+
+async def _seen(images: Images, content: Content) -> Seen | None:
+    try:
+        document = await images.inspect(content)
+    except FileError:
+        return None
+    return Seen(document.pages, document.width, document.height)
+
+
+def _read(root: Root, path: str, version: Version) -> Content | None:
+    try:
+        return read_content(root, path, version)
+    except FileError:
+        return None
+
+
+def _by_kind(found: Iterable[tuple[str, Version]]) -> dict[str, Kind]:
+    dice = random.Random(0)  # noqa: S311 - a sample, the same one each time
+    kinds: dict[str, Kind] = {}
+    for path, version in found:
+        ending = path.rpartition("/")[2].rpartition(".")[2].lower()
+        kinds.setdefault(ending, Kind()).add(path, version, dice)
+    return dict(sorted(kinds.items(), key=lambda item: -item[1].files))
+
+
+def _waiting(folder: Folder, root: Root, ledger: Ledger) -> Iterator[tuple[str, Version]]:
+    counts = ledger.counts([folder.name])[folder.name]
+    # With nothing queued, a directory that is as it was when all of it was in the ledger has nothing to tell.
+    quiet = not counts["queued"] and not counts["running"]
+    digests = ledger.fingerprints(folder.name) if quiet else {}
+    ignored = folder.existing == "ignore" and not ledger.seen(folder.name)
+    walk = Walk(root, Filter(folder), digests, [""], folder.recursive)
+    while walk.todo:
+        for listing in walk.slice():
+            if listing.files is None:
+                continue
+            known = ledger.known(folder.name, listing.directory)
+            for name, seen in listing.files.items():
+                row = known.get(name)
+                if row is None:
+                    waits = not ignored and _unanswered(root, folder, listing, name)
+                else:
+                    waits = row.version != seen.version or row.state in ("queued", "running")
+                if waits:
+                    yield f"{listing.directory}/{name}" if listing.directory else name, seen.version
+
+
+def _unanswered(root: Root, folder: Folder, listing: Listing, name: str) -> bool:
+    """Whether a file that the ledger does not know would be asked about: not adopted, nothing in the way."""
+    assert listing.files is not None
+    version = listing.files[name].version
+    try:
+        found = sidecar.adoptable(root, listing.directory, name, version, folder, listing.names)
+    except (Vanished, NotYet, FileError):
+        return False
+    return found.verdict in ("none", "outdated")

@@ -1,0 +1,141 @@
+"""A folder as one HTML page to look at: failures first, thumbnails beside their text, what was spent.
+
+The page stands alone: no network, no other file. Whatever an answer or a file name holds is text in it:
+everything is escaped, and the page's own policy runs no script and loads nothing but what it brought.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib import resources
+
+from glimpsed.report.plot import Bar, bars
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One file. `text` and `reason` are as the answer or the failure has them."""
+
+    path: str  # as it is shown
+    failed: bool
+    when: str  # of the answer or the failure, as it is shown
+    text: str = ""
+    reason: str = ""
+    advice: str = ""
+    facts: str = ""  # model, pages, cost: one line
+    thumbnail: bytes | None = None  # JPEG
+    link: str | None = None  # to the image itself, as a URL relative to the page
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Everything that the page shows."""
+
+    folder: str
+    path: str
+    made: str  # when, as it is shown
+    counts: Sequence[tuple[str, int]]  # state, files
+    spent: str  # in one line
+    answers: Sequence[Bar]  # a day
+    costs: Sequence[Bar]  # a day; empty where nothing costs anything
+    currency: str
+    items: Sequence[Item]
+    left_out: int = 0  # files beyond those in `items`
+
+
+def render(page: Page) -> str:
+    """The page as HTML."""
+    return "".join(_document(page))
+
+
+def _document(page: Page) -> Iterator[str]:
+    style, script = _own("page.css"), _own("page.js")
+    yield f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{escape(_policy(style, script))}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="referrer" content="no-referrer">
+<title>{escape(page.folder)} – glimpsed</title>
+<style>{style}</style>
+</head>
+<body>
+"""
+    yield from _head(page)
+    yield from _plots(page)
+    yield from _search(page)
+    yield "<main>\n"
+    for item in page.items:
+        yield from _item(item)
+    yield "</main>\n"
+    if page.left_out:
+        yield f'<p class="more">{page.left_out:,} older files are not on this page.</p>\n'
+    yield f"<script>{script}</script>\n</body>\n</html>\n"
+
+
+def _head(page: Page) -> Iterator[str]:
+    yield f'<header>\n<h1>{escape(page.folder)}</h1>\n<p class="path">{escape(page.path)}</p>\n<ul class="counts">\n'
+    for state, count in page.counts:
+        yield f'<li class="{escape(state)}"><b>{count:,}</b> {escape(state)}</li>\n'
+    yield f'</ul>\n<p class="made">{escape(page.spent)} As of {escape(page.made)}.</p>\n</header>\n'
+
+
+def _plots(page: Page) -> Iterator[str]:
+    if not page.answers:
+        return
+    yield '<section class="plots" aria-label="Over time">\n'
+    yield f"<figure><figcaption>Answers a day</figcaption>{bars(page.answers)}</figure>\n"
+    if page.costs:
+        caption = f"Spent a day, {escape(page.currency)}"
+        yield f"<figure><figcaption>{caption}</figcaption>{bars(page.costs)}</figure>\n"
+    yield "</section>\n"
+
+
+def _search(page: Page) -> Iterator[str]:
+    failed = sum(item.failed for item in page.items)
+    yield f"""<form class="search" role="search">
+<input type="search" id="words" placeholder="Search in {len(page.items):,} files" aria-label="Search" autocomplete="off">
+<label><input type="checkbox" id="failed"> failed only ({failed:,})</label>
+<output id="found" for="words failed"></output>
+</form>
+"""
+
+
+def _item(item: Item) -> Iterator[str]:
+    yield f'<article class="{"failed" if item.failed else "done"}">\n<div class="picture">'
+    if item.thumbnail is not None:
+        data = base64.b64encode(item.thumbnail).decode("ascii")
+        picture = f'<img src="data:image/jpeg;base64,{data}" alt="" loading="lazy">'
+    else:
+        picture = '<span class="none">no picture</span>'
+    yield f'<a href="{escape(item.link)}">{picture}</a>' if item.link else picture
+    yield f'</div>\n<div class="words">\n<h2 dir="auto">{escape(item.path)}</h2>\n'
+    yield f'<p class="facts">{escape(" · ".join(part for part in (item.when, item.facts) if part))}</p>\n'
+    if item.reason:
+        yield f'<p class="reason" dir="auto">{escape(item.reason)}</p>\n'
+    if item.advice:
+        yield f'<p class="advice">{escape(item.advice)}</p>\n'
+    if item.text:
+        yield f'<pre dir="auto" tabindex="0">{escape(item.text)}</pre>\n'
+    yield "</div>\n</article>\n"
+
+
+def _policy(style: str, script: str) -> str:
+    """Nothing from anywhere but this style, this script and pictures inside of the page."""
+    return (
+        f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}"
+
+
+def _own(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
