@@ -21,7 +21,7 @@ _MOST_PIECES = 10_000  # segments or chunks: a hostile file may have millions, a
 _UNKNOWN = 0  # there may be an orientation where only a decoder can read it
 
 
-class NotPlain(Exception):  # noqa: N818 - often nothing is wrong with the file
+class NotPlain(Exception):
     """Not whole, not known, or not simple enough to be sent without a decoder."""
 
 

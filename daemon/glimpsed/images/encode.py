@@ -27,6 +27,7 @@ class Encoded:
 
 def encode(image: Image.Image, to: Target) -> Encoded:
     """An L or RGB image as at most `max_bytes`; `FileError` when that would leave nothing to read."""
+    image.info = {}  # Pillow writes comments, XMP and profiles that it finds there into the new file
     image = colour.simplest(image)
     if (lossless := _lossless(image, to)) is not None:
         return lossless

@@ -20,13 +20,14 @@ Bands: TypeAlias = Literal["none", "auto"] | int
 PDF_DPI = 300
 LADDER = (2048, 1568, 1024, 768)  # px, the rungs of a 'shrink' verdict (DESIGN 9)
 LEGIBLE = 768  # px, long edge: what is larger is never made smaller than this to save bytes
-QUALITIES = (85, 75, 65, 50)  # of JPEG
+QUALITIES = (85, 75, 65, 50, 35)  # of JPEG
 SCALES = (1.0, 0.85, 0.72, 0.61, 0.52, 0.44, 0.37)  # tried once no quality fits
 OVERLAP = 0.1  # of a band's height: two lines of print, so that none is cut in both bands
 READABLE = 1100  # px, short side of a page as the model sees it: A4 print at 133 dpi
 MOST_BANDS = 6  # of 'auto'
 LOCAL_BYTES = 50_000_000  # nothing goes over a network
 LEAST_BYTES = 10_000  # of a picture: less holds nothing
+LADDER_BYTES = 120_000  # enough for the last rung; fewer are not asked for by 'shrink'
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def target(
 ) -> Target:
     """What this model may be sent for this folder.
 
-    `max_edge` is what was learnt of the longest side that it takes, `max_bytes` of all `pages` pictures of a
+    `max_edge` is what was learnt of the longest side that it takes, `max_bytes` of all pictures of a
     request. A `max_edge` that the config leaves at its default is lowered to the longest side that models of
     this family ever see; one that somebody chose is theirs.
     """
@@ -82,9 +83,12 @@ def target(
     if entry.local or "max_edge" not in entry.model_fields_set:
         edges.append(max(family.seen((entry.max_edge, 1))))
     most = LOCAL_BYTES if entry.local else min(entry.max_bytes, family.max_bytes)
+    pictures = pages * (folder.bands if isinstance(folder.bands, int) else 1)
     return Target(
         max_edge=min(edges),
-        max_bytes=max(LEAST_BYTES, min(most, min(max_bytes or most * pages, family.request_bytes) // pages)),
+        max_bytes=max(
+            LEAST_BYTES, min(most, min(max_bytes or most * pictures, family.request_bytes) // pictures)
+        ),
         media_types=family.media_types,
         bands=folder.bands,
         keep_metadata=folder.keep_metadata,
@@ -101,7 +105,7 @@ def shrunk(before: Target) -> Target | None:
     return replace(
         before,
         max_edge=edge,
-        max_bytes=min(before.max_bytes, max(LEAST_BYTES, int(before.max_bytes * area))),
+        max_bytes=min(before.max_bytes, max(LADDER_BYTES, int(before.max_bytes * area))),
         media_types=frozenset({"image/jpeg"}),
         quality=max(60, before.quality - 7),
         as_is=False,
@@ -125,7 +129,7 @@ def layout(width: int, height: int, to: Target) -> Layout:
     band = band_height(height, count)
     scale = min(1.0, to.max_edge / max(width, band))
     page_width, page_height = max(1, round(width * scale)), max(1, round(height * scale))
-    rows = min(page_height, to.max_edge, max(1, round(band * scale)))
+    rows = min(page_height, to.max_edge, math.ceil(band * scale))
     last = page_height - rows
     tops = [round(i * last / (count - 1)) for i in range(count)] if count > 1 else [0]
     return Layout(page_width, page_height, tuple((top, top + rows) for top in tops))
@@ -157,12 +161,10 @@ def attempts(width: int, height: int, to: Target) -> Iterator[Attempt]:
     """Ways to get a picture under `max_bytes`, best first: lower quality, then smaller, down to `LEGIBLE`."""
     floor = min(max(width, height), LEGIBLE)
     qualities = [to.quality, *(q for q in QUALITIES if q < to.quality)]
-    for scale in SCALES:
-        w, h = max(1, round(width * scale)), max(1, round(height * scale))
-        if max(w, h) < floor:
-            return
-        for quality in qualities:
-            yield Attempt(w, h, quality)
+    sizes = [(max(1, round(width * scale)), max(1, round(height * scale))) for scale in SCALES]
+    for w, h in dict.fromkeys(sizes):
+        if max(w, h) >= floor:
+            yield from (Attempt(w, h, quality) for quality in qualities)
 
 
 def _seen_scale(width: float, height: float, to: Target) -> float:

@@ -91,7 +91,7 @@ def _confine(limits: Limits) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold somebody's scan
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
         score.write("500")  # when memory runs out, the kernel should take a worker, not the daemon
-    Image.MAX_IMAGE_PIXELS = limits.decoded
+    Image.MAX_IMAGE_PIXELS = None  # `decode` refuses by the bytes it takes, and says how many
 
 
 def _cpu_limit(seconds: float) -> None:

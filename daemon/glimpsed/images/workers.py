@@ -43,7 +43,7 @@ _BIG = 4_000_000  # bytes: more is copied in a thread, so that the event loop do
 _MOST_OUT = 512_000_000  # bytes that a worker may hand back
 
 
-class WorkerDied(Exception):  # noqa: N818
+class WorkerDied(Exception):
     """A worker ended in the middle of a job."""
 
 

@@ -1,0 +1,296 @@
+"""Hostile files end their own worker at most: their neighbours, the daemon and the disk see nothing of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+import images_samples as samples
+from glimpsed.errors import FileError, ShareTrouble
+from glimpsed.images import Document, Images
+from glimpsed.images.plan import Target
+from glimpsed.images.worker import Limits
+from glimpsed.model import Content
+
+pytestmark = pytest.mark.anyio
+
+TIFF = samples.content(samples.EVERY["lzw"]())
+
+
+@functools.cache
+def endless() -> Content:
+    """What takes minutes to draw."""
+    return samples.content(samples.pdf(b"0 0 m 600 800 l 300 20 l S\n" * 3_000_000))
+
+
+@contextlib.asynccontextmanager
+async def images(workers: int = 2, **limits: float) -> AsyncIterator[Images]:
+    them = Images(workers, limits=Limits(**limits))  # type: ignore[arg-type]
+    try:
+        yield them
+    finally:
+        await them.close()
+
+
+def pids(them: Images) -> list[int]:
+    return them._workers.processes()
+
+
+async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+
+
+def gone(pid: int) -> bool:
+    return not Path(f"/proc/{pid}").exists()
+
+
+async def test_pages_come_back_as_they_are_to_be_sent() -> None:
+    async with images() as them:
+        await them.start()
+        data = samples.content(samples.EVERY["pdf"]())
+        assert await them.inspect(data) == Document("application/pdf", 1, 240, 160)
+        [image] = await them.prepare(data, 1, samples.TARGET)
+        assert (image.page, image.media_type, image.width, image.height, image.band) == (
+            1,
+            "image/png",
+            240,
+            160,
+            None,
+        )
+        page = samples.content(samples.save(samples.typed(2480, 3508), "TIFF"))
+        bands = await them.prepare(page, 1, Target(2048, 700_000, bands="auto", family="gpt-4o"))
+        assert [band.band for band in bands] == [(1, 3), (2, 3), (3, 3)]
+        assert len({band.data for band in bands}) == 3
+        assert await them.healthy()
+        assert them.deaths == 0
+
+
+async def test_what_can_go_out_as_it_is_needs_no_worker() -> None:
+    async with images() as them:
+        for kind in ("JPEG", "PNG", "WEBP"):
+            data = samples.content(samples.with_gps(samples.photo(), kind))
+            assert (await them.inspect(data)).width == 640
+            [image] = await them.prepare(data, 1, samples.TARGET)
+            assert b"SECRET" not in image.data
+            [image] = await them.prepare(data, 1, Target(2048, 700_000, keep_metadata=True))
+            assert image.data == data.data
+        assert pids(them) == []
+        small = Target(500, 700_000)
+        [image] = await them.prepare(data, 1, small)
+        assert image.width == 500
+        assert len(pids(them)) == 1
+
+
+async def test_a_truncated_photo_is_not_sent_as_it_is() -> None:
+    async with images() as them:
+        whole = samples.save(samples.photo(), "JPEG")
+        with pytest.raises(FileError, match="truncated"):
+            await them.prepare(samples.content(whole[: len(whole) // 2]), 1, samples.TARGET)
+
+
+@pytest.mark.parametrize(("data", "reason"), [(b"", "empty"), (b"no picture", "neither a picture nor a PDF")])
+async def test_what_is_no_picture_fails_with_a_reason(data: bytes, reason: str) -> None:
+    async with images() as them:
+        with pytest.raises(FileError, match=reason):
+            await them.inspect(samples.content(data))
+
+
+async def test_a_crash_fails_its_own_file_and_no_other() -> None:
+    async with images(3) as them:
+        jobs = [asyncio.create_task(them.prepare(endless(), 1, samples.TARGET)) for _ in range(2)]
+        await until(lambda: len(pids(them)) == 2)
+        doomed, other = pids(them)
+        os.kill(doomed, signal.SIGSEGV)
+        done, running = await asyncio.wait(jobs, return_when="FIRST_COMPLETED")
+        with pytest.raises(FileError, match=r"The decoder crashed on it \(SIGSEGV\)"):
+            await done.pop()
+        assert them.deaths == 1
+        assert other in pids(them)
+        for _ in range(5):
+            await them.prepare(TIFF, 1, samples.TARGET)
+        assert not running.pop().done()
+        await until(lambda: gone(doomed))
+        assert await them.healthy()
+        for job in jobs:
+            job.cancel()
+        await asyncio.gather(*jobs, return_exceptions=True)
+        await until(lambda: gone(other))
+        assert them.deaths == 1  # whoever gives up on a job ends its worker, which is no death
+
+
+async def test_what_takes_too_much_cpu_is_ended_by_the_kernel() -> None:
+    async with images(seconds=1) as them:
+        with pytest.raises(FileError, match="took more than 1 s of CPU"):
+            await them.prepare(endless(), 1, samples.TARGET)
+        assert them.deaths == 1
+        assert await them.prepare(TIFF, 1, samples.TARGET)
+
+
+async def test_what_hangs_without_using_the_cpu_is_ended_too() -> None:
+    async with images(seconds=0.1) as them:
+        await them.start()
+        [pid] = pids(them)
+        os.kill(pid, signal.SIGSTOP)
+        with pytest.raises(FileError, match=r"Decoding took longer than 0\.3 s"):
+            await them.prepare(TIFF, 1, samples.TARGET)
+        await until(lambda: gone(pid))
+        assert them.deaths == 1
+
+
+async def test_a_picture_that_needs_more_memory_than_allowed_fails_and_the_next_one_does_not() -> None:
+    large = samples.content(samples.save(samples.corners(9000, 9000), "PNG"))
+    async with images(address_space=400_000_000) as them:
+        for _ in range(2):
+            with pytest.raises(FileError, match="memory"):
+                await them.prepare(large, 1, samples.TARGET)
+            assert await them.prepare(TIFF, 1, samples.TARGET)
+
+
+@pytest.mark.parametrize("size", [(35_000, 35_000, 1, 0), (60_000, 60_000, 8, 2)])
+async def test_a_bomb_is_refused_before_anything_is_decoded(size: tuple[int, int, int, int]) -> None:
+    async with images() as them:
+        began = time.monotonic()
+        with pytest.raises(FileError, match=f"{size[0]} by {size[1]} pixels are too many"):
+            await them.prepare(samples.content(samples.png_header(*size)), 1, samples.TARGET)
+        assert time.monotonic() - began < 5
+        assert them.deaths == 0
+
+
+async def test_a_worker_that_dies_idle_is_replaced_and_no_file_fails() -> None:
+    async with images() as them:
+        await them.start()
+        [pid] = pids(them)
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z")
+        assert await them.prepare(TIFF, 1, samples.TARGET)
+        await until(lambda: gone(pid))
+        assert them.deaths == 0
+
+
+async def test_more_jobs_than_workers_wait_their_turn() -> None:
+    async with images(2) as them:
+        jobs = [asyncio.create_task(them.prepare(TIFF, 1, samples.TARGET)) for _ in range(30)]
+        await until(lambda: len(pids(them)) == 2)
+        assert len(await asyncio.gather(*jobs)) == 30
+        assert len(pids(them)) == 2
+
+
+async def test_idle_workers_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("glimpsed.images.workers.IDLE", 0.1)
+    async with images() as them:
+        await them.start()
+        [pid] = pids(them)
+        await until(lambda: gone(pid))
+        assert pids(them) == []
+        assert await them.prepare(TIFF, 1, samples.TARGET)
+
+
+async def test_a_worker_retires_after_many_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("glimpsed.images.workers.JOBS", 2)
+    async with images(1) as them:
+        await them.prepare(TIFF, 1, samples.TARGET)
+        [pid] = pids(them)
+        await them.prepare(TIFF, 1, samples.TARGET)
+        await until(lambda: gone(pid))
+        assert them.deaths == 0
+
+
+async def test_a_stop_fails_no_file() -> None:
+    async with images() as them:
+        job = asyncio.create_task(them.prepare(endless(), 1, samples.TARGET))
+        await until(lambda: len(pids(them)) == 1)
+        [pid] = pids(them)
+        await them.close()
+        with pytest.raises(ShareTrouble):
+            await job
+        await until(lambda: gone(pid))
+        with pytest.raises(ShareTrouble):
+            await them.prepare(TIFF, 1, samples.TARGET)
+        assert not await them.healthy()
+
+
+async def test_no_worker_to_be_had_is_not_the_files_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with images() as them:
+        for program in ("/bin/false", "/nonexistent"):
+            monkeypatch.setattr(sys, "executable", program)
+            with pytest.raises(ShareTrouble, match="no image worker can be started"):
+                await them.prepare(TIFF, 1, samples.TARGET)
+            assert not await them.healthy()
+        assert them.deaths == 0
+
+
+async def test_nothing_is_left_behind_on_disk_or_open() -> None:
+    def seen() -> list[set[str]]:
+        return [set(os.listdir(place)) for place in ("/tmp", "/dev/shm")]
+
+    async with images(seconds=1) as them:
+        await them.prepare(TIFF, 1, samples.TARGET)
+        before, descriptors = seen(), len(os.listdir("/proc/self/fd"))
+        for _ in range(3):
+            await them.prepare(TIFF, 1, samples.TARGET)
+        with pytest.raises(FileError):
+            await them.prepare(endless(), 1, samples.TARGET)
+        mine = [new - old for new, old in zip(seen(), before, strict=True)]
+        assert not any("glimpsed" in name or "pymp" in name for names in mine for name in names)
+        assert len(os.listdir("/proc/self/fd")) <= descriptors
+
+
+async def test_a_worker_knows_no_secret_and_cannot_use_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GLIMPSED_API_KEY", "sk-secret")
+    async with images(address_space=900_000_000) as them:
+        await them.start()
+        proc = Path(f"/proc/{pids(them)[0]}")
+        assert b"sk-secret" not in (proc / "environ").read_bytes()
+        limits = (proc / "limits").read_text()
+        assert "900000000" in limits
+        assert [line.split()[4:6] for line in limits.splitlines() if "core file" in line] == [["0", "0"]]
+        assert len(list((proc / "fd").iterdir())) == 4  # three times /dev/null, and its socket
+
+
+async def test_what_stands_in_the_current_directory_is_not_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("PIL", "glimpsed", "socket"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit('planted')")
+    monkeypatch.chdir(tmp_path)
+    async with images() as them:
+        assert await them.prepare(TIFF, 1, samples.TARGET)
+
+
+def test_a_worker_imports_nothing_that_it_does_not_need() -> None:
+    show = "import sys, json, glimpsed.images.worker; print(json.dumps(sorted(sys.modules)))"
+    found = subprocess.run([sys.executable, "-P", "-c", show], capture_output=True, check=True, text=True)
+    modules = set(json.loads(found.stdout))
+    heavy = (
+        "pydantic",
+        "asyncio",
+        "sqlalchemy",
+        "httpx",
+        "numpy",
+        "pypdfium2",
+        "pillow_heif",
+        "yaml",
+        "structlog",
+    )
+    assert not [
+        m for m in modules if m.startswith((*heavy, "subprocess", "multiprocessing", "logging", "email"))
+    ]
+    ours = {m for m in modules if m.startswith("glimpsed.")}
+    assert ours == {"glimpsed.errors", "glimpsed.images"} | {
+        f"glimpsed.images.{m}" for m in ("colour", "decode", "encode", "pdf", "plan", "sniff", "worker")
+    }
