@@ -142,6 +142,9 @@ def test_everything_is_told_at_once_with_line_and_key() -> None:
         (folder("sidecar: '{name}.png', outputs: [txt]"), "folders.f.sidecar", "look like an image"),
         (folder("sidecar: '{name}.error.{ext}'"), "folders.f.sidecar", "reserved"),
         (folder("sidecar: '{name}.{ext}~'"), "folders.f.sidecar", "reserved"),
+        # what comes after
+        (folder("on_done: {move_to: .}"), "folders.f.on_done.move_to", "not the folder itself"),
+        (folder("on_done: {move_to: 'done/{year}'}"), "folders.f.on_done.move_to", "may only hold {folder} and {date}"),
         # files
         (folder("prompt_file: nowhere.txt"), "folders.f.prompt_file", "nowhere.txt cannot be read: No such file"),
         (folder("prompt: a, prompt_file: nowhere.txt"), "folders.f.prompt_file", "No such file"),
@@ -328,6 +331,26 @@ def test_any_values_are_a_config_or_a_config_error(data: dict[str, object]) -> N
         assert isinstance(complete(document.parse(text, "g.yaml", {}), {}), Config)
     except ConfigError as e:
         _ = e.problems[0]
+
+
+def test_what_cannot_be_printed_is_escaped() -> None:
+    found = problems(
+        'folders: {f: {path: x, "a\\eb": 1, model: "\\e[2J"}}\nmodels: {"\\e": {api: local}, b: {api: local}}'
+    )
+    assert len(found) == 3
+    assert all(str(problem).isprintable() for problem in found)
+
+
+@pytest.mark.parametrize("text", ["[" * 1000, "a: " * 1000, "{a: " * 1000 + "}" * 1000])
+def test_a_file_of_bottomless_depth_is_no_crash(text: str) -> None:
+    assert "is not YAML" in problems(text)[0].message or "too deeply" in problems(text)[0].message
+
+
+@pytest.mark.parametrize("depth", [10, 60, 120, 180])
+def test_a_schema_of_any_depth_is_fine_or_too_deep(depth: int) -> None:
+    text = "folders: {f: {path: x, model: m, schema: " + "{not: " * depth + "{}" + "}" * depth + "}}"
+    found = [p.message for p in problems(f"models: {{m: {{{REMOTE}}}}}\n{text}")]
+    assert found in ([], ["is nested too deeply"])
 
 
 def test_keys_are_written_as_people_would_write_them() -> None:

@@ -28,7 +28,6 @@ _MODULES = {  # extra -> a module that it brings
     "ocr": "rapidocr",
     "postgres": "psycopg",
     "metrics": "prometheus_client",
-    "journald": "systemd.journal",
     "pdf": "pypdfium2",
     "heif": "pillow_heif",
 }
@@ -187,16 +186,11 @@ def missing_extras(config: Config, used: set[str]) -> tuple[list[str], list[str]
         needed.append("postgres")
     if config.metrics:
         needed.append("metrics")
-    if config.log.target == "journald":
-        needed.append("journald")
     return [e for e in needed if not _installed(e)], [e for e in ("pdf", "heif") if not _installed(e)]
 
 
 def _installed(extra: str) -> bool:
-    try:
-        return importlib.util.find_spec(_MODULES[extra]) is not None
-    except ModuleNotFoundError:  # the package around it is missing
-        return False
+    return importlib.util.find_spec(_MODULES[extra]) is not None
 
 
 def notes(config: Config, used: set[str]) -> Iterator[str]:

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import yaml
 
 from glimpsed.errors import ConfigError, Problem
+from glimpsed.model import shown
 
 Key: TypeAlias = tuple[str | int, ...]  # ("folders", "invoices", "outputs", 1)
 
@@ -57,7 +58,8 @@ class Document:
         """Note what is wrong with a key; the same thing is noted once."""
         key = self.written(key)
         self._wrong.add(key)
-        found = Problem(message, dotted(key), line or self.line(key), self.file, hint)
+        shown_hint = None if hint is None else shown(hint)
+        found = Problem(shown(message), dotted(key), line or self.line(key), self.file, shown_hint)
         if found not in self.problems:
             self.problems.append(found)
 
@@ -65,7 +67,7 @@ class Document:
 def dotted(key: Key) -> str | None:
     """``folders.invoices.outputs[1]``; None for the whole document."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in key)
-    return text.removeprefix(".") or None
+    return shown(text.removeprefix(".")) or None
 
 
 def read(file: Path, env: Mapping[str, str]) -> Document:
@@ -82,25 +84,23 @@ def read(file: Path, env: Mapping[str, str]) -> Document:
 
 def parse(text: bytes | str, file: str, env: Mapping[str, str]) -> Document:
     """`read` for text that is already here."""
+    document = Document(file)
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = None if node is None else _Builder(document, env).value(node, ())
     except yaml.MarkedYAMLError as e:
         mark = e.problem_mark or e.context_mark
         message = ": ".join(part for part in (e.context, e.problem) if part)
-        raise ConfigError(
-            Problem(f"is not YAML: {message}", None, mark.line + 1 if mark else None, file)
-        ) from e
+        line = mark.line + 1 if mark else None
+        raise ConfigError(Problem(shown(f"is not YAML: {message}"), None, line, file)) from e
     except (yaml.YAMLError, UnicodeDecodeError) as e:
         reason = getattr(e, "reason", "it cannot be parsed")
         raise ConfigError(Problem(f"is not YAML: {reason}", None, None, file)) from e
     except RecursionError as e:
         raise ConfigError(Problem("is nested too deeply", None, None, file)) from e
-    document = Document(file)
-    if node is not None:
-        data = _Builder(document, env).value(node, ())
-        if data is not None and not isinstance(data, dict):
-            raise ConfigError(Problem("must hold keys and values, like 'folders:'", None, 1, file))
-        document.data = data or {}
+    if data is not None and not isinstance(data, dict):
+        raise ConfigError(Problem("must hold keys and values, like 'folders:'", None, 1, file))
+    document.data = data or {}
     return document
 
 

@@ -60,15 +60,18 @@ def _valid(document: Document, key: Key, schema: dict[str, Any]) -> bool:
     checker = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
     try:
         checker.check_schema(schema)
+        missing = [reference for reference in _references(schema) if not _resolves(schema, reference)]
     except jsonschema.SchemaError as e:
         at = "".join(f"/{part}" for part in e.absolute_path)
-        document.problem(key, f"is not a valid JSON Schema: {e.message[:200]}" + (f" at {at}" if at else ""))
+        message = f"is not a valid JSON Schema: {e.message[:200]}" + (f" at {at}" if at else "")
+        document.problem(key, message)
         return False
-    for reference in _references(schema):
-        if not _resolves(schema, reference):
-            document.problem(key, f"refers to {reference}, which is not inside of it")
-            return False
-    return True
+    except RecursionError:
+        document.problem(key, "is nested too deeply")
+        return False
+    for reference in missing:
+        document.problem(key, f"refers to {reference}, which is not inside of it")
+    return not missing
 
 
 def _references(schema: Any) -> list[str]:

@@ -38,6 +38,7 @@ def folder_findings(folder: Folder, config: Config, document: Document) -> Itera
     yield from _prompts(folder, document)
     yield from _sidecars(folder)
     yield from _patterns(folder)
+    yield from _moving(folder)
     if folder.settle_limit < folder.settle:
         yield ("settle",), f"must not be longer than settle_limit, {folder.settle_limit:g} s", None
 
@@ -146,6 +147,20 @@ def _patterns(folder: Folder) -> Iterator[Finding]:
                 continue
             if all(rule.include is None for rule in rules):
                 yield (key, i), "matches nothing: empty, or a comment", None
+
+
+def _moving(folder: Folder) -> Iterator[Finding]:
+    target = folder.on_done.move_to
+    if target is None:
+        return
+    if os.path.normpath(target or ".") == "." or not target.isprintable():
+        yield (
+            ("on_done", "move_to"),
+            "must be a directory, relative to the folder, but not the folder itself",
+            None,
+        )
+    elif not {match[1] for match in _BRACES.finditer(target)} <= {"folder", "date"}:
+        yield ("on_done", "move_to"), "may only hold {folder} and {date} in braces", None
 
 
 def overlapping(config: Config) -> Iterator[Finding]:

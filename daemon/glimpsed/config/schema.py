@@ -123,7 +123,10 @@ class ModelEntry(Section):
 class OnDone(Section):
     """What happens to an image once its sidecars are written."""
 
-    move_to: str | None = Field(None, description="Directory that the image and its sidecars are moved to.")
+    move_to: str | None = Field(
+        None,
+        description="Directory that image and sidecars are moved to, relative to the folder; {folder} and {date} are filled in.",
+    )
     command: tuple[str, ...] | None = Field(
         None, min_length=1, description="Program and arguments to start, without a shell."
     )
