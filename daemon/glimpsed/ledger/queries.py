@@ -53,9 +53,9 @@ class Queries(Part):
     def beneath(self, folder: str, directory: str) -> list[FileKey]:
         """Every file of a directory and those below it."""
         here: sa.ColumnElement[bool] = sa.true()
-        if directory:
-            below = (files.c.directory > f"{directory}/") & (files.c.directory < f"{directory}0")
-            here = (files.c.directory == directory) | below  # '0' is what follows '/'
+        if directory:  # one range of the index: 'a', 'a/…', up to 'a0' since '0' follows '/'; 'a-…' is in it too
+            span = (files.c.directory >= directory) & (files.c.directory < f"{directory}0")
+            here = span & ((files.c.directory == directory) | (files.c.directory > f"{directory}/"))
         with self._database.read() as c:
             columns = sa.select(files.c.folder, files.c.directory, files.c.name)
             rows = c.execute(columns.where(files.c.folder == folder, here, files.c.state != "gone"))
