@@ -53,7 +53,8 @@ class Queries(Part):
     def beneath(self, folder: str, directory: str) -> list[FileKey]:
         """Every file of a directory and those below it."""
         here: sa.ColumnElement[bool] = sa.true()
-        if directory:  # one range of the index: 'a', 'a/…', up to 'a0' since '0' follows '/'; 'a-…' is in it too
+        if directory:
+            # One range of the index, from 'a' up to 'a0', since '0' follows '/'; 'a-b' is in it too.
             span = (files.c.directory >= directory) & (files.c.directory < f"{directory}0")
             here = span & ((files.c.directory == directory) | (files.c.directory > f"{directory}/"))
         with self._database.read() as c:
