@@ -91,6 +91,13 @@ def test_a_prompt_of_either_kind_wins_over_either_kind_of_the_defaults(load: Loa
     assert [f.prompt for f in found.folders.values()] == ["shared", "from a file"]
 
 
+def test_a_prompt_file_that_is_null_takes_nothing_back(load: Load) -> None:
+    found = load(
+        "defaults: {prompt: shared}\nfolders: {a: {path: a, prompt_file: null}, b: {path: b, prompt: x, prompt_file: null}}"
+    )
+    assert [f.prompt for f in found.folders.values()] == ["shared", "x"]
+
+
 def test_null_takes_back_a_default(load: Load) -> None:
     found = load(
         "defaults: {system: s, temperature: 0.5}\nfolders: {a: {path: a, system: null, temperature: null}}"

@@ -114,6 +114,10 @@ def test_everything_is_told_at_once_with_line_and_key() -> None:
         ("budget: {currency: dollars}", "budget.currency", "three capital letters"),
         ("budget: {per_day: .inf}", "budget.per_day", "number"),
         ("budget: {per_day: -1}", "budget.per_day", "more than 0"),
+        ("folders: {path: 5}", "folders.path", "keys and values"),
+        ("folders: {f: {path: x}, g: {path: 6}}", "folders.g.path", "must be a path"),
+        (folder("prompt: a, prompt_file: /dev/null"), "folders.f.prompt_file", "empty"),
+        ("models: {path: 5}", "models.path", "keys and values"),
         (folder("prompt: 5"), "folders.f.prompt", "in quotes"),
         (folder("prompt: no"), "folders.f.prompt", "in quotes"),
         (folder("prompt: ' '"), "folders.f.prompt", "is empty"),
@@ -209,6 +213,16 @@ def test_a_mistake_has_no_consequences_that_are_told_too() -> None:
         folder("sidecar: 5"),
     ):
         assert len(problems(text)) == 1
+
+
+def test_a_prompt_beside_a_prompt_file(tmp_path: Path) -> None:
+    (tmp_path / "p.txt").write_text("Read it.")
+    for text in (
+        folder("prompt: a, prompt_file: p.txt"),
+        "defaults: {prompt: a, prompt_file: p.txt}\n" + folder("priority: 1"),
+    ):
+        (found,) = problems(text, file=str(tmp_path / "g.yaml"))
+        assert found.message == "stands beside prompt: only one of them can count"
 
 
 def test_a_wrong_default_is_told_once_where_it_stands() -> None:

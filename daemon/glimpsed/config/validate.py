@@ -76,19 +76,26 @@ def _check_section(
 ) -> None:
     known = key_names(section)
     for name in list(data):
-        if name not in known and name not in more:
+        if name in known:
+            _check_below(document, data, name, known[name], (*key, name))
+        elif name not in more:
             document.problem((*key, name), "unknown key", meant(name, [*known, *more]))
             del data[name]
-        elif name in known:
-            inner, named = _section_in(known[name])
-            value = data[name]
-            if inner is not None and value is None and not _optional(known[name]):
-                del data[name]  # a heading whose keys are all commented out
-            elif inner is not None and isinstance(value, dict):
-                for below, entry in value.items() if named else [(None, value)]:
-                    at = (*key, name) if below is None else (*key, name, below)
-                    if isinstance(entry, dict):
-                        _check_section(document, entry, inner, at)
+
+
+def _check_below(document: Document, data: dict[str, Any], name: str, annotation: Any, key: Key) -> None:
+    """Go on with the section, or the sections by name, that a key holds."""
+    inner, named = _section_in(annotation)
+    value = data[name]
+    if inner is None:
+        return
+    if value is None and not _optional(annotation):
+        del data[name]  # a heading whose keys are all commented out
+    elif isinstance(value, dict):
+        sections = {(*key, below): entry for below, entry in value.items()} if named else {key: value}
+        for at, entry in sections.items():
+            if isinstance(entry, dict):
+                _check_section(document, entry, inner, at)
 
 
 def _section_in(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
@@ -137,7 +144,7 @@ def merged(own: Any, defaults: dict[str, Any]) -> Any:
     if not isinstance(own, dict):
         return own
     prompt = {"prompt", "prompt_file"}
-    hidden = prompt if prompt & own.keys() else set()
+    hidden = prompt if any(own.get(key) is not None for key in prompt) else set()
     return {**{key: value for key, value in defaults.items() if key not in hidden}, **own}
 
 
@@ -157,7 +164,7 @@ def _leave_out(data: dict[str, Any], error: ErrorDetails) -> None:
     holder: Any = data
     for part in around:
         holder = holder[part]
-    if last == "path":
+    if depth == 3 and last == "path":  # the one key that has no default
         holder[last] = _NOWHERE
     else:
         holder.pop(last, None)
