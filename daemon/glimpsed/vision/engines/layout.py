@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 Point = Sequence[float]
+
+_EDGE = 3.0  # px
+_NO_DIGIT = re.compile(r"\D")
+_ALIKE = 0.8  # of difflib's ratio
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,14 @@ def boxes(quads: Sequence[Sequence[Point]], texts: Sequence[str]) -> list[Box]:
     """Upright boxes from four corners each (clockwise from the top left), the page's slant turned back."""
     slant = _slant(quads)
     return [_upright(quad, text, slant) for quad, text in zip(quads, texts, strict=True) if text.strip()]
+
+
+def uncut(quads: Sequence[Sequence[Point]], height: int, band: tuple[int, int] | None) -> list[bool]:
+    """Which boxes lie whole in their band: what the cut runs through is whole in the band next to it."""
+    number, count = band or (1, 1)
+    top = _EDGE if number > 1 else -math.inf
+    bottom = height - _EDGE if number < count else math.inf
+    return [all(top <= y <= bottom for _, y in quad) for quad in quads]
 
 
 def text(found: Sequence[Box]) -> str:
@@ -152,25 +165,36 @@ def _side_by_side(left: list[Box], right: list[Box]) -> bool:
     return shared > 0.5 * shorter
 
 
-_REACH = 25  # lines that two bands can have in common
-
-
 def _seam(upper: list[str], lower: list[str]) -> tuple[int, int]:
-    """Where to end the upper lines and start the lower ones: at the longest run that both have."""
+    """Where to end the upper lines and start the lower ones: at the longest run that both have.
+
+    Bands share a tenth of their height, so the run is looked for in the last and first fifth of the lines;
+    and it comes to within a line of both edges, or it is something that the page says twice.
+    """
     best, seam = 0, (len(upper), 0)
-    for i in range(max(0, len(upper) - _REACH), len(upper)):
-        for j in range(min(_REACH, len(lower))):
-            run = 0
-            while i + run < len(upper) and j + run < len(lower) and _alike(upper[i + run], lower[j + run]):
-                run += 1
-            # A run that does not come near the edges is a repeated line, not the overlap.
-            if run > best and len(upper) - (i + run) <= 1 and j <= 1:
+    for i in range(max(0, len(upper) - _reach(upper)), len(upper)):
+        for j in range(min(2, len(lower))):
+            run = _run(upper[i:], lower[j : _reach(lower)])
+            if run > best and len(upper) - (i + run) <= 1:
                 best, seam = run, (i, j)
     return seam
 
 
+def _reach(lines: list[str]) -> int:
+    return 2 + len(lines) // 5
+
+
+def _run(upper: list[str], lower: list[str]) -> int:
+    """How many lines the two have in common from their starts on."""
+    run = 0
+    while run < min(len(upper), len(lower)) and _alike(upper[run], lower[run]):
+        run += 1
+    return run
+
+
 def _alike(one: str, other: str) -> bool:
-    return one == other or (
-        min(len(one), len(other)) > 3
-        and difflib.SequenceMatcher(None, one, other, autojunk=False).ratio() > 0.8
-    )
+    """The same line, read twice: letters may differ a little, numbers (rows of a table) not."""
+    if one == other or _NO_DIGIT.sub("", one) != _NO_DIGIT.sub("", other):
+        return one == other
+    matcher = difflib.SequenceMatcher(None, one, other, autojunk=False)
+    return min(len(one), len(other)) > 3 and matcher.quick_ratio() > _ALIKE and matcher.ratio() > _ALIKE

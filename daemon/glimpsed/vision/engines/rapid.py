@@ -13,6 +13,7 @@ import json
 import os
 import struct
 import sys
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,9 @@ class Rapid:
             raise VisionError(
                 Verdict("fail", f"the embedded OCR model could not read the image: {reply['error']}")
             )
-        return layout.text(layout.boxes(reply["boxes"], reply["texts"]))
+        quads, texts = reply["boxes"], reply["texts"]
+        whole = layout.uncut(quads, image.height, image.band)
+        return layout.text(layout.boxes(list(compress(quads, whole)), list(compress(texts, whole))))
 
     async def aclose(self) -> None:
         """End the process; a page in work is lost."""

@@ -1,0 +1,355 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import os
+import shutil
+import signal
+import sys
+import textwrap
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from PIL import Image as Pillow
+
+from glimpsed.config.schema import ModelEntry
+from glimpsed.errors import ConfigError, MissingExtra, VisionError
+from glimpsed.model import Image, Request
+from glimpsed.vision.engines import rapid
+from glimpsed.vision.engines.rapid import Rapid
+from glimpsed.vision.local import LocalModel
+from pictures import LETTER, page
+
+pytestmark = pytest.mark.anyio
+
+TYPEWRITER = Path(__file__).parents[2] / "../shared/corpus/scans/typewriter.png"
+TYPED = """\
+Linzensoep à la Waterman
+4 ons linzen
+3 liter water
+3 uien
+bloem, boter
+2 kopjes melk
+laurier, kruidnagel, kerrie, zout
+De linzen wassen en in 1 liter kokend wa-
+ter 1 dag laten weken. 2 liter water bij
+de linzen voegen, zonder het water waarin
+ze geweekt zijn af te gieten. De helft van
+de uien bakken met laurier en kruidnagel.
+Alle uien, kerrie en zout bij de linzen
+voegen. Alles aan de kook brengen. Van de
+bloem met boter en melk een papje maken en
+verder afmaken met de soep. Als de linzen
+gaar zijn is de soep klaar."""
+
+
+def entry(model: str = "rapidocr", **keys: Any) -> ModelEntry:
+    return ModelEntry(name="local", api="local", model=model, **keys)
+
+
+def picture(data: bytes, number: int = 1, band: tuple[int, int] | None = None) -> Image:
+    with Pillow.open(io.BytesIO(data)) as image:
+        return Image(number, f"image/{(image.format or '').lower()}", *image.size, data, band)
+
+
+def request(*images: Image, **keys: Any) -> Request:
+    return Request(prompt="What do you see?", images=images, **keys)
+
+
+def letter(lines: list[str] = LETTER, kind: str = "PNG") -> Image:
+    return picture(page(lines, (1240, 240 + 90 * len(lines)), kind))
+
+
+def errors(one: str, other: str) -> int:
+    """Levenshtein's distance."""
+    row = list(range(len(other) + 1))
+    for i, a in enumerate(one, 1):
+        before, row[0] = row[0], i
+        for j, b in enumerate(other, 1):
+            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (a != b))
+    return row[-1]
+
+
+async def until(condition: Callable[[], object], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture
+async def model() -> AsyncIterator[LocalModel]:
+    model = LocalModel(entry())
+    yield model
+    await model.aclose()
+
+
+def engine_of(model: LocalModel) -> Rapid:
+    engine = model._engine
+    assert isinstance(engine, Rapid)
+    return engine
+
+
+# -- rapidocr
+
+
+async def test_a_rendered_page_is_read_line_by_line_and_costs_nothing(model: LocalModel) -> None:
+    with structlog.testing.capture_logs() as lines:
+        reply = await model.ask(request(letter(kind="JPEG")))
+        again = await model.ask(request(letter(["", "Second page"])))
+    assert reply.text.split("\n") == LETTER
+    assert again.text == "Second page"
+    assert (reply.api, reply.finish, reply.usage.cost, reply.usage.input_tokens) == ("local", "stop", 0.0, 0)
+    assert not reply.usage.estimated
+    assert reply.answered.startswith("rapidocr-3")
+    told = [line for line in lines if "prompts are ignored" in str(line.get("reason"))]
+    assert len(told) == 1  # once, not for every page
+
+
+async def test_an_empty_page_is_an_answer(model: LocalModel) -> None:
+    reply = await model.ask(request(letter([])))
+    assert (reply.text, reply.finish) == ("", "stop")
+
+
+async def test_pages_are_apart_by_an_empty_line_and_bands_are_not(model: LocalModel) -> None:
+    whole = Pillow.open(io.BytesIO(page(LETTER, (1240, 780))))
+    bands = []
+    for number, rows in enumerate([(0, 450), (400, 780)], 1):
+        buffer = io.BytesIO()
+        whole.crop((0, rows[0], 1240, rows[1])).save(buffer, "PNG")
+        bands.append(picture(buffer.getvalue(), 1, (number, 2)))
+    second = picture(page(["The second page"], (1240, 330)), 2)
+    reply = await model.ask(request(*bands, second))
+    assert reply.text == "\n".join(LETTER) + "\n\nThe second page"
+
+
+@pytest.mark.skipif(not TYPEWRITER.exists(), reason="the corpus is not there")
+async def test_a_typed_scan_is_read_nearly_without_error(model: LocalModel) -> None:
+    buffer = io.BytesIO()
+    with Pillow.open(TYPEWRITER) as scan:
+        page = scan.convert("RGB")
+        page.thumbnail((1600, 1600))
+        page.save(buffer, "JPEG", quality=85)
+    reply = await model.ask(request(picture(buffer.getvalue())))
+    assert errors(reply.text, TYPED) <= 0.02 * len(TYPED)
+
+
+async def test_what_is_no_image_fails_and_the_next_page_is_read_by_the_same_process(
+    model: LocalModel,
+) -> None:
+    with pytest.raises(VisionError) as failed:
+        await model.ask(request(Image(1, "image/png", 10, 10, b"no image")))
+    assert failed.value.verdict.kind == "fail"
+    pid = engine_of(model).pid
+    await model.ask(request(letter(["fine"])))
+    assert engine_of(model).pid == pid
+
+
+async def test_a_process_that_dies_is_a_retry_and_is_started_anew(model: LocalModel) -> None:
+    await model.ask(request(letter(["first"])))
+    pid = engine_of(model).pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    await until(lambda: not is_running(pid))
+    with contextlib.suppress(
+        VisionError
+    ):  # fails once, unless asyncio had noticed the end before the page was sent
+        assert (await model.ask(request(letter(["second"])))).text == "second"
+    assert (await model.ask(request(letter(["third"])))).text == "third"
+    assert engine_of(model).pid != pid
+
+
+async def test_a_page_that_takes_too_long_ends_its_process_and_is_tried_twice_at_most() -> None:
+    model = LocalModel(entry(timeout=30))
+    await model.ask(request(letter(["warm"])))
+    engine = engine_of(model)
+    engine._timeout = 0.05
+    pid = engine.pid
+    assert pid is not None
+    with pytest.raises(VisionError, match=r"0\.05 s") as failed:
+        await model.ask(request(letter()))
+    assert (failed.value.verdict.kind, failed.value.verdict.cut_off) == ("retry", True)
+    assert engine.pid is None
+    assert not is_running(pid)
+    await model.aclose()
+
+
+async def test_a_cancelled_page_does_not_answer_the_next_one(model: LocalModel) -> None:
+    await model.ask(request(letter(["warm"])))
+    task = asyncio.create_task(model.ask(request(letter(["the cancelled one"]))))
+    await until(lambda: model.pacing.in_flight == 1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (await model.ask(request(letter(["the next one"])))).text == "the next one"
+
+
+async def test_an_idle_process_is_let_go_and_comes_back() -> None:
+    engine = Rapid(entry(), idle=0.01)
+    assert engine.pid is None  # nothing before the first use
+    await engine.read(letter(["one"]))
+    await until(lambda: engine.pid is None)
+    assert await engine.read(letter(["two"])) == "two"
+    await engine.aclose()
+    assert engine.pid is None
+
+
+async def test_a_schema_needs_another_model(model: LocalModel) -> None:
+    with pytest.raises(VisionError) as failed:
+        await model.ask(request(letter(), schema={"type": "object"}))
+    assert failed.value.verdict.kind == "switch"
+    assert failed.value.requests == 0
+    assert engine_of(model).pid is None
+
+
+async def test_its_process_knows_no_keys(model: LocalModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GLIMPSED_API_KEY", "sk-secret")
+    await model.ask(request(letter(["one"])))
+    environment = await asyncio.to_thread(Path(f"/proc/{engine_of(model).pid}/environ").read_bytes)
+    assert b"PATH=" in environment
+    assert b"sk-secret" not in environment
+
+
+async def test_a_broken_installation_pauses_the_model_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = LocalModel(entry(extra={"Det.model_path": "/no/such/model.onnx"}))
+    with pytest.raises(VisionError) as failed:
+        await model.ask(request(letter(["one"])))
+    assert failed.value.verdict.kind in {"pause", "fail"}
+    assert "embedded OCR model" in failed.value.verdict.reason
+    await model.aclose()
+
+
+def test_without_the_extra_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        rapid.importlib.util, "find_spec", lambda name: None if name == "onnxruntime" else object()
+    )
+    with pytest.raises(MissingExtra, match=r"pip install 'glimpsed\[ocr\]'"):
+        LocalModel(entry())
+
+
+def test_an_engine_that_does_not_exist_is_a_config_error() -> None:
+    with pytest.raises(ConfigError, match="rapidocr, tesseract"):
+        LocalModel(entry("easyocr"))
+
+
+DAEMON = """
+import asyncio, sys
+from pathlib import Path
+from glimpsed.config.schema import ModelEntry
+from glimpsed.model import Image
+from glimpsed.vision.engines.rapid import Rapid
+
+async def main():
+    engine = Rapid(ModelEntry(name="local", api="local", model="rapidocr"))
+    picture = Image(1, "image/png", 1, 1, Path(sys.argv[1]).read_bytes())
+    await engine.read(picture)
+    print(engine.pid, flush=True)
+    while True:
+        await engine.read(picture)
+
+asyncio.run(main())
+"""
+
+
+async def test_the_process_dies_with_the_daemon_even_in_the_middle_of_a_page(tmp_path: Path) -> None:
+    (tmp_path / "page.png").write_bytes(letter().data)
+    daemon = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", DAEMON, str(tmp_path / "page.png"), stdout=asyncio.subprocess.PIPE
+    )
+    assert daemon.stdout is not None
+    pid = int(await daemon.stdout.readline())
+    assert is_running(pid)
+    daemon.kill()
+    await daemon.wait()
+    await until(lambda: not is_running(pid), 5)
+
+
+# -- tesseract
+
+
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """A tesseract of our own, first on PATH."""
+    path = tmp_path / "tesseract"
+    path.write_text("#!/bin/sh\n" + textwrap.dedent(script))
+    path.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+
+
+@pytest.mark.skipif(shutil.which("tesseract") is None, reason="tesseract is not installed")
+async def test_debians_tesseract_reads_a_page() -> None:
+    model = LocalModel(entry("tesseract"))
+    reply = await model.ask(request(letter()))
+    assert [line for line in reply.text.split("\n") if line] == LETTER
+    assert reply.answered.startswith("tesseract-")
+    assert (await model.ask(request(letter([])))).text == ""
+    await model.aclose()
+
+
+async def test_tesseract_gets_the_image_on_stdin_its_languages_one_thread_and_no_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(
+        tmp_path,
+        monkeypatch,
+        f"""
+        [ "$1" = --version ] && echo tesseract 9.9 && exit
+        cat > {tmp_path}/image
+        echo "$@"; echo "$OMP_THREAD_LIMIT[$GLIMPSED_API_KEY]"; echo; echo; printf '\\f'
+    """,
+    )
+    monkeypatch.setenv("GLIMPSED_API_KEY", "sk-secret")
+    model = LocalModel(entry("tesseract", extra={"languages": ["eng", "chi_sim"]}))
+    reply = await model.ask(request(Image(1, "image/png", 1, 1, b"the image")))
+    assert reply.text == "stdin stdout -l eng+chi_sim\n1[]"
+    assert reply.answered == "tesseract-9.9"
+    assert (tmp_path / "image").read_bytes() == b"the image"
+
+
+@pytest.mark.parametrize(
+    ("script", "kind", "reason"),
+    [
+        ("echo \"Failed loading language 'xyz'\" >&2; exit 1", "pause", "apt install tesseract-ocr-LANGUAGE"),
+        ("echo 'Error during processing.' >&2; exit 1", "fail", "Error during processing"),
+        ("kill -9 $$", "fail", "no reason"),
+        ("exec sleep 60", "retry", "no text after 0.5 s"),
+    ],
+)
+async def test_what_tesseract_complains_about_has_a_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, kind: str, reason: str
+) -> None:
+    program(tmp_path, monkeypatch, f"""[ "$1" = --version ] && echo tesseract 9.9 && exit\n{script}\n""")
+    model = LocalModel(entry("tesseract", timeout=0.5))
+    with pytest.raises(VisionError, match=reason) as failed:
+        await model.ask(request(Image(1, "image/png", 1, 1, b"x" * 1_000_000)))
+    assert failed.value.verdict.kind == kind
+    assert (model.pacing.paused is not None) == (kind == "pause")
+
+
+def test_tesseract_missing_or_with_odd_languages_is_a_config_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(tmp_path, monkeypatch, "echo tesseract 9.9")
+    for languages in ("eng", [], [1], ["-"], ["eng", ""]):
+        with pytest.raises(ConfigError, match="languages"):
+            LocalModel(entry("tesseract", extra={"languages": languages}))
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    with pytest.raises(ConfigError, match="apt install tesseract-ocr"):
+        LocalModel(entry("tesseract"))
+
+
+def test_pages_for_ocr_are_1600_px_unless_the_config_says_otherwise() -> None:
+    assert entry().max_edge == 1600
+    assert entry(max_edge=2048).max_edge == 2048
+    assert ModelEntry(api="chat").max_edge == 2048
