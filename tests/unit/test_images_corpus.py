@@ -12,7 +12,7 @@ import pytest
 import images_samples as samples
 from glimpsed.errors import FileError
 from glimpsed.images import Images
-from glimpsed.model import Image
+from glimpsed.model import Content, Image
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
 MEGABYTE = 1 << 20
@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.skipif(not CORPUS.is_dir(), reason="no collection of real files"),
 ]
 # Hostile or cut off on purpose, or in a variant that Pillow does not read.
-UNREADABLE = ("crash-", "bmp__", "truncated_", "un", "zero_", "seek_", "decompression_", "invalid")
+UNREADABLE = ("crash-", "bmp__", "truncated_", "unknown_", "decompression_", "invalid")
 READABLE = ("avif", "gif", "webp", "jpg", "pdf", "mpo", "png")
 
 
@@ -29,7 +29,7 @@ async def test_every_file_ends_as_pictures_or_with_a_reason_in_bounded_memory() 
     images, peaks, failed = Images(2), [0], {}
 
     async def one(path: Path) -> None:
-        content = samples.content(path.read_bytes())
+        content = read(path)
         try:
             document = await images.inspect(content)
             for page in range(1, document.pages + 1):
@@ -54,6 +54,10 @@ async def test_every_file_ends_as_pictures_or_with_a_reason_in_bounded_memory() 
         assert set(surprising) <= {"apng__chunk_no_fctl.png"}
     finally:
         await images.close()
+
+
+def read(path: Path) -> Content:
+    return samples.content(path.read_bytes())
 
 
 def check(*images: Image) -> None:

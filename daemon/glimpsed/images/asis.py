@@ -44,19 +44,26 @@ class Plain:
 def measure(kind: Kind, data: bytes) -> Size:
     """The stored size, from the header alone; `NotPlain` when a decoder is needed to know it."""
     try:
-        match kind:
-            case "jpeg":
-                return _jpeg_size(data)
-            case "png":
-                return _png_header(data)[0]
-            case "webp":
-                return _webp_size(data)
-            case "gif":
-                return Size(*struct.unpack_from("<HH", data, 6))
-            case _:
-                raise NotPlain
+        size = _size(kind, data)
     except (struct.error, IndexError):
         raise NotPlain from None
+    if not (size.width and size.height):
+        raise NotPlain
+    return size
+
+
+def _size(kind: Kind, data: bytes) -> Size:
+    match kind:
+        case "jpeg":
+            return _jpeg_size(data)
+        case "png":
+            return _png_header(data)[0]
+        case "webp":
+            return _webp_size(data)
+        case "gif":
+            return Size(*struct.unpack_from("<HH", data, 6))
+        case _:
+            raise NotPlain
 
 
 def plain(kind: Kind, data: bytes, *, keep_metadata: bool) -> Plain:
