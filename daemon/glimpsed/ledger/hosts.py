@@ -6,6 +6,7 @@ import contextlib
 import functools
 import json
 import os
+import secrets
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from glimpsed.ledger.part import Part
-from glimpsed.ledger.schema import VERSION_ROW, about, daemons, files
+from glimpsed.ledger.schema import about, daemons, files
 from glimpsed.ledger.values import Daemon
 
 ALIVE = 45.0  # seconds after its last heartbeat that a daemon on another host counts as alive
@@ -25,7 +26,6 @@ _TAKE_BACK = (
     .where(files.c.owner.in_(sa.bindparam("dead", expanding=True)))
     .values(state=sa.case((files.c.state == "answered", "answered"), else_="queued"), owner=None, due=0.0)
 )
-_TOUCH = sa.update(about).where(about.c.name == VERSION_ROW).values(value=about.c.value)
 
 
 class Hosts(Part):
@@ -84,7 +84,12 @@ class Hosts(Part):
     def ping(self) -> None:
         """Write something, to see that the database takes it. Raises `LedgerUnavailable` when not."""
         with self._database.write() as c:
-            c.execute(_TOUCH)
+            insert = self._insert(about)
+            put = insert.on_conflict_do_update(
+                index_elements=[about.c.name], set_={"value": insert.excluded.value}
+            )
+            # Another value each time: SQLite writes nothing when nothing is different.
+            c.execute(put, {"name": "ping", "value": secrets.token_hex(8)})
 
     def changes(self) -> int:
         """A number that changes when another process wrote; asking costs next to nothing."""

@@ -24,22 +24,22 @@ _SLACK = 50  # rows looked at beyond those wanted, should other hosts take some 
 # whatever else conflicts is another version, and starts over. Its sidecars stay on record in `written`.
 _OFFER_ROW = "(?, ?, ?, ?, ?, 'queued', ?, 0, ?, ?, 0, 0, 0, 0, 0, ?)"
 _SAME = "(files.size = excluded.size AND files.mtime_ns = excluded.mtime_ns)"
-_OFFER = f"""
+_OFFER = """
 INSERT INTO files (folder, directory, name, size, mtime_ns, state, changed, due, priority, fresh,
   again, claims, attempts, retries, cut_off, problem)
-VALUES {{rows}}
+VALUES {rows}
 ON CONFLICT (folder, directory, name) DO UPDATE SET
-  state = CASE WHEN {_SAME} AND files.was IN ('done', 'answered') THEN files.was ELSE 'queued' END,
-  due = CASE WHEN {_SAME} AND files.was = 'done' THEN NULL ELSE excluded.due END,
-  problem = CASE WHEN {_SAME} AND files.was = 'failed' THEN files.reason ELSE excluded.problem END,
-  sha256 = CASE WHEN {_SAME} THEN files.sha256 END,
-  question = CASE WHEN {_SAME} THEN files.question END,
-  was = CASE WHEN {_SAME} THEN files.was END,
+  state = CASE WHEN {same} AND files.was IN ('done', 'answered') THEN files.was ELSE 'queued' END,
+  due = CASE WHEN {same} AND files.was = 'done' THEN NULL ELSE excluded.due END,
+  problem = CASE WHEN {same} AND files.was = 'failed' THEN files.reason ELSE excluded.problem END,
+  sha256 = CASE WHEN {same} THEN files.sha256 END,
+  question = CASE WHEN {same} THEN files.question END,
+  was = CASE WHEN {same} THEN files.was END,
   size = excluded.size, mtime_ns = excluded.mtime_ns, changed = excluded.changed,
   priority = excluded.priority, fresh = excluded.fresh, again = 0, owner = NULL,
   attempts = 0, retries = 0, cut_off = 0, reason = NULL, advice = NULL
-WHERE NOT {_SAME} OR files.state = 'gone'
-RETURNING id, folder, directory, name, state, was"""  # noqa: S608: of constants only
+WHERE NOT {same} OR files.state = 'gone'
+RETURNING id, folder, directory, name, state, was"""
 
 # For each folder the first rows of the backlog and of the arrivals come straight from the index
 # `files_claim`, whatever waits in other folders or is not due; their merge is the order of DESIGN 8.
@@ -212,7 +212,7 @@ def _path(offer: Offer) -> tuple[str, bytes, bytes]:
 @functools.lru_cache(maxsize=64)
 def _offer(rows: int, mark: str) -> str:
     row = _OFFER_ROW.replace("?", mark)
-    return _OFFER.format(rows=",".join([row] * rows))
+    return _OFFER.format(rows=",".join([row] * rows), same=_SAME)
 
 
 @functools.lru_cache(maxsize=64)

@@ -1,0 +1,563 @@
+"""What every ledger does, whatever the database: each test runs on SQLite and on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+
+import pytest
+
+from glimpsed.ledger import Adopted, GoneRow, Known, Ledger, Paused, local_day
+from glimpsed.ledger.hosts import this_host
+from glimpsed.model import (
+    Answer,
+    FileKey,
+    Job,
+    ModelUsed,
+    Offer,
+    PageAnswer,
+    PageRecord,
+    PromptUsed,
+    Source,
+    Usage,
+    Version,
+    Written,
+)
+from ledger_fixtures import OpenLedger
+
+V1, V2 = Version(100, 1_000), Version(200, 2_000)
+SHA = "ab" * 32
+SCAN = FileKey("in", "scan.jpg")
+USAGE = Usage(input_tokens=1000, output_tokens=20, cost=0.25, currency="USD")
+SOURCE = Source(
+    name="scan.jpg", bytes=100, modified="", sha256=SHA, media_type="image/jpeg", width=1, height=1, pages=1
+)
+USED = ModelUsed(entry="gpt-4o", api="chat", asked="gpt-4o", answered="gpt-4o")
+SIDECARS = (Written("scan.jpg.txt", 6, 77), Written("scan.jpg.json", 600, 78))
+
+
+def answer(text: str = "Hello", **changes: object) -> Answer:
+    values: dict[str, object] = {
+        "folder": "in", "source": SOURCE, "prompt": PromptUsed(sha256=SHA), "model": USED, "sent": (), "text": text,
+        "finish": "stop", "usage": USAGE, "attempts": 1, "started": "", "finished": "", "seconds": 1.0,
+    }  # fmt: skip
+    return Answer(**(values | changes))
+
+
+def page(number: int) -> PageRecord:
+    answered = PageAnswer(page=number, text=f"page {number}")
+    return PageRecord(answer=answered, sent=(), model=USED, usage=USAGE, finish="stop", source=SOURCE)
+
+
+def offer(
+    ledger: Ledger, key: FileKey = SCAN, version: Version = V1, now: float = 1.0, **options: object
+) -> list[Offer]:
+    return ledger.offer([Offer(key, version, **options)], now)
+
+
+def claim(
+    ledger: Ledger, *, limit: int = 10, now: float = 10.0, folders: tuple[str, ...] = ("in",)
+) -> list[Job]:
+    return ledger.claim(folders=folders, limit=limit, now=now)
+
+
+def one(ledger: Ledger, now: float = 10.0) -> Job:
+    [job] = claim(ledger, now=now)
+    return job
+
+
+def finish(ledger: Ledger, now: float = 10.0, **changes: object) -> Job:
+    job = one(ledger, now)
+    assert ledger.answered(job, answer(**changes), question="q1", now=now)
+    assert ledger.done(job, SIDECARS, now)
+    return job
+
+
+def state(ledger: Ledger, key: FileKey = SCAN) -> str:
+    row = ledger.find(key)
+    assert row is not None
+    return row.state
+
+
+def test_an_offer_is_queued_once(ledger: Ledger) -> None:
+    assert offer(ledger) == [Offer(SCAN, V1)]
+    assert offer(ledger) == []
+    assert one(ledger).version == V1
+    assert offer(ledger, now=11) == []
+    assert claim(ledger, now=11) == []
+
+
+def test_a_done_version_is_never_queued_again(ledger: Ledger, opened: OpenLedger) -> None:
+    offer(ledger)
+    finish(ledger)
+    assert offer(opened(), now=1e9) == []
+    assert claim(ledger, now=1e9) == []
+    assert ledger.known("in", "") == {"scan.jpg": Known(V1, "done")}
+
+
+def test_a_new_version_is_queued_and_knows_the_sidecars_it_replaces(ledger: Ledger) -> None:
+    offer(ledger)
+    finish(ledger)
+    assert offer(ledger, version=V2, now=20) == [Offer(SCAN, V2)]
+    job = one(ledger, 20)
+    assert (job.version, job.written, job.answer) == (V2, SIDECARS, None)
+
+
+def test_any_file_name_comes_back_as_it_went_in(ledger: Ledger) -> None:
+    keys = [
+        FileKey("in", p)
+        for p in ("\udcff\udc80.jpg", "a\nb/c'\"%s?;.png", "发票/扫描 1.jpg", "a/" + "x" * 255)
+    ]
+    assert {o.key for o in ledger.offer([Offer(k, V1) for k in keys], 1)} == set(keys)
+    assert {job.key for job in claim(ledger)} == set(keys)
+    assert ledger.directories("in") == {k.directory for k in keys}
+    assert set(ledger.known("in", "发票")) == {"扫描 1.jpg"}
+
+
+def test_claims_take_priority_then_arrivals_then_the_oldest_file(ledger: Ledger) -> None:
+    def item(name: str, mtime: int, *, fresh: bool = False, priority: int = 0, folder: str = "in") -> Offer:
+        return Offer(FileKey(folder, name), Version(1, mtime), fresh=fresh, priority=priority)
+
+    ledger.offer(
+        [item("old", 1), item("older", 0), item("new", 9, fresh=True), item("first", 99, priority=1),
+         item("elsewhere", 5, fresh=True, folder="b"), item("backlog", 2, folder="b")], 1)  # fmt: skip
+    order = [job.key.path for job in claim(ledger, folders=("b", "in"), limit=4)]
+    assert order == ["first", "elsewhere", "new", "older"]
+    assert [job.key.path for job in claim(ledger, folders=("b", "in"))] == ["old", "backlog"]
+
+
+def test_only_the_folders_asked_for_are_claimed(ledger: Ledger) -> None:
+    offer(ledger)
+    assert claim(ledger, folders=("other",)) == []
+    assert claim(ledger, folders=()) == []
+    assert claim(ledger, limit=0) == []
+
+
+def test_more_folders_than_one_statement_takes(ledger: Ledger) -> None:
+    folders = tuple(f"folder{n}" for n in range(230))
+    ledger.offer([Offer(FileKey(folder, "x"), V1) for folder in folders], 1)
+    assert len(claim(ledger, folders=folders, limit=500)) == 230
+
+
+def test_a_lease_that_ran_out_is_claimed_again_and_the_first_worker_loses(
+    ledger: Ledger, opened: OpenLedger
+) -> None:
+    offer(ledger)
+    first = one(ledger, 10)
+    assert claim(ledger, now=69) == []
+    second = one(opened(), 70)  # the same process: the claim tells them apart
+    assert not ledger.answered(first, answer(), question="q", now=71)
+    assert not ledger.done(first, (), 71)
+    assert not ledger.failed(first, "r", "a", 71)
+    assert not ledger.retry(first, 80, "r", attempts=1, retries=1, cut_off=0, now=71)
+    assert not ledger.release(first)
+    assert not ledger.gone(first, 71)
+    assert not ledger.blocked(first, 80, "r")
+    assert not ledger.page_answered(first, page(1), 71)
+    assert ledger.done(second, SIDECARS, 72)
+
+
+def test_a_renewed_lease_holds(ledger: Ledger, opened: OpenLedger) -> None:
+    offer(ledger)
+    job = one(ledger, 10)
+    assert ledger.renew([job.id, 999], 60) == {job.id}
+    assert opened(owner="elsewhere:1:1").renew([job.id], 60) == set()
+    assert claim(ledger, now=119) == []
+    assert len(claim(ledger, now=120)) == 1
+
+
+def test_a_paid_answer_survives_the_worker_and_is_only_written(ledger: Ledger, opened: OpenLedger) -> None:
+    offer(ledger)
+    paid = answer("Grüße\0 \N{PILE OF POO}", data={"a": [1, None]})
+    assert ledger.answered(one(ledger), paid, question="q1", now=11)
+    again = one(opened(owner="elsewhere:1:1"), 80)
+    assert again.answer == paid
+    assert state(ledger) == "answered"
+
+
+def test_answers_leave_the_ledger_once_the_sidecars_are_written(ledger: Ledger) -> None:
+    offer(ledger)
+    finish(ledger)
+    ledger.redo([SCAN], now=20)
+    assert one(ledger, 20).answer is None
+
+
+def test_a_blocked_sidecar_keeps_its_answer_for_later(ledger: Ledger) -> None:
+    offer(ledger)
+    job = one(ledger)
+    ledger.answered(job, answer(), question="q1", now=11)
+    assert ledger.blocked(job, 30, "No space left on device")
+    assert (state(ledger), claim(ledger, now=29), ledger.next_due(["in"], 20)) == ("answered", [], 30)
+    assert one(ledger, 30).answer == answer()
+
+
+def test_answered_pages_come_back_with_the_job(ledger: Ledger) -> None:
+    offer(ledger)
+    job = one(ledger)
+    assert ledger.page_answered(job, page(2), 11)
+    assert ledger.page_answered(job, page(1), 12)
+    assert sorted(p.answer.page for p in one(ledger, 80).pages) == [1, 2]
+    offer(ledger, version=V2, now=90)
+    assert one(ledger, 90).pages == ()
+
+
+def test_a_retry_waits_until_it_is_due(ledger: Ledger) -> None:
+    offer(ledger)
+    assert ledger.retry(one(ledger), 50, "429", attempts=2, retries=1, cut_off=1, now=11)
+    assert (claim(ledger, now=49), ledger.next_due(["in"], 12), ledger.next_due(["b"], 12)) == ([], 50, None)
+    job = one(ledger, 50)
+    assert (job.attempts, job.retries, job.cut_off) == (2, 1, 1)
+
+
+def test_a_released_job_is_as_if_never_claimed(ledger: Ledger) -> None:
+    offer(ledger)
+    job = one(ledger)
+    assert ledger.release(job)
+    assert replace(one(ledger, 10), claim=job.claim) == job
+
+
+def test_a_failure_is_shown_and_not_asked_again_until_somebody_says_retry(ledger: Ledger) -> None:
+    offer(ledger)
+    assert ledger.failed(one(ledger), "Bad\0 \udcff.", "Mend it.", 11, raw="I cannot", attempts=3, retries=2)
+    [row] = ledger.failures()
+    assert (row.key, row.advice, row.attempts, row.changed) == (SCAN, "Mend it.", 3, 11)
+    assert ledger.raw(SCAN) == "I cannot"
+    assert (offer(ledger, now=12), claim(ledger, now=1e6)) == ([], [])
+    assert ledger.requeue([SCAN], now=20) == 1
+    job = one(ledger, 20)
+    assert (job.attempts, job.retries, job.again, ledger.raw(SCAN)) == (0, 0, 0, None)
+
+
+def test_sidecars_of_an_earlier_version_stay_on_record_when_the_new_one_fails(ledger: Ledger) -> None:
+    offer(ledger)
+    finish(ledger)
+    offer(ledger, version=V2, now=20)
+    ledger.failed(one(ledger, 20), "r", "a", 21, written=[Written("scan.jpg.error.txt", 1, 2)])
+    row = ledger.find(SCAN)
+    assert row is not None
+    assert {w.name for w in row.written} == {"scan.jpg.txt", "scan.jpg.json", "scan.jpg.error.txt"}
+
+
+def test_the_worker_on_a_superseded_version_loses_and_the_new_one_is_queued_once(ledger: Ledger) -> None:
+    offer(ledger)
+    old = one(ledger)
+    assert offer(ledger, version=V2, now=11) == [Offer(SCAN, V2)]
+    assert offer(ledger, version=V2, now=11) == []
+    assert ledger.renew([old.id], 12) == set()
+    assert not ledger.answered(old, answer(), question="q", now=12)
+    assert not ledger.gone(old, 12)
+    assert [job.version for job in claim(ledger, now=12)] == [V2]
+
+
+def test_a_paid_answer_of_a_superseded_version_is_forgotten(ledger: Ledger) -> None:
+    offer(ledger)
+    ledger.answered(one(ledger), answer(), question="q", now=11)
+    offer(ledger, version=V2, now=12)
+    assert one(ledger, 12).answer is None
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_a_file_that_was_done_gone_and_back_is_not_asked_again(ledger: Ledger, twice: bool) -> None:
+    offer(ledger)
+    finish(ledger)
+    for _ in range(1 + twice):
+        assert ledger.vanished([SCAN, FileKey("in", "never/there")], 20) == [GoneRow(SCAN, "done", SIDECARS)]
+        assert ledger.vanished([SCAN], 20) == []
+        assert state(ledger) == "gone"
+        assert offer(ledger, now=30) == []
+        assert (state(ledger), claim(ledger, now=30)) == ("done", [])
+
+
+def test_a_paid_answer_survives_its_file_being_gone_and_back(ledger: Ledger) -> None:
+    offer(ledger)
+    ledger.answered(one(ledger), answer(), question="q", now=11)
+    assert [gone.was for gone in ledger.vanished([SCAN], 12)] == ["answered"]
+    assert claim(ledger, now=1e6) == []
+    assert offer(ledger, now=20) == [Offer(SCAN, V1)]
+    assert one(ledger, 20).answer == answer()
+
+
+def test_a_failed_file_that_was_gone_and_back_fails_again_unasked(ledger: Ledger) -> None:
+    offer(ledger)
+    ledger.failed(one(ledger), "It is encrypted.", "Decrypt it.", 11)
+    ledger.vanished([SCAN], 12)
+    assert offer(ledger, now=20) == [Offer(SCAN, V1)]
+    assert one(ledger, 20).problem == "It is encrypted."
+
+
+def test_another_version_under_the_name_of_a_file_that_is_gone_is_asked(ledger: Ledger) -> None:
+    offer(ledger)
+    finish(ledger)
+    ledger.vanished([SCAN], 20)
+    assert offer(ledger, version=V2, now=30) == [Offer(SCAN, V2)]
+    assert one(ledger, 30).answer is None
+
+
+def test_a_file_that_vanishes_while_in_flight_is_gone_quietly(ledger: Ledger) -> None:
+    offer(ledger)
+    job = one(ledger)
+    assert [gone.was for gone in ledger.vanished([SCAN], 11)] == ["running"]
+    assert not ledger.answered(job, answer(), question="q", now=12)
+    offer(ledger, now=13)
+    assert ledger.gone(one(ledger, 13), 14)
+    assert state(ledger) == "gone"
+
+
+def test_a_problem_reaches_the_worker(ledger: Ledger) -> None:
+    offer(ledger, problem="It was never whole.")
+    assert one(ledger).problem == "It was never whole."
+
+
+def test_adopted_and_ignored_files_are_done_without_a_request(ledger: Ledger) -> None:
+    other = FileKey("in", "a/old.jpg")
+    assert ledger.adopt([Adopted(SCAN, V1, SIDECARS, SHA, "q1", ("Total 12",))], 5) == 1
+    assert ledger.adopt([Adopted(SCAN, V1, SIDECARS, SHA, "q1")], 6) == 0
+    assert ledger.ignore({other: V1}, 5) == 1
+    assert (offer(ledger), offer(ledger, other), claim(ledger)) == ([], [], [])
+    assert ledger.reusable(SHA, "q1") == [SCAN]
+    assert [hit.line for hit in ledger.search("total")] == ["Total 12"]
+    assert len(offer(ledger, other, V2)) == 1
+
+
+def test_adopting_never_takes_a_file_from_its_worker(ledger: Ledger) -> None:
+    offer(ledger)
+    job = one(ledger)
+    assert ledger.adopt([Adopted(SCAN, V1, SIDECARS)], 11) == 0
+    assert ledger.answered(job, answer(), question="q", now=12)
+
+
+def test_reuse_finds_the_same_content_and_question_only(ledger: Ledger) -> None:
+    offer(ledger)
+    finish(ledger)
+    assert ledger.reusable(SHA, "q1") == [SCAN]
+    assert ledger.reusable(SHA, "q2") == ledger.reusable("cd" * 32, "q1") == []
+    ledger.vanished([SCAN], 20)  # renamed: the new name finds the old one
+    assert ledger.reusable(SHA, "q1") == [SCAN]
+
+
+def test_first_seen_is_true_once(ledger: Ledger, opened: OpenLedger) -> None:
+    ledger.hold("in", 1)
+    assert [ledger.first_seen("in", 1), ledger.first_seen("in", 2), opened().first_seen("in", 3)] == [
+        True,
+        False,
+        False,
+    ]
+
+
+def test_fingerprints_are_kept_by_directory(ledger: Ledger) -> None:
+    ledger.set_fingerprints("in", {"": b"1", "a/\udcff": b"2", "b": b"3"})
+    ledger.set_fingerprints("in", {"": b"4", "b": None, "c": None})
+    assert ledger.fingerprints("in") == {"": b"4", "a/\udcff": b"2"}
+    assert ledger.fingerprints("other") == {}
+
+
+def test_a_held_backlog_waits_for_approval_while_arrivals_are_served(ledger: Ledger) -> None:
+    offer(ledger)
+    offer(ledger, FileKey("in", "new.jpg"), fresh=True)
+    ledger.hold("in", 5)
+    ledger.hold("in", 6)
+    assert ledger.held() == {"in": 5}
+    assert [job.key.path for job in claim(ledger)] == ["new.jpg"]
+    assert (ledger.approve("other"), ledger.approve(), ledger.approve()) == ([], ["in"], [])
+    assert one(ledger).key == SCAN
+
+
+def test_redo_asks_again_about_anything_and_takes_it_from_its_worker(ledger: Ledger) -> None:
+    offer(ledger)
+    finish(ledger)
+    other = FileKey("in", "b/running.jpg")
+    offer(ledger, other)
+    running = one(ledger)
+    assert ledger.redo([SCAN, other, FileKey("in", "unknown")], now=20) == 2
+    assert not ledger.answered(running, answer(), question="q", now=21)
+    jobs = claim(ledger, now=21)
+    assert {(job.key, job.again) for job in jobs} == {(SCAN, 20), (other, 20)}
+    assert ledger.reusable(SHA, "q1") == []
+    for job in jobs:
+        ledger.done(job, (), 22)
+    assert ledger.redo(folder="other", now=30) == 0
+    assert ledger.redo(folder="in", now=30) == 2
+
+
+def test_stale_answers_are_those_to_another_question(ledger: Ledger) -> None:
+    offer(ledger)
+    finish(ledger)
+    ledger.ignore({FileKey("in", "ignored"): V1}, 1)
+    assert (ledger.stale("in", ["q1"]), ledger.stale("in", ["q2"]), ledger.stale("b", ["q2"])) == (0, 1, 0)
+    assert [row.key for row in ledger.stale_files("in", ["q2"], limit=5)] == [SCAN]
+    assert (ledger.redo_stale("in", ["q1"], 20), ledger.redo_stale("in", ["q2"], 20)) == (0, 1)
+    assert one(ledger, 20).again == 20
+
+
+def test_counts_tell_every_state(ledger: Ledger) -> None:
+    offer(ledger)
+    finish(ledger)
+    offer(ledger, FileKey("in", "b"))
+    none = {"queued": 0, "running": 0, "answered": 0, "done": 0, "failed": 0, "gone": 0}
+    assert ledger.counts(["in", "empty"]) == {"in": none | {"done": 1, "queued": 1}, "empty": none}
+    assert ledger.counts() == {"in": none | {"done": 1, "queued": 1}}
+
+
+def test_history_goes_through_every_row(ledger: Ledger) -> None:
+    ledger.offer([Offer(FileKey("in", f"{n}"), V1) for n in range(2100)], 1)
+    assert len({row.key for row in ledger.history("in")}) == 2100
+    assert len(list(ledger.waiting("in"))) == 2100
+    assert list(ledger.history("in", ["done"])) == []
+
+
+def test_money_is_counted_once_even_when_the_lease_is_lost(ledger: Ledger) -> None:
+    offer(ledger)
+    job = one(ledger)
+    ledger.page_answered(job, page(1), 11)
+    offer(ledger, version=V2, now=12)
+    both = Usage(input_tokens=2500, output_tokens=50, cost=0.75, currency="USD")
+    assert not ledger.answered(job, answer(usage=both), question="q", now=13)
+    assert ledger.answered(one(ledger, 14), answer(reused_from="in/other.jpg"), question="q", now=15)
+    [spent] = ledger.spend_today(13)
+    assert (spent.day, spent.folder, spent.model, spent.currency) == (local_day(13), "in", "gpt-4o", "USD")
+    assert spent.cost == pytest.approx(0.25 + 0.75)  # the new version dropped the page's record
+    assert ledger.spend_this_month(13) == [spent]
+    assert ledger.spend_today(13 + 86400) == []
+
+
+def test_pages_that_are_paid_are_not_counted_again_with_the_whole(ledger: Ledger) -> None:
+    offer(ledger)
+    job = one(ledger)
+    ledger.page_answered(job, page(1), 11)
+    ledger.page_answered(job, page(2), 11)
+    both = Usage(input_tokens=2000, output_tokens=40, cost=0.5, currency="USD")
+    ledger.answered(job, answer(usage=both), question="q", now=13)
+    [spent] = ledger.spend_today(13)
+    assert (spent.cost, spent.input_tokens, spent.output_tokens, spent.answers) == (0.5, 2000, 40, 1)
+
+
+def test_search_finds_words_phrases_and_scripts_without_spaces(ledger: Ledger) -> None:
+    offer(ledger)
+    finish(ledger, text="Invoice 4711\nder Übergröße GmbH, total 12.50 EUR\n发票号码 08\0 北京'\"; --")
+    found = {q: [hit.line[:7] for hit in ledger.search(q)] for q in
+             ("INVOICE", "total gmbh", '"total 12.50"', '"gmbh invoice"', "übergröße", "发票", "票发", "北京", "xyz", "-- ;", "")}  # fmt: skip
+    assert found == {
+        "INVOICE": ["Invoice"], "total gmbh": ["der Übe"], '"total 12.50"': ["der Übe"], '"gmbh invoice"': [],
+        "übergröße": ["der Übe"], "发票": ["发票号码 08"[:7]], "票发": [], "北京": ["发票号码 08"[:7]], "xyz": [], "-- ;": [], "": [],
+    }  # fmt: skip
+    assert ledger.search("invoice", folder="other") == []
+
+
+def test_search_tells_the_page_and_forgets_deleted_and_replaced_files(ledger: Ledger) -> None:
+    offer(ledger)
+    pages = tuple(PageAnswer(page=n, text=f"page number {word}") for n, word in ((1, "one"), (2, "two")))
+    finish(ledger, pages=pages)
+    assert [(hit.key, hit.page) for hit in ledger.search("two")] == [(SCAN, 2)]
+    offer(ledger, version=V2, now=20)
+    finish(ledger, 20, text="three")
+    assert (ledger.search("two"), len(ledger.search("three"))) == ([], 1)
+    ledger.vanished([SCAN], 30)
+    assert ledger.search("three") == []
+
+
+def test_without_search_no_text_is_kept(opened: OpenLedger) -> None:
+    ledger = opened(search=False)
+    offer(ledger)
+    finish(ledger, text="secret")
+    assert ledger.search("secret") == []
+
+
+def test_facts_are_believed_for_a_week(ledger: Ledger) -> None:
+    ledger.learn("m", {"max_edge": 1568, "drop": ["user"]}, 0)
+    ledger.learn("m", {"max_edge": 1024, "drop": None}, 86400)
+    assert ledger.learnt("m", 7 * 86400) == {"max_edge": 1024}
+    assert ledger.all_learnt(8 * 86400 + 1) == {}
+    assert (ledger.forget("other"), ledger.forget(), ledger.learnt("m", 86400)) == (0, 1, {})
+
+
+def test_pauses_are_shared(ledger: Ledger, opened: OpenLedger) -> None:
+    pause = Paused("m", "quota", 1, None, 60)
+    ledger.pause(pause)
+    ledger.pause(replace(pause, next_probe=120))
+    other = opened()
+    assert other.pauses() == {"m": replace(pause, next_probe=120)}
+    assert (other.resume("m"), other.resume("m"), ledger.pauses()) == (True, False, {})
+
+
+def test_pace_is_counted_over_all_daemons(ledger: Ledger, opened: OpenLedger) -> None:
+    ledger.sent("m", 1, 500, 100.2)
+    opened().sent("m", 2, 100, 100.9)
+    ledger.sent("m", 1, 1, 150)
+    assert (ledger.sent_within("m", 155), ledger.sent_within("m", 165), ledger.sent_within("n", 155)) == ((4, 601), (1, 1), (0, 0))  # fmt: skip
+
+
+def test_leases_of_dead_processes_of_this_host_are_taken_back_at_once(
+    ledger: Ledger, opened: OpenLedger
+) -> None:
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    dead = opened(owner=f"{this_host()}:{child.pid}:once")
+    remote = opened(owner=f"elsewhere:{child.pid}:once")
+    for n in range(4):
+        offer(ledger, FileKey("in", f"{n}"))
+    for daemon in (dead, remote, ledger):
+        daemon.heartbeat(10)
+        assert len(claim(daemon, limit=1)) == 1
+    paid = claim(dead, limit=1)[0]
+    dead.answered(paid, answer(), question="q", now=11)
+    assert ledger.other_daemons(11) == [f"pid {child.pid} on elsewhere"]
+    assert ledger.take_back(11) == 2
+    assert {job.key.path: job.answer is not None for job in claim(ledger, now=11)} == {"0": False, "3": True}
+
+
+def test_daemons_are_alive_while_they_beat(ledger: Ledger, opened: OpenLedger) -> None:
+    other = opened(owner="elsewhere:1:1")
+    other.heartbeat(10, {"folders": {"in": {"state": "watching"}}})
+    other.heartbeat(20, {"folders": {}})
+    [daemon] = ledger.daemons(21)
+    assert (daemon.host, daemon.pid, daemon.since, daemon.beat, daemon.report) == (
+        "elsewhere",
+        1,
+        10,
+        20,
+        {"folders": {}},
+    )
+    assert ledger.daemons(1000) == []
+    other.leave()
+    assert ledger.daemons(21) == []
+
+
+def test_what_others_write_is_noticed_and_what_we_write_is_not(ledger: Ledger, opened: OpenLedger) -> None:
+    before = ledger.changes()
+    offer(ledger)
+    job = one(ledger)
+    ledger.failed(job, "r", "a", 11)
+    assert ledger.changes() == before
+    command = opened(owner="elsewhere:1:1")
+    for write in (lambda: command.requeue([SCAN], now=12), lambda: command.redo([SCAN], now=12),
+                  lambda: offer(command, version=V2), command.ping if "sqlite" in command.where else command.approve):  # fmt: skip
+        write()
+        assert ledger.changes() != before
+        before = ledger.changes()
+    assert ledger.changes() == before
+
+
+def test_threads_share_a_ledger_and_no_job_goes_to_two(ledger: Ledger, opened: OpenLedger) -> None:
+    ledger.offer([Offer(FileKey("in", f"{n}"), V1) for n in range(200)], 1)
+    other, taken, lock = opened(owner="elsewhere:1:1"), [], threading.Lock()
+
+    def work(mine: Ledger) -> None:
+        idle = 0
+        while idle < 3:
+            jobs = claim(mine, limit=3)
+            idle = 0 if jobs else idle + 1
+            for job in jobs:
+                assert mine.answered(job, answer(), question="q", now=11)
+                assert mine.done(job, SIDECARS, 11)
+            with lock:
+                taken.extend(job.key for job in jobs)
+
+    threads = [threading.Thread(target=work, args=(each,)) for each in (ledger, ledger, other, other)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(taken) == len(set(taken)) == 200
+    assert sum(spent.answers for spent in ledger.spend_today(11)) == 200
