@@ -65,6 +65,7 @@ class Blocking:
         self._wanted = threads
         self._most = threads + spare
         self._lost = 0
+        self._closed = False
 
     async def run(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run the call in a thread and wait for it, however long it takes."""
@@ -104,22 +105,27 @@ class Blocking:
         return task.future.result()
 
     def close(self) -> None:
-        """Let idle threads end; one that hangs is left to the end of the process."""
+        """Let the threads end once they are idle; one that hangs is left to the end of the process.
+
+        Jobs that began before a reload may still call: each such call gets a thread of its own.
+        """
         with self._lock:
             for _ in range(self._alive):
                 self._tasks.put(None)
-            self._wanted = 0
+            self._closed = True
 
     def _submit(self, call: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Task:
         loop = asyncio.get_running_loop()
         task = Task(loop, loop.create_future(), lambda: call(*args, **kwargs))
         with self._lock:
-            if self._alive - self._lost < self._wanted:
+            if self._closed or self._alive - self._lost < self._wanted:
                 if self._alive >= self._most:
                     raise ShareTrouble(f"{self._name}: {self._lost} calls hang in the file system")
                 self._alive += 1
                 threading.Thread(target=self._work, name=self._name, daemon=True).start()
-        self._tasks.put(task)
+            self._tasks.put(task)
+            if self._closed:
+                self._tasks.put(None)
         return task
 
     def _give_up(self, task: Task) -> None:
@@ -137,7 +143,7 @@ class Blocking:
             future.exception()  # looked at, so that asyncio does not report it as forgotten
         with self._lock:
             self._lost -= 1
-            surplus = self._alive - self._lost > self._wanted
+            surplus = not self._closed and self._alive - self._lost > self._wanted
         if surplus:
             self._tasks.put(None)
 
@@ -149,7 +155,7 @@ class Blocking:
                 task.started = True
             try:
                 result, error = task.call(), None
-            except BaseException as e:  # noqa: BLE001: handed to whoever waits
+            except BaseException as e:  # noqa: BLE001 - handed to whoever waits
                 result, error = None, e
             try:
                 task.loop.call_soon_threadsafe(_settle, task.future, result, error)

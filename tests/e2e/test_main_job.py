@@ -76,7 +76,7 @@ def test_a_dropped_image_gets_its_sidecars_through_the_api(tmp_path: Path, inbox
     assert sidecar["model"]["entry"] == "m"
     assert sidecar["model"]["api"] == api
     assert sidecar["text"] == "The quick brown fox."
-    assert sidecar["usage"]["cost"] == pytest.approx(1105 * 2.5e-6 + 21 * 1e-5)
+    assert sidecar["usage"]["cost"] == pytest.approx(1105 * 2.5e-6 + 21 * 1e-5, abs=1e-6)
     assert sidecar["attempts"] == 1
     assert sidecar["pages"] is None
     assert line["model"] == "m"

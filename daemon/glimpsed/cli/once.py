@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from glimpsed.cli.common import common_options, err, out
+from glimpsed.cli.common import common_options, config_file, err, out
 from glimpsed.cli.run import config_for, secrets
 from glimpsed.model import shown
 
@@ -39,7 +39,7 @@ def command(folder: Path | None, *, quiet: bool) -> int:
     from glimpsed import journal
     from glimpsed.service import Service, run
 
-    config = config_for(folder)
+    config = config_for(folder, config_file())
     bar = sys.stderr.isatty() and not quiet and config.log.target == "auto"
     # On a terminal the bar and the summary tell; a log line would tear the bar.
     level = "error" if bar else "warning" if quiet else config.log.level

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from glimpsed.cli.common import common_options, config_file, load_config
+from glimpsed.cli.common import common_options, config_file
 from glimpsed.errors import ConfigError, UsageError
 from glimpsed.model import shown
 
@@ -38,8 +38,9 @@ def command(folder: Path | None) -> int:
     from glimpsed.journal import events
     from glimpsed.service import Service, run
 
+    file = config_file()
     try:
-        config = config_for(folder)
+        config = config_for(folder, file)
     except ConfigError as e:
         if journal.configure(Log()) != "journald":
             raise  # a person, or a file, reads standard error: plain lines
@@ -50,7 +51,7 @@ def command(folder: Path | None) -> int:
     journal.configure(config.log, secrets=secrets(config))
 
     def reload() -> Config:
-        new = config_for(folder)
+        new = config_for(folder, file)
         journal.configure(new.log, secrets=secrets(new))
         return new
 
@@ -58,7 +59,7 @@ def command(folder: Path | None) -> int:
     return 0
 
 
-def config_for(folder: Path | None) -> Config:
+def config_for(folder: Path | None, file: Path | None) -> Config:
     """The config, cut to one folder if one is named; of that directory alone where there is no config.
 
     Raises `UsageError` when the config has no such folder.
@@ -66,11 +67,10 @@ def config_for(folder: Path | None) -> Config:
     from glimpsed import config
 
     if folder is None:
-        return load_config()
-    file = config_file()
+        return config.load(file)
     if file is None:
         return config.for_folder(folder)
-    whole = load_config()
+    whole = config.load(file)
     real = os.path.realpath(folder)
     chosen = {n: f for n, f in whole.folders.items() if n == str(folder) or os.path.realpath(f.path) == real}
     if not chosen:

@@ -19,7 +19,7 @@ from glimpsed.errors import FileError, LedgerUnavailable, ShareTrouble, SidecarB
 from glimpsed.images import Images
 from glimpsed.journal import get_logger
 from glimpsed.ledger import Ledger
-from glimpsed.model import Answer, Content, FileKey, Job, PageRecord, Usage, shown
+from glimpsed.model import Answer, Content, FileKey, Job, PageRecord, Usage, Written, shown
 from glimpsed.pipeline import answers, question
 from glimpsed.pipeline.after import Locate, after
 from glimpsed.pipeline.ask import Bill, ask
@@ -189,15 +189,13 @@ class Pipeline:
     async def _keep(self, job: Job, place: Place, answer: Answer, content: Content, asked: str) -> End:
         """The answer goes into the ledger before anything else happens to it."""
         if not await self._db.run(self._ledger.answered, job, answer, question=asked, now=self._clock()):
-            return End("lost")  # another daemon has the lease, or the file changed meanwhile
+            # Another daemon has the lease, or the file is gone or changed. Paid for it is all the same.
+            await self._db.run(self._ledger.spent, job, answer.model.entry, answer.usage, self._clock())
+            return self._ends.lost(job)
         return await self._write(job, place, answer, content)
 
     async def _write(self, job: Job, place: Place, answer: Answer, content: Content) -> End:
-        if not await place.do(files.is_still, place.root, job.key.path, job.version):
-            raise Vanished(f"{shown(job.key.path)} was deleted or changed while it was asked about")
-        written = await place.do(
-            sidecar.write, place.root, job.key.path, place.folder, answer, job.written, content
-        )
+        written = await place.do(_put, job, place, answer, content)
         if place.folder.on_done != NOTHING:
             await after(
                 job,
@@ -211,6 +209,16 @@ class Pipeline:
                 now=self._clock(),
             )
         return await self._ends.done(job, answer, written)
+
+
+def _put(job: Job, place: Place, answer: Answer, content: Content) -> tuple[Written, ...]:
+    """Sidecars for an image that is still there as it was asked about; the error sidecar goes."""
+    root, path = place.root, job.key.path
+    if not files.is_still(root, path, job.version):
+        raise Vanished(f"{shown(path)} was deleted or changed while it was asked about")
+    written = sidecar.write(root, path, place.folder, answer, job.written, content)
+    sidecar.remove_error(root, path)
+    return written
 
 
 def _entry(place: Place, answer: Answer) -> ModelEntry:

@@ -45,7 +45,7 @@ class Ends:
     async def done(self, job: Job, answer: Answer, written: tuple[Written, ...]) -> End:
         """The sidecars are on disk."""
         if not await self._db.run(self._ledger.done, job, written, self._clock()):
-            return End("lost")
+            return self.lost(job)
         self._trouble.pop(job.key.folder, None)
         if answer.reused_from is not None:
             reason = f"same content as {answer.reused_from}"
@@ -115,7 +115,7 @@ class Ends:
             self._ledger.failed, job, reason, advice, now, raw=raw, attempts=attempts, retries=job.retries
         )
         if not kept:
-            return End("lost")
+            return self.lost(job)
         log.error(events.FILE_FAILED, **_file(job), attempt=attempts, reason=reason)
         if place.folder.error_sidecar:
             facts = {
@@ -140,6 +140,11 @@ class Ends:
         except (FileError, ShareTrouble, SidecarBlocked, Vanished) as e:
             # The failure itself is in the log and the ledger; this was its echo.
             log.warning(events.SIDECAR_BLOCKED, **_file(job), reason=str(e))
+
+    def lost(self, job: Job) -> End:
+        """The row is not ours any more: the file is gone or changed, or another daemon has it."""
+        log.debug(events.FILE_SKIPPED, **_file(job), reason="gone, changed, or another daemon's by now")
+        return End("lost")
 
     async def gone(self, job: Job) -> End:
         """Deleted, or another version by now: nothing to do, nothing left behind."""

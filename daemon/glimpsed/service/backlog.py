@@ -39,8 +39,10 @@ class Backlogs:
         if first_backlog is not None and first_backlog <= self.config.backlog_confirm:
             await self._db.run(self._ledger.approve, folder.name)
             return
-        counts = await self._db.run(self._ledger.counts, [folder.name])
-        waiting = counts.get(folder.name, {}).get("queued", 0)
+        waiting = first_backlog
+        if waiting is None:
+            counts = await self._db.run(self._ledger.counts, [folder.name])
+            waiting = counts.get(folder.name, {}).get("queued", 0)
         log.warning(
             events.BACKLOG_WAITING,
             folder=folder.name,

@@ -1,0 +1,222 @@
+"""The daemon over its life: reload, drain, pause, budget, backlog, beside commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from daemon import Daemon, glimpsed, wait_until
+from gateway import Gateway, Scripted
+from pictures import drop, picture
+
+CONFIG = """
+models:
+  m: {{api: chat, base_url: "{url}", api_key_env: GLIMPSED_API_KEY, {model}}}
+folders:
+  inbox: {{path: {inbox}, settle: 50ms, settle_limit: 1s, prompt: "{prompt}", {folder}}}
+log: {{target: json, level: debug}}
+{top}
+"""
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    return folder
+
+
+def config(
+    gateway: Gateway, inbox: Path, *, prompt: str = "Say.", model: str = "", folder: str = "", top: str = ""
+) -> str:
+    return CONFIG.format(
+        url=gateway.base_url, inbox=inbox, prompt=prompt, model=model, folder=folder, top=top
+    )
+
+
+def test_sighup_brings_a_new_prompt_and_a_new_folder_and_a_bad_config_changes_nothing(
+    tmp_path: Path, inbox: Path
+) -> None:
+    more = tmp_path / "more"
+    more.mkdir()
+    with Gateway() as gateway, Daemon(config(gateway, inbox), tmp_path) as daemon:
+        drop(inbox, "one.png", picture(seed=1))
+        daemon.wait_event("file.done", file="one.png")
+        new = config(gateway, inbox, prompt="New prompt.")
+        new = new.replace("log:", f"  more: {{path: {more}, settle: 50ms}}\nlog:")
+        daemon.config.write_text(new)
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_event("service.reloaded")
+        drop(inbox, "two.png", picture(seed=2))
+        daemon.wait_event("file.done", file="two.png")
+        drop(more, "three.png", picture(seed=3))
+        daemon.wait_event("file.done", folder="more", file="three.png")
+        daemon.config.write_text(new.replace("settle:", "setle:"))
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_event("service.reload_failed")
+        assert any("setle" in e["reason"] for e in daemon.seen("config.error"))
+        drop(inbox, "four.png", picture(seed=4))
+        daemon.wait_event("file.done", file="four.png")
+        assert daemon.stop() == 0
+    assert [r.prompt for r in gateway.requests][:2] == ["Say.", "New prompt."]
+    assert len(gateway.requests) == 4
+
+
+def test_a_reload_does_not_drop_the_request_in_flight(tmp_path: Path, inbox: Path) -> None:
+    with Gateway(Scripted(delay=1.5)) as gateway, Daemon(config(gateway, inbox), tmp_path) as daemon:
+        drop(inbox, "one.png", picture())
+        gateway.wait_for(1)
+        daemon.config.write_text(config(gateway, inbox, prompt="Another prompt."))
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_event("service.reloaded")
+        daemon.wait_event("file.done", file="one.png")
+        assert daemon.stop() == 0
+    assert len(gateway.requests) == 1
+    assert (inbox / "one.png.txt").exists()
+
+
+def test_sigterm_lets_the_request_in_flight_finish_and_claims_nothing_more(
+    tmp_path: Path, inbox: Path
+) -> None:
+    with Gateway(default=Scripted(delay=1.0)) as gateway:
+        text = config(gateway, inbox, model="concurrency: 1")
+        with Daemon(text, tmp_path) as daemon:
+            for number in range(12):
+                drop(inbox, f"{number}.png", picture(seed=number))
+            gateway.wait_for(1)
+            assert daemon.stop() == 0
+        done = len(list(inbox.glob("*.png.txt")))
+        assert done == len(gateway.requests)
+        assert done < 12
+        with Daemon(text, tmp_path) as daemon:
+            wait_until(lambda: len(list(inbox.glob("*.png.txt"))) == 12, "not all were done")
+        assert len(gateway.requests) == 12
+
+
+def test_a_second_sigterm_stops_at_once_and_the_lease_is_given_back(tmp_path: Path, inbox: Path) -> None:
+    with Gateway(Scripted(fault="hang")) as gateway:
+        with Daemon(config(gateway, inbox), tmp_path) as daemon:
+            drop(inbox, "one.png", picture())
+            gateway.wait_for(1)
+            daemon.process.send_signal(signal.SIGTERM)
+            daemon.wait_event("service.stopping")
+            assert daemon.stop(seconds=10) == 0
+        with Daemon(config(gateway, inbox), tmp_path) as daemon:
+            daemon.wait_event("file.done", file="one.png", seconds=20)
+
+
+def test_a_401_pauses_the_model_costs_no_attempt_and_a_reload_with_another_key_goes_on(
+    tmp_path: Path, inbox: Path
+) -> None:
+    with Gateway(key="sk-right") as gateway:
+        text = config(gateway, inbox).replace(
+            "api_key_env: GLIMPSED_API_KEY", f"api_key_file: {tmp_path}/key"
+        )
+        (tmp_path / "key").write_text("sk-wrong-0123456789\n")
+        with Daemon(text, tmp_path) as daemon:
+            drop(inbox, "one.png", picture())
+            paused = daemon.wait_event("model.paused", model="m")
+            assert "sk-wrong" not in json.dumps(daemon.events)
+            assert paused["reason"]
+            status = json.loads(glimpsed("status", "--json", home=tmp_path).stdout)
+            assert status["models"]["m"]["state"] == "paused"
+            assert status["folders"]["inbox"]["queued"] == 1
+            (tmp_path / "key").write_text("sk-right")
+            daemon.process.send_signal(signal.SIGHUP)
+            daemon.wait_event("file.done", file="one.png")
+            assert daemon.stop() == 0
+        assert json.loads((inbox / "one.png.json").read_text())["attempts"] == 1
+
+
+def test_a_budget_stops_the_spending_and_is_told_once(tmp_path: Path, inbox: Path) -> None:
+    with Gateway() as gateway:
+        text = config(
+            gateway,
+            inbox,
+            model="price: {input: 1000, output: 1000}, concurrency: 1",
+            top="budget: {per_day: 2}\nbacklog_confirm: 1000",
+        )
+        with Daemon(text, tmp_path) as daemon:
+            for number in range(8):
+                drop(inbox, f"{number}.png", picture(seed=number))
+            daemon.wait_event("budget.reached")
+            asked = len(gateway.requests)
+            drop(inbox, "late.png", picture(seed=99))
+            daemon.wait_event("file.queued", file="late.png")
+            status = json.loads(glimpsed("status", "--json", home=tmp_path).stdout)
+            assert status["models"]["m"]["state"] == "paused"
+            assert status["spend"]["day"] >= 2
+            assert len(daemon.seen("budget.reached")) == 1
+            assert daemon.stop() == 0
+        # 1.126 an answer: two reach it, and what was in hand besides may still go out.
+        assert 2 <= asked <= len(gateway.requests) <= 4
+
+
+def test_a_large_first_backlog_of_a_priced_model_waits_for_approval_while_arrivals_are_served(
+    tmp_path: Path, inbox: Path
+) -> None:
+    with Gateway() as gateway:
+        text = config(gateway, inbox, model="price: {input: 1, output: 1}", top="backlog_confirm: 3")
+        for number in range(5):
+            drop(inbox, f"{number}.png", picture(seed=number))
+        with Daemon(text, tmp_path) as daemon:
+            assert daemon.wait_event("backlog.waiting", folder="inbox")["waiting"] == 5
+            drop(inbox, "new.png", picture(seed=100))
+            daemon.wait_event("file.done", file="new.png")
+            assert len(gateway.requests) == 1
+            approved = glimpsed("approve", home=tmp_path)
+            assert approved.returncode == 0, approved.stderr
+            wait_until(lambda: len(list(inbox.glob("*.txt"))) == 6, "the backlog did not follow")
+
+
+def test_retry_and_redo_beside_the_daemon_are_acted_on(tmp_path: Path, inbox: Path) -> None:
+    refuse = Scripted(status=400, body={"error": {"code": "image_content_policy_violation", "message": "no"}})
+    with Gateway(refuse, refuse) as gateway, Daemon(config(gateway, inbox), tmp_path) as daemon:
+        image = drop(inbox, "one.png", picture())
+        daemon.wait_event("file.failed", file="one.png")
+        wait_until((inbox / "one.png.error.txt").exists, "no error sidecar")
+        assert glimpsed("retry", image, home=tmp_path).returncode == 0
+        daemon.wait_event("file.done", file="one.png")
+        assert not (inbox / "one.png.error.txt").exists()
+        asked = len(gateway.requests)
+        gateway.default = Scripted(text="Second reading.")
+        assert glimpsed("redo", image, "--yes", home=tmp_path).returncode == 0
+        daemon.wait_event("file.done", file="one.png", count=2)
+        assert len(gateway.requests) == asked + 1
+        assert (inbox / "one.png.txt").read_text() == "Second reading.\n"
+
+
+def test_a_second_daemon_on_the_same_ledger_says_so_and_nothing_is_asked_twice(
+    tmp_path: Path, inbox: Path
+) -> None:
+    with Gateway(default=Scripted(delay=0.05)) as gateway, Daemon(config(gateway, inbox), tmp_path) as first:
+        first.wait_event("service.ready")
+        with Daemon(config(gateway, inbox), tmp_path) as second:
+            second.wait_event("ledger.shared")
+            for number in range(20):
+                drop(inbox, f"{number}.png", picture(seed=number))
+            wait_until(lambda: len(list(inbox.glob("*.txt"))) == 20, "not all were done")
+        assert len(gateway.requests) == 20
+
+
+def test_sigusr1_logs_a_status(tmp_path: Path, inbox: Path) -> None:
+    with Gateway() as gateway, Daemon(config(gateway, inbox), tmp_path) as daemon:
+        daemon.wait_event("service.ready")
+        daemon.process.send_signal(signal.SIGUSR1)
+        assert "folders" in daemon.wait_event("service.status")["reason"]
+
+
+def test_nothing_is_left_running_after_the_stop(tmp_path: Path, inbox: Path) -> None:
+    with Gateway() as gateway, Daemon(config(gateway, inbox), tmp_path) as daemon:
+        drop(inbox, "one.bmp", picture("BMP"))
+        daemon.wait_event("file.done", file="one.bmp")
+        children = Path(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children").read_text().split()
+        assert children  # image workers
+        assert daemon.stop() == 0
+        wait_until(
+            lambda: not any(os.path.exists(f"/proc/{c}") for c in children), "workers were left behind"
+        )
