@@ -89,7 +89,7 @@ def _create() -> _Metrics:
     )
 
 
-def files(folder: str, counts: Mapping[str, int]) -> None:
+def files(folder: str, counts: Mapping[State, int]) -> None:
     """How many files of a folder are in which state."""
     if _on:
         for state, count in counts.items():
