@@ -37,7 +37,7 @@ def test_a_share_that_flaps_all_night_makes_a_handful_of_lines_the_last_one_true
 def test_a_gateway_that_is_down_all_night_makes_a_handful_of_lines() -> None:
     records = [
         (second, {"event": events.FILE_RETRY, "folder": "in", "model": "m", "file": f"{second}.jpg",
-                  "reason": f"503, again in {second % 97}.{second % 10} s"})
+                  "reason": f"{second}.jpg: 503, again in {second % 97}.{second % 10} s"})
         for second in range(0, NIGHT, 5)
     ]  # fmt: skip
     assert len(through(records)) <= 16

@@ -50,19 +50,17 @@ class Event:
 
 
 EVENTS: dict[str, Event] = {
-    SERVICE_STARTED: Event(
-        "glimpsed[ {version}] is starting[ with {config}]", "d04bb926815d441c91e9d95cca0dd299"
-    ),
-    SERVICE_READY: Event(
-        "Ready[: {folders} folders][, {waiting} files waiting]", "0bd57d7514c04f67b9f46298787f7e38"
-    ),
+    SERVICE_STARTED: Event("Starting[: {reason}]", "d04bb926815d441c91e9d95cca0dd299"),
+    SERVICE_READY: Event("Ready[, folders watched: {folders}]", "0bd57d7514c04f67b9f46298787f7e38"),
     SERVICE_RELOADED: Event("The config was reloaded[: {reason}]", "36459b98aefa44b2a8aa53b359f13e29"),
     SERVICE_RELOAD_FAILED: Event(
         "The new config is not usable, the old one stays in force[: {reason}]",
         "8d164da8c3724374a8473a3f0f486acf",
     ),
     SERVICE_STATUS: Event("Status[: {reason}]", "ff4a6e6dcec54c93bc673020938a1114"),
-    SERVICE_STOPPING: Event("Stopping[: {reason}]", "a3983cda902a490198dd4bfe7ac87e83"),
+    SERVICE_STOPPING: Event(
+        "Stopping[, {files} files in hand][: {reason}]", "a3983cda902a490198dd4bfe7ac87e83"
+    ),
     SERVICE_STOPPED: Event("Stopped[ after {seconds:.1f} s][: {reason}]", "f5efeec7117343ac996e7414d4969e1a"),
     FOLDER_WATCHING: Event(
         "{folder}: watching[ {path}][ on {filesystem}][ by {mode}]", "5056c9882aff460ab40b97ec44aec3c7"
@@ -100,15 +98,13 @@ EVENTS: dict[str, Event] = {
         "Model {model} is paused[ for {seconds:.0f} s][: {reason}]", "d276e61a0cf7400e9be214397a948189"
     ),
     MODEL_RESUMED: Event("Model {model} works again", "df55da37462c496a951ea445bca8a876"),
-    MODEL_LEARNED: Event(
-        "Model {model}: learned something about it[: {reason}]", "b3a7c538cd064332afabd2bc77987149"
-    ),
+    MODEL_LEARNED: Event("Learned about model {model}[: {reason}]", "b3a7c538cd064332afabd2bc77987149"),
     BUDGET_REACHED: Event(
         "The budget is reached[ (model {model})][ (folder {folder})][: {reason}]",
         "553ce6e0031d45a5962b8f15c13f0e60",
     ),
     BACKLOG_WAITING: Event(
-        "{folder}: {waiting} files wait for 'glimpsed approve'[: {reason}]",
+        "{folder}: {waiting} files wait for approval[: {reason}]",
         "e38c0d47fc994d2d9e87d5d63889acb6",
     ),
     CONFIG_ERROR: Event("The config is not usable[: {reason}]", "5ad89b942c5548149f4a1a7ab1efa769"),

@@ -97,12 +97,15 @@ class Flood:
 
 
 def subject(record: Record) -> tuple[str, ...] | None:
-    """What a line is about, without the numbers in its reason; None: it is said every time."""
+    """What a line is about, without the numbers and the file in its reason; None: it is said every time."""
     event = str(record.get("event", ""))
     folder, model = str(record.get("folder", "")), str(record.get("model", ""))
     if event in _STORIES:
         return (_STORIES[event], folder, model)
     if event not in _CONDITIONS:
         return None
-    reason = _NUMBER.sub("#", str(record.get("reason", ""))[:200])
+    reason = str(record.get("reason", ""))
+    if file := str(record.get("file", "")):  # the same trouble for every file is one trouble
+        reason = reason.replace(file, "").replace(file.rpartition("/")[2], "")
+    reason = _NUMBER.sub("#", reason[:200])
     return (event, folder, model, reason, str(record.get("logger", "")))

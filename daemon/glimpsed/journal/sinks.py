@@ -75,7 +75,8 @@ def console(record: Record) -> None:
     mark = f"{level.upper()}: " if priority(record) <= _PRIORITY["warning"] else ""
     lines = "\n".join((mark + sentence(record), *str(record.get("exception") or "").splitlines()))
     if _colours():
-        _write(f"{_DIM}{clock}{_PLAIN} {_STYLE.get(level, '')}{lines}{_PLAIN}\n")
+        style = _STYLE.get(level)
+        _write(f"{_DIM}{clock}{_PLAIN} " + (f"{style}{lines}{_PLAIN}\n" if style else f"{lines}\n"))
     else:
         _write(f"{clock} {lines}\n")
 
