@@ -57,7 +57,7 @@ def _create() -> _Metrics:
         import prometheus_client as p  # noqa: PLC0415 -- an extra
     except ImportError as e:
         raise MissingExtra("metrics:", "metrics") from e
-    p.disable_created_metrics()  # a time series more for each counter, which nobody reads
+    p.disable_created_metrics()  # type: ignore[no-untyped-call]  # a time series more for each counter, which nobody reads
     r = p.CollectorRegistry()
     p.ProcessCollector(registry=r)
     p.GCCollector(registry=r)
