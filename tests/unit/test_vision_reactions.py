@@ -399,15 +399,70 @@ async def test_request_id_is_the_header_or_else_the_replys_id(gateway: Gateway) 
 
 
 @pytest.mark.anyio
-async def test_failures_that_open_the_breaker_cost_the_file_nothing(gateway: Gateway) -> None:
+async def test_an_outage_costs_no_file_more_than_what_it_took_to_notice(gateway: Gateway) -> None:
     asked = model(gateway)
     gateway.script(*[Scripted(fault="drop")] * 5)
-    found = [await outcome(asked) for _ in range(6)]
+    found = [await outcome(asked, idempotency_key=f"job-{n % 2}") for n in range(6)]
     await asked.aclose()
     kinds = [f.verdict.kind for f in found if isinstance(f, VisionError)]
     assert kinds == ["retry"] * 4 + ["pause"] * 2
     assert [f.requests for f in found] == [1, 1, 1, 1, 0, 0]
     assert len(gateway.requests) == 5
+
+
+@pytest.mark.anyio
+async def test_nobody_there_pauses_for_a_single_file_too_and_costs_it_nothing() -> None:
+    with Gateway() as gone:
+        asked = model(gone)
+    found = [await outcome(asked) for _ in range(6)]
+    await asked.aclose()
+    assert [f.verdict.kind for f in found if isinstance(f, VisionError)] == ["retry"] * 4 + ["pause"] * 2
+
+
+@pytest.mark.anyio
+async def test_a_file_that_alone_breaks_every_connection_is_not_excused_for_ever(gateway: Gateway) -> None:
+    clock = [1_800_000_000.0]
+    asked = model(gateway, timeout=0.2)
+    asked.clock = lambda: clock[0]
+    gateway.default = lambda seen: Scripted(
+        fault="drop" if seen.headers["idempotency-key"] == "bad" else None
+    )
+    kinds = []
+    for _ in range(8):
+        found = await outcome(asked, idempotency_key="bad")
+        assert isinstance(found, VisionError)
+        kinds.append(found.verdict.kind)
+        clock[0] += 1000
+    assert kinds == ["retry"] * 8
+    assert asked.pacing.paused is not None
+    assert isinstance(await outcome(asked, idempotency_key="good"), Reply)
+    await asked.aclose()
+    assert asked.pacing.paused is None
+
+
+@pytest.mark.anyio
+async def test_a_request_before_a_pause_counts_and_the_one_that_met_it_does_not(gateway: Gateway) -> None:
+    asked = model(gateway)
+    gateway.script(refuses("temperature"), err(402))
+    found = await outcome(asked, temperature=0.1)
+    again = await outcome(asked)
+    await asked.aclose()
+    assert isinstance(found, VisionError)
+    assert (found.verdict.kind, found.requests, again.requests) == ("pause", 1, 0)
+
+
+@pytest.mark.anyio
+async def test_half_surrogates_and_nul_never_get_out(gateway: Gateway) -> None:
+    asked = model(gateway)
+    gateway.script(
+        Scripted(
+            body='{"output": [{"type": "message", "content": [{"type": "output_text", "text": "a\\ud800b\\u0000c\\ud83d\\ude00"}]}]}'
+        )
+    )
+    found = await outcome(asked)
+    await asked.aclose()
+    assert isinstance(found, Reply)
+    assert found.text == "a\ufffdbc\U0001f600"
 
 
 @pytest.mark.anyio

@@ -13,6 +13,7 @@ from glimpsed.model import Request
 from glimpsed.vision import structured
 from glimpsed.vision.structured import allows_strict, read
 
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 CLOSED = {
     "type": "object",
     "title": "Invoice (2024)",
@@ -115,8 +116,8 @@ def test_any_text_can_be_read(text: str) -> None:
 
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(),
-        lambda i: st.lists(i) | st.dictionaries(st.text(), i),
+        st.none() | st.booleans() | st.integers() | TEXT,
+        lambda i: st.lists(i) | st.dictionaries(TEXT, i),
     )
 )
 def test_json_that_fits_comes_back_as_it_is(value: Any) -> None:
@@ -125,3 +126,7 @@ def test_json_that_fits_comes_back_as_it_is(value: Any) -> None:
 
 def test_deep_nesting_is_a_misfit_and_no_crash() -> None:
     assert read("[" * 100_000, CLOSED)[1] is not None
+
+
+def test_what_no_file_can_hold_is_taken_out_of_strings() -> None:
+    assert read('{"a\\u0000": ["\\ud800x"]}', {}) == ({"a": ["\ufffdx"]}, None)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from glimpsed.vision import structured
-from glimpsed.vision.wire import Answered, Ask, image_url, merge, tokens
+from glimpsed.vision.wire import Answered, Ask, image_url, merge, name, sane, tokens
 
 PATH = "/chat/completions"
 # A parameter's other name, for models that refuse the first. The old names come first: a gateway that does
@@ -63,11 +63,11 @@ def parse(reply: Mapping[str, Any]) -> Answered | None:
     usage = usage if isinstance(usage, dict) else {}
     refusal = message.get("refusal")
     return Answered(
-        text=_text(message.get("content")),
+        text=sane(_text(message.get("content"))),
         finish=str(choices[0].get("finish_reason") or "stop"),
-        refusal=refusal if isinstance(refusal, str) and refusal else None,
-        model=str(reply.get("model") or ""),
-        id=str(reply["id"]) if reply.get("id") else None,
+        refusal=sane(refusal) if isinstance(refusal, str) and refusal else None,
+        model=name(reply.get("model")),
+        id=name(reply.get("id")) or None,
         input_tokens=tokens(usage.get("prompt_tokens")),
         output_tokens=tokens(usage.get("completion_tokens")),
     )

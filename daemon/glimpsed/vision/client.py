@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import logging
 import os
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -22,6 +23,9 @@ from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import Verdict
 from glimpsed.vision.stream import Events, Incomplete, assembled
 from glimpsed.vision.verdict import clean
+
+for _noisy in ("httpx", "httpcore"):  # they log every URL, and every header at level debug
+    logging.getLogger(_noisy).setLevel(logging.WARNING)
 
 LARGEST_REPLY = 32 << 20  # bytes
 CONNECT = 30.0  # seconds, at most, to a connection
@@ -113,7 +117,7 @@ class Client:
         try:
             return assembled(events.events, path)
         except Incomplete as e:
-            raise Failure(Verdict("retry", f"the stream ended early: {e}", transport=True)) from None
+            raise Failure(_broken(f"the stream ended early: {e}")) from None
 
     @contextlib.asynccontextmanager
     async def _slot(self) -> AsyncIterator[httpx.AsyncClient]:
@@ -157,7 +161,7 @@ def _tls(file: str | None, directory: str | None, *bundles: str | None) -> ssl.S
 
     Raises ValueError when a variable leads to nothing usable.
     """
-    named = [path for path in (file, directory, *bundles) if path]
+    named = dict.fromkeys(path for path in (file, directory, *bundles) if path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies, host names too
     for path in named:
         where = {"capath": path} if Path(path).is_dir() else {"cafile": path}
@@ -179,9 +183,11 @@ def _translated(timeout: float) -> Iterator[None]:
     """Turn what httpx, ssl and the network raise into a `Failure`."""
     try:
         yield
+    except httpx.ConnectTimeout:
+        raise Failure(Verdict("retry", "no connection in time", transport=True)) from None
     except (TimeoutError, httpx.TimeoutException):
-        raise Failure(Verdict("retry", f"no answer within {timeout:g} s", transport=True)) from None
-    except httpx.ConnectError as e:
+        raise Failure(_broken(f"no answer within {timeout:g} s")) from None
+    except (httpx.ConnectError, httpx.ProxyError) as e:
         cause = _cause(e)
         if "CERTIFICATE_VERIFY_FAILED" in cause:
             advice = "name your own CA in SSL_CERT_FILE"
@@ -192,10 +198,15 @@ def _translated(timeout: float) -> Iterator[None]:
     except httpx.UnsupportedProtocol as e:
         raise Failure(Verdict("pause", clean(f"base_url is wrong: {e}"))) from None
     except httpx.HTTPError as e:
-        raise Failure(Verdict("retry", clean(f"connection broken: {_cause(e)}"), transport=True)) from None
+        raise Failure(_broken(f"connection broken: {_cause(e)}")) from None
     except (httpx.InvalidURL, httpx.StreamError, ValueError, ImportError, OSError, RuntimeError) as e:
         # A header, proxy address, CA file or URL that cannot be used, or a client that is being closed.
         raise Failure(Verdict("pause", clean(f"the request cannot be sent: {_cause(e)}"))) from None
+
+
+def _broken(reason: str) -> Verdict:
+    """The request was on its way: the API's fault, or that of this very file (so `server` as well)."""
+    return Verdict("retry", clean(reason), transport=True, server=True)
 
 
 def _cause(error: BaseException) -> str:

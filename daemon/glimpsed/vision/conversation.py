@@ -63,6 +63,11 @@ class Conversation:
     def __post_init__(self) -> None:
         self._use(self.model.api)
 
+    @property
+    def _file(self) -> str:
+        """What tells one file's requests from another's."""
+        return self.request.idempotency_key or ""
+
     async def run(self) -> Reply:
         """Ask until there is a reply. Raises VisionError."""
         while self.spent.requests < MOST:
@@ -77,9 +82,8 @@ class Conversation:
     async def _one_request(self) -> Reply | Finding:
         path, body = self._body()
         tokens = self.model.estimate(self.request)
-        file = self.request.idempotency_key or ""
         try:
-            async with self.model.pacing.slot(tokens, file, self.model.clock) as ticket:
+            async with self.model.pacing.slot(tokens, self._file, self.model.clock) as ticket:
                 self.spent.requests += 1
                 finding, answered, request_id = await self._exchange(path, body)
                 ticket.heard = True
@@ -87,7 +91,7 @@ class Conversation:
                 if answered is not None:
                     ticket.used = self._count(answered, tokens)
         except VisionError as e:  # paused meanwhile
-            raise self._error(e.verdict) from None
+            raise self._error(e.verdict, sent=False) from None
         if answered is None:
             assert finding is not None
             return finding
@@ -306,17 +310,21 @@ class Conversation:
     def _hidden(self, verdict: Verdict) -> Verdict:
         return replace(verdict, reason=self.model.hidden(verdict.reason))
 
-    def _error(self, verdict: Verdict) -> VisionError:
-        """The exception; a failure that comes while the model is paused is part of the pause."""
+    def _error(self, verdict: Verdict, *, sent: bool = True) -> VisionError:
+        """The exception. `sent`: the verdict is about a request, which does not count if it ended in a pause.
+
+        A failure that comes while the model is paused is part of the pause, and costs the file nothing; but
+        when this file alone failed, on the way or while it was waited for, it may be the reason: it counts.
+        """
         pause = self.model.pacing.paused
-        if pause is not None and verdict.kind == "retry" and (verdict.transport or verdict.server):
+        failed = verdict.kind == "retry" and (verdict.transport or verdict.server)
+        if pause is not None and failed and not (verdict.server and pause.file == self._file):
             verdict = replace(verdict, kind="pause", reason=pause.reason)
         spent = self.spent
         usage = self.model.usage(spent.input_tokens, spent.output_tokens, estimated=spent.estimated)
-        ended_in_pause = verdict.kind == "pause" and spent.requests > 0
         return VisionError(
             verdict,
-            requests=spent.requests - ended_in_pause,
+            requests=spent.requests - (sent and verdict.kind == "pause"),
             raw=self.raw,
             input_tokens=spent.input_tokens,
             output_tokens=spent.output_tokens,

@@ -36,6 +36,7 @@ class Pause:
     until: float  # the next probe, or the end
     probe: bool = True
     wait: float = FIRST_PROBE  # seconds between `until` and the probe before it
+    file: str | None = None  # the only file whose requests failed: it may be the file's fault
 
     @property
     def next_probe(self) -> float | None:
@@ -220,10 +221,12 @@ class Pacing:
         asked = (verdict.retry_after or 0.0) if verdict is not None else 0.0
         old = self._pause
         if old is None:
-            self._set(Pause(reason, now, now + max(FIRST_PROBE, min(asked, LAST_PROBE))))
+            alone = ticket.file if set(self._server) == {ticket.file} else None
+            self._set(Pause(reason, now, now + max(FIRST_PROBE, min(asked, LAST_PROBE)), file=alone))
         elif old.probe and ticket.probe:
             wait = min(old.wait * 2, LAST_PROBE)
-            self._set(replace(old, until=now + max(wait, min(asked, LAST_PROBE)), wait=wait))
+            alone = old.file if old.file == ticket.file else None
+            self._set(replace(old, until=now + max(wait, min(asked, LAST_PROBE)), wait=wait, file=alone))
 
     def _may_probe(self, now: float) -> bool:
         return (

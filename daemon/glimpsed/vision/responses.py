@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from glimpsed.vision import structured
-from glimpsed.vision.wire import Answered, Ask, image_url, merge, tokens
+from glimpsed.vision.wire import Answered, Ask, image_url, merge, name, sane, tokens
 
 PATH = "/responses"
 RENAMED = {"user": "safety_identifier"}
@@ -58,11 +58,11 @@ def parse(reply: Mapping[str, Any]) -> Answered | None:
     ]
     texts = [p["text"] for p in parts if p.get("type") == "output_text" and isinstance(p.get("text"), str)]
     return Answered(
-        text="".join(texts),
+        text=sane("".join(texts)),
         finish=_finish(reply),
-        refusal="".join(refusals) or None,
-        model=str(reply.get("model") or ""),
-        id=str(reply["id"]) if reply.get("id") else None,
+        refusal=sane("".join(refusals)) or None,
+        model=name(reply.get("model")),
+        id=name(reply.get("id")) or None,
         input_tokens=tokens(usage.get("input_tokens")),
         output_tokens=tokens(usage.get("output_tokens")),
     )

@@ -24,15 +24,18 @@ class Events:
     def __init__(self) -> None:
         self.events: list[Any] = []
         self.finished = False
-        self._rest = b""
+        self._rest: list[bytes] = []  # of a line that has not ended
         self._data: list[bytes] = []
 
     def feed(self, chunk: bytes) -> int:
         """How many events this chunk completed. Comments (``: keep-alive``) are none."""
         before = len(self.events)
-        lines = (self._rest + chunk).replace(b"\r\n", b"\n").split(b"\n")
-        self._rest = lines.pop()
-        for line in lines:
+        self._rest.append(chunk)
+        if b"\n" not in chunk:  # joined once, when the line ends: it may be megabytes
+            return 0
+        *lines, rest = b"".join(self._rest).split(b"\n")
+        self._rest = [rest]
+        for line in (line.removesuffix(b"\r") for line in lines):
             if line.startswith(b"data:"):
                 self._data.append(line[5:].removeprefix(b" "))
             elif not line.strip() and self._data:

@@ -15,9 +15,10 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from glimpsed.model import Request
-from glimpsed.vision.wire import Mode
+from glimpsed.vision.wire import Mode, sane
 
 NEXT: dict[Mode, Mode] = {"schema": "json", "json": "prompt"}  # what is tried when the model refuses one
+LONGEST_MENDED = 50_000  # characters; mending is slow, and the event loop waits for it
 _FENCE = re.compile(r"```(?:[a-zA-Z]+)?[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL)
 # Keywords that strict mode refuses (platform.openai.com, 'Structured model outputs', supported schemas).
 _NOT_STRICT = frozenset({
@@ -98,7 +99,7 @@ def read(text: str, schema: Mapping[str, Any]) -> tuple[Any, Misfit | None]:
     for value in _values(text):
         problem = _problem(value, schema)
         if problem is None:
-            return value, None
+            return _sane(value), None
     return None, problem
 
 
@@ -110,6 +111,8 @@ def _values(text: str) -> list[Any]:
             return [json.loads(candidate, parse_constant=_refuse)]
         except (ValueError, RecursionError):
             continue
+    if len(text) > LONGEST_MENDED:
+        return []
     try:
         mended = json_repair.loads(text)
     except (ValueError, RecursionError):
@@ -142,6 +145,15 @@ def _finite(value: object) -> bool:
     if isinstance(value, dict):
         return all(_finite(v) for v in value.values())
     return all(_finite(v) for v in value) if isinstance(value, list) else True
+
+
+def _sane(value: Any) -> Any:
+    """`value` with strings that can be written anywhere: JSON text may escape what no file can hold."""
+    if isinstance(value, str):
+        return sane(value)
+    if isinstance(value, dict):
+        return {sane(k) if isinstance(k, str) else k: _sane(v) for k, v in value.items()}
+    return [_sane(v) for v in value] if isinstance(value, list) else value
 
 
 def _refuse(name: str) -> None:

@@ -79,6 +79,18 @@ def merge(body: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def sane(text: str) -> str:
+    """`text` as every file, database and log takes it: no half surrogates (JSON can escape them), no NUL."""
+    if text.isascii():
+        return text.replace("\x00", "")
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\x00", "")
+
+
+def name(value: object) -> str:
+    """A short name that a gateway gave: of the model, of the reply."""
+    return sane(str(value))[:200] if isinstance(value, str | int) else ""
+
+
 def tokens(value: object) -> int | None:
     """A token count as a gateway reports it; None when it is none."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1 << 40:
