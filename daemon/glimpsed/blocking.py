@@ -77,7 +77,8 @@ class Blocking:
         self, seconds: float, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """`run`, but give up on it after so many seconds: `ShareTrouble`."""
-        return await self._watched(seconds, lambda: None, self._submit(call, args, kwargs))
+        result: T = await self._watched(seconds, lambda: None, self._submit(call, args, kwargs))
+        return result
 
     async def run_moving(
         self,
@@ -89,19 +90,21 @@ class Blocking:
         **kwargs: P.kwargs,
     ) -> T:
         """`run`, but give up on it when `progress()` gave the same for so many seconds: `ShareTrouble`."""
-        return await self._watched(seconds, progress, self._submit(call, args, kwargs))
+        result: T = await self._watched(seconds, progress, self._submit(call, args, kwargs))
+        return result
 
     async def _watched(self, seconds: float, progress: Callable[[], object], task: Task) -> Any:
         seen: object = task  # like nothing that `progress` gives
         try:
-            while not task.future.done():
-                if (now := progress()) == seen:
-                    raise ShareTrouble(f"{self._name}: no answer from the file system within {seconds:g} s")
+            while not task.future.done() and (now := progress()) != seen:
                 seen = now
                 await asyncio.wait([task.future], timeout=seconds)
         except BaseException:
             self._give_up(task)
             raise
+        if not task.future.done():
+            self._give_up(task)
+            raise ShareTrouble(f"{self._name}: no answer from the file system within {seconds:g} s")
         return task.future.result()
 
     def close(self) -> None:

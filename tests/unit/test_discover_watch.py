@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
+
 from glimpsed.blocking import Blocking
 from glimpsed.config.schema import Folder
 from glimpsed.discover import FolderWatch, watch
 from glimpsed.ledger import Ledger, open_ledger
 from glimpsed.model import Job
-from PIL import Image
 
 pytestmark = pytest.mark.anyio
 
@@ -128,3 +129,303 @@ async def test_a_slow_write_is_offered_once_and_only_when_it_is_whole(desk: Desk
         (job,) = desk.claim()
         assert job.version.size == len(PNG)
         assert job.problem is None
+
+
+async def test_a_file_that_stays_cut_off_is_offered_as_a_problem_at_the_limit(desk: Desk) -> None:
+    (desk.path / "cut.png").write_bytes(PNG[:-5])
+    async with desk.watching(settle_limit=0.5):
+        await desk.until(desk.states)
+        (job,) = desk.claim()
+        assert "cut off" in (job.problem or "")
+
+
+async def test_an_empty_placeholder_is_not_complete_until_it_has_content(desk: Desk) -> None:
+    async with desk.watching(settle=0, settle_limit=600):
+        (desk.path / "scan.png").touch()
+        await asyncio.sleep(0.5)
+        assert not desk.states()
+        (desk.path / "scan.png").write_bytes(PNG)
+        await desk.until(lambda: desk.states() == {"scan.png": "queued"})
+
+
+async def test_a_file_that_changes_or_goes_while_it_settles_is_no_file(desk: Desk) -> None:
+    async with desk.watching(settle=0.3) as w:
+        await asyncio.wait_for(w.listed.wait(), 5)
+        (desk.path / "brief.png").write_bytes(PNG)
+        await desk.until(lambda: w.settling)
+        (desk.path / "brief.png").unlink()
+        await desk.until(lambda: not w.settling)
+        await desk.calm()
+        assert not desk.states()
+
+
+async def test_a_file_that_cannot_be_read_for_now_is_waited_for(desk: Desk) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root reads everything")
+    (desk.path / "locked.png").write_bytes(PNG)
+    (desk.path / "locked.png").chmod(0)
+    async with desk.watching() as w:
+        await asyncio.wait_for(w.listed.wait(), 5)
+        await asyncio.sleep(0.3)
+        assert w.settling == 1
+        (desk.path / "locked.png").chmod(0o644)
+        await desk.until(lambda: desk.states() == {"locked.png": "queued"})
+
+
+async def test_the_same_version_is_never_queued_twice(desk: Desk) -> None:
+    async with desk.watching(rescan=0.2) as w:
+        (desk.path / "a.png").write_bytes(PNG)
+        await desk.until(lambda: desk.states() == {"a.png": "queued"})
+        (job,) = desk.claim()
+        assert desk.ledger.done(job, (), time.time())
+        os.utime(desk.path / "a.png", ns=(1, job.version.mtime_ns))  # an event, not a change
+        for _ in range(3):
+            w.rescan()
+            await desk.calm()
+        assert desk.states() == {"a.png": "done"}
+        assert not desk.claim()
+
+
+async def test_another_version_of_a_file_is_queued_again(desk: Desk) -> None:
+    async with desk.watching(rescan=0.3):
+        (desk.path / "a.png").write_bytes(PNG)
+        await desk.until(lambda: desk.states() == {"a.png": "queued"})
+        (job,) = desk.claim()
+        assert desk.ledger.done(job, (), time.time())
+        (desk.path / "a.png").write_bytes(picture(9, 16))
+        await desk.until(lambda: desk.states() == {"a.png": "queued"})
+
+
+async def test_a_restart_does_not_queue_again_and_finds_what_came_meanwhile(desk: Desk) -> None:
+    (desk.path / "a.png").write_bytes(PNG)
+    (desk.path / "gone.png").write_bytes(PNG)
+    async with desk.watching():
+        await desk.until(lambda: len(desk.states()) == 2)
+    (desk.path / "gone.png").unlink()
+    (desk.path / "b.png").write_bytes(PNG)
+    async with desk.watching():
+        await desk.until(lambda: desk.states() == {"a.png": "queued", "b.png": "queued", "gone.png": "gone"})
+
+
+async def test_a_rescan_finds_what_no_event_told(desk: Desk) -> None:
+    async with desk.watching(poll=3600) as w:
+        await asyncio.wait_for(w.listed.wait(), 5)
+        w._hearing.stop()
+        (desk.path / "silent.png").write_bytes(PNG)
+        await asyncio.sleep(0.2)
+        assert not desk.states()
+        w.rescan()
+        await desk.until(lambda: desk.states() == {"silent.png": "queued"})
+
+
+async def test_files_in_a_folder_that_was_moved_in_are_found_at_once(desk: Desk, tmp_path: Path) -> None:
+    made = tmp_path / "made" / "deep"
+    made.mkdir(parents=True)
+    (made / "a.png").write_bytes(PNG)
+    async with desk.watching() as w:
+        await asyncio.wait_for(w.listed.wait(), 5)
+        made.parent.rename(desk.path / "in")
+        await desk.until(lambda: desk.states() == {"in/deep/a.png": "queued"})
+        (desk.path / "in/deep/b.png").write_bytes(PNG)
+        await desk.until(lambda: len(desk.states()) == 2)
+
+
+async def test_a_folder_moved_within_reports_under_its_new_name(desk: Desk) -> None:
+    (desk.path / "one/deep").mkdir(parents=True)
+    (desk.path / "one/deep/a.png").write_bytes(PNG)
+    async with desk.watching() as w:
+        await desk.until(lambda: desk.states() == {"one/deep/a.png": "queued"})
+        await asyncio.wait_for(w.listed.wait(), 5)
+        (desk.path / "one").rename(desk.path / "two")
+        await desk.until(lambda: desk.states() == {"one/deep/a.png": "gone", "two/deep/a.png": "queued"})
+        (desk.path / "two/deep/b.png").write_bytes(PNG)
+        await desk.until(lambda: desk.states().get("two/deep/b.png") == "queued")
+
+
+async def test_names_of_all_kinds_work(desk: Desk) -> None:
+    names = ["document.PDF", "line\nbreak.png", os.fsdecode(b"\xff\xfe.png"), "ünï 文.png"]
+    for name in names:
+        (desk.path / name).write_bytes(b"%PDF-1.4\n%%EOF" if name.endswith("PDF") else PNG)
+    async with desk.watching():
+        await desk.until(lambda: set(desk.states()) == set(names))
+
+
+async def test_what_is_no_image_or_excluded_is_left_alone(desk: Desk) -> None:
+    for name in (
+        "._document.pdf",
+        "@eaDir/t.jpg",
+        "a.jpg.txt",
+        ".hidden.png",
+        "~$x.png",
+        "no/x.png",
+        "b.tmp",
+    ):
+        (desk.path / name).parent.mkdir(exist_ok=True)
+        (desk.path / name).write_bytes(PNG)
+    (desk.path / "yes.png").write_bytes(PNG)
+    async with desk.watching(exclude=("no/",)) as w:
+        await desk.until(desk.states)
+        (desk.path / "no/later.png").write_bytes(PNG)
+        (desk.path / "no/new").mkdir()
+        (desk.path / "no/new/later.png").write_bytes(PNG)
+        await desk.calm()
+        assert desk.states() == {"yes.png": "queued"}
+        assert w.state.state == "watching"
+
+
+async def test_links_and_pipes_neither_block_nor_lead_out(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "secret.png").write_bytes(PNG)
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/x.png").write_bytes(PNG)
+    os.mkfifo(desk.path / "pipe.png")
+    (desk.path / "link.png").symlink_to(tmp_path / "secret.png")
+    (desk.path / "dir").symlink_to(tmp_path / "outside")
+    async with desk.watching() as w:
+        await asyncio.wait_for(w.listed.wait(), 5)
+        (desk.path / "later.png").symlink_to(tmp_path / "secret.png")
+        os.mkfifo(desk.path / "pipe2.png")
+        (desk.path / "a.png").write_bytes(PNG)
+        await desk.until(desk.states)
+        await desk.calm()
+        assert desk.states() == {"a.png": "queued"}
+
+
+async def test_what_was_there_at_first_sight_can_be_ignored_for_ever(desk: Desk) -> None:
+    (desk.path / "old.png").write_bytes(PNG)
+    async with desk.watching(existing="ignore") as w:
+        await asyncio.wait_for(w.listed.wait(), 5)
+        (desk.path / "new.png").write_bytes(PNG)
+        await desk.until(lambda: desk.states() == {"old.png": "done", "new.png": "queued"})
+    (desk.path / "meanwhile.png").write_bytes(PNG)
+    async with desk.watching(existing="ignore"):
+        await desk.until(lambda: desk.states().get("meanwhile.png") == "queued")
+        assert desk.states()["old.png"] == "done"
+
+
+async def test_the_backlog_is_counted_once_in_the_life_of_a_folder(desk: Desk) -> None:
+    for number in range(5):
+        (desk.path / f"{number}.png").write_bytes(PNG)
+    async with desk.watching() as w:
+        await asyncio.wait_for(w.listed.wait(), 5)
+        assert w.first_backlog == 5
+        await desk.until(lambda: len(desk.states()) == 5)
+    async with desk.watching() as w:
+        await asyncio.wait_for(w.listed.wait(), 5)
+        assert w.first_backlog is None
+
+
+async def test_a_root_that_is_missing_at_the_start_is_lost_until_it_appears(desk: Desk) -> None:
+    desk.path.rmdir()
+    async with desk.watching() as w:
+        await desk.until(lambda: w.begun)
+        assert w.state.state == "lost"
+        assert w.root is None
+        desk.path.mkdir()
+        (desk.path / "a.png").write_bytes(PNG)
+        await desk.until(lambda: desk.states() == {"a.png": "queued"})
+        assert w.state.state == "watching"
+
+
+async def test_a_root_that_goes_and_comes_back_costs_nothing(desk: Desk, tmp_path: Path) -> None:
+    (desk.path / "sub").mkdir()
+    for name in ("a.png", "sub/b.png"):
+        (desk.path / name).write_bytes(PNG)
+    async with desk.watching() as w:
+        await desk.until(lambda: len(desk.states()) == 2)
+        for job in desk.claim():
+            desk.ledger.done(job, (), time.time())
+        desk.path.rename(tmp_path / "away")
+        await desk.until(lambda: w.state.state == "lost")
+        desk.path.mkdir()  # the empty mount point
+        await asyncio.sleep(0.5)
+        assert w.state.state == "lost"
+        assert set(desk.states().values()) == {"done"}
+        desk.path.rmdir()
+        (tmp_path / "away/c.png").write_bytes(PNG)
+        (tmp_path / "away").rename(desk.path)
+        await desk.until(lambda: desk.states() == {"a.png": "done", "sub/b.png": "done", "c.png": "queued"})
+        (desk.path / "sub/d.png").write_bytes(PNG)
+        await desk.until(lambda: desk.states().get("sub/d.png") == "queued")
+
+
+async def test_another_directory_with_files_in_its_place_is_the_folder(desk: Desk, tmp_path: Path) -> None:
+    (desk.path / "a.png").write_bytes(PNG)
+    async with desk.watching() as w:
+        await desk.until(desk.states)
+        (tmp_path / "other").mkdir()
+        shutil.copy2(desk.path / "a.png", tmp_path / "other/a.png")
+        (tmp_path / "other/b.png").write_bytes(PNG)
+        desk.path.rename(tmp_path / "away")
+        (tmp_path / "other").rename(desk.path)
+        await desk.until(lambda: desk.states() == {"a.png": "queued", "b.png": "queued"})
+        await desk.until(lambda: w.state.state == "watching")
+        (desk.path / "c.png").write_bytes(PNG)
+        await desk.until(lambda: len(desk.states()) == 3)
+
+
+async def test_an_empty_mount_point_at_the_start_does_not_count_as_everything_deleted(desk: Desk) -> None:
+    (desk.path / "a.png").write_bytes(PNG)
+    async with desk.watching():
+        await desk.until(desk.states)
+    shutil.rmtree(desk.path)
+    desk.path.mkdir()
+    async with desk.watching() as w:
+        await desk.until(lambda: w.begun)
+        await asyncio.sleep(0.3)
+        assert w.state.state == "lost"
+        assert desk.states() == {"a.png": "queued"}
+
+
+async def test_a_root_that_is_a_link_is_watched_where_it_leads(desk: Desk, tmp_path: Path) -> None:
+    desk.path.rename(tmp_path / "real")
+    desk.path.symlink_to(tmp_path / "real")
+    async with desk.watching() as w:
+        await asyncio.wait_for(w.listed.wait(), 5)
+        (tmp_path / "real/a.png").write_bytes(PNG)
+        await desk.until(lambda: desk.states() == {"a.png": "queued"})
+
+
+async def test_a_deleted_file_and_a_deleted_directory_are_gone(desk: Desk) -> None:
+    (desk.path / "x/y").mkdir(parents=True)
+    for name in ("a.png", "x/b.png", "x/y/c.png"):
+        (desk.path / name).write_bytes(PNG)
+    async with desk.watching() as w:
+        await desk.until(lambda: len(desk.states()) == 3)
+        await asyncio.wait_for(w.listed.wait(), 5)
+        (desk.path / "a.png").unlink()
+        shutil.rmtree(desk.path / "x")
+        await desk.until(lambda: set(desk.states().values()) == {"gone"})
+        (desk.path / "x").mkdir()
+        (desk.path / "x/b.png").write_bytes(picture(3, 16))
+        await desk.until(lambda: desk.states()["x/b.png"] == "queued")
+
+
+async def test_a_flat_folder_does_not_look_below(desk: Desk) -> None:
+    (desk.path / "sub").mkdir()
+    (desk.path / "sub/b.png").write_bytes(PNG)
+    (desk.path / "a.png").write_bytes(PNG)
+    async with desk.watching(recursive=False):
+        await desk.until(desk.states)
+        (desk.path / "sub/c.png").write_bytes(PNG)
+        await desk.calm()
+        assert desk.states() == {"a.png": "queued"}
+
+
+async def test_files_with_all_their_sidecars_are_adopted_without_settling(desk: Desk) -> None:
+    image = desk.path / "a.jpg"
+    image.write_bytes(PNG)
+    os.utime(image, (1, 1))
+    (desk.path / "a.jpg.txt").write_text("text\n")
+    async with desk.watching(outputs=("txt",), settle=60, settle_limit=60) as w:
+        await asyncio.wait_for(w.listed.wait(), 5)
+        assert desk.states() == {"a.jpg": "done"}
+        assert w.first_backlog == 0
+
+
+async def test_a_burst_is_found_without_a_rescan(desk: Desk) -> None:
+    async with desk.watching() as w:
+        await asyncio.wait_for(w.listed.wait(), 5)
+        for number in range(3000):
+            (desk.path / f"{number}.png").write_bytes(PNG)
+        await desk.until(lambda: len(desk.states()) == 3000, 20)
+        assert set(desk.states().values()) == {"queued"}

@@ -54,7 +54,7 @@ _PROBE = "\0probe"
 PROBE_LIMIT = 4.0  # s that a probe may take before the events count as dead
 
 
-class WatchLimit(Exception):  # noqa: N818: named for what was reached
+class WatchLimit(Exception):
     """The kernel gives no more inotify watches or instances to this user."""
 
 
@@ -149,7 +149,7 @@ def _emitter_on(reader: _Reader) -> type[EventEmitter]:
             super().__init__(event_queue, watch, timeout=timeout, event_filter=event_filter)
             self.name = "events-reader"
 
-        def queue_events(self, timeout: float) -> None:  # noqa: ARG002: watchdog's signature
+        def queue_events(self, timeout: float) -> None:  # noqa: ARG002 - watchdog's signature
             for batch in reader.read():
                 self.queue_event(_Heard(batch))
 
@@ -167,7 +167,7 @@ class _Reader:
         self._lock = threading.Lock()  # a watch and its directory become known together
         self._directories: dict[WatchDescriptor, tuple[str, CallbackId]] = {}
         self._ids = itertools.count(1)
-        self._probe = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115: lives as long as the reader
+        self._probe = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - lives as long as the reader
         self._probe_watch = self._add(_PROBE, self._probe.fileno(), InotifyConstants.IN_MODIFY)
 
     # watchdog calls these on a watch that went away

@@ -13,7 +13,29 @@ import pathspec
 from glimpsed.config.schema import Folder
 
 SUFFIXES = frozenset(
-    "jpg jpeg jpe jfif png webp gif bmp dib tif tiff heic heif hif avif jp2 j2k j2c jpx jpf pdf".split()
+    [
+        "jpg",
+        "jpeg",
+        "jpe",
+        "jfif",
+        "png",
+        "webp",
+        "gif",
+        "bmp",
+        "dib",
+        "tif",
+        "tiff",
+        "heic",
+        "heif",
+        "hif",
+        "avif",
+        "jp2",
+        "j2k",
+        "j2c",
+        "jpx",
+        "jpf",
+        "pdf",
+    ]
 )
 SIDECARS = frozenset({"txt", "json", "md", "xmp"})  # never images, whatever `include` says
 BUILT_IN = (
@@ -51,7 +73,7 @@ class Filter:
         folded = _fold(path)
         result = self._exclude.check_file(f"{folded}/" if is_dir else folded)
         if result.include and result.index is not None:
-            return self._exclude_lines[result.index]
+            return str(self._exclude_lines[result.index])
         if not is_dir and not self.plain and not self._include.match_file(folded):
             return "not included"
         return None

@@ -14,8 +14,33 @@ Mode: TypeAlias = Literal["inotify", "poll"]
 
 # Other machines change these, or a server behind the kernel's back does: no events for that.
 _SHARED = frozenset(
-    "nfs nfs4 cifs smb3 smbfs 9p afs ceph virtiofs vboxsf vmhgfs prl_fs ncpfs coda lustre gpfs beegfs"
-    " orangefs pvfs2 ocfs2 gfs2 davfs glusterfs autofs fuse".split()
+    [
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "smbfs",
+        "9p",
+        "afs",
+        "ceph",
+        "virtiofs",
+        "vboxsf",
+        "vmhgfs",
+        "prl_fs",
+        "ncpfs",
+        "coda",
+        "lustre",
+        "gpfs",
+        "beegfs",
+        "orangefs",
+        "pvfs2",
+        "ocfs2",
+        "gfs2",
+        "davfs",
+        "glusterfs",
+        "autofs",
+        "fuse",
+    ]
 )
 _NO_EVENTS = frozenset({"proc", "sysfs", "cgroup", "cgroup2", "debugfs"})
 _ESCAPE = re.compile(r"\\([0-7]{3})")
@@ -82,7 +107,7 @@ def find(path: str, mounts: list[Mount]) -> Mount | None:
     """The mount that a real path is on: the deepest, and of two at one place the later."""
     best: Mount | None = None
     for mount in mounts:
-        inside = mount.point == "/" or path == mount.point or path.startswith(mount.point + "/")
+        inside = mount.point in {"/", path} or path.startswith(mount.point + "/")
         if inside and (best is None or len(mount.point) >= len(best.point)):
             best = mount
     return best

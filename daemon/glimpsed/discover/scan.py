@@ -103,11 +103,12 @@ class Walk:
                 self._tell(directory, str(e))
         return None
 
-    def _list(self, directory: str) -> Listing:
+    def _list(self, directory: str) -> Listing:  # noqa: C901, PLR0912 - a call for each of a million entries shows
         now = time.time()
         names: list[str] = []
         files: dict[str, Seen] = {}
         below: list[str] = []
+        left_over = False
         prefix = f"{directory}/" if directory else ""
         suffixes, plain, add = self.filter.suffixes, self.filter.plain, names.append
         with opened_directory(self.root, directory) as fd:
@@ -125,6 +126,8 @@ class Walk:
                             if entry.is_dir(follow_symlinks=False):
                                 if self.recursive and not self._skip(prefix + name, is_dir=True):
                                     below.append(prefix + name)
+                            elif name[0] == "." and sidecar.is_temporary(name):
+                                left_over = True
                             elif len(self.skipped) < TOLD_MOST and name.rpartition(".")[2] not in SIDECARS:
                                 self._skip(prefix + name, is_dir=False)
                             continue
@@ -142,6 +145,8 @@ class Walk:
                             self._tell(prefix + name, "not a regular file")
             except OSError as e:
                 raise ShareTrouble(f"{shown(directory) or 'the folder'}: {os.strerror(e.errno or 0)}") from e
+        if left_over:  # by a crash, or by another daemon that is just writing: `sweep` tells them apart
+            sidecar.sweep(self.root, directory, now=now)
         self.moved += 1
         digest = digest_of(files)
         same = self.digests.get(directory) == digest

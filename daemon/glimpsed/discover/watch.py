@@ -10,16 +10,16 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Literal
 
 from glimpsed.blocking import Blocking
 from glimpsed.config.schema import Folder
 from glimpsed.discover import mounts, scan
-from glimpsed.discover.events import Batch, Events, WatchLimit
+from glimpsed.discover.events import Batch, WatchLimit
 from glimpsed.discover.filters import Filter
+from glimpsed.discover.hearing import Hearing
 from glimpsed.discover.reconcile import Reconciler
 from glimpsed.discover.settle import Look, Settling
+from glimpsed.discover.state import Status, WatchState
 from glimpsed.errors import FileError, LedgerUnavailable, ShareTrouble, Vanished
 from glimpsed.files import Root
 from glimpsed.journal import events as names
@@ -33,22 +33,10 @@ CHECK = 5.0  # s between two looks at the root, and what each may take: DESIGN 8
 PATIENCE = 30.0  # s without progress after which the file system counts as hung
 RETRY = 1.0  # s after something failed under a root that is there
 LEDGER_RETRY = 5.0
-INOTIFY_AGAIN = 3600.0  # s after which a folder without watches asks for them again
 CHECKS = 256  # looks in one call
 AHEAD = 2000  # files due for a look beyond which the scan waits: memory stays small
 MOST = 50_000  # files whose quiet time runs, likewise
 TOLD_MOST = 10_000  # skipped files that are remembered as told
-
-
-@dataclass(frozen=True, slots=True)
-class WatchState:
-    """How a folder is watched at the moment."""
-
-    state: Literal["watching", "degraded", "lost"]
-    mode: mounts.Mode
-    filesystem: str
-    reason: str
-    since: float  # epoch
 
 
 class FolderWatch:
@@ -69,7 +57,6 @@ class FolderWatch:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.folder = folder
-        self.state = WatchState("lost", "poll", "unknown", "not looked at yet", clock())
         self.root: Root | None = None
         self.begun = False  # it was looked for once, and if it is there, its first listing has begun
         self.listed = asyncio.Event()
@@ -85,7 +72,8 @@ class FolderWatch:
         self._reconciler = Reconciler(
             folder, ledger, db, self._disk, self._settling, self._wake_settling, clock
         )
-        self._events: Events | None = None
+        self._status = Status(folder.name, clock)
+        self._hearing = Hearing(self._status, self._disk, self._heard)
         self._identity: tuple[int, int] | None = None  # of the root that was there last
         self._present = asyncio.Event()
         self._look = asyncio.Event()  # at the root, now
@@ -93,9 +81,13 @@ class FolderWatch:
         self._settle_now = asyncio.Event()
         self._full = True  # the next scan lists everything
         self._dirty: dict[str, None] = {}
-        self._inotify_at = 0.0
         self._told: set[str] = set()
         self._first_scan = True
+
+    @property
+    def state(self) -> WatchState:
+        """How it is watched at the moment."""
+        return self._status.now
 
     @property
     def settling(self) -> int:
@@ -120,7 +112,7 @@ class FolderWatch:
                 group.create_task(self._scan_forever())
                 group.create_task(self._settle_forever())
         finally:
-            self._stop_events()
+            self._hearing.stop()
             for threads in (self.io, self._disk, self._door):
                 threads.close()
 
@@ -133,7 +125,9 @@ class FolderWatch:
                 await self._judge_root(found)
             except (ShareTrouble, Vanished, FileError) as e:
                 self._lose(str(e))
-            self._supervise()
+            if not self._hearing.sound():
+                self._hearing.give_up("the events stopped arriving: they are started again", at_once=True)
+                self.rescan()
             self.begun = True
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._look.wait(), CHECK)
@@ -162,131 +156,38 @@ class FolderWatch:
                 await asyncio.sleep(LEDGER_RETRY)
 
     async def _begin(self, root: Root, mode: mounts.Mode, filesystem: str, reason: str) -> None:
-        back = self._identity is not None or self.begun
-        state: Literal["watching", "degraded"] = "watching"
+        limit: WatchLimit | None = None
         if mode == "inotify":
             try:
-                await self._start_events(root)
+                await self._hearing.start(root)
             except WatchLimit as e:
-                state, mode, reason = "degraded", "poll", str(e)
+                limit = e
         self.root, self._identity = root, root.identity
-        self._set_state(state, mode, filesystem, reason)
-        event = (
-            names.FOLDER_DEGRADED
-            if state == "degraded"
-            else names.FOLDER_BACK
-            if back
-            else names.FOLDER_WATCHING
-        )
-        write = log.warning if state == "degraded" else log.info
-        write(event, folder=self.folder.name, mode=mode, filesystem=filesystem, reason=reason)
+        if limit is None:
+            self._status.watching(mode, filesystem, reason)
+        else:
+            self._status.degraded(filesystem, str(limit))
         self._reconciler.root_changed()
         self._present.set()
         self.rescan()
 
     def _lose(self, reason: str) -> None:
-        """Nothing counts as deleted, nothing is offered, until it is back. Told once."""
-        was, self.root = self.state, None
+        """Nothing counts as deleted, nothing is offered, until it is back."""
+        self.root = None
         self._present.clear()
-        self._stop_events()
+        self._hearing.stop()
         self._settling.clear()
         self._dirty.clear()
-        self._set_state("lost", was.mode, was.filesystem, reason)
-        if was.state != "lost" or not self.begun:
-            log.warning(
-                names.FOLDER_LOST,
-                folder=self.folder.name,
-                mode=was.mode,
-                filesystem=was.filesystem,
-                reason=reason,
-            )
+        self._status.lost(reason)
 
-    def _set_state(
-        self, state: Literal["watching", "degraded", "lost"], mode: mounts.Mode, filesystem: str, reason: str
-    ) -> None:
-        since = self._clock() if state != self.state.state else self.state.since
-        self.state = WatchState(state, mode, filesystem, reason, since)
+    # -- hints
 
-    # -- events
-
-    async def _start_events(self, root: Root) -> None:
-        """Raises `WatchLimit`, or `ShareTrouble` when that hangs."""
-        loop = asyncio.get_running_loop()
-        holder: list[Events] = []
-
-        def deliver(batch: Batch) -> None:
-            loop.call_soon_threadsafe(self._heard, holder, batch)
-
-        events = await self._disk.run_within(PATIENCE, Events, root, deliver)
-        holder.append(events)
-        self._events = events
-        self._inotify_at = time.monotonic()
-
-    def _stop_events(self) -> None:
-        if self._events is not None:
-            self._events.stop()
-            self._events = None
-
-    def _supervise(self) -> None:
-        """watchdog says it is alive when its reader is dead, so each thread is asked, and a probe is sent."""
-        if self._events is None:
-            return
-        now = time.monotonic()
-        if self._events.alive(now):
-            self._events.probe(now)
-            return
-        self._stop_events()
-        self._degrade("the event reader ended or is stuck: it is started again")
-        self._inotify_at = 0.0
-        self.rescan()
-
-    def _degrade(self, reason: str) -> None:
-        self._stop_events()
-        self._inotify_at = time.monotonic()
-        self._set_state("degraded", "poll", self.state.filesystem, reason)
-        self._tell_degraded(reason)
-
-    def _tell_degraded(self, reason: str) -> None:
-        log.warning(
-            names.FOLDER_DEGRADED,
-            folder=self.folder.name,
-            mode=self.state.mode,
-            filesystem=self.state.filesystem,
-            reason=reason,
-        )
-
-    async def _try_inotify_again(self) -> None:
-        """A degraded folder gets its events back when there are watches again."""
-        if self.state.state != "degraded" or self.root is None or self._events is not None:
-            return
-        if self._inotify_at and time.monotonic() - self._inotify_at < INOTIFY_AGAIN:
-            return
-        try:
-            await self._start_events(self.root)
-        except WatchLimit as e:
-            self._inotify_at = time.monotonic()
-            self._set_state("degraded", "poll", self.state.filesystem, str(e))
-            return
-        reason = "events arrive again"
-        self._set_state("watching", "inotify", self.state.filesystem, reason)
-        log.info(
-            names.FOLDER_WATCHING,
-            folder=self.folder.name,
-            mode="inotify",
-            filesystem=self.state.filesystem,
-            reason=reason,
-        )
-
-    def _heard(self, holder: list[Events], batch: Batch) -> None:
+    def _heard(self, batch: Batch) -> None:
         """A batch of hints, on the event loop."""
-        if not holder or holder[0] is not self._events:
-            return  # of an observer that was stopped
-        if batch.probe:
-            holder[0].heard_probe()
         if batch.root:
             self._look.set()
         if batch.overflow:
-            self._tell_degraded("the kernel's event queue overflowed: the folder is listed instead")
+            self._status.overflow()
             self.rescan()
         for directory in batch.directories:
             if self.folder.recursive and self._filter.skips(directory, is_dir=True) is None:
@@ -333,7 +234,7 @@ class FolderWatch:
             try:
                 await self._scan(root)
             except WatchLimit as e:
-                self._degrade(str(e))
+                self._hearing.give_up(str(e))
                 self._full = True
             except LedgerUnavailable as e:
                 self._full = True
@@ -349,7 +250,7 @@ class FolderWatch:
 
     async def _scan(self, root: Root) -> None:
         """One pass: everything, or what is dirty, or what a poll finds changed."""
-        await self._try_inotify_again()
+        await self._hearing.try_again(root)
         dirty, self._dirty = self._dirty, {}
         if self._full:
             self._full = False
@@ -388,7 +289,7 @@ class FolderWatch:
             self._reconciler.digests,
             todo,
             recursive=self.folder.recursive,
-            watch=self._events.watch if self._events is not None else None,
+            watch=self._hearing.watch,
             visited=but_not,
         )
 
@@ -403,8 +304,9 @@ class FolderWatch:
             for listing in listings:
                 files += listing.count
                 waiting += await self._reconciler.reconcile(walk.root, listing, fresh=not self._first_scan)
-            while self._settling.crowded(time.monotonic(), AHEAD, MOST) and self.root is walk.root:
-                await asyncio.sleep(0.01)  # the settling catches up
+            # The settling catches up; asked now and then, because it has no moment to tell.
+            while self._settling.crowded(time.monotonic(), AHEAD, MOST) and self.root is walk.root:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
         return files, waiting
 
     # -- settle
@@ -449,8 +351,9 @@ class FolderWatch:
                 continue
             if isinstance(look, ShareTrouble):
                 self._look.set()
-                look = Look(not_yet=str(look))  # noqa: PLW2901: like a file that is busy, while the root is there
-            verdict = self._settling.looked(path, look, now)
+            # While the root is there, a file that gives trouble is like one that is busy.
+            calm = Look(not_yet=str(look)) if isinstance(look, ShareTrouble) else look
+            verdict = self._settling.looked(path, calm, now)
             if verdict.kind == "drop":
                 gone.append(path)
             elif verdict.kind == "growing":

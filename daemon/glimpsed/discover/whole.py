@@ -156,41 +156,31 @@ def _tiff(read: Read, size: int) -> str | None:
 
 
 def _tiff_directory(read: Read, size: int, order: str, table: bytes, *, big: bool) -> bool:
-    entry, inline = (order + "HHQ", 8) if big else (order + "HHI", 4)
-    step, skip = (20, 12) if big else (12, 8)
-    values: dict[
-        int, tuple[int, int, int]
-    ] = {}  # tag -> type, count, where the values are (-1: in the entry)
+    """Whether everything that the entries of one directory point at lies within the file."""
+    entry, step, skip, inline = ("HHQ", 20, 12, 8) if big else ("HHI", 12, 8, 4)
+    numbers: dict[int, tuple[int, ...]] = {}  # of the entries that say where the picture is
     for at in range(0, len(table), step):
-        tag, kind, count = struct.unpack_from(entry, table, at)
+        tag, kind, count = struct.unpack_from(order + entry, table, at)
         length = _TIFF_SIZES.get(kind, 1) * count
-        if length <= inline:
-            continue
         (offset,) = struct.unpack_from(order + ("Q" if big else "I"), table, at + skip)
-        if offset + length > size:
+        if length > inline and offset + length > size:
             return False
-        values[tag] = kind, count, offset
+        if tag in _EXTENTS or tag in _EXTENTS.values():
+            length = min(length, _TABLE_MOST)
+            data = read(offset, length) if length > inline else table[at + skip : at + skip + length]
+            numbers[tag] = _numbers(order, kind, data)
     return all(
-        _extents_fit(read, size, order, values[offsets], values[counts])
+        start + length <= size
         for offsets, counts in _EXTENTS.items()
-        if offsets in values and counts in values
+        for start, length in zip(numbers.get(offsets, ()), numbers.get(counts, ()), strict=False)
     )
 
 
-def _extents_fit(
-    read: Read, size: int, order: str, offsets: tuple[int, int, int], counts: tuple[int, int, int]
-) -> bool:
-    starts, lengths = _numbers(read, order, *offsets), _numbers(read, order, *counts)
-    return all(start + length <= size for start, length in zip(starts, lengths, strict=False))
-
-
-def _numbers(read: Read, order: str, kind: int, count: int, offset: int) -> tuple[int, ...]:
+def _numbers(order: str, kind: int, data: bytes) -> tuple[int, ...]:
     letter = {3: "H", 4: "I", 16: "Q"}.get(kind)
     if letter is None:
         return ()
-    width = struct.calcsize(letter)
-    count = min(count, _TABLE_MOST // width)
-    return struct.unpack(f"{order}{count}{letter}", read(offset, count * width))
+    return struct.unpack(f"{order}{len(data) // struct.calcsize(letter)}{letter}", data)
 
 
 def _boxes(read: Read, size: int) -> str | None:

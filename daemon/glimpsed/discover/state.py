@@ -1,0 +1,73 @@
+"""How a folder is watched at the moment, and what the log is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from glimpsed.discover.mounts import Mode
+from glimpsed.journal import events, get_logger
+
+log = get_logger()
+
+Name: TypeAlias = Literal["watching", "degraded", "lost"]
+
+
+@dataclass(frozen=True, slots=True)
+class WatchState:
+    """What `status`, `check` and the metrics show of a folder."""
+
+    state: Name
+    mode: Mode
+    filesystem: str
+    reason: str
+    since: float  # epoch
+
+
+class Status:
+    """Keeps the state; each change of it is one log event."""
+
+    def __init__(self, folder: str, clock: Callable[[], float]) -> None:
+        self._folder = folder
+        self._clock = clock
+        self._looked = False
+        self.now = WatchState("lost", "poll", "unknown", "not looked at yet", clock())
+
+    def watching(self, mode: Mode, filesystem: str, reason: str) -> None:
+        """The folder is there, and watched as it should be."""
+        back = self._looked and self.now.state == "lost"
+        self._become("watching", mode, filesystem, reason)
+        self._tell(log.info, events.FOLDER_BACK if back else events.FOLDER_WATCHING)
+
+    def degraded(self, filesystem: str, reason: str) -> None:
+        """The folder is there, but there are no events for now: it is polled."""
+        self._become("degraded", "poll", filesystem, reason)
+        self._tell(log.warning, events.FOLDER_DEGRADED)
+
+    def still_degraded(self, reason: str) -> None:
+        """Nothing has changed, but for the reason perhaps."""
+        self._become("degraded", "poll", self.now.filesystem, reason)
+
+    def lost(self, reason: str) -> None:
+        """The folder is not there. Told once, however often it is found so."""
+        again = self._looked and self.now.state == "lost"
+        self._become("lost", self.now.mode, self.now.filesystem, reason)
+        if not again:
+            self._tell(log.warning, events.FOLDER_LOST)
+
+    def overflow(self) -> None:
+        """Events were lost, which is told; the listing that follows makes good for it."""
+        reason = "the kernel's queue of events overflowed: the folder is listed instead"
+        self._tell(log.warning, events.FOLDER_DEGRADED, reason)
+
+    def _become(self, state: Name, mode: Mode, filesystem: str, reason: str) -> None:
+        since = self.now.since if self._looked and state == self.now.state else self._clock()
+        self._looked = True
+        self.now = WatchState(state, mode, filesystem, reason, since)
+
+    def _tell(self, write: Callable[..., object], event: str, reason: str | None = None) -> None:
+        now = self.now
+        write(
+            event, folder=self._folder, mode=now.mode, filesystem=now.filesystem, reason=reason or now.reason
+        )

@@ -1,0 +1,96 @@
+"""Calls that may never return cost a thread each, never the program."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from glimpsed.blocking import Blocking
+from glimpsed.errors import ShareTrouble
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_call_that_hangs_is_given_up_and_its_thread_replaced() -> None:
+    threads, release = Blocking("t", spare=1), threading.Event()
+    with pytest.raises(ShareTrouble, match=r"within 0\.05 s"):
+        await threads.run_within(0.05, release.wait)
+    assert await threads.run_within(5, lambda: "works") == "works"
+    release.set()
+    threads.close()
+
+
+async def test_a_call_that_never_began_costs_no_thread() -> None:
+    threads, release = Blocking("t", spare=1), threading.Event()
+    hanging = asyncio.create_task(threads.run(release.wait))
+    await asyncio.sleep(0)
+    ran: list[int] = []
+    for number in range(5):  # all of them wait behind the one that hangs
+        with pytest.raises(ShareTrouble):
+            await threads.run_within(0.02, ran.append, number)
+    release.set()
+    assert await hanging
+    assert await threads.run_within(5, lambda: "works") == "works"
+    assert not ran
+    threads.close()
+
+
+async def test_when_all_threads_hang_calls_fail_at_once_until_one_comes_back() -> None:
+    threads, release = Blocking("t", spare=1), threading.Event()
+    for _ in range(2):
+        with pytest.raises(ShareTrouble):
+            await threads.run_within(0.02, release.wait)
+    began = time.monotonic()
+    with pytest.raises(ShareTrouble, match="2 calls hang"):
+        await threads.run_within(60, release.wait)
+    assert time.monotonic() - began < 5
+    release.set()
+    for _ in range(500):
+        try:
+            assert await threads.run_within(5, lambda: "works") == "works"
+            break
+        except ShareTrouble:
+            await asyncio.sleep(0.01)
+    else:
+        pytest.fail("no thread came back")
+    threads.close()
+
+
+async def test_a_call_that_gets_on_may_take_longer_than_its_patience() -> None:
+    threads, steps = Blocking("t"), [0]
+
+    def work() -> str:
+        for _ in range(10):
+            time.sleep(0.03)
+            steps[0] += 1
+        return "done"
+
+    assert await threads.run_moving(0.1, lambda: steps[0], work) == "done"
+    threads.close()
+
+
+async def test_a_cancelled_wait_for_a_call_that_hangs_does_not_keep_its_thread() -> None:
+    threads, release, begun = Blocking("t", spare=1), threading.Event(), threading.Event()
+
+    def hang() -> None:
+        begun.set()
+        release.wait()
+
+    task = asyncio.create_task(threads.run_within(60, hang))
+    assert await asyncio.to_thread(begun.wait, 5)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await threads.run_within(5, lambda: "works") == "works"
+    release.set()
+    threads.close()
+
+
+async def test_what_a_call_raises_comes_out() -> None:
+    threads = Blocking("t")
+    with pytest.raises(ZeroDivisionError):
+        await threads.run_within(5, lambda: 1 // 0)
+    threads.close()

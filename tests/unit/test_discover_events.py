@@ -1,0 +1,237 @@
+"""watchdog's pitfalls around the clock, each met by something that reproduces it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent, Mask, WatchDescriptor
+
+from glimpsed.discover import events as module
+from glimpsed.discover.events import Batch, Events, WatchLimit
+from glimpsed.files import find_root
+
+
+class Ear:
+    """Watches a tree as the scan does, and notes what it hears."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.files: dict[str, bool] = {}
+        self.directories: set[str] = set()
+        self.batches: list[Batch] = []
+        self.arrived: dict[str, float] = {}
+        self.events = Events(find_root(path), self.hear)
+        self.watch("")
+
+    def watch(self, directory: str) -> None:
+        fd = os.open(self.path / directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            self.events.watch(directory, fd)
+        finally:
+            os.close(fd)
+
+    def hear(self, batch: Batch) -> None:
+        now = time.monotonic()
+        self.batches.append(batch)
+        for path, closed in batch.files.items():
+            self.files[path] = self.files.get(path, False) or closed
+            self.arrived.setdefault(path, now)
+        self.directories |= set(batch.directories)
+        if batch.probe:
+            self.events.heard_probe()
+
+
+def until(condition: Callable[[], object], seconds: float = 5) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+@pytest.fixture
+def ear(tmp_path: Path) -> Iterator[Ear]:
+    it = Ear(tmp_path)
+    yield it
+    it.events.stop()
+    until(lambda: not it.events.alive(0))
+
+
+def test_moving_and_deleting_watched_folders_does_not_end_the_reader(ear: Ear, tmp_path: Path) -> None:
+    out = tmp_path.parent / f"{tmp_path.name}-out"
+    out.mkdir()
+    (ear.path / "sub").mkdir()
+    ear.watch("sub")
+    (ear.path / "sub").rename(out / "sub")
+    (ear.path / "sub").mkdir()
+    ear.watch("sub")
+    shutil.rmtree(ear.path / "sub")
+    shutil.rmtree(out / "sub")
+    (ear.path / "after.png").write_bytes(b"x")
+    until(lambda: ear.files.get("after.png"))
+    assert ear.events.alive(0)
+
+
+def test_a_folder_that_was_moved_out_reports_no_more(ear: Ear, tmp_path: Path) -> None:
+    out = tmp_path.parent / f"{tmp_path.name}-away"
+    (ear.path / "sub").mkdir()
+    ear.watch("sub")
+    (ear.path / "sub").rename(out)
+    until(lambda: "sub" in ear.directories)
+    (out / "ghost.png").write_bytes(b"x")
+    (ear.path / "real.png").write_bytes(b"x")
+    until(lambda: ear.files.get("real.png"))
+    assert "sub/ghost.png" not in ear.files
+
+
+def test_moving_a_file_out_holds_nothing_back(ear: Ear, tmp_path: Path) -> None:
+    (ear.path / "leaves.png").write_bytes(b"x")
+    until(lambda: ear.files.get("leaves.png"))
+    (ear.path / "leaves.png").rename(tmp_path.parent / f"{tmp_path.name}.png")
+    (ear.path / "comes.png").write_bytes(b"x")
+    closed = time.monotonic()
+    until(lambda: ear.files.get("comes.png"))
+    assert ear.arrived["comes.png"] - closed < 0.25
+
+
+def test_renamed_linked_and_closed_files_are_all_heard_of(ear: Ear, tmp_path: Path) -> None:
+    outside = tmp_path.parent / f"{tmp_path.name}-outside.png"
+    outside.write_bytes(b"x")
+    (ear.path / "linked.png").hardlink_to(outside)
+    outside.rename(ear.path / "moved.png")
+    (ear.path / "closed.png").write_bytes(b"x")
+    until(lambda: len(ear.files) == 3)
+    until(lambda: ear.files["closed.png"])
+    assert ear.files == {"linked.png": False, "moved.png": True, "closed.png": True}
+
+
+def test_names_that_are_not_text_are_heard_of(ear: Ear) -> None:
+    name = os.fsdecode(b"\xff\xfe\n.png")
+    (ear.path / name).write_bytes(b"x")
+    until(lambda: ear.files.get(name))
+
+
+def test_a_full_queue_of_the_kernel_is_heard_of(ear: Ear) -> None:
+    reader = _reader(ear)
+    event = InotifyEvent(WatchDescriptor(-1), Mask(InotifyConstants.IN_Q_OVERFLOW), 0, b"")
+    batch = Batch()
+    reader._sort(event, batch)
+    assert batch.overflow
+
+
+def test_a_burst_of_20000_files_is_heard_of_completely(ear: Ear) -> None:
+    for number in range(20_000):
+        os.close(os.open(ear.path / f"{number}.png", os.O_CREAT | os.O_WRONLY))
+    until(lambda: len(ear.files) == 20_000 and all(ear.files.values()), 30)
+    assert not any(batch.overflow for batch in ear.batches)
+    assert max(len(batch.files) for batch in ear.batches) <= module._BATCH
+
+
+def test_changes_of_the_root_itself_are_heard_of(ear: Ear, tmp_path: Path) -> None:
+    ear.path.rename(tmp_path.parent / f"{tmp_path.name}-renamed")
+    try:
+        until(lambda: any(batch.root for batch in ear.batches))
+    finally:
+        (tmp_path.parent / f"{tmp_path.name}-renamed").rename(ear.path)
+
+
+def test_a_handler_that_raises_ends_nothing(tmp_path: Path) -> None:
+    heard = threading.Event()
+
+    def deliver(batch: Batch) -> None:
+        if "second.png" in batch.files:
+            heard.set()
+        raise ValueError
+
+    events = Events(find_root(tmp_path), deliver)
+    fd = os.open(tmp_path, os.O_RDONLY)
+    events.watch("", fd)
+    os.close(fd)
+    (tmp_path / "first.png").write_bytes(b"x")
+    (tmp_path / "second.png").write_bytes(b"x")
+    assert heard.wait(5)
+    events.stop()
+
+
+def test_the_watch_limit_is_heard_of(ear: Ear, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> int:
+        raise OSError(28, "inotify watch limit reached")
+
+    monkeypatch.setattr(_reader(ear)._inotify, "add_callback", refuse)
+    with pytest.raises(WatchLimit, match="max_user_watches"):
+        ear.watch("")
+
+
+def test_a_probe_comes_back_and_a_deaf_reader_is_noticed(ear: Ear) -> None:
+    ear.events.probe(100)
+    until(lambda: any(batch.probe for batch in ear.batches))
+    assert ear.events.alive(1000)
+    _reader(ear)._inotify.remove_callbacks(
+        [(wd, id_) for wd, (d, id_) in _reader(ear)._directories.items() if d == "\0probe"]
+    )
+    ear.events.probe(1000)
+    assert ear.events.alive(1001)
+    assert not ear.events.alive(1000 + module.PROBE_LIMIT + 1)
+
+
+def test_a_reader_that_died_is_noticed(ear: Ear, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+
+    def die() -> list[Batch]:
+        raise KeyError(7)
+
+    monkeypatch.setattr(_reader(ear), "read", die)
+    (ear.path / "a.png").write_bytes(b"x")
+    until(lambda: not ear.events.alive(0))
+
+
+def test_stop_does_not_wait_for_a_thread_that_hangs(tmp_path: Path) -> None:
+    release = threading.Event()
+    events = Events(find_root(tmp_path), lambda _: release.wait(10) and None)
+    fd = os.open(tmp_path, os.O_RDONLY)
+    events.watch("", fd)
+    os.close(fd)
+    (tmp_path / "a.png").write_bytes(b"x")
+    began = time.monotonic()
+    events.stop()
+    assert time.monotonic() - began < 1
+    release.set()
+    until(lambda: not events.alive(0))
+
+
+def test_meeting_a_directory_again_warns_nobody(ear: Ear) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(3):
+            ear.watch("")
+        (ear.path / "d").mkdir()
+        ear.watch("d")
+        (ear.path / "d").rename(ear.path / "e")
+        ear.watch("e")
+    (ear.path / "e/a.png").write_bytes(b"x")
+    until(lambda: ear.files.get("e/a.png"))
+
+
+def test_nothing_is_left_open_after_many_starts_and_stops(tmp_path: Path) -> None:
+    def cycle() -> None:
+        events = Events(find_root(tmp_path), lambda _: None)
+        events.stop()
+        until(lambda: not events.alive(0))
+
+    cycle()
+    until(lambda: threading.active_count() < 3)
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(5):
+        cycle()
+    until(lambda: len(os.listdir("/proc/self/fd")) <= before)
+
+
+def _reader(ear: Ear) -> Any:
+    return ear.events._reader
