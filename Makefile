@@ -35,7 +35,7 @@ help:  ## this list
 .PHONY: run
 run: $(VENV)/.installed inbox/.filled  ## the daemon in the foreground, on ./inbox
 	@echo "Watching ./inbox: copy an image into it. Ctrl-C stops."
-	@exec $(VENV)/bin/glimpsed run inbox
+	@exec $(VENV)/bin/glimpsed run --log console inbox
 
 .PHONY: test
 test: $(VENV)/.tested check  ## checks and all tests but the slow ones

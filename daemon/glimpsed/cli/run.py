@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -17,11 +17,19 @@ if TYPE_CHECKING:
 
     from glimpsed.config import Config
 
+    LogTarget = Literal["auto", "console", "json", "journald"]
+
 
 @click.command()
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--log",
+    "target",
+    type=click.Choice(["auto", "console", "json", "journald"]),
+    help="Where the log goes, whatever the config says.",
+)
 @common_options
-def command(folder: Path | None) -> int:
+def command(folder: Path | None, target: LogTarget | None) -> int:
     """Watch the folders of the config until SIGTERM or Ctrl-C; SIGHUP reloads the config.
 
     With FOLDER, only that folder of the config (by name or path); without any config, that directory,
@@ -39,8 +47,14 @@ def command(folder: Path | None) -> int:
     from glimpsed.service import Service, run
 
     file = config_file()
+    def load() -> Config:
+        found = config_for(folder, file)
+        if target is not None:
+            found = found.model_copy(update={"log": found.log.model_copy(update={"target": target})})
+        return found
+
     try:
-        config = config_for(folder, file)
+        config = load()
     except ConfigError as e:
         if journal.configure(Log()) != "journald":
             raise  # a person, or a file, reads standard error: plain lines
@@ -51,7 +65,7 @@ def command(folder: Path | None) -> int:
     journal.configure(config.log, secrets=secrets(config))
 
     def reload() -> Config:
-        new = config_for(folder, file)
+        new = load()
         journal.configure(new.log, secrets=secrets(new))
         return new
 
