@@ -139,7 +139,7 @@ def main() -> None:
             seconds, cpu = asyncio.run(way(port, count, in_flight))
             ideal = count * delay / in_flight
             share = f", {ideal / seconds:.3f} of the ideal" if delay else f", {count / seconds:.0f} a second"
-            print(
+            print(  # noqa: T201 - what it is for
                 f"{way.__name__:6} {in_flight} in flight, {delay * 1000:.0f} ms: {cpu:.2f} CPU ms a request{share}"
             )
         server.terminate()

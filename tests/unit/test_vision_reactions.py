@@ -149,6 +149,8 @@ CASES = [
     Case("max_tokens refused", (refuses("max_tokens"),) * 2, FOX, (C, C), api="chat", ask={"max_output_tokens": 99}, last=lambda b: b["max_completion_tokens"] == 99),
     Case("system role refused", (err(400, "Developer instruction is not enabled for models/gemma"),), FOX, (C, C), api="chat", ask={"system": "S"}, last=lambda b: len(b["messages"]) == 1 and b["messages"][0]["content"][1]["text"] == "S\n\nRead.", learnt={"refused": {"system"}}),
     Case("refused although it was not sent", (err(400, "Unknown parameter: 'zzz'.", "unknown_parameter"),) * 2, "SWITCH", (R, C)),
+    Case("detail refused", (err(400, "Invalid value: 'original'. Supported values are: 'low', 'high', and 'auto'.", "invalid_value", param="input[0].content[0].detail"),), FOX, (R, R), ask={"detail": "original"}, last=lambda b: b["input"][0]["content"][0]["detail"] == "auto"),
+    Case("detail refused, chat", (err(400, "x", "invalid_value", param="messages[0].content[0].image_url.detail"),), FOX, (C, C), api="chat", ask={"detail": "original"}, last=lambda b: "detail" not in b["messages"][0]["content"][0]["image_url"]),
     Case("model cannot be left out", (err(400, "Invalid parameter: 'model'", param="model"),) * 2, "SWITCH", (R, C)),
     # longer
     Case("cut once", (text("abc", finish="length"),), FOX, (R, R), ask={"max_output_tokens": 100}, last=lambda b: b["max_output_tokens"] == 8192),
@@ -298,6 +300,16 @@ async def test_a_413_teaches_a_ceiling_in_bytes_and_a_smaller_image_that_works_o
     assert isinstance(await outcome(asked, images=(small,)), Reply)
     assert asked.ceiling().edge == 1568
     await asked.aclose()
+
+
+@pytest.mark.anyio
+async def test_a_big_body_that_neither_api_finds_is_too_big(gateway: Gateway) -> None:
+    gateway.default, gateway.decode = Scripted(status=404, body="404 page not found"), False
+    asked = model(gateway)
+    found = await outcome(asked, images=(Image(1, "image/png", 2048, 1000, b"x" * 900_000),))
+    await asked.aclose()
+    assert isinstance(found, VisionError)
+    assert found.verdict.kind == "shrink"
 
 
 @pytest.mark.anyio

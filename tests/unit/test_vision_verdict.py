@@ -199,6 +199,13 @@ def test_geminis_retry_delay_counts_as_retry_after() -> None:
     assert verdict(429, body).verdict.retry_after == 34.5
 
 
+def test_a_quota_that_is_over_in_seconds_is_a_rate() -> None:
+    message = "You exceeded your current quota, please check your plan and billing details."
+    body = error(message, 429, status="RESOURCE_EXHAUSTED", details=[{"retryDelay": "7s"}])
+    assert (verdict(429, body).verdict.kind, verdict(429, body).verdict.retry_after) == ("retry", 7.0)
+    assert verdict(429, error(message, 429)).verdict.kind == "pause"
+
+
 def test_reason_is_one_short_line_without_what_looks_like_a_key() -> None:
     found = verdict(401, error("Incorrect API key provided: sk-proj-abcdef123456.\nSee\x1b[31m " + "x" * 999))
     assert "abcdef" not in found.verdict.reason

@@ -30,6 +30,7 @@ NOTHING = {
     "refusal": "the model refused",
     "loop": "the answer repeats itself without end",
 }
+ABSENT = ("api", "missing")  # hints that an API is not there
 BIG_BODY = 1_000_000  # bytes; some gateways answer 404 to more
 
 
@@ -193,7 +194,7 @@ class Conversation:
         if self.pending:
             self.model.learn(self.api, **self.pending)
         if self.first is not None:
-            self.model.learn_api(self.api, sure=self.first.hint in ("api", "missing"))
+            self.model.learn_api(self.api, sure=self.first.hint in ABSENT)
         self.model.answered(self.api, self.request)
 
     # --- reacting to what is no answer: change the next request, or raise ---
@@ -220,7 +221,7 @@ class Conversation:
         """Leave out a parameter, or use its other name."""
         if name in STRUCTURE and self.request.schema is not None:
             return self._other_structure()
-        known = name in self.sent or name == "system" or (name == "detail" and self.api == "chat")
+        known = name in self.sent or name in ("system", "detail")
         if not known or name in self.ask.refused or name in ("model", "messages", "input"):
             return False
         self.ask = replace(self.ask, refused=self.ask.refused | {name})
@@ -299,11 +300,11 @@ class Conversation:
             return replace(verdict, kind="fail")
         if kind != "switch":
             return verdict
-        if first is not None and finding.hint == "missing" and first.hint == "missing":
-            if self.body_bytes > BIG_BODY:
+        if first is not None and finding.hint in ABSENT:
+            if first.hint in ABSENT and self.body_bytes > BIG_BODY:
                 return replace(verdict, kind="shrink")
-            return replace(verdict, kind="pause", reason=f"{verdict.reason}: no model API at base_url")
-        if first is not None and finding.hint in ("api", "missing"):
+            if first.hint == finding.hint == "missing":
+                return replace(verdict, kind="pause", reason=f"{verdict.reason}: no model API at base_url")
             return replace(first.verdict, kind="switch")
         return replace(verdict, kind="switch")
 

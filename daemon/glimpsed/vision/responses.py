@@ -34,8 +34,9 @@ def body(ask: Ask, mark: str) -> dict[str, Any]:
 
 def _input(ask: Ask, mark: str) -> list[dict[str, Any]]:
     request = ask.request
+    detail = "auto" if "detail" in ask.refused else request.detail  # required here
     parts: list[dict[str, Any]] = [
-        {"type": "input_image", "image_url": image_url(image, mark), "detail": request.detail}
+        {"type": "input_image", "image_url": image_url(image, mark), "detail": detail}
         for image in request.images
     ]
     parts.append({"type": "input_text", "text": structured.prompt(request, ask.mode, ask.refused)})

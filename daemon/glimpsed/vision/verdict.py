@@ -82,8 +82,11 @@ def _from_error(status: int, error: dict[str, Any], wait: float | None) -> Findi
     real = numbers[0] if numbers and 200 <= status < 300 else status
     named = ", ".join(str(error[key]) for key in ("code", "type") if error.get(key))
     reason = f"HTTP {status}{f' {named}' if named else ''}: {message}"
-    wait = wait if wait is not None else _delay(error)
+    delay = _delay(error)
+    wait = wait if wait is not None else delay
     for row in ERRORS:
+        if row.kind == "pause" and real == 429 and delay is not None:
+            continue  # Gemini calls its rate a quota too, but says when it goes on
         if row.statuses and real not in row.statuses:
             continue
         if not row.codes.isdisjoint(codes) or (row.words and row.words.search(message)):

@@ -113,6 +113,8 @@ ERRORS: tuple[Row, ...] = (
         r"| (process|decode|parse|read|identify).{0,20}\bimage | image.{0,60}(not[ ]valid|is[ ]invalid|corrupt)"
         r"| image.{0,60}(media[ ]type|mime|format|encoding|decode) | 图(片|像).{0,20}(过大|太大|超|格式|无效|解析|尺寸)"
         r"| (context[ ]length|maximum[ ]context|too[ ]many[ ]input[ ]tokens|prompt[ ]is[ ]too[ ]long)"),
+    # --- a value that the model does not take, of a parameter that is none of the image's ---
+    row("switch", "parameter", at="400 422", codes="invalid_value"),
     # --- busy: the same request, later ---
     row("retry", codes="rate_limit_exceeded rate_limit_error RateLimitExceeded overloaded_error server_overloaded"
         " ServerOverloaded RESOURCE_EXHAUSTED UNAVAILABLE engine_overloaded too_many_requests slow_down"),
