@@ -20,12 +20,12 @@ def command(*, name: str | None) -> None:
       glimpsed estimate                     what it will cost
       glimpsed approve --folder archive
     """
-    from glimpsed.cli.operator import chosen, opened
+    from glimpsed.cli.operator import chosen, files, opened
 
     with opened() as desk:
         released = [n for f in chosen(desk.config, name) for n in desk.ledger.approve(f.name)]
         counts = desk.ledger.counts(released) if released else {}
     for folder in released:
-        out().print(f"{folder}: {counts[folder]['queued']:,} files are released")
+        out().print(f"{folder}: {files(counts[folder]['queued'])} released")
     if not released:
         err().print("no backlog waits to be approved")

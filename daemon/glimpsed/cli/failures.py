@@ -45,7 +45,7 @@ def command(*, name: str | None, as_json: bool) -> None:
 
     for row in rows:
         line = Text(f"{row.key.folder}/{shown(row.key.path)}", style="bold")
-        line.append(f"  {utc(row.changed)[:19]}Z, {row.attempts} attempts", style="dim")
+        line.append(f"  {utc(row.changed)[:19]}Z, requests sent: {row.attempts}", style="dim")
         out().print(line, soft_wrap=True)
         out().print(Text(f"  {row.reason or 'no reason on record'}", style="red"), soft_wrap=True)
         if row.advice:

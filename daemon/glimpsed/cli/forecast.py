@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from glimpsed.cli.common import err
 from glimpsed.cli.operator import Desk
+from glimpsed.cli.operator import files as file_count
 
 if TYPE_CHECKING:
     from glimpsed.config import Folder
@@ -60,7 +61,7 @@ def forecast(desk: Desk, folder: Folder, find: Callable[[Root], Mapping[str, Kin
 
 def in_words(estimate: Estimate) -> str:
     """``1,234 files, 1,300 pages, 1,430,000 + 650,000 tokens, 10.08 USD, 30 minutes``."""
-    parts = [f"{estimate.files:,} files", f"{estimate.pages:,} pages"]
+    parts = [file_count(estimate.files), f"{estimate.pages:,} page{'' if estimate.pages == 1 else 's'}"]
     if estimate.input_tokens or estimate.output_tokens:
         parts.append(f"{estimate.input_tokens:,} + {estimate.output_tokens:,} tokens")
     return ", ".join([*parts, money(estimate), duration(estimate.seconds)])

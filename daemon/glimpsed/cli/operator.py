@@ -98,6 +98,11 @@ def key_of(config: Config, path: str) -> FileKey:
     raise UsageError(f"{shown(path)} is in none of the folders: {_places(config)}")
 
 
+def files(count: int) -> str:
+    """``1 file``, ``1,234 files``."""
+    return f"{count:,} file{'' if count == 1 else 's'}"
+
+
 def _with_folders_of(ledger: Ledger, config: Config) -> Config:
     """What ``run FOLDER`` without a config worked on: such a folder's name is its path."""
     from glimpsed import config as configs

@@ -51,7 +51,7 @@ def command(*, paths: tuple[str, ...], name: str | None, stale: bool, yes: bool)
       glimpsed redo --stale                          after a prompt was changed
       glimpsed redo --stale --folder invoices --yes
     """
-    from glimpsed.cli.operator import opened
+    from glimpsed.cli.operator import files, opened
 
     if bool(paths) == (stale or name is not None):
         raise UsageError("say which: PATHs, or --folder NAME, or --stale (which takes a --folder as well)")
@@ -64,7 +64,7 @@ def command(*, paths: tuple[str, ...], name: str | None, stale: bool, yes: bool)
         if not yes:
             _ask()
         count = sum(order.do(time.time()) for order in orders)
-    out().print(f"{count:,} files are queued again")
+    out().print(f"queued again: {files(count)}")
 
 
 def _orders(desk: Desk, paths: tuple[str, ...], name: str | None, *, stale: bool) -> list[Order]:
@@ -108,6 +108,7 @@ def _stale(desk: Desk, folder: Folder) -> Order:
 def _tell(desk: Desk, orders: list[Order]) -> None:
     """How many, and at what price: from some of the files, scaled to all of them."""
     from glimpsed.cli.forecast import forecast, in_words
+    from glimpsed.cli.operator import files
     from glimpsed.estimate import survey
 
     for order in orders:
@@ -121,7 +122,7 @@ def _tell(desk: Desk, orders: list[Order]) -> None:
         expected = forecast(desk, order.folder, kinds)
         if expected.problem or not expected.looked_at:
             why = expected.problem or "none of the files is there now"
-            out().print(f"{order.folder.name}: {order.files:,} files; what they cost cannot be told: {why}")
+            out().print(f"{order.folder.name}: {files(order.files)}; what they cost cannot be told: {why}")
         else:
             exact = dataclasses.replace(expected.estimate, files=order.files)
             out().print(f"{order.folder.name}: {in_words(exact)}", soft_wrap=True)

@@ -55,7 +55,7 @@ def command(*, folder: str, output: Path | None, limit: int) -> None:
       glimpsed report archive --limit 2000 -o archive.html
     """
     from glimpsed import report
-    from glimpsed.cli.operator import folder_named, opened
+    from glimpsed.cli.operator import files, folder_named, opened
 
     with opened() as desk:
         chosen = folder_named(desk.config, folder)
@@ -70,7 +70,7 @@ def command(*, folder: str, output: Path | None, limit: int) -> None:
         output.write_bytes(html)
     except OSError as e:
         raise UsageError(f"{shown(str(output))} cannot be written: {e.strerror}") from e
-    err().print(f"{shown(str(output))}: {len(page.items):,} files, {len(html) / 1e6:.1f} MB", soft_wrap=True)
+    err().print(f"{shown(str(output))}: {files(len(page.items))}, {len(html) / 1e6:.1f} MB", soft_wrap=True)
 
 
 async def _gather(desk: Desk, folder: Folder, limit: int, output: Path | None) -> Page:
@@ -157,7 +157,7 @@ async def _item(row: FileRow, folder: Folder, root: Root, images: Images, output
         text=text,
         reason=(row.reason or "failed") if failed else "",
         advice=(row.advice or "") if failed else "",
-        facts=f"{row.attempts} attempts" if failed else facts,
+        facts=f"requests sent: {row.attempts}" if failed else facts,
         thumbnail=await _thumbnail(row, root, images),
         link=_link(root.path, row.key.path, output),
     )

@@ -26,7 +26,7 @@ def command(*, paths: tuple[str, ...], name: str | None, everything: bool) -> No
       glimpsed retry --folder invoices
       glimpsed retry --all
     """
-    from glimpsed.cli.operator import chosen, keys_of, opened
+    from glimpsed.cli.operator import chosen, files, keys_of, opened
 
     if [bool(paths), name is not None, everything].count(True) != 1:
         raise UsageError("say which: PATHs, or --folder NAME, or --all")
@@ -36,8 +36,8 @@ def command(*, paths: tuple[str, ...], name: str | None, everything: bool) -> No
             keys = keys_of(desk, paths)
             count = desk.ledger.requeue(keys, now=now)
             if others := len(keys) - count:
-                err().print(f"{others:,} of {len(keys):,} files had not failed, and stay as they are")
+                err().print(f"{others:,} of {files(len(keys))} had not failed, and stay as they are")
         else:
             folders = chosen(desk.config, name)
             count = sum(desk.ledger.requeue(folder=folder.name, now=now) for folder in folders)
-    out().print(f"{count:,} files are queued again")
+    out().print(f"queued again: {files(count)}")

@@ -79,7 +79,10 @@ def _document(page: Page) -> Iterator[str]:
 
 
 def _head(page: Page) -> Iterator[str]:
-    yield f'<header>\n<h1>{escape(page.folder)}</h1>\n<p class="path">{escape(page.path)}</p>\n<ul class="counts">\n'
+    yield f"<header>\n<h1>{escape(page.folder)}</h1>\n"
+    if page.path != page.folder:
+        yield f'<p class="path">{escape(page.path)}</p>\n'
+    yield '<ul class="counts">\n'
     for state, count in page.counts:
         yield f'<li class="{escape(state)}"><b>{count:,}</b> {escape(state)}</li>\n'
     yield f'</ul>\n<p class="made">{escape(page.spent)} As of {escape(page.made)}.</p>\n</header>\n'

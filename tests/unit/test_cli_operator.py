@@ -1,0 +1,412 @@
+"""The commands beside a daemon, against a ledger with history: what they print, change and refuse."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from glimpsed import cli, config
+from glimpsed.ledger import Paused, open_ledger
+from glimpsed.model import FileKey, utc
+from glimpsed.vision import memory
+from history import CONFIG, History
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("GLIMPSED_CONFIG", "STATE_DIRECTORY", "GLIMPSED_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def history(home: Path) -> Iterator[History]:
+    (home / "glimpsed.yaml").write_text(CONFIG)
+    for name in ("invoices", "archive"):
+        (home / name).mkdir()
+    loaded = config.load(home / "glimpsed.yaml", keys=False)
+    ledger = open_ledger(config.state_url(loaded))
+    yield History(loaded, ledger)
+    ledger.close()
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(home: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    def call(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as e:
+            cli.main(list(arguments))
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return int(e.value.code or 0), captured.out, captured.err
+
+    return call
+
+
+def data(run: Run, *arguments: str) -> Any:
+    code, out, _ = run(*arguments, "--json")
+    assert code == 0
+    return json.loads(out)
+
+
+def state(history: History, key: FileKey) -> str:
+    row = history.ledger.find(key)
+    assert row is not None
+    return row.state
+
+
+# -- status
+
+
+def test_status_without_a_daemon_has_the_documented_shape(history: History, run: Run) -> None:
+    history.done("invoices", "a.png")
+    history.failed("invoices", "b.png", "It is torn.")
+    history.queued("invoices", "c.png")
+    shot = data(run, "status")
+    assert {k: shot["daemon"][k] for k in ("running", "pid", "since")} == {
+        "running": False,
+        "pid": None,
+        "since": None,
+    }
+    invoices = shot["folders"]["invoices"]
+    assert invoices["state"] == "watching"
+    assert invoices["mode"] in ("inotify", "poll")
+    assert {k: invoices[k] for k in ("queued", "running", "answered", "done", "failed", "gone")} == {
+        "queued": 1,
+        "running": 0,
+        "answered": 0,
+        "done": 1,
+        "failed": 1,
+        "gone": 0,
+    }
+    assert {k: shot["models"]["m"][k] for k in ("state", "reason", "until")} == {
+        "state": "ok",
+        "reason": None,
+        "until": None,
+    }
+    assert {k: shot["spend"][k] for k in ("day", "month", "currency")} == {
+        "day": 0.25,
+        "month": 0.25,
+        "currency": "USD",
+    }
+    assert shot["spend"]["budgets"] == [{"per_day": 5.0, "per_month": None, "day": 0.25, "month": 0.25}]
+    (failure,) = shot["failures"]
+    assert (failure["folder"], failure["file"], failure["reason"]) == ("invoices", "b.png", "It is torn.")
+
+
+def test_status_shows_what_the_running_daemon_told_of_its_folders(history: History, run: Run) -> None:
+    now = time.time()
+    report = {
+        "folders": {
+            "invoices": {"state": "degraded", "mode": "poll", "filesystem": "nfs4", "reason": "too many"}
+        }
+    }
+    history.ledger.heartbeat(now, report)
+    shot = data(run, "status")
+    assert shot["daemon"]["running"] is True
+    assert shot["daemon"]["pid"] == os.getpid()
+    assert shot["daemon"]["since"] == utc(now)
+    assert shot["folders"]["invoices"]["state"] == "degraded"
+    assert shot["folders"]["invoices"]["mode"] == "poll"
+    assert shot["folders"]["archive"]["state"] == "watching"
+
+
+def test_a_daemon_that_died_without_a_word_does_not_run(history: History, run: Run, home: Path) -> None:
+    this_host = history.ledger.owner.rsplit(":", 2)[0]
+    dead = open_ledger(config.state_url(history.config), owner=f"{this_host}:{os.getpid()}:another-start")
+    dead.heartbeat(time.time())
+    dead.close()
+    assert data(run, "status")["daemon"]["running"] is False
+
+
+def test_a_folder_that_is_not_there_is_lost(history: History, run: Run, home: Path) -> None:
+    (home / "archive").rmdir()
+    archive = data(run, "status")["folders"]["archive"]
+    assert archive["state"] == "lost"
+    assert "no such directory" in archive["reason"]
+
+
+def test_status_says_why_a_model_is_paused_and_until_when(history: History, run: Run) -> None:
+    now = time.time()
+    history.ledger.pause(Paused("m", "HTTP 402: no money left", now - 60, now + 600, now + 600))
+    model = data(run, "status")["models"]["m"]
+    assert (model["state"], model["reason"]) == ("paused", "HTTP 402: no money left")
+    assert model["until"] == utc(now + 600)
+    code, out, _ = run("status")
+    assert code == 0
+    assert "paused" in out
+    assert "HTTP 402: no money left; asked again in " in out
+
+
+def test_a_budget_pause_that_is_over_is_no_pause(history: History, run: Run) -> None:
+    now = time.time()
+    history.ledger.pause(Paused("m", "budget reached", now - 600, now - 1, None))
+    assert data(run, "status")["models"]["m"]["state"] == "ok"
+
+
+def test_status_shows_what_was_learnt_about_a_model(history: History, run: Run) -> None:
+    key = memory.key(history.config.models["m"])
+    history.ledger.learn(key, {"edge": [1568, 1.0]}, time.time())
+    assert data(run, "status")["models"]["m"]["learnt"] == {"edge": 1568}
+    assert "edge: 1568" in run("status")[1]
+
+
+def test_status_for_people_names_folders_spend_budget_and_failures(history: History, run: Run) -> None:
+    history.done("invoices", "a.png")
+    history.failed("invoices", "b.png", "It is torn.")
+    history.ledger.hold("archive", time.time())
+    _, out, _ = run("status")
+    assert "The daemon is not running." in out
+    assert "Budget: 0.25 of 5.00 USD today" in out
+    assert "It is torn." in out
+    assert "glimpsed approve --folder archive" in out
+    assert "\x1b" not in out
+
+
+def test_status_watch_is_refused_where_there_is_no_terminal(history: History, run: Run) -> None:
+    assert run("status", "--watch")[0] == 2
+
+
+def test_commands_ask_for_no_api_key(history: History, run: Run) -> None:
+    """The config names a systemd credential, which only the service has."""
+    assert run("check")[0] != 0
+    for command in (["status"], ["failures"], ["estimate"], ["approve"]):
+        assert run(*command)[0] == 0
+
+
+# -- failures, retry
+
+
+def test_failures_tells_folder_file_reason_time_and_attempts(history: History, run: Run) -> None:
+    history.failed("invoices", "sub/a.png", "First.", now=1_000_000.0)
+    history.failed("archive", "b.png", "Second.", now=2_000_000.0)
+    listed = data(run, "failures")
+    assert [{k: f[k] for k in ("folder", "file", "reason", "since", "attempts")} for f in listed] == [
+        {"folder": "archive", "file": "b.png", "reason": "Second.", "since": utc(2_000_000.0), "attempts": 2},
+        {
+            "folder": "invoices",
+            "file": "sub/a.png",
+            "reason": "First.",
+            "since": utc(1_000_000.0),
+            "attempts": 2,
+        },
+    ]
+    assert [f["file"] for f in data(run, "failures", "--folder", "archive")] == ["b.png"]
+    code, out, err = run("failures")
+    assert code == 0
+    assert out.index("archive/b.png") < out.index("invoices/sub/a.png")
+    assert "Scan it again." in out
+    assert "2 failed" in err
+
+
+def test_no_failures_is_an_empty_list(history: History, run: Run) -> None:
+    assert data(run, "failures") == []
+
+
+def test_retry_takes_paths_and_leaves_the_others(history: History, run: Run, home: Path) -> None:
+    first, second = history.failed("invoices", "a.png"), history.failed("invoices", "b.png")
+    code, out, _ = run("retry", "invoices/a.png")
+    assert (code, out) == (0, "queued again: 1 file\n")
+    assert (state(history, first), state(history, second)) == ("queued", "failed")
+    row = history.ledger.find(first)
+    assert row is not None
+    assert row.attempts == 0
+
+
+def test_a_directory_means_all_below_it_and_not_its_neighbours(history: History, run: Run) -> None:
+    names = ["2024/a.png", "2024/x/b.png", "2024-old/c.png", "20240/d.png", "2024.png"]
+    keys = {name: history.failed("invoices", name) for name in names}
+    assert run("retry", "invoices/2024")[1] == "queued again: 2 files\n"
+    assert [n for n in names if state(history, keys[n]) == "queued"] == ["2024/a.png", "2024/x/b.png"]
+
+
+def test_retry_by_folder_and_all(history: History, run: Run) -> None:
+    keys = [history.failed(folder, f"{n}.png") for folder in ("invoices", "archive") for n in range(3)]
+    assert run("retry", "--folder", "archive")[1] == "queued again: 3 files\n"
+    assert [state(history, key) for key in keys] == ["failed"] * 3 + ["queued"] * 3
+    assert run("retry", "--all")[1] == "queued again: 3 files\n"
+    assert {state(history, key) for key in keys} == {"queued"}
+
+
+def test_retry_leaves_what_has_not_failed_and_says_so(history: History, run: Run) -> None:
+    key = history.done("invoices", "a.png")
+    code, out, err = run("retry", "invoices/a.png")
+    assert (code, out) == (0, "queued again: 0 files\n")
+    assert "had not failed" in err
+    assert state(history, key) == "done"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("--all", "--folder", "invoices"), ("invoices/a.png", "--all"), ("--folder", "nonsense")],
+)
+def test_retry_must_be_told_exactly_which(history: History, run: Run, arguments: tuple[str, ...]) -> None:
+    key = history.failed("invoices", "a.png")
+    assert run("retry", *arguments)[0] == 2
+    assert state(history, key) == "failed"
+
+
+def test_a_path_outside_of_all_folders_is_refused_by_naming_them(
+    history: History, run: Run, home: Path
+) -> None:
+    code, _, err = run("retry", "/etc/passwd")
+    assert code == 2
+    assert f"invoices ({home}/invoices)" in err.replace("\n", "")
+    assert "archive" in err
+
+
+def test_a_path_that_was_never_seen_is_refused(history: History, run: Run) -> None:
+    code, _, err = run("retry", "invoices/nothing.png")
+    assert code == 2
+    assert "no such file was seen" in err
+
+
+def test_paths_through_a_link_to_the_folder_are_understood(history: History, run: Run, home: Path) -> None:
+    history.failed("invoices", "a.png")
+    (home / "link").symlink_to(home / "invoices")
+    assert run("retry", "link/a.png")[1] == "queued again: 1 file\n"
+
+
+def test_a_name_that_is_no_utf8_is_found(history: History, run: Run, home: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    history.failed("invoices", name)
+    assert data(run, "failures")[0]["file"] == "caf\\xe9.png"
+    assert run("retry", f"invoices/{name}")[1] == "queued again: 1 file\n"
+
+
+# -- redo
+
+
+def test_redo_wants_a_yes_where_nobody_can_be_asked(history: History, run: Run) -> None:
+    key = history.done("invoices", "a.png")
+    code, out, err = run("redo", "invoices/a.png")
+    assert code == 2
+    assert "--yes" in err
+    assert "invoices: 1 file, 1 page" in out
+    assert "USD" in out
+    assert state(history, key) == "done"
+    assert run("redo", "invoices/a.png", "--yes")[0] == 0
+    assert state(history, key) == "queued"
+
+
+def test_redo_of_a_folder_takes_all_that_is_not_gone(history: History, run: Run) -> None:
+    keys = [
+        history.done("invoices", "a.png"),
+        history.failed("invoices", "b.png"),
+        history.done("archive", "c.png"),
+    ]
+    assert run("redo", "--folder", "invoices", "-y")[1].endswith("queued again: 2 files\n")
+    assert [state(history, key) for key in keys] == ["queued", "queued", "done"]
+
+
+def test_redo_stale_finds_what_was_asked_otherwise(history: History, run: Run) -> None:
+    fresh = history.done("invoices", "fresh.png")
+    stale = [
+        history.done("invoices", "prompt.png", prompt="Read all of it."),
+        history.done("invoices", "system.png", system="You are another."),
+        history.done("invoices", "schema.png", schema_={"type": "object"}),
+    ]
+    code, out, _ = run("redo", "--stale", "--yes")
+    assert code == 0
+    assert "invoices: 3 files" in out
+    assert state(history, fresh) == "done"
+    assert {state(history, key) for key in stale} == {"queued"}
+    assert run("redo", "--stale", "--yes")[2] == "nothing is stale\n"
+
+
+def test_an_answer_of_a_fallback_is_not_stale(history: History, run: Run, home: Path) -> None:
+    key = history.done("invoices", "a.png")
+    changed = CONFIG.replace("model: m}", "model: other, fallbacks: [m]}").replace(
+        "folders:", "  other: {api: chat, base_url: http://127.0.0.1:9/v1, model: gpt-5}\nfolders:"
+    )
+    (home / "glimpsed.yaml").write_text(changed)
+    assert run("redo", "--stale", "--yes", "--folder", "invoices")[2] == "nothing is stale\n"
+    assert state(history, key) == "done"
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("invoices/a.png", "--stale"), ("invoices/a.png", "--folder", "x")]
+)
+def test_redo_must_be_told_which(history: History, run: Run, arguments: tuple[str, ...]) -> None:
+    history.done("invoices", "a.png")
+    assert run("redo", *arguments)[0] == 2
+
+
+# -- approve
+
+
+def test_approve_releases_the_backlogs_that_wait(history: History, run: Run) -> None:
+    history.queued("archive", "a.png")
+    for name in ("archive", "invoices"):
+        history.ledger.hold(name, time.time())
+    assert run("approve", "--folder", "archive")[1] == "archive: 1 file released\n"
+    assert list(history.ledger.held()) == ["invoices"]
+    assert run("approve")[1] == "invoices: 0 files released\n"
+    code, out, err = run("approve")
+    assert (code, out) == (0, "")
+    assert "no backlog waits" in err
+
+
+# -- search
+
+
+def test_search_gives_file_page_and_line(history: History, run: Run) -> None:
+    history.done("invoices", "a.png", ["Nothing here.", "Dear Sir,\nTwelve oak planks\nYours"])
+    history.done("archive", "b.png", ["An oak [red]tree[/red]"])
+    found = data(run, "search", "oak", "planks")
+    assert found == [{"folder": "invoices", "file": "a.png", "page": 2, "line": "Twelve oak planks"}]
+    assert run("search", "oak planks")[1] == "invoices/a.png:2: Twelve oak planks\n"
+    assert run("search", "oak", "--folder", "archive")[1] == "archive/b.png:1: An oak [red]tree[/red]\n"
+    assert data(run, "search", "beech") == []
+
+
+def test_search_without_an_index_says_so(history: History, run: Run, home: Path) -> None:
+    (home / "glimpsed.yaml").write_text(CONFIG + "search: false\n")
+    code, _, err = run("search", "oak")
+    assert code == 2
+    assert "search: false" in err
+
+
+# -- no config, no ledger
+
+
+def test_without_a_config_the_folders_are_those_that_were_run(home: Path, run: Run) -> None:
+    (home / "in").mkdir()
+    alone = config.for_folder(home / "in")
+    (name,) = alone.folders
+    ledger = open_ledger(config.state_url(alone))
+    History(alone, ledger).failed(name, "a.png")
+    ledger.close()
+    assert data(run, "status")["folders"][name]["failed"] == 1
+    assert data(run, "failures", "--folder", "in")[0]["file"] == "a.png"
+    assert run("retry", "in/a.png")[1] == "queued again: 1 file\n"
+
+
+def test_looking_leaves_no_ledger_behind(home: Path, run: Run) -> None:
+    (home / "invoices").mkdir()
+    (home / "archive").mkdir()
+    (home / "glimpsed.yaml").write_text(CONFIG)
+    for command in (["status"], ["failures"], ["estimate"], ["search", "x"], ["retry", "--all"]):
+        assert run(*command)[0] == 0
+    assert sorted(p.name for p in home.iterdir()) == ["archive", "glimpsed.yaml", "invoices"]
+
+
+def test_a_ledger_that_is_none_is_no_traceback(home: Path, run: Run) -> None:
+    (home / "invoices").mkdir()
+    (home / "archive").mkdir()
+    (home / "glimpsed.yaml").write_text(CONFIG)
+    (home / "ledger.sqlite").write_text("something else entirely" * 100)
+    assert run("status")[0] == 78
