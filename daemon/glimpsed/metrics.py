@@ -10,6 +10,7 @@ import contextlib
 import socket
 import socketserver
 import threading
+import time
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
@@ -19,7 +20,7 @@ from glimpsed.errors import ConfigError, MissingExtra, Problem
 from glimpsed.model import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -107,6 +108,14 @@ def stage(name: Stage, seconds: float) -> None:
     """A file spent so long in a stage."""
     if _on:
         _on.seconds.labels(name).observe(seconds)
+
+
+@contextlib.contextmanager
+def timed(name: Stage) -> Iterator[None]:
+    """`stage` for what happens in the block, if it comes to its end."""
+    started = time.monotonic()
+    yield
+    stage(name, time.monotonic() - started)
 
 
 def usage(

@@ -11,6 +11,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable
 
+from glimpsed import metrics
 from glimpsed.blocking import Blocking
 from glimpsed.config.schema import Folder
 from glimpsed.discover import mounts, scan
@@ -280,6 +281,7 @@ class FolderWatch:
         self.listed.set()
         write = log.info if first else log.debug
         seconds = round(time.monotonic() - began, 3)
+        metrics.rescan(self.folder.name)
         write(names.SCAN_FINISHED, folder=self.folder.name, files=files, waiting=waiting, seconds=seconds)
 
     def _walk(self, root: Root, todo: list[str], but_not: set[str]) -> scan.Walk:

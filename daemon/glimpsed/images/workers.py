@@ -24,6 +24,7 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict
 from typing import Any
 
+from glimpsed import metrics
 from glimpsed.errors import FileError, ShareTrouble
 from glimpsed.images.worker import MESSAGE, Limits, Task
 
@@ -99,7 +100,7 @@ class Worker:
             socket.send_fds(self._socket, [pickle.dumps(task)], [file])
         except OSError:
             raise WorkerDied from None
-        async with asyncio.timeout(3 * self.limits.seconds):
+        async with asyncio.timeout(self.limits.clock):
             message, descriptors = await self._receive()
         try:
             size = os.fstat(descriptors[0]).st_size
@@ -167,16 +168,20 @@ class Workers:
             try:
                 return await worker.do(task, file)
             except TimeoutError:
-                self.deaths += 1
+                self._one_died()
                 raise FileError(
-                    f"Decoding took longer than {3 * self.limits.seconds:g} s.",
+                    f"Decoding took longer than {self.limits.clock:g} s.",
                     "Save or scan it again, smaller.",
                 ) from None
             except WorkerDied:
                 if self._closed:
                     raise ShareTrouble("the image workers were stopped") from None
-                self.deaths += 1
+                self._one_died()
                 raise _died(await worker.signal(), self.limits) from None
+
+    def _one_died(self) -> None:
+        self.deaths += 1
+        metrics.worker_death()
 
     async def healthy(self) -> bool:
         """Whether a worker can be had: one answers, or all are busy within their time limit."""

@@ -44,6 +44,13 @@ class Queries(Part):
                 found.setdefault(folder, dict.fromkeys(STATES, 0))[state] = count
         return found
 
+    def waiting_since(self, folder: str) -> float | None:
+        """Since when the oldest queued file of a folder waits, from the index alone; None: none does."""
+        which = (files.c.folder == folder) & (files.c.state == "queued")
+        with self._database.read() as c:
+            since: float | None = c.scalar(sa.select(sa.func.min(files.c.changed)).where(which))
+            return since
+
     def find(self, key: FileKey) -> FileRow | None:
         """One file."""
         with self._database.read() as c:

@@ -99,7 +99,7 @@ sa.Index(
     sqlite_where=files.c.owner.is_not(None),
     postgresql_where=files.c.owner.is_not(None),
 )
-sa.Index("files_state", files.c.folder, files.c.state)
+sa.Index("files_state", files.c.folder, files.c.state, files.c.changed)
 sa.Index(
     "files_content",
     files.c.sha256,

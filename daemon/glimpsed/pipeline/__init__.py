@@ -12,7 +12,7 @@ import time
 import weakref
 from collections.abc import Callable
 
-from glimpsed import files, sidecar
+from glimpsed import files, metrics, sidecar
 from glimpsed.blocking import Blocking
 from glimpsed.config.schema import ModelEntry, OnDone
 from glimpsed.errors import FileError, LedgerUnavailable, ShareTrouble, SidecarBlocked, Vanished, VisionError
@@ -195,7 +195,8 @@ class Pipeline:
         return await self._write(job, place, answer, content)
 
     async def _write(self, job: Job, place: Place, answer: Answer, content: Content) -> End:
-        written = await place.do(_put, job, place, answer, content)
+        with metrics.timed("write"):
+            written = await place.do(_put, job, place, answer, content)
         if place.folder.on_done != NOTHING:
             await after(
                 job,

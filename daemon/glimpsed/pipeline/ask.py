@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from glimpsed import metrics
 from glimpsed.config.schema import Folder
 from glimpsed.errors import FileError, Verdict, VisionError
 from glimpsed.images import Document, Images, plan
@@ -84,7 +85,8 @@ async def _shrinking(
     )
     last: VisionError | None = None
     while target is not None:
-        prepared = await _prepared(job, folder, images, content, document, pages, target)
+        with metrics.timed("prepare"):
+            prepared = await _prepared(job, folder, images, content, document, pages, target)
         asked = question.request(
             job,
             folder,
@@ -94,7 +96,8 @@ async def _shrinking(
             question=question.fingerprint(folder, model.entry),
         )
         try:
-            reply = await model.ask(asked)
+            with metrics.timed("model"):
+                reply = await model.ask(asked)
         except VisionError as e:
             spent += e.requests
             if e.input_tokens or e.output_tokens:

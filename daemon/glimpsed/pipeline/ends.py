@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
-from glimpsed import sidecar
+from glimpsed import metrics, sidecar
 from glimpsed.blocking import Blocking
 from glimpsed.errors import FileError, ShareTrouble, SidecarBlocked, Vanished, Verdict, VisionError
 from glimpsed.journal import events, get_logger
@@ -47,6 +47,7 @@ class Ends:
         if not await self._db.run(self._ledger.done, job, written, self._clock()):
             return self.lost(job)
         self._trouble.pop(job.key.folder, None)
+        usage = answer.usage
         if answer.reused_from is not None:
             reason = f"same content as {answer.reused_from}"
             log.info(events.FILE_REUSED, **_file(job), model=answer.model.entry, reason=reason)
@@ -57,10 +58,12 @@ class Ends:
             model=answer.model.entry,
             seconds=answer.seconds,
             attempt=answer.attempts,
-            input_tokens=answer.usage.input_tokens,
-            output_tokens=answer.usage.output_tokens,
-            cost=answer.usage.cost,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cost=usage.cost,
         )
+        model = answer.model.entry
+        metrics.usage(model, usage.input_tokens, usage.output_tokens, usage.cost, usage.currency)
         return End("done", usage=answer.usage)
 
     async def verdict(self, job: Job, place: Place, error: VisionError) -> End:

@@ -415,6 +415,9 @@ class Service:
             metrics.files(name, counts.get(name, {}))
             state = watched.watch.state
             metrics.folder(name, up=state.state != "lost", mode=state.mode)
+        since = [await self._db.run(self.ledger.waiting_since, name) for name in self._watched]
+        oldest = min((s for s in since if s is not None), default=None)
+        metrics.queue_age(0.0 if oldest is None else max(0.0, self._clock() - oldest))
         for model in self.models:
             metrics.paused(model.entry.name, paused=model.pacing.paused is not None)
 

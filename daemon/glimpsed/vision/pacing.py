@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 
+from glimpsed import metrics
 from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import Verdict, VisionError
 
@@ -61,6 +62,7 @@ class Pacing:
     """The pace of one model entry."""
 
     def __init__(self, entry: ModelEntry, on_change: Callable[[Pause | None], None] | None = None) -> None:
+        self.name = entry.name
         self.on_change = on_change
         self.concurrency = entry.concurrency
         self.limit = float(entry.concurrency)  # slots in use at most, now
@@ -148,6 +150,8 @@ class Pacing:
             yield ticket
         finally:
             self.finish(ticket, clock())
+            if ticket.heard:
+                metrics.request(self.name, ticket.verdict.kind if ticket.verdict else "ok")
 
     def wait(self, now: float, tokens: int = 0) -> float:
         """Seconds until a request may start: 0 at once, infinity until another one ends."""
