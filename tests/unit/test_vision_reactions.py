@@ -221,6 +221,7 @@ async def test_reaction(case: Case, gateway: Gateway) -> None:
     assert all(seen.images for seen in gateway.requests if seen.body)  # the image is in every request
     if gateway.requests[-1].body:
         assert case.last(gateway.requests[-1].body), gateway.requests[-1].body
+    assert (asked.pacing.paused is not None) == (case.outcome == "PAUSE")
     facts = asked.facts(case.api)  # type: ignore[arg-type]
     for name, value in case.learnt.items():
         assert getattr(facts, name) == value
@@ -300,6 +301,23 @@ async def test_a_413_teaches_a_ceiling_in_bytes_and_a_smaller_image_that_works_o
     assert isinstance(await outcome(asked, images=(small,)), Reply)
     assert asked.ceiling().edge == 1568
     await asked.aclose()
+
+
+@pytest.mark.anyio
+async def test_a_wrong_base_url_stays_paused_from_probe_to_probe(gateway: Gateway) -> None:
+    clock, told = [1_800_000_000.0], []
+    gateway.default = Scripted(status=404, body="404 page not found")
+    asked = model(gateway)
+    asked.clock = lambda: clock[0]
+    asked.pacing.on_change = told.append
+    for _ in range(3):
+        found = await outcome(asked)
+        assert isinstance(found, VisionError)
+        assert found.verdict.kind == "pause"
+        assert asked.pacing.paused is not None
+        clock[0] = asked.pacing.paused.until
+    await asked.aclose()
+    assert (len(told), len(gateway.requests)) == (1, 6)
 
 
 @pytest.mark.anyio

@@ -88,7 +88,9 @@ class Conversation:
                 self.spent.requests += 1
                 finding, answered, request_id = await self._exchange(path, body)
                 ticket.heard = True
-                ticket.verdict = finding.verdict if finding else None
+                if finding is not None:
+                    finding = self._no_api_here(finding)
+                    ticket.verdict, ticket.proof = finding.verdict, finding.hint != "missing"
                 if answered is not None:
                     ticket.used = self._count(answered, tokens)
         except VisionError as e:  # paused meanwhile
@@ -118,6 +120,19 @@ class Conversation:
             found = judge(response.status, response.headers, response.body, self.api, self.model.clock())
             return replace(found, verdict=self._hidden(found.verdict)), None, None
         return None, answered, response.headers.get("x-request-id") or answered.id
+
+    def _no_api_here(self, finding: Finding) -> Finding:
+        """Both APIs gave a plain 404: base_url is wrong, unless the body is one that gateways do not find."""
+        first = self.first
+        if (
+            first is None
+            or first.hint != "missing"
+            or finding.hint != "missing"
+            or self.body_bytes > BIG_BODY
+        ):
+            return finding
+        reason = f"{finding.verdict.reason}: no model API at base_url"
+        return replace(finding, verdict=replace(finding.verdict, kind="pause", reason=reason))
 
     def _headers(self) -> dict[str, str]:
         """The job's key for its first request, the same when that is sent again later.
@@ -303,8 +318,6 @@ class Conversation:
         if first is not None and finding.hint in ABSENT:
             if first.hint in ABSENT and self.body_bytes > BIG_BODY:
                 return replace(verdict, kind="shrink")
-            if first.hint == finding.hint == "missing":
-                return replace(verdict, kind="pause", reason=f"{verdict.reason}: no model API at base_url")
             return replace(first.verdict, kind="switch")
         return replace(verdict, kind="switch")
 

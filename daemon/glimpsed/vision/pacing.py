@@ -56,6 +56,7 @@ class Ticket:
     verdict: Verdict | None = None  # what came of it; None: an answer
     used: int | None = None  # tokens as reported
     heard: bool = False  # anything came of it at all (not cancelled)
+    proof: bool = True  # whether a reply that is no failure proves that the model can be asked again
 
 
 class Pacing:
@@ -193,7 +194,7 @@ class Pacing:
         reason = self._breaks(ticket, verdict)
         if reason is not None:
             self._trip(reason, ticket, verdict, now)
-        elif ticket.probe and self._pause is not None and self._pause.probe:
+        elif ticket.probe and ticket.proof and self._pause is not None and self._pause.probe:
             self.resume()  # somebody is there; a reply to an older request would not prove it
 
     def _slow_down(self, ticket: Ticket, verdict: Verdict, now: float) -> None:
