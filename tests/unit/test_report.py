@@ -1,0 +1,133 @@
+"""The report's HTML: everything escaped, nothing from outside, plots that are what they say."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from glimpsed.report import Item, Page, render
+from glimpsed.report.plot import HEIGHT, WIDTH, Bar, bars, nice
+
+EVIL = "</pre><script>alert(1)</script><img src=x onerror=alert(2)> \"' &amp; \x00"
+VOID = {"meta", "img", "input", "link", "br"}
+
+
+class Outline(HTMLParser):
+    """Tags and text of a page; fails on what is not closed in order."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self._open: list[str] = []
+        self.feed(page)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def page(*items: Item, **changes: object) -> Page:
+    settings_: dict[str, object] = {
+        "folder": "invoices",
+        "path": "/srv/invoices",
+        "made": "2026-11-22 10:00",
+        "counts": [("done", 2), ("failed", 1)],
+        "spent": "3 answers so far.",
+        "answers": [Bar("2026-11-21", 1), Bar("2026-11-22", 2)],
+        "costs": [],
+        "currency": "USD",
+        "items": items,
+        **changes,
+    }
+    return Page(**settings_)  # type: ignore[arg-type]
+
+
+def test_whatever_an_answer_a_name_or_a_reason_holds_is_text() -> None:
+    item = Item(EVIL, failed=True, when=EVIL, text=EVIL, reason=EVIL, advice=EVIL, facts=EVIL, link=EVIL)
+    outline = Outline(render(page(item, folder=EVIL, path=EVIL + "x", spent=EVIL, currency=EVIL)))
+    assert len(outline.all("script")) == 1
+    assert outline.all("img") == []
+    assert not any(name.startswith("on") for _, attributes in outline.tags for name in attributes)
+    assert EVIL.rstrip("\0") in "".join(outline.texts)
+
+
+@settings(deadline=None)
+@given(st.text(max_size=200), st.text(max_size=50))
+def test_any_text_comes_back_as_it_was(text: str, name: str) -> None:
+    outline = Outline(render(page(Item(name, failed=False, when="", text=text + "x"))))
+    said = "".join(outline.texts)
+    for part in (text, name):
+        assert re.sub(r"\r\n?", "\n", part) in re.sub(r"\r\n?", "\n", said)
+
+
+def test_the_page_loads_nothing_but_what_it_brought() -> None:
+    html = render(page(Item("a.png", failed=False, when="", thumbnail=b"\xff\xd8", link="../a.png")))
+    outline = Outline(html)
+    (policy,) = [m["content"] for m in outline.all("meta") if m.get("http-equiv")]
+    assert policy is not None
+    assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-")
+    assert "unsafe" not in policy
+    assert [a["src"] for a in outline.all("img")] == ["data:image/jpeg;base64,/9g="]
+    assert not re.search(r"https?://", html)
+    assert html.index("Content-Security-Policy") < html.index("<style>")
+
+
+def test_failures_are_told_apart_and_tell_reason_and_advice() -> None:
+    outline = Outline(render(page(Item("a.png", failed=True, when="", reason="Torn.", advice="Scan again."))))
+    assert {"class": "failed"} in outline.all("article")
+    assert {"Torn.", "Scan again."} <= set(outline.texts)
+
+
+def test_files_beyond_the_limit_are_mentioned() -> None:
+    assert "1,234 older files are not on this page." in render(page(left_out=1234))
+    assert "older files" not in render(page())
+
+
+def test_a_plot_of_money_is_there_only_where_money_was_spent() -> None:
+    assert render(page()).count("<svg") == 1
+    assert render(page(costs=[Bar("2026-11-22", 1.5)])).count("<svg") == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "top"), [(0, 1), (1, 1), (1.1, 2), (3, 5), (7, 10), (0.03, 0.05), (120, 200)]
+)
+def test_axes_end_at_round_numbers(value: float, top: float) -> None:
+    assert nice(value) == pytest.approx(top)
+
+
+@settings(deadline=None)
+@given(st.lists(st.builds(Bar, st.text(max_size=5), st.floats(0, 1e9)), min_size=1, max_size=60))
+def test_bars_stay_inside_and_are_as_high_as_their_value(data: list[Bar]) -> None:
+    drawn = [a for t, a in Outline(bars(data)).tags if t == "rect"]
+    assert len(drawn) == len(data)
+    heights = [float(a["height"] or 0) for a in drawn]
+    for rect, height in zip(drawn, heights, strict=True):
+        x, y, width = (float(rect[k] or 0) for k in ("x", "y", "width"))
+        assert 0 <= x <= x + width <= WIDTH
+        assert 0 <= y <= y + height <= HEIGHT
+    most = max(range(len(data)), key=lambda n: data[n].value)
+    assert heights[most] == max(heights)
+
+
+def test_no_data_is_no_plot() -> None:
+    assert bars([]) == ""
