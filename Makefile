@@ -35,7 +35,7 @@ help:  ## this list
 .PHONY: run
 run: $(VENV)/.installed inbox/.filled  ## the daemon in the foreground, on ./inbox
 	@echo "Watching ./inbox: copy an image into it. Ctrl-C stops."
-	@exec $(VENV)/bin/glimpsed run --log console inbox
+	@$(VENV)/bin/glimpsed run --log console inbox || [ $$? = 130 ]  # 130: Ctrl-C before it was ready
 
 .PHONY: test
 test: $(VENV)/.tested check  ## checks and all tests but the slow ones
@@ -51,6 +51,10 @@ check: $(VENV)/.dev  ## ruff, mypy, import-linter
 .PHONY: test-slow
 test-slow: $(VENV)/.tested  ## the tests that take minutes
 	$(PYTEST) -q -m slow
+
+.PHONY: bench
+bench: $(VENV)/.dev  ## everything measured, each beside its limit or its rival
+	@for one in tests/benchmarks/bench_*.py; do echo "== $$one"; $(VENV)/bin/python "$$one"; done
 
 .PHONY: install
 install:  ## as a systemd service, as root: prefix, home, sysconfdir and DESTDIR are honoured

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+
+from glimpsed import journal
 
 pytest_plugins = ["ledger_fixtures"]
 
@@ -10,3 +14,10 @@ pytest_plugins = ["ledger_fixtures"]
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _log_as_it_was() -> Iterator[None]:
+    """A command that a test runs in its own process sets the log up; the next test finds none of that."""
+    yield
+    journal.close()
