@@ -498,7 +498,10 @@ def _usage(seen: Seen, reply: Scripted) -> dict[str, Any]:
     sent, got = reply.usage
     if seen.api == "chat":
         return {"usage": {"prompt_tokens": sent, "completion_tokens": got, "total_tokens": sent + got}}
-    details = {"input_tokens_details": {"cached_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0}}
+    details = {
+        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "output_tokens_details": {"reasoning_tokens": 0},
+    }
     return {"usage": {"input_tokens": sent, "output_tokens": got, "total_tokens": sent + got, **details}}
 
 

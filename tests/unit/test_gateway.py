@@ -5,13 +5,17 @@ from __future__ import annotations
 import base64
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx
+import jsonschema
 import pytest
 from PIL import Image
 
 from gateway import Gateway, Scripted
+
+OFFICIAL = Path(__file__).parents[3] / "shared" / "openai-schemas.json"
 
 
 def data_url(size: tuple[int, int] = (8, 6), kind: str = "PNG") -> str:
@@ -92,3 +96,18 @@ def test_an_api_that_is_not_offered_is_a_404() -> None:
     with Gateway(apis=["chat"]) as gateway:
         reply = post(gateway, "responses")
     assert (reply.status_code, reply.json()["error"]["message"]) == (404, "Invalid URL (POST /v1/responses)")
+
+
+@pytest.mark.parametrize("finish", ["stop", "length", "content_filter"])
+@pytest.mark.parametrize("api", ["chat", "responses"])
+def test_answers_are_what_the_official_api_gives(api: str, finish: str) -> None:
+    from openai.types.chat import ChatCompletion
+    from openai.types.responses import Response
+
+    with Gateway(default=Scripted(finish=finish)) as gateway:
+        reply = post(gateway, api).json()
+    (ChatCompletion if api == "chat" else Response).model_validate(reply, strict=True)
+    if OFFICIAL.exists():
+        name = "CreateChatCompletionResponse" if api == "chat" else "Response"
+        schema = {"$ref": f"#/components/schemas/{name}", **json.loads(OFFICIAL.read_text())}
+        jsonschema.Draft202012Validator(schema).validate(reply)

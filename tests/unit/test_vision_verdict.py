@@ -214,6 +214,18 @@ def test_reason_is_one_short_line_without_what_looks_like_a_key() -> None:
     assert found.verdict.reason.startswith("HTTP 401: Incorrect API key")
 
 
+def test_reason_holds_no_image_that_an_api_sent_back() -> None:
+    import base64
+    import random
+
+    image = base64.b64encode(random.Random(1).randbytes(900)).decode()
+    for message in (f"bad input 'data:image/jpeg;base64,{image}'", f"bad input {image}"):
+        assert verdict(400, error(message)).verdict.reason.startswith("HTTP 400: bad input")
+        assert not any(
+            image[n : n + 12] in verdict(400, error(message)).verdict.reason for n in range(len(image) - 12)
+        )
+
+
 def test_redirect_says_where_to_without_what_may_be_secret() -> None:
     found = verdict(301, location="https://user:pw@other.example/v1/responses?token=1")
     assert (

@@ -20,8 +20,9 @@ from glimpsed.vision.verdict_table import CUT_OFF, ERRORS, OVERLOAD, STATUSES, H
 
 LONGEST_WAIT = 86_400.0  # seconds; more than a day is no wait that an API means for a program
 _REASON = 240  # characters
-_SECRET = re.compile(
+_SECRET = re.compile(  # keys, and images that an API sends back to us
     r"\b(?:sk|sess|ark|Bearer)[-_ ][\w.*+/=-]{6,}|\bAIza[\w-]{20,}|\b(?=[A-Za-z]*\d)[A-Za-z0-9]{32,}\b"
+    r"|data:[\w/+.-]*;base64,[\w+/=]*|[A-Za-z0-9+/]{64,}=*"
 )
 _NAMED = re.compile(
     r"""[`'"]([A-Za-z_][\w.\[\]]*)[`'"]|(?:(?:supplied|parameter|argument|field):|参数[: ]*) ?([a-z_][\w.]*)"""

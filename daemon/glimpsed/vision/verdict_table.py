@@ -10,7 +10,9 @@ The `hint` says what can be done about it with the same images, before the verdi
     schema      ask for the structure in another way       model    another model (the other API comes first)
     limit       the output limit is above the model's      refused  the same, about this image
     bytes       too many bytes: the ceiling is learnt      missing  404: the endpoint, or the base_url, is wrong
-    image       size, format or encoding of an image
+    image       size, format or encoding of an image       candidates  the second time: the other API
+
+`blind` (it says that it cannot see an image) and `repair` (does not fit the schema) are found in answers.
 """
 
 from __future__ import annotations
