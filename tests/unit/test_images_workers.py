@@ -141,7 +141,7 @@ async def test_what_takes_too_much_cpu_is_ended_by_the_kernel() -> None:
 
 
 async def test_what_hangs_without_using_the_cpu_is_ended_too() -> None:
-    async with images(seconds=0.1) as them:
+    async with images(clock=0.3) as them:
         await them.start()
         [pid] = pids(them)
         os.kill(pid, signal.SIGSTOP)

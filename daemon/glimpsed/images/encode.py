@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from dataclasses import dataclass
 
 from PIL import Image
@@ -11,7 +12,8 @@ from glimpsed.errors import FileError
 from glimpsed.images import colour
 from glimpsed.images.plan import Target, attempts
 
-_SAMPLE_ROWS = 192  # of the picture's middle: enough to tell print from photograph
+_SAMPLES, _SAMPLE_ROWS = 3, 48  # strips of a picture that tell print from photograph
+_WORTH = 0.9  # of JPEG's size: a PNG takes longer to make, so it must be smaller than this
 _FEW = 256  # colours; a photograph has more
 
 
@@ -59,14 +61,17 @@ def _lossless(image: Image.Image, to: Target) -> Encoded | None:
 
 
 def _flat(image: Image.Image, quality: int) -> bool:
-    """Whether a strip of the picture is no larger as PNG than as JPEG."""
+    """Whether a few strips of the picture are clearly smaller as PNG than as JPEG."""
     if image.mode == "1":
         return True
-    top = max(0, (image.height - _SAMPLE_ROWS) // 2)
-    strip = image.crop((0, top, image.width, min(image.height, top + _SAMPLE_ROWS)))
-    if image.mode == "RGB" and strip.getcolors(_FEW) is None:
+    rows = min(_SAMPLE_ROWS, image.height // _SAMPLES) or image.height
+    sample = Image.new(image.mode, (image.width, rows * _SAMPLES))
+    for n in range(_SAMPLES):
+        top = (image.height - rows) * (n + 1) // (_SAMPLES + 1)
+        sample.paste(image.crop((0, top, image.width, top + rows)), (0, n * rows))
+    if image.mode == "RGB" and sample.getcolors(_FEW) is None:
         return False
-    return len(_png(strip)) <= len(_jpeg(strip, quality))
+    return len(_png(sample)) <= _WORTH * len(_jpeg(sample, quality))
 
 
 def _jpeg(image: Image.Image, quality: int) -> bytes:
@@ -77,7 +82,8 @@ def _jpeg(image: Image.Image, quality: int) -> bytes:
 
 def _png(image: Image.Image) -> bytes:
     out = io.BytesIO()
-    image.save(out, "PNG")
+    # Of print, run lengths alone are as small as all of deflate (498 of 506 KB), in 27 instead of 74 ms.
+    image.save(out, "PNG", compress_type=zlib.Z_DEFAULT_STRATEGY if image.mode == "1" else zlib.Z_RLE)
     return out.getvalue()
 
 
