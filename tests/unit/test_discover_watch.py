@@ -7,6 +7,7 @@ import contextlib
 import io
 import os
 import shutil
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -16,9 +17,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from glimpsed import sidecar
 from glimpsed.blocking import Blocking
 from glimpsed.config.schema import Folder
-from glimpsed.discover import FolderWatch, watch
+from glimpsed.discover import FolderWatch, events, scan, watch
+from glimpsed.discover.events import WatchLimit
+from glimpsed.errors import ShareTrouble
 from glimpsed.ledger import Ledger, open_ledger
 from glimpsed.model import Job
 
@@ -429,3 +433,144 @@ async def test_a_burst_is_found_without_a_rescan(desk: Desk) -> None:
             (desk.path / f"{number}.png").write_bytes(PNG)
         await desk.until(lambda: len(desk.states()) == 3000, 20)
         assert set(desk.states().values()) == {"queued"}
+
+
+async def test_a_share_that_hangs_is_lost_holds_up_nobody_and_comes_back(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "PATIENCE", 0.3)
+    hangs, release = threading.Event(), threading.Event()
+    real = {name: getattr(scan, name) for name in ("examine", "look_at")}
+
+    def stuck(name: str) -> Callable[..., Any]:
+        def call(*args: Any) -> Any:
+            if hangs.is_set():
+                release.wait(60)
+            return real[name](*args)
+
+        return call
+
+    for name in real:
+        monkeypatch.setattr(scan, name, stuck(name))
+    async with desk.watching() as w:
+        await asyncio.wait_for(w.listed.wait(), 5)
+        hangs.set()
+        (desk.path / "a.png").write_bytes(PNG)
+        await desk.until(lambda: w.state.state == "lost")
+        assert w.root is None
+        hangs.clear()
+        release.set()
+        await desk.until(lambda: desk.states() == {"a.png": "queued"})
+        hangs.set()
+        release.clear()
+        (desk.path / "b.png").write_bytes(PNG)
+        await desk.until(lambda: w.state.state == "lost")
+        began = time.monotonic()
+    assert time.monotonic() - began < 1  # the stop does not wait for what hangs
+    release.set()
+
+
+async def test_one_file_that_gives_trouble_does_not_lose_the_folder(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = scan.look
+
+    def broken(root: Any, check: Any) -> Any:
+        if check.path == "bad.png":
+            raise ShareTrouble("bad.png: Input/output error")
+        return look(root, check)
+
+    monkeypatch.setattr(scan, "look", broken)
+    (desk.path / "bad.png").write_bytes(PNG)
+    async with desk.watching() as w:
+        await asyncio.wait_for(w.listed.wait(), 5)
+        (desk.path / "good.png").write_bytes(PNG)
+        await desk.until(lambda: desk.states() == {"good.png": "queued"})
+        assert w.state.state == "watching"
+        assert w.settling == 1
+
+
+async def test_without_watches_the_folder_is_polled_and_says_so(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if desk.mode == "poll":
+        pytest.skip("has no watches")
+
+    def refuse(self: Any, directory: str, fd: int) -> None:
+        if directory:
+            raise WatchLimit("the limit of inotify watches is reached")
+
+    monkeypatch.setattr(events.Events, "watch", refuse)
+    (desk.path / "sub").mkdir()
+    async with desk.watching() as w:
+        await desk.until(lambda: w.state.state == "degraded")
+        assert (w.state.mode, w.state.reason) == ("poll", "the limit of inotify watches is reached")
+        (desk.path / "sub/a.png").write_bytes(PNG)
+        await desk.until(lambda: desk.states() == {"sub/a.png": "queued"})
+
+
+async def test_a_dead_event_reader_is_replaced(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    if desk.mode == "poll":
+        pytest.skip("has no events")
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    async with desk.watching() as w:
+        await asyncio.wait_for(w.listed.wait(), 5)
+        first = w._hearing._events
+        assert first is not None
+
+        def die() -> Any:
+            raise KeyError(7)
+
+        monkeypatch.setattr(first._reader, "read", die)
+        (desk.path / "a.png").write_bytes(PNG)
+        await desk.until(lambda: desk.states() == {"a.png": "queued"})
+        await desk.until(lambda: w.state.state == "watching" and w._hearing._events not in {None, first})
+        (desk.path / "b.png").write_bytes(PNG)
+        await desk.until(lambda: len(desk.states()) == 2)
+
+
+async def test_an_overflow_is_made_good_by_a_listing(desk: Desk) -> None:
+    async with desk.watching(poll=3600) as w:
+        await asyncio.wait_for(w.listed.wait(), 5)
+        w._hearing.stop()
+        (desk.path / "dropped.png").write_bytes(PNG)
+        w._heard(events.Batch(overflow=True))
+        await desk.until(lambda: desk.states() == {"dropped.png": "queued"})
+
+
+async def test_a_first_listing_that_was_cut_short_still_is_the_first_sight(desk: Desk) -> None:
+    (desk.path / "old.png").write_bytes(PNG)
+    desk.ledger.set_fingerprints("f", {"//first": b"1"})
+    assert desk.ledger.first_seen("f", 1)
+    async with desk.watching(existing="ignore") as w:
+        await asyncio.wait_for(w.listed.wait(), 5)
+        assert desk.states() == {"old.png": "done"}
+        assert "//first" not in desk.ledger.fingerprints("f")
+
+
+async def test_the_error_sidecar_of_a_deleted_image_goes_with_it(desk: Desk) -> None:
+    (desk.path / "a.png").write_bytes(PNG)
+    async with desk.watching() as w:
+        await desk.until(desk.states)
+        (job,) = desk.claim()
+        assert w.root is not None
+        sidecar.write_error(w.root, "a.png", Folder(path=desk.path), "It failed.", "Do something.", {})
+        assert desk.ledger.failed(job, "It failed.", "Do something.", time.time(), attempts=1, retries=0)
+        assert (desk.path / "a.png.error.txt").exists()
+        (desk.path / "a.png").unlink()
+        await desk.until(lambda: desk.states() == {"a.png": "gone"})
+        await desk.until(lambda: not (desk.path / "a.png.error.txt").exists())
+
+
+async def test_a_close_is_offered_within_milliseconds_without_quiet_time(desk: Desk) -> None:
+    if desk.mode == "poll":
+        pytest.skip("has no events")
+    async with desk.watching(settle=0) as w:
+        await asyncio.wait_for(w.listed.wait(), 5)
+        delays = []
+        for number in range(20):
+            (desk.path / f"{number}.png").write_bytes(PNG)
+            closed, before = time.monotonic(), desk.offered
+            await desk.until(lambda before=before: desk.offered > before)
+            delays.append(time.monotonic() - closed)
+        assert sorted(delays)[10] < 0.2, delays  # some ms; the rest is for a busy machine

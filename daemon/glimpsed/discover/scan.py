@@ -72,6 +72,7 @@ class Walk:
     recursive: bool
     watch: Watch | None = None
     moved: int = 0
+    cpu: float = 0.0  # s that it took so far
     visited: set[str] = field(default_factory=set)
     unreadable: set[str] = field(default_factory=set)  # nothing below these is believed to be gone
     missing: set[str] = field(default_factory=set)
@@ -79,7 +80,7 @@ class Walk:
 
     def slice(self) -> list[Listing]:
         """The next directories. Raises `ShareTrouble` when the root itself is away, `WatchLimit`."""
-        end = time.monotonic() + SLICE
+        end, began = time.monotonic() + SLICE, time.thread_time()
         listings: list[Listing] = []
         while self.todo and time.monotonic() < end:
             listing = self._one(self.todo[-1])
@@ -90,6 +91,7 @@ class Walk:
             listings.append(listing)
             if self.recursive:
                 self.todo += [s for s in listing.subdirectories if s not in self.visited]
+        self.cpu += time.thread_time() - began
         return listings
 
     def _one(self, directory: str) -> Listing | None:
@@ -103,63 +105,66 @@ class Walk:
                 self._tell(directory, str(e))
         return None
 
-    def _list(self, directory: str) -> Listing:  # noqa: C901, PLR0912 - a call for each of a million entries shows
+    def _list(self, directory: str) -> Listing:
         now = time.time()
-        names: list[str] = []
-        files: dict[str, Seen] = {}
-        below: list[str] = []
-        left_over = False
-        prefix = f"{directory}/" if directory else ""
-        suffixes, plain, add = self.filter.suffixes, self.filter.plain, names.append
         with opened_directory(self.root, directory) as fd:
             if self.watch is not None:
                 self.watch(directory, fd)
             status = os.fstat(fd)
             try:
-                with os.scandir(fd) as entries:
-                    for entry in entries:
-                        name = entry.name
-                        add(name)
-                        if name.rpartition(".")[2].lower() not in suffixes or entry.is_dir(
-                            follow_symlinks=False
-                        ):
-                            if entry.is_dir(follow_symlinks=False):
-                                if self.recursive and not self._skip(prefix + name, is_dir=True):
-                                    below.append(prefix + name)
-                            elif name[0] == "." and sidecar.is_temporary(name):
-                                left_over = True
-                            elif len(self.skipped) < TOLD_MOST and name.rpartition(".")[2] not in SIDECARS:
-                                self._skip(prefix + name, is_dir=False)
-                            continue
-                        if (not plain or name[0] in "._~") and self._skip(prefix + name, is_dir=False):
-                            continue
-                        try:
-                            st = entry.stat(follow_symlinks=False)
-                        except FileNotFoundError:
-                            continue
-                        if stat.S_ISREG(st.st_mode):
-                            files[name] = Seen(Version(st.st_size, st.st_mtime_ns), st.st_ctime_ns)
-                            if not len(files) & 255:
-                                self.moved += 1
-                        else:
-                            self._tell(prefix + name, "not a regular file")
+                names, found, below = self._read(fd, f"{directory}/" if directory else "")
             except OSError as e:
                 raise ShareTrouble(f"{shown(directory) or 'the folder'}: {os.strerror(e.errno or 0)}") from e
-        if left_over:  # by a crash, or by another daemon that is just writing: `sweep` tells them apart
-            sidecar.sweep(self.root, directory, now=now)
         self.moved += 1
-        digest = digest_of(files)
+        digest = digest_of(found)
         same = self.digests.get(directory) == digest
         return Listing(
             directory=directory,
             identity=(status.st_dev, status.st_ino),
             mtime_ns=status.st_mtime_ns if now - status.st_mtime > RACY else -1,
             digest=digest,
-            count=len(files),
+            count=len(found),
             subdirectories=tuple(below),
-            files=None if same else files,
+            files=None if same else {name: Seen(version_of(st), st.st_ctime_ns) for name, st in found},
             names=frozenset() if same else frozenset(names),
         )
+
+    def _read(self, fd: int, prefix: str) -> tuple[list[str], list[tuple[str, os.stat_result]], list[str]]:
+        """All names, the candidates with their status, the directories below. A million names come by here."""
+        names: list[str] = []
+        found: list[tuple[str, os.stat_result]] = []
+        below: list[str] = []
+        suffixes, plain = self.filter.suffixes, self.filter.plain
+        with os.scandir(fd) as entries:
+            for entry in entries:
+                name = entry.name
+                names.append(name)
+                suffix = name.rpartition(".")[2]
+                if suffix in SIDECARS or (suffix not in suffixes and suffix.lower() not in suffixes):
+                    if entry.is_dir(follow_symlinks=False):
+                        self._note_directory(prefix + name, below)
+                    elif suffix not in SIDECARS and len(self.skipped) < TOLD_MOST:
+                        self._skip(prefix + name, is_dir=False)
+                    continue
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+                if stat.S_ISDIR(status.st_mode):
+                    self._note_directory(prefix + name, below)
+                elif (not plain or name[0] in "._~") and self._skip(prefix + name, is_dir=False):
+                    pass
+                elif stat.S_ISREG(status.st_mode):
+                    found.append((name, status))
+                    if not len(found) & 255:
+                        self.moved += 1
+                else:
+                    self._tell(prefix + name, "not a regular file")
+        return names, found, below
+
+    def _note_directory(self, path: str, below: list[str]) -> None:
+        if self.recursive and not self._skip(path, is_dir=True):
+            below.append(path)
 
     def _skip(self, path: str, *, is_dir: bool) -> bool:
         rule = self.filter.skips(path, is_dir)
@@ -172,9 +177,9 @@ class Walk:
             self.skipped[path] = rule
 
 
-def digest_of(files: Mapping[str, Seen]) -> bytes:
+def digest_of(found: Sequence[tuple[str, os.stat_result]]) -> bytes:
     """What a listing comes down to: 16 bytes that change with any name, size or time."""
-    lines = "".join([f"{n}\0{s.version.size}\0{s.version.mtime_ns}\n" for n, s in files.items()])
+    lines = "".join([f"{name}\0{st.st_size}\0{st.st_mtime_ns}\n" for name, st in found])
     return hashlib.blake2b(lines.encode("utf-8", "surrogateescape"), digest_size=16).digest()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterable
 
@@ -36,6 +37,9 @@ RETRY = 1.0  # s after something failed under a root that is there
 LEDGER_RETRY = 5.0
 CHECKS = 256  # looks in one call
 AHEAD = 2000  # files due for a look beyond which the scan waits: memory stays small
+FULL_REST = (
+    100  # times its CPU time that a full listing is followed by none: a million files cost 1 % of a core
+)
 MOST = 50_000  # files whose quiet time runs, likewise
 TOLD_MOST = 10_000  # skipped files that are remembered as told
 
@@ -84,6 +88,7 @@ class FolderWatch:
         self._dirty: dict[str, None] = {}
         self._told: set[str] = set()
         self._first_scan = True
+        self._full_cpu = 0.0  # s that the last full listing took
 
     @property
     def state(self) -> WatchState:
@@ -217,10 +222,11 @@ class FolderWatch:
     # -- scan
 
     async def _scan_forever(self) -> None:
-        full_at = 0.0
+        full_at = -math.inf
         while True:
             await self._present.wait()
-            wait = full_at + self.folder.rescan - time.monotonic()
+            every = max(self.folder.rescan, self._full_cpu * FULL_REST)
+            wait = full_at + every - time.monotonic()
             if self.state.mode == "poll":
                 wait = min(wait, self.folder.poll)
             with contextlib.suppress(TimeoutError):
@@ -230,7 +236,7 @@ class FolderWatch:
             root = self.root
             if root is None:
                 continue
-            self._full |= time.monotonic() >= full_at + self.folder.rescan
+            self._full |= time.monotonic() >= full_at + every
             full = self._full
             try:
                 await self._scan(root)
@@ -276,6 +282,7 @@ class FolderWatch:
         await self._reconciler.start(first=first)
         walk = self._walk(root, [""], set())
         files, waiting = await self._pass(walk)
+        self._full_cpu = walk.cpu
         await self._reconciler.finish(walk, first=first)
         self._first_scan = False
         self.listed.set()

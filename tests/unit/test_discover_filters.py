@@ -1,0 +1,76 @@
+"""What is looked at and what is not, with the rule that says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from glimpsed.config.schema import Folder
+from glimpsed.discover.filters import Filter
+
+
+def skips(path: str, *, is_dir: bool = False, **keys: Any) -> str | None:
+    return Filter(Folder(path=Path("/in"), **keys)).skips(path, is_dir)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["a.jpg", "document.PDF", "deep/er/scan.TiFf", "\udcff.png", "line\nbreak.webp", "a.b.c.heic", "a#b.png"],
+)
+def test_images_and_pdfs_are_looked_at(path: str) -> None:
+    assert skips(path) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "rule"),
+    [
+        ("._document.pdf", "._*"),
+        (".hidden.jpg", ".*"),
+        ("~$letter.pdf", "~$*"),
+        ("x/@eaDir/a.jpg", "@eaDir/"),
+        ("#recycle/a.jpg", "\\#recycle/"),
+        ("lost+found/a.jpg", "lost+found/"),
+        ("a.jpg.txt", "not an image"),
+        ("a.jpg.json", "not an image"),
+        ("a.jpg.error.txt", "not an image"),
+        (".glimpsed-00000000-1-1-00000000.tmp", "not an image"),
+        ("a.jpg~", "not an image"),
+        ("a.jpg.part", "not an image"),
+        ("notes", "not an image"),
+    ],
+)
+def test_what_is_never_looked_at(path: str, rule: str) -> None:
+    assert skips(path) == rule
+
+
+@pytest.mark.parametrize(
+    "name", ["@eaDir", ".@__thumb", "#recycle", "@Recycle", ".stversions", "__MACOSX", ".snapshot"]
+)
+def test_directories_of_other_programs_are_not_opened(name: str) -> None:
+    assert skips(f"deep/{name}", is_dir=True)
+
+
+def test_exclude_adds_to_the_built_in_rules_and_can_take_back() -> None:
+    keys: dict[str, Any] = {"exclude": ("old/", "*.GIF", "/top.png", "!keep.gif")}
+    assert skips("x/old", is_dir=True, **keys) == "old/"
+    assert skips("x/old/a.png", **keys) == "old/"
+    assert skips("a.gif", **keys) == "*.GIF"
+    assert skips("keep.gif", **keys) is None
+    assert skips("top.png", **keys) == "/top.png"
+    assert skips("x/top.png", **keys) is None
+    assert skips(".a.png", **keys) == ".*"
+
+
+def test_include_narrows_files_and_not_directories() -> None:
+    keys: dict[str, Any] = {"include": ("invoices/**", "*.pdf")}
+    assert skips("other", is_dir=True, **keys) is None
+    assert skips("other/a.jpg", **keys) == "not included"
+    assert skips("other/a.PDF", **keys) is None
+    assert skips("invoices/2026/a.jpg", **keys) is None
+
+
+def test_include_can_name_another_suffix_but_never_sidecars() -> None:
+    assert skips("fax.DAT", include=("*", "*.dat")) is None
+    assert skips("fax.txt", include=("*", "*.txt")) == "not an image"
