@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from glimpsed import files, sidecar
+from glimpsed.discover.filters import Filter
+from glimpsed.discover.scan import Walk
 from glimpsed.errors import FileError, ForeignSidecar, ShareTrouble, SidecarBlocked, Vanished
 from glimpsed.sidecar import temporary
 from sidecar_samples import Inbox, inbox
@@ -374,6 +376,14 @@ def test_a_dead_process_temporary_file_is_swept_and_a_living_ones_is_not(tmp_pat
     assert not sidecar.is_temporary(theirs)
     assert sidecar.sweep(box.root, "a", now=now) == 2
     assert box.names() == {"scan.jpg", mine, foreign_new, theirs}
+
+
+def test_the_first_listing_removes_what_a_crash_left_behind(tmp_path: Path) -> None:
+    box = inbox(tmp_path)
+    left = temporary.new_name().replace(f"-{os.getpid()}-", "-999999999-")
+    box.beside(left).write_text("half a sidec")
+    Walk(box.root, Filter(box.folder), {}, [""], recursive=True).slice()
+    assert box.names() == {"scan.jpg"}
 
 
 # -- a disk that does not take it
