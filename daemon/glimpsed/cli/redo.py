@@ -61,8 +61,9 @@ def command(*, paths: tuple[str, ...], name: str | None, stale: bool, yes: bool)
             err().print("nothing is stale" if stale else "there are no such files")
             return
         _tell(desk, orders)
-        if not yes:
-            _ask()
+        if not yes and not _agreed():
+            err().print("nothing is queued")
+            return
         count = sum(order.do(time.time()) for order in orders)
     out().print(f"queued again: {files(count)}")
 
@@ -128,7 +129,7 @@ def _tell(desk: Desk, orders: list[Order]) -> None:
             out().print(f"{order.folder.name}: {in_words(exact)}", soft_wrap=True)
 
 
-def _ask() -> None:
+def _agreed() -> bool:
     if not sys.stdin.isatty():
         raise UsageError("nobody is there to be asked: --yes asks again about them without a question")
-    click.confirm("Ask again about them?", abort=True)
+    return click.confirm("Ask again about them?")

@@ -1,0 +1,147 @@
+"""The operator's commands on a terminal: colour, the live view, the question before money is spent."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from daemon import GLIMPSED, environment, glimpsed
+from glimpsed import config
+from glimpsed.ledger import open_ledger
+from history import CONFIG, History
+
+PATIENCE = 60.0
+
+
+class Terminal:
+    """A command on a pseudo-terminal, what it shows, and a keyboard."""
+
+    def __init__(self, home: Path, *arguments: str) -> None:
+        self._ours, theirs = pty.openpty()
+        self.process = subprocess.Popen(
+            [*GLIMPSED, *arguments],
+            cwd=home,
+            env={**environment(home), "TERM": "xterm-256color", "COLUMNS": "120", "LINES": "40"},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        self.raw = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        os.close(self._ours)
+
+    def see(self, pattern: str) -> None:
+        """Wait until the screen has shown this since the last look."""
+        deadline = time.monotonic() + PATIENCE
+        while not (found := re.search(pattern, self.raw)):
+            assert time.monotonic() < deadline, self.raw
+            assert self._read(), f"ended without {pattern}: {self.raw}"
+        self.raw = self.raw[found.end() :]
+
+    def press(self, keys: str) -> None:
+        os.write(self._ours, keys.encode())
+
+    def end(self) -> int:
+        """Its exit code, once it is done."""
+        while self._read():
+            pass
+        return self.process.wait(PATIENCE)
+
+    def _read(self) -> bool:
+        ready, _, _ = select.select([self._ours], [], [], PATIENCE)
+        if not ready:
+            return False
+        try:
+            data = os.read(self._ours, 65536)
+        except OSError:  # EIO: the other side is closed
+            return False
+        self.raw += data.decode(errors="replace")
+        return bool(data)
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> Iterator[History]:
+    (tmp_path / "glimpsed.yaml").write_text(CONFIG)
+    for name in ("invoices", "archive"):
+        (tmp_path / name).mkdir()
+    loaded = config.load(tmp_path / "glimpsed.yaml", keys=False)
+    with contextlib.closing(open_ledger(config.state_url(loaded))) as ledger:
+        yield History(loaded, ledger)
+
+
+def test_status_has_colour_on_a_terminal_and_none_in_a_pipe(history: History, tmp_path: Path) -> None:
+    history.failed("invoices", "a.png", "It is torn.")
+    with Terminal(tmp_path, "status") as terminal:
+        terminal.see(r"\x1b\[3\dm.*It is torn")
+        assert terminal.end() == 0
+    piped = glimpsed("status", home=tmp_path)
+    assert piped.returncode == 0
+    assert "It is torn." in piped.stdout
+    assert "\x1b" not in piped.stdout
+
+
+def test_the_live_view_follows_the_ledger_and_ends_on_ctrl_c(history: History, tmp_path: Path) -> None:
+    with Terminal(tmp_path, "status", "--watch") as terminal:
+        terminal.see(r"invoices")
+        terminal.see(r"A minute|archive")
+        history.failed("invoices", "later.png", "Seen while watching.")
+        terminal.see(r"Seen while watching\.")
+        terminal.process.send_signal(signal.SIGINT)
+        assert terminal.end() == 0
+        assert "Traceback" not in terminal.raw
+
+
+@pytest.mark.parametrize(("answer", "state"), [("n", "done"), ("", "done"), ("y", "queued")])
+def test_redo_tells_the_cost_and_asks(history: History, tmp_path: Path, answer: str, state: str) -> None:
+    key = history.done("invoices", "a.png")
+    with Terminal(tmp_path, "redo", "invoices/a.png") as terminal:
+        terminal.see(r"1 file, 1 page, [\d,]+ \+ [\d,]+ tokens, about 0\.\d+ USD")
+        terminal.see(r"Ask again about them\? \[y/N\]")
+        terminal.press(f"{answer}\n")
+        assert terminal.end() == 0
+    row = history.ledger.find(key)
+    assert row is not None
+    assert row.state == state
+
+
+def test_a_report_goes_to_a_file_and_not_onto_the_screen(history: History, tmp_path: Path) -> None:
+    history.done("invoices", "a.png")
+    with Terminal(tmp_path, "report", "invoices") as terminal:
+        assert terminal.end() == 0
+        assert "invoices.html: 1 file" in terminal.raw
+        assert "<!doctype" not in terminal.raw
+    assert (tmp_path / "invoices.html").read_text().startswith("<!doctype html>")
+
+
+def test_a_reader_that_goes_away_is_no_error(history: History, tmp_path: Path) -> None:
+    for n in range(3):
+        history.failed("invoices", f"{n}.png", "x" * 40_000)
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = subprocess.run(
+        [*GLIMPSED, "failures", "--json"], cwd=tmp_path, env=environment(tmp_path), stdout=writing,
+        stderr=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    os.close(writing)
+    assert "Traceback" not in process.stderr
+    assert process.stderr == ""
