@@ -15,7 +15,7 @@ from collections.abc import Callable
 from glimpsed import files, metrics, sidecar
 from glimpsed.blocking import Blocking
 from glimpsed.config.schema import ModelEntry, OnDone
-from glimpsed.errors import FileError, LedgerUnavailable, ShareTrouble, SidecarBlocked, Vanished, VisionError
+from glimpsed.errors import FileError, ShareTrouble, SidecarBlocked, Vanished, VisionError
 from glimpsed.images import Images
 from glimpsed.journal import get_logger
 from glimpsed.ledger import Ledger
@@ -24,9 +24,10 @@ from glimpsed.pipeline import answers, question
 from glimpsed.pipeline.after import Locate, after
 from glimpsed.pipeline.ask import Bill, ask
 from glimpsed.pipeline.ends import End, Ends, Outcome
+from glimpsed.pipeline.patience import Patient
 from glimpsed.pipeline.place import PATIENCE, RATE, Place
 
-__all__ = ["End", "Outcome", "Pipeline", "Place"]
+__all__ = ["End", "Outcome", "Patient", "Pipeline", "Place"]
 
 log = get_logger()
 
@@ -48,19 +49,19 @@ class Pipeline:
         dice: Callable[[], float] = random.random,
     ) -> None:
         self._ledger = ledger
-        self._db = db
+        self._db = Patient(db)  # while it is away, jobs wait where they are, with what they hold
         self._images = images
         self._find_place = find_place
         self._locate = locate
         self._clock = clock
-        self._ends = Ends(ledger, db, clock=clock, dice=dice)
+        self._ends = Ends(ledger, self._db, clock=clock, dice=dice)
         # Copies of one image that arrive together: the first is asked about, the others wait for it.
         self._same: weakref.WeakValueDictionary[tuple[str, str], asyncio.Lock] = weakref.WeakValueDictionary()
 
     async def handle(self, job: Job, place: Place) -> End:  # noqa: PLR0911 - one line for each kind of end
         """Take one job to its end; what went wrong is in the ledger and the log.
 
-        Raises `LedgerUnavailable` only: then the lease runs out, and the job comes back by itself.
+        Raises `LedgerError` only, when not even the failure can be kept: then no file can be helped any more.
         """
         try:
             return await self._story(job, place)
@@ -74,8 +75,6 @@ class Pipeline:
             return await self._ends.failed(job, place, e.reason, e.advice)
         except VisionError as e:
             return await self._ends.verdict(job, place, e)
-        except LedgerUnavailable:
-            raise
         except Exception as e:
             log.exception("bug", folder=job.key.folder, file=shown(job.key.path))
             reason = f"glimpsed has a bug: {type(e).__name__} while working on this file."

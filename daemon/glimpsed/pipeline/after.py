@@ -10,11 +10,11 @@ import os
 from collections.abc import Callable
 
 from glimpsed import sidecar
-from glimpsed.blocking import Blocking
 from glimpsed.errors import FileError
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Adopted, Ledger
 from glimpsed.model import Answer, FileKey, Job, Written, shown
+from glimpsed.pipeline.patience import Patient
 from glimpsed.pipeline.place import Place
 
 log = get_logger()
@@ -30,7 +30,7 @@ async def after(
     written: tuple[Written, ...],
     *,
     ledger: Ledger,
-    db: Blocking,
+    db: Patient,
     locate: Locate,
     question: str,
     now: float,

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from glimpsed import metrics, sidecar
-from glimpsed.blocking import Blocking
 from glimpsed.errors import FileError, ShareTrouble, SidecarBlocked, Vanished, Verdict, VisionError
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Ledger
 from glimpsed.model import Answer, Job, Usage, Written, shown, utc, utc_ns
 from glimpsed.pipeline import backoff
+from glimpsed.pipeline.patience import Patient
 from glimpsed.pipeline.place import Place
 
 log = get_logger()
@@ -33,7 +33,7 @@ class Ends:
     """Writes the end of a job's story into the ledger and the log."""
 
     def __init__(
-        self, ledger: Ledger, db: Blocking, *, clock: Callable[[], float], dice: Callable[[], float]
+        self, ledger: Ledger, db: Patient, *, clock: Callable[[], float], dice: Callable[[], float]
     ) -> None:
         self._ledger = ledger
         self._db = db

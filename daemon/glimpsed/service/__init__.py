@@ -23,7 +23,7 @@ from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Ledger, open_ledger
 from glimpsed.model import FileKey, Job, Usage
 from glimpsed.notify import Notifier
-from glimpsed.pipeline import End, Outcome, Pipeline, Place
+from glimpsed.pipeline import End, Outcome, Patient, Pipeline, Place
 from glimpsed.pipeline.answers import total
 from glimpsed.service.backlog import Backlogs
 from glimpsed.service.budget import Reached, concerned, has_budget, reached
@@ -98,6 +98,8 @@ class Service:
         self._beside = beside
         self._clock = clock
         self._db = Blocking("ledger", threads=LEDGER_THREADS)
+        self._patient = Patient(self._db)
+        self._heart = Blocking("heartbeat")  # its own: it must not queue behind what waits for the database
         self._watched: dict[str, Watched] = {}
         self._told_budgets: dict[str, set[float]] = {}  # folder budgets, by the time that they go on
         self._stop = asyncio.Event()
@@ -167,12 +169,12 @@ class Service:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stop.wait(), LEDGER_PATIENCE)
                     return False
-        await self._db.run(self.ledger.take_back, self._clock())
+        await self._patient.run(self.ledger.take_back, self._clock())
         self.images = Images(self.config.workers)
         await self.images.start()
         self.models = Models(self.ledger, self._db, changed=self._wake, clock=self._clock)
         await self.models.open(self.config)
-        self._backlogs = Backlogs(self.ledger, self._db, self.config, clock=self._clock)
+        self._backlogs = Backlogs(self.ledger, self._patient, self.config, clock=self._clock)
         self._health.serve(self.config.metrics)
         self.dispatcher = Dispatcher(
             self.ledger,
@@ -270,23 +272,24 @@ class Service:
         return None
 
     async def _look_for_changes(self) -> None:
-        """Rows that a command beside us wrote are noticed within a second."""
+        """What a command beside us or another daemon wrote is noticed within a second."""
         seen = -1
         while True:
-            try:
+            with contextlib.suppress(LedgerUnavailable):  # the dispatcher tells
                 counter = await self._db.run(self.ledger.changes)
-            except LedgerUnavailable:
-                counter = seen  # the dispatcher tells
-            if counter != seen:
-                seen = counter
-                self.dispatcher.wake()
+                if counter != seen:
+                    await self.models.share_pauses()
+                    seen = counter
+                    self.dispatcher.wake()
             await asyncio.sleep(LOOK_FOR_CHANGES)
 
     async def _watch_others(self) -> None:
-        """Say so when another daemon works from the same ledger: safe, but perhaps not meant."""
+        """Say so when another daemon works from the same ledger; take over at once from one that died here."""
         others: frozenset[str] = frozenset()
         while True:
             with contextlib.suppress(LedgerUnavailable):
+                if await self._db.run(self.ledger.take_back, self._clock()):
+                    self.dispatcher.wake()
                 now = frozenset(await self._db.run(self.ledger.other_daemons, self._clock()))
                 for other in sorted(now - others):
                     log.warning(events.LEDGER_SHARED, reason=f"another daemon works from it: {other}")
@@ -295,7 +298,7 @@ class Service:
 
     async def waiting(self) -> int:
         """Files of our folders that are queued, running, or answered without a sidecar."""
-        counts = await self._db.run(self.ledger.counts, list(self._watched))
+        counts = await self._patient.run(self.ledger.counts, list(self._watched))
         return sum(c.get(s, 0) for c in counts.values() for s in ("queued", "running", "answered"))
 
     def why_left(self) -> str:
@@ -316,7 +319,7 @@ class Service:
                 if not self.left or not served:
                     break
             await asyncio.sleep(LOOK_FOR_THE_END)
-        counts = await self._db.run(self.ledger.counts, list(self._watched))
+        counts = await self._patient.run(self.ledger.counts, list(self._watched))
         failed = sum(by_state.get("failed", 0) for by_state in counts.values())
         self.older_failures = failed - len(self.tally.failed)
         self._stop.set()
@@ -379,6 +382,7 @@ class Service:
         with contextlib.suppress(LedgerUnavailable):
             await self._db.run(self.ledger.leave)
         await self._db.run(self.ledger.close)
+        self._heart.close()
         self._db.close()
 
     # -- health
@@ -390,7 +394,7 @@ class Service:
             for name, watched in self._watched.items()
             for s in [watched.watch.state]
         }
-        await self._db.run(self.ledger.heartbeat, self._clock(), {"folders": folders})
+        await self._heart.run(self.ledger.heartbeat, self._clock(), {"folders": folders})
         if not await self.images.healthy():
             raise GlimpsedError("the image workers do not answer")
 

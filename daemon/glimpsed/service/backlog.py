@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from glimpsed.blocking import Blocking
 from glimpsed.config.schema import Config, Folder
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Ledger
+from glimpsed.pipeline import Patient
 
 log = get_logger()
 
@@ -18,7 +18,7 @@ log = get_logger()
 class Backlogs:
     """Holds and releases what the first listings find."""
 
-    def __init__(self, ledger: Ledger, db: Blocking, config: Config, *, clock: Callable[[], float]) -> None:
+    def __init__(self, ledger: Ledger, db: Patient, config: Config, *, clock: Callable[[], float]) -> None:
         self._ledger = ledger
         self._db = db
         self._clock = clock

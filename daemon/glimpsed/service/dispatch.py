@@ -23,7 +23,8 @@ log = get_logger()
 LEASE = 60.0  # seconds (DESIGN 8)
 RENEW = 15.0  # a lease survives three renewals that fail
 LONGEST_NAP = 30.0  # with nothing due: a safety net, every event wakes the dispatcher at once
-LEDGER_PAUSE = 5.0  # while the database is away
+LEDGER_PAUSE = 1.0  # between two tries while the database is away
+GRACE = 5.0  # after that: everybody renews what they still work on, before anybody claims what ran out
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +33,6 @@ class Lane:
 
     places: tuple[Place, ...]
     pacing: Pacing
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A job in hand."""
-
-    job: Job
-    task: asyncio.Task[None]
 
 
 class Dispatcher:
@@ -64,7 +57,11 @@ class Dispatcher:
         self._next_change = next_change
         self._clock = clock
         self._wake = asyncio.Event()
-        self._held: dict[int, Held] = {}
+        # By row and claim: a file that changes while it is asked about is claimed anew beside the old job.
+        self._held: dict[tuple[int, int], asyncio.Task[None]] = {}
+        self._doubted: set[tuple[int, int]] = set()  # not ours any more at the last renewal
+        self._renewed = clock()
+        self._broken: Exception | None = None  # what a job could not cope with
         self._claiming = True
 
     @property
@@ -77,42 +74,58 @@ class Dispatcher:
         self._wake.set()
 
     async def run(self) -> None:
-        """Claim and start jobs until cancelled, or until `drain`."""
+        """Claim and start jobs until cancelled, or until `drain`. Raises what no job can cope with."""
         while self._claiming:
             self._wake.clear()
+            if self._broken is not None:
+                raise self._broken
             try:
+                if (
+                    self._clock() - self._renewed > LEASE / 2
+                ):  # the machine slept: what we hold looks abandoned
+                    await self._renew()
                 claimed, served = await self._round()
                 if not claimed and not self._wake.is_set():
                     await self._nap(served)
             except LedgerUnavailable as e:
                 log.warning(events.LEDGER_UNAVAILABLE, reason=str(e))
-                await asyncio.sleep(LEDGER_PAUSE)
+                await self._come_back()
 
     async def renew_leases(self) -> None:
         """Keep the leases of what is in hand; what was lost to another daemon is dropped."""
         while True:
             await asyncio.sleep(RENEW)
-            held = dict(self._held)
-            if not held:
-                continue
-            try:
-                ours = await self._db.run(self._ledger.renew, list(held), self._clock(), LEASE)
-            except LedgerUnavailable as e:
-                log.warning(events.LEDGER_UNAVAILABLE, reason=str(e))
-                continue
-            for number in held.keys() - ours:
-                if (lost := self._held.get(number)) is not None:
-                    lost.task.cancel()
+            with contextlib.suppress(LedgerUnavailable):  # `run` tells
+                await self._renew()
+
+    async def _renew(self) -> None:
+        held, now = dict(self._held), self._clock()
+        ours = await self._db.run(self._ledger.renew, {number for number, _ in held}, now, LEASE)
+        self._renewed = now
+        lost = {key for key in held if key[0] not in ours and key in self._held}
+        for key in lost & self._doubted:  # seen twice: the first time it may just have come to its end
+            self._held[key].cancel()
+        self._doubted = lost
+
+    async def _come_back(self) -> None:
+        """Wait for the database. Whoever comes first must not take for abandoned what others still hold."""
+        while self._claiming:
+            await asyncio.sleep(LEDGER_PAUSE)
+            with contextlib.suppress(LedgerUnavailable):
+                await self._renew()
+                await self._db.run(self._ledger.ping)
+                break
+        await asyncio.sleep(GRACE)
 
     async def drain(self, seconds: float) -> None:
         """No new claims; let what is in hand finish for so long, then give its leases back."""
         self._claiming = False
         self._wake.set()
-        tasks = [h.task for h in self._held.values()]
+        tasks = list(self._held.values())
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
-        for held in list(self._held.values()):
-            held.task.cancel()
+        for task in list(self._held.values()):
+            task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _round(self) -> tuple[int, list[str]]:
@@ -136,7 +149,7 @@ class Dispatcher:
     def _start(self, job: Job, place: Place, pacing: Pacing) -> None:
         pacing.take()
         task = asyncio.create_task(self._see_through(job, place, pacing), name=f"job {job.id}")
-        self._held[job.id] = Held(job, task)
+        self._held[job.id, job.claim] = task
 
     async def _see_through(self, job: Job, place: Place, pacing: Pacing) -> None:
         end = End("later")
@@ -147,10 +160,10 @@ class Dispatcher:
             with contextlib.suppress(LedgerUnavailable):
                 await self._db.run(self._ledger.release, job)
             raise
-        except LedgerUnavailable as e:
-            log.warning(events.LEDGER_UNAVAILABLE, reason=str(e))
+        except Exception as e:  # noqa: BLE001 - raised in `run`, so that the daemon ends
+            self._broken = e
         finally:
-            del self._held[job.id]
+            del self._held[job.id, job.claim]
             pacing.give_back()
             self._finished(job, end)
             self.wake()

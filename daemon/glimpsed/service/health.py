@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from glimpsed import metrics
-from glimpsed.errors import GlimpsedError
+from glimpsed.errors import GlimpsedError, LedgerUnavailable
 from glimpsed.notify import Notifier
 
 EVERY = 10.0  # seconds between two checks
@@ -74,7 +75,8 @@ class Health:
                 told = line
                 self.notify.status(line)
             if self._server is not None:
-                await self.service.gauges()
+                with contextlib.suppress(LedgerUnavailable):
+                    await self.service.gauges()
             await asyncio.sleep(every if self.is_ready else 0.05)
 
     def close(self) -> None:
@@ -86,6 +88,11 @@ class Health:
     async def _check(self) -> None:
         try:
             await asyncio.wait_for(self.service.check(), PATIENCE)
+        except LedgerUnavailable as e:
+            # Not well, but to be restarted would not bring the database back, and would cost the answers that
+            # wait for it.
+            self.trouble = str(e)
+            self.notify.watchdog()
         except (GlimpsedError, TimeoutError) as e:
             self.trouble = str(e) or f"no answer within {PATIENCE:.0f} s"
         else:

@@ -13,6 +13,7 @@ from glimpsed.config.schema import Config, Folder, ModelEntry
 from glimpsed.errors import LedgerUnavailable
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Ledger, Paused
+from glimpsed.pipeline import Patient
 from glimpsed.pipeline.ask import chain_of
 from glimpsed.service.budget import Reached, concerned
 from glimpsed.vision import Memory, Model, connect
@@ -35,6 +36,7 @@ class Models:
         self._models: dict[str, Model] = {}
         self._retired: list[Model] = []
         self._writes: set[asyncio.Task[None]] = set()
+        self._shared: dict[str, Paused] = {}  # the pauses in the ledger, when it was looked at last
 
     def __getitem__(self, name: str) -> Model:
         return self._models[name]
@@ -43,11 +45,18 @@ class Models:
         return iter(self._models.values())
 
     async def open(self, config: Config) -> None:
-        """Connect the models, with what earlier runs learnt about them. Pauses do not outlive a restart."""
-        self._memory.load(await self._db.run(self._ledger.all_learnt, self._clock()))
+        """Connect the models, with what earlier runs learnt about them.
+
+        Pauses do not outlive a restart; those of other daemons stay theirs.
+        """
+        db = Patient(self._db)
+        self._memory.load(await db.run(self._ledger.all_learnt, self._clock()))
         self.apply(config)
+        if await db.run(self._ledger.other_daemons, self._clock()):
+            self._shared = await db.run(self._ledger.pauses)
+            return
         for name in self._models:
-            await self._db.run(self._ledger.resume, name)
+            await db.run(self._ledger.resume, name)
 
     def apply(self, config: Config) -> None:
         """Connect what is new or changed, retire what is gone; what is unchanged keeps its pace.
@@ -95,6 +104,41 @@ class Models:
                 model.pacing.pause(hit.reason, now, until=hit.until, probe=False)
             elif hit is None and pause is not None and not pause.probe:
                 model.pacing.resume()
+
+    async def share_pauses(self) -> None:
+        """Pause with other daemons on this ledger, and go on when one of them got through.
+
+        Budgets are everybody's own arithmetic, from the ledger's sums. Raises `LedgerUnavailable`.
+        """
+        while True:
+            await asyncio.gather(*self._writes)  # ours first: else we would hear our own past as news
+            rows = await self._db.run(self._ledger.pauses)
+            if not self._writes:
+                break
+        before, self._shared = self._shared, rows
+        now = self._clock()
+        for model in self:
+            name, pause = model.entry.name, model.pacing.paused_at(now)
+            row = rows.get(name)
+            if row is not None and row != before.get(name):
+                if pause is None and row.next_probe is not None:
+                    log.warning(
+                        events.MODEL_PAUSED, model=name, reason=f"{row.reason} (another daemon found)"
+                    )
+                    with self._not_told(model):
+                        model.pacing.pause(row.reason, now, until=row.next_probe)
+            elif row is None and name in before and pause is not None and pause.probe:
+                log.info(events.MODEL_RESUMED, model=name)
+                with self._not_told(model):
+                    model.pacing.resume()
+
+    @contextlib.contextmanager
+    def _not_told(self, model: Model) -> Iterator[None]:
+        """What we heard from the ledger is not written to it again."""
+        told, model.pacing.on_change = model.pacing.on_change, None
+        yield
+        model.pacing.on_change = told
+        self._changed()
 
     async def close(self) -> None:
         """Close every connection and process."""
