@@ -24,6 +24,7 @@ lib = $(DESTDIR)$(prefix)/lib
 units = $(lib)/systemd/system
 dropins = $(DESTDIR)$(sysconfdir)/systemd/system/glimpsed.service.d
 doc = $(DESTDIR)$(prefix)/share/doc/glimpsed
+man1 = $(DESTDIR)$(prefix)/share/man/man1
 # The service cannot look into anybody's home, so it does not get a python that lives there.
 SYSTEM_PYTHON ?= $(shell for p in /usr/bin/python3 /usr/local/bin/python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; exit; }; done; echo $(PYTHON))
@@ -56,6 +57,11 @@ test-slow: $(VENV)/.tested  ## the tests that take minutes
 bench: $(VENV)/.dev  ## everything measured, each beside its limit or its rival
 	@for one in tests/benchmarks/bench_*.py; do echo "== $$one"; $(VENV)/bin/python "$$one"; done
 
+.PHONY: man
+man: $(VENV)/.installed  ## the man page, build/glimpsed.1, from the commands' own help
+	@mkdir -p build
+	$(VENV)/bin/python -P -m glimpsed.cli.manual > build/glimpsed.1
+
 .PHONY: install
 install:  ## as a systemd service, as root: prefix, home, sysconfdir and DESTDIR are honoured
 	@PYTHON="$(SYSTEM_PYTHON)" .ci/packages run
@@ -67,7 +73,7 @@ ifneq ($(DESTDIR),)
 	grep -lIr -- "$(DESTDIR)" "$(DESTDIR)$(home)/bin" "$(DESTDIR)$(home)/pyvenv.cfg" | xargs -r sed -i "s|$(DESTDIR)||g"
 endif
 	install -d "$(DESTDIR)$(prefix)/bin" "$(doc)" "$(units)" "$(lib)/sysusers.d" "$(lib)/tmpfiles.d" \
-		"$(lib)/systemd/catalog" "$(DESTDIR)$(sysconfdir)/glimpsed" "$(dropins)"
+		"$(lib)/systemd/catalog" "$(DESTDIR)$(sysconfdir)/glimpsed" "$(dropins)" "$(man1)"
 	ln -sfn "$(home)/bin/glimpsed" "$(DESTDIR)$(prefix)/bin/glimpsed"
 	for unit in glimpsed.service glimpsed@.service; do \
 		sed -e "s|/opt/glimpsed|$(home)|; s|/etc/glimpsed|$(sysconfdir)/glimpsed|; s|/usr/local|$(prefix)|" \
@@ -76,6 +82,7 @@ endif
 	install -m 644 systemd/tmpfiles.conf "$(lib)/tmpfiles.d/glimpsed.conf"
 	install -m 644 systemd/glimpsed.catalog "$(lib)/systemd/catalog/glimpsed.catalog"
 	install -m 644 README.md CHANGELOG.md LICENSE config.example.yaml systemd/folders.conf "$(doc)"
+	"$(DESTDIR)$(home)/bin/python" -P -m glimpsed.cli.manual > "$(man1)/glimpsed.1"
 	[ -e "$(DESTDIR)$(sysconfdir)/glimpsed/config.yaml" ] || \
 		install -m 644 systemd/config.yaml "$(DESTDIR)$(sysconfdir)/glimpsed/config.yaml"
 	[ -e "$(dropins)/folders.conf" ] || install -m 644 systemd/folders.conf "$(dropins)/folders.conf"
@@ -96,7 +103,8 @@ ifeq ($(DESTDIR),)
 endif
 	rm -rf "$(DESTDIR)$(home)" "$(doc)"
 	rm -f "$(DESTDIR)$(prefix)/bin/glimpsed" "$(units)/glimpsed.service" "$(units)/glimpsed@.service" \
-		"$(lib)/sysusers.d/glimpsed.conf" "$(lib)/tmpfiles.d/glimpsed.conf" "$(lib)/systemd/catalog/glimpsed.catalog"
+		"$(lib)/sysusers.d/glimpsed.conf" "$(lib)/tmpfiles.d/glimpsed.conf" "$(lib)/systemd/catalog/glimpsed.catalog" \
+		"$(man1)/glimpsed.1"
 ifeq ($(DESTDIR),)
 	journalctl --update-catalog
 	[ ! -d /run/systemd/system ] || systemctl daemon-reload
