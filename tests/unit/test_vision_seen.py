@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glimpsed.vision.seen import SHORT, emptiness, loops
@@ -79,6 +79,7 @@ def test_empty(text: str) -> None:
     assert emptiness(text) == "empty"
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(BLIND + REFUSALS),
     st.from_regex(r"[A-Z][a-z]{3,9} [0-9]{2,5} [a-z]{3,9}\.", fullmatch=True),
@@ -87,6 +88,7 @@ def test_a_sentence_that_says_something_makes_it_an_answer(empty: str, line: str
     assert emptiness(f"{line}\n{empty}") is None
 
 
+@settings(deadline=None)
 @given(st.sampled_from(BLIND), st.text(alphabet="abcdefgh ", min_size=SHORT + 1))
 def test_a_long_text_is_an_answer(blind: str, rest: str) -> None:
     assert emptiness(blind + rest.strip() + "x" * SHORT) is None
@@ -117,6 +119,7 @@ def test_the_beginning_of_a_loop_is_not_enough() -> None:
     assert not loops(page + "again and " * 20, cut=True)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=3000), st.booleans())
 def test_any_text_can_be_looked_at(text: str, cut: bool) -> None:
     assert emptiness(text, cut=cut) in (None, "empty", "blind", "refusal", "loop")

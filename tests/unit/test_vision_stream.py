@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway import Scripted, Seen, answer, stream_events
@@ -27,6 +27,7 @@ def wire(events: list[Any], newline: bytes = b"\n") -> bytes:
     return b": keep-alive" + newline * 2 + b"".join(lines)
 
 
+@settings(deadline=None)
 @given(
     st.text(max_size=60),
     st.sampled_from(["chat", "responses"]),
@@ -99,6 +100,7 @@ def test_comments_and_broken_events_are_none() -> None:
     assert events.events == [{"a": 1}]
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=50), max_size=6))
 def test_any_bytes_can_be_fed(chunks: list[bytes]) -> None:
     events = Events()

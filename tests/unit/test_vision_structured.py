@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glimpsed.model import Request
@@ -108,12 +108,14 @@ def test_a_remote_reference_is_never_fetched() -> None:
     assert misfit.reason.startswith("the schema cannot be used")
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_can_be_read(text: str) -> None:
     data, misfit = read(text, CLOSED)
     assert (data is None) == (misfit is not None)
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | TEXT,

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glimpsed.vision.verdict import Finding, clean, judge, retry_after
@@ -248,6 +248,7 @@ header_values = st.dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(
     st.integers(200, 599),
     header_values,
@@ -262,11 +263,13 @@ def test_any_reply_has_a_verdict(status: int, headers: dict[str, str], body: byt
     assert found.verdict.retry_after is None or 0 <= found.verdict.retry_after <= 86_400
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_can_be_cleaned(text: str) -> None:
     assert clean(text).isprintable() or not clean(text)
 
 
+@settings(deadline=None)
 @given(header_values)
 def test_any_header_gives_a_wait_or_none(headers: dict[str, str]) -> None:
     wait = retry_after(headers, NOW)
