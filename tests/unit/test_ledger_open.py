@@ -1,0 +1,148 @@
+"""Opening a ledger: created, brought forward, refused; and what the database's errors turn into."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import stat
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from glimpsed.errors import LedgerError, LedgerUnavailable
+from glimpsed.ledger import Ledger, engine, open_ledger, schema
+from glimpsed.ledger.engine import Database
+from glimpsed.model import FileKey, Offer, Version
+from ledger_fixtures import OpenLedger, Postgres
+
+OFFER = Offer(FileKey("in", "a"), Version(1, 2))
+
+
+def version(url: str) -> str:
+    database = Database(url, "test:1:1")
+    with database.read() as c:
+        found = c.scalar(sa.select(schema.about.c.value).where(schema.about.c.name == "version"))
+    database.close()
+    return str(found)
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while True:
+        with contextlib.suppress(LedgerUnavailable):
+            if holds():
+                return
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def prepare(url: str, *steps: schema.Step) -> None:
+    database = Database(url, "test:1:1")
+    try:
+        with database.write() as c:
+            schema.prepare(c, database.where, steps)
+    finally:
+        database.close()
+
+
+def test_a_new_ledger_is_for_our_eyes_only(tmp_path: Path) -> None:
+    open_ledger(f"sqlite:///{tmp_path}/state/ledger.db").close()
+    assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "state/ledger.db").stat().st_mode) == 0o600
+
+
+def test_an_older_ledger_is_brought_forward_step_by_step(ledger: Ledger, ledger_url: str) -> None:
+    ledger.offer([OFFER], 1)
+    done: list[int] = []
+    prepare(ledger_url, lambda _: done.append(2))
+    prepare(ledger_url, lambda _: done.append(-1), lambda _: done.append(3), lambda _: done.append(4))
+    assert (done, version(ledger_url)) == ([2, 3, 4], "4")
+    assert ledger.offer([OFFER], 2) == []
+
+
+def test_a_step_that_fails_changes_nothing(ledger: Ledger, ledger_url: str) -> None:
+    def half(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("CREATE TABLE half (x integer)")
+        raise ValueError
+
+    with pytest.raises(ValueError):
+        prepare(ledger_url, half)
+    assert version(ledger_url) == "1"
+    prepare(ledger_url, lambda c: c.exec_driver_sql("CREATE TABLE half (x integer)"))
+
+
+def test_a_newer_ledger_is_refused(ledger: Ledger, ledger_url: str, opened: OpenLedger) -> None:
+    prepare(ledger_url, lambda _: None)
+    with pytest.raises(LedgerError, match=r"newer glimpsed made this ledger \(version 2"):
+        opened()
+
+
+def test_another_programs_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "other.db"
+    with sqlite3.connect(file) as c:
+        c.execute("CREATE TABLE photos (x)")
+    c.close()
+    with pytest.raises(LedgerError, match=r"another program.*photos"):
+        open_ledger(f"sqlite:///{file}")
+
+
+def test_a_file_that_is_no_database_is_a_lasting_error(tmp_path: Path) -> None:
+    (tmp_path / "x.db").write_bytes(b"not a database at all " * 100)
+    with pytest.raises(LedgerError, match="not a database"):
+        open_ledger(f"sqlite:///{tmp_path}/x.db")
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite://", "sqlite:///:memory:", "nonsense", "mysql://x/y", "sqlite:////proc/none/x.db"]
+)
+def test_what_cannot_be_a_ledger_is_refused(url: str) -> None:
+    with pytest.raises(LedgerError):
+        open_ledger(url)
+
+
+def test_a_locked_ledger_is_only_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "BUSY", 0.05)
+    ledger = open_ledger(f"sqlite:///{tmp_path}/x.db")
+    other = sqlite3.connect(tmp_path / "x.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(LedgerUnavailable, match="locked"):
+        ledger.offer([OFFER], 1)
+    other.close()
+    assert ledger.offer([OFFER], 1) == [OFFER]
+    ledger.close()
+
+
+def test_a_paid_answer_is_committed_with_full_synchronous(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/x.db", "test:1:1")
+    seen = []
+    for durable in (False, True, False):
+        with database.write(durable=durable) as c:
+            seen.append(c.exec_driver_sql("PRAGMA synchronous").scalar())
+    database.close()
+    assert seen == [1, 2, 1]  # NORMAL, FULL, NORMAL
+
+
+def test_a_postgresql_that_died_is_away_and_comes_back_with_everything(postgres: Postgres) -> None:
+    postgres.wipe()
+    ledger = open_ledger(postgres.url)
+    ledger.offer([OFFER], 1)
+    before = ledger.changes()
+    postgres.stop()
+    try:
+        for call in (lambda: ledger.offer([OFFER], 2), ledger.counts):
+            with pytest.raises(LedgerUnavailable):
+                call()
+    finally:
+        postgres.start()
+    assert len(ledger.claim(folders=["in"], limit=1, now=3)) == 1
+    wait_until(lambda: ledger.changes() != before)  # something may have been told meanwhile
+    ledger.close()
+
+
+def test_no_password_is_shown() -> None:
+    with pytest.raises(LedgerUnavailable) as raised:
+        open_ledger("postgresql://glimpsed:s3cret@127.0.0.1:1/db")
+    assert "s3cret" not in str(raised.value)
