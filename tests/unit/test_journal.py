@@ -305,6 +305,18 @@ def test_what_was_kept_back_is_said_at_the_end(capsys: pytest.CaptureFixture[str
     assert found[-1]["repeated"] == 94
 
 
+def test_silence_is_silence_for_libraries_too_until_the_log_is_set_up(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    journal.configure(Log(target="json"))
+    journal.silence()
+    journal.get_logger().critical("bug")
+    logging.getLogger("httpx").error("a library")
+    journal.configure(Log(target="json"))
+    journal.get_logger().info(events.FILE_DONE)
+    assert [line["event"] for line in lines(capsys)] == ["file.done"]
+
+
 def test_after_close_everything_is_as_before() -> None:
     hook = threading.excepthook
     journal.configure(Log(target="json"))

@@ -97,6 +97,7 @@ def silence() -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
         logger_factory=structlog.ReturnLoggerFactory(),  # what is critical, too, goes nowhere
     )
+    foreign.listen(lambda _: None)
 
 
 def flush(seconds: float = _CLOSE_SECONDS) -> bool:
@@ -104,13 +105,18 @@ def flush(seconds: float = _CLOSE_SECONDS) -> bool:
     return _log.writer is None or _log.writer.flush(seconds)
 
 
-@atexit.register
 def close() -> None:
     """Write what waits, and let go of logging, warnings and hooks."""
+    _finish()
+    foreign.let_go()
+    structlog.reset_defaults()
+
+
+@atexit.register
+def _finish() -> None:
+    """Write what waits. What threads say after that goes nowhere, where structlog's default would print it."""
     writer, _log.writer = _log.writer, None
     if writer is not None:
-        foreign.let_go()
-        structlog.reset_defaults()
         writer.close(_CLOSE_SECONDS)
 
 
