@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -40,14 +41,25 @@ def names(folder: Folder, name: str) -> dict[str, str]:
     That order is also the order of writing: the JSON proves that what stands beside it is ours, so a
     crash between two files never leaves one behind that the next start would take for somebody else's.
     """
-    kinds = sorted(folder.outputs, key=lambda kind: kind != "json")
-    return {kind: sidecar_name(folder, name, kind) for kind in kinds}
+    return {kind: sidecar_name(folder, name, kind) for kind in _json_first(folder.outputs)}
 
 
 def sidecar_name(folder: Folder, name: str, kind: str) -> str:
     """The file name of one kind of sidecar for the image of this name."""
     values = {"name": name, "stem": stem(name), "ext": kind}
-    return _PLACEHOLDER.sub(lambda match: values[match[1]], folder.sidecar)
+    return "".join([values[key] if key else literal for literal, key in _pieces(folder.sidecar)])
+
+
+@cache
+def _pieces(template: str) -> tuple[tuple[str, str], ...]:
+    """The template as (text, "") and ("", key): a million names are made at a start."""
+    parts = _PLACEHOLDER.split(template)
+    return tuple(("", part) if at % 2 else (part, "") for at, part in enumerate(parts))
+
+
+@cache
+def _json_first(kinds: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(kinds, key=lambda kind: kind != "json"))
 
 
 def error_name(name: str) -> str:

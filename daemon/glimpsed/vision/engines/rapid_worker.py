@@ -49,7 +49,6 @@ def main() -> None:
 
 
 def _engine(settings: dict[str, Any]) -> Any:
-    os.nice(5)  # the daemon itself stays prompt
     logging.disable(logging.CRITICAL)
     from rapidocr import RapidOCR  # noqa: PLC0415 - half a second, and it may be missing
 
