@@ -163,7 +163,7 @@ CASES = [
     Case("no JSON mode either: prompt", (err(400, "response_format is not supported"), err(400, "response_format is not supported"), FINE), '{"total": 1}', (C,) * 3, api="chat", ask=WITH, last=lambda b: "response_format" not in b and "JSON Schema" in b["messages"][0]["content"][1]["text"], learnt={"mode": "prompt"}),
     Case("text refused as a parameter", (refuses("text"), refuses("text"), FINE), '{"total": 1}', (R,) * 3, ask=WITH, learnt={"mode": "prompt"}),
     Case("repaired", (text('{"total": "x"}'), FINE), '{"total": 1}', (R, R), ask=WITH, last=lambda b: b["input"][1] == {"role": "assistant", "content": '{"total": "x"}'}),
-    Case("repaired, chat", (text("no JSON"), FINE), '{"total": 1}', (C, C), api="chat", ask=WITH, last=lambda b: [m["role"] for m in b["messages"]] == ["user", "assistant", "user"]),
+    Case("repaired, chat", (text("no JSON"), FINE), '{"total": 1}', (C, C), api="chat", ask=WITH, last=lambda b: [m["role"] for m in b["messages"]] == ["user", "assistant", "user"], learnt={"mode": "json"}),
     Case("not repaired", (text("[1]"), text("[2]")), "FAIL", (R, R), ask=WITH),
     Case("schema and image not seen", (text(BLIND), FINE), '{"total": 1}', (R, C), ask=WITH),
     # streams

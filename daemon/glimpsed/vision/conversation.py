@@ -186,6 +186,10 @@ class Conversation:
         if self.repaired:
             return _finding("fail", f"{misfit.reason}, also after a repair request")
         self.repaired = True
+        if misfit.reason == structured.NOT_JSON and self.ask.mode == "schema":
+            # The gateway dropped the schema without a word: the next question has it in the prompt as well,
+            # which costs less than a repair for each.
+            self.pending["mode"] = "json"
         self.ask = replace(self.ask, turns=((text, structured.repair(misfit.told, self.request.schema)),))
         return _finding("longer", misfit.reason, "repair")
 

@@ -18,6 +18,7 @@ from glimpsed.model import Request
 from glimpsed.vision.wire import Mode, sane
 
 NEXT: dict[Mode, Mode] = {"schema": "json", "json": "prompt"}  # what is tried when the model refuses one
+NOT_JSON = "the answer is not JSON"
 LONGEST_MENDED = 50_000  # characters; mending is slow, and the event loop waits for it
 _FENCE = re.compile(r"```(?:[a-zA-Z]+)?[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL)
 # Keywords that strict mode refuses (platform.openai.com, 'Structured model outputs', supported schemas).
@@ -95,7 +96,7 @@ class Misfit:
 
 def read(text: str, schema: Mapping[str, Any]) -> tuple[Any, Misfit | None]:
     """The answer's value, and what is wrong with it. Fences and small breakage are mended."""
-    problem: Misfit | None = Misfit("it is not JSON", "the answer is not JSON")
+    problem: Misfit | None = Misfit("it is not JSON", NOT_JSON)
     for value in _values(text):
         problem = _problem(value, schema)
         if problem is None:
