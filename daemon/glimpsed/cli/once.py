@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,15 +71,24 @@ async def _progress(service: Service) -> AsyncIterator[None]:
     )
     with Progress(*columns, console=err(), transient=True) as progress:
         task = progress.add_task("listing", total=None, facts="")
+        started = time.monotonic()
 
         async def follow() -> None:
             while True:
                 done = service.tally.finished
                 total = done + await service.waiting()
                 failed = len(service.tally.failed)
-                speed = progress.tasks[0].finished_speed or progress.tasks[0].speed or 0.0
-                facts = f"{failed} failed, {speed * 60:.0f} a minute" if done else ""
-                progress.update(task, description="files", completed=done, total=total or None, facts=facts)
+                rate = 60 * done / (time.monotonic() - started)
+                facts = [f"{failed} failed", f"{rate:.1f} a minute"] if done else []
+                if settling := service.settling:
+                    facts.append(f"{settling} not complete yet")
+                progress.update(
+                    task,
+                    description="files",
+                    completed=done,
+                    total=total or None,
+                    facts=", ".join(facts),
+                )
                 await asyncio.sleep(REFRESH)
 
         following = asyncio.create_task(follow())

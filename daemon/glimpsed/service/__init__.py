@@ -36,6 +36,7 @@ log = get_logger()
 LEDGER_THREADS = 2
 LEDGER_PATIENCE = 5.0  # seconds between tries while the database is away at the start
 LOOK_FOR_CHANGES = 0.5  # commands beside the daemon are acted on within a second
+ONCE_LIMIT = 10.0  # at most, instead of `settle_limit`, with `once`
 LOOK_FOR_THE_END = 0.1
 LOOK_FOR_OTHERS = 10.0
 CLOSE_SECONDS = 15.0  # beyond the drain, for the ledger and the processes to end
@@ -210,7 +211,10 @@ class Service:
         return [self._group.create_task(job) for job in jobs]
 
     async def _watch(self, folder: Folder) -> None:
-        if not self.once:
+        if self.once:  # nobody is here later to see whether a file that is cut off now becomes whole
+            limit = max(folder.settle, min(folder.settle_limit, ONCE_LIMIT))
+            folder = folder.model_copy(update={"settle_limit": limit})
+        else:
             await self._backlogs.before_listing(folder)
         watch = FolderWatch(folder, self.ledger, self._db, offered=self.dispatcher.wake)
         self._watched[folder.name] = Watched(watch, self._group.create_task(self._watching(watch)))
@@ -301,6 +305,11 @@ class Service:
         counts = await self._patient.run(self.ledger.counts, list(self._watched))
         return sum(c.get(s, 0) for c in counts.values() for s in ("queued", "running", "answered"))
 
+    @property
+    def settling(self) -> int:
+        """Files that are not known to be complete yet."""
+        return sum(w.watch.settling for w in self._watched.values())
+
     def why_left(self) -> str:
         """Why `once` left files undone."""
         pauses = [f"{m.entry.name}: {m.pacing.paused.reason}" for m in self.models if m.pacing.paused]
@@ -312,8 +321,7 @@ class Service:
         for watched in list(self._watched.values()):
             await watched.watch.listed.wait()
         while True:
-            settling = sum(w.watch.settling for w in self._watched.values())
-            if not settling and not self.dispatcher.in_hand:
+            if not self.settling and not self.dispatcher.in_hand:
                 self.left = await self.waiting()
                 served = any(self.models.serving(w.folder) for w in self._watched.values())
                 if not self.left or not served:
