@@ -166,7 +166,7 @@ async def test_a_bomb_is_refused_before_anything_is_decoded(size: tuple[int, int
         began = time.monotonic()
         with pytest.raises(FileError, match=f"{size[0]} by {size[1]} pixels are too many"):
             await them.prepare(samples.content(samples.png_header(*size)), 1, samples.TARGET)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30
         assert them.deaths == 0
 
 
