@@ -27,6 +27,12 @@ def command(*, name: str | None, as_json: bool) -> int:
     already, costs nothing.
 
     \b
+    --json (cost null: no price; more keys may come, these stay):
+      {"folders": {NAME: {"files", "pages", "input_tokens", "output_tokens", "cost", "currency", "seconds",
+                          "model", "types": {ENDING: FILES}, "looked_at", "problem"}},
+       "total": {"files", "pages", "input_tokens", "output_tokens", "cost", "currency", "seconds"}}
+
+    \b
     Examples:
       glimpsed estimate
       glimpsed estimate --folder archive --json

@@ -16,6 +16,10 @@ def command(*, name: str | None, as_json: bool) -> None:
     """List failed files, the latest first, each with the reason and what to do about it.
 
     \b
+    --json (times in UTC; more keys may come, these stay):
+      [{"folder", "file", "reason", "since", "attempts", "advice"}]
+
+    \b
     Examples:
       glimpsed failures
       glimpsed failures --folder invoices

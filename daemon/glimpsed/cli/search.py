@@ -25,6 +25,10 @@ def command(*, text: tuple[str, ...], name: str | None, limit: int, as_json: boo
     Words in quotes stand side by side. Each match is a line: file, page, and the line that matches.
 
     \b
+    --json (more keys may come, these stay):
+      [{"folder", "file", "page", "line"}]
+
+    \b
     Examples:
       glimpsed search timber invoice
       glimpsed search '"oak planks" 2024' --folder invoices

@@ -32,8 +32,18 @@ STATES = ("queued", "running", "answered", "done", "failed", "gone")
 def command(*, as_json: bool, watch: bool) -> None:
     """Show folders with their files by state, models and why one is paused, what was spent, the last failures.
 
-    Works beside a running daemon, and without one. `learnt`, `path`, `others` and the like may get company
-    in --json; what is there stays.
+    Works beside a running daemon, and without one: then a folder's state says whether it is there.
+
+    \b
+    --json (times in UTC; more keys may come, these stay):
+      {"daemon": {"running", "pid", "since", "host", "others"},
+       "folders": {NAME: {"state": "watching|degraded|lost", "mode": "inotify|poll", "filesystem", "reason",
+                          "path", "waits_since", "queued", "running", "answered", "done", "failed", "gone"}},
+       "models": {NAME: {"state": "ok|paused", "reason", "until", "since", "next_probe", "learnt",
+                         "requests_per_minute"}},
+       "spend": {"day", "month", "currency", "all": {CURRENCY: {"day", "month"}},
+                 "budgets": [{"folder" or "model" or neither, "per_day", "per_month", "day", "month"}]},
+       "failures": [{"folder", "file", "reason", "since"}]}
 
     \b
     Examples:
