@@ -1,0 +1,156 @@
+"""The real daemon on real files: every one asked about, once, whatever happens to the folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from daemon import Daemon, wait_until
+from gateway import Gateway, Scripted
+from pictures import drop, picture
+
+CONFIG = """
+models:
+  m: {{api: chat, base_url: "{url}", api_key_env: GLIMPSED_API_KEY}}
+folders:
+  inbox: {{path: {inbox}, watch: {watch}, settle: {settle}, settle_limit: 2s, poll: 200ms, prompt: Say., reuse: false}}
+log: {{target: json, level: debug}}
+"""
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    return folder
+
+
+def config(gateway: Gateway, inbox: Path, watch: str, settle: str = "100ms") -> str:
+    return CONFIG.format(url=gateway.base_url, inbox=inbox, watch=watch, settle=settle)
+
+
+@pytest.fixture(params=["inotify", "poll"])
+def watch(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_what_is_there_and_what_comes_each_get_one_request_over_two_runs(
+    tmp_path: Path, inbox: Path, watch: str
+) -> None:
+    drop(inbox, "there.png", picture(seed=1))
+    drop(inbox, "deep/er/there.png", picture(seed=2))
+    with Gateway() as gateway, Daemon(config(gateway, inbox, watch), tmp_path) as daemon:
+        assert daemon.wait_event("folder.watching")["mode"] == watch
+        scan = daemon.wait_event("scan.finished")
+        assert (scan["folder"], scan["files"], scan["level"]) == ("inbox", 2, "info")
+        drop(inbox, "comes.PNG", picture(seed=3))
+        drop(tmp_path / "made", "in/moved.png", picture(seed=4))
+        (tmp_path / "made/in").rename(inbox / "in")
+        daemon.wait_event("file.done", count=4)
+        assert daemon.stop() == 0
+        drop(inbox, "meanwhile.png", picture(seed=5))
+        with Daemon(config(gateway, inbox, watch), tmp_path) as again:
+            again.wait_event("file.done", file="meanwhile.png")
+            assert again.stop() == 0
+            assert len(again.seen("file.done")) == 1
+    assert len(gateway.requests) == 5
+    assert (inbox / "in/moved.png.txt").exists()
+
+
+def test_a_killed_daemon_takes_up_its_work_and_asks_nothing_twice(
+    tmp_path: Path, inbox: Path, watch: str
+) -> None:
+    for number in range(10):
+        drop(inbox, f"{number}.png", picture(seed=number))
+    with Gateway(Scripted(delay=0.3)) as gateway:
+        with Daemon(config(gateway, inbox, watch), tmp_path) as daemon:
+            daemon.wait_event("file.done", count=2)
+            daemon.stop(signal.SIGKILL)
+        sidecars = len(list(inbox.glob("*.json")))
+        with Daemon(config(gateway, inbox, watch), tmp_path) as again:
+            wait_until(lambda: len(list(inbox.glob("*.json"))) == 10, "not every file was done")
+            again.wait_event("file.done", count=10 - sidecars)
+            assert again.stop() == 0
+        assert not list(inbox.glob(".glimpsed-*"))
+        assert len(gateway.requests) <= 10 + 8  # those in flight when it was killed were not answered
+
+
+def test_a_folder_that_goes_and_comes_back_is_told_once_each_and_nothing_is_asked_again(
+    tmp_path: Path, inbox: Path, watch: str
+) -> None:
+    drop(inbox, "a.png", picture(seed=1))
+    with Gateway() as gateway, Daemon(config(gateway, inbox, watch), tmp_path) as daemon:
+        daemon.wait_event("file.done", file="a.png")
+        inbox.rename(tmp_path / "away")
+        lost = daemon.wait_event("folder.lost")
+        assert lost["mode"] == watch
+        assert lost["reason"]
+        inbox.mkdir()  # the empty mount point
+        time.sleep(6)  # more than one look at the root
+        inbox.rmdir()
+        drop(tmp_path / "away", "b.png", picture(seed=2))
+        (tmp_path / "away").rename(inbox)
+        daemon.wait_event("folder.back")
+        daemon.wait_event("file.done", file="b.png")
+        assert daemon.stop() == 0
+        assert len(daemon.seen("folder.lost")) == len(daemon.seen("folder.back")) == 1
+    assert len(gateway.requests) == 2
+
+
+def test_a_hostile_folder_costs_a_line_each_and_sends_nothing_from_outside(
+    tmp_path: Path, inbox: Path, watch: str
+) -> None:
+    drop(tmp_path / "outside", "secret.png", picture(seed=1))
+    os.mkfifo(inbox / "pipe.png")
+    (inbox / "link.png").symlink_to(tmp_path / "outside/secret.png")
+    (inbox / "dir").symlink_to(tmp_path / "outside")
+    drop(inbox, "._document.pdf", b"%PDF-1.4 %%EOF")
+    drop(inbox, "@eaDir/thumb.jpg", picture("JPEG"))
+    drop(inbox, os.fsdecode(b"\xff\n.png"), picture(seed=2))
+    with Gateway() as gateway, Daemon(config(gateway, inbox, watch), tmp_path) as daemon:
+        daemon.wait_event("file.done")
+        daemon.wait_event("file.skipped", file="pipe.png")
+        daemon.wait_event("file.skipped", file="link.png")
+        daemon.wait_event("file.skipped", file="._document.pdf", reason="._*")
+        daemon.wait_event("file.skipped", file="@eaDir", reason="@eaDir/")
+        assert daemon.stop() == 0
+        assert not daemon.noise
+        skipped = [e["file"] for e in daemon.seen("file.skipped")]
+        assert len(skipped) == len(set(skipped))
+    assert len(gateway.requests) == 1
+
+
+def test_a_file_that_stays_cut_off_fails_beside_itself_and_a_new_version_is_asked(
+    tmp_path: Path, inbox: Path, watch: str
+) -> None:
+    whole = picture(seed=1)
+    with Gateway() as gateway, Daemon(config(gateway, inbox, watch), tmp_path) as daemon:
+        drop(inbox, "a.png", whole[:-9])
+        daemon.wait_event("file.failed", file="a.png")
+        error = inbox / "a.png.error.txt"
+        wait_until(error.exists, "no error sidecar")
+        assert "cut off" in error.read_text()
+        assert not gateway.requests
+        (inbox / "new").write_bytes(whole)
+        (inbox / "new").rename(inbox / "a.png")
+        daemon.wait_event("file.done", file="a.png")
+        wait_until(lambda: not error.exists(), "the error sidecar stays")
+        assert daemon.stop() == 0
+
+
+def test_a_tree_that_is_copied_in_while_it_is_watched_is_found_whole(
+    tmp_path: Path, inbox: Path, watch: str
+) -> None:
+    for number in range(30):
+        drop(tmp_path / "tree", f"{number % 5}/{number % 3}/{number}.png", picture(seed=number))
+    with Gateway() as gateway, Daemon(config(gateway, inbox, watch), tmp_path) as daemon:
+        daemon.wait_event("scan.finished")
+        shutil.copytree(tmp_path / "tree", inbox / "tree")
+        daemon.wait_event("file.done", count=30)
+        assert daemon.stop() == 0
+    assert len(gateway.requests) == 30
