@@ -62,6 +62,10 @@ man: $(VENV)/.installed  ## the man page, build/glimpsed.1, from the commands' o
 	@mkdir -p build
 	$(VENV)/bin/python -P -m glimpsed.cli.manual > build/glimpsed.1
 
+.PHONY: chaos
+chaos: $(VENV)/.tested  ## kill -9 the daemon 200 times (KILLS=n): nothing lost, nothing torn, nothing paid twice
+	CHAOS_KILLS=$(or $(KILLS),200) $(PYTEST) -q tests/e2e/test_chaos.py
+
 .PHONY: install
 install:  ## as a systemd service, as root: prefix, home, sysconfdir and DESTDIR are honoured
 	@PYTHON="$(SYSTEM_PYTHON)" .ci/packages run

@@ -85,8 +85,9 @@ class Pipeline:
             return await self._write(job, place, job.answer, await self._read(job, place))
         if job.problem is not None:
             raise FileError(job.problem, "Copy the file into the folder again, whole.")
-        # Before anything is paid for: is there room for the answer?
-        await place.do(sidecar.check, place.root, job.key.path, place.folder, job.written)
+        # Before anything is paid for: is the answer there already, is there room for it?
+        if (standing := await place.do(_standing, job, place)) is not None:
+            return await self._ends.adopted(job, standing)
         content = await self._read(job, place)
         if not place.folder.reuse or job.again:
             return await self._asked(job, place, content)
@@ -209,6 +210,21 @@ class Pipeline:
                 now=self._clock(),
             )
         return await self._ends.done(job, answer, written)
+
+
+def _standing(job: Job, place: Place) -> tuple[Written, ...] | None:
+    """The own sidecars about this very version that the ledger does not know of: it was restored from an old copy.
+
+    None: there are none, but they can be written. Raises as `sidecar.check` when they cannot.
+    """
+    root, folder, key = place.root, place.folder, job.key
+    if "json" in folder.outputs and not job.again:
+        names = sidecar.names(folder, key.name).values()
+        found = sidecar.adoptable(root, key.directory, key.name, job.version, folder, names)
+        if found.verdict == "adopt" and not set(found.written) & set(job.written):
+            return found.written
+    sidecar.check(root, key.path, folder, job.written)
+    return None
 
 
 def _put(job: Job, place: Place, answer: Answer, content: Content) -> tuple[Written, ...]:

@@ -66,6 +66,13 @@ class Ends:
         metrics.usage(model, usage.input_tokens, usage.output_tokens, usage.cost, usage.currency)
         return End("done", usage=answer.usage)
 
+    async def adopted(self, job: Job, written: tuple[Written, ...]) -> End:
+        """The sidecars were there before the ledger knew of them."""
+        if not await self._db.run(self._ledger.done, job, written, self._clock()):
+            return self.lost(job)
+        log.info(events.FILE_REUSED, **_file(job), reason="its own sidecars were there already")
+        return End("reused")
+
     async def verdict(self, job: Job, place: Place, error: VisionError) -> End:
         """No model answered: paused, again later, or failed."""
         verdict = error.verdict
