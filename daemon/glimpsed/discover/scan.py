@@ -77,6 +77,7 @@ class Walk:
     unreadable: set[str] = field(default_factory=set)  # nothing below these is believed to be gone
     missing: set[str] = field(default_factory=set)
     skipped: dict[str, str] = field(default_factory=dict)  # path -> rule
+    left_over: set[str] = field(default_factory=set)  # directories, with a slash, that hold temporary files
 
     def slice(self) -> list[Listing]:
         """The next directories. Raises `ShareTrouble` when the root itself is away, `WatchLimit`."""
@@ -106,15 +107,17 @@ class Walk:
         return None
 
     def _list(self, directory: str) -> Listing:
-        now = time.time()
+        now, prefix = time.time(), f"{directory}/" if directory else ""
         with opened_directory(self.root, directory) as fd:
             if self.watch is not None:
                 self.watch(directory, fd)
             status = os.fstat(fd)
             try:
-                names, found, below = self._read(fd, f"{directory}/" if directory else "")
+                names, found, below = self._read(fd, prefix)
             except OSError as e:
                 raise ShareTrouble(f"{shown(directory) or 'the folder'}: {os.strerror(e.errno or 0)}") from e
+        if prefix in self.left_over:  # by a crash, or by a daemon that is just writing: `sweep` tells
+            sidecar.sweep(self.root, directory, now=now)
         self.moved += 1
         digest = digest_of(found)
         same = self.digests.get(directory) == digest
@@ -143,8 +146,8 @@ class Walk:
                 if suffix in SIDECARS or (suffix not in suffixes and suffix.lower() not in suffixes):
                     if entry.is_dir(follow_symlinks=False):
                         self._note_directory(prefix + name, below)
-                    elif suffix not in SIDECARS and len(self.skipped) < TOLD_MOST:
-                        self._skip(prefix + name, is_dir=False)
+                    elif suffix not in SIDECARS:
+                        self._note_other(prefix, name)
                     continue
                 try:
                     status = entry.stat(follow_symlinks=False)
@@ -165,6 +168,12 @@ class Walk:
     def _note_directory(self, path: str, below: list[str]) -> None:
         if self.recursive and not self._skip(path, is_dir=True):
             below.append(path)
+
+    def _note_other(self, prefix: str, name: str) -> None:
+        if sidecar.is_temporary(name):
+            self.left_over.add(prefix)
+        elif len(self.skipped) < TOLD_MOST:
+            self._skip(prefix + name, is_dir=False)
 
     def _skip(self, path: str, *, is_dir: bool) -> bool:
         rule = self.filter.skips(path, is_dir)
