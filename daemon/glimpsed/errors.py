@@ -5,7 +5,7 @@
     ├── UsageError         the command line asks for what does not exist                  exit 2
     ├── MissingExtra       an optional part is not installed; says how to get it          exit 78
     ├── LedgerError        the ledger is newer than the program, damaged, not ours        exit 78
-    ├── LedgerUnavailable  the database is away for now: wait, try again
+    ├── LedgerUnavailable  the database is away for now: wait, try again         exit 69
     ├── FileError          this file fails, with an error sidecar: reason and advice
     │   └── ForeignSidecar a file of that name is not glimpsed's own
     ├── Vanished           the file is not there any more, or is another version: nothing to do
@@ -81,6 +81,8 @@ class LedgerError(GlimpsedError):
 
 class LedgerUnavailable(GlimpsedError):
     """The ledger's database is away; it is asked again."""
+
+    exit_code = 69  # of a command, which does not wait
 
 
 class FileError(GlimpsedError):

@@ -187,6 +187,35 @@ def test_commands_ask_for_no_api_key(history: History, run: Run) -> None:
         assert run(*command)[0] == 0
 
 
+def test_the_keys_of_status_json_are_those_that_its_help_lists(history: History, run: Run) -> None:
+    history.failed("invoices", "a.png")
+    history.done("invoices", "b.png")
+    shot = data(run, "status")
+    shape = " ".join(run("status", "--help")[1].partition("--json")[2].partition("Examples:")[0].split())
+    parts = {
+        "daemon": shot["daemon"],
+        "folders": shot["folders"]["invoices"],
+        "models": shot["models"]["m"],
+        "spend": shot["spend"],
+        "failures": shot["failures"][0],
+    }
+    assert list(shot) == list(parts)
+    for name, values in parts.items():
+        listed = shape.partition(f'"{name}": ')[2]
+        assert [key for key in values if f'"{key}"' not in listed] == []
+
+
+def test_a_database_that_is_away_is_not_called_a_bug(home: Path, run: Run) -> None:
+    pytest.importorskip("psycopg")
+    (home / "glimpsed.yaml").write_text(
+        "state: postgresql+psycopg://nobody@127.0.0.1:9/none?connect_timeout=2\n"
+        "folders: {invoices: {path: invoices}}\n"
+    )
+    code, _, err = run("status")
+    assert code == 69
+    assert "bug" not in err
+
+
 # -- failures, retry
 
 
