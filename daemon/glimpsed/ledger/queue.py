@@ -63,7 +63,8 @@ _CLAIM = """
 UPDATE files SET state = CASE state WHEN 'answered' THEN 'answered' ELSE 'running' END,
   owner = :owner, due = :until, claims = claims + 1
 WHERE id IN (
-  SELECT files.id FROM files JOIN ({heads}) AS head ON head.id = files.id WHERE files.due <= :now
+  SELECT files.id FROM files JOIN (SELECT id FROM ({heads}) AS heads LIMIT :bound) AS head
+  ON head.id = files.id WHERE files.due <= :now
   ORDER BY files.priority DESC, files.fresh DESC, files.mtime_ns, files.id LIMIT :limit {lock})
 RETURNING id, folder, directory, name, size, mtime_ns, state, priority, fresh, again, claims,
   attempts, retries, cut_off, problem, written"""
@@ -154,6 +155,9 @@ class Queue(Part):
                     "limit": left,
                     "most": left + _SLACK,
                 }
+                values["bound"] = (
+                    2 * len(some) * (left + _SLACK)
+                )  # never reached; tells the planner how few these are
                 values |= {f"folder{n}": folder for n, folder in enumerate(some)}
                 rows += c.execute(_claim(len(some), self._database.postgresql), values).all()
             if rows:
