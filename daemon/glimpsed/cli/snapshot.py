@@ -108,7 +108,6 @@ def _models(desk: Desk, daemons: Sequence[Daemon], now: float) -> dict[str, dict
         name: {
             **_pause(pauses.get(name), told.get(name), now),
             "learnt": _learnt(desk.config, name, learnt),
-            "requests_per_minute": desk.ledger.sent_within(name, now)[0],
         }
         for name in names
     }

@@ -39,8 +39,7 @@ def command(*, as_json: bool, watch: bool) -> None:
       {"daemon": {"running", "pid", "since", "host", "others"},
        "folders": {NAME: {"state": "watching|degraded|lost", "mode": "inotify|poll", "filesystem", "reason",
                           "path", "waits_since", "queued", "running", "answered", "done", "failed", "gone"}},
-       "models": {NAME: {"state": "ok|paused", "reason", "until", "since", "next_probe", "learnt",
-                         "requests_per_minute"}},
+       "models": {NAME: {"state": "ok|paused", "reason", "until", "since", "next_probe", "learnt"}},
        "spend": {"day", "month", "currency", "all": {CURRENCY: {"day", "month"}},
                  "budgets": [{"folder" or "model" or neither, "per_day", "per_month", "day", "month"}]},
        "failures": [{"folder", "file", "reason", "since"}]}
@@ -174,7 +173,7 @@ def _notes(folders: Mapping[str, Mapping[str, Any]], now: float) -> list[Rendera
 def _models(models: Mapping[str, Mapping[str, Any]], now: float) -> Table:
     from rich.text import Text
 
-    table = _table("Model", "State", "Requests a minute", "Why, and what was learnt")
+    table = _table("Model", "State", "Why, and what was learnt")
     for name, model in models.items():
         paused = model["state"] == "paused"
         facts = [f"{fact}: {value}" for fact, value in model["learnt"].items() if value]
@@ -182,7 +181,6 @@ def _models(models: Mapping[str, Mapping[str, Any]], now: float) -> Table:
         table.add_row(
             Text(name),
             Text(model["state"], style="red" if paused else "green"),
-            str(model["requests_per_minute"]),
             Text("; ".join(part for part in [*why, *facts] if part)),
         )
     return table
@@ -196,17 +194,17 @@ def _next(model: Mapping[str, Any], now: float) -> str:
 
 def _money(spend: Mapping[str, Any]) -> list[RenderableType]:
     lines: list[RenderableType] = [
-        f"Spent today {spend['day']:,.4f} {spend['currency']}, this month {spend['month']:,.4f} {spend['currency']}"
+        f"Spent today {amount(spend['day'])} {spend['currency']}, this month {amount(spend['month'])} {spend['currency']}"
     ]
     lines += [
-        f"Spent today {other['day']:,.4f} {currency}, this month {other['month']:,.4f} {currency}"
+        f"Spent today {amount(other['day'])} {currency}, this month {amount(other['month'])} {currency}"
         for currency, other in spend["all"].items()
         if currency != spend["currency"]
     ]
     for budget in spend["budgets"]:
         whose = next((f" of {kind} {budget[kind]}" for kind in ("folder", "model") if kind in budget), "")
         parts = [
-            f"{budget[spent]:,.2f} of {budget[limit]:,.2f} {spend['currency']} {when}"
+            f"{amount(budget[spent])} of {amount(budget[limit])} {spend['currency']} {when}"
             for spent, limit, when in (("day", "per_day", "today"), ("month", "per_month", "this month"))
             if budget[limit]
         ]
@@ -234,6 +232,11 @@ def _table(*columns: str) -> Table:
     for column in columns:
         table.add_column(column, overflow="fold")
     return table
+
+
+def amount(money: float) -> str:
+    """Money, with as many digits as it takes to see small sums."""
+    return f"{money:,.2f}" if money >= 1 or not money else f"{money:.4f}"
 
 
 def ago(when: str, now: float) -> str:
