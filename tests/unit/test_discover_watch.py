@@ -22,7 +22,7 @@ from glimpsed.blocking import Blocking
 from glimpsed.config.schema import Folder
 from glimpsed.discover import FolderWatch, events, scan, watch
 from glimpsed.discover.events import WatchLimit
-from glimpsed.errors import ShareTrouble
+from glimpsed.errors import FileError, NotYet, ShareTrouble, SidecarBlocked, Vanished
 from glimpsed.ledger import Ledger, open_ledger
 from glimpsed.model import Job
 
@@ -163,17 +163,27 @@ async def test_a_file_that_changes_or_goes_while_it_settles_is_no_file(desk: Des
         assert not desk.states()
 
 
-async def test_a_file_that_cannot_be_read_for_now_is_waited_for(desk: Desk) -> None:
-    if os.geteuid() == 0:
-        pytest.skip("root reads everything")
+async def test_a_file_that_cannot_be_read_for_now_is_waited_for(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look, locked = scan.look, threading.Event()
+    locked.set()
+
+    def busy(root: Any, check: Any) -> Any:
+        if locked.is_set():
+            raise NotYet(f"{check.path}: Device or resource busy")
+        return look(root, check)
+
+    monkeypatch.setattr(scan, "look", busy)
     (desk.path / "locked.png").write_bytes(PNG)
-    (desk.path / "locked.png").chmod(0)
-    async with desk.watching() as w:
+    async with desk.watching(settle_limit=0.1, settle=0.05) as w:
         await asyncio.wait_for(w.listed.wait(), 5)
         await asyncio.sleep(0.3)
         assert w.settling == 1
-        (desk.path / "locked.png").chmod(0o644)
+        assert not desk.states()
+        locked.clear()
         await desk.until(lambda: desk.states() == {"locked.png": "queued"})
+        assert desk.claim()[0].problem is None
 
 
 async def test_the_same_version_is_never_queued_twice(desk: Desk) -> None:
@@ -574,3 +584,36 @@ async def test_a_close_is_offered_within_milliseconds_without_quiet_time(desk: D
             await desk.until(lambda before=before: desk.offered > before)
             delays.append(time.monotonic() - closed)
         assert sorted(delays)[10] < 0.2, delays  # some ms; the rest is for a busy machine
+
+
+async def test_trouble_with_one_files_sidecars_does_not_stop_the_scan(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(root: Any, directory: str, name: str, *_: Any) -> Any:
+        raise {"a.png": ShareTrouble, "b.png": FileError, "c.png": Vanished}[name]("trouble")
+
+    monkeypatch.setattr(sidecar, "adoptable", broken)
+    for name in ("a.png", "b.png", "c.png"):
+        (desk.path / name).write_bytes(PNG)
+    async with desk.watching() as w:
+        await desk.until(lambda: len(desk.states()) == 3)
+        assert w.listed.is_set()
+
+
+async def test_an_error_sidecar_that_cannot_be_removed_ends_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(*_: Any) -> None:
+        raise SidecarBlocked("read-only file system")
+
+    monkeypatch.setattr(sidecar, "remove_error", read_only)
+    (desk.path / "a.png").write_bytes(PNG)
+    async with desk.watching() as w:
+        await desk.until(desk.states)
+        (job,) = desk.claim()
+        assert desk.ledger.failed(job, "It failed.", "Do something.", time.time())
+        (desk.path / "a.png").unlink()
+        await desk.until(lambda: desk.states() == {"a.png": "gone"})
+        (desk.path / "b.png").write_bytes(PNG)
+        await desk.until(lambda: desk.states().get("b.png") == "queued")
+        assert w.state.state == "watching"

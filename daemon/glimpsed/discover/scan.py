@@ -7,6 +7,7 @@ read, and memory does not depend on the number of files.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -20,7 +21,7 @@ from glimpsed.config.schema import Folder
 from glimpsed.discover import whole
 from glimpsed.discover.filters import SIDECARS, Filter
 from glimpsed.discover.settle import Check, Look
-from glimpsed.errors import FileError, NotYet, ShareTrouble, Vanished
+from glimpsed.errors import FileError, NotYet, ShareTrouble, SidecarBlocked, Vanished
 from glimpsed.files import Root, find_root, opened_directory, opened_file, version_of
 from glimpsed.model import Version, shown
 
@@ -284,14 +285,18 @@ def adopted(root: Root, folder: Folder, listing: Listing, names: Iterable[str]) 
         version = listing.files[name].version
         try:
             judged = sidecar.adoptable(root, listing.directory, name, version, folder, listing.names)
-        except (Vanished, NotYet):
-            continue
+        except (Vanished, FileError, NotYet):
+            continue  # it settles like any other, and whatever is wrong is told then
+        except ShareTrouble:
+            with opened_directory(root):  # is it the share, or just this file?
+                continue
         if judged.verdict == "adopt":
             found[name] = judged
     return found
 
 
 def remove_error_sidecars(root: Root, paths: Sequence[str]) -> None:
-    """Of images that were deleted."""
+    """Of images that were deleted. One that cannot be removed stays: it does no harm."""
     for path in paths:
-        sidecar.remove_error(root, path)
+        with contextlib.suppress(FileError, ShareTrouble, SidecarBlocked):
+            sidecar.remove_error(root, path)
