@@ -236,7 +236,7 @@ def _table(*columns: str) -> Table:
 
 def amount(money: float) -> str:
     """Money, with as many digits as it takes to see small sums."""
-    return f"{money:,.2f}" if money >= 1 or not money else f"{money:.4f}"
+    return f"{money:,.2f}" if money >= 0.1 or not money else f"{money:.4f}"
 
 
 def ago(when: str, now: float) -> str:
