@@ -60,7 +60,8 @@ def command(*, paths: tuple[str, ...], name: str | None, stale: bool, yes: bool)
         if not orders:
             err().print("nothing is stale" if stale else "there are no such files")
             return
-        _tell(desk, orders)
+        for order in orders:
+            out().print(_price(desk, order), soft_wrap=True)
         if not yes and not _agreed():
             err().print("nothing is queued")
             return
@@ -106,27 +107,17 @@ def _stale(desk: Desk, folder: Folder) -> Order:
     return Order(folder, files, some, lambda now: desk.ledger.redo_stale(folder.name, now_asked, now))
 
 
-def _tell(desk: Desk, orders: list[Order]) -> None:
+def _price(desk: Desk, order: Order) -> str:
     """How many, and at what price: from some of the files, scaled to all of them."""
     from glimpsed.cli.forecast import forecast, in_words
     from glimpsed.cli.operator import files
     from glimpsed.estimate import survey
 
-    for order in orders:
-
-        def kinds(_root: object, order: Order = order) -> dict[str, survey.Kind]:
-            found = survey.of_rows(order.some)
-            for kind in found.values():
-                kind.files = round(kind.files * order.files / len(order.some))
-            return found
-
-        expected = forecast(desk, order.folder, kinds)
-        if expected.problem or not expected.looked_at:
-            why = expected.problem or "none of the files is there now"
-            out().print(f"{order.folder.name}: {files(order.files)}; what they cost cannot be told: {why}")
-        else:
-            exact = dataclasses.replace(expected.estimate, files=order.files)
-            out().print(f"{order.folder.name}: {in_words(exact)}", soft_wrap=True)
+    expected = forecast(desk, order.folder, lambda _root: survey.of_rows(order.some, order.files))
+    if expected.problem or not expected.looked_at:
+        why = expected.problem or "none of the files is there now"
+        return f"{order.folder.name}: {files(order.files)}; what they cost cannot be told: {why}"
+    return f"{order.folder.name}: {in_words(dataclasses.replace(expected.estimate, files=order.files))}"
 
 
 def _agreed() -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from glimpsed import sidecar
@@ -46,9 +46,12 @@ def waiting(folder: Folder, root: Root, ledger: Ledger) -> dict[str, Kind]:
     return _by_kind(_waiting(folder, root, ledger))
 
 
-def of_rows(rows: Iterable[FileRow]) -> dict[str, Kind]:
-    """The same for files that the ledger names."""
-    return _by_kind((row.key.path, row.version) for row in rows)
+def of_rows(rows: Sequence[FileRow], files: int) -> dict[str, Kind]:
+    """The same for so many files of which the ledger named some: their kinds, scaled up."""
+    kinds = _by_kind((row.key.path, row.version) for row in rows)
+    for kind in kinds.values():
+        kind.files = round(kind.files * files / len(rows))
+    return kinds
 
 
 def past(ledger: Ledger, folder: Folder, now: float) -> Past:
