@@ -29,6 +29,7 @@ from watchdog.observers.inotify_c import InotifyConstants, InotifyFD
 from glimpsed.blocking import Blocking
 from glimpsed.config.schema import Folder
 from glimpsed.discover import FolderWatch
+from glimpsed.discover.watch import FULL_REST
 from glimpsed.ledger import Ledger, open_ledger
 from glimpsed.model import FileKey, Version
 
@@ -118,10 +119,12 @@ async def start_and_poll(path: Path, files: int, directories: int) -> None:
         for _ in range(polls):
             await _poll_once(watch)
         poll = (_cpu() - cpu) / polls
-        share = (full + 20 * poll) / 300
+        every = max(300, FULL_REST * full)
+        share = full / every + poll / 15
         print(
-            f"an unchanged folder: full listing {full:.2f} s CPU, poll {poll * 1e3:.1f} ms CPU, {share:.2%} of a core"
+            f"an unchanged folder: full listing {full:.2f} s CPU, every {every:.0f} s; poll {poll * 1e3:.1f} ms CPU"
         )
+        print(f"  together {share:.2%} of a core, to reach 1 %")
 
 
 async def _poll_once(watch: Any) -> None:

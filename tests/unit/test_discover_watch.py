@@ -617,3 +617,24 @@ async def test_an_error_sidecar_that_cannot_be_removed_ends_nothing(
         (desk.path / "b.png").write_bytes(PNG)
         await desk.until(lambda: desk.states().get("b.png") == "queued")
         assert w.state.state == "watching"
+
+
+@pytest.mark.parametrize("both", range(3))
+async def test_a_watch_that_is_cancelled_as_something_happens_ends(both: int) -> None:
+    event = asyncio.Event()
+
+    async def forever() -> None:
+        while True:
+            await watch.wait(event, 60)
+            event.clear()
+
+    task = asyncio.create_task(forever())
+    for _ in range(both + 1):
+        await asyncio.sleep(0)
+    event.set()
+    await asyncio.sleep(0)
+    event.set()
+    task.cancel()
+    done, _ = await asyncio.wait([task], timeout=5)
+    assert done
+    assert task.cancelled()

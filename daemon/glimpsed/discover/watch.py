@@ -135,8 +135,7 @@ class FolderWatch:
                 self._hearing.give_up("the events stopped arriving: they are started again", at_once=True)
                 self.rescan()
             self.begun = True
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._look.wait(), CHECK)
+            await wait(self._look, CHECK)
             self._look.clear()
 
     async def _judge_root(self, found: scan.Found) -> None:
@@ -226,12 +225,11 @@ class FolderWatch:
         while True:
             await self._present.wait()
             every = max(self.folder.rescan, self._full_cpu * FULL_REST)
-            wait = full_at + every - time.monotonic()
+            pause = full_at + every - time.monotonic()
             if self.state.mode == "poll":
-                wait = min(wait, self.folder.poll)
-            with contextlib.suppress(TimeoutError):
-                if not self._full and not self._dirty:
-                    await asyncio.wait_for(self._scan_now.wait(), max(0.0, wait))
+                pause = min(pause, self.folder.poll)
+            if not self._full and not self._dirty:
+                await wait(self._scan_now, max(0.0, pause))
             self._scan_now.clear()
             root = self.root
             if root is None:
@@ -326,10 +324,9 @@ class FolderWatch:
     async def _settle_forever(self) -> None:
         while True:
             due = self._settling.next_due()
-            wait = None if due is None else max(0.0, due - time.monotonic())
-            if wait != 0:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._settle_now.wait(), wait)
+            pause = None if due is None else max(0.0, due - time.monotonic())
+            if pause != 0:
+                await wait(self._settle_now, pause)
             self._settle_now.clear()
             root = self.root
             checks = self._settling.due(time.monotonic(), CHECKS)
@@ -387,3 +384,14 @@ class FolderWatch:
             log.debug(names.FILE_QUEUED, folder=self.folder.name, file=shown(offer.key.path))
         if queued:
             self._offered()
+
+
+async def wait(event: asyncio.Event, seconds: float | None) -> None:
+    """Until the event is set, or so many seconds have passed.
+
+    Not by `asyncio.wait_for`: before Python 3.12 it loses a cancellation that arrives together with the event,
+    and then the watch would never end.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
