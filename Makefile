@@ -85,11 +85,11 @@ endif
 	install -m 644 systemd/sysusers.conf "$(lib)/sysusers.d/glimpsed.conf"
 	install -m 644 systemd/tmpfiles.conf "$(lib)/tmpfiles.d/glimpsed.conf"
 	install -m 644 systemd/glimpsed.catalog "$(lib)/systemd/catalog/glimpsed.catalog"
-	install -m 644 README.md CHANGELOG.md LICENSE config.example.yaml systemd/folders.conf "$(doc)"
+	install -m 644 README.md CHANGELOG.md LICENSE config.example.yaml systemd/glimpsed.service.d/folders.conf "$(doc)"
 	"$(DESTDIR)$(home)/bin/python" -P -m glimpsed.cli.manual > "$(man1)/glimpsed.1"
 	[ -e "$(DESTDIR)$(sysconfdir)/glimpsed/config.yaml" ] || \
 		install -m 644 systemd/config.yaml "$(DESTDIR)$(sysconfdir)/glimpsed/config.yaml"
-	[ -e "$(dropins)/folders.conf" ] || install -m 644 systemd/folders.conf "$(dropins)/folders.conf"
+	[ -e "$(dropins)/folders.conf" ] || install -m 644 systemd/glimpsed.service.d/folders.conf "$(dropins)/folders.conf"
 ifeq ($(DESTDIR),)
 	systemd-sysusers "$(lib)/sysusers.d/glimpsed.conf"
 	systemd-tmpfiles --create "$(lib)/tmpfiles.d/glimpsed.conf"

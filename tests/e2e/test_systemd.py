@@ -131,6 +131,14 @@ def test_the_install_can_be_repeated_and_keeps_an_edited_config(machine: Machine
     assert machine.run("stat", "-c", "%U %a", "/var/lib/glimpsed").stdout.split() == ["glimpsed", "750"]
 
 
+def test_as_installed_the_service_starts_and_watches(machine: Machine) -> None:
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "start", "glimpsed")
+    assert show(machine, "ActiveState") == "active"
+    wait_log(machine, "GLIMPSED_EVENT=folder.watching", "GLIMPSED_FOLDER=scans")
+    machine.run("systemctl", "stop", "glimpsed")
+
+
 def test_a_scan_is_answered_with_a_key_that_only_systemd_and_the_daemon_see(
     service: Machine, scans: Path, gateway: Gateway
 ) -> None:

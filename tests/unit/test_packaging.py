@@ -39,7 +39,7 @@ def units(tmp_path: Path) -> Path:
         )
         (tmp_path / name).write_text(text)
         (tmp_path / f"{name}.d").mkdir()
-        shutil.copy(SYSTEMD / "folders.conf", tmp_path / f"{name}.d")
+        shutil.copy(SYSTEMD / "glimpsed.service.d" / "folders.conf", tmp_path / f"{name}.d")
     return tmp_path
 
 
@@ -98,7 +98,7 @@ def test_the_system_config_is_valid_and_its_folder_is_that_of_the_drop_in() -> N
 
     loaded = config.load(SYSTEMD / "config.yaml", env={})
     assert [str(f.path) for f in loaded.folders.values()] == ["/srv/scans"]
-    assert "ReadWritePaths=-/srv/scans" in (SYSTEMD / "folders.conf").read_text()
+    assert "ReadWritePaths=-/srv/scans" in (SYSTEMD / "glimpsed.service.d" / "folders.conf").read_text()
     assert loaded.state == "sqlite:////var/lib/glimpsed/ledger.sqlite"
 
 
