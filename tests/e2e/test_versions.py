@@ -198,3 +198,25 @@ def test_names_that_are_not_utf8_or_hold_newlines_work(tmp_path: Path, inbox: Pa
             assert daemon.noise == []
         for name in strange:
             assert os.path.exists(os.path.join(os.fsencode(inbox), name + b".txt"))
+
+
+def test_a_rename_keeps_the_answer_in_a_folder_without_json_too(tmp_path: Path, inbox: Path) -> None:
+    with Gateway() as gateway:
+        with Daemon(config(gateway, inbox, "outputs: [txt, xmp]"), tmp_path) as daemon:
+            drop(inbox, "a.png", picture())
+            daemon.wait_event("file.done", file="a.png")
+            (inbox / "a.png").rename(inbox / "b.png")
+            daemon.wait_event("file.reused", file="b.png")
+            wait_until(lambda: not (inbox / "a.png.txt").exists(), "the old sidecar stays")
+        assert len(gateway.requests) == 1
+        assert (inbox / "b.png.txt").read_text() == "The quick brown fox.\n"
+
+
+def test_urls_are_sent_instead_of_data_percent_encoded(tmp_path: Path, inbox: Path) -> None:
+    with Gateway() as gateway:
+        text = config(gateway, inbox, 'image_url_base: "https://files.example/scans/"')
+        with Daemon(text, tmp_path) as daemon:
+            drop(inbox, "sub/a b#1.jpg", picture("JPEG"))
+            daemon.wait_event("file.done")
+        (sent,) = gateway.requests[0].images
+        assert sent.url == "https://files.example/scans/sub/a%20b%231.jpg"

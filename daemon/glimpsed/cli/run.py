@@ -47,6 +47,7 @@ def command(folder: Path | None, target: LogTarget | None) -> int:
     from glimpsed.service import Service, run
 
     file = config_file()
+
     def load() -> Config:
         found = config_for(folder, file)
         if target is not None:
@@ -95,4 +96,4 @@ def config_for(folder: Path | None, file: Path | None) -> Config:
 
 def secrets(config: Config) -> Iterable[str]:
     """What must never be in a log line."""
-    return [m.key.get_secret_value() for m in config.models.values() if m.key is not None]
+    return [secret for model in config.models.values() for secret in model.secrets]

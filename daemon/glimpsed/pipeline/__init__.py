@@ -161,9 +161,23 @@ class Pipeline:
             if key == job.key or there is None:
                 continue
             found = await there.do(sidecar.load, there.root, key.path, there.folder)
+            if found is None and "json" not in place.folder.outputs:
+                found = await self._from_text(job, place, content, there, key)
             if found is not None and found.source.sha256 == content.sha256:
                 return key, found
         return None
+
+    async def _from_text(
+        self, job: Job, place: Place, content: Content, there: Place, key: FileKey
+    ) -> Answer | None:
+        """For folders without JSON sidecars: the text alone, if nobody edited it."""
+        row = await self._db.run(self._ledger.find, key)
+        if row is None:
+            return None
+        text = await there.do(sidecar.load_text, there.root, key.path, there.folder, row.written)
+        if text is None:
+            return None
+        return answers.of_text(job, place.folder, place.chain[0].entry, content, text, now=self._clock())
 
     async def _reused(self, job: Job, place: Place, content: Content, origin: FileKey, found: Answer) -> End:
         answer = answers.reused(job, found, origin, now=self._clock())

@@ -102,6 +102,27 @@ def reused(job: Job, found: Answer, origin: FileKey, *, now: float) -> Answer:
     )
 
 
+def of_text(
+    job: Job, folder: Folder, entry: ModelEntry, content: Content, text: str, *, now: float
+) -> Answer:
+    """An answer of which only the text is left, for outputs that hold nothing else."""
+    about = Document(media_type="application/octet-stream", pages=1, width=0, height=0)
+    return Answer(
+        folder=folder.name,
+        source=source(job, content, about),
+        prompt=PromptUsed(sha256=prompt_sha256(folder)),
+        model=ModelUsed(entry=entry.name, api=entry.api, asked=entry.model, answered=entry.model),
+        sent=(),
+        text=text,
+        finish="stop",
+        usage=Usage(),
+        attempts=0,
+        started=utc(now),
+        finished=utc(now),
+        seconds=0.0,
+    )
+
+
 def total(usages: Sequence[Usage]) -> Usage:
     """The sum; estimated when any part of it is."""
     costs = [u.cost for u in usages if u.cost is not None]

@@ -86,7 +86,9 @@ async def _shrinking(
     last: VisionError | None = None
     while target is not None:
         with metrics.timed("prepare"):
-            prepared = await _prepared(job, folder, images, content, document, pages, target)
+            prepared = await _prepared(
+                job, folder, images, content, document, pages, target, local=model.entry.local
+            )
         asked = question.request(
             job,
             folder,
@@ -131,8 +133,10 @@ async def _prepared(
     document: Document,
     pages: Sequence[int],
     target: plan.Target,
+    *,
+    local: bool,
 ) -> tuple[Image, ...]:
-    if folder.image_url_base and document.pages == 1 and document.media_type in URL_TYPES:
+    if folder.image_url_base and not local and document.pages == 1 and document.media_type in URL_TYPES:
         return (_by_url(job, folder.image_url_base, document),)
     prepared: list[Image] = []
     for page in pages:  # one after the other: a few pages in memory, whatever the document
