@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -32,6 +32,7 @@ class Memory(Part):
                 else:
                     row = {"model": model_key, "fact": fact, "value": json.dumps(value), "at": now}
                     c.execute(put, row)
+            self._database.tell(c)
 
     def learnt(self, model_key: str, now: float) -> dict[str, Any]:
         """The facts that are still believed."""
@@ -51,6 +52,7 @@ class Memory(Part):
         if model_key is not None:
             statement = statement.where(learned.c.model == model_key)
         with self._database.write() as c:
+            self._database.tell(c)
             return c.execute(statement).rowcount
 
     def pause(self, pause: Paused) -> None:
@@ -81,12 +83,35 @@ class Memory(Part):
 
     def sent(self, model: str, requests: int, tokens: int, now: float) -> None:
         """Count requests towards this model's pace, for every daemon on this ledger."""
+        with self._database.write() as c:
+            self._count(c, model, requests, tokens, now)
+
+    def _count(self, c: sa.Connection, model: str, requests: int, tokens: int, now: float) -> None:
         insert = self._insert(paces)
         change = {n: paces.c[n] + insert.excluded[n] for n in ("requests", "tokens")}
         row = {"model": model, "second": int(now), "requests": requests, "tokens": tokens}
+        c.execute(insert.on_conflict_do_update(index_elements=list(paces.primary_key), set_=change), row)
+        c.execute(sa.delete(paces).where(paces.c.model == model, paces.c.second < int(now) - _PACED))
+
+    def may_send(
+        self, model: str, now: float, *, requests: int | None, tokens: int | None, cost: int = 0
+    ) -> float:
+        """Count one more request of `cost` tokens if this minute has room for it: 0. Else in how many seconds.
+
+        `requests` and `tokens` are what all daemons together may send in any 60 s. Seconds are counted whole,
+        so that a minute here is up to 61 s. A request that alone is more than the rate goes alone.
+        """
+        # Clocks differ a little; what is from further in the future is from before a clock was set back.
+        recent = sa.select(paces).where(
+            paces.c.model == model, paces.c.second.between(int(now) - 60, int(now) + 60)
+        )
         with self._database.write() as c:
-            c.execute(insert.on_conflict_do_update(index_elements=list(paces.primary_key), set_=change), row)
-            c.execute(sa.delete(paces).where(paces.c.model == model, paces.c.second < int(now) - _PACED))
+            if self._database.postgresql:  # one daemon at a time
+                c.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(model))))
+            rows = c.execute(recent.order_by(paces.c.second)).all()
+            if (wait := _wait(rows, now, requests, tokens, cost)) == 0:
+                self._count(c, model, 1, cost, now)
+            return wait
 
     def sent_within(self, model: str, now: float, seconds: int = 60) -> tuple[int, int]:
         """Requests and tokens sent to this model in the last so many seconds, by everybody."""
@@ -138,3 +163,17 @@ class Memory(Part):
         with self._database.read() as c:
             rows = c.execute(sa.select(folders.c.name, folders.c.held).where(folders.c.held.is_not(None)))
             return {row.name: row.held for row in rows}
+
+
+def _wait(
+    rows: Sequence[sa.Row[*tuple[Any, ...]]], now: float, requests: int | None, tokens: int | None, cost: int
+) -> float:
+    """Seconds until enough of these are more than a minute old."""
+    sent, used = 1 + sum(row.requests for row in rows), cost + sum(row.tokens for row in rows)
+    wait = 0.0
+    for row in rows:
+        if (not requests or sent <= requests) and (not tokens or used <= tokens):
+            break
+        sent, used = sent - row.requests, used - row.tokens
+        wait = max(0.01, row.second + 61.0 - now)
+    return wait

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import Callable, Collection, Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar
 
 from glimpsed.blocking import Blocking
 from glimpsed.config.schema import Config, Folder, ModelEntry
@@ -18,6 +19,9 @@ from glimpsed.pipeline.ask import chain_of
 from glimpsed.service.budget import Reached, concerned
 from glimpsed.vision import Memory, Model, connect
 from glimpsed.vision.pacing import Pause
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 log = get_logger()
 
@@ -36,6 +40,7 @@ class Models:
         self._models: dict[str, Model] = {}
         self._retired: list[Model] = []
         self._writes: set[asyncio.Task[None]] = set()
+        self._begun = 0  # writes so far
         self._shared: dict[str, Paused] = {}  # the pauses in the ledger, when it was looked at last
 
     def __getitem__(self, name: str) -> Model:
@@ -74,6 +79,7 @@ class Models:
             if name not in self._models:
                 model = connect(entry, self._memory)
                 model.pacing.on_change = functools.partial(self._pause_changed, name)
+                model.pacing.others = Rates(entry, self._ledger, self._db, self._write, self._clock)
                 self._models[name] = model
 
     def serving(self, folder: Folder) -> tuple[Model, ...]:
@@ -110,11 +116,7 @@ class Models:
 
         Budgets are everybody's own arithmetic, from the ledger's sums. Raises `LedgerUnavailable`.
         """
-        while True:
-            await asyncio.gather(*self._writes)  # ours first: else we would hear our own past as news
-            rows = await self._db.run(self._ledger.pauses)
-            if not self._writes:
-                break
+        rows = await self._read(self._ledger.pauses)
         before, self._shared = self._shared, rows
         now = self._clock()
         for model in self:
@@ -131,6 +133,10 @@ class Models:
                 log.info(events.MODEL_RESUMED, model=name)
                 with self._not_told(model):
                     model.pacing.resume()
+
+    async def share_lessons(self) -> None:
+        """Know what other daemons learnt, and forget what somebody had forgotten. Raises `LedgerUnavailable`."""
+        self._memory.load(await self._read(self._ledger.all_learnt, self._clock()))
 
     @contextlib.contextmanager
     def _not_told(self, model: Model) -> Iterator[None]:
@@ -166,6 +172,15 @@ class Models:
         log.info(events.MODEL_LEARNED, model=", ".join(names) or where, reason=what)
         self._write(functools.partial(self._ledger.learn, where, facts, self._clock()))
 
+    async def _read(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """What the ledger holds once everything of ours is in it: else we would hear our own past as news."""
+        while True:
+            await asyncio.gather(*self._writes)
+            begun = self._begun
+            found = await self._db.run(call, *args, **kwargs)
+            if self._begun == begun:
+                return found
+
     def _write(self, call: Callable[[], object]) -> None:
         """Beside the work: a lesson that does not reach the ledger is learnt again."""
 
@@ -173,9 +188,39 @@ class Models:
             with contextlib.suppress(LedgerUnavailable):
                 await self._db.run(call)
 
+        self._begun += 1
         task = asyncio.get_running_loop().create_task(write())
         self._writes.add(task)
         task.add_done_callback(self._writes.discard)
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """The rates of one model entry, kept in the ledger for all daemons together."""
+
+    entry: ModelEntry
+    ledger: Ledger
+    db: Blocking
+    write: Callable[[Callable[[], object]], None]
+    clock: Callable[[], float]
+
+    async def wait(self, tokens: int) -> float:
+        """Seconds until another request fits into the minute; 0: it does, and is counted."""
+        try:
+            return await self.db.run(
+                self.ledger.may_send,
+                self.entry.name,
+                self.clock(),
+                requests=self.entry.requests_per_minute,
+                tokens=self.entry.tokens_per_minute,
+                cost=tokens,
+            )
+        except LedgerUnavailable:  # nor could the answer be kept
+            return 1.0
+
+    def correct(self, tokens: int, started: float) -> None:
+        """The request that started then took so many tokens more than it was counted with."""
+        self.write(functools.partial(self.ledger.sent, self.entry.name, 0, tokens, started))
 
 
 def used(config: Config) -> dict[str, ModelEntry]:

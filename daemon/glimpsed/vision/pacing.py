@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from glimpsed import metrics
 from glimpsed.config.schema import ModelEntry
@@ -59,6 +60,16 @@ class Ticket:
     proof: bool = True  # whether a reply that is no failure proves that the model can be asked again
 
 
+class Others(Protocol):
+    """Who else asks this model: the rates hold for all daemons on one ledger together."""
+
+    async def wait(self, tokens: int) -> float:
+        """Seconds until another request fits into the minute; 0: it does, and is counted."""
+
+    def correct(self, tokens: int, started: float) -> None:
+        """The request that started then took so many tokens more than it was counted with."""
+
+
 class Pacing:
     """The pace of one model entry."""
 
@@ -72,6 +83,7 @@ class Pacing:
         self.prefetch = max(2, entry.concurrency // 2)  # jobs that are read and prepared meanwhile
         self._requests_per_minute = entry.requests_per_minute
         self._tokens_per_minute = entry.tokens_per_minute
+        self.others: Others | None = None
         self._started: deque[Ticket] = deque()  # within the last WINDOW, if there is a rate to keep
         self._hold = 0.0  # no request before
         self._halved = 0.0  # when the limit was halved last
@@ -142,7 +154,7 @@ class Pacing:
         Raises VisionError (pause) when the model is paused, also while waiting.
         """
         async with self._door:
-            while (wait := self.wait(clock(), tokens)) > 0:
+            while (wait := await self._wait(clock(), tokens)) > 0:
                 self._changed.clear()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._changed.wait(), None if wait == math.inf else wait)
@@ -153,6 +165,16 @@ class Pacing:
             self.finish(ticket, clock())
             if ticket.heard:
                 metrics.request(self.name, ticket.verdict.kind if ticket.verdict else "ok")
+
+    async def _wait(self, now: float, tokens: int) -> float:
+        wait = self.wait(now, tokens)
+        if wait == 0 and self._rated and self.others is not None:
+            wait = await self.others.wait(tokens)
+        return wait
+
+    @property
+    def _rated(self) -> bool:
+        return bool(self._requests_per_minute or self._tokens_per_minute)
 
     def wait(self, now: float, tokens: int = 0) -> float:
         """Seconds until a request may start: 0 at once, infinity until another one ends."""
@@ -170,7 +192,7 @@ class Pacing:
         ticket = Ticket(now, tokens, file, probe=self._pause is not None)
         self._probing = self._probing or ticket.probe
         self.in_flight += 1
-        if self._requests_per_minute or self._tokens_per_minute:
+        if self._rated:
             self._started.append(ticket)
         return ticket
 
@@ -180,6 +202,8 @@ class Pacing:
         if ticket.probe:
             self._probing = False
         if ticket.used is not None:
+            if self._rated and self.others is not None:
+                self.others.correct(ticket.used - ticket.tokens, ticket.started)
             ticket.tokens = ticket.used
         if ticket.heard:
             self._learn(ticket, now)
