@@ -110,3 +110,14 @@ def test_a_backlog_waits_for_approve_while_new_files_are_served(tmp_path: Path, 
             daemon.wait_event("file.done", file=f"old-{n}.png")
         assert len(gateway.requests) == 4
         assert status(tmp_path)["folders"]["inbox"]["waits_since"] is None
+
+
+def test_after_a_run_without_a_config_the_commands_find_what_it_did(tmp_path: Path, inbox: Path) -> None:
+    drop(inbox, "bad.bmp", b"BM" + b"\0" * 200)
+    assert glimpsed("once", inbox, home=tmp_path).returncode == 1
+    (folder,) = status(tmp_path)["folders"].items()
+    assert (folder[0], folder[1]["failed"]) == (str(inbox), 1)
+    listed = json.loads(glimpsed("failures", "--json", home=tmp_path).stdout)
+    assert [(f["folder"], f["file"]) for f in listed] == [(str(inbox), "bad.bmp")]
+    assert glimpsed("retry", "inbox/bad.bmp", home=tmp_path).stdout == "queued again: 1 file\n"
+    assert glimpsed("retry", "/etc/passwd", home=tmp_path).returncode == 2

@@ -164,3 +164,11 @@ def test_a_folder_that_is_not_there_is_a_failed_check(
     assert code == 1
     assert json.loads(out)["folders"]["archive"]["problem"]
     assert "archive: " in err
+
+
+def test_some_rows_stand_for_all_in_proportion(history: History) -> None:
+    for n in range(3):
+        history.done("invoices", f"{n}.png")
+    history.done("invoices", "photo.PNG.jpg")
+    kinds = survey.of_rows(history.ledger.latest("invoices", "done", 10), 1000)
+    assert {ending: kind.files for ending, kind in kinds.items()} == {"png": 750, "jpg": 250}
