@@ -91,7 +91,7 @@ class Pipeline:
         content = await self._read(job, place)
         if not place.folder.reuse or job.again:
             return await self._asked(job, place, content)
-        same = content.sha256, question.fingerprint(place.folder, place.chain[0].entry)
+        same = content.sha256, _question(place, place.chain[0].entry)
         async with self._same.setdefault(same, asyncio.Lock()):
             if (found := await self._reusable(job, place, content)) is not None:
                 return await self._reused(job, place, content, *found)
@@ -105,7 +105,7 @@ class Pipeline:
 
     async def _asked(self, job: Job, place: Place, content: Content) -> End:
         answer = await self._ask(job, place, content)
-        asked = question.fingerprint(place.folder, _entry(place, answer))
+        asked = _question(place, _entry(place, answer))
         return await self._keep(job, place, answer, content, asked)
 
     async def _ask(self, job: Job, place: Place, content: Content) -> Answer:
@@ -155,7 +155,7 @@ class Pipeline:
 
     async def _reusable(self, job: Job, place: Place, content: Content) -> tuple[FileKey, Answer] | None:
         """Another file with this content, asked the same question, whose answer is still beside it."""
-        asked = question.fingerprint(place.folder, place.chain[0].entry)
+        asked = _question(place, place.chain[0].entry)
         for key in await self._db.run(self._ledger.reusable, content.sha256, asked):
             there = self._find_place(key.folder)
             if key == job.key or there is None:
@@ -181,7 +181,7 @@ class Pipeline:
 
     async def _reused(self, job: Job, place: Place, content: Content, origin: FileKey, found: Answer) -> End:
         answer = answers.reused(job, found, origin, now=self._clock())
-        asked = question.fingerprint(place.folder, place.chain[0].entry)
+        asked = _question(place, place.chain[0].entry)
         end = await self._keep(job, place, answer, content, asked)
         if end.outcome == "reused" and origin.folder == job.key.folder:
             await self._forget_old_name(place, origin)
@@ -203,8 +203,6 @@ class Pipeline:
     async def _keep(self, job: Job, place: Place, answer: Answer, content: Content, asked: str) -> End:
         """The answer goes into the ledger before anything else happens to it."""
         if not await self._db.run(self._ledger.answered, job, answer, question=asked, now=self._clock()):
-            # Another daemon has the lease, or the file is gone or changed. Paid for it is all the same.
-            await self._db.run(self._ledger.spent, job, answer.model.entry, answer.usage, self._clock())
             return self._ends.lost(job)
         return await self._write(job, place, answer, content)
 
@@ -220,7 +218,7 @@ class Pipeline:
                 ledger=self._ledger,
                 db=self._db,
                 locate=self._locate,
-                question=question.fingerprint(place.folder, _entry(place, answer)),
+                question=_question(place, _entry(place, answer)),
                 now=self._clock(),
             )
         return await self._ends.done(job, answer, written)
@@ -255,3 +253,10 @@ def _entry(place: Place, answer: Answer) -> ModelEntry:
     """The config's entry of the model that answered; the folder's own, when that is not there any more."""
     entries = [m.entry for m in place.chain]
     return next((e for e in entries if e.name == answer.model.entry), entries[0])
+
+
+def _question(place: Place, entry: ModelEntry) -> str:
+    """The question's fingerprint; the folder's own model is first in the chain, unless another stands in for it."""
+    return question.fingerprint(
+        place.folder, entry, stands_in=place.chain[0].entry.name != place.folder.model
+    )
