@@ -164,6 +164,34 @@ def test_status_shows_what_was_learnt_about_a_model(history: History, run: Run) 
     assert "edge: 1568" in run("status")[1]
 
 
+def test_status_tells_what_was_learnt_at_the_other_api_apart(history: History, run: Run) -> None:
+    entry = history.config.models["m"]
+    for key, edge in zip(memory.keys(entry), (1024, 768), strict=True):
+        history.ledger.learn(key, {"edge": [edge, 1.0]}, time.time())
+    other = {"chat": "responses", "responses": "chat"}[entry.api]
+    learnt = data(run, "status")["models"]["m"]["learnt"]
+    assert set(learnt) == {"edge", f"edge ({other})"}
+    assert sorted(learnt.values()) == [768, 1024]
+
+
+@pytest.mark.parametrize("name", ["m", "all"])
+def test_what_was_learnt_can_be_forgotten(history: History, run: Run, name: str) -> None:
+    for key in memory.keys(history.config.models["m"]):
+        history.ledger.learn(key, {"edge": [768, 1.0]}, time.time())
+    history.ledger.learn("elsewhere gpt-4o chat", {"edge": [768, 1.0]}, time.time())
+    code, out, _ = run("status", "--forget", name)
+    assert (code, out) == (0, f"forgotten: {3 if name == 'all' else 2} facts\n")
+    assert data(run, "status")["models"]["m"]["learnt"] == {}
+    assert len(history.ledger.all_learnt(time.time())) == (0 if name == "all" else 1)
+
+
+def test_only_a_model_that_there_is_can_forget(history: History, run: Run) -> None:
+    code, _, err = run("status", "--forget", "gpt-40")
+    assert code == 2
+    assert "no model 'gpt-40'; there is: m" in err
+    assert run("status", "--forget", "m", "--json")[0] == 2
+
+
 def test_status_for_people_names_folders_spend_budget_and_failures(history: History, run: Run) -> None:
     history.done("invoices", "a.png")
     history.failed("invoices", "b.png", "It is torn.")

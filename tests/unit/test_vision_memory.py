@@ -66,6 +66,13 @@ def test_forget_one_or_all() -> None:
     assert memory.facts("b", T0) == Facts()
 
 
+def test_what_is_loaded_takes_the_place_of_what_was_known() -> None:
+    memory = Memory()
+    memory.learn("a", T0, edge=768)
+    memory.load({"b": {"edge": [1024, T0]}})
+    assert (memory.facts("a", T0), memory.facts("b", T0).edge) == (Facts(), 1024)
+
+
 @pytest.mark.parametrize(
     "fact", [["soap", T0], ["chat"], "chat", [["chat"], T0], ["chat", "yesterday"], None, {"api": "chat"}]
 )

@@ -386,6 +386,18 @@ async def test_the_key_is_in_no_message(gateway: Gateway) -> None:
 
 
 @pytest.mark.anyio
+async def test_a_header_of_the_entry_is_as_secret_as_the_key(gateway: Gateway) -> None:
+    headers = {"X-Gateway": "Token gw.topsecret", "X-Title": "glimpsed", "X-Debug": "1"}
+    asked = model(gateway, headers=headers)
+    gateway.script(err(401, "glimpsed: gw.topsecret is not known here (1)"))
+    found = await outcome(asked)
+    await asked.aclose()
+    assert isinstance(found, VisionError)
+    assert found.verdict.reason.endswith("glimpsed: [hidden] is not known here (1)")
+    assert set(asked.entry.secrets) == {"Token gw.topsecret", "gw.topsecret"}
+
+
+@pytest.mark.anyio
 async def test_usage_is_summed_over_all_requests_of_an_answer(gateway: Gateway) -> None:
     asked = model(gateway, price={"input": 2.5, "output": 10}, currency="EUR")
     gateway.script(text("[]", usage=(1000, 10)), text('{"total": 1}', usage=(1100, 20)))

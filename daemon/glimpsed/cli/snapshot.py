@@ -134,17 +134,18 @@ def _pause(paused: Paused | None, told: Mapping[str, Any] | None, now: float) ->
 
 
 def _learnt(config: Config, name: str, learnt: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """What was learnt about a model, whatever the API; each fact as ``[value, when]`` or bare."""
+    """What was learnt about a model, at the other API too; each fact as ``[value, when]`` or bare."""
     entry = config.models.get(name)
     if entry is None or entry.local:
         return {}
     from glimpsed.vision import memory
 
     facts: dict[str, Any] = {}
-    for api in ("responses", "chat"):
-        for fact, value in learnt.get(memory.key(entry, api), {}).items():
+    for key in memory.keys(entry):
+        at = "" if key == memory.key(entry) else f" ({key.rpartition(' ')[2]})"
+        for fact, value in learnt.get(key, {}).items():
             dated = isinstance(value, list) and len(value) == 2 and isinstance(value[1], float)
-            facts[fact] = value[0] if dated else value
+            facts[f"{fact}{at}"] = value[0] if dated else value
     return facts
 
 

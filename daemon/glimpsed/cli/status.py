@@ -13,6 +13,7 @@ import click
 
 from glimpsed.cli.common import common_options, json_option, out, print_json
 from glimpsed.errors import UsageError
+from glimpsed.model import shown
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -28,8 +29,9 @@ STATES = ("queued", "running", "answered", "done", "failed", "gone")
 @click.command()
 @json_option
 @click.option("--watch", is_flag=True, help="Stay, and show it live until Ctrl-C.")
+@click.option("--forget", metavar="MODEL|all", help="Forget what was learnt about a model, or about all.")
 @common_options
-def command(*, as_json: bool, watch: bool) -> None:
+def command(*, as_json: bool, watch: bool, forget: str | None) -> None:
     """Show folders with their files by state, models and why one is paused, what was spent, the last failures.
 
     Works beside a running daemon, and without one: then a folder's state says whether it is there.
@@ -49,20 +51,38 @@ def command(*, as_json: bool, watch: bool) -> None:
       glimpsed status
       glimpsed status --watch
       glimpsed status --json | jq '.folders[].failed'
+      glimpsed status --forget gpt-4o    its gateway takes larger images now
     """
     from glimpsed.cli.operator import opened
     from glimpsed.cli.snapshot import snapshot
 
     if watch and (as_json or not sys.stdout.isatty()):
         raise UsageError("--watch is for a terminal; for programs there is --json")
+    if forget is not None and (watch or as_json):
+        raise UsageError("--forget stands alone")
     with opened() as desk:
-        if watch:
+        if forget is not None:
+            _forget(desk, forget)
+        elif watch:
             _follow(desk)
         elif as_json:
             print_json(snapshot(desk, time.time()))
         else:
             for part in view(snapshot(desk, time.time()), time.time()):
                 out().print(part)
+
+
+def _forget(desk: Desk, name: str) -> None:
+    """A running daemon forgets it too, within a second. Raises `UsageError` for a model that there is not."""
+    from glimpsed.vision import memory
+
+    if name == "all":
+        count = desk.ledger.forget()
+    elif (entry := desk.config.models.get(name)) is not None:
+        count = sum(desk.ledger.forget(key) for key in memory.keys(entry))
+    else:
+        raise UsageError(f"no model '{shown(name)}'; there is: {', '.join(desk.config.models) or 'none'}")
+    out().print(f"forgotten: {count:,} {'fact' if count == 1 else 'facts'}")
 
 
 def _follow(desk: Desk) -> None:

@@ -58,6 +58,10 @@ class Budget(Limit):
     currency: Currency = Field("USD", description="Currency of every budget; priced models must share it.")
 
 
+LEAST_SECRET = 6  # characters; what is shorter is no secret, and would be found in any text
+PUBLIC_HEADERS = frozenset({
+    "accept", "accept-language", "content-type", "http-referer", "openai-beta", "referer", "user-agent", "x-title",
+})  # fmt: skip
 OCR_EDGE = 1600  # px; `max_edge` of a local model that says nothing else
 
 
@@ -118,6 +122,15 @@ class ModelEntry(Section):
     def local(self) -> bool:
         """Whether it runs in this program, and so costs nothing and sees no network."""
         return self.api == "local"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be shown: the key, and the headers, which may hold one; longest first."""
+        found = {self.key.get_secret_value()} if self.key else set()
+        for name, value in self.headers.items():
+            if name.lower() not in PUBLIC_HEADERS:
+                found |= {value, value.rpartition(" ")[2]}  # ``Bearer …``: the key alone as well
+        return tuple(sorted((s for s in found if len(s) >= LEAST_SECRET), key=len, reverse=True))
 
 
 class OnDone(Section):

@@ -16,9 +16,14 @@ def prompt_sha256(folder: Folder) -> str:
     return hashlib.sha256(f"{folder.system or ''}\0{folder.prompt}".encode()).hexdigest()
 
 
-def fingerprint(folder: Folder, entry: ModelEntry) -> str:
-    """Prompt × system × schema × model × pages, bands and detail; the file's content is kept apart."""
-    asked = [
+def fingerprint(folder: Folder, entry: ModelEntry, *, stands_in: bool = False) -> str:
+    """Prompt × system × schema × model × pages, bands and detail; the file's content is kept apart.
+
+    `stands_in`: for a folder's own model that was not asked, being paused. Such an answer is stale from the
+    start, so that ``redo --stale`` can put the question to the model that it was meant for.
+    """
+    asked: list[object] = ["stands in"] if stands_in else []
+    asked += [
         "" if entry.local else prompt_sha256(folder),  # an OCR engine does not read it
         folder.schema_,
         entry.model,

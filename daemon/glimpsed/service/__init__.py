@@ -283,6 +283,7 @@ class Service:
                 counter = await self._db.run(self.ledger.changes)
                 if counter != seen:
                     await self.models.share_pauses()
+                    await self.models.share_lessons()
                     seen = counter
                     self.dispatcher.wake()
             await asyncio.sleep(LOOK_FOR_CHANGES)

@@ -42,6 +42,11 @@ def key(entry: ModelEntry, api: Api | None = None) -> str:
     return f"{entry.base_url} {entry.model} {api or entry.api}"
 
 
+def keys(entry: ModelEntry) -> tuple[str, ...]:
+    """Everything that facts about this entry are kept under: none for a model on this machine."""
+    return () if entry.local else (key(entry, "responses"), key(entry, "chat"))
+
+
 class Memory:
     """Facts by `key`. `on_learn(key, facts)` hears of every change, with what `load` takes."""
 
@@ -82,9 +87,14 @@ class Memory:
         return {where: dict(known) for where, known in self._known.items()}
 
     def load(self, dumped: Mapping[str, Mapping[str, Any]]) -> None:
-        """Take in what `dump` gave, or `on_learn`; what another version wrote and this one cannot read is left out."""
-        for where, known in dumped.items():
-            self._known[where] = {name: list(fact) for name, fact in known.items() if _valid(name, fact)}
+        """Know what `dump` gave, or `on_learn`, and nothing else.
+
+        What another version wrote and this one cannot read is left out.
+        """
+        self._known = {
+            where: {name: list(fact) for name, fact in known.items() if _valid(name, fact)}
+            for where, known in dumped.items()
+        }
 
 
 def _fresh(known: Mapping[str, Any], now: float) -> dict[str, Any]:

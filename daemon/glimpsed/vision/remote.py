@@ -139,9 +139,10 @@ class RemoteModel:
         )
 
     def hidden(self, text: str) -> str:
-        """`text` without the key, should a server have sent it back."""
-        key = self.entry.key.get_secret_value() if self.entry.key else ""
-        return text.replace(key, "[hidden]") if key else text
+        """`text` without the key and the entry's own headers, should a server have sent them back."""
+        for secret in self.entry.secrets:
+            text = text.replace(secret, "[hidden]")
+        return text
 
 
 def size(images: tuple[Image, ...]) -> tuple[int, int]:
