@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from daemon import GLIMPSED, environment
 from gateway import Gateway
 
@@ -43,7 +44,9 @@ def resident(pid: int) -> int:
 
 
 @pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus of test images is not here")
-def test_every_file_of_the_corpus_ends_done_failed_or_skipped_and_memory_stays_bounded(tmp_path: Path) -> None:
+def test_every_file_of_the_corpus_ends_done_failed_or_skipped_and_memory_stays_bounded(
+    tmp_path: Path,
+) -> None:
     inbox = tmp_path / "inbox"
     for part in ("pillow", "scans"):
         shutil.copytree(CORPUS / part, inbox / part)
@@ -65,7 +68,9 @@ def test_every_file_of_the_corpus_ends_done_failed_or_skipped_and_memory_stays_b
                 peak = max(peak, sum(resident(p) for p in processes))
                 time.sleep(0.2)
     lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines() if line.startswith("{")]
-    ended = {e["file"] for e in lines if e["event"] in ("file.done", "file.reused", "file.failed", "file.skipped")}
+    ended = {
+        e["file"] for e in lines if e["event"] in ("file.done", "file.reused", "file.failed", "file.skipped")
+    }
     assert images - ended == set()
     assert process.returncode == 1  # some of them cannot be decoded
     failed = [e for e in lines if e["event"] == "file.failed"]

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from glimpsed.errors import Verdict
 from glimpsed.model import FileKey, Job, Version
 from glimpsed.pipeline import backoff
-from hypothesis import given
-from hypothesis import strategies as st
 
 unit = st.floats(0, 1, exclude_max=True)
 
 
 def job(retries: int = 0, cut_off: int = 0) -> Job:
-    return Job(1, FileKey("f", "a.png"), Version(1, 1), attempts=0, retries=retries, cut_off=cut_off, fresh=True)
+    return Job(
+        1, FileKey("f", "a.png"), Version(1, 1), attempts=0, retries=retries, cut_off=cut_off, fresh=True
+    )
 
 
 @given(st.integers(0, 10), unit, st.none() | st.floats(0, 100_000))

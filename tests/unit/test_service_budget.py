@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import datetime as dt
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from glimpsed.config.schema import Budget, Config, Folder, Limit, ModelEntry
 from glimpsed.ledger import Spend, local_day
 from glimpsed.service.budget import concerned, has_budget, next_day, next_month, reached
-from hypothesis import given
-from hypothesis import strategies as st
 
 NOW = dt.datetime(2026, 11, 22, 15, 0).astimezone().timestamp()
 
@@ -17,7 +18,9 @@ def config(**limits: object) -> Config:
     return Config(models=models, folders=folders, budget=limits.get("top") or Budget())  # type: ignore[arg-type]
 
 
-def spend(cost: float, *, day: str = local_day(NOW), folder: str = "f", model: str = "m", currency: str = "USD") -> Spend:
+def spend(
+    cost: float, *, day: str = local_day(NOW), folder: str = "f", model: str = "m", currency: str = "USD"
+) -> Spend:
     return Spend(day, folder, model, currency, 1, 1, 1, cost)
 
 
@@ -59,5 +62,9 @@ def test_the_reason_names_the_amounts_and_when_it_goes_on() -> None:
 def test_tomorrow_and_next_month_are_ahead_and_at_local_midnight(now: float) -> None:
     for later, most in ((next_day(now), 2 * 86_400), (next_month(now), 33 * 86_400)):
         assert now < later <= now + most
-        local = dt.datetime.fromtimestamp(later)
-        assert (local.hour, local.minute, local.second) == (0, 0, 0) or local.hour <= 1  # a clock change at midnight
+        local = dt.datetime.fromtimestamp(later).astimezone()
+        assert (local.hour, local.minute, local.second) == (
+            0,
+            0,
+            0,
+        ) or local.hour <= 1  # a clock change at midnight

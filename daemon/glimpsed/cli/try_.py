@@ -181,7 +181,7 @@ async def _ask(
 ) -> Answer:
     from glimpsed import files
     from glimpsed.pipeline import answers
-    from glimpsed.pipeline.ask import ask
+    from glimpsed.pipeline.ask import Matter, ask
     from glimpsed.vision import preview
 
     started = time.time()
@@ -200,8 +200,9 @@ async def _ask(
     async def bill(_entry: str, _usage: Usage) -> None:
         """Nothing is remembered."""
 
+    matter = Matter(job, folder, content, document, images, bill)
     for pages in [every] if folder.pages == "together" else [[page] for page in every]:
-        asked = await ask(job, folder, chain, images, content, document, pages, bill)
+        asked = await ask(matter, chain, pages)
         records.append(asked.record)
         requests += asked.requests
         sent.append(preview(asked.model.entry, asked.request))

@@ -22,7 +22,7 @@ from glimpsed.ledger import Ledger
 from glimpsed.model import Answer, Content, FileKey, Job, PageRecord, Usage, Written, shown
 from glimpsed.pipeline import answers, question
 from glimpsed.pipeline.after import Locate, after
-from glimpsed.pipeline.ask import Bill, ask
+from glimpsed.pipeline.ask import Bill, Matter, ask
 from glimpsed.pipeline.ends import End, Ends, Outcome
 from glimpsed.pipeline.patience import Patient
 from glimpsed.pipeline.place import PATIENCE, RATE, Place
@@ -116,6 +116,7 @@ class Pipeline:
                 f"The document has {document.pages} pages; at most {place.folder.max_pages} are sent.",
                 f"Split it, or raise max_pages of the folder '{place.folder.name}'.",
             )
+        matter = Matter(job, place.folder, content, document, self._images, self._bill(job))
         every = range(1, document.pages + 1)
         records: list[PageRecord] = []
         requests = 0
@@ -125,9 +126,7 @@ class Pipeline:
                 records.append(answered[pages[0]])
                 continue
             try:
-                asked = await ask(
-                    job, place.folder, place.chain, self._images, content, document, pages, self._bill(job)
-                )
+                asked = await ask(matter, place.chain, pages)
             except VisionError as e:
                 raise VisionError(e.verdict, requests=requests + e.requests, raw=e.raw) from e
             requests += asked.requests

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from glimpsed import metrics
-from glimpsed.config.schema import Folder
+from glimpsed.config.schema import Folder, ModelEntry
 from glimpsed.errors import FileError, Verdict, VisionError
 from glimpsed.images import Document, Images, plan
 from glimpsed.model import Content, Image, Job, PageRecord, Request, Usage
@@ -32,16 +32,19 @@ class Asked:
 Bill: TypeAlias = Callable[[str, Usage], Awaitable[None]]
 
 
-async def ask(
-    job: Job,
-    folder: Folder,
-    chain: Sequence[Model],
-    images: Images,
-    content: Content,
-    document: Document,
-    pages: Sequence[int],
-    bill: Bill,
-) -> Asked:
+@dataclass(frozen=True, slots=True)
+class Matter:
+    """What models are asked about: a file as it was read, and what the questions are made of."""
+
+    job: Job
+    folder: Folder
+    content: Content
+    document: Document
+    images: Images
+    bill: Bill
+
+
+async def ask(matter: Matter, chain: Sequence[Model], pages: Sequence[int]) -> Asked:
     """Ask about these pages in one request; a model that refuses is followed by the next of the chain.
 
     Raises `VisionError` with the last verdict; when every model refused, with the verdict 'fail'.
@@ -55,7 +58,7 @@ async def ask(
             verdict = Verdict("pause", f"{model.entry.name}: {model.pacing.paused.reason}")
             raise VisionError(verdict, requests=spent)
         try:
-            asked = await _shrinking(job, folder, model, images, content, document, pages, bill)
+            asked = await _shrinking(matter, model, pages)
         except VisionError as e:
             spent += e.requests
             if e.verdict.kind != "switch":
@@ -67,80 +70,56 @@ async def ask(
     raise VisionError(Verdict("fail", "; ".join(refusals)), requests=spent, raw=raw)
 
 
-async def _shrinking(
-    job: Job,
-    folder: Folder,
-    model: Model,
-    images: Images,
-    content: Content,
-    document: Document,
-    pages: Sequence[int],
-    bill: Bill,
-) -> Asked:
+async def _shrinking(matter: Matter, model: Model, pages: Sequence[int]) -> Asked:
     """One model, with ever smaller images as long as it calls them too large."""
-    spent = 0
-    ceiling = model.ceiling()
+    entry, ceiling = model.entry, model.ceiling()
     target: plan.Target | None = plan.target(
-        model.entry, folder, pages=len(pages), max_edge=ceiling.edge, max_bytes=ceiling.bytes
+        entry, matter.folder, pages=len(pages), max_edge=ceiling.edge, max_bytes=ceiling.bytes
     )
+    spent = 0
     last: VisionError | None = None
     while target is not None:
         with metrics.timed("prepare"):
-            prepared = await _prepared(
-                job, folder, images, content, document, pages, target, local=model.entry.local
-            )
-        asked = question.request(
-            job,
-            folder,
-            model.entry,
-            prepared,
-            document.pages,
-            question=question.fingerprint(folder, model.entry),
-        )
+            prepared = await _prepared(matter, pages, target, local=entry.local)
+        asked = question.request(matter.job, matter.folder, entry, prepared, matter.document.pages)
         try:
             with metrics.timed("model"):
                 reply = await model.ask(asked)
         except VisionError as e:
             spent += e.requests
-            if e.input_tokens or e.output_tokens:
-                currency = model.entry.currency if e.cost is not None else None
-                await bill(
-                    model.entry.name,
-                    Usage(
-                        input_tokens=e.input_tokens,
-                        output_tokens=e.output_tokens,
-                        cost=e.cost,
-                        currency=currency,
-                    ),
-                )
+            await _pay(matter, entry, e)
             if e.verdict.kind != "shrink":
                 raise VisionError(e.verdict, requests=spent, raw=e.raw) from e
             last, target = e, plan.shrunk(target)
         else:
-            about = answers.source(job, content, document)
-            record = answers.record(pages[0], reply, model.entry, prepared, about)
+            about = answers.source(matter.job, matter.content, matter.document)
+            record = answers.record(pages[0], reply, entry, prepared, about)
             return Asked(record, model, asked, spent + reply.requests)
     assert last is not None
     verdict = Verdict("switch", f"too large at every size: {last.verdict.reason}")
     raise VisionError(verdict, requests=spent, raw=last.raw) from last
 
 
+async def _pay(matter: Matter, entry: ModelEntry, error: VisionError) -> None:
+    if error.input_tokens or error.output_tokens:
+        usage = Usage(
+            input_tokens=error.input_tokens,
+            output_tokens=error.output_tokens,
+            cost=error.cost,
+            currency=entry.currency if error.cost is not None else None,
+        )
+        await matter.bill(entry.name, usage)
+
+
 async def _prepared(
-    job: Job,
-    folder: Folder,
-    images: Images,
-    content: Content,
-    document: Document,
-    pages: Sequence[int],
-    target: plan.Target,
-    *,
-    local: bool,
+    matter: Matter, pages: Sequence[int], target: plan.Target, *, local: bool
 ) -> tuple[Image, ...]:
-    if folder.image_url_base and not local and document.pages == 1 and document.media_type in URL_TYPES:
-        return (_by_url(job, folder.image_url_base, document),)
+    base, document = matter.folder.image_url_base, matter.document
+    if base and not local and document.pages == 1 and document.media_type in URL_TYPES:
+        return (_by_url(matter.job, base, document),)
     prepared: list[Image] = []
     for page in pages:  # one after the other: a few pages in memory, whatever the document
-        prepared += await images.prepare(content, page, target)
+        prepared += await matter.images.prepare(matter.content, page, target)
     return tuple(prepared)
 
 

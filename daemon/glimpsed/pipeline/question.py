@@ -35,9 +35,7 @@ def fingerprint(folder: Folder, entry: ModelEntry, *, stands_in: bool = False) -
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
-def request(
-    job: Job, folder: Folder, entry: ModelEntry, images: tuple[Image, ...], pages: int, *, question: str
-) -> Request:
+def request(job: Job, folder: Folder, entry: ModelEntry, images: tuple[Image, ...], pages: int) -> Request:
     """The whole question for these images, its templates filled in."""
     asked = sorted({i.page for i in images})
     page = str(asked[0]) if len(asked) == 1 else f"{asked[0]}-{asked[-1]}"
@@ -53,7 +51,7 @@ def request(
         max_output_tokens=folder.max_output_tokens,
         detail=folder.detail,
         user=folder.user,
-        idempotency_key=_key(job, entry, asked, question),
+        idempotency_key=_key(job, folder, entry, asked),
     )
 
 
@@ -81,7 +79,7 @@ def _filled(template: str, job: Job, page: str, pages: int) -> str:
     )
 
 
-def _key(job: Job, entry: ModelEntry, pages: list[int], question: str) -> str:
+def _key(job: Job, folder: Folder, entry: ModelEntry, pages: list[int]) -> str:
     """The same for all retries of one job, smaller images included; another for another model or a redo."""
     parts = [
         job.id,
@@ -89,7 +87,7 @@ def _key(job: Job, entry: ModelEntry, pages: list[int], question: str) -> str:
         job.version.size,
         job.version.mtime_ns,
         job.round,
-        question,
+        fingerprint(folder, entry),
         entry.name,
         pages,
     ]
