@@ -168,7 +168,8 @@ class Service:
             except LedgerUnavailable as e:
                 log.warning(events.LEDGER_UNAVAILABLE, reason=str(e))
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._stop.wait(), LEDGER_PATIENCE)
+                    async with asyncio.timeout(LEDGER_PATIENCE):
+                        await self._stop.wait()
                     return False
         await self._patient.run(self.ledger.take_back, self._clock())
         self.images = Images(self.config.workers)

@@ -175,4 +175,5 @@ class Dispatcher:
         times = [t for t in (due, self._next_change()) if t is not None]
         until = min([*times, now + LONGEST_NAP])
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), max(0.0, until - now))
+            async with asyncio.timeout(max(0.0, until - now)):  # `wait_for` may lose a cancellation
+                await self._wake.wait()

@@ -87,7 +87,8 @@ class Health:
 
     async def _check(self) -> None:
         try:
-            await asyncio.wait_for(self.service.check(), PATIENCE)
+            async with asyncio.timeout(PATIENCE):
+                await self.service.check()
         except LedgerUnavailable as e:
             # Not well, but to be restarted would not bring the database back, and would cost the answers that
             # wait for it.

@@ -157,7 +157,9 @@ class Pacing:
             while (wait := await self._wait(clock(), tokens)) > 0:
                 self._changed.clear()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._changed.wait(), None if wait == math.inf else wait)
+                    # Not `wait_for`: before Python 3.12 it may lose a cancellation.
+                    async with asyncio.timeout(None if wait == math.inf else wait):
+                        await self._changed.wait()
             ticket = self.start(clock(), tokens, file)
         try:
             yield ticket
