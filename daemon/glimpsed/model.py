@@ -92,6 +92,7 @@ class Job:
     answer: Answer | None = None  # paid for before a crash: only the sidecars are missing
     pages: tuple[PageRecord, ...] = ()  # ``pages: each``: pages answered so far
     written: tuple[Written, ...] = ()  # sidecars that an earlier version of this file got
+    since: float = 0.0  # when it was queued, or put back for later
     claim: int = 0  # which claim of the row this is: a lease that was lost and won again is another
     again: int = 0  # when `redo` was asked for (epoch seconds): ask, do not reuse an answer
 

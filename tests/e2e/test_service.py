@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -220,3 +222,26 @@ def test_nothing_is_left_running_after_the_stop(tmp_path: Path, inbox: Path) -> 
         wait_until(
             lambda: not any(os.path.exists(f"/proc/{c}") for c in children), "workers were left behind"
         )
+
+
+def test_metrics_and_health_tell_what_happened(tmp_path: Path, inbox: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with (
+        Gateway() as gateway,
+        Daemon(config(gateway, inbox, top=f"metrics: 127.0.0.1:{port}"), tmp_path) as daemon,
+    ):
+        drop(inbox, "one.png", picture())
+        daemon.wait_event("file.done", file="one.png")
+
+        def get(path: str) -> str:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as reply:
+                return reply.read().decode()
+
+        shown = get("/metrics")
+        assert 'glimpsed_requests_total{model="m",verdict="ok"} 1.0' in shown
+        for stage in ("settle", "wait", "prepare", "model", "write"):
+            assert f'glimpsed_stage_seconds_count{{stage="{stage}"}} 1.0' in shown
+        assert get("/healthz").strip() == "ok"
+        assert get("/readyz").strip() == "ok"

@@ -50,6 +50,7 @@ class Verdict:
     version: Version | None = None
     fresh: bool = False
     reason: str | None = None
+    took: float = 0.0  # seconds since it was noticed, of what is complete
 
 
 @dataclass(slots=True)
@@ -167,7 +168,7 @@ class Settling:
         assert version is not None
         if look.checked and look.not_whole is None and version.size:
             del self._files[path]
-            return Verdict("complete", version, c.fresh)
+            return Verdict("complete", version, c.fresh, took=now - c.first)
         if version != c.version:
             return self._changed(path, c, version, now)
         if not look.checked and version.size:

@@ -367,6 +367,7 @@ class FolderWatch:
                 log.info(names.FILE_RETRY, folder=self.folder.name, file=shown(path), reason=reason)
             elif verdict.kind in {"complete", "problem"}:
                 assert verdict.version is not None
+                metrics.stage("settle", verdict.took)
                 key = FileKey(self.folder.name, path)
                 offers.append(
                     Offer(key, verdict.version, verdict.fresh, self.folder.priority, verdict.reason)

@@ -66,7 +66,7 @@ WHERE id IN (
   SELECT files.id FROM files JOIN (SELECT id FROM ({heads}) AS heads LIMIT :bound) AS head
   ON head.id = files.id WHERE files.due <= :now
   ORDER BY files.priority DESC, files.fresh DESC, files.mtime_ns, files.id LIMIT :limit {lock})
-RETURNING id, folder, directory, name, size, mtime_ns, state, priority, fresh, again, claims,
+RETURNING id, folder, directory, name, size, mtime_ns, state, priority, fresh, again, changed, claims,
   attempts, retries, cut_off, problem, written"""
 
 _NEXT_DUE = (
@@ -258,6 +258,7 @@ def _job(row: sa.Row[*tuple[Any, ...]], pages: Sequence[sa.Row[*tuple[Any, ...]]
         answer=Answer.model_validate_json(whole) if whole and row.state == "answered" else None,
         pages=tuple(PageRecord.model_validate_json(p.body) for p in pages if p.page > 0),
         written=written_from(row.written),
+        since=row.changed,
         claim=row.claims,
         again=row.again,
     )

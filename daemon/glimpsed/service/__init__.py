@@ -358,6 +358,8 @@ class Service:
 
     async def _apply(self, config: Config) -> None:
         """Folders and models are added, removed and changed; jobs in hand end as they began."""
+        gone = self.config.folders.keys() - config.folders.keys()
+        metrics.forget(folders=gone, models=self.config.models.keys() - config.models.keys())
         self.config = config
         self._backlogs.config = config
         self.models.apply(config)

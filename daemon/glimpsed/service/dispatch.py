@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from glimpsed import metrics
 from glimpsed.blocking import Blocking
 from glimpsed.errors import LedgerUnavailable
 from glimpsed.journal import events, get_logger
@@ -148,6 +149,7 @@ class Dispatcher:
 
     def _start(self, job: Job, place: Place, pacing: Pacing) -> None:
         pacing.take()
+        metrics.stage("wait", max(0.0, self._clock() - job.since))
         task = asyncio.create_task(self._see_through(job, place, pacing), name=f"job {job.id}")
         self._held[job.id, job.claim] = task
 
