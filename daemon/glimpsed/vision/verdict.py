@@ -31,6 +31,9 @@ _ROLE = re.compile(
     r"(system|developer)[ ](role|message|instruction)|messages?\[0\]\.role|instructions", re.IGNORECASE
 )
 _DELAY = re.compile(r"(\d+(?:\.\d+)?)s")
+_EVENT = re.compile(
+    rb"\s*(?:event:[^\n]*\n)?data:[ ]*(\{[^\n]*\})"
+)  # an error of a stream, as LiteLLM sends it
 _HTML = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*<(?:!doctype|html|head|body|\?xml|center|h1)", re.IGNORECASE)
 
 
@@ -51,7 +54,8 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, api: Api, now: f
     wait = retry_after(headers, now)
     if 300 <= status < 400:
         return _finding("pause", f"HTTP {status}: redirected{_where(headers)}; base_url is wrong")
-    content = _json(body)
+    event = _EVENT.match(body)
+    content = _json(event[1] if event else body)
     error = _error(content)
     if error is not None:
         return _from_error(status, error, wait)
