@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -53,31 +55,159 @@ def _run(*command: str) -> bool:
     return not subprocess.run(command, check=False, capture_output=True).returncode
 
 
-class Bindfs:
-    """A share in user space: a process that can be stopped, killed and started again."""
+class Share:
+    """A folder of a server's, mounted: `kill` ends it, `hang` stops it, `go_on` and `start` bring it back."""
+
+    filesystem: str
 
     def __init__(self, server: Path, point: Path) -> None:
-        if shutil.which("bindfs") is None or not os.access("/dev/fuse", os.R_OK | os.W_OK):
-            pytest.skip("needs bindfs and /dev/fuse")
-        self._command = ["bindfs", "-f", str(server), str(point)]
-        self._point = point
+        if shutil.which("fusermount3") is None or not os.access("/dev/fuse", os.R_OK | os.W_OK):
+            pytest.skip("needs FUSE")
+        self.server = server
+        self.point = point
+        self.mounted: subprocess.Popen[bytes]
         self.start()
 
     def start(self) -> None:
-        self.process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        end = time.monotonic() + 5
-        while not os.path.ismount(self._point):
-            if self.process.poll() is not None:
+        raise NotImplementedError
+
+    def serving(self) -> list[int]:
+        """The processes without which the share does not answer."""
+        raise NotImplementedError
+
+    def kill(self) -> None:
+        for pid in self.serving():
+            os.kill(pid, signal.SIGKILL)
+        self.mounted.kill()
+        self.mounted.wait()
+
+    def hang(self) -> None:
+        for pid in self.serving():
+            os.kill(pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        for pid in self.serving():
+            os.kill(pid, signal.SIGCONT)
+
+    def unmount(self) -> None:
+        _run("umount", "-l", str(self.point))  # if it has not gone by itself
+        assert not os.path.ismount(self.point)
+
+    def mount(self, *command: str) -> None:
+        self.mounted = _start(*command)
+        end = time.monotonic() + 10
+        while not os.path.ismount(self.point):
+            if self.mounted.poll() is not None:
                 pytest.skip("FUSE mounts are not allowed here")
             assert time.monotonic() < end
             time.sleep(0.02)
 
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
 
-    def unmount(self) -> None:
-        assert _run("umount", "-l", str(self._point))
+class Bindfs(Share):
+    """A share in user space, whose server is the process that mounts it."""
+
+    filesystem = "fuse"
+
+    def start(self) -> None:
+        if shutil.which("bindfs") is None:
+            pytest.skip("needs bindfs")
+        self.mount("bindfs", "-f", str(self.server), str(self.point))
+
+    def serving(self) -> list[int]:
+        return [self.mounted.pid]
+
+
+class Sshfs(Share):
+    """A share over the network: sshfs, and an sshd of our own on loopback, for the user that we are."""
+
+    filesystem = "fuse.sshfs"
+    options = ""
+
+    def start(self) -> None:
+        self.start_server()
+        user = pwd.getpwuid(os.getuid()).pw_name
+        keys = f"IdentityFile={self._home}/id,StrictHostKeyChecking=no,UserKnownHostsFile=/dev/null,BatchMode=yes"
+        options = f"{keys},dir_cache=no,port={self._port}{self.options}"
+        self.mount("sshfs", "-f", "-o", options, f"{user}@127.0.0.1:{self.server}", str(self.point))
+
+    def start_server(self) -> None:
+        sshd = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
+        if sshd is None or shutil.which("sshfs") is None:
+            pytest.skip("needs sshfs and sshd")
+        if not hasattr(self, "_home"):
+            self._home, self._port = self._keys(), _free_port()
+        self._sshd = _start(sshd, "-D", "-f", f"{self._home}/sshd_config", "-p", str(self._port))
+        end = time.monotonic() + 10
+        while not _answers(self._port):
+            assert self._sshd.poll() is None
+            assert time.monotonic() < end
+            time.sleep(0.02)
+
+    def _keys(self) -> Path:
+        home = self.server.parent / "ssh"
+        home.mkdir(mode=0o700)
+        for name in ("host", "id"):
+            assert _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(home / name))
+        (home / "sshd_config").write_text(
+            f"ListenAddress 127.0.0.1\nHostKey {home}/host\nAuthorizedKeysFile {home}/id.pub\n"
+            "PermitRootLogin yes\nStrictModes no\nUsePAM no\nPidFile none\nSubsystem sftp internal-sftp\n"
+        )
+        if os.getuid() == 0:
+            Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd insists on it
+        return home
+
+    def serving(self) -> list[int]:
+        return _family(self._sshd.pid)
+
+    def kill_server(self) -> None:
+        """The server alone: what the mount makes of it is up to sshfs."""
+        for pid in self.serving():
+            os.kill(pid, signal.SIGKILL)
+        self._sshd.wait()
+
+    def kill(self) -> None:
+        self.kill_server()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.mounted.wait(5)  # it ends by itself, and then the folder below shows
+        self.mounted.kill()
+        self.mounted.wait()
+
+
+class ReconnectingSshfs(Sshfs):
+    """With `reconnect` the mount stays, and reads of it can end early."""
+
+    options = ",reconnect"
+
+
+def _start(*command: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+
+def _family(pid: int) -> list[int]:
+    """A process and all that it started."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(p for child in children for p in _family(int(child)))]
+
+
+def _free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def _answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+@pytest.fixture(params=[Bindfs, Sshfs])
+def share(request: pytest.FixtureRequest, server: Path, point: Path) -> Iterator[Share]:
+    opened: Share = request.param(server, point)
+    yield opened
+    opened.kill()
 
 
 @contextlib.asynccontextmanager
@@ -118,25 +248,20 @@ def finish(ledger: Ledger) -> None:
         assert ledger.done(job, (), time.time())
 
 
-async def test_files_that_appear_on_the_server_are_found_on_the_share(
-    server: Path, point: Path, ledger: Ledger
-) -> None:
-    share = Bindfs(server, point)
-    async with watching(point, ledger) as w:
+async def test_files_that_appear_on_the_server_are_found_on_the_share(share: Share, ledger: Ledger) -> None:
+    async with watching(share.point, ledger) as w:
         await asyncio.wait_for(w.listed.wait(), 5)
-        assert (w.state.mode, w.state.filesystem) == ("poll", "fuse")
-        (server / "a.jpg").write_bytes(JPEG)
+        assert (w.state.mode, w.state.filesystem) == ("poll", share.filesystem)
+        (share.server / "a.jpg").write_bytes(JPEG)
         await until(lambda: states(ledger) == {"a.jpg": "queued"})
-    share.kill()
 
 
 async def test_a_killed_share_is_lost_once_and_nothing_is_done_again_when_it_is_back(
-    server: Path, point: Path, ledger: Ledger
+    share: Share, ledger: Ledger
 ) -> None:
-    share = Bindfs(server, point)
     for number in range(20):
-        (server / f"{number}.jpg").write_bytes(JPEG)
-    async with watching(point, ledger) as w:
+        (share.server / f"{number}.jpg").write_bytes(JPEG)
+    async with watching(share.point, ledger) as w:
         await until(lambda: len(states(ledger)) == 20)
         finish(ledger)
         share.kill()  # ENOTCONN
@@ -146,37 +271,54 @@ async def test_a_killed_share_is_lost_once_and_nothing_is_done_again_when_it_is_
         assert w.state.state == "lost"
         assert w.root is None
         assert set(states(ledger).values()) == {"done"}
-        (server / "new.jpg").write_bytes(JPEG)
+        (share.server / "new.jpg").write_bytes(JPEG)
         share.start()
         await until(lambda: states(ledger).get("new.jpg") == "queued")
         assert sorted(states(ledger).values()) == ["done"] * 20 + ["queued"]
         assert w.state.state == "watching"
-    share.kill()
 
 
 async def test_a_share_that_hangs_holds_up_neither_another_folder_nor_the_stop(
-    server: Path, point: Path, ledger: Ledger, tmp_path: Path
+    share: Share, ledger: Ledger, tmp_path: Path
 ) -> None:
-    share = Bindfs(server, point)
     other, second = tmp_path / "other", open_ledger(f"sqlite:///{tmp_path}/second.sqlite")
     other.mkdir()
-    async with watching(point, ledger) as w, watching(other, second) as v:
+    async with watching(share.point, ledger) as w, watching(other, second) as v:
         await asyncio.wait_for(w.listed.wait(), 5)
         await asyncio.wait_for(v.listed.wait(), 5)
-        share.process.send_signal(signal.SIGSTOP)
+        share.hang()
         await until(lambda: w.state.state == "lost")
         (other / "a.jpg").write_bytes(JPEG)
         await until(lambda: states(second) == {"a.jpg": "queued"})
-        share.process.send_signal(signal.SIGCONT)
-        (server / "b.jpg").write_bytes(JPEG)
+        share.go_on()
+        (share.server / "b.jpg").write_bytes(JPEG)
         await until(lambda: states(ledger) == {"b.jpg": "queued"})
-        share.process.send_signal(signal.SIGSTOP)
+        share.hang()
         await until(lambda: w.state.state == "lost")
         began = time.monotonic()
     assert time.monotonic() - began < 2
-    share.process.send_signal(signal.SIGCONT)
-    share.kill()
+    share.go_on()
     second.close()
+
+
+async def test_a_server_that_comes_back_under_a_mount_that_stayed_is_taken_up_again(
+    server: Path, point: Path, ledger: Ledger
+) -> None:
+    share = ReconnectingSshfs(server, point)
+    for number in range(20):
+        (server / f"{number}.jpg").write_bytes(JPEG)
+    async with watching(point, ledger, rescan=0.2) as w:
+        await until(lambda: len(states(ledger)) == 20)
+        finish(ledger)
+        share.kill_server()
+        (server / "new.jpg").write_bytes(JPEG)
+        await until(lambda: w.state.state == "lost")
+        await asyncio.sleep(1)
+        assert states(ledger) == {f"{number}.jpg": "done" for number in range(20)}
+        share.start_server()
+        await until(lambda: states(ledger).get("new.jpg") == "queued", 30)
+        assert sorted(states(ledger).values()) == ["done"] * 20 + ["queued"]
+    share.kill()
 
 
 async def test_a_mount_over_the_folder_and_its_end_are_noticed(point: Path, ledger: Ledger) -> None:
@@ -218,9 +360,7 @@ async def test_an_unmounted_file_system_is_not_a_folder_that_was_emptied(
         await until(lambda: states(ledger) == {"a.jpg": "done", "b.jpg": "queued"})
 
 
-async def test_a_fuse_share_is_recognised(server: Path, point: Path) -> None:
-    share = Bindfs(server, point)
-    mode, filesystem, reason = mounts.mode(Folder(path=point))
-    assert (mode, filesystem) == ("poll", "fuse")
+async def test_a_fuse_share_is_recognised(share: Share) -> None:
+    mode, filesystem, reason = mounts.mode(Folder(path=share.point))
+    assert (mode, filesystem) == ("poll", share.filesystem)
     assert "no events" in reason
-    share.kill()
