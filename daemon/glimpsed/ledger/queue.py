@@ -22,7 +22,8 @@ _SLACK = 50  # rows looked at beyond those wanted, should other hosts take some 
 
 # Many rows in one statement that is sent as it stands: ten times the rows a second of an ORM's insert.
 # A row that is gone keeps in `was` what it was, and goes on from there when the same version is back;
-# whatever else conflicts is another version, and starts over. Its sidecars stay on record in `written`.
+# whatever else conflicts is another version, and starts over. Its sidecars stay on record in `written`, and
+# what was asked about which content in `sha256` and `question`: it may only have been touched.
 _OFFER_ROW = "(?, ?, ?, ?, ?, 'queued', ?, 0, ?, ?, 0, 0, 0, 0, 0, ?)"
 _SAME = "(files.size = excluded.size AND files.mtime_ns = excluded.mtime_ns)"
 _OFFER = """
@@ -33,8 +34,6 @@ ON CONFLICT (folder, directory, name) DO UPDATE SET
   state = CASE WHEN {same} AND files.was IN ('done', 'answered') THEN files.was ELSE 'queued' END,
   due = CASE WHEN {same} AND files.was = 'done' THEN NULL ELSE excluded.due END,
   problem = CASE WHEN {same} AND files.was = 'failed' THEN files.reason ELSE excluded.problem END,
-  sha256 = CASE WHEN {same} THEN files.sha256 END,
-  question = CASE WHEN {same} THEN files.question END,
   was = CASE WHEN {same} THEN files.was END,
   size = excluded.size, mtime_ns = excluded.mtime_ns, changed = excluded.changed,
   priority = excluded.priority, fresh = excluded.fresh, again = 0, owner = NULL,
@@ -54,16 +53,25 @@ FROM unnest(%s::text[], %s::bytea[], %s::bytea[], %s::bigint[], %s::bigint[], %s
 
 # For each folder the first rows of the backlog and of the arrivals come straight from the index
 # `files_claim`, whatever waits in other folders or is not due; their merge is the order of DESIGN 8.
+# SQLite has no LATERAL, so there each folder is a SELECT of its own; PostgreSQL would plan those for longer
+# than it runs them.
 _HEAD = """
-SELECT id FROM (SELECT id FROM files WHERE folder = :folder{n} AND fresh = {fresh} AND due <= :now
-  ORDER BY priority DESC, mtime_ns, id LIMIT {most}) AS head{n}_{fresh}"""
-_ARRIVALS = ":most"
-_BACKLOG = "(SELECT CASE WHEN EXISTS (SELECT 1 FROM folders WHERE name = :folder{n} AND held > 0) THEN 0 ELSE :most END)"
+SELECT * FROM (SELECT id, priority, fresh, mtime_ns FROM files
+  WHERE folder = {folder} AND fresh = {fresh} AND due <= :now
+  ORDER BY priority DESC, mtime_ns, id
+  LIMIT CASE WHEN {fresh} = 0 AND EXISTS (SELECT 1 FROM folders WHERE name = {folder} AND held > 0)
+    THEN 0 ELSE :most END)"""
+_HEADS = (
+    "SELECT head.* FROM unnest(CAST(:folders AS text[])) AS wanted(folder)"
+    " CROSS JOIN (VALUES (CAST(1 AS smallint)), (CAST(0 AS smallint))) AS kind(fresh)"
+    f" CROSS JOIN LATERAL ({_HEAD.format(folder='wanted.folder', fresh='kind.fresh')} AS rows) AS head"
+)
 _CLAIM = """
 UPDATE files SET state = CASE state WHEN 'answered' THEN 'answered' ELSE 'running' END,
   owner = :owner, due = :until, claims = claims + 1
 WHERE id IN (
-  SELECT files.id FROM files JOIN (SELECT id FROM ({heads}) AS heads LIMIT :bound) AS head
+  SELECT files.id FROM files JOIN (
+    SELECT id FROM ({heads}) AS heads ORDER BY priority DESC, fresh DESC, mtime_ns, id LIMIT :most) AS head
   ON head.id = files.id WHERE files.due <= :now
   ORDER BY files.priority DESC, files.fresh DESC, files.mtime_ns, files.id LIMIT :limit {lock})
 RETURNING id, folder, directory, name, size, mtime_ns, state, priority, fresh, again, changed, claims,
@@ -148,18 +156,19 @@ class Queue(Part):
             for some in chunks(list(folders), _FOLDERS):
                 if (left := limit - len(rows)) < 1:
                     break
-                values = {
+                values: dict[str, Any] = {
                     "now": now,
                     "until": now + lease,
                     "owner": self.owner,
                     "limit": left,
                     "most": left + _SLACK,
                 }
-                values["bound"] = (
-                    2 * len(some) * (left + _SLACK)
-                )  # never reached; tells the planner how few these are
-                values |= {f"folder{n}": folder for n, folder in enumerate(some)}
-                rows += c.execute(_claim(len(some), self._database.postgresql), values).all()
+                if self._database.postgresql:
+                    statement, values["folders"] = _claim(None), some
+                else:
+                    statement = _claim(len(some))
+                    values |= {f"folder{n}": folder for n, folder in enumerate(some)}
+                rows += c.execute(statement, values).all()
             if rows:
                 for page in c.execute(_OF_JOBS, {"ids": [row.id for row in rows]}):
                     pages.setdefault(page.file, []).append(page)
@@ -233,14 +242,14 @@ def _offer(rows: int) -> str:
 
 
 @functools.lru_cache(maxsize=64)
-def _claim(folders: int, postgresql: bool) -> sa.TextualSelect:
-    heads = [
-        _HEAD.format(n=n, fresh=fresh, most=most.format(n=n))
-        for n in range(folders)
-        for fresh, most in ((1, _ARRIVALS), (0, _BACKLOG))
-    ]
-    lock = "FOR UPDATE OF files SKIP LOCKED" if postgresql else ""
-    sql = _CLAIM.format(heads="\nUNION ALL".join(heads), lock=lock)
+def _claim(folders: int | None) -> sa.TextualSelect:
+    """The claim for so many folders in SQLite; None: for any number of them in PostgreSQL."""
+    if folders is None:
+        heads, lock = _HEADS, "FOR UPDATE OF files SKIP LOCKED"
+    else:
+        each = (_HEAD.format(folder=f":folder{n}", fresh=fresh) for n in range(folders) for fresh in (1, 0))
+        heads, lock = "\nUNION ALL".join(each), ""
+    sql = _CLAIM.format(heads=heads, lock=lock)
     return sa.text(sql).columns(directory=PathText(), name=PathText())
 
 
