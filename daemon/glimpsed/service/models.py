@@ -38,6 +38,7 @@ class Models:
         self._clock = clock
         self._memory = Memory(self._learnt)
         self._models: dict[str, Model] = {}
+        self._folders: tuple[Folder, ...] = ()
         self._retired: list[Model] = []
         self._writes: set[asyncio.Task[None]] = set()
         self._begun = 0  # writes so far
@@ -69,6 +70,7 @@ class Models:
         A changed entry (key, base_url) starts without the pause of the old one.
         """
         wanted = used(config)
+        self._folders = tuple(config.folders.values())
         for name, model in list(self._models.items()):
             if wanted.get(name) != model.entry:
                 # Closed when the daemon ends: requests of the old config may still be in flight.
@@ -94,9 +96,14 @@ class Models:
         return tuple(m for m in chain[1:] if m.pacing.paused_at(now) is None)
 
     def next_change(self) -> float | None:
-        """When a paused model is tried again, or a hold ends; epoch seconds."""
+        """When a paused model is tried again, another may stand in for it, or a hold ends; epoch seconds."""
         now = self._clock()
-        return min((at for m in self if (at := m.pacing.ready_at(now)) > now), default=None)
+        times = [model.pacing.ready_at(now) for model in self]
+        for folder in self._folders:
+            pause = self._models[folder.model].pacing.paused_at(now)
+            if pause is not None and folder.fallback_after is not None:
+                times.append(pause.since + folder.fallback_after)
+        return min((at for at in times if at > now), default=None)
 
     def apply_budgets(self, found: Collection[Reached]) -> None:
         """Pause the models whose budget is used up, let those go on whose budget is not any more."""
