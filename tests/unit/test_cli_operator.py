@@ -347,15 +347,12 @@ def test_a_name_that_is_no_utf8_is_found(history: History, run: Run, home: Path)
 # -- redo
 
 
-def test_redo_wants_a_yes_where_nobody_can_be_asked(history: History, run: Run) -> None:
+def test_redo_tells_the_price_and_where_nobody_can_be_asked_does_as_told(history: History, run: Run) -> None:
     key = history.done("invoices", "a.png")
-    code, out, err = run("redo", "invoices/a.png")
-    assert code == 2
-    assert "--yes" in err
+    code, out, _ = run("redo", "invoices/a.png")
+    assert code == 0
     assert "invoices: 1 file, 1 page" in out
     assert "USD" in out
-    assert state(history, key) == "done"
-    assert run("redo", "invoices/a.png", "--yes")[0] == 0
     assert state(history, key) == "queued"
 
 

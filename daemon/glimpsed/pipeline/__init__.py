@@ -153,11 +153,17 @@ class Pipeline:
     # -- reuse
 
     async def _reusable(self, job: Job, place: Place, content: Content) -> tuple[FileKey, Answer] | None:
-        """Another file with this content, asked the same question, whose answer is still beside it."""
+        """A file with this content, asked the same question, whose answer is still beside it.
+
+        This one, when it was only touched since, or another.
+        """
         asked = _question(place, place.chain[0].entry)
-        for key in await self._db.run(self._ledger.reusable, content.sha256, asked):
+        row = await self._db.run(self._ledger.find, job.key)
+        only_touched = row is not None and (row.sha256, row.question) == (content.sha256, asked)
+        others = await self._db.run(self._ledger.reusable, content.sha256, asked)
+        for key in [job.key] * only_touched + [key for key in others if key != job.key]:
             there = self._find_place(key.folder)
-            if key == job.key or there is None:
+            if there is None:
                 continue
             found = await there.do(sidecar.load, there.root, key.path, there.folder)
             if found is None and "json" not in place.folder.outputs:

@@ -118,7 +118,7 @@ class Ends:
         raw: str | None = None,
         attempts: int | None = None,
     ) -> End:
-        """For good: row, log line, error sidecar."""
+        """For good: row, error sidecar, log line: who reads the log finds the sidecar there."""
         now = self._clock()
         attempts = job.attempts if attempts is None else attempts
         kept = await self._db.run(
@@ -126,7 +126,6 @@ class Ends:
         )
         if not kept:
             return self.lost(job)
-        log.error(events.FILE_FAILED, **_file(job), attempt=attempts, reason=reason)
         if place.folder.error_sidecar:
             facts = {
                 "folder": job.key.folder,
@@ -138,6 +137,7 @@ class Ends:
                 "failed": utc(now),
             }
             await self._error_sidecar(job, place, reason, advice, facts, raw)
+        log.error(events.FILE_FAILED, **_file(job), attempt=attempts, reason=reason)
         return End("failed", reason)
 
     async def _error_sidecar(
