@@ -61,11 +61,10 @@ SELECT * FROM (SELECT id, priority, fresh, mtime_ns FROM files
   ORDER BY priority DESC, mtime_ns, id
   LIMIT CASE WHEN {fresh} = 0 AND EXISTS (SELECT 1 FROM folders WHERE name = {folder} AND held > 0)
     THEN 0 ELSE :most END)"""
-_HEADS = (
-    "SELECT head.* FROM unnest(CAST(:folders AS text[])) AS wanted(folder)"
-    " CROSS JOIN (VALUES (CAST(1 AS smallint)), (CAST(0 AS smallint))) AS kind(fresh)"
-    f" CROSS JOIN LATERAL ({_HEAD.format(folder='wanted.folder', fresh='kind.fresh')} AS rows) AS head"
-)
+_HEADS = """
+SELECT head.* FROM unnest(CAST(:folders AS text[])) AS wanted(folder)
+  CROSS JOIN (VALUES (CAST(1 AS smallint)), (CAST(0 AS smallint))) AS kind(fresh)
+  CROSS JOIN LATERAL ({head} AS rows) AS head"""
 _CLAIM = """
 UPDATE files SET state = CASE state WHEN 'answered' THEN 'answered' ELSE 'running' END,
   owner = :owner, due = :until, claims = claims + 1
@@ -245,7 +244,8 @@ def _offer(rows: int) -> str:
 def _claim(folders: int | None) -> sa.TextualSelect:
     """The claim for so many folders in SQLite; None: for any number of them in PostgreSQL."""
     if folders is None:
-        heads, lock = _HEADS, "FOR UPDATE OF files SKIP LOCKED"
+        heads = _HEADS.format(head=_HEAD.format(folder="wanted.folder", fresh="kind.fresh"))
+        lock = "FOR UPDATE OF files SKIP LOCKED"
     else:
         each = (_HEAD.format(folder=f":folder{n}", fresh=fresh) for n in range(folders) for fresh in (1, 0))
         heads, lock = "\nUNION ALL".join(each), ""

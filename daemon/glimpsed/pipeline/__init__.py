@@ -86,9 +86,10 @@ class Pipeline:
         if job.problem is not None:
             raise FileError(job.problem, "Copy the file into the folder again, whole.")
         # Before anything is paid for: is the answer there already, is there room for it?
-        if (standing := await place.do(_standing, job, place)) is not None:
-            return await self._ends.adopted(job, standing)
-        content = await self._read(job, place)
+        patience = PATIENCE + job.version.size / RATE
+        content = await place.io.run_within(patience, _standing_or_read, job, place)
+        if not isinstance(content, Content):
+            return await self._ends.adopted(job, content)
         if not place.folder.reuse or job.again:
             return await self._asked(job, place, content)
         same = content.sha256, _question(place, place.chain[0].entry)
@@ -229,6 +230,11 @@ class Pipeline:
         return await self._ends.done(job, answer, written)
 
 
+def _standing_or_read(job: Job, place: Place) -> tuple[Written, ...] | Content:
+    standing = _standing(job, place)
+    return files.read_content(place.root, job.key.path, job.version) if standing is None else standing
+
+
 def _standing(job: Job, place: Place) -> tuple[Written, ...] | None:
     """The own sidecars about this very version that the ledger does not know of: it was restored from an old copy.
 
@@ -236,9 +242,10 @@ def _standing(job: Job, place: Place) -> tuple[Written, ...] | None:
     """
     root, folder, key = place.root, place.folder, job.key
     if "json" in folder.outputs and not job.again:
-        names = sidecar.names(folder, key.name).values()
-        found = sidecar.adoptable(root, key.directory, key.name, job.version, folder, names)
-        if found.verdict == "adopt" and not set(found.written) & set(job.written):
+        names = sidecar.names(folder, key.name)
+        found = sidecar.adoptable(root, key.directory, key.name, job.version, folder, names.values())
+        news = {w for w in found.written if w.name == names["json"]} - set(job.written)
+        if found.verdict == "adopt" and news:
             return found.written
     sidecar.check(root, key.path, folder, job.written)
     return None

@@ -23,6 +23,7 @@ log = get_logger()
 
 LEASE = 60.0  # seconds (DESIGN 8)
 RENEW = 15.0  # a lease survives three renewals that fail
+BUSY = 0.02  # seconds without news after which the dispatcher asks what will be due
 LONGEST_NAP = 30.0  # with nothing due: a safety net, every event wakes the dispatcher at once
 LEDGER_PAUSE = 1.0  # between two tries while the database is away
 GRACE = 5.0  # after that: everybody renews what they still work on, before anybody claims what ran out
@@ -85,9 +86,8 @@ class Dispatcher:
                     self._clock() - self._renewed > LEASE / 2
                 ):  # the machine slept: what we hold looks abandoned
                     await self._renew()
-                claimed, served = await self._round()
-                if not claimed and not self._wake.is_set():
-                    await self._nap(served)
+                # Either no row was left or no room: an offer, or the end of a job, wakes us.
+                await self._nap(await self._round())
             except LedgerUnavailable as e:
                 log.warning(events.LEDGER_UNAVAILABLE, reason=str(e))
                 await self._come_back()
@@ -129,9 +129,8 @@ class Dispatcher:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _round(self) -> tuple[int, list[str]]:
-        """Claim once for every lane that has room. Returns how many jobs, and the folders that are served."""
-        claimed = 0
+    async def _round(self) -> list[str]:
+        """Claim once for every lane that has room. Returns the folders that are served."""
         served: list[str] = []
         for lane in await self._lanes():
             by_name = {place.folder.name: place for place in lane.places}
@@ -144,8 +143,7 @@ class Dispatcher:
             )
             for job in jobs:
                 self._start(job, by_name[job.key.folder], lane.pacing)
-            claimed += len(jobs)
-        return claimed, served
+        return served
 
     def _start(self, job: Job, place: Place, pacing: Pacing) -> None:
         pacing.take()
@@ -172,10 +170,15 @@ class Dispatcher:
 
     async def _nap(self, folders: list[str]) -> None:
         """Until something wakes us, a row becomes due or a model may be asked again."""
+        if await self._woken_within(BUSY):  # under load it never comes to the question of what is due
+            return
         now = self._clock()
         due = await self._db.run(self._ledger.next_due, folders, now) if folders else None
         times = [t for t in (due, self._next_change()) if t is not None]
-        until = min([*times, now + LONGEST_NAP])
+        await self._woken_within(min([*times, now + LONGEST_NAP]) - now)
+
+    async def _woken_within(self, seconds: float) -> bool:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(0.0, until - now)):  # `wait_for` may lose a cancellation
+            async with asyncio.timeout(max(0.0, seconds)):  # `wait_for` may lose a cancellation
                 await self._wake.wait()
+        return self._wake.is_set()
