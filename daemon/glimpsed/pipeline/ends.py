@@ -166,22 +166,22 @@ class Ends:
         """The share misbehaves: later, and no attempt is lost."""
         pause = self._pause(job.key.folder)
         await self._db.run(self._ledger.release, job, due=self._clock() + pause)
-        self._tell(job.key.folder, events.FILE_RETRY, **_file(job), seconds=pause, reason=str(error))
+        self._tell(events.FILE_RETRY, **_file(job), seconds=pause, reason=str(error))
         return End("later")
 
     async def blocked(self, job: Job, error: SidecarBlocked) -> End:
         """The answer waits in the ledger until its sidecar can be written."""
         pause = self._pause(job.key.folder)
         await self._db.run(self._ledger.blocked, job, self._clock() + pause, str(error))
-        self._tell(job.key.folder, events.SIDECAR_BLOCKED, **_file(job), seconds=pause, reason=str(error))
+        self._tell(events.SIDECAR_BLOCKED, **_file(job), seconds=pause, reason=str(error))
         return End("later")
 
     def _pause(self, folder: str) -> float:
         self._trouble[folder] = self._trouble.get(folder, 0) + 1
         return backoff.share_pause(self._trouble[folder])
 
-    def _tell(self, folder: str, event: str, **facts: Any) -> None:
-        (log.warning if self._trouble[folder] == 1 else log.debug)(event, **facts)
+    def _tell(self, event: str, /, **facts: Any) -> None:
+        (log.warning if self._trouble[facts["folder"]] == 1 else log.debug)(event, **facts)
 
 
 def _file(job: Job) -> dict[str, str]:
