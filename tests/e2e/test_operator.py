@@ -94,7 +94,8 @@ def test_a_backlog_waits_for_approve_while_new_files_are_served(tmp_path: Path, 
         Gateway() as gateway,
         Daemon(CONFIG.format(url=gateway.base_url, inbox=inbox, confirm=2), tmp_path) as daemon,
     ):
-        daemon.wait_event("backlog.waiting", folder="inbox")
+        told = daemon.wait_event("backlog.waiting", folder="inbox")
+        assert told["cost"] > 0
         drop(inbox, "new.png", picture(seed=9))
         daemon.wait_event("file.done", file="new.png")
         assert len(gateway.requests) == 1

@@ -558,6 +558,34 @@ async def test_a_first_listing_that_was_cut_short_still_is_the_first_sight(desk:
         assert "//first" not in desk.ledger.fingerprints("f")
 
 
+async def test_what_an_interrupted_first_listing_had_queued_belongs_to_the_backlog(desk: Desk) -> None:
+    for number in range(3):
+        (desk.path / f"{number}.png").write_bytes(PNG)
+    async with desk.watching() as w:
+        await asyncio.wait_for(w.listed.wait(), 5)
+        await desk.until(lambda: list(desk.states().values()) == ["queued"] * 3)
+    desk.ledger.set_fingerprints("f", {"//first": b"1"})  # as if the daemon had died before the end
+    (desk.path / "3.png").write_bytes(PNG)
+    async with desk.watching() as w:
+        await asyncio.wait_for(w.listed.wait(), 5)
+        assert w.first_backlog == 4
+
+
+async def test_a_start_that_dies_in_a_folder_known_of_old_makes_it_no_first_sight(desk: Desk) -> None:
+    desk.ledger.first_seen("f", 1)
+    marked: list[object] = []
+    remember = desk.ledger.set_fingerprints
+    desk.ledger.set_fingerprints = lambda folder, digests: (  # type: ignore[method-assign]
+        marked.extend(d for d in digests if d == "//first"),
+        remember(folder, digests),
+    )[1]
+    (desk.path / "new.png").write_bytes(PNG)
+    async with desk.watching(existing="ignore") as w:
+        await asyncio.wait_for(w.listed.wait(), 5)
+        await desk.until(lambda: desk.states() == {"new.png": "queued"})
+    assert not marked  # it would be found at the next start, and files that are there by then be ignored
+
+
 async def test_the_error_sidecar_of_a_deleted_image_goes_with_it(desk: Desk) -> None:
     (desk.path / "a.png").write_bytes(PNG)
     async with desk.watching() as w:

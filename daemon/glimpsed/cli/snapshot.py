@@ -59,6 +59,7 @@ def _folders(desk: Desk, daemons: Sequence[Daemon]) -> dict[str, dict[str, Any]]
             **watch,
             "path": str(folder.path) if folder is not None else None,
             "waits_since": utc(held[name]) if name in held else None,
+            "backlog": told[name].get("backlog") if name in held and name in told else None,
         }
         found[name] |= {str(state): count for state, count in counts[name].items()}
     return found

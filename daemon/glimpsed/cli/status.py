@@ -40,7 +40,7 @@ def command(*, as_json: bool, watch: bool, forget: str | None) -> None:
     --json (times in UTC; more keys may come, these stay):
       {"daemon": {"running", "pid", "since", "host", "others"},
        "folders": {NAME: {"state": "watching|degraded|lost", "mode": "inotify|poll", "filesystem", "reason",
-                          "path", "waits_since", "queued", "running", "answered", "done", "failed", "gone"}},
+                          "path", "waits_since", "backlog", "queued", "running", "answered", "done", "failed", "gone"}},
        "models": {NAME: {"state": "ok|paused", "reason", "until", "since", "next_probe", "learnt"}},
        "spend": {"day", "month", "currency", "all": {CURRENCY: {"day", "month"}},
                  "budgets": [{"folder" or "model" or neither, "per_day", "per_month", "day", "month"}]},
@@ -180,9 +180,10 @@ def _notes(folders: Mapping[str, Mapping[str, Any]], now: float) -> list[Rendera
             notes.append(Text(f"{name}: {folder['reason']}", style="red"))
         if folder["waits_since"]:
             since = ago(folder["waits_since"], now)
+            expected = f" ({folder['backlog']})" if folder["backlog"] else ""
             notes.append(
                 Text(
-                    f"{name}: its backlog waits to be approved, held {since}. 'glimpsed estimate' says what it "
+                    f"{name}: its backlog waits to be approved{expected}, held {since}. 'glimpsed estimate' says what it "
                     f"will cost, 'glimpsed approve --folder {name}' starts it.",
                     style="yellow",
                 )

@@ -77,11 +77,13 @@ class Reconciler:
         name = self._folder.name
         self.digests = await self._db.run(self._ledger.fingerprints, name)
         interrupted = self.digests.pop(_UNDER_WAY, None) is not None
-        await self._db.run(self._ledger.set_fingerprints, name, {_UNDER_WAY: b"1"})
+        if interrupted:  # what it had queued by then belongs to the backlog too
+            counts = await self._db.run(self._ledger.counts, [name])
+            self._backlog = counts[name]["queued"]
+        elif not await self._db.run(self._ledger.seen, name):
+            await self._db.run(self._ledger.set_fingerprints, name, {_UNDER_WAY: b"1"})
         seen_now = await self._db.run(self._ledger.first_seen, name, self._clock())
         self._never_seen = seen_now or interrupted
-        if not self._never_seen:
-            await self._db.run(self._ledger.set_fingerprints, name, {_UNDER_WAY: None})
 
     async def reconcile(self, root: Root, listing: Listing, *, fresh: bool) -> int:
         """Take note of a directory; how many files in it wait to settle now."""

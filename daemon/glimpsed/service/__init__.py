@@ -176,7 +176,9 @@ class Service:
         await self.images.start()
         self.models = Models(self.ledger, self._db, changed=self._wake, clock=self._clock)
         await self.models.open(self.config)
-        self._backlogs = Backlogs(self.ledger, self._patient, self.config, clock=self._clock)
+        self._backlogs = Backlogs(
+            self.ledger, self._patient, self.config, self.images, clock=self._clock
+        )
         self._health.serve(self.config.metrics)
         self.dispatcher = Dispatcher(
             self.ledger,
@@ -225,7 +227,7 @@ class Service:
         async with asyncio.TaskGroup() as group:
             group.create_task(watch.run())
             await watch.listed.wait()
-            await self._backlogs.after_listing(watch.folder, watch.first_backlog)
+            await self._backlogs.after_listing(watch.folder, watch.first_backlog, watch.root)
             self.dispatcher.wake()
 
     # -- serve
@@ -402,7 +404,13 @@ class Service:
     async def check(self) -> None:
         """The ledger takes our heartbeat, the image workers answer; that this runs shows that the loop turns."""
         folders = {
-            name: {"state": s.state, "mode": s.mode, "filesystem": s.filesystem, "reason": s.reason}
+            name: {
+                "state": s.state,
+                "mode": s.mode,
+                "filesystem": s.filesystem,
+                "reason": s.reason,
+                "backlog": self._backlogs.expected.get(name),
+            }
             for name, watched in self._watched.items()
             for s in [watched.watch.state]
         }

@@ -5,24 +5,39 @@ Held from before its first listing, so that nothing of it slips through meanwhil
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from typing import Any
 
 from glimpsed.config.schema import Config, Folder
+from glimpsed.errors import ShareTrouble
+from glimpsed.estimate import Estimate, estimate
+from glimpsed.estimate.survey import measured, of_rows, past
+from glimpsed.files import Root
+from glimpsed.images import Images
 from glimpsed.journal import events, get_logger
-from glimpsed.ledger import Ledger
+from glimpsed.ledger import FileRow, Ledger
 from glimpsed.pipeline import Patient
 
 log = get_logger()
+
+SAMPLE = 200  # rows that an estimate rests on
+_SETTLING = 5.0  # seconds beyond `settle` that those may take to be in the ledger
+_LOOK = 0.25  # seconds between two looks
 
 
 class Backlogs:
     """Holds and releases what the first listings find."""
 
-    def __init__(self, ledger: Ledger, db: Patient, config: Config, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, ledger: Ledger, db: Patient, config: Config, images: Images, *, clock: Callable[[], float]
+    ) -> None:
         self._ledger = ledger
         self._db = db
+        self._images = images
         self._clock = clock
         self.config = config
+        self.expected: dict[str, str] = {}  # folder -> what its backlog will take, for `status`
 
     async def before_listing(self, folder: Folder) -> None:
         """Hold the backlog of a folder that was never listed, if asking its model costs money."""
@@ -32,7 +47,7 @@ class Backlogs:
         if not await self._db.run(self._ledger.seen, folder.name):
             await self._db.run(self._ledger.hold, folder.name, self._clock())
 
-    async def after_listing(self, folder: Folder, first_backlog: int | None) -> None:
+    async def after_listing(self, folder: Folder, first_backlog: int | None, root: Root | None) -> None:
         """Let a small backlog go; tell of a large one, also of one that waits since an earlier start."""
         if folder.name not in await self._db.run(self._ledger.held):
             return
@@ -43,10 +58,52 @@ class Backlogs:
         if waiting is None:
             counts = await self._db.run(self._ledger.counts, [folder.name])
             waiting = counts.get(folder.name, {}).get("queued", 0)
+        expected = await self._expected(folder, waiting, root) if waiting and root is not None else None
+        hint = "'glimpsed estimate' says what it will cost, 'glimpsed approve' releases it"
+        if expected is not None:
+            self.expected[folder.name] = _in_words(expected)
+            hint = f"{_in_words(expected)}; 'glimpsed approve' releases it"
         log.warning(
             events.BACKLOG_WAITING,
             folder=folder.name,
             waiting=waiting,
             model=folder.model,
-            reason="'glimpsed estimate' says what it will cost, 'glimpsed approve' releases it",
+            reason=hint,
+            **_fields(expected),
         )
+
+    async def _expected(self, folder: Folder, waiting: int, root: Root) -> Estimate | None:
+        """What they will take, from some of those that the ledger has already; None: it cannot be told."""
+        rows = await self._some(folder, min(waiting, SAMPLE))
+        try:
+            groups = await measured(of_rows(rows, waiting).values(), root, self._images)
+        except ShareTrouble:
+            return None
+        if not any(seen for group in groups for seen in group.sample):
+            return None
+        so_far = await self._db.run(past, self._ledger, folder, self._clock())
+        return estimate(groups, folder, self.config.models[folder.model], so_far)
+
+    async def _some(self, folder: Folder, wanted: int) -> list[FileRow]:
+        """Rows of the backlog: after the first listing they may still be settling."""
+        for _ in range(round((folder.settle + _SETTLING) / _LOOK)):
+            rows = await self._db.run(self._ledger.latest, folder.name, "queued", SAMPLE)
+            if len(rows) >= wanted:
+                break
+            await asyncio.sleep(_LOOK)
+        return rows
+
+
+def _in_words(expected: Estimate) -> str:
+    cost = "" if expected.cost is None else f", about {expected.cost:,.2f} {expected.currency}"
+    return f"{expected.pages:,} pages, {expected.input_tokens:,} + {expected.output_tokens:,} tokens{cost}"
+
+
+def _fields(expected: Estimate | None) -> dict[str, Any]:
+    if expected is None:
+        return {}
+    return {
+        "input_tokens": expected.input_tokens,
+        "output_tokens": expected.output_tokens,
+        "cost": expected.cost,
+    }

@@ -1,0 +1,97 @@
+"""What the daemon tells of a backlog that waits to be approved, and what it lets go."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from glimpsed import config, files
+from glimpsed.blocking import Blocking
+from glimpsed.images import Images
+from glimpsed.ledger import open_ledger
+from glimpsed.pipeline import Patient
+from glimpsed.service import backlog
+from glimpsed.service.backlog import Backlogs
+from history import CONFIG, History
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[History]:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "glimpsed.yaml").write_text(CONFIG + "backlog_confirm: 2\n")
+    for name in ("invoices", "archive"):
+        (tmp_path / name).mkdir()
+    loaded = config.load(tmp_path / "glimpsed.yaml", keys=False)
+    ledger = open_ledger(config.state_url(loaded))
+    yield History(loaded, ledger)
+    ledger.close()
+
+
+@pytest.fixture
+async def backlogs(history: History) -> AsyncIterator[Backlogs]:
+    db, images = Blocking("ledger"), Images(1)
+    yield Backlogs(history.ledger, Patient(db), history.config, images, clock=lambda: 1.0)
+    await images.close()
+
+
+async def test_a_backlog_is_told_with_what_it_will_cost(history: History, backlogs: Backlogs) -> None:
+    folder = history.config.folders["invoices"]
+    await backlogs.before_listing(folder)
+    for number in range(3):
+        history.queued("invoices", f"{number}.png")
+    with structlog.testing.capture_logs() as logs:
+        await backlogs.after_listing(folder, 3, files.find_root(folder.path))
+    (line,) = logs
+    assert (line["event"], line["waiting"]) == ("backlog.waiting", 3)
+    assert line["input_tokens"] > 3 * 85
+    assert line["cost"] == pytest.approx(
+        (2.5 * line["input_tokens"] + 10 * line["output_tokens"]) / 1e6, abs=1e-6
+    )
+    assert "3 pages" in line["reason"]
+    assert "approve" in line["reason"]
+    assert history.ledger.held().keys() == {"invoices"}
+
+
+async def test_files_that_are_still_settling_are_reckoned_from_those_that_are_not(
+    history: History, backlogs: Backlogs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backlog, "SAMPLE", 2)
+    folder = history.config.folders["invoices"]
+    await backlogs.before_listing(folder)
+
+    async def settle_later() -> None:
+        await asyncio.to_thread(history.queued, "invoices", "1.png")
+        await asyncio.to_thread(history.queued, "invoices", "2.png")
+
+    with structlog.testing.capture_logs() as logs:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(settle_later())
+            await backlogs.after_listing(folder, 1000, files.find_root(folder.path))
+    (line,) = logs
+    assert line["output_tokens"] == 1000 * 500
+    assert "1,000 pages" in backlogs.expected["invoices"]
+
+
+async def test_without_anything_to_look_at_it_says_how_to_find_out(
+    history: History, backlogs: Backlogs
+) -> None:
+    folder = history.config.folders["invoices"]
+    await backlogs.before_listing(folder)
+    with structlog.testing.capture_logs() as logs:
+        await backlogs.after_listing(folder, 3, None)
+    assert "glimpsed estimate" in logs[0]["reason"]
+    assert "cost" not in logs[0]
+
+
+async def test_a_small_backlog_goes_at_once(history: History, backlogs: Backlogs) -> None:
+    folder = history.config.folders["invoices"]
+    await backlogs.before_listing(folder)
+    assert history.ledger.held()
+    await backlogs.after_listing(folder, 2, files.find_root(folder.path))
+    assert not history.ledger.held()
