@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -67,7 +67,12 @@ class Daemon:
     """`glimpsed run`, with a config written for it."""
 
     def __init__(
-        self, config: str, home: Path, *arguments: str, env: Mapping[str, str] | None = None
+        self,
+        config: str,
+        home: Path,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        before: Sequence[str] = (),  # a program that runs it in other surroundings: nsenter, setpriv
     ) -> None:
         self.home = home
         self.config = home / "glimpsed.yaml"
@@ -75,13 +80,14 @@ class Daemon:
         self.events: list[dict[str, Any]] = []
         self.noise: list[str] = []  # lines that are not JSON: there should be none
         self._arguments = arguments
+        self._before = before
         self._env = environment(home, env)
         self.process: subprocess.Popen[str]
         self._reader: threading.Thread
 
     def start(self) -> Self:
         self.process = subprocess.Popen(
-            [*GLIMPSED, "run", "-c", str(self.config), *self._arguments],
+            [*self._before, *GLIMPSED, "run", "-c", str(self.config), *self._arguments],
             cwd=self.home,
             env=self._env,
             stdin=subprocess.DEVNULL,

@@ -1,0 +1,364 @@
+"""What breaks around a running daemon: the disk of a folder, the ledger's database, the ledger itself.
+
+An answer that was paid for is written in the end, without another request.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon import Daemon, glimpsed, wait_until
+from gateway import Gateway, Scripted
+from ledger_fixtures import Postgres
+from pictures import drop, picture
+
+CONFIG = """
+models:
+  m: {{api: chat, base_url: "{url}", api_key_env: GLIMPSED_API_KEY}}
+folders:
+  inbox: {{path: {inbox}, settle: 20ms, prompt: "{{relpath}}"}}
+log: {{target: json, level: debug}}
+{top}
+"""
+HANDFUL = 12  # lines about one outage
+
+
+def config(gateway: Gateway, inbox: Path, top: str = "") -> str:
+    return CONFIG.format(url=gateway.base_url, inbox=inbox, top=top)
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    with Gateway(decode=False) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    return folder
+
+
+def status(daemon: Daemon) -> dict[str, Any]:
+    out = glimpsed("status", "--json", "-c", daemon.config, home=daemon.home).stdout
+    folders: dict[str, Any] = json.loads(out)["folders"]
+    return folders["inbox"]
+
+
+def warnings(daemon: Daemon, event: str) -> list[dict[str, Any]]:
+    """What people see: lines that are not for debugging."""
+    return [e for e in daemon.seen(event) if e["level"] != "debug"]
+
+
+def both(image: Path) -> bool:
+    return all(image.with_name(image.name + suffix).exists() for suffix in (".txt", ".json"))
+
+
+# --- the folder's disk ---
+
+
+class Disk:
+    """A small file system in a mount namespace of its own: it goes with its processes."""
+
+    def __init__(self, path: Path, size: str) -> None:
+        self.path = path
+        path.mkdir()
+        self._enter = [] if os.geteuid() == 0 else ["-r"]
+        script = f'mount -t tmpfs -o size={size} glimpsed "{path}" && echo mounted && exec cat'
+        command = ["unshare", *self._enter, "-m", "--propagation", "private", "sh", "-c", script]
+        self._holder = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        assert self._holder.stdout is not None
+        self.mounted = self._holder.stdout.readline() == "mounted\n"
+        self.outside = Path(f"/proc/{self._holder.pid}/root{path}")  # the way there for the test
+
+    @property
+    def before(self) -> list[str]:
+        """What runs a program that sees this disk."""
+        user = ["-U", "--preserve-credentials"] if self._enter else []
+        return ["nsenter", "-t", str(self._holder.pid), *user, "-m", "--"]
+
+    def remount(self, how: str) -> None:
+        subprocess.run([*self.before, "mount", "-o", f"remount,{how}", str(self.path)], check=True)
+
+    def fill(self) -> None:
+        with contextlib.suppress(OSError), (self.outside / ".ballast").open("ab", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+
+    def free(self) -> None:
+        (self.outside / ".ballast").unlink()
+
+    def close(self) -> None:
+        assert self._holder.stdin is not None
+        assert self._holder.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._holder.stdin.close()
+        self._holder.wait(10)
+        self._holder.stdout.close()
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    if shutil.which("unshare") is None or shutil.which("nsenter") is None:
+        pytest.skip("needs unshare and nsenter: apt install util-linux")
+    disk = Disk(tmp_path / "disk", "256k")
+    try:
+        if not disk.mounted:
+            pytest.skip("may not mount a tmpfs in a namespace of its own")
+        yield disk
+    finally:
+        disk.close()
+
+
+def stuck(daemon: Daemon) -> None:
+    """Its answer waits: told once, tried again and again."""
+    told = daemon.wait_event("sidecar.blocked", level="warning")
+    assert told["folder"] == "inbox"
+    daemon.wait_event("sidecar.blocked", level="debug")
+    assert len(warnings(daemon, "sidecar.blocked")) == 1
+    assert status(daemon)["answered"] == 1
+
+
+def test_a_full_disk_keeps_the_answer_in_the_ledger_across_a_restart_until_there_is_space(
+    disk: Disk, tmp_path: Path, gateway: Gateway
+) -> None:
+    gateway.script(Scripted(delay=1.5))
+    daemon = Daemon(config(gateway, disk.path), tmp_path, before=disk.before)
+    with daemon:
+        image = drop(disk.outside, "scan.png", picture())
+        gateway.wait_for(1, 60)
+        disk.fill()
+        stuck(daemon)
+        assert [p.name for p in disk.outside.iterdir() if p.name != ".ballast"] == ["scan.png"]
+        assert daemon.stop(signal.SIGKILL) != 0
+    daemon.events.clear()
+    with daemon:
+        daemon.wait_event("sidecar.blocked", level="warning")
+        disk.free()
+        daemon.wait_event("file.done", file="scan.png")
+        assert both(image)
+        assert daemon.stop() == 0
+    assert len(gateway.requests) == 1
+
+
+def test_a_read_only_remount_delays_the_sidecar_and_nothing_else(
+    disk: Disk, tmp_path: Path, gateway: Gateway
+) -> None:
+    gateway.script(Scripted(delay=1.5))
+    with Daemon(config(gateway, disk.path), tmp_path, before=disk.before) as daemon:
+        image = drop(disk.outside, "scan.png", picture())
+        gateway.wait_for(1, 60)
+        disk.remount("ro")
+        stuck(daemon)
+        disk.remount("rw")
+        daemon.wait_event("file.done", file="scan.png")
+        assert both(image)
+        assert daemon.stop() == 0
+    assert len(gateway.requests) == 1
+
+
+def test_a_directory_without_write_permission_is_told_and_retried(
+    tmp_path: Path, inbox: Path, gateway: Gateway
+) -> None:
+    before: list[str] = []
+    if os.geteuid() == 0:  # root may write anywhere, unless it gives that up
+        if shutil.which("setpriv") is None:
+            pytest.skip("needs setpriv: apt install util-linux")
+        before = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
+    (inbox / "closed").mkdir()
+    image = drop(inbox, "closed/scan.png", picture())
+    image.parent.chmod(0o555)
+    try:
+        with Daemon(config(gateway, inbox), tmp_path, before=before) as daemon:
+            stuck(daemon)
+            image.parent.chmod(0o755)
+            daemon.wait_event("file.done", file="closed/scan.png")
+            assert both(image)
+            assert daemon.stop() == 0
+    finally:
+        image.parent.chmod(0o755)
+    assert len(gateway.requests) == 1
+
+
+# --- the ledger's database ---
+
+
+def test_postgresql_goes_away_and_comes_back_and_answers_wait_for_it(
+    tmp_path: Path, inbox: Path, gateway: Gateway, postgres: Postgres
+) -> None:
+    postgres.wipe()
+    gateway.default = Scripted(delay=1.0)
+    with contextlib.ExitStack() as stack:
+        daemons = []
+        for name in ("a", "b"):
+            (tmp_path / name).mkdir()
+            text = config(gateway, inbox, f'state: "{postgres.url}"')
+            daemons.append(stack.enter_context(Daemon(text, tmp_path / name)))
+        for daemon in daemons:
+            daemon.wait_event("service.ready")
+        for number in range(6):
+            drop(inbox, f"{number}.png", picture(seed=number))
+        gateway.wait_for(6, 60)
+        postgres.stop()
+        try:
+            for number in range(6, 9):  # found while nobody can be told
+                drop(inbox, f"{number}.png", picture(seed=number))
+            for daemon in daemons:
+                daemon.wait_event("ledger.unavailable")
+            wait_until(lambda: gateway.in_flight == 0, "answers are still on their way")
+            away = time.monotonic()
+            wait_until(lambda: time.monotonic() - away > 6, "time stands still")
+        finally:
+            postgres.start()
+        wait_until(lambda: len(list(inbox.glob("*.txt"))) == 9, "files were lost")
+        for daemon in daemons:
+            assert len(warnings(daemon, "ledger.unavailable")) <= HANDFUL, daemon.tail()
+            assert daemon.seen("file.failed") == []
+            assert daemon.stop() == 0
+            assert daemon.noise == []
+    assert sorted(r.prompt for r in gateway.requests) == [f"{n}.png" for n in range(9)]
+
+
+def test_a_daemon_waits_for_a_database_that_is_not_up_yet(
+    tmp_path: Path, inbox: Path, gateway: Gateway, postgres: Postgres
+) -> None:
+    postgres.wipe()
+    postgres.stop()
+    try:
+        with Daemon(config(gateway, inbox, f'state: "{postgres.url}"'), tmp_path) as daemon:
+            daemon.wait_event("ledger.unavailable")
+            postgres.start()
+            drop(inbox, "scan.png", picture())
+            daemon.wait_event("file.done", file="scan.png")
+            assert daemon.stop() == 0
+    finally:
+        if not postgres._answers():
+            postgres.start()
+
+
+def test_a_ledger_that_another_program_locks_for_ten_seconds_loses_nothing(
+    tmp_path: Path, inbox: Path, gateway: Gateway
+) -> None:
+    gateway.script(Scripted(delay=1.0))
+    with Daemon(config(gateway, inbox), tmp_path) as daemon:
+        daemon.wait_event("service.ready")
+        drop(inbox, "0.png", picture(seed=0))
+        gateway.wait_for(1, 60)
+        other = sqlite3.connect(tmp_path / "state/glimpsed/ledger.sqlite", isolation_level=None)
+        try:
+            other.execute("BEGIN IMMEDIATE")
+            locked = time.monotonic()
+            drop(inbox, "1.png", picture(seed=1))
+            wait_until(lambda: time.monotonic() - locked > 10, "time stands still")
+            assert not (inbox / "0.png.txt").exists()  # not before it is in the ledger
+            other.execute("ROLLBACK")
+        finally:
+            other.close()
+        for number in (0, 1):
+            daemon.wait_event("file.done", file=f"{number}.png")
+        assert warnings(daemon, "ledger.unavailable") == []
+        assert daemon.stop() == 0
+    assert len(gateway.requests) == 2
+
+
+# --- the ledger itself ---
+
+
+def run_once(daemon: Daemon, inbox: Path, *names: str, seed: int) -> None:
+    """Start, have these files done, stop."""
+    with daemon:
+        for number, name in enumerate(names):
+            drop(inbox, name, picture(seed=seed + number))
+        wait_until(lambda: all(both(inbox / n) for n in names), f"not done: {daemon.tail()}")
+        for name in names:
+            daemon.wait_event("file.done", file=name)
+        assert daemon.stop() == 0
+
+
+def overwrite(path: Path, start: int, length: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(start)
+        file.write(b"\xa5" * length)
+
+
+@pytest.mark.parametrize("start", [0, 4096])
+def test_a_damaged_ledger_ends_the_daemon_with_a_reason_and_check_tells_it(
+    tmp_path: Path, inbox: Path, gateway: Gateway, start: int
+) -> None:
+    daemon = Daemon(config(gateway, inbox), tmp_path)
+    run_once(daemon, inbox, "0.png", "1.png", seed=0)
+    ledger = tmp_path / "state/glimpsed/ledger.sqlite"
+    overwrite(ledger, start, 30 * 4096)
+
+    ran = glimpsed("run", "-c", daemon.config, home=tmp_path)
+    assert ran.returncode == 78, ran.stderr
+    assert str(ledger) in ran.stderr
+    assert "Move it away" in ran.stderr
+    assert "Traceback" not in ran.stderr
+    checked = glimpsed("check", "-c", daemon.config, home=tmp_path)
+    assert checked.returncode == 1
+    assert "Move it away" in checked.stdout + checked.stderr
+
+    for part in ledger.parent.glob("ledger*"):  # as it says
+        part.unlink()
+    run_once(daemon, inbox, "2.png", seed=2)
+    assert len(gateway.requests) == 3
+
+
+def test_a_lost_ledger_costs_no_money(tmp_path: Path, inbox: Path, gateway: Gateway) -> None:
+    daemon = Daemon(config(gateway, inbox), tmp_path)
+    run_once(daemon, inbox, "0.png", "sub/1.png", "2.png", seed=0)
+    before = {p: p.read_bytes() for p in inbox.rglob("*") if p.is_file()}
+    shutil.rmtree(tmp_path / "state")
+    with daemon:
+        wait_until(lambda: len(daemon.seen("scan.finished")) == 2, "no listing")
+        assert status(daemon)["done"] == 3
+        assert daemon.stop() == 0
+    run_once(daemon, inbox, "3.png", seed=3)
+    assert len(gateway.requests) == 4
+    assert {p: p.read_bytes() for p in before} == before
+
+
+def test_a_ledger_restored_from_an_old_copy_costs_no_money(
+    tmp_path: Path, inbox: Path, gateway: Gateway
+) -> None:
+    """Whatever the copy says of a file that was answered since: nothing, an older version, or queued."""
+    state, copy = tmp_path / "state", tmp_path / "copy"
+    daemon = Daemon(config(gateway, inbox), tmp_path)
+    run_once(daemon, inbox, "older.png", seed=0)
+    gateway.script(Scripted(fault="hang"))
+    with daemon:
+        drop(inbox, "running.png", picture(seed=1))
+        gateway.wait_for(2, 60)
+        daemon.stop(signal.SIGKILL)
+    shutil.copytree(state, copy)
+    run_once(daemon, inbox, "older.png", "unknown.png", seed=10)
+    wait_until(lambda: both(inbox / "running.png"), "not done")
+    assert len(gateway.requests) == 5
+    before = {p: p.read_bytes() for p in inbox.iterdir()}
+
+    shutil.rmtree(state)
+    copy.rename(state)
+    daemon.events.clear()
+    with daemon:
+        daemon.wait_event("file.reused", file="running.png")
+        daemon.wait_event("file.reused", file="older.png")
+        wait_until(lambda: status(daemon)["done"] == 3, "not all are done")
+        assert daemon.stop() == 0
+    assert len(gateway.requests) == 5
+    assert {p: p.read_bytes() for p in inbox.iterdir()} == before
