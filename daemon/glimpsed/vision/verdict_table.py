@@ -63,7 +63,8 @@ ERRORS: tuple[Row, ...] = (
         " billing_hard_limit_reached billing_not_active billing_error account_deactivated insufficient_balance"
         " AccountOverdueError InvalidAccountStatus QuotaExceeded SetLimitExceeded quota_not_enough"
         " invalid_api_key InvalidApiKey invalid_authentication authentication_error AuthenticationError"
-        " access_denied_key token_expired API_KEY_INVALID access_terminated token_quota_exhausted"),
+        " access_denied_key token_expired API_KEY_INVALID access_terminated token_quota_exhausted"
+        " budget_exceeded expired_key token_not_found_in_db no_db_connection"),  # LiteLLM's
     row("pause", words=r"额度已?(用尽|不足|耗尽) | 余额不足 | 配额不足 | 欠费 | 无效的令牌 | 令牌(已过期|状态不可用|已禁用)"
         r"| insufficient[ ](user[ ])?(quota|balance|credit) | exceeded[ ]your[ ]current[ ]quota"
         r"| credit[ ]balance[ ]is[ ]too[ ]low | (incorrect|invalid|expired)[ ]api[ _]key | api[ ]key[ ]not[ ]valid"
@@ -71,7 +72,9 @@ ERRORS: tuple[Row, ...] = (
     # --- this model, for this key ---
     row("switch", "model", codes="model_not_found ModelNotOpen model_not_supported unsupported_model"
         " model_deprecated model_price_error InvalidEndpointOrModel InvalidEndpointOrModel.NotFound"
-        " no_available_channel get_channel_failed model_access_denied model_not_available"),
+        " no_available_channel get_channel_failed model_access_denied model_not_available"
+        " key_model_access_denied team_model_access_denied user_model_access_denied org_model_access_denied"
+        " project_model_access_denied customer_model_access_denied"),
     row("switch", "model", words=r"无权(使用|访问).{0,10}(模型|model) | 无可用渠道 | 模型.{0,60}(不存在|未开通|不支持)"
         r"| no[ ]available[ ]channel | model.{0,120}(does[ ]not[ ]exist|not[ ]found|not[ ]open|been[ ]deprecated)"
         r"| (unknown|invalid)[ ]model\b | not[ ]a[ ]valid[ ]model | (no|not[ ]have)[ ]access[ ]to[ ](the[ ])?model"
