@@ -1,0 +1,173 @@
+"""Leases in the daemon: what is in hand is never taken for abandoned by the daemon itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from glimpsed.blocking import Blocking
+from glimpsed.config.schema import Folder, ModelEntry
+from glimpsed.errors import LedgerError, LedgerUnavailable
+from glimpsed.files import Root
+from glimpsed.ledger import Ledger, open_ledger
+from glimpsed.model import FileKey, Job, Offer, Version
+from glimpsed.pipeline import End, Pipeline, Place
+from glimpsed.service import dispatch
+from glimpsed.service.dispatch import Dispatcher, Lane
+from glimpsed.vision.pacing import Pacing
+
+pytestmark = pytest.mark.anyio
+
+SCAN = FileKey("in", "scan.png")
+
+
+class Stories:
+    """In the pipeline's place: takes every job and keeps it until told."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+        self.error: Exception | None = None
+        self.go_on = asyncio.Event()
+
+    async def handle(self, job: Job, place: Place) -> End:
+        self.jobs.append(job)
+        await self.go_on.wait()
+        if self.error is not None:
+            raise self.error
+        return End("done")
+
+
+class Away:
+    """A ledger whose database can be taken away; remembers the order of calls."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.away = False
+        self.refused = 0
+        self.calls: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._ledger, name)
+
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            if self.away:
+                self.refused += 1
+                raise LedgerUnavailable("away")
+            self.calls.append(name)
+            return call(*args, **kwargs)
+
+        return guarded
+
+
+class Bench:
+    """A dispatcher with a clock to turn."""
+
+    def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(dispatch, "LEDGER_PAUSE", 0.01)
+        monkeypatch.setattr(dispatch, "GRACE", 0.01)
+        self.now = 1000.0
+        self.stories = Stories()
+        self.ledger = Away(open_ledger(f"sqlite:///{tmp_path}/ledger.db"))
+        entry = ModelEntry(name="m", api="chat", base_url="http://127.0.0.1:1/v1", model="m")
+        self.pacing = Pacing(entry)
+        folder = Folder(name="in", path=tmp_path, model="m")
+        place = Place(folder, Root(str(tmp_path), (0, 0)), Blocking("files"), ())
+
+        async def lanes() -> list[Lane]:
+            return [Lane((place,), self.pacing)]
+
+        self.dispatcher = Dispatcher(
+            cast("Ledger", self.ledger),
+            Blocking("ledger"),
+            cast("Pipeline", self.stories),
+            lanes=lanes,
+            finished=lambda job, end: None,
+            next_change=lambda: None,
+            clock=lambda: self.now,
+        )
+
+    def offer(self, size: int = 1) -> None:
+        self.ledger.offer([Offer(SCAN, Version(size, size))], self.now)
+        self.dispatcher.wake()
+
+    async def until(self, what: Callable[[], bool]) -> None:
+        async with asyncio.timeout(20):
+            while not what():  # noqa: ASYNC110 - things that have no event
+                await asyncio.sleep(0.005)
+
+    async def rounds(self, count: int = 3) -> None:
+        """So many more looks at the queue."""
+        for _ in range(count):
+            before = self.ledger.calls.count("claim")
+            self.dispatcher.wake()
+            await self.until(lambda before=before: self.ledger.calls.count("claim") > before)  # type: ignore[misc]
+
+
+@pytest.fixture
+async def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+    bench = Bench(tmp_path, monkeypatch)
+    yield bench
+    bench.stories.go_on.set()
+    await bench.dispatcher.drain(5)
+    bench.ledger._ledger.close()
+
+
+@contextlib.asynccontextmanager
+async def running(bench: Bench) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(bench.dispatcher.run())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_after_a_sleep_of_the_machine_what_is_in_hand_is_not_claimed_again(bench: Bench) -> None:
+    bench.offer()
+    async with running(bench):
+        await bench.until(lambda: len(bench.stories.jobs) == 1)
+        bench.now += 3600  # the lease ran out meanwhile
+        await bench.rounds()
+    assert len(bench.stories.jobs) == 1
+
+
+async def test_after_an_outage_leases_are_renewed_before_anything_is_claimed(bench: Bench) -> None:
+    bench.offer()
+    async with running(bench):
+        await bench.until(lambda: len(bench.stories.jobs) == 1)
+        bench.ledger.away = True
+        bench.dispatcher.wake()
+        await bench.until(lambda: bench.ledger.refused > 0)
+        bench.now += 3600
+        bench.ledger.calls.clear()
+        bench.ledger.away = False
+        await bench.rounds()
+    assert bench.ledger.calls[0] == "renew"
+    assert len(bench.stories.jobs) == 1
+
+
+async def test_a_file_that_changes_in_flight_is_claimed_beside_the_old_job_and_both_end(bench: Bench) -> None:
+    bench.offer(size=1)
+    async with running(bench):
+        await bench.until(lambda: len(bench.stories.jobs) == 1)
+        bench.offer(size=2)
+        await bench.until(lambda: len(bench.stories.jobs) == 2)
+        assert bench.dispatcher.in_hand == 2
+        bench.stories.go_on.set()
+        await bench.until(lambda: bench.dispatcher.in_hand == 0)
+    assert bench.pacing.in_hand == 0
+
+
+async def test_what_no_job_can_cope_with_ends_the_daemon(bench: Bench) -> None:
+    bench.stories.error = LedgerError("damaged")
+    bench.stories.go_on.set()
+    bench.offer()
+    async with running(bench) as task:
+        async with asyncio.timeout(20):
+            with pytest.raises(LedgerError, match="damaged"):
+                await task
