@@ -7,6 +7,7 @@ A command's module is imported when the command runs, so that ``glimpsed --help`
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -37,6 +38,7 @@ COMMANDS = {  # name, which is also its module's, to what `glimpsed --help` says
     "schema": "JSON Schema of the config, for editors.",
     "completion": "Completion script for bash, zsh or fish.",
 }
+_OUTPUT_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
 _MODULES = {"try": "try_"}  # where the name is not one that Python allows
 
 
@@ -93,15 +95,13 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run a command and exit: one line for a mistake, a traceback only for a bug and with ``--debug``."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
+    _prepare_streams()
     invocation = Invocation()
     try:
         code = _run(arguments, invocation)
         sys.stdout.flush()
     except BrokenPipeError:  # `glimpsed failures | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         code = 141
     except (KeyboardInterrupt, click.Abort):
         code = 130
@@ -111,10 +111,41 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except GlimpsedError as e:
         _explain(e)
         code = e.exit_code
+    except OSError as e:
+        if e.errno not in _OUTPUT_ERRORS or e.filename is not None:
+            _report_bug(e, invocation)
+            code = 70
+        else:  # `glimpsed schema > FILE` on a full disk
+            _discard_output()
+            click.echo(f"glimpsed: the output cannot be written: {e.strerror}", err=True)
+            code = 1
     except Exception as e:  # noqa: BLE001 - the last resort: whatever it is, it is a bug
         _report_bug(e, invocation)
         code = 70
     sys.exit(code)
+
+
+def _prepare_streams() -> None:
+    """Standard streams that are there, whatever started us: `glimpsed once >&- 2>&-`.
+
+    Without this, the next file to be opened, the ledger, would get the number that libraries print to.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)  # the lowest free number: this one
+            os.set_inheritable(opened, True)  # noqa: FBT003 - positional only
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - stays open, like the real one
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
+
+
+def _discard_output() -> None:
+    """What is still buffered goes nowhere: Python would complain about it at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(arguments: list[str] | None, invocation: Invocation) -> int:

@@ -99,6 +99,11 @@ def err() -> Console:
 def _console(*, stderr: bool) -> Console:
     from rich.console import Console
 
+    class Pipe(Console):
+        def on_broken_pipe(self) -> None:
+            """For `main` to see, as from every other command; rich would exit with 1."""
+            raise BrokenPipeError
+
     terminal = (sys.stderr if stderr else sys.stdout).isatty()
     # Rich would cut tables at 80 columns where there is no terminal to say how wide it is.
-    return Console(stderr=stderr, markup=False, highlight=False, emoji=False, width=None if terminal else 200)
+    return Pipe(stderr=stderr, markup=False, highlight=False, emoji=False, width=None if terminal else 200)

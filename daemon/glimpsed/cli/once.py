@@ -29,7 +29,7 @@ FAILURES_SHOWN = 20
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary; warnings and errors only.")
 @common_options
 def command(folder: Path | None, *, quiet: bool) -> int:
-    """Process what is in the folders now, then exit: 1 when a file failed in this run.
+    """Process what is in the folders now, then exit: 1 when a file failed in this run or was left.
 
     \b
     Examples:
@@ -54,7 +54,7 @@ def command(folder: Path | None, *, quiet: bool) -> int:
     journal.flush()
     if not quiet:
         _summary(service)
-    return 1 if service.tally.failed or service.left else 0
+    return 1 if service.tally.failed or service.left or service.stopped else 0
 
 
 @contextlib.asynccontextmanager
@@ -82,6 +82,8 @@ async def _progress(service: Service) -> AsyncIterator[None]:
                 facts = [f"{failed} failed", f"{rate:.1f} a minute"] if done else []
                 if settling := service.settling:
                     facts.append(f"{settling} not complete yet")
+                if service.stopped:
+                    facts.append("stopping; Ctrl-C again: at once")
                 progress.update(
                     task,
                     description="files",
@@ -112,10 +114,12 @@ def _summary(service: Service) -> None:
         parts.append(f"{usage.cost:.4f} {usage.currency}")
     out().print(", ".join(parts))
     for key, reason in tally.failed[:FAILURES_SHOWN]:
-        out().print(f"  failed: {shown(key.path)}: {reason}")
+        out().print(f"  failed: {shown(key.path)}: {reason}", soft_wrap=True)
     if len(tally.failed) > FAILURES_SHOWN:
         out().print(f"  and {len(tally.failed) - FAILURES_SHOWN} more: 'glimpsed failures' lists them")
     if service.left:
         err().print(f"{service.left} files still wait: {service.why_left()}")
+    elif service.stopped:
+        err().print("stopped before everything was done")
     elif service.older_failures:
         err().print(f"{service.older_failures} files failed in earlier runs: 'glimpsed failures' lists them")

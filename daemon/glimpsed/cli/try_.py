@@ -82,6 +82,9 @@ def command(
       glimpsed try scan.jpg --model gpt-4o --model flash     side by side
       glimpsed try *.png --folder invoices --json
     """
+    from glimpsed import journal
+
+    journal.silence()  # what comes of it is told here
     config = _config(models)
     chosen = [_folder(config, image, folder, prompt) for image in images]
     tries = asyncio.run(_try_all(config, images, chosen, models, save_request))
@@ -90,14 +93,16 @@ def command(
     elif len(tries) == 1 and tries[0].answer is not None:
         click.echo(tries[0].answer.text)
         err().print(tries[0].facts())
+    elif len(tries) == 1:
+        err().print(f"{shown(str(tries[0].image))}: {tries[0].error}", soft_wrap=True)
     elif len(models) > 1:
         _table(tries)
     else:
         for one in tries:
             _print(one)
     for one in tries:
-        if one.error is not None and (as_json or len(tries) == 1):
-            err().print(f"{shown(str(one.image))}: {one.error}")
+        if one.error is not None and as_json:
+            err().print(f"{shown(str(one.image))}: {one.error}", soft_wrap=True)
     return max((t.code for t in tries), default=0)
 
 
@@ -171,9 +176,9 @@ async def _try(
         unreachable = e.verdict.kind in ("retry", "pause")
         return Try(path, entry, error=e.verdict.reason, code=UNREACHABLE if unreachable else 1)
     except FileError as e:
-        return Try(path, entry, error=f"{e.reason} {e.advice}", code=1)
+        return Try(path, entry, error=f"{e.reason.rstrip('.')}. {e.advice}", code=1)
     except GlimpsedError as e:  # not there, not readable
-        return Try(path, entry, error=str(e), code=1)
+        return Try(path, entry, error=str(e).removeprefix(f"{shown(path.name)}: "), code=1)
 
 
 async def _ask(

@@ -8,7 +8,7 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,7 @@ from glimpsed.errors import ConfigError, GlimpsedError, LedgerUnavailable
 from glimpsed.images import Images
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Ledger, open_ledger
-from glimpsed.model import FileKey, Job, Usage
+from glimpsed.model import FileKey, Job, State, Usage
 from glimpsed.notify import Notifier
 from glimpsed.pipeline import End, Outcome, Patient, Pipeline, Place
 from glimpsed.pipeline.answers import total
@@ -40,6 +40,7 @@ ONCE_LIMIT = 10.0  # at most, instead of `settle_limit`, with `once`
 LOOK_FOR_THE_END = 0.1
 LOOK_FOR_OTHERS = 10.0
 CLOSE_SECONDS = 15.0  # beyond the drain, for the ledger and the processes to end
+WAITING: tuple[State, ...] = ("queued", "running", "answered")
 KEPT = 10_000  # failures that a run remembers for its summary
 
 
@@ -93,7 +94,8 @@ class Service:
         self.config = config
         self.tally = Tally()
         self.once = once
-        self.left = 0  # files that `once` had to leave, because their models are paused
+        self.left = 0  # files that `once` had to leave, because their models are paused or it was stopped
+        self.stopped = False  # by a signal, not because everything was done
         self.older_failures = 0
         self._reload = reload
         self._beside = beside
@@ -126,6 +128,7 @@ class Service:
                     async with self._beside(self) if self._beside else contextlib.nullcontext():
                         await self._stop.wait()
                         await self._drain()
+                        await self._count_left()
                     for task in [*tasks, *(w.task for w in self._watched.values())]:
                         task.cancel()
             finally:
@@ -136,6 +139,7 @@ class Service:
         """Drain, then end; called again: end now."""
         if self._stop.is_set():
             self._now.set()
+        self.stopped = True
         self._stop.set()
 
     # -- start
@@ -306,8 +310,7 @@ class Service:
 
     async def waiting(self) -> int:
         """Files of our folders that are queued, running, or answered without a sidecar."""
-        counts = await self._patient.run(self.ledger.counts, list(self._watched))
-        return sum(c.get(s, 0) for c in counts.values() for s in ("queued", "running", "answered"))
+        return _waiting(await self._patient.run(self.ledger.counts, list(self._watched)))
 
     @property
     def settling(self) -> int:
@@ -378,7 +381,9 @@ class Service:
     # -- stop
 
     async def _drain(self) -> None:
-        log.info(events.SERVICE_STOPPING, files=self.dispatcher.in_hand)
+        files = self.dispatcher.in_hand
+        hint = f"waiting up to {self.config.drain:g} s for them; a second signal ends at once"
+        log.info(events.SERVICE_STOPPING, files=files, **({"reason": hint} if files else {}))
         self._notify.stopping()
         self._notify.extend(self.config.drain + CLOSE_SECONDS)
         drain = asyncio.create_task(self.dispatcher.drain(self.config.drain))
@@ -388,6 +393,13 @@ class Service:
         if not drain.done():
             await self.dispatcher.drain(0)
         await drain
+
+    async def _count_left(self) -> None:
+        """What `once` leaves when it is stopped before everything is done."""
+        if self.once and self.stopped:
+            with contextlib.suppress(LedgerUnavailable):
+                counts = await self._db.run(self.ledger.counts, list(self._watched))
+                self.left = _waiting(counts)
 
     async def _close(self) -> None:
         self._health.close()
@@ -450,6 +462,10 @@ class Service:
 
     def _log_status(self) -> None:
         log.info(events.SERVICE_STATUS, reason=self.status_line())
+
+
+def _waiting(counts: Mapping[str, Mapping[State, int]]) -> int:
+    return sum(c.get(s, 0) for c in counts.values() for s in WAITING)
 
 
 def run(service: Service) -> None:

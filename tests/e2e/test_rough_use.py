@@ -1,0 +1,110 @@
+"""Rough use from the shell: interrupted, closed and full streams, pipes, commands beside a mess."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from daemon import GLIMPSED, environment, glimpsed
+from gateway import Gateway, Scripted
+from pictures import picture
+
+ONE_FILE = "scan.png"
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    with Gateway() as one:
+        yield one
+
+
+@pytest.fixture
+def home(tmp_path: Path, gateway: Gateway) -> Path:
+    """A config with one folder, and one image in it."""
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "inbox" / ONE_FILE).write_bytes(picture())
+    (tmp_path / "glimpsed.yaml").write_text(
+        f'models: {{gw: {{api: chat, base_url: "{gateway.base_url}", api_key_env: GLIMPSED_API_KEY}}}}\n'
+        "folders: {inbox: {path: inbox, settle: 0.1s, settle_limit: 1s}}\n"
+        "drain: 20s\n"
+    )
+    return tmp_path
+
+
+def shell(command: str, home: Path) -> subprocess.CompletedProcess[str]:
+    """What a user would type; `glimpsed` is the program."""
+    program = " ".join(GLIMPSED)
+    return subprocess.run(
+        ["/bin/bash", "-c", f'glimpsed() {{ {program} "$@"; }}; {command}'],
+        cwd=home,
+        env=environment(home),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_once_that_is_stopped_says_what_it_left_and_is_no_success(home: Path, gateway: Gateway) -> None:
+    gateway.default = Scripted(fault="hang")
+    process = subprocess.Popen(
+        [*GLIMPSED, "once"],
+        cwd=home,
+        env=environment(home),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    gateway.wait_for(1, seconds=60)
+    started = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    log = []
+    for line in process.stderr:
+        log.append(line)
+        if "service.stopping" in line:
+            break
+    assert "a second signal ends at once" in log[-1]
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert time.monotonic() - started < 15, "the second signal did not shorten the drain"
+    assert process.returncode == 1
+    assert "1 files still wait: stopped before they were done" in err
+
+
+def test_try_prints_the_answer_alone_to_standard_output(home: Path) -> None:
+    done = glimpsed("try", f"inbox/{ONE_FILE}", home=home)
+    assert (done.returncode, done.stdout) == (0, "The quick brown fox.\n")
+
+
+def test_try_tells_of_an_image_that_is_not_there_once_and_on_standard_error(home: Path) -> None:
+    done = glimpsed("try", "nope.jpg", home=home)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "nope.jpg: No such file or directory\n")
+
+
+def test_once_works_with_no_standard_streams_at_all(home: Path) -> None:
+    done = shell("glimpsed once <&- >&- 2>&-", home)
+    assert done.returncode == 0
+    assert (home / "inbox" / f"{ONE_FILE}.txt").read_text() == "The quick brown fox.\n"
+    assert glimpsed("check", home=home).returncode == 0  # nothing was printed into the ledger
+
+
+@pytest.mark.parametrize("command", ["schema", "status"])
+def test_a_full_disk_under_the_output_is_no_bug(command: str, home: Path) -> None:
+    done = shell(f"glimpsed {command} > /dev/full", home)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "glimpsed: the output cannot be written: No space left on device\n",
+    )
+
+
+def test_a_pipe_that_closes_early_is_told_by_the_usual_code(home: Path) -> None:
+    done = shell("glimpsed status --help | true; glimpsed status | true; echo ${PIPESTATUS[0]}", home)
+    assert (done.stdout, done.stderr) == ("141\n", "")
