@@ -158,27 +158,37 @@ class Pipeline:
 
         This one, when it was only touched since, or another.
         """
-        asked = _question(place, place.chain[0].entry)
-        row = await self._db.run(self._ledger.find, job.key)
-        only_touched = row is not None and (row.sha256, row.question) == (content.sha256, asked)
-        others = await self._db.run(self._ledger.reusable, content.sha256, asked)
-        for key in [job.key] * only_touched + [key for key in others if key != job.key]:
+        entry = place.chain[0].entry
+        asked = _question(place, entry)
+        for key in [*await self._touched(job, content, asked), *await self._copies(job, content, asked)]:
             there = self._find_place(key.folder)
             if there is None:
                 continue
             found = await there.do(sidecar.load, there.root, key.path, there.folder)
             if found is None and "json" not in place.folder.outputs:
                 found = await self._from_text(job, place, content, there, key)
+            elif found is not None and not question.fits(found, place.folder, entry):
+                continue
             if found is not None and found.source.sha256 == content.sha256:
                 return key, found
         return None
+
+    async def _touched(self, job: Job, content: Content, asked: str) -> list[FileKey]:
+        """The file itself, when its last version had the same content and an answer to the same question."""
+        row = await self._db.run(self._ledger.find, job.key) if job.written else None
+        same = row is not None and row.sha256 == content.sha256 and row.question in (asked, None)
+        return [job.key] if same else []
+
+    async def _copies(self, job: Job, content: Content, asked: str) -> list[FileKey]:
+        found = await self._db.run(self._ledger.reusable, content.sha256, asked)
+        return [key for key in found if key != job.key]
 
     async def _from_text(
         self, job: Job, place: Place, content: Content, there: Place, key: FileKey
     ) -> Answer | None:
         """For folders without JSON sidecars: the text alone, if nobody edited it."""
         row = await self._db.run(self._ledger.find, key)
-        if row is None:
+        if row is None or row.question is None:
             return None
         text = await there.do(sidecar.load_text, there.root, key.path, there.folder, row.written)
         if text is None:
@@ -198,9 +208,9 @@ class Pipeline:
         try:
             if await place.do(files.exists, place.root, origin.path):
                 return
-            rows = await self._db.run(self._ledger.vanished, [origin], self._clock())
-            written = rows[0].written if rows else ()
-            await place.do(sidecar.remove, place.root, origin.path, written)
+            row = await self._db.run(self._ledger.find, origin)  # discovery may have seen it go before us
+            await place.do(sidecar.remove, place.root, origin.path, row.written if row else ())
+            await self._db.run(self._ledger.vanished, [origin], self._clock())
         except (ShareTrouble, SidecarBlocked, Vanished, FileError) as e:
             log.debug("old sidecars stay", folder=origin.folder, file=shown(origin.path), reason=str(e))
 
