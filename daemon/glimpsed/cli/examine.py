@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from glimpsed.config import Config, Folder, ModelEntry
 
 PATIENCE = 5.0  # seconds that a file system may take to answer
+_LEDGER_PATIENCE = 30.0  # seconds that the ledger has, damage looked for included
 _LOOK = 2.0  # seconds for a look at subfolders: a sample is enough
 _MODULES = {  # extra -> a module that it brings
     "ocr": "rapidocr",
@@ -130,34 +131,20 @@ def ledger_problem(url: str) -> str | None:
     """Whether the ledger can be used; one that is not there yet is not created."""
     from sqlalchemy import make_url
 
-    parsed = make_url(url)
-    try:
-        if parsed.get_backend_name() != "sqlite":
-            return _server_problem(url)
-        path = Path(parsed.database or "").absolute()
-        if not path.exists():
-            return _room_problem(path)
-        from glimpsed.ledger import open_ledger
+    from glimpsed.ledger.look import look
 
-        open_ledger(url).close()
+    try:
+        parsed = make_url(url)
+        if (
+            parsed.get_backend_name() == "sqlite"
+            and not (path := Path(parsed.database or "").absolute()).exists()
+        ):
+            return _room_problem(path)
+        within(_LEDGER_PATIENCE, look, url)
     except MissingExtra:
         return None  # told with the other extras
     except GlimpsedError as e:
         return str(e)
-    return None
-
-
-def _server_problem(url: str) -> str | None:
-    from sqlalchemy import text
-
-    from glimpsed.ledger.engine import Database
-
-    database = Database(url, "check")
-    try:
-        with database.read() as connection:
-            connection.execute(text("SELECT 1"))
-    finally:
-        database.close()
     return None
 
 

@@ -5,7 +5,8 @@
                 │  └──retry, lease out┘ └──failed──> failed   └──blocked, lease out: claimed again, written again
 
 `queue` holds offers, claims and leases, `finish` the ends of a job, `listing` what discovery compares with,
-`memory` what daemons share of the models, `hosts` who they are, `queries` and `search` what commands ask.
+`memory` what daemons share of the models, `hosts` who they are, `queries` and `search` what commands ask,
+`look` what `check` finds out without opening it for work.
 All of it is synchronous and may be called from several threads at once.
 """
 

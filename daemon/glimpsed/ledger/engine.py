@@ -27,6 +27,7 @@ from glimpsed.errors import LedgerError, LedgerUnavailable, MissingExtra
 from glimpsed.ledger.news import Listener, tell
 
 BUSY = 15.0  # seconds that SQLite waits for another process's transaction
+MOVE_AWAY = "Move it away, glimpsed then adopts the sidecars that are there."
 _READERS = 4
 _PG_CONNECT: dict[str, Any] = {
     "connect_timeout": 10,
@@ -44,16 +45,16 @@ class Database:
     def __init__(self, url: str, owner: str) -> None:
         self._owner = owner
         self._listener: Listener | None = None
-        parsed = _parsed(url)
-        self.where = parsed.render_as_string(hide_password=True)
-        self.postgresql = parsed.get_backend_name() == "postgresql"
+        place = parsed(url)
+        self.where = place.render_as_string(hide_password=True)
+        self.postgresql = place.get_backend_name() == "postgresql"
         if self.postgresql:
-            options = {k: v for k, v in _PG_CONNECT.items() if k not in parsed.query}
-            self._writer = self._reader = _postgresql(parsed, options)
+            options = {k: v for k, v in _PG_CONNECT.items() if k not in place.query}
+            self._writer = self._reader = _postgresql(place, options)
             self._listener = Listener(self._writer, owner, options)
         else:
-            self.where = str(_create_file(parsed))
-            self._writer, self._reader = _sqlite(parsed)
+            self.where = str(_create_file(place))
+            self._writer, self._reader = _sqlite(place)
         self._write_lock = contextlib.nullcontext() if self.postgresql else threading.Lock()
 
     @contextlib.contextmanager
@@ -124,26 +125,27 @@ def meaning(where: str, error: exc.DBAPIError) -> LedgerError | LedgerUnavailabl
             return LedgerError(f"{message}; this Python's SQLite lacks the full-text search FTS5")
         code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            return LedgerError(f"{message}. Move it away, glimpsed then adopts the sidecars that are there.")
+            return LedgerError(f"{message}. {MOVE_AWAY}")
         waits = isinstance(cause, sqlite3.OperationalError)
     else:
         waits = error.connection_invalidated or isinstance(error, exc.OperationalError | exc.InterfaceError)
     return LedgerUnavailable(message) if waits else LedgerError(message)
 
 
-def _parsed(url: str) -> sa.URL:
+def parsed(url: str) -> sa.URL:
+    """The URL of a ledger, with its driver. Raises `LedgerError` for one that cannot be a ledger's."""
     try:
-        parsed = sa.make_url(url)
+        place = sa.make_url(url)
     except exc.ArgumentError as e:
         raise LedgerError("'state' is no database URL like sqlite:////var/lib/glimpsed/ledger.db") from e
-    backend = parsed.get_backend_name()
-    if backend == "sqlite" and parsed.database in (None, "", ":memory:"):
+    backend = place.get_backend_name()
+    if backend == "sqlite" and place.database in (None, "", ":memory:"):
         raise LedgerError("'state' must name a file: a ledger in memory would forget what was paid for")
     if backend == "postgresql":
-        return parsed.set(drivername="postgresql+psycopg")
+        return place.set(drivername="postgresql+psycopg")
     if backend != "sqlite":
         raise LedgerError(f"'state' must be a sqlite or postgresql URL, not {backend}")
-    return parsed
+    return place
 
 
 def _create_file(url: sa.URL) -> Path:

@@ -101,12 +101,16 @@ class Queries(Part):
             return [file_row(row) for row in c.execute(ordered)]
 
     def reusable(self, sha256: str, question: str, *, limit: int = 10) -> list[FileKey]:
-        """Files that got an answer to this question about this content, also those that are gone."""
+        """Files that got an answer to this question about this content, also those that are gone.
+
+        And those that were adopted: which question theirs was, only their sidecars can tell.
+        """
         answered = (files.c.state == "done") | ((files.c.state == "gone") & (files.c.was == "done"))
+        asked = (files.c.question == question) | files.c.question.is_(None)
         statement = (
             sa.select(files.c.folder, files.c.directory, files.c.name)
-            .where(files.c.sha256 == bytes.fromhex(sha256), files.c.question == question, answered)
-            .order_by(files.c.changed.desc(), files.c.id.desc())
+            .where(files.c.sha256 == bytes.fromhex(sha256), asked, answered)
+            .order_by(files.c.question.is_(None), files.c.changed.desc(), files.c.id.desc())
             .limit(limit)
         )
         with self._database.read() as c:

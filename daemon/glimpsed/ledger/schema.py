@@ -209,23 +209,29 @@ def prepare(connection: sa.Connection, where: str, steps: Sequence[Step] = STEPS
     """
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
-    newest = 1 + len(steps)
-    version = _version(connection, where)
+    version = refuse_strangers(connection, where, steps)
     if version is None:
         metadata.create_all(connection)
         _create_full_text(connection)
-        connection.execute(sa.insert(about), {"name": VERSION_ROW, "value": str(newest)})
+        connection.execute(sa.insert(about), {"name": VERSION_ROW, "value": str(1 + len(steps))})
         return
-    if version > newest:
+    for step in steps[version - 1 :]:
+        step(connection)
+    if version <= len(steps):
+        change = sa.update(about).where(about.c.name == VERSION_ROW)
+        connection.execute(change, {"value": str(1 + len(steps))})
+
+
+def refuse_strangers(connection: sa.Connection, where: str, steps: Sequence[Step] = STEPS) -> int | None:
+    """The ledger's version, None for an empty database. Raises `LedgerError` as `prepare` does."""
+    version = _version(connection, where)
+    newest = 1 + len(steps)
+    if version is not None and version > newest:
         raise LedgerError(
             f"{where}: a newer glimpsed made this ledger (version {version}, this program knows up to {newest}). "
             f"Update glimpsed, or point 'state' elsewhere."
         )
-    for step in steps[version - 1 :]:
-        step(connection)
-    if version < newest:
-        change = sa.update(about).where(about.c.name == VERSION_ROW)
-        connection.execute(change, {"value": str(newest)})
+    return version
 
 
 def _version(connection: sa.Connection, where: str) -> int | None:
