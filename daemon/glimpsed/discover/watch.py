@@ -96,6 +96,11 @@ class FolderWatch:
         return self._status.now
 
     @property
+    def missing(self) -> bool:
+        """It was looked for, and is not there."""
+        return self.begun and self.root is None
+
+    @property
     def settling(self) -> int:
         """Files that were noticed and are not known to be complete yet."""
         return len(self._settling)
@@ -359,6 +364,8 @@ class FolderWatch:
                 self._look.set()
             # While the root is there, a file that gives trouble is like one that is busy.
             calm = Look(not_yet=str(look)) if isinstance(look, ShareTrouble) else look
+            if calm.not_yet is not None:
+                log.debug(names.FILE_RETRY, folder=self.folder.name, file=shown(path), reason=calm.not_yet)
             verdict = self._settling.looked(path, calm, now)
             if verdict.kind == "drop":
                 gone.append(path)

@@ -41,6 +41,7 @@ LOOK_FOR_THE_END = 0.1
 LOOK_FOR_OTHERS = 10.0
 CLOSE_SECONDS = 15.0  # beyond the drain, for the ledger and the processes to end
 WAITING: tuple[State, ...] = ("queued", "running", "answered")
+AT_START = ("state", "search", "workers", "metrics")  # what a reload does not change
 KEPT = 10_000  # failures that a run remembers for its summary
 
 
@@ -180,9 +181,7 @@ class Service:
         await self.images.start()
         self.models = Models(self.ledger, self._db, changed=self._wake, clock=self._clock)
         await self.models.open(self.config)
-        self._backlogs = Backlogs(
-            self.ledger, self._patient, self.config, self.images, clock=self._clock
-        )
+        self._backlogs = Backlogs(self.ledger, self._patient, self.config, self.images, clock=self._clock)
         self._health.serve(self.config.metrics)
         self.dispatcher = Dispatcher(
             self.ledger,
@@ -317,18 +316,22 @@ class Service:
         """Files that are not known to be complete yet."""
         return sum(w.watch.settling for w in self._watched.values())
 
+    @property
+    def missing(self) -> list[str]:
+        """The folders that are not there, and why."""
+        return [f"{n}: {w.watch.state.reason}" for n, w in self._watched.items() if w.watch.missing]
+
     def why_left(self) -> str:
         """Why `once` left files undone."""
         pauses = [f"{m.entry.name}: {m.pacing.paused.reason}" for m in self.models if m.pacing.paused]
-        lost = [f"{n}: {w.watch.state.reason}" for n, w in self._watched.items() if w.watch.root is None]
-        return "; ".join(pauses + lost) or "stopped before they were done"
+        return "; ".join(pauses + self.missing) or "stopped before they were done"
 
     async def _until_idle(self) -> None:
         """For `once`: stop when every folder is listed, nothing settles and nothing waits."""
-        for watched in list(self._watched.values()):
-            await watched.watch.listed.wait()
         while True:
-            if not self.settling and not self.dispatcher.in_hand:
+            # A folder that is not there is not waited for: who runs `once` wants to hear of it now.
+            looked = all(w.watch.listed.is_set() or w.watch.missing for w in self._watched.values())
+            if looked and not self.settling and not self.dispatcher.in_hand:
                 self.left = await self.waiting()
                 served = any(self.models.serving(w.folder) for w in self._watched.values())
                 if not self.left or not served:
@@ -357,8 +360,10 @@ class Service:
                     events.SERVICE_RELOAD_FAILED, reason=f"{len(e.problems)} errors; the old config stays"
                 )
             else:
+                fixed = [key for key in AT_START if getattr(config, key) != getattr(self.config, key)]
                 await self._apply(config)
-                log.info(events.SERVICE_RELOADED)
+                reason = f"{', '.join(fixed)}: taken over at the next start" if fixed else None
+                log.info(events.SERVICE_RELOADED, reason=reason)
             self._notify.ready()
 
     async def _apply(self, config: Config) -> None:
