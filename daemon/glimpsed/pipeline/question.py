@@ -8,7 +8,7 @@ import json
 
 from glimpsed import prompt
 from glimpsed.config.schema import Folder, ModelEntry
-from glimpsed.model import FileKey, Image, Job, Request, shown
+from glimpsed.model import Answer, FileKey, Image, Job, Request, shown
 
 
 def prompt_sha256(folder: Folder) -> str:
@@ -33,6 +33,16 @@ def fingerprint(folder: Folder, entry: ModelEntry, *, stands_in: bool = False) -
         folder.detail,
     ]
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def fits(found: Answer, folder: Folder, entry: ModelEntry) -> bool:
+    """Whether an answer is one to the folder's question, as far as its sidecar tells: schema and bands it does not."""
+    return (
+        (entry.local or found.prompt.sha256 == prompt_sha256(folder))
+        and found.model.asked == entry.model
+        and (found.data is not None) == (folder.schema_ is not None)
+        and (found.pages is not None) == (folder.pages == "each")
+    )
 
 
 def request(job: Job, folder: Folder, entry: ModelEntry, images: tuple[Image, ...], pages: int) -> Request:
