@@ -29,7 +29,7 @@ FAILURES_SHOWN = 20
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary; warnings and errors only.")
 @common_options
 def command(folder: Path | None, *, quiet: bool) -> int:
-    """Process what is in the folders now, then exit: 1 when a file failed in this run was left, or a folder is not there.
+    """Process what is in the folders now, then exit: 1 when a file failed or was left, or a folder is missing.
 
     \b
     Examples:
@@ -54,9 +54,9 @@ def command(folder: Path | None, *, quiet: bool) -> int:
     journal.flush()
     if not quiet:
         _summary(service)
-    for folder in service.missing:
-        err().print(f"not there: {folder}")
-    return 1 if service.tally.failed or service.left or service.stopped or service.missing else 0
+    for missing in service.missing:
+        err().print(f"not there: {missing}")
+    return int(bool(service.tally.failed or service.left or service.stopped or service.missing))
 
 
 @contextlib.asynccontextmanager
