@@ -27,6 +27,7 @@ import pytest
 
 from daemon import Daemon, wait_until
 from gateway import Gateway, Scripted, Seen
+from glimpsed.sidecar import temporary
 from ledger_fixtures import Postgres
 from pictures import drop, picture
 
@@ -156,6 +157,13 @@ def moment(witness: Witness, dice: random.Random) -> None:
     time.sleep(dice.uniform(0.0, 0.03))
 
 
+def plant(inbox: Path, pid: int) -> None:
+    """What a kill between write and rename leaves, for when chance leaves none."""
+    for directory in (inbox, inbox / "a"):
+        directory.mkdir(exist_ok=True)
+        (directory / f".glimpsed-{temporary._host()}-{pid}-1-0123abcd.tmp").write_text("half a sid")
+
+
 def kill(daemon: Daemon, name: str, witness: Witness) -> set[int]:
     """SIGKILL; the processes that it had started."""
     children = set(
@@ -238,6 +246,8 @@ def test_killed_again_and_again_nothing_is_lost_torn_or_paid_twice(tmp_path: Pat
             children |= kill(daemon, "one", witness)
             arrivals.join()
             witness.look()
+            if number == 0:
+                plant(witness.inbox, daemon.process.pid)
             now = time.monotonic()
             for name in committed(tmp_path / "state" / "glimpsed", tmp_path / "copy"):
                 witness.answered.setdefault(name, now)

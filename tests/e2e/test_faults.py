@@ -251,6 +251,25 @@ def test_a_daemon_waits_for_a_database_that_is_not_up_yet(
             postgres.start()
 
 
+def test_a_daemon_whose_database_is_away_stops_when_told(
+    tmp_path: Path, inbox: Path, gateway: Gateway, postgres: Postgres
+) -> None:
+    postgres.wipe()
+    gateway.default = Scripted(delay=0.5)
+    top = f'state: "{postgres.url}"\ndrain: 1s'
+    with Daemon(config(gateway, inbox, top), tmp_path) as daemon:
+        daemon.wait_event("service.ready")
+        drop(inbox, "scan.png", picture())
+        gateway.wait_for(1, 60)
+        postgres.stop()
+        try:
+            daemon.wait_event("ledger.unavailable")
+            assert daemon.stop(seconds=30) == 0
+            assert daemon.noise == []
+        finally:
+            postgres.start()
+
+
 def test_a_ledger_that_another_program_locks_for_ten_seconds_loses_nothing(
     tmp_path: Path, inbox: Path, gateway: Gateway
 ) -> None:
