@@ -140,7 +140,7 @@ class Request:
 class Frozen(BaseModel):
     """A value that is also written to disk, so its types are checked when it is read back."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)  # commands start sooner
 
 
 class Usage(Frozen):

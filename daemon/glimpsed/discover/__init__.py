@@ -5,7 +5,21 @@ listing with the ledger, `settle` (pure) and `whole` (pure) decide what is compl
 looked at, `mounts` how a folder can be watched; `hearing` keeps the events alive, `state` tells how it goes.
 """
 
-from glimpsed.discover.state import WatchState
-from glimpsed.discover.watch import FolderWatch
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from glimpsed.discover.state import WatchState
+    from glimpsed.discover.watch import FolderWatch
 
 __all__ = ["FolderWatch", "WatchState"]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports the watching when it is asked for: a command that wants `mounts` starts sooner without."""
+    if name not in __all__:
+        raise AttributeError(name)
+    from glimpsed.discover import watch  # noqa: PLC0415 - see above
+
+    return getattr(watch, name)

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from glimpsed.ledger.engine import Database
 from glimpsed.ledger.schema import files
@@ -36,7 +36,11 @@ class Part:
 
     def _insert(self, table: sa.Table) -> Any:
         """An INSERT that knows ON CONFLICT, in the database's dialect."""
-        return postgresql.insert(table) if self._database.postgresql else sqlite.insert(table)
+        if not self._database.postgresql:
+            return sqlite.insert(table)
+        from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - half as long to import as all of the rest
+
+        return postgresql.insert(table)
 
 
 def written_text(written: Sequence[Written]) -> str | None:
