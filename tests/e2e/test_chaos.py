@@ -143,7 +143,7 @@ def text_of(name: str) -> str:
     return f"{name}: {LONG}"
 
 
-def moment(witness: Witness, dice: random.Random) -> None:
+def moment(daemon: Daemon, witness: Witness, dice: random.Random) -> None:
     """Wait for a moment to kill: while it starts, while requests are in flight, while sidecars are written."""
     kind = dice.choice(["start", "request", "request", "sidecar", "sidecar"])
     if kind == "start":
@@ -153,6 +153,7 @@ def moment(witness: Witness, dice: random.Random) -> None:
     enough = watched() + dice.randint(1, 5)
     deadline = time.monotonic() + 15
     while watched() < enough and time.monotonic() < deadline:
+        assert daemon.process.poll() is None, daemon.tail()  # it is for us to end it
         time.sleep(0.002)
     time.sleep(dice.uniform(0.0, 0.03))
 
@@ -242,7 +243,7 @@ def test_killed_again_and_again_nothing_is_lost_torn_or_paid_twice(tmp_path: Pat
         for number in range(KILLS):
             arrivals = feed(witness, number * FILES_PER_KILL, FILES_PER_KILL)
             daemon.start()
-            moment(witness, dice)
+            moment(daemon, witness, dice)
             children |= kill(daemon, "one", witness)
             arrivals.join()
             witness.look()
@@ -280,8 +281,8 @@ def test_three_daemons_on_postgresql_are_killed_and_one_of_them_dies_for_good(
         try:
             for number in range(kills):
                 arrivals = feed(witness, number * FILES_PER_KILL, FILES_PER_KILL)
-                moment(witness, dice)
                 name = "bc"[number % 2]
+                moment(daemons[name], witness, dice)
                 kill(daemons[name], name, witness)
                 arrivals.join()
                 witness.look()
