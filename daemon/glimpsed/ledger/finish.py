@@ -51,7 +51,7 @@ _FAILED = _END.values(
     again=0,
 )
 _GONE = _END.values(state="gone", was=files.c.state, changed=sa.bindparam("at"), due=None, owner=None)
-_PAGES = sa.select(answers.c.body).where(answers.c.file == sa.bindparam("id"), answers.c.page > 0)
+_KEPT = sa.select(answers.c.page, answers.c.body).where(answers.c.file == sa.bindparam("id"))
 _DROP = sa.delete(answers).where(answers.c.file == sa.bindparam("id"))
 
 
@@ -74,9 +74,8 @@ class Finish(Queue):
         The money is counted even when the lease is lost, less what the pages were counted with already.
         """
         with self._database.write(durable=True) as c:
-            pages = [
-                PageRecord.model_validate_json(body) for body in c.execute(_PAGES, {"id": job.id}).scalars()
-            ]
+            kept = c.execute(_KEPT, {"id": job.id}).all()
+            pages = [PageRecord.model_validate_json(row.body) for row in kept if row.page > 0]
             if answer.reused_from is None:
                 usage = _less(answer.usage, [page.usage for page in pages])
                 self._pay(c, job, answer.model.entry, usage, now, answered=1)
@@ -88,7 +87,8 @@ class Finish(Queue):
             }
             if not c.execute(_ANSWERED, values | self._lease(job)).rowcount:
                 return False
-            c.execute(_DROP, {"id": job.id})
+            if kept:
+                c.execute(_DROP, {"id": job.id})
             c.execute(self._put_answer, {"file": job.id, "page": 0, "body": answer.model_dump_json()})
             if self._search:
                 search.store(c, job.id, search.pages_of(answer))

@@ -16,6 +16,17 @@ _COUNTS = sa.select(files.c.folder, files.c.state, sa.func.count()).group_by(fil
 STATES: tuple[State, ...] = ("queued", "running", "answered", "done", "failed", "gone")
 _ROWS = 10_000  # rows changed in one transaction, so that the daemon's own are not held up
 
+_REUSABLE = (  # asked for every file: put together once
+    sa.select(files.c.folder, files.c.directory, files.c.name)
+    .where(
+        files.c.sha256 == sa.bindparam("hash"),
+        (files.c.question == sa.bindparam("asked")) | files.c.question.is_(None),
+        (files.c.state == "done") | ((files.c.state == "gone") & (files.c.was == "done")),
+    )
+    .order_by(files.c.question.is_(None), files.c.changed.desc(), files.c.id.desc())
+    .limit(sa.bindparam("most"))
+)
+
 # Back to the start; sidecars stay on record, to be replaced. A lease that somebody has is lost by this.
 _ANEW: dict[str, Any] = {
     "state": "queued",
@@ -105,16 +116,9 @@ class Queries(Part):
 
         And those that were adopted: which question theirs was, only their sidecars can tell.
         """
-        answered = (files.c.state == "done") | ((files.c.state == "gone") & (files.c.was == "done"))
-        asked = (files.c.question == question) | files.c.question.is_(None)
-        statement = (
-            sa.select(files.c.folder, files.c.directory, files.c.name)
-            .where(files.c.sha256 == bytes.fromhex(sha256), asked, answered)
-            .order_by(files.c.question.is_(None), files.c.changed.desc(), files.c.id.desc())
-            .limit(limit)
-        )
+        values = {"hash": bytes.fromhex(sha256), "asked": question, "most": limit}
         with self._database.read() as c:
-            return [key_of(row) for row in c.execute(statement)]
+            return [key_of(row) for row in c.execute(_REUSABLE, values)]
 
     def requeue(self, keys: Sequence[FileKey] | None = None, *, folder: str | None = None, now: float) -> int:
         """Failed files go back into the queue: these, those of a folder, or all. Returns how many."""

@@ -25,6 +25,8 @@ _PAGE_LIMIT = 400_000  # characters of one page: PostgreSQL's index takes 1 MB o
 _OF_FILES = sa.select(texts.c.id, texts.c.body).where(texts.c.file.in_(sa.bindparam("ids", expanding=True)))
 _DROP = sa.delete(texts).where(texts.c.file.in_(sa.bindparam("ids", expanding=True)))
 _PUT = sa.insert(texts).returning(texts.c.id)
+_WORDS_PUT = sa.text("INSERT INTO words(rowid, body) VALUES (:id, :words)")
+_VECTOR = sa.text("UPDATE texts SET vector = to_tsvector('simple', :words) WHERE id = :id")
 _WORDS_DROP = sa.text("INSERT INTO words(words, rowid, body) VALUES ('delete', :id, :words)")
 _FOUND = {
     "sqlite": "SELECT rowid AS id, rank FROM words WHERE words MATCH :query ORDER BY rank LIMIT :most",
@@ -75,21 +77,17 @@ def store(c: sa.Connection, file: int, pages: Sequence[str]) -> None:
         if not body.strip():
             continue
         row = c.execute(_PUT, {"file": file, "page": number, "body": body}).scalar_one()
-        if c.dialect.name == "sqlite":
-            c.execute(
-                sa.text("INSERT INTO words(rowid, body) VALUES (:id, :words)"),
-                {"id": row, "words": _spaced(body)},
-            )
-        else:
-            vector = sa.text("UPDATE texts SET vector = to_tsvector('simple', :words) WHERE id = :id")
-            c.execute(vector, {"id": row, "words": _spaced(body)})
+        index = _WORDS_PUT if c.dialect.name == "sqlite" else _VECTOR
+        c.execute(index, {"id": row, "words": _spaced(body)})
 
 
 def drop(c: sa.Connection, ids: Sequence[int]) -> None:
     """Forget the text of these files."""
     if c.dialect.name == "sqlite":  # an index without content must be told what it is to forget
-        for row in c.execute(_OF_FILES, {"ids": list(ids)}).all():
-            c.execute(_WORDS_DROP, {"id": row.id, "words": _spaced(row.body)})
+        indexed = c.execute(_OF_FILES, {"ids": list(ids)}).all()
+        if not indexed:  # as of every file that is answered for the first time
+            return
+        c.execute(_WORDS_DROP, [{"id": row.id, "words": _spaced(row.body)} for row in indexed])
     c.execute(_DROP, {"ids": list(ids)})
 
 

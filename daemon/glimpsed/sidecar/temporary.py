@@ -110,7 +110,7 @@ def sync_directory(parent: int) -> None:
 
 def new_name() -> str:
     """A name for a temporary file of this process."""
-    return f".glimpsed-{_host()}-{os.getpid()}-{_start_of(os.getpid()) or 0}-{secrets.token_hex(4)}.tmp"
+    return f".glimpsed-{_host()}-{_process(os.getpid())}-{secrets.token_hex(4)}.tmp"
 
 
 def write_all(fd: int, content: bytes) -> None:
@@ -127,6 +127,12 @@ def _is_left_over(name: str, age: float) -> bool:
     if host != _host():
         return age > _ABANDONED
     return (_start_of(int(pid)) or 0) != int(start)
+
+
+@cache
+def _process(pid: int) -> str:
+    """Number and start of this process; the number is asked for, lest a fork go on with its parent's."""
+    return f"{pid}-{_start_of(pid) or 0}"
 
 
 @cache

@@ -13,7 +13,7 @@ from glimpsed.vision import chat, families, responses, structured
 from glimpsed.vision.client import Failure, Response
 from glimpsed.vision.seen import emptiness
 from glimpsed.vision.verdict import Finding, judge
-from glimpsed.vision.wire import Answered, Ask, Mode, new_mark, splice
+from glimpsed.vision.wire import MARK, Answered, Ask, Mode, splice
 
 if TYPE_CHECKING:
     from glimpsed.vision.remote import RemoteModel
@@ -101,11 +101,10 @@ class Conversation:
         return self._read(answered, request_id)
 
     def _body(self) -> tuple[str, bytes]:
-        mark = new_mark()
         module = APIS[self.api]
-        body = module.body(self.ask, mark)
+        body = module.body(self.ask, MARK)
         self.sent = frozenset(body)
-        spliced = splice(body, self.request.images, mark)
+        spliced = splice(body, self.request.images, MARK)
         self.body_bytes = len(spliced)
         return module.PATH, spliced
 

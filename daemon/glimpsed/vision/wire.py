@@ -17,6 +17,11 @@ from glimpsed.model import Image, Request
 Mode: TypeAlias = Literal["schema", "json", "prompt"]
 
 
+# Stands for an image until `splice`. It never leaves the process, so nobody can have written it into a prompt or a
+# file name.
+MARK = f"@image:{secrets.token_hex(16)}@"
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """Everything that shapes one request body."""
@@ -55,11 +60,6 @@ def splice(body: Mapping[str, Any], images: Sequence[Image], mark: str) -> bytes
     for image, piece in zip([i for i in images if i.url is None], rest, strict=False):
         parts += (pybase64.b64encode(image.data), piece)
     return b"".join(parts)
-
-
-def new_mark() -> str:
-    """A placeholder that nobody can have written into a prompt or a file name."""
-    return f"@image:{secrets.token_hex(8)}@"
 
 
 def image_url(image: Image, mark: str) -> str:
