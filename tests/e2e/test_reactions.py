@@ -12,6 +12,7 @@ import json
 import re
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -409,6 +410,36 @@ def test_an_outage_pauses_the_model_costs_no_attempts_and_a_probe_finds_its_end(
     attempts = [json.loads((inbox / f"{seed}.jpg.json").read_text())["attempts"] for seed in range(8)]
     assert max(attempts) <= 3
     assert sum(attempts) <= 8 + at_pause
+
+
+def test_what_a_model_refused_is_paid_for_once_however_long_the_fallback_pauses(
+    tmp_path: Path, inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.GLIMPSED", [sys.executable, "-c", HASTY])
+    replies = {"m": REFUSAL, "spare": err(401, "no", "invalid_api_key")}
+    with Gateway(default=lambda seen: replies[seen.body["model"]]) as gateway:
+        text = alone(gateway.base_url, inbox, folder="fallbacks: [spare]").replace(
+            "  ocr: ", f"  spare: {{api: chat, base_url: {gateway.base_url}}}\n  ocr: "
+        )
+        asked = Counter[str]()
+
+        def probed() -> bool:
+            asked.clear()
+            asked.update(seen.body["model"] for seen in list(gateway.requests))
+            return asked["spare"] >= 4
+
+        with Daemon(text, tmp_path) as daemon:
+            drop(inbox, "first.jpg", picture("JPEG"))
+            wait_until(probed, "the fallback is not probed", seconds=30)
+            assert asked["m"] == 2  # once at each API
+            assert not daemon.seen("file.failed")
+            replies["spare"] = FINE
+            assert daemon.wait_event("file.done", file="first.jpg")["model"] == "spare"
+            assert daemon.stop() == 0
+        probed()
+        assert asked["m"] == 2
+        sidecar = json.loads((inbox / "first.jpg.json").read_text())
+        assert sidecar["attempts"] == 3
 
 
 def test_a_local_model_stands_in_for_one_that_is_paused_and_redo_stale_asks_the_other_later(

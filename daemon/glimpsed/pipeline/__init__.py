@@ -22,7 +22,7 @@ from glimpsed.ledger import Ledger
 from glimpsed.model import Answer, Content, FileKey, Job, PageRecord, Usage, Written, shown
 from glimpsed.pipeline import answers, question
 from glimpsed.pipeline.after import Locate, after
-from glimpsed.pipeline.ask import Bill, Matter, ask
+from glimpsed.pipeline.ask import Bill, Matter, Refusals, ask
 from glimpsed.pipeline.ends import End, Ends, Outcome
 from glimpsed.pipeline.patience import Patient
 from glimpsed.pipeline.place import PATIENCE, RATE, Place
@@ -54,6 +54,7 @@ class Pipeline:
         self._find_place = find_place
         self._locate = locate
         self._clock = clock
+        self._refusals = Refusals()
         self._ends = Ends(ledger, self._db, clock=clock, dice=dice)
         # Copies of one image that arrive together: the first is asked about, the others wait for it.
         self._same: weakref.WeakValueDictionary[tuple[str, str], asyncio.Lock] = weakref.WeakValueDictionary()
@@ -117,7 +118,9 @@ class Pipeline:
                 f"The document has {document.pages} pages; at most {place.folder.max_pages} are sent.",
                 f"Split it, or raise max_pages of the folder '{place.folder.name}'.",
             )
-        matter = Matter(job, place.folder, content, document, self._images, self._bill(job))
+        matter = Matter(
+            job, place.folder, content, document, self._images, self._bill(job), self._refusals, self._clock
+        )
         every = range(1, document.pages + 1)
         records: list[PageRecord] = []
         requests = 0
@@ -129,7 +132,7 @@ class Pipeline:
             try:
                 asked = await ask(matter, place.chain, pages)
             except VisionError as e:
-                raise VisionError(e.verdict, requests=requests + e.requests, raw=e.raw) from e
+                raise VisionError(e.verdict, requests=requests + e.requests, raw=e.raw, due=e.due) from e
             requests += asked.requests
             records.append(asked.record)
             if place.folder.pages == "each":  # kept page by page: a crash repeats only the rest
@@ -279,6 +282,7 @@ def _entry(place: Place, answer: Answer) -> ModelEntry:
 
 def _question(place: Place, entry: ModelEntry) -> str:
     """The question's fingerprint; the folder's own model is first in the chain, unless another stands in for it."""
+    own = place.folder.model
     return question.fingerprint(
-        place.folder, entry, stands_in=place.chain[0].entry.name != place.folder.model
+        place.folder, entry, stands_in=own not in (entry.name, place.chain[0].entry.name)
     )

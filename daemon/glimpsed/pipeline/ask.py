@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 import urllib.parse
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from glimpsed import metrics
@@ -15,6 +17,8 @@ from glimpsed.model import Content, Image, Job, PageRecord, Request, Usage
 from glimpsed.pipeline import answers, question
 from glimpsed.vision import Model
 
+LOOK_AGAIN = 60.0  # seconds at most until a file that waits for a fallback is looked at again
+REMEMBERED = 10_000  # refusals
 URL_TYPES = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif"})
 
 
@@ -33,6 +37,31 @@ Bill: TypeAlias = Callable[[str, Usage], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a model gave no answer to a question."""
+
+    reason: str
+    raw: str | None  # what it said instead
+
+
+class Refusals:
+    """What was refused to files that then had to wait for a fallback: it is not asked, and paid for, again."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, Refusal] = OrderedDict()
+
+    def get(self, key: str) -> Refusal | None:
+        """What was said to this question, by `question.idempotency_key`."""
+        return self._known.get(key)
+
+    def keep(self, refusals: Mapping[str, Refusal]) -> None:
+        """Remember these, and forget the oldest."""
+        self._known |= refusals
+        while len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Matter:
     """What models are asked about: a file as it was read, and what the questions are made of."""
 
@@ -42,6 +71,8 @@ class Matter:
     document: Document
     images: Images
     bill: Bill
+    refusals: Refusals = field(default_factory=Refusals)
+    clock: Callable[[], float] = time.time
 
 
 async def ask(matter: Matter, chain: Sequence[Model], pages: Sequence[int]) -> Asked:
@@ -50,24 +81,43 @@ async def ask(matter: Matter, chain: Sequence[Model], pages: Sequence[int]) -> A
     Raises `VisionError` with the last verdict; when every model refused, with the verdict 'fail'.
     """
     spent = 0
-    refusals: list[str] = []
-    raw = None
+    refused: dict[str, Refusal] = {}
     for model in chain:
-        if model.pacing.paused is not None and model is not chain[0]:
-            # Waiting for it costs nothing; failing the file because of an outage would.
-            verdict = Verdict("pause", f"{model.entry.name}: {model.pacing.paused.reason}")
-            raise VisionError(verdict, requests=spent)
+        key = question.idempotency_key(matter.job, matter.folder, model.entry, pages)
+        if (before := matter.refusals.get(key)) is not None:
+            refused[key] = before
+            continue
         try:
+            if model is not chain[0]:
+                _not_paused(model, matter.clock())
             asked = await _shrinking(matter, model, pages)
         except VisionError as e:
             spent += e.requests
             if e.verdict.kind != "switch":
-                raise VisionError(e.verdict, requests=spent, raw=e.raw) from e
-            refusals.append(f"{model.entry.name}: {e.verdict.reason}")
-            raw = e.raw or raw
+                # Waiting for a fallback costs nothing; failing the file because of an outage would.
+                matter.refusals.keep(refused)
+                due = _next_look(model, matter.clock()) if model is not chain[0] else None
+                raise VisionError(e.verdict, requests=spent, raw=e.raw, due=due) from e
+            refused[key] = Refusal(f"{model.entry.name}: {e.verdict.reason}", e.raw)
         else:
             return replace(asked, requests=spent + asked.requests)
-    raise VisionError(Verdict("fail", "; ".join(refusals)), requests=spent, raw=raw)
+    raw = next((refusal.raw for refusal in reversed(refused.values()) if refusal.raw), None)
+    raise VisionError(
+        Verdict("fail", "; ".join(refusal.reason for refusal in refused.values())), requests=spent, raw=raw
+    )
+
+
+def _not_paused(model: Model, now: float) -> None:
+    """Raises `VisionError` before images are prepared for a model that cannot be asked now, not even to probe."""
+    pause = model.pacing.paused_at(now)
+    if pause is not None and now < pause.until:
+        raise VisionError(Verdict("pause", f"{model.entry.name}: {pause.reason}"), requests=0)
+
+
+def _next_look(model: Model, now: float) -> float | None:
+    """When a file that waits for this fallback is claimed again; None: at once."""
+    pause = model.pacing.paused_at(now)
+    return min(pause.until, now + LOOK_AGAIN) if pause is not None else None
 
 
 async def _shrinking(matter: Matter, model: Model, pages: Sequence[int]) -> Asked:

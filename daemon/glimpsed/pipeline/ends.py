@@ -79,7 +79,7 @@ class Ends:
         attempts = job.attempts + error.requests
         if verdict.kind == "pause":
             # Not the file's fault: the request that met the pause costs it no attempt.
-            await self._db.run(self._ledger.release, job, attempts=attempts)
+            await self._db.run(self._ledger.release, job, attempts=attempts, due=error.due)
             return End("later")
         if verdict.kind != "retry":
             return await self.failed(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+from collections.abc import Sequence
 
 from glimpsed import prompt
 from glimpsed.config.schema import Folder, ModelEntry
@@ -61,7 +62,7 @@ def request(job: Job, folder: Folder, entry: ModelEntry, images: tuple[Image, ..
         max_output_tokens=folder.max_output_tokens,
         detail=folder.detail,
         user=folder.user,
-        idempotency_key=_key(job, folder, entry, asked),
+        idempotency_key=idempotency_key(job, folder, entry, asked),
     )
 
 
@@ -89,7 +90,7 @@ def _filled(template: str, job: Job, page: str, pages: int) -> str:
     )
 
 
-def _key(job: Job, folder: Folder, entry: ModelEntry, pages: list[int]) -> str:
+def idempotency_key(job: Job, folder: Folder, entry: ModelEntry, pages: Sequence[int]) -> str:
     """The same for all retries of one job, smaller images included; another for another model or a redo."""
     parts = [
         job.id,
@@ -99,7 +100,7 @@ def _key(job: Job, folder: Folder, entry: ModelEntry, pages: list[int]) -> str:
         job.round,
         fingerprint(folder, entry),
         entry.name,
-        pages,
+        list(pages),
     ]
     digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
     return f"glimpsed-{digest[:40]}"

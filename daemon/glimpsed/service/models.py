@@ -85,24 +85,32 @@ class Models:
                 self._models[name] = model
 
     def serving(self, folder: Folder) -> tuple[Model, ...]:
-        """The models to ask for this folder now, in order; none while all that it may use are paused."""
-        now = self._clock()
-        chain = chain_of(folder, self._models)
-        pause = chain[0].pacing.paused_at(now)
-        if pause is None or (pause.next_probe is not None and now >= pause.next_probe):
-            return chain
-        if folder.fallback_after is None or now - pause.since < folder.fallback_after:
-            return ()
-        return tuple(m for m in chain[1:] if m.pacing.paused_at(now) is None)
+        """The models to ask for this folder now, in order; none while all that it may use are paused.
+
+        One that has been paused for `fallback_after` is passed over; before that it is waited for.
+        Those passed over come last, so that no file fails for an outage.
+        """
+        now, first, last = self._clock(), list[Model](), list[Model]()
+        for model in chain_of(folder, self._models):
+            pause = model.pacing.paused_at(now)
+            if pause is None or (pause.next_probe is not None and now >= pause.next_probe):
+                first.append(model)
+            elif folder.fallback_after is not None and now - pause.since >= folder.fallback_after:
+                last.append(model)
+            elif first:
+                first.append(model)
+            else:
+                return ()
+        return (*first, *last) if first else ()
 
     def next_change(self) -> float | None:
         """When a paused model is tried again, another may stand in for it, or a hold ends; epoch seconds."""
         now = self._clock()
         times = [model.pacing.ready_at(now) for model in self]
         for folder in self._folders:
-            pause = self._models[folder.model].pacing.paused_at(now)
-            if pause is not None and folder.fallback_after is not None:
-                times.append(pause.since + folder.fallback_after)
+            pauses = [model.pacing.paused_at(now) for model in chain_of(folder, self._models)]
+            if folder.fallback_after is not None:
+                times += [pause.since + folder.fallback_after for pause in pauses if pause is not None]
         return min((at for at in times if at > now), default=None)
 
     def apply_budgets(self, found: Collection[Reached]) -> None:
