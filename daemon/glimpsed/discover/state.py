@@ -26,11 +26,12 @@ class WatchState:
 
 
 class Status:
-    """Keeps the state; each change of it is one log event."""
+    """Keeps the state; each change of it is one log event, and one call of `changed` before that."""
 
-    def __init__(self, folder: str, clock: Callable[[], float]) -> None:
+    def __init__(self, folder: str, clock: Callable[[], float], changed: Callable[[], None]) -> None:
         self._folder = folder
         self._clock = clock
+        self._changed = changed
         self._looked = False
         self.now = WatchState("lost", "poll", "unknown", "not looked at yet", clock())
 
@@ -64,7 +65,9 @@ class Status:
     def _become(self, state: Name, mode: Mode, filesystem: str, reason: str) -> None:
         since = self.now.since if self._looked and state == self.now.state else self._clock()
         self._looked = True
-        self.now = WatchState(state, mode, filesystem, reason, since)
+        before, self.now = self.now, WatchState(state, mode, filesystem, reason, since)
+        if self.now != before:
+            self._changed()
 
     def _tell(self, write: Callable[..., object], event: str, reason: str | None = None) -> None:
         now = self.now

@@ -49,7 +49,7 @@ class FolderWatch:
 
     `io` is the folder's own threads, for whoever else reads and writes there: a hang costs only this folder.
     `first_backlog` is how many files wait after the first listing of a folder never seen before, None until
-    that is known, or when the folder was seen before.
+    that is known, or when the folder was seen before. `changed` is called when `state` is another one.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class FolderWatch:
         db: Blocking,
         *,
         offered: Callable[[], None],
+        changed: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.folder = folder
@@ -77,7 +78,7 @@ class FolderWatch:
         self._reconciler = Reconciler(
             folder, ledger, db, self._disk, self._settling, self._wake_settling, clock
         )
-        self._status = Status(folder.name, clock)
+        self._status = Status(folder.name, clock, changed)
         self._hearing = Hearing(self._status, self._disk, self._heard)
         self._identity: tuple[int, int] | None = None  # of the root that was there last
         self._present = asyncio.Event()
@@ -178,6 +179,7 @@ class FolderWatch:
         else:
             self._status.degraded(filesystem, str(limit))
         self._reconciler.root_changed()
+        self._settling.clear()  # a listing that hung while the folder was lost may have come to its end
         self._present.set()
         self.rescan()
 
@@ -328,14 +330,17 @@ class FolderWatch:
 
     async def _settle_forever(self) -> None:
         while True:
+            await self._present.wait()
             due = self._settling.next_due()
             pause = None if due is None else max(0.0, due - time.monotonic())
             if pause != 0:
                 await wait(self._settle_now, pause)
             self._settle_now.clear()
             root = self.root
+            if root is None:
+                continue
             checks = self._settling.due(time.monotonic(), CHECKS)
-            if root is None or not checks:
+            if not checks:
                 continue
             try:
                 looks = await self._disk.run_within(PATIENCE, scan.look_at, root, checks)

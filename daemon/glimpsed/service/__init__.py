@@ -222,7 +222,13 @@ class Service:
             folder = folder.model_copy(update={"settle_limit": limit})
         else:
             await self._backlogs.before_listing(folder)
-        watch = FolderWatch(folder, self.ledger, self._db, offered=self.dispatcher.wake)
+        watch = FolderWatch(
+            folder,
+            self.ledger,
+            self._db,
+            offered=self.dispatcher.wake,
+            changed=self._health.look_again,
+        )
         self._watched[folder.name] = Watched(watch, self._group.create_task(self._watching(watch)))
 
     async def _watching(self, watch: FolderWatch) -> None:

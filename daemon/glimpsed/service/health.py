@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from glimpsed import metrics
@@ -44,6 +44,7 @@ class Health:
     trouble: str | None = "starting"
     at: float = 0.0  # time.monotonic() of the last check
     is_ready: bool = False
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
     _server: metrics.Server | None = None
 
     def serve(self, where: str | None) -> None:
@@ -77,7 +78,14 @@ class Health:
             if self._server is not None:
                 with contextlib.suppress(LedgerUnavailable):
                     await self.service.gauges()
-            await asyncio.sleep(every if self.is_ready else 0.05)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(every if self.is_ready else 0.05):
+                    await self._news.wait()
+            self._news.clear()
+
+    def look_again(self) -> None:
+        """Check now: what `status` shows has changed."""
+        self._news.set()
 
     def close(self) -> None:
         """Stop answering."""
