@@ -442,6 +442,20 @@ def test_what_a_model_refused_is_paid_for_once_however_long_the_fallback_pauses(
         assert sidecar["attempts"] == 3
 
 
+def test_once_does_not_wait_for_a_fallback_that_pauses(tmp_path: Path, inbox: Path) -> None:
+    replies = {"m": REFUSAL, "spare": err(401, "no", "invalid_api_key")}
+    with Gateway(default=lambda seen: replies[seen.body["model"]]) as gateway:
+        text = alone(gateway.base_url, inbox, folder="fallbacks: [spare]").replace(
+            "  ocr: ", f"  spare: {{api: chat, base_url: {gateway.base_url}}}\n  ocr: "
+        )
+        (tmp_path / "glimpsed.yaml").write_text(text)
+        drop(inbox, "first.jpg", picture("JPEG"))
+        ended = glimpsed("once", home=tmp_path, seconds=50)
+        assert ended.returncode == 1
+        assert "spare: HTTP 401" in ended.stderr
+        assert len(gateway.requests) == 3
+
+
 def test_a_local_model_stands_in_for_one_that_is_paused_and_redo_stale_asks_the_other_later(
     tmp_path: Path, inbox: Path
 ) -> None:

@@ -25,7 +25,7 @@ class End:
     """How a job's story ended, for whoever counts: `lost` is another's now, `later` lost no attempt."""
 
     outcome: Outcome
-    reason: str | None = None  # of a failure
+    reason: str | None = None  # of a failure, or of waiting for a fallback that pauses
     usage: Usage | None = None  # of an answer
 
 
@@ -80,7 +80,7 @@ class Ends:
         if verdict.kind == "pause":
             # Not the file's fault: the request that met the pause costs it no attempt.
             await self._db.run(self._ledger.release, job, attempts=attempts, due=error.due)
-            return End("later")
+            return End("later", verdict.reason if error.due is not None else None)
         if verdict.kind != "retry":
             return await self.failed(
                 job, place, verdict.reason, _advice(verdict), raw=error.raw, attempts=attempts
