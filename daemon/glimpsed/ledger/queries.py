@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
@@ -14,7 +15,7 @@ from glimpsed.model import FileKey, State
 
 _COUNTS = sa.select(files.c.folder, files.c.state, sa.func.count()).group_by(files.c.folder, files.c.state)
 STATES: tuple[State, ...] = ("queued", "running", "answered", "done", "failed", "gone")
-_ROWS = 10_000  # rows changed in one transaction, so that the daemon's own are not held up
+_ROWS = 5000  # rows changed in one transaction, so that the daemon's own are not held up
 
 _REUSABLE = (  # asked for every file: put together once
     sa.select(files.c.folder, files.c.directory, files.c.name)
@@ -41,6 +42,22 @@ _ANEW: dict[str, Any] = {
     "sha256": None,
     "question": None,
 }
+_SOME: sa.BindParameter[Any] = sa.bindparam("some", expanding=True)
+_FORGET_ANSWERS = sa.delete(answers).where(answers.c.file.in_(_SOME))
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """What rows are chosen by."""
+
+    folder: sa.ColumnElement[str]
+    state: sa.ColumnElement[str]
+
+
+_INDEXED = _Columns(files.c.folder, files.c.state)
+# Hidden from SQLite's planner, which takes an index for them at any price, and sorts all that it finds by id.
+_BARE = _Columns(files.c.folder.concat(""), files.c.state.concat(""))
+Which: TypeAlias = Callable[[_Columns], sa.ColumnElement[bool]]
 
 
 class Queries(Part):
@@ -96,14 +113,6 @@ class Queries(Part):
             ordered = statement.order_by(files.c.changed.desc(), files.c.id).limit(limit)
             return [file_row(row) for row in c.execute(ordered)]
 
-    def waiting(self, folder: str) -> Iterator[FileRow]:
-        """Files that have not been asked about, for an estimate, in no order, a thousand at a time."""
-        return self._each(folder, ("queued", "running"))
-
-    def history(self, folder: str, states: Sequence[State] = STATES) -> Iterator[FileRow]:
-        """Every file of a folder in these states, for a report, in the ledger's order."""
-        return self._each(folder, states)
-
     def latest(self, folder: str, state: State, limit: int) -> list[FileRow]:
         """The files that got into a state last."""
         statement = sa.select(files).where(files.c.folder == folder, files.c.state == state)
@@ -122,68 +131,55 @@ class Queries(Part):
 
     def requeue(self, keys: Sequence[FileKey] | None = None, *, folder: str | None = None, now: float) -> int:
         """Failed files go back into the queue: these, those of a folder, or all. Returns how many."""
-        return self._anew(files.c.state == "failed", keys, folder, {"changed": now})
+        return self._anew(lambda columns: columns.state == "failed", keys, folder, {"changed": now})
 
     def redo(self, keys: Sequence[FileKey] | None = None, *, folder: str | None = None, now: float) -> int:
         """Ask again about these files, or all of a folder, whatever was answered. Returns how many."""
-        return self._anew(files.c.state != "gone", keys, folder, {"changed": now, "again": int(now)})
+        return self._anew(
+            lambda columns: columns.state != "gone", keys, folder, {"changed": now, "again": int(now)}
+        )
 
     def stale(self, folder: str, questions: Collection[str]) -> int:
         """How many files of a folder have an answer to none of these questions."""
         with self._database.read() as c:
             statement = sa.select(sa.func.count()).select_from(files)
-            return int(c.scalar(statement.where(_stale(folder, questions))) or 0)
+            return int(c.scalar(statement.where(_stale(folder, questions)(_INDEXED))) or 0)
 
     def stale_files(self, folder: str, questions: Collection[str], *, limit: int) -> list[FileRow]:
         """Some of those that `stale` counts, for an estimate."""
         with self._database.read() as c:
-            rows = c.execute(sa.select(files).where(_stale(folder, questions)).limit(limit))
+            rows = c.execute(sa.select(files).where(_stale(folder, questions)(_INDEXED)).limit(limit))
             return [file_row(row) for row in rows]
 
     def redo_stale(self, folder: str, questions: Collection[str], now: float) -> int:
         """Ask again about what `stale` counts. Returns how many."""
         return self._anew(_stale(folder, questions), None, None, {"changed": now, "again": int(now)})
 
-    def _each(self, folder: str, states: Sequence[State]) -> Iterator[FileRow]:
-        last = 0
-        statement = sa.select(files).where(files.c.folder == folder, files.c.state.in_(states))
-        while True:
-            with self._database.read() as c:
-                some = c.execute(statement.where(files.c.id > last).order_by(files.c.id).limit(1000)).all()
-            if not some:
-                return
-            yield from (file_row(row) for row in some)
-            last = some[-1].id
-
     def _anew(
-        self,
-        which: sa.ColumnElement[bool],
-        keys: Sequence[FileKey] | None,
-        folder: str | None,
-        change: dict[str, Any],
+        self, which: Which, keys: Sequence[FileKey] | None, folder: str | None, change: dict[str, Any]
     ) -> int:
         if keys is not None:
-            return sum(
-                self._requeue_rows(which & _named(place, names), change)
-                for place, names in by_directory(keys)
-            )
-        if folder is not None:
-            which &= files.c.folder == folder
-        return self._requeue_rows(which, change)
+            named = (_named(place, names) for place, names in by_directory(keys))
+            return sum(self._requeue_rows(which(_INDEXED) & these, change) for these in named)
+        columns = _INDEXED if self._database.postgresql else _BARE
+        here = which(columns)
+        return self._requeue_rows(here if folder is None else here & (columns.folder == folder), change)
 
     def _requeue_rows(self, which: sa.ColumnElement[bool], change: dict[str, Any]) -> int:
-        with self._database.read() as c:
-            ids = list(c.execute(sa.select(files.c.id).where(which).order_by(files.c.id)).scalars())
-        count = 0
-        for some in chunks(ids, _ROWS):
+        """A page of rows at a time, in the order of their ids: memory and locks stay small."""
+        page = sa.select(files.c.id).where(which).order_by(files.c.id).limit(_ROWS)
+        change_some = sa.update(files).where(files.c.id.in_(_SOME), which).values(_ANEW | change)
+        last = count = 0
+        while True:
             with self._database.write() as c:
-                for few in chunks(some, CHUNK):
-                    chosen = files.c.id.in_(few)
-                    taken = c.execute(sa.update(files).where(chosen, which).values(_ANEW | change))
-                    c.execute(sa.delete(answers).where(answers.c.file.in_(few)))
-                    count += taken.rowcount
+                ids = list(c.execute(page.where(files.c.id > last)).scalars())
+                for few in chunks(ids, CHUNK):
+                    count += c.execute(change_some, {"some": few}).rowcount
+                    c.execute(_FORGET_ANSWERS, {"some": few})
+                if not ids:
+                    return count
                 self._database.tell(c)
-        return count
+            last = ids[-1]
 
 
 def _is(key: FileKey) -> sa.ColumnElement[bool]:
@@ -196,10 +192,7 @@ def _named(place: dict[str, Any], names: Sequence[str]) -> sa.ColumnElement[bool
     return named
 
 
-def _stale(folder: str, questions: Collection[str]) -> sa.ColumnElement[bool]:
+def _stale(folder: str, questions: Collection[str]) -> Which:
     """Done, and the question is known and none of these: what was adopted without one is no reason to pay."""
-    done = (files.c.folder == folder) & (files.c.state == "done")
-    stale: sa.ColumnElement[bool] = (
-        done & files.c.question.is_not(None) & files.c.question.not_in(list(questions))
-    )
-    return stale
+    of_others = files.c.question.is_not(None) & files.c.question.not_in(list(questions))
+    return lambda columns: (columns.folder == folder) & (columns.state == "done") & of_others
