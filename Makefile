@@ -53,6 +53,10 @@ check: $(VENV)/.dev  ## ruff, mypy, import-linter
 test-slow: $(VENV)/.tested  ## the tests that take minutes
 	$(PYTEST) -q -m slow
 
+.PHONY: test-shares
+test-shares: $(VENV)/.dev  ## kernel cifs and NFS with their real servers, in User Mode Linux
+	PYTHON=$(VENV)/bin/python tests/shares/run
+
 .PHONY: bench
 bench: $(VENV)/.dev  ## everything measured, each beside its limit or its rival
 	@for one in tests/benchmarks/bench_*.py; do echo "== $$one"; $(VENV)/bin/python "$$one"; done

@@ -24,7 +24,7 @@ from glimpsed.discover import FolderWatch, events, scan, watch
 from glimpsed.discover.events import WatchLimit
 from glimpsed.errors import FileError, NotYet, ShareTrouble, SidecarBlocked, Vanished
 from glimpsed.ledger import Ledger, open_ledger
-from glimpsed.model import Job
+from glimpsed.model import Job, Version
 
 pytestmark = pytest.mark.anyio
 
@@ -666,3 +666,22 @@ async def test_a_watch_that_is_cancelled_as_something_happens_ends(both: int) ->
     done, _ = await asyncio.wait([task], timeout=5)
     assert done
     assert task.cancelled()
+
+
+async def test_what_a_listing_brings_after_the_folder_was_lost_is_not_forgotten_when_it_is_back(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with desk.watching() as w:
+        await desk.calm()
+        desk.path.rename(tmp_path / "away")
+        await desk.until(lambda: w.state.state == "lost")
+        monkeypatch.setattr(watch, "CHECK", 60)
+        await asyncio.sleep(0.2)
+        (tmp_path / "away/a.png").write_bytes(PNG)
+        version = Version(len(PNG), (tmp_path / "away/a.png").stat().st_mtime_ns)
+        w._settling.found("a.png", version, time.monotonic(), quiet=0, fresh=False)  # by a listing that hung
+        w._wake_settling()
+        await asyncio.sleep(0.2)
+        (tmp_path / "away").rename(desk.path)
+        w._look.set()
+        await desk.until(lambda: desk.states() == {"a.png": "queued"})
