@@ -86,7 +86,7 @@ def command(
 
     journal.silence()  # what comes of it is told here
     config = _config(models)
-    chosen = [_folder(config, image, folder, prompt) for image in images]
+    chosen = [_folder(config, image, folder, prompt, models) for image in images]
     tries = asyncio.run(_try_all(config, images, chosen, models, save_request))
     if as_json:
         print_json([t.as_json() for t in tries])
@@ -121,7 +121,9 @@ def _config(models: Sequence[str]) -> Config:
     return found
 
 
-def _folder(config: Config, image: Path, name: str | None, prompt: str | None) -> Folder:
+def _folder(
+    config: Config, image: Path, name: str | None, prompt: str | None, models: Sequence[str]
+) -> Folder:
     """The folder that is named, else the one that the image lies in, else the only one."""
     if name is not None and name not in config.folders:
         raise UsageError(f"there is no folder {name!r}; the config has: {', '.join(config.folders)}")
@@ -130,7 +132,8 @@ def _folder(config: Config, image: Path, name: str | None, prompt: str | None) -
     fitting = [config.folders[name]] if name is not None else inside or list(config.folders.values())
     if not fitting:
         raise UsageError("the config has no folder whose prompt could be asked")
-    if len(fitting) > 1 and len({(f.prompt, f.model) for f in fitting}) > 1:
+    asked = [(prompt or f.prompt, f.schema_, *(models or [f.model])) for f in fitting]
+    if any(other != asked[0] for other in asked):
         raise UsageError(f"which folder's prompt? --folder {' or '.join(config.folders)}")
     folder = fitting[0]
     return folder.model_copy(update={"prompt": prompt}) if prompt is not None else folder
