@@ -9,7 +9,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -685,3 +685,82 @@ async def test_what_a_listing_brings_after_the_folder_was_lost_is_not_forgotten_
         (tmp_path / "away").rename(desk.path)
         w._look.set()
         await desk.until(lambda: desk.states() == {"a.png": "queued"})
+
+
+@pytest.mark.slow
+async def test_twenty_thousand_files_renamed_into_place_are_found_from_events_alone(
+    tmp_path: Path, many: Many
+) -> None:
+    names = many.make(tmp_path / "made", 20_000)
+    async with many.desk.watching(rescan=3600) as w:
+        await asyncio.wait_for(w.listed.wait(), 5)
+        w.listed.clear()  # a full listing would set it
+        await asyncio.to_thread(many.move_in, tmp_path / "made", names)
+        await many.desk.until(lambda: many.desk.offered and many.found() == 20_000, 120)
+        assert not w.listed.is_set()
+        assert set(many.desk.states().values()) == {"queued"}
+
+
+async def test_what_the_kernels_full_queue_drops_is_found_by_the_listing_that_its_overflow_asks_for(
+    tmp_path: Path, many: Many, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if many.room > 20_000:
+        pytest.skip("the kernel's queue is too long to be filled quickly")
+    others = many.make(tmp_path / "others", many.room, "html")
+    names = many.make(tmp_path / "made", 100)
+    full, read = threading.Event(), events._Reader.read
+    batches: list[events.Batch] = []
+
+    def late(self: Any) -> list[events.Batch]:
+        heard = read(self)
+        full.wait(60)
+        batches.extend(heard)
+        return heard
+
+    async with many.desk.watching(rescan=3600) as w:
+        await asyncio.wait_for(w.listed.wait(), 5)
+        monkeypatch.setattr(events._Reader, "read", late)
+        (many.desk.path / "first.png").write_bytes(PNG)  # whatever is read next, is read late
+        await asyncio.to_thread(many.move_in, tmp_path / "others", others)
+        await asyncio.to_thread(many.move_in, tmp_path / "made", names)
+        w.listed.clear()
+        full.set()
+        await many.desk.until(lambda: many.found() == len(names) + 1, 60)
+        assert any(batch.overflow for batch in batches)
+        assert w.listed.is_set()
+        assert w.state.state == "watching"
+
+
+@dataclass
+class Many:
+    """A lot of files that come at once, for a folder that is watched by events."""
+
+    desk: Desk
+    room: int  # of the kernel's queue
+
+    def make(self, where: Path, count: int, suffix: str = "png") -> list[str]:
+        where.mkdir()
+        names = [f"{number}.{suffix}" for number in range(count)]
+        for name in names:
+            (where / name).write_bytes(PNG)
+        return names
+
+    def move_in(self, where: Path, names: list[str]) -> None:
+        for name in names:
+            os.rename(where / name, self.desk.path / name)
+
+    def found(self) -> int:
+        return self.desk.ledger.counts(["f"])["f"]["queued"]
+
+
+@pytest.fixture
+def many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Many]:
+    monkeypatch.setattr(events, "PROBE_LIMIT", 120.0)  # the reader is held up on purpose
+    folder = tmp_path / "in"
+    folder.mkdir()
+    ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite")
+    db = Blocking("db")
+    room = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    yield Many(Desk(folder, ledger, db, "inotify"), room)
+    db.close()
+    ledger.close()
