@@ -1,0 +1,124 @@
+"""Which models serve a folder while some of them pause, and what daemons on one ledger know of models together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from glimpsed.blocking import Blocking
+from glimpsed.config.schema import Config, Folder, ModelEntry
+from glimpsed.ledger import Ledger, open_ledger
+from glimpsed.service.models import Models
+from glimpsed.vision import memory
+from glimpsed.vision.remote import RemoteModel
+
+pytestmark = pytest.mark.anyio
+NAMES = ("a", "b", "c")
+NOW = 1_800_000_000.0
+
+
+@dataclass
+class Clock:
+    now: float = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Desk:
+    models: Models
+    ledger: Ledger
+    clock: Clock
+
+    def serving(self, after: float | None) -> list[str]:
+        return [m.entry.name for m in self.models.serving(folder(after))]
+
+    def remote(self, name: str) -> RemoteModel:
+        found = self.models[name]
+        assert isinstance(found, RemoteModel)
+        return found
+
+
+def folder(after: float | None = None) -> Folder:
+    return Folder(name="f", path="/f", model="a", fallbacks=("b", "c"), fallback_after=after)
+
+
+def config(after: float | None = None) -> Config:
+    models = {n: ModelEntry(name=n, model=n, api="chat", base_url="https://x/v1") for n in NAMES}
+    return Config(models=models, folders={"f": folder(after)})
+
+
+Open = Callable[[float | None], Awaitable[Desk]]
+
+
+@pytest.fixture
+async def opened(tmp_path: Path) -> AsyncIterator[Open]:
+    """Daemons' models on one ledger, whose clocks stand still."""
+    open_ones: list[tuple[Models, Blocking, Ledger]] = []
+
+    async def start(after: float | None = None) -> Desk:
+        ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite", owner=f"here:{len(open_ones)}:1")
+        db, clock = Blocking("ledger"), Clock()
+        models = Models(ledger, db, changed=lambda: None, clock=clock)
+        await models.open(config(after))
+        open_ones.append((models, db, ledger))
+        return Desk(models, ledger, clock)
+
+    yield start
+    for models, db, ledger in open_ones:
+        await models.close()
+        db.close()
+        ledger.close()
+
+
+async def test_a_model_that_pauses_is_waited_for_and_passed_over_after_fallback_after(opened: Open) -> None:
+    desk = await opened(600)
+    assert desk.serving(600) == ["a", "b", "c"]
+    desk.models["a"].pacing.pause("no money", NOW, until=NOW + 9000)
+    assert desk.serving(None) == desk.serving(600) == []
+    assert desk.models.next_change() == NOW + 600
+    desk.clock.now = NOW + 600
+    assert desk.serving(None) == []
+    assert desk.serving(600) == ["b", "c", "a"]
+    desk.clock.now = NOW + 9000  # a probe is due
+    assert desk.serving(None) == desk.serving(600) == ["a", "b", "c"]
+
+
+async def test_a_fallback_is_passed_over_only_when_it_has_paused_as_long(opened: Open) -> None:
+    desk = await opened(600)
+    desk.models["a"].pacing.pause("no money", NOW, until=NOW + 9000)
+    desk.models["b"].pacing.pause("no money", NOW + 500, until=NOW + 9000)
+    desk.clock.now = NOW + 700
+    assert desk.serving(600) == []
+    desk.clock.now = NOW + 1100
+    assert desk.serving(600) == ["c", "a", "b"]
+    desk.models["a"].pacing.resume()
+    assert desk.serving(600) == ["a", "c", "b"]
+    assert desk.serving(None) == ["a", "b", "c"]  # what `a` refuses waits for `b`
+
+
+async def test_all_paused_is_nobody(opened: Open) -> None:
+    desk = await opened(1)
+    for name in NAMES:
+        desk.models[name].pacing.pause("no money", NOW, until=NOW + 9000)
+    desk.clock.now = NOW + 100
+    assert desk.serving(1) == []
+
+
+async def test_what_one_daemon_learnt_all_know_and_what_is_forgotten_is_forgotten_by_all(
+    opened: Open,
+) -> None:
+    one, other = await opened(None), await opened(None)
+    one.remote("a").learn("chat", edge=768)
+    assert other.remote("a").ceiling().edge is None
+    await one.models.share_lessons()  # which waits until its own is written
+    await other.models.share_lessons()
+    assert one.remote("a").ceiling().edge == other.remote("a").ceiling().edge == 768
+    assert other.ledger.forget(memory.key(other.remote("a").entry)) == 1
+    for desk in (one, other):
+        await desk.models.share_lessons()
+        assert desk.remote("a").ceiling().edge is None
