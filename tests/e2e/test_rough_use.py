@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
@@ -76,7 +77,7 @@ def test_once_that_is_stopped_says_what_it_left_and_is_no_success(home: Path, ga
     _, err = process.communicate(timeout=60)
     assert time.monotonic() - started < 15, "the second signal did not shorten the drain"
     assert process.returncode == 1
-    assert "1 files still wait: stopped before they were done" in err
+    assert "1 file still waits: stopped before they were done" in err
 
 
 def test_try_prints_the_answer_alone_to_standard_output(home: Path) -> None:
@@ -108,3 +109,27 @@ def test_a_full_disk_under_the_output_is_no_bug(command: str, home: Path) -> Non
 def test_a_pipe_that_closes_early_is_told_by_the_usual_code(home: Path) -> None:
     done = shell("glimpsed status --help | true; glimpsed status | true; echo ${PIPESTATUS[0]}", home)
     assert (done.stdout, done.stderr) == ("141\n", "")
+
+
+def test_once_leaves_a_file_that_never_stops_growing(home: Path) -> None:
+    config = home / "glimpsed.yaml"
+    config.write_text(config.read_text().replace("settle: 0.1s, settle_limit: 1s", "settle: 2s"))
+    done = shell(
+        'while sleep 0.1; do echo more >> inbox/growing.jpg; done & glimpsed once; code=$?; kill "$!"; exit $code',
+        home,
+    )
+    assert done.returncode == 1
+    assert "1 file still waits: still being written, or not to be read" in done.stderr
+    assert (home / "inbox" / f"{ONE_FILE}.txt").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
+def test_once_ends_when_a_file_cannot_be_read_and_an_answer_cannot_be_written(home: Path) -> None:
+    (home / "inbox" / "locked.png").write_bytes(picture(seed=1))
+    (home / "inbox" / "locked.png").chmod(0)
+    (home / "inbox").chmod(0o500)
+    done = glimpsed("once", home=home)
+    (home / "inbox").chmod(0o700)
+    assert done.returncode == 1
+    assert f"a sidecar cannot be written: {ONE_FILE}: Permission denied" in done.stderr
+    assert "locked.png: Permission denied" in done.stderr

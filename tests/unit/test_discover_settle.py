@@ -103,15 +103,15 @@ def test_a_file_that_still_grows_at_the_limit_is_told_once_and_waited_for() -> N
     assert set(kinds) == {"wait", "growing"}
 
 
-def test_a_busy_file_is_asked_again_ever_more_rarely_and_never_given_up() -> None:
+def test_a_busy_file_is_asked_again_ever_more_rarely_told_once_and_never_given_up() -> None:
     s = Settling(2, 10)
     s.hint("a", 0, closed=True, fresh=True)
-    looks, now = 0, 0
+    verdicts, now = [], 0
     for now in range(600):
-        for _ in s.due(now, 10):
-            looks += 1
-            assert s.looked("a", Look(not_yet="busy"), now).kind == "wait"
-    assert 20 <= looks <= 30
+        verdicts += [s.looked("a", Look(not_yet="busy"), now) for _ in s.due(now, 10)]
+        assert s.stuck == (now >= 15)
+    assert 20 <= len(verdicts) <= 30
+    assert [(v.kind, v.reason) for v in verdicts if v.kind != "wait"] == [("busy", "busy")]
     assert s.busy == 1
     s.hint("a", now, closed=True, fresh=True)
     s.looked("a", seen(ONE, only(s, now)), now)

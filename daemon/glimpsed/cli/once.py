@@ -120,8 +120,10 @@ def _summary(service: Service) -> None:
     if len(tally.failed) > FAILURES_SHOWN:
         out().print(f"  and {len(tally.failed) - FAILURES_SHOWN} more: 'glimpsed failures' lists them")
     if service.left:
-        err().print(f"{service.left} files still wait: {service.why_left()}")
+        wait = "1 file still waits" if service.left == 1 else f"{service.left:,} files still wait"
+        err().print(f"{wait}: {service.why_left()}", soft_wrap=True)
     elif service.stopped:
         err().print("stopped before everything was done")
     elif service.older_failures:
-        err().print(f"{service.older_failures} files failed in earlier runs: 'glimpsed failures' lists them")
+        number = "1 file" if service.older_failures == 1 else f"{service.older_failures:,} files"
+        err().print(f"{number} failed in earlier runs: 'glimpsed failures' lists them")

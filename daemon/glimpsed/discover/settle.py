@@ -20,7 +20,7 @@ GLANCE = 0.25  # s after which a file that was only created is looked at: its cl
 BACKOFF = 1.0  # s, doubled up to `BACKOFF_MOST` while a file is busy, or quiet but not whole
 BACKOFF_MOST = 30.0
 
-Kind: TypeAlias = Literal["wait", "complete", "problem", "growing", "drop"]
+Kind: TypeAlias = Literal["wait", "complete", "problem", "growing", "busy", "drop"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class _Candidate:
     fresh: bool
     version: Version | None = None
     delay: float = BACKOFF
-    told: bool = False  # that it is still growing
+    told: bool = False  # that it is still growing, or cannot be read
     busy: bool = False
 
 
@@ -82,6 +82,11 @@ class Settling:
     def busy(self) -> int:
         """How many of them somebody keeps from being read."""
         return sum(c.busy for c in self._files.values())
+
+    @property
+    def stuck(self) -> int:
+        """How many of them still grow, or cannot be read, after the limit."""
+        return sum(c.told for c in self._files.values())
 
     def hint(self, path: str, now: float, *, closed: bool, fresh: bool) -> None:
         """Something happened to this path; `closed` when a writer closed it or moved it into place."""
@@ -148,7 +153,11 @@ class Settling:
             return Verdict("wait")
         candidate.busy = look.not_yet is not None
         if look.not_yet is not None:
-            return self._later(path, candidate, now)
+            self._later(path, candidate, now)
+            if candidate.told or now - candidate.first < self._limit:
+                return Verdict("wait")
+            candidate.told = True
+            return Verdict("busy", reason=look.not_yet)
         if look.version is None:
             del self._files[path]
             return Verdict("drop")

@@ -20,7 +20,7 @@ from glimpsed.discover.events import Batch, WatchLimit
 from glimpsed.discover.filters import Filter
 from glimpsed.discover.hearing import Hearing
 from glimpsed.discover.reconcile import Reconciler
-from glimpsed.discover.settle import Look, Settling
+from glimpsed.discover.settle import Look, Settling, Verdict
 from glimpsed.discover.state import Status, WatchState
 from glimpsed.errors import FileError, LedgerUnavailable, ShareTrouble, Vanished
 from glimpsed.files import Root
@@ -105,6 +105,11 @@ class FolderWatch:
     def settling(self) -> int:
         """Files that were noticed and are not known to be complete yet."""
         return len(self._settling)
+
+    @property
+    def stuck(self) -> int:
+        """Those of them that still grow, or cannot be read, after `settle_limit`."""
+        return len(self._settling) and self._settling.stuck
 
     @property
     def first_backlog(self) -> int | None:
@@ -365,18 +370,11 @@ class FolderWatch:
                 self._settling.forget(path)
                 self._tell_skipped({path: look.reason})
                 continue
-            if isinstance(look, ShareTrouble):
-                self._look.set()
-            # While the root is there, a file that gives trouble is like one that is busy.
-            calm = Look(not_yet=str(look)) if isinstance(look, ShareTrouble) else look
-            if calm.not_yet is not None:
-                log.debug(names.FILE_RETRY, folder=self.folder.name, file=shown(path), reason=calm.not_yet)
-            verdict = self._settling.looked(path, calm, now)
+            verdict = self._settling.looked(path, self._calm(path, look), now)
             if verdict.kind == "drop":
                 gone.append(path)
-            elif verdict.kind == "growing":
-                reason = "it is still being written: it is waited for"
-                log.info(names.FILE_RETRY, folder=self.folder.name, file=shown(path), reason=reason)
+            elif verdict.kind in {"growing", "busy"}:
+                self._tell_waiting(path, verdict)
             elif verdict.kind in {"complete", "problem"}:
                 assert verdict.version is not None
                 metrics.stage("settle", verdict.took)
@@ -390,6 +388,22 @@ class FolderWatch:
             await self._offer(offers)
         if gone:
             await self._reconciler.vanished(root, gone)
+
+    def _tell_waiting(self, path: str, verdict: Verdict) -> None:
+        where = {"folder": self.folder.name, "file": shown(path)}
+        if verdict.kind == "growing":
+            log.info(names.FILE_RETRY, **where, reason="it is still being written: it is waited for")
+        else:
+            log.warning(names.FILE_RETRY, **where, reason=verdict.reason)
+
+    def _calm(self, path: str, look: Look | ShareTrouble) -> Look:
+        """While the root is there, a file that gives trouble is like one that is busy."""
+        if isinstance(look, ShareTrouble):
+            self._look.set()
+            look = Look(not_yet=str(look))
+        if look.not_yet is not None:
+            log.debug(names.FILE_RETRY, folder=self.folder.name, file=shown(path), reason=look.not_yet)
+        return look
 
     async def _offer(self, offers: Iterable[Offer]) -> None:
         queued = await self._db.run(self._ledger.offer, list(offers), self._clock())

@@ -36,7 +36,7 @@ log = get_logger()
 LEDGER_THREADS = 2
 LEDGER_PATIENCE = 5.0  # seconds between tries while the database is away at the start
 LOOK_FOR_CHANGES = 0.5  # commands beside the daemon are acted on within a second
-ONCE_LIMIT = 10.0  # at most, instead of `settle_limit`, with `once`
+ONCE_LIMIT = 10.0  # at most, instead of `settle_limit`, with `once`; and for answers that cannot be written
 LOOK_FOR_THE_END = 0.1
 LOOK_FOR_OTHERS = 10.0
 CLOSE_SECONDS = 15.0  # beyond the drain, for the ledger and the processes to end
@@ -65,6 +65,7 @@ class Tally:
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     failed: list[tuple[FileKey, str]] = field(default_factory=list)  # with the reason; at most `KEPT`
     usage: Usage = field(default_factory=Usage)
+    waiting: set[FileKey] = field(default_factory=set)  # for a fallback that pauses
 
     @property
     def finished(self) -> int:
@@ -74,6 +75,9 @@ class Tally:
     def add(self, job: Job, end: End) -> None:
         """One more job has ended."""
         self.outcomes[end.outcome] += 1
+        self.waiting.discard(job.key)
+        if end.outcome == "later" and end.reason is not None:
+            self.waiting.add(job.key)
         if end.usage is not None:
             self.usage = total([self.usage, end.usage])
         if end.outcome == "failed" and len(self.failed) < KEPT:
@@ -97,6 +101,7 @@ class Service:
         self.once = once
         self.left = 0  # files that `once` had to leave, because their models are paused or it was stopped
         self.stopped = False  # by a signal, not because everything was done
+        self._blocked = ""  # why an answer could not be written that `once` left
         self.older_failures = 0
         self._reload = reload
         self._beside = beside
@@ -291,13 +296,15 @@ class Service:
         """What a command beside us or another daemon wrote is noticed within a second."""
         seen = -1
         while True:
-            with contextlib.suppress(LedgerUnavailable):  # the dispatcher tells
+            try:
                 counter = await self._db.run(self.ledger.changes)
                 if counter != seen:
                     await self.models.share_pauses()
                     await self.models.share_lessons()
                     seen = counter
                     self.dispatcher.wake()
+            except LedgerUnavailable:
+                self.dispatcher.wake()  # it tells, and sees to what is in hand when the database is back
             await asyncio.sleep(LOOK_FOR_CHANGES)
 
     async def _watch_others(self) -> None:
@@ -330,23 +337,51 @@ class Service:
     def why_left(self) -> str:
         """Why `once` left files undone."""
         pauses = [f"{m.entry.name}: {m.pacing.paused.reason}" for m in self.models if m.pacing.paused]
-        return "; ".join(pauses + self.missing) or "stopped before they were done"
+        blocked = [f"answered, but a sidecar cannot be written: {self._blocked}"] if self._blocked else []
+        stuck = (
+            ["still being written, or not to be read"]
+            if any(w.watch.stuck for w in self._watched.values())
+            else []
+        )
+        return "; ".join(pauses + self.missing + blocked + stuck) or "stopped before they were done"
 
     async def _until_idle(self) -> None:
-        """For `once`: stop when every folder is listed, nothing settles and nothing waits."""
+        """For `once`: stop when every folder is listed, nothing settles and nothing waits.
+
+        What may never come to an end is left: files that cannot be read, answers that cannot be written.
+        """
+        active = time.monotonic()
         while True:
             # A folder that is not there is not waited for: who runs `once` wants to hear of it now.
             looked = all(w.watch.listed.is_set() or w.watch.missing for w in self._watched.values())
-            if looked and not self.settling and not self.dispatcher.in_hand:
-                self.left = await self.waiting()
+            stuck = sum(w.watch.stuck for w in self._watched.values())
+            if self.dispatcher.in_hand:
+                active = time.monotonic()
+            elif looked and self.settling <= stuck:
+                counts = await self._patient.run(self.ledger.counts, list(self._watched))
+                waiting = _waiting(counts)
+                self.left = waiting + stuck
                 served = any(self.models.serving(w.folder) for w in self._watched.values())
-                if not self.left or not served:
+                if not served or waiting <= len(self.tally.waiting):
+                    break
+                blocked = sum(c.get("answered", 0) for c in counts.values())
+                if waiting == blocked and time.monotonic() - active > ONCE_LIMIT:
+                    self._blocked = await self._why_blocked()
                     break
             await asyncio.sleep(LOOK_FOR_THE_END)
         counts = await self._patient.run(self.ledger.counts, list(self._watched))
         failed = sum(by_state.get("failed", 0) for by_state in counts.values())
-        self.older_failures = failed - len(self.tally.failed)
+        # A file may have failed several times in this run, and then have come right.
+        self.older_failures = max(0, failed - len({key for key, _ in self.tally.failed}))
         self._stop.set()
+
+    async def _why_blocked(self) -> str:
+        rows = [
+            row
+            for name in self._watched
+            for row in await self._patient.run(self.ledger.latest, name, "answered", 1)
+        ]
+        return rows[0].reason or "" if rows else ""
 
     # -- reload
 
