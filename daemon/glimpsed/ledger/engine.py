@@ -177,6 +177,7 @@ def _configure_sqlite(connection: Any, record: pool.ConnectionPoolEntry) -> None
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute("PRAGMA cache_size=-16000")  # 16 MB, whatever the length of the queue
+    cursor.execute("PRAGMA wal_autocheckpoint=4000")  # 16 MB: bulk offers change the same pages many times
     cursor.execute("PRAGMA temp_store=MEMORY")
     cursor.execute("PRAGMA journal_size_limit=67108864")  # the log shrinks again after a bulk offer
     cursor.close()

@@ -115,6 +115,9 @@ class Queue(Part):
         )  # two hosts never deadlock
         queued: list[Offer] = []
         for batch in chunks(ordered, _BATCH):
+            if not self._database.postgresql:
+                # In the order of `files_claim`, each page of it is changed once, however old the files are.
+                batch.sort(key=lambda o: (o.key.folder, o.version.mtime_ns))
             with self._database.write() as c:
                 for few in chunks(batch, _ROWS):
                     queued += self._offer(c, few, now)
