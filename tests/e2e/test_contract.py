@@ -229,8 +229,8 @@ def test_exit_codes_of_commands(tmp_path: Path) -> None:
 
     assert code("check", "-c", "none.yaml") == 78
     assert (code("init"), code("init"), code("check")) == (0, 2, 0)
-    assert (tmp_path / "inbox").is_dir()
-    assert code("frobnicate") == 2
+    (tmp_path / "inbox").rmdir()
+    assert (code("check"), code("frobnicate")) == (1, 2)
     schema = json.loads(glimpsed("schema", home=tmp_path).stdout)
     example = Path(__file__).parents[2] / "config.example.yaml"
     jsonschema.Draft202012Validator.check_schema(schema)
@@ -248,8 +248,10 @@ def test_exit_codes_of_commands(tmp_path: Path) -> None:
         elsewhere = drop(tmp_path, "c.png", picture(seed=2))
         assert (code("try", good), code("try", bad), code("try", elsewhere)) == (0, 1, 2)
         assert code("try", elsewhere, "--prompt", "What is it?") == 0
-        assert code("check", "--online") == 0
+        drop(tmp_path / "own", "d.png", picture(seed=3))
+        gateway.default = Scripted(text="half", finish="length")
+        assert code("once") == 1
+        happened, advice, empty, *_ = (tmp_path / "own/d.png.error.txt").read_text().splitlines()
+        assert (happened[0], happened[-1], advice[-1], empty) == ("N", ".", ".", "")
         gateway.default = Scripted(status=401, body={"error": {"message": "no", "code": "invalid_api_key"}})
         assert (code("try", good), code("check", "--online")) == (69, 69)
-    shutil.rmtree(tmp_path / "two")
-    assert code("check") == 1

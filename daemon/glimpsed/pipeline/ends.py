@@ -82,14 +82,12 @@ class Ends:
             await self._db.run(self._ledger.release, job, attempts=attempts, due=error.due)
             return End("later", verdict.reason if error.due is not None else None)
         if verdict.kind != "retry":
-            return await self.failed(
-                job, place, verdict.reason, _advice(verdict), raw=error.raw, attempts=attempts
-            )
+            return await self._unanswered(job, place, error, verdict.reason, attempts)
         again = backoff.again(job, verdict, self._dice)
         if again.after is None:
             job = replace(job, retries=again.retries, cut_off=again.cut_off)
             reason = f"{verdict.reason} (given up after {again.retries} tries)"
-            return await self.failed(job, place, reason, _advice(verdict), raw=error.raw, attempts=attempts)
+            return await self._unanswered(job, place, error, reason, attempts)
         return await self._retry(job, place, verdict, again.after, again, attempts)
 
     async def _retry(
@@ -108,6 +106,16 @@ class Ends:
         )
         return End("retry")
 
+    async def _unanswered(
+        self, job: Job, place: Place, error: VisionError, reason: str, attempts: int
+    ) -> End:
+        """Failed for the sake of the models: their reasons are no sentences for the people at the share."""
+        happened = f"No model gave a usable answer: {reason}."
+        advice = _advice(error.verdict)
+        return await self.failed(
+            job, place, reason, advice, happened=happened, raw=error.raw, attempts=attempts
+        )
+
     async def failed(
         self,
         job: Job,
@@ -115,10 +123,14 @@ class Ends:
         reason: str,
         advice: str,
         *,
+        happened: str | None = None,
         raw: str | None = None,
         attempts: int | None = None,
     ) -> End:
-        """For good: row, error sidecar, log line: who reads the log finds the sidecar there."""
+        """For good: row, error sidecar, log line: who reads the log finds the sidecar there.
+
+        `happened` is the error sidecar's sentence, where `reason` is none.
+        """
         now = self._clock()
         attempts = job.attempts if attempts is None else attempts
         kept = await self._db.run(
@@ -136,7 +148,7 @@ class Ends:
                 "requests": str(attempts),
                 "failed": utc(now),
             }
-            await self._error_sidecar(job, place, reason, advice, facts, raw)
+            await self._error_sidecar(job, place, happened or reason, advice, facts, raw)
         log.error(events.FILE_FAILED, **_file(job), attempt=attempts, reason=reason)
         return End("failed", reason)
 
