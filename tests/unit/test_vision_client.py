@@ -57,6 +57,62 @@ async def test_a_stream_leaves_its_connection_usable() -> None:
 
 
 @pytest.mark.anyio
+async def test_a_connection_that_was_idle_for_long_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "KEEPALIVE", -1.0)
+    with Gateway() as gateway:
+        who = client(gateway.base_url)
+        for _ in range(3):
+            assert (await post(who)).status == 200
+        assert gateway.connections == 3
+        await who.aclose()
+
+
+@pytest.mark.anyio
+async def test_a_connection_that_the_server_closed_meanwhile_is_not_used_again() -> None:
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(BODY)
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+        await writer.drain()
+        writer.close()
+        closed.set()
+
+    closed = asyncio.Event()
+    server = await asyncio.start_server(once, "127.0.0.1", 0)
+    who = client(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1")
+    for _ in range(3):
+        assert (await post(who)).body == b"{}"
+        await asyncio.wait_for(closed.wait(), 5)
+        closed.clear()
+        await asyncio.sleep(0.05)  # the end of the stream is in the socket; this loop has yet to hear of it
+    await who.aclose()
+    server.close()
+
+
+@pytest.mark.anyio
+async def test_what_a_server_says_unasked_is_no_reply_to_the_next_request() -> None:
+    async def chatty(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(BODY)
+        reply = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
+        writer.write(reply + b"{}")
+        await asyncio.sleep(0.05)
+        writer.write(reply + b"[]")
+        said.set()
+        await reader.read()
+        writer.close()
+
+    said = asyncio.Event()
+    server = await asyncio.start_server(chatty, "127.0.0.1", 0)
+    who = client(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1")
+    for _ in range(2):
+        assert (await post(who)).body == b"{}"
+        await asyncio.wait_for(said.wait(), 5)
+        said.clear()
+        await asyncio.sleep(0.05)
+    await who.aclose()
+    server.close()
+
+
+@pytest.mark.anyio
 async def test_base_url_may_end_in_a_slash() -> None:
     with Gateway() as gateway:
         who = client(gateway.base_url + "/")
