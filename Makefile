@@ -58,8 +58,16 @@ test-shares: $(VENV)/.dev  ## kernel cifs and NFS with their real servers, in Us
 	PYTHON=$(VENV)/bin/python tests/shares/run
 
 .PHONY: bench
-bench: $(VENV)/.dev  ## everything measured, each beside its limit or its rival
-	@for one in tests/benchmarks/bench_*.py; do echo "== $$one"; $(VENV)/bin/python "$$one"; done
+bench: $(VENV)/.dev  ## everything measured beside its limit or its rival, in ten minutes; bench.json (ROWS="cpu start": only these)
+	$(VENV)/bin/python tests/benchmarks $(if $(ROWS),--only $(ROWS))
+
+.PHONY: bench-full
+bench-full: $(VENV)/.dev  ## the same with 2,000 images, 1,000,000 files, 200 kills: an hour
+	$(VENV)/bin/python tests/benchmarks --full $(if $(ROWS),--only $(ROWS))
+
+.PHONY: soak
+soak: $(VENV)/.dev  ## files arriving at a faulty API for SECONDS (600): nothing lost or twice, memory flat
+	$(VENV)/bin/python tests/benchmarks/soak.py $(or $(SECONDS),600)
 
 .PHONY: man
 man: $(VENV)/.installed  ## the man page, build/glimpsed.1, from the commands' own help
