@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -88,6 +89,21 @@ def test_try_prints_the_answer_alone_to_standard_output(home: Path) -> None:
 def test_try_tells_of_an_image_that_is_not_there_once_and_on_standard_error(home: Path) -> None:
     done = glimpsed("try", "nope.jpg", home=home)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "nope.jpg: No such file or directory\n")
+
+
+def test_try_saves_the_requests_of_all_images_and_where_it_cannot_sends_nothing(
+    home: Path, gateway: Gateway
+) -> None:
+    (home / "other.png").write_bytes(picture(seed=1))
+    wrong = glimpsed("try", f"inbox/{ONE_FILE}", "--save-request", "nowhere/x.json", home=home)
+    assert (wrong.returncode, wrong.stderr) == (
+        2,
+        "glimpsed: --save-request: there is no directory nowhere\n",
+    )
+    assert not gateway.requests
+    done = glimpsed("try", f"inbox/{ONE_FILE}", "other.png", "--save-request", "x.json", home=home)
+    assert done.returncode == 0
+    assert len(json.loads((home / "x.json").read_text())) == 2
 
 
 def test_once_works_with_no_standard_streams_at_all(home: Path) -> None:

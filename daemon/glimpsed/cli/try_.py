@@ -87,22 +87,16 @@ def command(
     journal.silence()  # what comes of it is told here
     config = _config(models)
     chosen = [_folder(config, image, folder, prompt, models) for image in images]
-    tries = asyncio.run(_try_all(config, images, chosen, models, save_request))
-    if as_json:
-        print_json([t.as_json() for t in tries])
-    elif len(tries) == 1 and tries[0].answer is not None:
-        click.echo(tries[0].answer.text)
-        err().print(tries[0].facts())
-    elif len(tries) == 1:
-        err().print(f"{shown(str(tries[0].image))}: {tries[0].error}", soft_wrap=True)
-    elif len(models) > 1:
-        _table(tries)
-    else:
-        for one in tries:
-            _print(one)
-    for one in tries:
-        if one.error is not None and as_json:
-            err().print(f"{shown(str(one.image))}: {one.error}", soft_wrap=True)
+    if save_request is not None and not save_request.absolute().parent.is_dir():
+        raise UsageError(f"--save-request: there is no directory {shown(str(save_request.parent))}")
+    sent: list[dict[str, Any]] = []
+    tries = asyncio.run(_try_all(config, images, chosen, models, sent))
+    _show(tries, models, as_json=as_json)
+    deaf = {t.model for t in tries if config.models[t.model].local}
+    if prompt is not None and deaf:
+        err().print(f"plain OCR ignores prompts: {', '.join(sorted(deaf))}")
+    if save_request is not None:
+        _save(save_request, sent)
     return max((t.code for t in tries), default=0)
 
 
@@ -144,7 +138,7 @@ async def _try_all(
     paths: Sequence[Path],
     folders: Sequence[Folder],
     models: Sequence[str],
-    save_request: Path | None,
+    sent: list[dict[str, Any]],
 ) -> list[Try]:
     from glimpsed.images import Images
     from glimpsed.vision import Memory, connect
@@ -158,8 +152,7 @@ async def _try_all(
         for path, folder in zip(paths, folders, strict=True):
             chains = [[m] for m in models] if models else [[folder.model, *folder.fallbacks]]
             asked = [
-                _try(path, folder, [connected[name] for name in chain], images, save_request)
-                for chain in chains
+                _try(path, folder, [connected[name] for name in chain], images, sent) for chain in chains
             ]
             tries += await asyncio.gather(*asked)
         return tries
@@ -170,11 +163,11 @@ async def _try_all(
 
 
 async def _try(
-    path: Path, folder: Folder, chain: Sequence[Model], images: Images, save_request: Path | None
+    path: Path, folder: Folder, chain: Sequence[Model], images: Images, sent: list[dict[str, Any]]
 ) -> Try:
     entry = chain[0].entry.name
     try:
-        return Try(path, entry, answer=await _ask(path, folder, chain, images, save_request))
+        return Try(path, entry, answer=await _ask(path, folder, chain, images, sent))
     except VisionError as e:
         unreachable = e.verdict.kind in ("retry", "pause")
         return Try(path, entry, error=e.verdict.reason, code=UNREACHABLE if unreachable else 1)
@@ -185,7 +178,7 @@ async def _try(
 
 
 async def _ask(
-    path: Path, folder: Folder, chain: Sequence[Model], images: Images, save_request: Path | None
+    path: Path, folder: Folder, chain: Sequence[Model], images: Images, sent: list[dict[str, Any]]
 ) -> Answer:
     from glimpsed import files
     from glimpsed.pipeline import answers
@@ -203,7 +196,7 @@ async def _ask(
     if document.pages > folder.max_pages:
         raise FileError(f"The document has {document.pages} pages.", f"max_pages is {folder.max_pages}.")
     every = range(1, document.pages + 1)
-    records, requests, sent = [], 0, []
+    records, requests = [], 0
 
     async def bill(_entry: str, _usage: Usage) -> None:
         """Nothing is remembered."""
@@ -214,11 +207,33 @@ async def _ask(
         records.append(asked.record)
         requests += asked.requests
         sent.append(preview(asked.model.entry, asked.request))
-    if save_request is not None:
-        save_request.write_text(  # noqa: ASYNC240 - likewise
-            json.dumps(sent, ensure_ascii=False, indent=2)
-        )
     return answers.answer(job, folder, records, attempts=requests, started=started, finished=time.time())
+
+
+def _save(path: Path, sent: Sequence[dict[str, Any]]) -> None:
+    """Every request, in the order in which they were answered."""
+    try:
+        path.write_text(json.dumps(sent, ensure_ascii=False, indent=2), encoding="utf-8")
+    except OSError as e:
+        raise UsageError(f"--save-request: {shown(str(path))}: {e.strerror}") from e
+
+
+def _show(tries: Sequence[Try], models: Sequence[str], *, as_json: bool) -> None:
+    if as_json:
+        print_json([t.as_json() for t in tries])
+    elif len(tries) == 1 and tries[0].answer is not None:
+        click.echo(tries[0].answer.text)
+        err().print(tries[0].facts())
+    elif len(tries) == 1:
+        err().print(f"{shown(str(tries[0].image))}: {tries[0].error}", soft_wrap=True)
+    elif len(models) > 1:
+        _table(tries)
+    else:
+        for one in tries:
+            _print(one)
+    for one in tries:
+        if one.error is not None and as_json:
+            err().print(f"{shown(str(one.image))}: {one.error}", soft_wrap=True)
 
 
 def _print(one: Try) -> None:
