@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +220,26 @@ def test_the_shapes_of_json_and_a_lost_folder_in_status_at_once(tmp_path: Path) 
         os.rename(tmp_path / "away", tmp_path / "own")
         daemon.wait_event("folder.back", folder="own")
         assert data("status")["folders"]["own"]["state"] == "watching"
+
+
+def test_a_new_key_ends_a_pause_which_cost_the_file_no_attempt(tmp_path: Path) -> None:
+    with Gateway(key="sk-right-0123") as gateway:
+        key = tmp_path / "key"
+        key.write_text("sk-wrong-0123")
+        text = config(gateway, tmp_path, own="").replace("api_key_env: GLIMPSED_API_KEY", "api_key_file: key")
+        with Daemon(text, tmp_path) as daemon:
+            drop(tmp_path / "own", "a.png", picture())
+            assert daemon.wait_event("model.paused", model="m")["level"] == "warning"
+            status = json.loads(glimpsed("status", "--json", home=tmp_path).stdout)
+            assert status["models"]["m"]["state"] == "paused"
+            assert "401" in status["models"]["m"]["reason"]
+            assert status["folders"]["own"]["queued"] == 1
+            key.write_text("sk-right-0123")
+            daemon.process.send_signal(signal.SIGHUP)
+            daemon.wait_event("model.resumed", model="m")
+            daemon.wait_event("file.done", file="a.png")
+            assert "sk-right" not in json.dumps(daemon.events)
+        assert json.loads((tmp_path / "own/a.png.json").read_text())["attempts"] == 1
 
 
 def test_exit_codes_of_commands(tmp_path: Path) -> None:

@@ -74,6 +74,8 @@ class Models:
         for name, model in list(self._models.items()):
             if wanted.get(name) != model.entry:
                 # Closed when the daemon ends: requests of the old config may still be in flight.
+                if name in wanted and model.pacing.paused is not None and model.pacing.paused.probe:
+                    log.info(events.MODEL_RESUMED, model=name, reason="its config or key is another one now")
                 self._retired.append(self._models.pop(name))
                 model.pacing.on_change = None
                 self._write(functools.partial(self._ledger.resume, name))
