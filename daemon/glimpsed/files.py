@@ -81,15 +81,28 @@ def opened_directory(root: Root, directory: str = "") -> Iterator[int]:
     try:
         with translated(directory):
             status = os.fstat(fd)
-            if (status.st_dev, status.st_ino) != root.identity:
-                raise ShareTrouble(f"{shown(root.path)} is not the directory it was: unmounted or replaced")
-            for part in directory.split("/") if directory else ():
-                below = os.open(part, _DIRECTORY, dir_fd=fd)
-                os.close(fd)
-                fd = below
-        yield fd
+        if (status.st_dev, status.st_ino) != root.identity:
+            raise ShareTrouble(f"{shown(root.path)} is not the directory it was: unmounted or replaced")
+        with opened_below(fd, directory) as below:
+            yield below
     finally:
         os.close(fd)
+
+
+@contextlib.contextmanager
+def opened_below(top: int, directory: str) -> Iterator[int]:
+    """A descriptor of a directory below an open one (itself for an empty path). Raises as `opened_directory`."""
+    fd = top
+    try:
+        with translated(directory):
+            for part in directory.split("/") if directory else ():
+                above, fd = fd, os.open(part, _DIRECTORY, dir_fd=fd)
+                if above != top:
+                    os.close(above)
+        yield fd
+    finally:
+        if fd != top:
+            os.close(fd)
 
 
 @contextlib.contextmanager

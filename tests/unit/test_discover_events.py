@@ -34,7 +34,7 @@ class Ear:
     def watch(self, directory: str) -> None:
         fd = os.open(self.path / directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            self.events.watch(directory, fd)
+            self.events.watch(directory, fd, identity(fd))
         finally:
             os.close(fd)
 
@@ -47,6 +47,11 @@ class Ear:
         self.directories |= set(batch.directories)
         if batch.probe:
             self.events.heard_probe()
+
+
+def identity(fd: int) -> tuple[int, int]:
+    status = os.fstat(fd)
+    return status.st_dev, status.st_ino
 
 
 def until(condition: Callable[[], object], seconds: float = 5) -> None:
@@ -89,6 +94,40 @@ def test_a_folder_that_was_moved_out_reports_no_more(ear: Ear, tmp_path: Path) -
     (ear.path / "real.png").write_bytes(b"x")
     until(lambda: ear.files.get("real.png"))
     assert "sub/ghost.png" not in ear.files
+
+
+def test_a_folder_that_left_and_came_back_is_heard_again(ear: Ear, tmp_path: Path) -> None:
+    (ear.path / "a").mkdir()
+    ear.watch("a")
+    for away in (tmp_path.parent / f"{tmp_path.name}-left", ear.path / "b"):
+        ear.directories.clear()
+        (ear.path / "a").rename(away)
+        until(lambda: "a" in ear.directories)
+        if away.parent == ear.path:
+            ear.watch("b")
+        ear.directories.clear()
+        away.rename(ear.path / "a")
+        until(lambda: "a" in ear.directories)
+        ear.watch("a")
+        ear.watch("a")
+        (ear.path / "a" / f"{away.name}.png").write_bytes(b"x")
+        until(lambda away=away: ear.files.get(f"a/{away.name}.png"))
+
+
+def test_after_an_overflow_every_watch_is_asked_for_again(ear: Ear) -> None:
+    (ear.path / "a").mkdir()
+    ear.watch("a")
+    ear.events._reader._inotify.remove_callbacks(  # as if the kernel had, and its word was lost
+        [(wd, id_) for wd, (d, id_) in ear.events._reader._directories.items() if d == "a"]
+    )
+    ear.watch("a")
+    (ear.path / "a/unheard.png").write_bytes(b"x")
+    overflow = InotifyEvent(WatchDescriptor(-1), Mask(InotifyConstants.IN_Q_OVERFLOW), 0, b"")
+    ear.events._reader._sort(overflow, Batch())
+    ear.watch("a")
+    (ear.path / "a/heard.png").write_bytes(b"x")
+    until(lambda: ear.files.get("a/heard.png"))
+    assert "a/unheard.png" not in ear.files
 
 
 def test_moving_a_file_out_holds_nothing_back(ear: Ear, tmp_path: Path) -> None:
@@ -152,7 +191,7 @@ def test_a_handler_that_raises_ends_nothing(tmp_path: Path) -> None:
 
     events = Events(find_root(tmp_path), deliver)
     fd = os.open(tmp_path, os.O_RDONLY)
-    events.watch("", fd)
+    events.watch("", fd, identity(fd))
     os.close(fd)
     (tmp_path / "first.png").write_bytes(b"x")
     (tmp_path / "second.png").write_bytes(b"x")
@@ -161,12 +200,14 @@ def test_a_handler_that_raises_ends_nothing(tmp_path: Path) -> None:
 
 
 def test_the_watch_limit_is_heard_of(ear: Ear, monkeypatch: pytest.MonkeyPatch) -> None:
+    (ear.path / "sub").mkdir()
+
     def refuse(*_: Any) -> int:
         raise OSError(28, "inotify watch limit reached")
 
     monkeypatch.setattr(_reader(ear)._inotify, "add_callback", refuse)
     with pytest.raises(WatchLimit, match="max_user_watches"):
-        ear.watch("")
+        ear.watch("sub")
 
 
 def test_a_probe_comes_back_and_a_deaf_reader_is_noticed(ear: Ear) -> None:
@@ -196,7 +237,7 @@ def test_stop_does_not_wait_for_a_thread_that_hangs(tmp_path: Path) -> None:
     release = threading.Event()
     events = Events(find_root(tmp_path), lambda _: release.wait(10) and None)
     fd = os.open(tmp_path, os.O_RDONLY)
-    events.watch("", fd)
+    events.watch("", fd, identity(fd))
     os.close(fd)
     (tmp_path / "a.png").write_bytes(b"x")
     began = time.monotonic()

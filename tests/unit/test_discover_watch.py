@@ -506,7 +506,7 @@ async def test_without_watches_the_folder_is_polled_and_says_so(
     if desk.mode == "poll":
         pytest.skip("has no watches")
 
-    def refuse(self: Any, directory: str, fd: int) -> None:
+    def refuse(self: Any, directory: str, *_: Any) -> None:
         if directory:
             raise WatchLimit("the limit of inotify watches is reached")
 

@@ -83,9 +83,9 @@ class Events:
         self._observer.start()
         self._asked: float | None = None  # when, for a probe without an answer
 
-    def watch(self, directory: str, fd: int) -> None:
+    def watch(self, directory: str, fd: int, identity: tuple[int, int]) -> None:
         """Hear of what happens in this directory from now on. Raises `WatchLimit`."""
-        self._reader.watch(directory, fd)
+        self._reader.watch(directory, fd, identity)
 
     def alive(self, now: float) -> bool:
         """Whether all threads run, and no probe has been on its way for too long."""
@@ -166,6 +166,7 @@ class _Reader:
         self._inotify = InotifyFD()
         self._lock = threading.Lock()  # a watch and its directory become known together
         self._directories: dict[WatchDescriptor, tuple[str, CallbackId]] = {}
+        self._heard: dict[str, tuple[int, int]] = {}  # identities of the directories that have a watch
         self._ids = itertools.count(1)
         self._probe = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - lives as long as the reader
         self._probe_watch = self._add(_PROBE, self._probe.fileno(), InotifyConstants.IN_MODIFY)
@@ -177,12 +178,16 @@ class _Reader:
 
     def on_watch_deleted(self, wd: WatchDescriptor) -> None:
         """The kernel dropped the watch with its directory."""
-        self._directories.pop(wd, None)
+        place = self._directories.pop(wd, None)
+        if place is not None:
+            self._heard.pop(place[0], None)
 
     def on_queue_overflow(self) -> None:
         """Not used: `read` looks at the events itself."""
 
-    def watch(self, directory: str, fd: int) -> None:
+    def watch(self, directory: str, fd: int, identity: tuple[int, int]) -> None:
+        if self._heard.get(directory) == identity:  # each listing asks for it again
+            return
         try:
             self._add(directory, fd, Mask(_MASK if directory else _MASK | _ROOT_MASK))
         except OSError as e:
@@ -191,6 +196,7 @@ class _Reader:
                     f"{shown(directory)}: cannot be watched: {os.strerror(e.errno or 0)}"
                 ) from e
             raise WatchLimit("the limit of inotify watches (fs.inotify.max_user_watches) is reached") from e
+        self._heard[directory] = identity
 
     def probe(self) -> None:
         os.pwrite(self._probe.fileno(), b"?", 0)
@@ -218,12 +224,14 @@ class _Reader:
             old = self._directories.get(wd)
             self._directories[wd] = directory, new
             if old is not None:
+                self._heard.pop(old[0], None)
                 self._inotify.remove_callbacks([(wd, old[1])])
         return wd
 
     def _sort(self, event: InotifyEvent, batch: Batch) -> None:
         if event.mask & InotifyConstants.IN_Q_OVERFLOW:
             batch.overflow = True
+            self._heard.clear()  # that a watch ended, or its directory moved, may be among what was lost
             return
         place = self._directories.get(event.wd)
         if place is None:
@@ -260,6 +268,6 @@ class _Reader:
                 if d == directory or d.startswith(directory + "/")
             ]
             for wd, _ in gone:
-                del self._directories[wd]
+                self._heard.pop(self._directories.pop(wd)[0], None)
         with contextlib.suppress(OSError):
             self._inotify.remove_callbacks(gone)

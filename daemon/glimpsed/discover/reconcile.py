@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from glimpsed.blocking import Blocking
@@ -62,6 +62,10 @@ class Reconciler:
     def mtimes(self) -> dict[str, int]:
         """Directory -> mtime at its last listing."""
         return {name: d.mtime_ns for name, d in self._directories.items()}
+
+    def listed(self) -> Container[str]:
+        """Directories that were listed since the start."""
+        return self._directories.keys()
 
     def not_below(self, directories: Iterable[str]) -> set[str]:
         """Directories that were listed before and are none of these, nor below one of them."""

@@ -12,7 +12,7 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -22,14 +22,14 @@ from glimpsed.discover import whole
 from glimpsed.discover.filters import SIDECARS, Filter
 from glimpsed.discover.settle import Check, Look
 from glimpsed.errors import FileError, NotYet, ShareTrouble, SidecarBlocked, Vanished
-from glimpsed.files import Root, find_root, opened_directory, opened_file, version_of
+from glimpsed.files import Root, find_root, opened_below, opened_directory, opened_file, version_of
 from glimpsed.model import Version, shown
 
 SLICE = 0.1  # s of work in one call, so that other calls get their turn
 RACY = 3.0  # s: a directory that changed so shortly before its listing may change again within the same mtime
 TOLD_MOST = 1000  # skipped files that one pass reports
 
-Watch: TypeAlias = Callable[[str, int], None]
+Watch: TypeAlias = Callable[[str, int, tuple[int, int]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,7 @@ class Walk:
     todo: list[str]
     recursive: bool
     watch: Watch | None = None
+    listed: Container[str] = ()  # directories that were not excluded the last time, so are not now
     moved: int = 0
     cpu: float = 0.0  # s that it took so far
     visited: set[str] = field(default_factory=set)
@@ -84,21 +85,22 @@ class Walk:
         """The next directories. Raises `ShareTrouble` when the root itself is away, `WatchLimit`."""
         end, began = time.monotonic() + SLICE, time.thread_time()
         listings: list[Listing] = []
-        while self.todo and time.monotonic() < end:
-            listing = self._one(self.todo[-1])
-            directory = self.todo.pop()
-            if listing is None:
-                continue
-            self.visited.add(directory)
-            listings.append(listing)
-            if self.recursive:
-                self.todo += [s for s in listing.subdirectories if s not in self.visited]
+        with opened_directory(self.root) as top:
+            while self.todo and time.monotonic() < end:
+                listing = self._one(top, self.todo[-1])
+                directory = self.todo.pop()
+                if listing is None:
+                    continue
+                self.visited.add(directory)
+                listings.append(listing)
+                if self.recursive:
+                    self.todo += [s for s in listing.subdirectories if s not in self.visited]
         self.cpu += time.thread_time() - began
         return listings
 
-    def _one(self, directory: str) -> Listing | None:
+    def _one(self, top: int, directory: str) -> Listing | None:
         try:
-            return self._list(directory)
+            return self._list(top, directory)
         except Vanished:
             self.missing.add(directory)
         except (ShareTrouble, FileError) as e:
@@ -107,12 +109,12 @@ class Walk:
                 self._tell(directory, str(e))
         return None
 
-    def _list(self, directory: str) -> Listing:
+    def _list(self, top: int, directory: str) -> Listing:
         now, prefix = time.time(), f"{directory}/" if directory else ""
-        with opened_directory(self.root, directory) as fd:
-            if self.watch is not None:
-                self.watch(directory, fd)
+        with opened_below(top, directory) as fd:
             status = os.fstat(fd)
+            if self.watch is not None:
+                self.watch(directory, fd, (status.st_dev, status.st_ino))
             try:
                 names, found, below = self._read(fd, prefix)
             except OSError as e:
@@ -167,7 +169,7 @@ class Walk:
         return names, found, below
 
     def _note_directory(self, path: str, below: list[str]) -> None:
-        if self.recursive and not self._skip(path, is_dir=True):
+        if self.recursive and (path in self.listed or not self._skip(path, is_dir=True)):
             below.append(path)
 
     def _note_other(self, prefix: str, name: str) -> None:

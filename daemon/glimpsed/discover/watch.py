@@ -310,6 +310,7 @@ class FolderWatch:
             recursive=self.folder.recursive,
             watch=self._hearing.watch,
             visited=but_not,
+            listed=self._reconciler.listed(),
         )
 
     async def _pass(self, walk: scan.Walk) -> tuple[int, int]:
