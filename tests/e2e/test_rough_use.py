@@ -149,3 +149,8 @@ def test_once_ends_when_a_file_cannot_be_read_and_an_answer_cannot_be_written(ho
     assert done.returncode == 1
     assert f"a sidecar cannot be written: {ONE_FILE}: Permission denied" in done.stderr
     assert "locked.png: Permission denied" in done.stderr
+
+
+def test_a_mistyped_command_is_told_with_the_one_that_was_meant(home: Path) -> None:
+    done = glimpsed("statsu", home=home)
+    assert (done.returncode, "Did you mean 'status'?" in done.stderr) == (2, True)

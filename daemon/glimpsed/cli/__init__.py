@@ -62,6 +62,17 @@ class Commands(click.Group):
         command: click.Command = module.command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """A mistyped command is told with the one that was meant."""
+        if args[0] not in COMMANDS:
+            import difflib  # slow to import, and rarely needed
+
+            for near in difflib.get_close_matches(args[0], COMMANDS, 1):
+                ctx.fail(f"No such command '{args[0]}'. Did you mean '{near}'?")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """From the table, without importing anything."""
         with formatter.section("Commands"):
@@ -104,6 +115,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         _discard_output()
         code = 141
     except (KeyboardInterrupt, click.Abort):
+        if sys.stderr.isatty():
+            click.echo(err=True)  # the shell's prompt gets a line of its own
         code = 130
     except click.ClickException as e:
         e.show()
