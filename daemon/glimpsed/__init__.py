@@ -5,10 +5,10 @@ the `ledger`, which is the only queue. `pipeline` claims a file from it, has `im
 in a process pool, has `vision` ask the model, commits the answer to the ledger, and has `sidecar` write
 it next to the image. `service` starts, reloads and drains all of that; `cli` is one thin file a command;
 `estimate` reckons what waiting files will cost, `report` renders a folder as an HTML page. Beneath lie
-`config` (YAML to frozen models), `prompt` (templates), `journal` and `notify` (structlog to journald,
-sd_notify), `files` and `blocking` (reads that follow no link, calls that may hang), `model` and `errors` (the
-values that flow between the stages, and the errors by what happens next). Imports only point down
-that list; import-linter holds them to it.
+`config` (YAML to frozen models), `prompt` (templates), `journal`, `notify` and `metrics` (structlog to
+journald, sd_notify, Prometheus), `files` and `blocking` (reads that follow no link, calls that may hang),
+`model` and `errors` (the values that flow between the stages, and the errors by what happens next).
+Imports only point down that list; import-linter holds them to it.
 """
 
 __version__ = "0.1.0"
