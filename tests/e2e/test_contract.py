@@ -91,6 +91,23 @@ def test_an_adopted_answer_to_another_prompt_is_not_used_again(tmp_path: Path) -
         assert [r.prompt for r in gateway.requests] == ["one", "two"]
 
 
+def test_a_rename_keeps_the_answer_of_a_fallback(tmp_path: Path) -> None:
+    def answer(seen: Seen) -> Scripted:
+        refused = seen.body["model"] == "named"
+        return Scripted(text="I'm sorry, but I can't assist with that." if refused else "read")
+
+    with Gateway(default=answer) as gateway:
+        text = config(gateway, tmp_path, own="fallbacks: [unused]").replace("NEVER_SET", "GLIMPSED_API_KEY")
+        with Daemon(text, tmp_path) as daemon:
+            drop(tmp_path / "own", "a.png", picture())
+            daemon.wait_event("file.done", file="a.png")
+            paid = len(gateway.requests)
+            os.rename(tmp_path / "own/a.png", tmp_path / "own/b.png")
+            daemon.wait_event("file.reused", file="b.png")
+        assert json.loads((tmp_path / "own/b.png.json").read_text())["model"]["entry"] == "unused"
+        assert len(gateway.requests) == paid
+
+
 def test_outdated_sidecars_are_replaced_and_what_is_not_ours_fails_unasked(tmp_path: Path) -> None:
     with Gateway() as gateway:
         text = config(gateway, tmp_path, own="", text="outputs: [txt]")

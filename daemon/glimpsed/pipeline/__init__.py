@@ -156,12 +156,22 @@ class Pipeline:
 
     # -- reuse
 
-    async def _reusable(self, job: Job, place: Place, content: Content) -> tuple[FileKey, Answer] | None:
+    async def _reusable(
+        self, job: Job, place: Place, content: Content
+    ) -> tuple[FileKey, Answer, ModelEntry] | None:
+        """A file whose answer is used again; that of a fallback is as good as when it was given."""
+        for model in place.chain:
+            if (found := await self._answered_by(model.entry, job, place, content)) is not None:
+                return *found, model.entry
+        return None
+
+    async def _answered_by(
+        self, entry: ModelEntry, job: Job, place: Place, content: Content
+    ) -> tuple[FileKey, Answer] | None:
         """A file with this content, asked the same question, whose answer is still beside it.
 
         This one, when it was only touched since, or another.
         """
-        entry = place.chain[0].entry
         asked = _question(place, entry)
         for key in [*await self._touched(job, content, asked), *await self._copies(job, content, asked)]:
             there = self._find_place(key.folder)
@@ -169,7 +179,7 @@ class Pipeline:
                 continue
             found = await there.do(sidecar.load, there.root, key.path, there.folder)
             if found is None and "json" not in place.folder.outputs:
-                found = await self._from_text(job, place, content, there, key)
+                found = await self._from_text(job, place, entry, content, there, key)
             elif found is not None and not question.fits(found, place.folder, entry):
                 continue
             if found is not None and found.source.sha256 == content.sha256:
@@ -187,7 +197,7 @@ class Pipeline:
         return [key for key in found if key != job.key]
 
     async def _from_text(
-        self, job: Job, place: Place, content: Content, there: Place, key: FileKey
+        self, job: Job, place: Place, entry: ModelEntry, content: Content, there: Place, key: FileKey
     ) -> Answer | None:
         """For folders without JSON sidecars: the text alone, if nobody edited it."""
         row = await self._db.run(self._ledger.find, key)
@@ -196,12 +206,13 @@ class Pipeline:
         text = await there.do(sidecar.load_text, there.root, key.path, there.folder, row.written)
         if text is None:
             return None
-        return answers.of_text(job, place.folder, place.chain[0].entry, content, text, now=self._clock())
+        return answers.of_text(job, place.folder, entry, content, text, now=self._clock())
 
-    async def _reused(self, job: Job, place: Place, content: Content, origin: FileKey, found: Answer) -> End:
+    async def _reused(
+        self, job: Job, place: Place, content: Content, origin: FileKey, found: Answer, entry: ModelEntry
+    ) -> End:
         answer = answers.reused(job, found, origin, now=self._clock())
-        asked = _question(place, place.chain[0].entry)
-        end = await self._keep(job, place, answer, content, asked)
+        end = await self._keep(job, place, answer, content, _question(place, entry))
         if end.outcome == "reused" and origin.folder == job.key.folder:
             await self._forget_old_name(place, origin)
         return end
