@@ -30,7 +30,7 @@ from rich.console import Console
 from rich.table import Table
 
 BOUNDED = Sizes(
-    images=500,
+    images=400,
     latency=200,
     many=100_000,
     directories=100,
