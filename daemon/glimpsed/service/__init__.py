@@ -316,7 +316,7 @@ class Service:
                     self.dispatcher.wake()
                 now = frozenset(await self._db.run(self.ledger.other_daemons, self._clock()))
                 for other in sorted(now - others):
-                    log.warning(events.LEDGER_SHARED, reason=f"another daemon works from it: {other}")
+                    log.warning(events.LEDGER_SHARED, reason=other)
                 others = now
             await asyncio.sleep(LOOK_FOR_OTHERS)
 
