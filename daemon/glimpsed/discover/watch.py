@@ -31,7 +31,7 @@ from glimpsed.model import FileKey, Offer, shown
 
 log = get_logger()
 
-CHECK = 5.0  # s between two looks at the root, and what each may take: DESIGN 8 asks for 10
+CHECK = 8.0  # s between two looks at the root, and what each may take: DESIGN 8 asks for 10
 PATIENCE = 30.0  # s without progress after which the file system counts as hung
 RETRY = 1.0  # s after something failed under a root that is there
 LEDGER_RETRY = 5.0

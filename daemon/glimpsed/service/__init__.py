@@ -35,7 +35,7 @@ log = get_logger()
 
 LEDGER_THREADS = 2
 LEDGER_PATIENCE = 5.0  # seconds between tries while the database is away at the start
-LOOK_FOR_CHANGES = 0.5  # commands beside the daemon are acted on within a second
+LOOK_FOR_CHANGES = 0.8  # commands beside the daemon are acted on within a second
 ONCE_LIMIT = 10.0  # at most, instead of `settle_limit`, with `once`; and for answers that cannot be written
 LOOK_FOR_THE_END = 0.1
 LOOK_FOR_OTHERS = 10.0
@@ -295,7 +295,12 @@ class Service:
     async def _look_for_changes(self) -> None:
         """What a command beside us or another daemon wrote is noticed within a second."""
         seen = -1
+        stirred: object = None
         while True:
+            before, stirred = stirred, self.ledger.stirred()
+            if stirred is not None and stirred == before:
+                await asyncio.sleep(LOOK_FOR_CHANGES)
+                continue
             try:
                 counter = await self._db.run(self.ledger.changes)
                 if counter != seen:
@@ -304,6 +309,7 @@ class Service:
                     seen = counter
                     self.dispatcher.wake()
             except LedgerUnavailable:
+                stirred = None
                 self.dispatcher.wake()  # it tells, and sees to what is in hand when the database is back
             await asyncio.sleep(LOOK_FOR_CHANGES)
 

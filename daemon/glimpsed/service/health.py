@@ -15,6 +15,7 @@ from glimpsed.notify import Notifier
 
 EVERY = 10.0  # seconds between two checks
 PATIENCE = 20.0  # for one check
+SCRAPE = 5.0  # that a look at the metrics waits for fresh ones
 STALE = 60.0  # a check that is older than this says that the event loop hangs
 
 
@@ -46,11 +47,13 @@ class Health:
     is_ready: bool = False
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _server: metrics.Server | None = None
+    _loop: asyncio.AbstractEventLoop | None = None
 
     def serve(self, where: str | None) -> None:
         """Answer on HOST:PORT, if the config has one. Raises `ConfigError`, `MissingExtra`."""
         if where is not None:
-            self._server = metrics.serve(where, health=self.unwell, ready=self.unready)
+            self._loop = asyncio.get_running_loop()
+            self._server = metrics.serve(where, health=self.unwell, ready=self.unready, refresh=self._refresh)
 
     def unwell(self) -> str | None:
         """Why not to trust the daemon, or None. Called from the server's threads."""
@@ -75,9 +78,6 @@ class Health:
             if (line := self.service.status_line()) != told:
                 told = line
                 self.notify.status(line)
-            if self._server is not None:
-                with contextlib.suppress(LedgerUnavailable):
-                    await self.service.gauges()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(every if self.is_ready else 0.05):
                     await self._news.wait()
@@ -92,6 +92,11 @@ class Health:
         if self._server is not None:
             self._server.stop()
         self.notify.close()
+
+    def _refresh(self) -> None:
+        """Set the gauges when somebody looks, and only then. Called from the server's threads."""
+        if self._loop is not None and self._loop.is_running():
+            asyncio.run_coroutine_threadsafe(self.service.gauges(), self._loop).result(SCRAPE)
 
     async def _check(self) -> None:
         try:
