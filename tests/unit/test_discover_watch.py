@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import json
 import os
 import shutil
 import threading
@@ -25,6 +26,7 @@ from glimpsed.discover.events import WatchLimit
 from glimpsed.errors import FileError, NotYet, ShareTrouble, SidecarBlocked, Vanished
 from glimpsed.ledger import Ledger, open_ledger
 from glimpsed.model import Job, Version
+from sidecar_samples import inbox
 
 pytestmark = pytest.mark.anyio
 
@@ -316,6 +318,13 @@ async def test_what_was_there_at_first_sight_can_be_ignored_for_ever(desk: Desk)
         assert desk.states()["old.png"] == "done"
 
 
+async def test_what_comes_during_the_first_listing_was_not_there_at_first_sight(desk: Desk) -> None:
+    (desk.path / "comes.png").write_bytes(PNG)
+    async with desk.watching(existing="ignore") as w:
+        w._reconciler._clock = lambda: 1.0  # the listing began long before the file came
+        await desk.until(lambda: desk.states() == {"comes.png": "queued"})
+
+
 async def test_the_backlog_is_counted_once_in_the_life_of_a_folder(desk: Desk) -> None:
     for number in range(5):
         (desk.path / f"{number}.png").write_bytes(PNG)
@@ -434,6 +443,15 @@ async def test_files_with_all_their_sidecars_are_adopted_without_settling(desk: 
         await asyncio.wait_for(w.listed.wait(), 5)
         assert desk.states() == {"a.jpg": "done"}
         assert w.first_backlog == 0
+
+
+async def test_what_an_adopted_file_says_is_found_again_by_search(desk: Desk) -> None:
+    box = inbox(desk.path)
+    box.write()
+    async with desk.watching(outputs=box.folder.outputs, settle=60, settle_limit=60):
+        await desk.until(lambda: desk.states() == {box.file: "done"})
+    word = json.loads(box.beside("scan.jpg.json").read_text())["text"].split()[0]
+    assert [hit.key.path for hit in desk.ledger.search(word)] == [box.file]
 
 
 async def test_a_burst_is_found_without_a_rescan(desk: Desk) -> None:

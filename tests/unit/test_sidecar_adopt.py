@@ -31,6 +31,28 @@ def test_own_json_about_this_version_and_every_output_there_is_adopted(tmp_path:
     assert found.verdict == "adopt"
     assert set(found.written) == set(written)
     assert found.sha256 == box.content.sha256
+    assert found.texts == (json.loads(box.beside("scan.jpg.json").read_text())["text"],)
+
+
+@pytest.mark.parametrize(
+    ("changes", "texts"),
+    [
+        (
+            {"text": "one\ftwo", "pages": [{"page": 1, "text": "one"}, {"page": 2, "text": "two"}]},
+            ("one", "two"),
+        ),
+        ({"text": 5, "pages": "many"}, ()),
+        ({"text": "whole", "pages": [7, {"page": 1}]}, ("whole",)),
+    ],
+)
+def test_what_an_adopted_json_says_can_be_searched_page_by_page(
+    tmp_path: Path, changes: dict[str, Any], texts: tuple[str, ...]
+) -> None:
+    box = inbox(tmp_path)
+    box.write()
+    path = box.beside("scan.jpg.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    assert box.found().texts == texts
 
 
 def test_no_sidecar_costs_no_look_at_the_disk(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ class Reconciler:
         self._directories: dict[str, _Directory] = {}
         self._stored: dict[str, bytes] = {}  # digests that the ledger does not have yet
         self._never_seen = False
+        self._began = 0.0  # epoch, of the first listing
         self._backlog = 0
 
     def root_changed(self) -> None:
@@ -78,6 +79,7 @@ class Reconciler:
         """Before the first listing since the start: what the ledger knows."""
         if not first:
             return
+        self._began = self._began or self._clock()
         name = self._folder.name
         self.digests = await self._db.run(self._ledger.fingerprints, name)
         interrupted = self.digests.pop(_UNDER_WAY, None) is not None
@@ -109,9 +111,10 @@ class Reconciler:
         without_row = [name for name in new if name not in known]
         new = await self._without_adopted(root, listing, new, without_row)
         if new and self._never_seen and self._folder.existing == "ignore":
-            versions = {FileKey(self._folder.name, _path(listing, n)): s.version for n, s in new.items()}
+            there = {n for n, s in new.items() if s.ctime_ns / 1e9 < self._began}  # the others came since
+            versions = {self._key(listing, n): new[n].version for n in there}
             await self._db.run(self._ledger.ignore, versions, self._clock())
-            new = {}
+            new = {n: s for n, s in new.items() if n not in there}
         if new:
             self._settle(listing, new, fresh=fresh)
         else:
@@ -160,13 +163,16 @@ class Reconciler:
             if not found:
                 continue
             adopted = [
-                Adopted(FileKey(self._folder.name, _path(listing, n)), left[n].version, f.written, f.sha256)
+                Adopted(self._key(listing, n), left[n].version, f.written, f.sha256, texts=f.texts)
                 for n, f in found.items()
             ]
             await self._db.run(self._ledger.adopt, adopted, self._clock())
             for name in found:
                 del left[name]
         return left
+
+    def _key(self, listing: Listing, name: str) -> FileKey:
+        return FileKey(self._folder.name, _path(listing, name))
 
     def _settle(self, listing: Listing, new: Mapping[str, Seen], *, fresh: bool) -> None:
         now, wall = time.monotonic(), self._clock()

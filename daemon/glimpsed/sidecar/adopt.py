@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -36,6 +36,7 @@ class Found:
     verdict: Literal["adopt", "outdated", "foreign", "none"]
     written: tuple[Written, ...] = ()
     sha256: str | None = None  # of the image, when the JSON tells
+    texts: tuple[str, ...] = ()  # the answer page by page, when the JSON tells: for the full-text search
 
 
 def adoptable(
@@ -73,7 +74,15 @@ def adoptable(
     if not _is_about(parsed["source"], root, path, version):
         return Found("outdated")
     sha256 = parsed["source"].get("sha256")
-    return Found("adopt", written, sha256 if isinstance(sha256, str) else None)
+    return Found("adopt", written, sha256 if isinstance(sha256, str) else None, _texts(parsed))
+
+
+def _texts(parsed: Mapping[str, Any]) -> tuple[str, ...]:
+    pages = parsed.get("pages")
+    parts = [p.get("text") for p in pages if isinstance(p, dict)] if isinstance(pages, list) else []
+    texts = tuple(text for text in parts if isinstance(text, str))
+    whole = parsed.get("text")
+    return texts or ((whole,) if isinstance(whole, str) else ())
 
 
 def load(root: Root, path: str, folder: Folder) -> Answer | None:
