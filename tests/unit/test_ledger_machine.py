@@ -18,7 +18,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from glimpsed.ledger import Ledger, open_ledger
+from glimpsed.ledger import Ledger, open_ledger, queue
 from glimpsed.ledger.hosts import this_host
 from glimpsed.model import FileKey, Job, Offer, State, Version
 from ledger_fixtures import Postgres
@@ -62,6 +62,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self.here, self.elsewhere = self.open(self.life()), self.open("elsewhere:1:1")
         self.rows: dict[FileKey, Row] = {}
         self.held: set[str] = set()
+        self.claimed: list[Job] = []  # by the last claim
+        self.size = 10  # of the latest files of a rush
         self.now = 100.0
 
     def database(self) -> str:
@@ -116,6 +118,37 @@ class LedgerMachine(RuleBasedStateMachine):
         self.rows[offer.key] = new
         return new.state != "done"
 
+    @rule(
+        target=jobs,
+        files=st.lists(
+            st.tuples(st.sampled_from([10, 20, 30]), st.booleans(), st.sampled_from([0, 0, 1])),
+            min_size=len(KEYS),
+            max_size=len(KEYS),
+        ),
+        limit=st.integers(1, 3),
+        slack=st.integers(0, 1),
+    )
+    def rush(self, files: list[tuple[int, bool, int]], limit: int, slack: int) -> object:
+        """New versions of everything, arrivals among a backlog, so that a claim has something to choose from."""
+        for key in KEYS:  # one by one, since equals are served in the order of their first offer
+            if key not in self.rows:
+                self.offer(key, VERSIONS[0], fresh=False, priority=0, problem=None)
+        self.size += 1
+        offers = [
+            Offer(key, Version(self.size, mtime), fresh, priority)
+            for key, (mtime, fresh, priority) in zip(KEYS, files, strict=True)
+        ]
+        expected = {offer for offer in offers if self.offered(offer)}
+        assert set(self.here.offer(offers, self.now)) == expected
+        return self.claim(remote=False, limit=limit, folders=set(FOLDERS), slack=slack)
+
+    @rule(key=st.sampled_from(KEYS))
+    def blink(self, key: FileKey) -> None:
+        """Gone and back as it was, like all the files of a share that is unmounted for a while."""
+        self.vanish(key)
+        if key in self.rows:
+            self.offer(key, self.rows[key].version, fresh=False, priority=0, problem=None)
+
     @rule(key=st.sampled_from(KEYS))
     def vanish(self, key: FileKey) -> None:
         row = self.rows.get(key)
@@ -130,10 +163,11 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(
         target=jobs,
         remote=st.booleans(),
-        limit=st.integers(1, 4),
+        limit=st.sampled_from([1, 1, 2, 4]),
         folders=st.sets(st.sampled_from(FOLDERS), min_size=1),
+        slack=st.integers(0, 1),
     )
-    def claim(self, remote: bool, limit: int, folders: set[str]) -> object:
+    def claim(self, remote: bool, limit: int, folders: set[str], slack: int) -> object:
         ledger = self.daemon(remote)
         free = [
             (-row.priority, not row.fresh, row.version.mtime_ns, row.order, key)
@@ -142,8 +176,11 @@ class LedgerMachine(RuleBasedStateMachine):
             and (row.fresh or key.folder not in self.held)
         ]  # fmt: skip
         expected = [key for *_, key in sorted(free)[:limit]]
-        claimed = ledger.claim(folders=sorted(folders), limit=limit, now=self.now, lease=LEASE)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(queue, "_SLACK", slack)  # so few that each stage of the order has to be right
+            claimed = ledger.claim(folders=sorted(folders), limit=limit, now=self.now, lease=LEASE)
         assert [job.key for job in claimed] == expected
+        self.claimed = claimed
         for job in claimed:
             row = self.rows[job.key]
             row.claims += 1
@@ -163,6 +200,15 @@ class LedgerMachine(RuleBasedStateMachine):
         assert held[0].answered(held[1], answer(), question="q", now=self.now) == (row is not None)
         if row:
             row.state, row.paid, row.reason = "answered", True, None
+
+    @rule(target=jobs, remote=st.booleans())
+    def answer_what_is_due(self, remote: bool) -> object:
+        """Many paid answers that are not on disk yet."""
+        self.claim(remote, len(KEYS), set(FOLDERS), slack=0)
+        held = [(self.daemon(remote), job) for job in self.claimed]
+        for one in held:
+            self.answered(one)
+        return multiple(*held)
 
     @rule(held=jobs)
     def done(self, held: tuple[Ledger, Job]) -> None:
