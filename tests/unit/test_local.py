@@ -353,3 +353,15 @@ def test_pages_for_ocr_are_1600_px_unless_the_config_says_otherwise() -> None:
     assert entry().max_edge == 1600
     assert entry(max_edge=2048).max_edge == 2048
     assert ModelEntry(api="chat").max_edge == 2048
+
+
+async def test_the_engine_reports_to_nobody_and_leaves_nothing_in_the_home_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    model = LocalModel(entry())
+    try:
+        await model.ask(request(letter()))
+    finally:
+        await model.aclose()
+    assert list(tmp_path.rglob("*")) == []  # noqa: ASYNC240 - a look at the end

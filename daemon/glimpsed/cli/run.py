@@ -57,8 +57,8 @@ def command(folder: Path | None, target: LogTarget | None) -> int:
     try:
         config = load()
     except ConfigError as e:
-        if journal.configure(Log()) != "journald":
-            raise  # a person, or a file, reads standard error: plain lines
+        if journal.configure(Log()) == "console":
+            raise  # a person reads it: plain lines
         for problem in e.problems:
             journal.get_logger().error(events.CONFIG_ERROR, reason=str(problem))
         return e.exit_code

@@ -409,7 +409,8 @@ class FolderWatch:
     async def _offer(self, offers: Iterable[Offer]) -> None:
         queued = await self._db.run(self._ledger.offer, list(offers), self._clock())
         for offer in queued:
-            log.debug(names.FILE_QUEUED, folder=self.folder.name, file=shown(offer.key.path))
+            write = log.info if offer.fresh else log.debug  # a backlog of a million would be a flood
+            write(names.FILE_QUEUED, folder=self.folder.name, file=shown(offer.key.path))
         if queued:
             self._offered()
 

@@ -26,6 +26,7 @@ from glimpsed.pipeline.ask import Bill, Matter, Refusals, ask
 from glimpsed.pipeline.ends import End, Ends, Outcome
 from glimpsed.pipeline.patience import Patient
 from glimpsed.pipeline.place import PATIENCE, RATE, Place
+from glimpsed.pipeline.together import Together
 
 __all__ = ["End", "Outcome", "Patient", "Pipeline", "Place"]
 
@@ -56,6 +57,9 @@ class Pipeline:
         self._clock = clock
         self._refusals = Refusals()
         self._ends = Ends(ledger, self._db, clock=clock, dice=dice)
+        self._answers = Together[tuple[Job, Answer, str]](
+            lambda several: self._db.run(ledger.all_answered, several, clock())
+        )
         # Copies of one image that arrive together: the first is asked about, the others wait for it.
         self._same: weakref.WeakValueDictionary[tuple[str, str], asyncio.Lock] = weakref.WeakValueDictionary()
 
@@ -213,8 +217,8 @@ class Pipeline:
     ) -> End:
         answer = answers.reused(job, found, origin, now=self._clock())
         end = await self._keep(job, place, answer, content, _question(place, entry))
-        if end.outcome == "reused" and origin.folder == job.key.folder:
-            await self._forget_old_name(place, origin)
+        if end.outcome == "reused" and (there := self._find_place(origin.folder)) is not None:
+            await self._forget_old_name(there, origin)
         return end
 
     async def _forget_old_name(self, place: Place, origin: FileKey) -> None:
@@ -232,7 +236,7 @@ class Pipeline:
 
     async def _keep(self, job: Job, place: Place, answer: Answer, content: Content, asked: str) -> End:
         """The answer goes into the ledger before anything else happens to it."""
-        if not await self._db.run(self._ledger.answered, job, answer, question=asked, now=self._clock()):
+        if not await self._answers.run((job, answer, asked)):
             return self._ends.lost(job)
         return await self._write(job, place, answer, content)
 

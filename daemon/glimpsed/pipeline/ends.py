@@ -14,6 +14,7 @@ from glimpsed.model import Answer, Job, Usage, Written, shown, utc, utc_ns
 from glimpsed.pipeline import backoff
 from glimpsed.pipeline.patience import Patient
 from glimpsed.pipeline.place import Place
+from glimpsed.pipeline.together import Together
 
 log = get_logger()
 
@@ -39,12 +40,15 @@ class Ends:
         self._db = db
         self._clock = clock
         self._dice = dice
+        self._dones = Together[tuple[Job, tuple[Written, ...]]](
+            lambda several: db.run(ledger.all_done, several, clock())
+        )
         # Folders whose files or sidecars are out of reach, and how often in a row: told of once.
         self._trouble: dict[str, int] = {}
 
     async def done(self, job: Job, answer: Answer, written: tuple[Written, ...]) -> End:
         """The sidecars are on disk."""
-        if not await self._db.run(self._ledger.done, job, written, self._clock()):
+        if not await self._dones.run((job, written)):
             return self.lost(job)
         self._trouble.pop(job.key.folder, None)
         usage = answer.usage
@@ -68,7 +72,7 @@ class Ends:
 
     async def adopted(self, job: Job, written: tuple[Written, ...]) -> End:
         """The sidecars were there before the ledger knew of them."""
-        if not await self._db.run(self._ledger.done, job, written, self._clock()):
+        if not await self._dones.run((job, written)):
             return self.lost(job)
         log.info(events.FILE_REUSED, **_file(job), reason="its own sidecars were there already")
         return End("reused")

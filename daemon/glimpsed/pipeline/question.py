@@ -49,7 +49,7 @@ def fits(found: Answer, folder: Folder, entry: ModelEntry) -> bool:
 def request(job: Job, folder: Folder, entry: ModelEntry, images: tuple[Image, ...], pages: int) -> Request:
     """The whole question for these images, its templates filled in."""
     asked = sorted({i.page for i in images})
-    page = str(asked[0]) if len(asked) == 1 else f"{asked[0]}-{asked[-1]}"
+    page = str(asked[0]) if folder.pages == "each" else f"{asked[0]}-{asked[-1]}"  # 1-N (DESIGN 5)
     text = _filled(folder.prompt, job, page, pages)
     if any(i.band for i in images):
         text += "\n\n" + BANDS

@@ -438,6 +438,7 @@ class Service:
         log.info(events.SERVICE_STOPPING, files=files, **({"reason": hint} if files else {}))
         self._notify.stopping()
         self._notify.extend(self.config.drain + CLOSE_SECONDS)
+        self.models.stop_asking()
         drain = asyncio.create_task(self.dispatcher.drain(self.config.drain))
         now = asyncio.create_task(self._now.wait())
         await asyncio.wait([drain, now], return_when=asyncio.FIRST_COMPLETED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import math
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
@@ -162,6 +163,12 @@ class Models:
         yield
         model.pacing.on_change = told
         self._changed()
+
+    def stop_asking(self) -> None:
+        """The daemon stops: what is in flight may finish, what waits for its turn goes back."""
+        for model in self:
+            model.pacing.on_change = None
+            model.pacing.pause("stopping", self._clock(), until=math.inf, probe=False)
 
     async def close(self) -> None:
         """Close every connection and process."""
