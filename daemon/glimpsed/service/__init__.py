@@ -38,7 +38,7 @@ LEDGER_PATIENCE = 5.0  # seconds between tries while the database is away at the
 LOOK_FOR_CHANGES = 0.8  # commands beside the daemon are acted on within a second
 ONCE_LIMIT = 10.0  # at most, instead of `settle_limit`, with `once`; and for answers that cannot be written
 LOOK_FOR_THE_END = 0.1
-LOOK_FOR_OTHERS = 10.0
+LOOK_FOR_OTHERS = 30.0  # half a lease
 CLOSE_SECONDS = 15.0  # beyond the drain, for the ledger and the processes to end
 WAITING: tuple[State, ...] = ("queued", "running", "answered")
 AT_START = ("state", "search", "workers", "metrics")  # what a reload does not change
@@ -314,7 +314,7 @@ class Service:
             await asyncio.sleep(LOOK_FOR_CHANGES)
 
     async def _watch_others(self) -> None:
-        """Say so when another daemon works from the same ledger; take over at once from one that died here."""
+        """Say so when another daemon works from the same ledger; take over from one that died here."""
         others: frozenset[str] = frozenset()
         while True:
             with contextlib.suppress(LedgerUnavailable):
