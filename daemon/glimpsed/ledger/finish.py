@@ -73,26 +73,33 @@ class Finish(Queue):
 
         The money is counted even when the lease is lost, less what the pages were counted with already.
         """
+        return self.all_answered([(job, answer, question)], now)[0]
+
+    def all_answered(self, several: Sequence[tuple[Job, Answer, str]], now: float) -> list[bool]:
+        """`answered` for several jobs, with their questions: one wait for the disk."""
         with self._database.write(durable=True) as c:
-            kept = c.execute(_KEPT, {"id": job.id}).all()
-            pages = [PageRecord.model_validate_json(row.body) for row in kept if row.page > 0]
-            if answer.reused_from is None:
-                usage = _less(answer.usage, [page.usage for page in pages])
-                self._pay(c, job, answer.model.entry, usage, now, answered=1)
-            values = {
-                "at": now,
-                "hash": bytes.fromhex(answer.source.sha256),
-                "asked": question,
-                "tries": answer.attempts,
-            }
-            if not c.execute(_ANSWERED, values | self._lease(job)).rowcount:
-                return False
-            if kept:
-                c.execute(_DROP, {"id": job.id})
-            c.execute(self._put_answer, {"file": job.id, "page": 0, "body": answer.model_dump_json()})
-            if self._search:
-                search.store(c, job.id, search.pages_of(answer))
-            return True
+            return [self._answered(c, job, answer, question, now) for job, answer, question in several]
+
+    def _answered(self, c: sa.Connection, job: Job, answer: Answer, question: str, now: float) -> bool:
+        kept = c.execute(_KEPT, {"id": job.id}).all()
+        pages = [PageRecord.model_validate_json(row.body) for row in kept if row.page > 0]
+        if answer.reused_from is None:
+            usage = _less(answer.usage, [page.usage for page in pages])
+            self._pay(c, job, answer.model.entry, usage, now, answered=1)
+        values = {
+            "at": now,
+            "hash": bytes.fromhex(answer.source.sha256),
+            "asked": question,
+            "tries": answer.attempts,
+        }
+        if not c.execute(_ANSWERED, values | self._lease(job)).rowcount:
+            return False
+        if kept:
+            c.execute(_DROP, {"id": job.id})
+        c.execute(self._put_answer, {"file": job.id, "page": 0, "body": answer.model_dump_json()})
+        if self._search:
+            search.store(c, job.id, search.pages_of(answer))
+        return True
 
     def spent(self, job: Job, entry: str, usage: Usage, now: float) -> None:
         """Money went without an answer to show for it: a refusal, a cut answer, a repair that failed."""
@@ -101,12 +108,19 @@ class Finish(Queue):
 
     def done(self, job: Job, written: Sequence[Written], now: float) -> bool:
         """Every sidecar is on disk: the answer leaves the ledger, the fact stays."""
+        return self.all_done([(job, written)], now)[0]
+
+    def all_done(self, several: Sequence[tuple[Job, Sequence[Written]]], now: float) -> list[bool]:
+        """`done` for several jobs in one transaction."""
         with self._database.write() as c:
-            values = {"at": now, "sidecars": written_text(written)}
-            if not c.execute(_DONE, values | self._lease(job)).rowcount:
-                return False
-            c.execute(_DROP, {"id": job.id})
-            return True
+            return [self._done(c, job, written, now) for job, written in several]
+
+    def _done(self, c: sa.Connection, job: Job, written: Sequence[Written], now: float) -> bool:
+        values = {"at": now, "sidecars": written_text(written)}
+        if not c.execute(_DONE, values | self._lease(job)).rowcount:
+            return False
+        c.execute(_DROP, {"id": job.id})
+        return True
 
     def failed(
         self,
