@@ -38,8 +38,8 @@ LEDGER_RETRY = 5.0
 CHECKS = 256  # looks in one call
 AHEAD = 2000  # files due for a look beyond which the scan waits: memory stays small
 MOST = 50_000  # files whose quiet time runs, likewise
-# Times its own CPU time that a full listing is followed by none. One costs 4 to 6 s for a million images with two
-# sidecars each, half of it in the kernel, so `rescan: 5m` alone would take up to 2 % of a core: it becomes 7 to 10
+# Times its own CPU time that a full listing is followed by none. One costs 4 to 7 s for a million images with two
+# sidecars each, half of it in the kernel, so `rescan: 5m` alone would take up to 2 % of a core: it becomes 7 to 12
 # minutes there, and stays what the config says up to half a million images.
 FULL_REST = 100
 TOLD_MOST = 10_000  # skipped files that are remembered as told
