@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from glimpsed.service import Service
+    from glimpsed.service.ending import Ending
 
 REFRESH = 0.25  # seconds between two looks at the counts
 FAILURES_SHOWN = 20
@@ -52,11 +53,15 @@ def command(folder: Path | None, *, quiet: bool) -> int:
     service = Service(config, once=True, beside=_progress if bar else None)
     run(service)
     journal.flush()
+    ending = service.ending
+    if ending is None:  # stopped while the ledger's database was away
+        return 1
     if not quiet:
-        _summary(service)
-    for missing in service.missing:
-        err().print(f"not there: {missing}")
-    return int(bool(service.tally.failed or service.left or service.stopped or service.missing))
+        _summary(service, ending)
+    missing = service.folders.missing
+    for folder_and_reason in missing:
+        err().print(f"not there: {folder_and_reason}")
+    return int(bool(service.tally.failed or ending.left or service.stopped or missing))
 
 
 @contextlib.asynccontextmanager
@@ -78,11 +83,11 @@ async def _progress(service: Service) -> AsyncIterator[None]:
         async def follow() -> None:
             while True:
                 done = service.tally.finished
-                total = done + await service.waiting()
+                total = done + (await service.ending.waiting() if service.ending else 0)
                 failed = len(service.tally.failed)
                 rate = 60 * done / (time.monotonic() - started)
                 facts = [f"{failed} failed", f"{rate:.1f} a minute"] if done else []
-                if settling := service.settling:
+                if settling := service.folders.settling:
                     facts.append(f"{settling} not complete yet")
                 if service.stopped:
                     facts.append("stopping; Ctrl-C again: at once")
@@ -103,7 +108,7 @@ async def _progress(service: Service) -> AsyncIterator[None]:
             await asyncio.gather(following, return_exceptions=True)
 
 
-def _summary(service: Service) -> None:
+def _summary(service: Service, ending: Ending) -> None:
     tally = service.tally
     usage = tally.usage
     parts = [f"{tally.outcomes['done']} done"]
@@ -119,11 +124,11 @@ def _summary(service: Service) -> None:
         out().print(f"  failed: {shown(key.path)}: {reason}", soft_wrap=True)
     if len(tally.failed) > FAILURES_SHOWN:
         out().print(f"  and {len(tally.failed) - FAILURES_SHOWN} more: 'glimpsed failures' lists them")
-    if service.left:
-        wait = "1 file still waits" if service.left == 1 else f"{service.left:,} files still wait"
-        err().print(f"{wait}: {service.why_left()}", soft_wrap=True)
+    if ending.left:
+        wait = "1 file still waits" if ending.left == 1 else f"{ending.left:,} files still wait"
+        err().print(f"{wait}: {ending.why_left()}", soft_wrap=True)
     elif service.stopped:
         err().print("stopped before everything was done")
-    elif service.older_failures:
-        number = "1 file" if service.older_failures == 1 else f"{service.older_failures:,} files"
+    elif ending.older_failures:
+        number = "1 file" if ending.older_failures == 1 else f"{ending.older_failures:,} files"
         err().print(f"{number} failed in earlier runs: 'glimpsed failures' lists them")

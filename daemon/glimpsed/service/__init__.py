@@ -7,81 +7,36 @@ import contextlib
 import os
 import signal
 import time
-from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from glimpsed import __version__, metrics
 from glimpsed.blocking import Blocking
 from glimpsed.config import state_url
-from glimpsed.config.schema import Config, Folder
-from glimpsed.discover import FolderWatch
+from glimpsed.config.schema import Config
 from glimpsed.errors import ConfigError, GlimpsedError, LedgerUnavailable
 from glimpsed.images import Images
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Ledger, open_ledger
-from glimpsed.model import FileKey, Job, State, Usage
 from glimpsed.notify import Notifier
-from glimpsed.pipeline import End, Outcome, Patient, Pipeline, Place
-from glimpsed.pipeline.answers import total
+from glimpsed.pipeline import Patient, Pipeline, Place
 from glimpsed.service.backlog import Backlogs
 from glimpsed.service.budget import Reached, concerned, has_budget, reached
 from glimpsed.service.dispatch import Dispatcher, Lane
+from glimpsed.service.ending import Ending
+from glimpsed.service.folders import Folders
 from glimpsed.service.health import Health
 from glimpsed.service.models import Models
+from glimpsed.service.tally import Tally
 
 log = get_logger()
 
 LEDGER_THREADS = 2
 LEDGER_PATIENCE = 5.0  # seconds between tries while the database is away at the start
 LOOK_FOR_CHANGES = 0.8  # commands beside the daemon are acted on within a second
-ONCE_LIMIT = 10.0  # at most, instead of `settle_limit`, with `once`; and for answers that cannot be written
-LOOK_FOR_THE_END = 0.1
 LOOK_FOR_OTHERS = 30.0  # half a lease
 CLOSE_SECONDS = 15.0  # beyond the drain, for the ledger and the processes to end
-WAITING: tuple[State, ...] = ("queued", "running", "answered")
 AT_START = ("state", "search", "workers", "metrics")  # what a reload does not change
-KEPT = 10_000  # failures that a run remembers for its summary
-
-
-@dataclass(slots=True)
-class Watched:
-    """A folder and the task that watches it."""
-
-    watch: FolderWatch
-    task: asyncio.Task[None]
-
-    @property
-    def folder(self) -> Folder:
-        """As the config has it."""
-        return self.watch.folder
-
-
-@dataclass(slots=True)
-class Tally:
-    """What this run has done so far."""
-
-    outcomes: Counter[Outcome] = field(default_factory=Counter)
-    failed: list[tuple[FileKey, str]] = field(default_factory=list)  # with the reason; at most `KEPT`
-    usage: Usage = field(default_factory=Usage)
-    waiting: set[FileKey] = field(default_factory=set)  # for a fallback that pauses
-
-    @property
-    def finished(self) -> int:
-        """Files that are through: done, reused, failed or gone."""
-        return sum(self.outcomes[o] for o in ("done", "reused", "failed", "gone"))
-
-    def add(self, job: Job, end: End) -> None:
-        """One more job has ended."""
-        self.outcomes[end.outcome] += 1
-        self.waiting.discard(job.key)
-        if end.outcome == "later" and end.reason is not None:
-            self.waiting.add(job.key)
-        if end.usage is not None:
-            self.usage = total([self.usage, end.usage])
-        if end.outcome == "failed" and len(self.failed) < KEPT:
-            self.failed.append((job.key, end.reason or ""))
 
 
 class Service:
@@ -99,17 +54,13 @@ class Service:
         self.config = config
         self.tally = Tally()
         self.once = once
-        self.left = 0  # files that `once` had to leave, because their models are paused or it was stopped
         self.stopped = False  # by a signal, not because everything was done
-        self._blocked = ""  # why an answer could not be written that `once` left
-        self.older_failures = 0
         self._reload = reload
         self._beside = beside
         self._clock = clock
         self._db = Blocking("ledger", threads=LEDGER_THREADS)
         self._patient = Patient(self._db)
         self._heart = Blocking("heartbeat")  # its own: it must not queue behind what waits for the database
-        self._watched: dict[str, Watched] = {}
         self._told_budgets: dict[str, set[float]] = {}  # folder budgets, by the time that they go on
         self._stop = asyncio.Event()
         self._now = asyncio.Event()  # the second signal: stop without draining
@@ -121,6 +72,8 @@ class Service:
         self.images: Images
         self.models: Models
         self.dispatcher: Dispatcher
+        self.folders: Folders
+        self.ending: Ending | None = None  # set once the ledger is open
 
     async def run(self) -> None:
         """Everything from start to stop. A task that dies takes the daemon with it."""
@@ -134,9 +87,11 @@ class Service:
                     async with self._beside(self) if self._beside else contextlib.nullcontext():
                         await self._stop.wait()
                         await self._drain()
-                        await self._count_left()
-                    for task in [*tasks, *(w.task for w in self._watched.values())]:
+                        if self.ending and self.once and self.stopped:
+                            await self.ending.cut_short()
+                    for task in tasks:
                         task.cancel()
+                    self.folders.cancel()
             finally:
                 await self._close()
         log.info(events.SERVICE_STOPPED)
@@ -187,6 +142,14 @@ class Service:
         self.models = Models(self.ledger, self._db, changed=self._wake, clock=self._clock)
         await self.models.open(self.config)
         self._backlogs = Backlogs(self.ledger, self._patient, self.config, self.images, clock=self._clock)
+        self.folders = Folders(
+            self.ledger,
+            self._db,
+            self._backlogs,
+            once=self.once,
+            wake=self._wake,
+            changed=self._health.look_again,
+        )
         self._health.serve(self.config.metrics)
         self.dispatcher = Dispatcher(
             self.ledger,
@@ -195,8 +158,8 @@ class Service:
                 self.ledger,
                 self._db,
                 self.images,
-                find_place=self._find_place,
-                locate=self._locate,
+                find_place=self.folders.place,
+                locate=self.folders.locate,
                 clock=self._clock,
             ),
             lanes=self._lanes,
@@ -204,11 +167,13 @@ class Service:
             next_change=self.models.next_change,
             clock=self._clock,
         )
+        self.ending = Ending(
+            self.ledger, self._db, self._patient, self.folders, self.models, self.dispatcher, self.tally
+        )
         return True
 
     async def _start(self) -> list[asyncio.Task[None]]:
-        for folder in self.config.folders.values():
-            await self._watch(folder)
+        await self.folders.apply(self.config, self._group)
         jobs: list[Coroutine[Any, Any, None]] = [
             self.dispatcher.run(),
             self.dispatcher.renew_leases(),
@@ -221,37 +186,14 @@ class Service:
             jobs.append(self._until_idle())
         return [self._group.create_task(job) for job in jobs]
 
-    async def _watch(self, folder: Folder) -> None:
-        if self.once:  # nobody is here later to see whether a file that is cut off now becomes whole
-            limit = max(folder.settle, min(folder.settle_limit, ONCE_LIMIT))
-            folder = folder.model_copy(update={"settle_limit": limit})
-        else:
-            await self._backlogs.before_listing(folder)
-        watch = FolderWatch(
-            folder,
-            self.ledger,
-            self._db,
-            offered=self.dispatcher.wake,
-            changed=self._health.look_again,
-        )
-        self._watched[folder.name] = Watched(watch, self._group.create_task(self._watching(watch)))
-
-    async def _watching(self, watch: FolderWatch) -> None:
-        """Watch, and see to the backlog once it is known."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(watch.run())
-            await watch.listed.wait()
-            await self._backlogs.after_listing(watch.folder, watch.first_backlog, watch.root)
-            self.dispatcher.wake()
-
     # -- serve
 
     async def _lanes(self) -> list[Lane]:
         """Which folders can be served now, by the model that serves them."""
         over = await self._budgets()
         by_model: dict[str, list[Place]] = {}
-        for watched in self._watched.values():
-            folder, watch = watched.folder, watched.watch
+        for watch in self.folders:
+            folder = watch.folder
             chain = self.models.serving(folder)
             if watch.root is None or watch.state.state == "lost" or not chain:
                 continue
@@ -277,20 +219,6 @@ class Service:
 
     def _wake(self) -> None:
         self.dispatcher.wake()
-
-    def _find_place(self, name: str) -> Place | None:
-        watched = self._watched.get(name)
-        if watched is None or watched.watch.root is None:
-            return None
-        return Place(watched.folder, watched.watch.root, watched.watch.io, ())
-
-    def _locate(self, path: str) -> FileKey | None:
-        """The watched folder that an absolute path lies in, and the path in it."""
-        for name, watched in self._watched.items():
-            root = watched.watch.root
-            if root is not None and path.startswith(root.path + os.sep):
-                return FileKey(name, path[len(root.path) + 1 :])
-        return None
 
     async def _look_for_changes(self) -> None:
         """What a command beside us or another daemon wrote is noticed within a second."""
@@ -326,68 +254,10 @@ class Service:
                 others = now
             await asyncio.sleep(LOOK_FOR_OTHERS)
 
-    async def waiting(self) -> int:
-        """Files of our folders that are queued, running, or answered without a sidecar."""
-        return _waiting(await self._patient.run(self.ledger.counts, list(self._watched)))
-
-    @property
-    def settling(self) -> int:
-        """Files that are not known to be complete yet."""
-        return sum(w.watch.settling for w in self._watched.values())
-
-    @property
-    def missing(self) -> list[str]:
-        """The folders that are not there, and why."""
-        return [f"{n}: {w.watch.state.reason}" for n, w in self._watched.items() if w.watch.missing]
-
-    def why_left(self) -> str:
-        """Why `once` left files undone."""
-        pauses = [f"{m.entry.name}: {m.pacing.paused.reason}" for m in self.models if m.pacing.paused]
-        blocked = [f"answered, but a sidecar cannot be written: {self._blocked}"] if self._blocked else []
-        stuck = (
-            ["still being written, or not to be read"]
-            if any(w.watch.stuck for w in self._watched.values())
-            else []
-        )
-        return "; ".join(pauses + self.missing + blocked + stuck) or "stopped before they were done"
-
     async def _until_idle(self) -> None:
-        """For `once`: stop when every folder is listed, nothing settles and nothing waits.
-
-        What may never come to an end is left: files that cannot be read, answers that cannot be written.
-        """
-        active = time.monotonic()
-        while True:
-            # A folder that is not there is not waited for: who runs `once` wants to hear of it now.
-            looked = all(w.watch.listed.is_set() or w.watch.missing for w in self._watched.values())
-            stuck = sum(w.watch.stuck for w in self._watched.values())
-            if self.dispatcher.in_hand:
-                active = time.monotonic()
-            elif looked and self.settling <= stuck:
-                counts = await self._patient.run(self.ledger.counts, list(self._watched))
-                waiting = _waiting(counts)
-                self.left = waiting + stuck
-                served = any(self.models.serving(w.folder) for w in self._watched.values())
-                if not served or waiting <= len(self.tally.waiting):
-                    break
-                blocked = sum(c.get("answered", 0) for c in counts.values())
-                if waiting == blocked and time.monotonic() - active > ONCE_LIMIT:
-                    self._blocked = await self._why_blocked()
-                    break
-            await asyncio.sleep(LOOK_FOR_THE_END)
-        counts = await self._patient.run(self.ledger.counts, list(self._watched))
-        failed = sum(by_state.get("failed", 0) for by_state in counts.values())
-        # A file may have failed several times in this run, and then have come right.
-        self.older_failures = max(0, failed - len({key for key, _ in self.tally.failed}))
+        assert self.ending is not None
+        await self.ending.come()
         self._stop.set()
-
-    async def _why_blocked(self) -> str:
-        rows = [
-            row
-            for name in self._watched
-            for row in await self._patient.run(self.ledger.latest, name, "answered", 1)
-        ]
-        return rows[0].reason or "" if rows else ""
 
     # -- reload
 
@@ -418,16 +288,8 @@ class Service:
         gone = self.config.folders.keys() - config.folders.keys()
         metrics.forget(folders=gone, models=self.config.models.keys() - config.models.keys())
         self.config = config
-        self._backlogs.config = config
         self.models.apply(config)
-        for name, watched in list(self._watched.items()):
-            if config.folders.get(name) != watched.folder:
-                watched.task.cancel()
-                await asyncio.gather(watched.task, return_exceptions=True)
-                del self._watched[name]
-        for name, folder in config.folders.items():
-            if name not in self._watched:
-                await self._watch(folder)
+        await self.folders.apply(config, self._group)
         self.dispatcher.wake()
 
     # -- stop
@@ -447,13 +309,6 @@ class Service:
             await self.dispatcher.drain(0)
         await drain
 
-    async def _count_left(self) -> None:
-        """What `once` leaves when it is stopped before everything is done."""
-        if self.once and self.stopped:
-            with contextlib.suppress(LedgerUnavailable):
-                counts = await self._db.run(self.ledger.counts, list(self._watched))
-                self.left = _waiting(counts)
-
     async def _close(self) -> None:
         self._health.close()
         await self.models.close()
@@ -469,15 +324,15 @@ class Service:
     async def check(self) -> None:
         """The ledger takes our heartbeat, the image workers answer; that this runs shows that the loop turns."""
         folders = {
-            name: {
+            watch.folder.name: {
                 "state": s.state,
                 "mode": s.mode,
                 "filesystem": s.filesystem,
                 "reason": s.reason,
-                "backlog": self._backlogs.expected.get(name),
+                "backlog": self._backlogs.expected.get(watch.folder.name),
             }
-            for name, watched in self._watched.items()
-            for s in [watched.watch.state]
+            for watch in self.folders
+            for s in [watch.state]
         }
         await self._heart.run(self.ledger.heartbeat, self._clock(), {"folders": folders})
         if not await self.images.healthy():
@@ -485,40 +340,37 @@ class Service:
 
     def ready(self) -> bool:
         """Every folder's first listing is under way."""
-        return all(w.watch.begun for w in self._watched.values())
+        return self.folders.begun
 
     def status_line(self) -> str:
         """Counts that change."""
         done = self.tally.outcomes
         paused = [m.entry.name for m in self.models if m.pacing.paused]
         return (
-            f"{len(self._watched)} folders, {self.dispatcher.in_hand} in hand, "
+            f"{len(self.folders.names)} folders, {self.dispatcher.in_hand} in hand, "
             f"{done['done'] + done['reused']} done, {done['failed']} failed since start"
             + (f", paused: {', '.join(paused)}" if paused else "")
         )
 
     async def gauges(self) -> None:
         """Metrics that nobody sets meanwhile."""
-        counts = await self._db.run(self.ledger.counts, list(self._watched))
-        for name, watched in self._watched.items():
+        names = self.folders.names
+        counts = await self._db.run(self.ledger.counts, names)
+        for watch in self.folders:
+            name, state = watch.folder.name, watch.state
             metrics.files(name, counts.get(name, {}))
-            state = watched.watch.state
             metrics.folder(name, up=state.state != "lost", mode=state.mode)
-        since = [await self._db.run(self.ledger.waiting_since, name) for name in self._watched]
+        since = [await self._db.run(self.ledger.waiting_since, name) for name in names]
         oldest = min((s for s in since if s is not None), default=None)
         metrics.queue_age(0.0 if oldest is None else max(0.0, self._clock() - oldest))
         for model in self.models:
             metrics.paused(model.entry.name, paused=model.pacing.paused is not None)
 
     def _became_ready(self) -> None:
-        log.info(events.SERVICE_READY, folders=len(self._watched))
+        log.info(events.SERVICE_READY, folders=len(self.folders.names))
 
     def _log_status(self) -> None:
         log.info(events.SERVICE_STATUS, reason=self.status_line())
-
-
-def _waiting(counts: Mapping[str, Mapping[State, int]]) -> int:
-    return sum(c.get(s, 0) for c in counts.values() for s in WAITING)
 
 
 def run(service: Service) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import math
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
@@ -167,8 +166,7 @@ class Models:
     def stop_asking(self) -> None:
         """The daemon stops: what is in flight may finish, what waits for its turn goes back."""
         for model in self:
-            model.pacing.on_change = None
-            model.pacing.pause("stopping", self._clock(), until=math.inf, probe=False)
+            model.pacing.close()
 
     async def close(self) -> None:
         """Close every connection and process."""

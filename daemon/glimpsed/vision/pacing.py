@@ -89,6 +89,7 @@ class Pacing:
         self._halved = 0.0  # when the limit was halved last
         self._pause: Pause | None = None
         self._probing = False
+        self._closed = False
         self._transport = 0  # failures in a row
         self._server: deque[str] = deque(maxlen=IN_A_ROW)  # files of the server errors in a row
         self._changed = asyncio.Event()
@@ -143,6 +144,11 @@ class Pacing:
         self._hold = 0.0
         self._set(None)
 
+    def close(self) -> None:
+        """The daemon stops: what is in flight may finish, what waits for its turn goes back."""
+        self._closed = True
+        self._changed.set()
+
     # --- one request ---
 
     @contextlib.asynccontextmanager
@@ -180,6 +186,8 @@ class Pacing:
 
     def wait(self, now: float, tokens: int = 0) -> float:
         """Seconds until a request may start: 0 at once, infinity until another one ends."""
+        if self._closed:
+            raise VisionError(Verdict("pause", "stopping"), requests=0)
         pause = self.paused_at(now)
         if pause is not None:
             if self._may_probe(now):

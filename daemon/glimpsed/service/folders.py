@@ -1,0 +1,131 @@
+"""The folders that are watched, each by a task of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from glimpsed.blocking import Blocking
+from glimpsed.config.schema import Config, Folder
+from glimpsed.discover import FolderWatch
+from glimpsed.ledger import Ledger
+from glimpsed.model import FileKey
+from glimpsed.pipeline import Place
+from glimpsed.service.backlog import Backlogs
+
+ONCE_LIMIT = 10.0  # seconds at most, instead of `settle_limit`, with `once`
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A folder as the config has it, its watch, and the task of that."""
+
+    folder: Folder
+    watch: FolderWatch
+    task: asyncio.Task[None]
+
+
+class Folders:
+    """Starts and stops watches as the config says; knows where they are."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        db: Blocking,
+        backlogs: Backlogs,
+        *,
+        once: bool,
+        wake: Callable[[], None],
+        changed: Callable[[], None],
+    ) -> None:
+        self._ledger = ledger
+        self._db = db
+        self._backlogs = backlogs
+        self._once = once
+        self._wake = wake
+        self._changed = changed
+        self._watched: dict[str, Watched] = {}
+
+    def __iter__(self) -> Iterator[FolderWatch]:
+        return (w.watch for w in self._watched.values())
+
+    @property
+    def names(self) -> list[str]:
+        """Of all folders."""
+        return list(self._watched)
+
+    @property
+    def begun(self) -> bool:
+        """Every folder's first listing is under way."""
+        return all(watch.begun for watch in self)
+
+    @property
+    def looked(self) -> bool:
+        """Every folder that is there has been listed."""
+        return all(watch.listed.is_set() or watch.missing for watch in self)
+
+    @property
+    def settling(self) -> int:
+        """Files that are not known to be complete yet."""
+        return sum(watch.settling for watch in self)
+
+    @property
+    def stuck(self) -> int:
+        """Those of them that may never be: unreadable, or written to without end."""
+        return sum(watch.stuck for watch in self)
+
+    @property
+    def missing(self) -> list[str]:
+        """The folders that are not there, and why."""
+        return [f"{watch.folder.name}: {watch.state.reason}" for watch in self if watch.missing]
+
+    async def apply(self, config: Config, group: asyncio.TaskGroup) -> None:
+        """Watch what is new or changed, let go of what is gone; jobs in hand end as they began."""
+        self._backlogs.config = config
+        for name, watched in list(self._watched.items()):
+            if config.folders.get(name) != watched.folder:
+                watched.task.cancel()
+                await asyncio.gather(watched.task, return_exceptions=True)
+                del self._watched[name]
+        for name, folder in config.folders.items():
+            if name not in self._watched:
+                self._watched[name] = await self._begin(folder, group)
+
+    def cancel(self) -> None:
+        """Watch nothing any more."""
+        for watched in self._watched.values():
+            watched.task.cancel()
+
+    def place(self, name: str) -> Place | None:
+        """Where a folder is now, without models to ask; None when it is not there."""
+        watched = self._watched.get(name)
+        if watched is None or watched.watch.root is None:
+            return None
+        return Place(watched.watch.folder, watched.watch.root, watched.watch.io, ())
+
+    def locate(self, path: str) -> FileKey | None:
+        """The watched folder that an absolute path lies in, and the path in it."""
+        for watch in self:
+            if watch.root is not None and path.startswith(watch.root.path + os.sep):
+                return FileKey(watch.folder.name, path[len(watch.root.path) + 1 :])
+        return None
+
+    async def _begin(self, folder: Folder, group: asyncio.TaskGroup) -> Watched:
+        asked = folder
+        if self._once:  # nobody is here later to see whether a file that is cut off now becomes whole
+            limit = max(folder.settle, min(folder.settle_limit, ONCE_LIMIT))
+            folder = folder.model_copy(update={"settle_limit": limit})
+        else:
+            await self._backlogs.before_listing(folder)
+        watch = FolderWatch(folder, self._ledger, self._db, offered=self._wake, changed=self._changed)
+        return Watched(asked, watch, group.create_task(self._watching(watch)))
+
+    async def _watching(self, watch: FolderWatch) -> None:
+        """Watch, and see to the backlog once it is known."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(watch.run())
+            await watch.listed.wait()
+            await self._backlogs.after_listing(watch.folder, watch.first_backlog, watch.root)
+            self._wake()
