@@ -217,7 +217,12 @@ class Pipeline:
     ) -> End:
         answer = answers.reused(job, found, origin, now=self._clock())
         end = await self._keep(job, place, answer, content, _question(place, entry))
-        if end.outcome == "reused" and (there := self._find_place(origin.folder)) is not None:
+        # A file that was only touched is its own origin: it keeps its name, and its sidecars.
+        if (
+            end.outcome == "reused"
+            and origin != job.key
+            and (there := self._find_place(origin.folder)) is not None
+        ):
             await self._forget_old_name(there, origin)
         return end
 
