@@ -122,6 +122,8 @@ class Service:
         finally:
             for number in handlers:
                 loop.remove_signal_handler(number)
+                # One more, while the process is ending as it was told to, must not make that a failure.
+                signal.signal(number, signal.SIG_IGN)
 
     async def _open(self) -> bool:
         """Ledger, models and image workers; False when told to stop before the database answered."""

@@ -146,7 +146,8 @@ class Models:
                     )
                     with self._not_told(model):
                         model.pacing.pause(row.reason, now, until=row.next_probe)
-            elif row is None and name in before and pause is not None and pause.probe:
+            elif row is None and pause is not None and pause.probe:
+                # Ours was written before we looked, so somebody took it away: a reload, or an answer.
                 log.info(events.MODEL_RESUMED, model=name)
                 with self._not_told(model):
                     model.pacing.resume()
