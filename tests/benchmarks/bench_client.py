@@ -93,12 +93,12 @@ def entry(port: int, in_flight: int) -> ModelEntry:
 
 
 async def slots(port: int, count: int, in_flight: int) -> tuple[float, float]:
-    """`Client`: an httpx client for each request in flight."""
+    """`Client`: a connection of ours for each request in flight."""
     client = Client(entry(port, in_flight))
 
     async def one(_number: int) -> None:
         body = b'{"image":"' + pybase64.b64encode(IMAGE) + b'"}'
-        await client.post("/responses", body, {}, stream=False)
+        await client.post("/responses", body, {})
 
     found = await workers(one, count, in_flight)
     await client.aclose()

@@ -23,8 +23,8 @@ def client(base_url: str, **entry: Any) -> Client:
     return Client(ModelEntry(api="responses", base_url=base_url, model="m", **{"timeout": 10, **entry}))
 
 
-async def post(who: Client, body: bytes = BODY, *, stream: bool = False) -> Response:
-    return await who.post("/responses", body, {}, stream=stream)
+async def post(who: Client, body: bytes = BODY) -> Response:
+    return await who.post("/responses", body, {})
 
 
 async def failure(who: Client, body: bytes = BODY) -> Failure:
@@ -51,7 +51,7 @@ async def test_a_stream_leaves_its_connection_usable() -> None:
     with Gateway(default=Scripted(fault="sse")) as gateway:
         who = client(gateway.base_url)
         for _ in range(3):
-            await post(who, stream=True)
+            await post(who)
         assert gateway.connections == 1
         await who.aclose()
 

@@ -52,8 +52,10 @@ def test_concurrency_is_kept() -> None:
 def test_room_counts_what_is_in_hand_and_leaves_some_to_prepare() -> None:
     pace = pacing(concurrency=8)
     assert pace.room(T0) == 12
-    pace.take(11)
-    assert pace.room(T0) == 1
+    pace.take(10)
+    assert pace.room(T0) == 2
+    pace.take()
+    assert pace.room(T0) == 0, "all slots are taken, and three wait: one more is not worth a claim"
     pace.take(5)
     assert pace.room(T0) == 0
     pace.give_back(16)

@@ -1,30 +1,29 @@
 """HTTP to a model API: one request, one reply, and no exception but `Failure`.
 
-One ``AsyncClient`` with one connection for each request in flight: httpcore's pool walks all its connections
-several times a request. And with a transport of our own (`transport`), unless a proxy is in the way. CPU ms a
-request of 400 KB, 32 / 64 in flight, on two cores busy with other work as well: 1.0 / 1.5 this way, 5.1 / 10 with
-one pool, 0.4 / 0.3 a raw asyncio loop (``python tests/benchmarks/bench_client.py``).
+One connection for each request in flight, by `transport`, unless a proxy is in the way: then httpx sees to it.
+CPU ms a request of 400 KB, 32 / 64 in flight: 0.4 / 0.5 this way, 5.6 / 17 with one httpx pool, 0.3 / 0.3 a raw
+asyncio loop (``python tests/benchmarks/bench_client.py``).
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import logging
 import os
 import ssl
 import urllib.request
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import httpx
 
 from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import Verdict
 from glimpsed.vision.stream import Events, Incomplete, assembled
-from glimpsed.vision.transport import DirectTransport
+from glimpsed.vision.transport import Direct
 from glimpsed.vision.verdict import clean
 
 for _noisy in ("httpx", "httpcore"):  # they log every URL, and every header at level debug
@@ -37,7 +36,6 @@ CONNECT = 30.0  # seconds, at most, to a connection
 KEEPALIVE = 4.0
 _END = 0.5  # seconds that a stream may go on after its last event, so that the connection can be kept
 STREAM_TIMEOUTS = 5  # a stream may take so many times the entry's timeout in all
-_LIMITS = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEPALIVE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +55,26 @@ class Failure(Exception):
         self.verdict = verdict
 
 
+class Reply(Protocol):
+    """A reply whose body is still to be read: httpx's, or ours."""
+
+    @property
+    def status_code(self) -> int: ...  # noqa: D102
+    @property
+    def headers(self) -> Mapping[str, str]: ...  # noqa: D102
+    def aiter_bytes(self) -> AsyncIterator[bytes]: ...  # noqa: D102
+    async def aclose(self) -> None: ...  # noqa: D102
+
+
+class Sender(Protocol):
+    """One request at a time to one server."""
+
+    @property
+    def is_closed(self) -> bool: ...  # noqa: D102
+    async def send(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply: ...  # noqa: D102
+    async def aclose(self) -> None: ...  # noqa: D102
+
+
 class Client:
     """Requests to one model entry. Callers see to it that no more are in flight than they mean to."""
 
@@ -70,39 +88,49 @@ class Client:
             **({"authorization": f"Bearer {entry.key.get_secret_value()}"} if entry.key else {}),
             **{name.lower(): value for name, value in entry.headers.items()},
         }
-        self._idle: list[httpx.AsyncClient] = []
-        self._all: set[httpx.AsyncClient] = set()
+        self._idle: list[Sender] = []
+        self._all: set[Sender] = set()
 
-    async def post(self, path: str, body: bytes, headers: Mapping[str, str], *, stream: bool) -> Response:
+    async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Response:
         """Send, and read all of the reply. Raises `Failure`."""
-        with _translated(self._timeout):
-            async with self._slot() as client:
-                url = self._base.copy_with(path=self._base.path.rstrip("/") + path)
-                request = client.build_request("POST", url, content=body, headers=dict(headers))
-                total = self._timeout * (STREAM_TIMEOUTS if stream else 1)
-                async with asyncio.timeout(total):
-                    return await self._exchange(client, request)
+        try:
+            # The one that was used last: its connection is warm.
+            sender = self._idle.pop() if self._idle else self._new()
+            try:
+                async with asyncio.timeout(self._timeout) as limit:
+                    return await self._exchange(sender, path, body, headers, limit)
+            finally:
+                if not sender.is_closed:
+                    self._idle.append(sender)
+        except Exception as e:
+            if (verdict := _meaning(e, self._timeout)) is None:
+                raise
+            raise Failure(verdict) from None
 
     async def aclose(self) -> None:
         """Close every connection; requests in flight end as failures."""
-        for client in list(self._all):
-            await client.aclose()
+        for sender in list(self._all):
+            await sender.aclose()
         self._all.clear()
         self._idle.clear()
 
-    async def _exchange(self, client: httpx.AsyncClient, request: httpx.Request) -> Response:
-        reply = await client.send(request, stream=True)
+    async def _exchange(
+        self, sender: Sender, path: str, body: bytes, headers: Mapping[str, str], limit: asyncio.Timeout
+    ) -> Response:
+        reply = await sender.send(path, body, headers)
         try:
-            headers = {name.lower(): value for name, value in reply.headers.items()}
-            if reply.status_code == 200 and "text/event-stream" in headers.get("content-type", ""):
-                body = await self._events(reply, request.url.path)
+            found = {name.lower(): value for name, value in reply.headers.items()}
+            if reply.status_code == 200 and "text/event-stream" in found.get("content-type", ""):
+                more = self._timeout * (STREAM_TIMEOUTS - 1)
+                limit.reschedule((limit.when() or 0.0) + more)
+                whole = await self._events(reply, path)
             else:
-                body = await _bounded(reply)
+                whole = await _bounded(reply)
         finally:
             await reply.aclose()
-        return Response(reply.status_code, headers, body)
+        return Response(reply.status_code, found, whole)
 
-    async def _events(self, reply: httpx.Response, path: str) -> bytes:
+    async def _events(self, reply: Reply, path: str) -> bytes:
         """The body that the events of a stream add up to; every event starts the time limit anew."""
         events, received = Events(), 0
         loop = asyncio.get_running_loop()
@@ -111,7 +139,7 @@ class Client:
                 async for chunk in reply.aiter_bytes():
                     received += len(chunk)
                     if received > LARGEST_REPLY:
-                        raise Failure(Verdict("fail", f"the reply is larger than {LARGEST_REPLY >> 20} MB"))
+                        raise _too_large()
                     if events.feed(chunk):
                         limit.reschedule(loop.time() + (_END if events.finished else self._timeout))
         except (TimeoutError, httpx.HTTPError):
@@ -122,29 +150,53 @@ class Client:
         except Incomplete as e:
             raise Failure(_broken(f"the stream ended early: {e}")) from None
 
-    @contextlib.asynccontextmanager
-    async def _slot(self) -> AsyncIterator[httpx.AsyncClient]:
-        """A client that nobody else uses meanwhile: the one used last, whose connection is warm."""
-        client = self._idle.pop() if self._idle else self._new()
-        try:
-            yield client
-        finally:
-            if not client.is_closed:
-                self._idle.append(client)
-
-    def _new(self) -> httpx.AsyncClient:
-        timeout = httpx.Timeout(self._timeout, connect=min(self._timeout, CONNECT))
+    def _new(self) -> Sender:
         tls = _tls(*(os.environ.get(name) for name in _CA_VARIABLES))
-        client = httpx.AsyncClient(
+        connect = min(self._timeout, CONNECT)
+        sender: Sender
+        if _proxies():
+            sender = Proxied(self._base, self._headers, tls, timeout=self._timeout, connect=connect)
+        else:
+            sender = Direct(self._base, self._headers, tls, connect=connect, keepalive=KEEPALIVE)
+        self._all.add(sender)
+        return sender
+
+
+class Proxied:
+    """Requests by httpx, which sees to the proxies that the environment names."""
+
+    def __init__(
+        self,
+        base: httpx.URL,
+        headers: Mapping[str, str],
+        tls: ssl.SSLContext,
+        *,
+        timeout: float,
+        connect: float,
+    ) -> None:
+        self._base = base
+        self._client = httpx.AsyncClient(
             verify=tls,
-            transport=None if _proxies() else DirectTransport(tls, KEEPALIVE),
-            headers=self._headers,
-            timeout=timeout,
-            limits=_LIMITS,
+            headers=headers,
+            timeout=httpx.Timeout(timeout, connect=connect),
+            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEPALIVE),
             follow_redirects=False,  # the key is for this host alone
         )
-        self._all.add(client)
-        return client
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it cannot be used any more."""
+        return self._client.is_closed
+
+    async def send(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+        """Post it, and give the reply as soon as its head is there."""
+        url = self._base.copy_with(path=self._base.path.rstrip("/") + path)
+        request = self._client.build_request("POST", url, content=body, headers=dict(headers))
+        return await self._client.send(request, stream=True)
+
+    async def aclose(self) -> None:
+        """Close the connection; a request in flight fails."""
+        await self._client.aclose()
 
 
 def _proxies() -> bool:
@@ -152,14 +204,18 @@ def _proxies() -> bool:
     return bool(urllib.request.getproxies_environment().keys() - {"no"})
 
 
-async def _bounded(reply: httpx.Response) -> bytes:
+async def _bounded(reply: Reply) -> bytes:
     parts, received = [], 0
     async for chunk in reply.aiter_bytes():
         parts.append(chunk)
         received += len(chunk)
         if received > LARGEST_REPLY:
-            raise Failure(Verdict("fail", f"the reply is larger than {LARGEST_REPLY >> 20} MB"))
+            raise _too_large()
     return b"".join(parts)
+
+
+def _too_large() -> Failure:
+    return Failure(Verdict("fail", f"the reply is larger than {LARGEST_REPLY >> 20} MB"))
 
 
 _CA_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -189,30 +245,34 @@ def _tls(file: str | None, directory: str | None, *bundles: str | None) -> ssl.S
     return context
 
 
-@contextlib.contextmanager
-def _translated(timeout: float) -> Iterator[None]:
-    """Turn what httpx, ssl and the network raise into a `Failure`."""
-    try:
-        yield
-    except httpx.ConnectTimeout:
-        raise Failure(Verdict("retry", "no connection in time", transport=True)) from None
-    except (TimeoutError, httpx.TimeoutException):
-        raise Failure(_broken(f"no answer within {timeout:g} s")) from None
-    except (httpx.ConnectError, httpx.ProxyError) as e:
-        cause = _cause(e)
-        if "CERTIFICATE_VERIFY_FAILED" in cause:
+def _meaning(error: Exception, timeout: float) -> Verdict | None:  # noqa: PLR0911 - one for each kind
+    """What an exception of httpx's, of ssl's and of the network's means; None for one that is a bug."""
+    cause = _cause(error)
+    match error:
+        case httpx.ConnectTimeout():
+            return Verdict("retry", "no connection in time", transport=True)
+        case TimeoutError() | httpx.TimeoutException():
+            return _broken(f"no answer within {timeout:g} s")
+        case httpx.ConnectError() | httpx.ProxyError() if "CERTIFICATE_VERIFY_FAILED" in cause:
             advice = "name your own CA in SSL_CERT_FILE"
-            raise Failure(
-                Verdict("pause", clean(f"the server's certificate is not trusted ({cause}); {advice}"))
-            ) from None
-        raise Failure(Verdict("retry", clean(f"no connection: {cause}"), transport=True)) from None
-    except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as e:
-        raise Failure(Verdict("pause", clean(f"the request cannot be sent: {_cause(e)}"))) from None
-    except httpx.HTTPError as e:
-        raise Failure(_broken(f"connection broken: {_cause(e)}")) from None
-    except (httpx.InvalidURL, httpx.StreamError, ValueError, ImportError, OSError, RuntimeError) as e:
-        # A header, proxy address, CA file or URL that cannot be used, or a client that is being closed.
-        raise Failure(Verdict("pause", clean(f"the request cannot be sent: {_cause(e)}"))) from None
+            return Verdict("pause", clean(f"the server's certificate is not trusted ({cause}); {advice}"))
+        case httpx.ConnectError() | httpx.ProxyError():
+            return Verdict("retry", clean(f"no connection: {cause}"), transport=True)
+        case httpx.UnsupportedProtocol() | httpx.LocalProtocolError():
+            return Verdict("pause", clean(f"the request cannot be sent: {cause}"))
+        case httpx.HTTPError():
+            return _broken(f"connection broken: {cause}")
+        case (
+            httpx.InvalidURL()
+            | httpx.StreamError()
+            | ValueError()
+            | ImportError()
+            | OSError()
+            | RuntimeError()
+        ):
+            # A header, proxy address, CA file or URL that cannot be used, or a client that is being closed.
+            return Verdict("pause", clean(f"the request cannot be sent: {cause}"))
+    return None
 
 
 def _broken(reason: str) -> Verdict:

@@ -111,7 +111,7 @@ class Conversation:
     async def _exchange(self, path: str, body: bytes) -> tuple[Finding | None, Answered | None, str | None]:
         """What came back: a finding or an answer, and the request's id."""
         try:
-            response = await self.model.client.post(path, body, self._headers(), stream=self.ask.stream)
+            response = await self.model.client.post(path, body, self._headers())
         except Failure as e:
             return Finding(self._hidden(e.verdict)), None, None
         answered = self._parsed(response)

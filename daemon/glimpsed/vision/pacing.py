@@ -81,6 +81,7 @@ class Pacing:
         self.in_flight = 0
         self.in_hand = 0  # jobs claimed and not finished: counted by the pipeline with `take` and `give_back`
         self.prefetch = max(2, entry.concurrency // 2)  # jobs that are read and prepared meanwhile
+        self.lot = self.prefetch // 2  # as long as the others wait for a slot, less is not worth a claim
         self._requests_per_minute = entry.requests_per_minute
         self._tokens_per_minute = entry.tokens_per_minute
         self.others: Others | None = None
@@ -104,7 +105,8 @@ class Pacing:
             return 1 if self._may_probe(now) and self.in_hand == 0 else 0
         if self._hold > now:
             return 0
-        return max(0, int(self.limit) + self.prefetch - self.in_hand)
+        room = int(self.limit) + self.prefetch - self.in_hand
+        return room if room >= self.lot else 0
 
     def take(self, jobs: int = 1) -> None:
         """So many jobs were claimed."""
