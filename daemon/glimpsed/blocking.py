@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar, cast
@@ -19,15 +20,45 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+class Returns:
+    """The way of results back into the event loop: many that come at once wake it once."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._ended: deque[tuple[Task, Any, BaseException | None]] = deque()
+        self._woken = False
+
+    def give(self, task: Task, result: object, error: BaseException | None) -> None:
+        """From a thread. Raises RuntimeError when the loop is closed."""
+        self._ended.append((task, result, error))
+        if not self._woken:
+            self._woken = True
+            self.loop.call_soon_threadsafe(self._settle)
+
+    def _settle(self) -> None:
+        self._woken = False  # before looking: what comes from now on wakes the loop again
+        while self._ended:
+            task, result, error = self._ended.popleft()
+            if task.future.done():  # cancelled, or given up
+                continue
+            if error is None:
+                task.future.set_result(result)
+            else:
+                task.future.set_exception(error)
+
+
 @dataclass(slots=True, eq=False)
 class Task:
     """A call on its way through the queue."""
 
-    loop: asyncio.AbstractEventLoop
+    returns: Returns
     future: asyncio.Future[Any]
-    call: Callable[[], Any]
-    started: bool = False
+    call: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    running: bool = False  # in a thread now
     given_up: bool = False  # nobody waits for it any more
+    lost: bool = False  # with the thread that it hangs in
 
 
 def within(seconds: float, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -66,6 +97,7 @@ class Blocking:
         self._most = threads + spare
         self._lost = 0
         self._closed = False
+        self._returns: Returns | None = None
 
     async def run(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run the call in a thread and wait for it, however long it takes."""
@@ -77,7 +109,15 @@ class Blocking:
         self, seconds: float, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """`run`, but give up on it after so many seconds: `ShareTrouble`."""
-        result: T = await self._watched(seconds, lambda: None, self._submit(call, args, kwargs))
+        task = self._submit(call, args, kwargs)
+        timer = task.returns.loop.call_later(seconds, self._too_late, task, seconds)
+        try:
+            result: T = await task.future
+        except asyncio.CancelledError:
+            self._give_up(task)
+            raise
+        finally:
+            timer.cancel()
         return result
 
     async def run_moving(
@@ -90,10 +130,7 @@ class Blocking:
         **kwargs: P.kwargs,
     ) -> T:
         """`run`, but give up on it when `progress()` gave the same for so many seconds: `ShareTrouble`."""
-        result: T = await self._watched(seconds, progress, self._submit(call, args, kwargs))
-        return result
-
-    async def _watched(self, seconds: float, progress: Callable[[], object], task: Task) -> Any:
+        task = self._submit(call, args, kwargs)
         seen: object = task  # like nothing that `progress` gives
         try:
             while not task.future.done() and (now := progress()) != seen:
@@ -103,9 +140,9 @@ class Blocking:
             self._give_up(task)
             raise
         if not task.future.done():
-            self._give_up(task)
-            raise ShareTrouble(f"{self._name}: no answer from the file system within {seconds:g} s")
-        return task.future.result()
+            self._too_late(task, seconds)
+        result: T = task.future.result()
+        return result
 
     def close(self) -> None:
         """Let the threads end once they are idle; one that hangs is left to the end of the process.
@@ -117,9 +154,11 @@ class Blocking:
                 self._tasks.put(None)
             self._closed = True
 
-    def _submit(self, call: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Task:
+    def _submit(self, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Task:
         loop = asyncio.get_running_loop()
-        task = Task(loop, loop.create_future(), lambda: call(*args, **kwargs))
+        if self._returns is None or self._returns.loop is not loop:
+            self._returns = Returns(loop)
+        task = Task(self._returns, loop.create_future(), call, args, kwargs)
         with self._lock:
             if self._closed or self._alive - self._lost < self._wanted:
                 if self._alive >= self._most:
@@ -131,48 +170,46 @@ class Blocking:
                 self._tasks.put(None)
         return task
 
+    def _too_late(self, task: Task, seconds: float) -> None:
+        self._give_up(task)
+        if not task.future.done():
+            late = ShareTrouble(f"{self._name}: no answer from the file system within {seconds:g} s")
+            task.future.set_exception(late)
+
     def _give_up(self, task: Task) -> None:
         """A call that has begun costs its thread for as long as it hangs; one in the queue costs nothing."""
         with self._lock:
             task.given_up = True
-            if task.started and not task.future.done():
+            if task.running:
+                task.lost = True
                 self._lost += 1
-                task.future.add_done_callback(self._found)
-            else:
-                task.future.cancel()
-
-    def _found(self, future: asyncio.Future[Any]) -> None:
-        if not future.cancelled():
-            future.exception()  # looked at, so that asyncio does not report it as forgotten
-        with self._lock:
-            self._lost -= 1
-            surplus = not self._closed and self._alive - self._lost > self._wanted
-        if surplus:
-            self._tasks.put(None)
 
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:
             with self._lock:
                 if task.given_up or task.future.cancelled():
                     continue
-                task.started = True
+                task.running = True
             try:
-                result, error = task.call(), None
+                result, error = task.call(*task.args, **task.kwargs), None
             except BaseException as e:  # noqa: BLE001 - handed to whoever waits
                 result, error = None, e
+            surplus = self._came_back(task)
             try:
-                task.loop.call_soon_threadsafe(_settle, task.future, result, error)
+                task.returns.give(task, result, error)
             except RuntimeError:  # the loop is closed: nobody waits any more
+                break
+            if surplus:
                 break
             del task, result, error
         with self._lock:
             self._alive -= 1
 
-
-def _settle(future: asyncio.Future[Any], result: object, error: BaseException | None) -> None:
-    if future.cancelled():
-        return
-    if error is None:
-        future.set_result(result)
-    else:
-        future.set_exception(error)
+    def _came_back(self, task: Task) -> bool:
+        """The call returned. Whether its thread, given up for lost, was replaced meanwhile."""
+        with self._lock:
+            task.running = False
+            if not task.lost:
+                return False
+            self._lost -= 1
+            return not self._closed and self._alive - self._lost > self._wanted

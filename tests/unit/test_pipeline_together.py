@@ -26,7 +26,7 @@ class Ledger:
         return [one % 2 == 0 for one in several]
 
 
-async def begun(together: Together[int], *numbers: int) -> list[asyncio.Task[bool]]:
+async def begun(together: Together[int, bool], *numbers: int) -> list[asyncio.Task[bool]]:
     tasks = [asyncio.create_task(together.run(number)) for number in numbers]
     await asyncio.sleep(0)
     await asyncio.sleep(0)

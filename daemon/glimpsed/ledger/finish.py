@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,7 +20,15 @@ _RAW_LIMIT = 100_000  # characters
 
 _OURS = sa.select(files.c.id, files.c.written).where(HELD_LEASE).with_for_update()
 _END = sa.update(files).where(HELD_LEASE)
-_ANSWERED = _END.values(
+# Several at once: which rows are ours is asked for all of them together, and stays so for the transaction.
+_STILL_OURS = (
+    sa.select(files.c.id, files.c.claims)
+    .where(files.c.id.in_(sa.bindparam("ids", expanding=True)), files.c.owner == sa.bindparam("mine"))
+    .order_by(files.c.id)
+    .with_for_update()
+)
+_END_OURS = sa.update(files).where(files.c.id == sa.bindparam("job"))
+_ANSWERED = _END_OURS.values(
     state="answered",
     changed=sa.bindparam("at"),
     sha256=sa.bindparam("hash"),
@@ -27,7 +36,7 @@ _ANSWERED = _END.values(
     attempts=sa.bindparam("tries"),
     reason=None,
 )
-_DONE = _END.values(
+_DONE = _END_OURS.values(
     state="done",
     changed=sa.bindparam("at"),
     written=sa.bindparam("sidecars"),
@@ -51,8 +60,10 @@ _FAILED = _END.values(
     again=0,
 )
 _GONE = _END.values(state="gone", was=files.c.state, changed=sa.bindparam("at"), due=None, owner=None)
-_KEPT = sa.select(answers.c.page, answers.c.body).where(answers.c.file == sa.bindparam("id"))
-_DROP = sa.delete(answers).where(answers.c.file == sa.bindparam("id"))
+_KEPT = sa.select(answers.c.file, answers.c.page, answers.c.body).where(
+    answers.c.file.in_(sa.bindparam("ids", expanding=True))
+)
+_DROP = sa.delete(answers).where(answers.c.file.in_(sa.bindparam("ids", expanding=True)))
 
 
 class Finish(Queue):
@@ -61,7 +72,7 @@ class Finish(Queue):
     def page_answered(self, job: Job, record: PageRecord, now: float) -> bool:
         """One page's answer is paid for; it survives a power cut once this returns."""
         with self._database.write(durable=True) as c:
-            self._pay(c, job, record.model.entry, record.usage, now, answered=0)
+            self._pay(c, [_Bill(job.key.folder, record.model.entry, record.usage)], now)
             if c.execute(_OURS, self._lease(job)).one_or_none() is None:
                 return False
             row = {"file": job.id, "page": record.answer.page, "body": record.model_dump_json()}
@@ -78,33 +89,49 @@ class Finish(Queue):
     def all_answered(self, several: Sequence[tuple[Job, Answer, str]], now: float) -> list[bool]:
         """`answered` for several jobs, with their questions: one wait for the disk."""
         with self._database.write(durable=True) as c:
-            return [self._answered(c, job, answer, question, now) for job, answer, question in several]
+            pages: dict[int, list[PageRecord]] = {}
+            for row in c.execute(_KEPT, {"ids": [job.id for job, _, _ in several]}):
+                kept = pages.setdefault(row.file, [])
+                if row.page > 0:
+                    kept.append(PageRecord.model_validate_json(row.body))
+            self._pay(c, _bills(several, pages), now)
+            ours = self._still_ours(c, [job for job, _, _ in several])
+            held = [one for one, still in zip(several, ours, strict=True) if still]
+            if held:
+                self._keep(c, held, now, drop=[job.id for job, _, _ in held if job.id in pages])
+            return ours
 
-    def _answered(self, c: sa.Connection, job: Job, answer: Answer, question: str, now: float) -> bool:
-        kept = c.execute(_KEPT, {"id": job.id}).all()
-        pages = [PageRecord.model_validate_json(row.body) for row in kept if row.page > 0]
-        if answer.reused_from is None:
-            usage = _less(answer.usage, [page.usage for page in pages])
-            self._pay(c, job, answer.model.entry, usage, now, answered=1)
-        values = {
-            "at": now,
-            "hash": bytes.fromhex(answer.source.sha256),
-            "asked": question,
-            "tries": answer.attempts,
-        }
-        if not c.execute(_ANSWERED, values | self._lease(job)).rowcount:
-            return False
-        if kept:
-            c.execute(_DROP, {"id": job.id})
-        c.execute(self._put_answer, {"file": job.id, "page": 0, "body": answer.model_dump_json()})
+    def _keep(
+        self, c: sa.Connection, held: Sequence[tuple[Job, Answer, str]], now: float, *, drop: Sequence[int]
+    ) -> None:
+        rows = [
+            {
+                "job": job.id,
+                "at": now,
+                "hash": bytes.fromhex(answer.source.sha256),
+                "asked": question,
+                "tries": answer.attempts,
+            }
+            for job, answer, question in held
+        ]
+        c.execute(_ANSWERED, rows)
+        if drop:
+            c.execute(_DROP, {"ids": drop})
+        bodies = [{"file": job.id, "page": 0, "body": answer.model_dump_json()} for job, answer, _ in held]
+        c.execute(self._put_answer, bodies)
         if self._search:
-            search.store(c, job.id, search.pages_of(answer))
-        return True
+            search.store(c, {job.id: search.pages_of(answer) for job, answer, _ in held})
+
+    def _still_ours(self, c: sa.Connection, jobs: Sequence[Job]) -> list[bool]:
+        """Of each, whether its lease is held; in this transaction nobody takes it away."""
+        rows = c.execute(_STILL_OURS, {"ids": [job.id for job in jobs], "mine": self.owner})
+        held = {(row.id, row.claims) for row in rows}
+        return [(job.id, job.claim) in held for job in jobs]
 
     def spent(self, job: Job, entry: str, usage: Usage, now: float) -> None:
         """Money went without an answer to show for it: a refusal, a cut answer, a repair that failed."""
         with self._database.write(durable=True) as c:
-            self._pay(c, job, entry, usage, now, answered=0)
+            self._pay(c, [_Bill(job.key.folder, entry, usage)], now)
 
     def done(self, job: Job, written: Sequence[Written], now: float) -> bool:
         """Every sidecar is on disk: the answer leaves the ledger, the fact stays."""
@@ -113,14 +140,13 @@ class Finish(Queue):
     def all_done(self, several: Sequence[tuple[Job, Sequence[Written]]], now: float) -> list[bool]:
         """`done` for several jobs in one transaction."""
         with self._database.write() as c:
-            return [self._done(c, job, written, now) for job, written in several]
-
-    def _done(self, c: sa.Connection, job: Job, written: Sequence[Written], now: float) -> bool:
-        values = {"at": now, "sidecars": written_text(written)}
-        if not c.execute(_DONE, values | self._lease(job)).rowcount:
-            return False
-        c.execute(_DROP, {"id": job.id})
-        return True
+            ours = self._still_ours(c, [job for job, _ in several])
+            held = [one for one, still in zip(several, ours, strict=True) if still]
+            if held:
+                rows = [{"job": job.id, "at": now, "sidecars": written_text(w)} for job, w in held]
+                c.execute(_DONE, rows)
+                c.execute(_DROP, {"ids": [job.id for job, _ in held]})
+            return ours
 
     def failed(
         self,
@@ -153,7 +179,7 @@ class Finish(Queue):
                 "again_and_again": job.retries if retries is None else retries,
             }
             c.execute(_FAILED, values | self._lease(job))
-            c.execute(_DROP, {"id": job.id})
+            c.execute(_DROP, {"ids": [job.id]})
             if raw:
                 c.execute(self._put_answer, {"file": job.id, "page": RAW, "body": clean(raw[:_RAW_LIMIT])})
             return True
@@ -172,20 +198,30 @@ class Finish(Queue):
         keys = [answers.c.file, answers.c.page]
         return insert.on_conflict_do_update(index_elements=keys, set_={"body": insert.excluded.body})
 
-    def _pay(
-        self, c: sa.Connection, job: Job, entry: str, usage: Usage, now: float, *, answered: int
-    ) -> None:
-        row = {
-            "day": local_day(now),
-            "folder": job.key.folder,
-            "model": entry,
-            "currency": usage.currency or "",
-            "answers": answered,
-            "input_tokens": usage.input_tokens,
-            "output_tokens": usage.output_tokens,
-            "cost": usage.cost or 0.0,
-        }
-        c.execute(self._add_spend, row)
+    def _pay(self, c: sa.Connection, bills: Iterable[_Bill], now: float) -> None:
+        """Add to the day's sums, each once."""
+        sums: dict[tuple[str, str, str], list[float]] = {}
+        for bill in bills:
+            usage = bill.usage
+            key = bill.folder, bill.entry, usage.currency or ""
+            amounts = bill.answered, usage.input_tokens, usage.output_tokens, usage.cost or 0.0
+            sums[key] = [a + b for a, b in zip(sums.get(key, (0, 0, 0, 0.0)), amounts, strict=True)]
+        day = local_day(now)
+        rows = [
+            {
+                "day": day,
+                "folder": folder,
+                "model": entry,
+                "currency": currency,
+                "answers": amounts[0],
+                "input_tokens": amounts[1],
+                "output_tokens": amounts[2],
+                "cost": amounts[3],
+            }
+            for (folder, entry, currency), amounts in sorted(sums.items())  # two hosts never deadlock
+        ]
+        if rows:
+            c.execute(self._add_spend, rows)
 
     @functools.cached_property
     def _add_spend(self) -> Any:
@@ -194,6 +230,26 @@ class Finish(Queue):
             n: spend.c[n] + insert.excluded[n] for n in ("answers", "input_tokens", "output_tokens", "cost")
         }
         return insert.on_conflict_do_update(index_elements=list(spend.primary_key), set_=sums)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bill:
+    """What a request cost, and whether it gave an answer."""
+
+    folder: str
+    entry: str
+    usage: Usage
+    answered: int = 0
+
+
+def _bills(
+    several: Sequence[tuple[Job, Answer, str]], paid: Mapping[int, Sequence[PageRecord]]
+) -> Iterator[_Bill]:
+    """What is to be paid for these answers; that for the pages has been counted already."""
+    for job, answer, _ in several:
+        if answer.reused_from is None:
+            usage = _less(answer.usage, [page.usage for page in paid.get(job.id, ())])
+            yield _Bill(job.key.folder, answer.model.entry, usage, answered=1)
 
 
 def local_day(now: float) -> str:

@@ -146,9 +146,9 @@ class Listing(Part):
                 taken = c.execute(self._adopt, [rows[key] for key in keys]).all()
                 for ids in chunks([row.id for row in taken], CHUNK):
                     c.execute(_FORGET_ANSWERS, {"ids": ids})
-                for row in taken:
-                    if pages := with_text.get(key_of(row)):
-                        search.store(c, row.id, pages)
+                told = [row for row in taken if with_text.get(key_of(row))]
+                for some in chunks(told, CHUNK):
+                    search.store(c, {row.id: with_text[key_of(row)] for row in some})
             count += len(taken)
         return count
 

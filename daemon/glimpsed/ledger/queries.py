@@ -125,9 +125,16 @@ class Queries(Part):
 
         And those that were adopted: which question theirs was, only their sidecars can tell.
         """
-        values = {"hash": bytes.fromhex(sha256), "asked": question, "most": limit}
+        return self.all_reusable([(sha256, question)], limit=limit)[0]
+
+    def all_reusable(self, several: Sequence[tuple[str, str]], *, limit: int = 10) -> list[list[FileKey]]:
+        """`reusable` for several (content, question)."""
         with self._database.read() as c:
-            return [key_of(row) for row in c.execute(_REUSABLE, values)]
+            return [
+                [key_of(row) for row in c.execute(_REUSABLE, values)]
+                for sha256, asked in several
+                for values in [{"hash": bytes.fromhex(sha256), "asked": asked, "most": limit}]
+            ]
 
     def requeue(self, keys: Sequence[FileKey] | None = None, *, folder: str | None = None, now: float) -> int:
         """Failed files go back into the queue: these, those of a folder, or all. Returns how many."""

@@ -7,7 +7,7 @@ indexed as a word of its own, and a query for several is a query for that phrase
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
@@ -24,7 +24,7 @@ _PAGE_LIMIT = 400_000  # characters of one page: PostgreSQL's index takes 1 MB o
 
 _OF_FILES = sa.select(texts.c.id, texts.c.body).where(texts.c.file.in_(sa.bindparam("ids", expanding=True)))
 _DROP = sa.delete(texts).where(texts.c.file.in_(sa.bindparam("ids", expanding=True)))
-_PUT = sa.insert(texts).returning(texts.c.id)
+_PUT = sa.insert(texts).returning(texts.c.id, sort_by_parameter_order=True)
 _WORDS_PUT = sa.text("INSERT INTO words(rowid, body) VALUES (:id, :words)")
 _VECTOR = sa.text("UPDATE texts SET vector = to_tsvector('simple', :words) WHERE id = :id")
 _WORDS_DROP = sa.text("INSERT INTO words(words, rowid, body) VALUES ('delete', :id, :words)")
@@ -69,16 +69,20 @@ def pages_of(answer: Answer) -> list[str]:
     return [page.text for page in answer.pages] if answer.pages else [answer.text]
 
 
-def store(c: sa.Connection, file: int, pages: Sequence[str]) -> None:
-    """Index a file's pages in place of what was indexed for it."""
-    drop(c, [file])
-    for number, page in enumerate(pages, 1):
-        body = (clean(page) or "")[:_PAGE_LIMIT]
-        if not body.strip():
-            continue
-        row = c.execute(_PUT, {"file": file, "page": number, "body": body}).scalar_one()
+def store(c: sa.Connection, several: Mapping[int, Sequence[str]]) -> None:
+    """Index files' pages in place of what was indexed for them."""
+    drop(c, list(several))
+    bodies = [
+        (file, number, body)
+        for file, pages in several.items()
+        for number, page in enumerate(pages, 1)
+        if (body := (clean(page) or "")[:_PAGE_LIMIT]).strip()
+    ]
+    if bodies:
+        rows = [{"file": file, "page": number, "body": body} for file, number, body in bodies]
+        ids = c.execute(_PUT, rows).scalars()
         index = _WORDS_PUT if c.dialect.name == "sqlite" else _VECTOR
-        c.execute(index, {"id": row, "words": _spaced(body)})
+        c.execute(index, [{"id": i, "words": _spaced(b)} for i, (_, _, b) in zip(ids, bodies, strict=True)])
 
 
 def drop(c: sa.Connection, ids: Sequence[int]) -> None:

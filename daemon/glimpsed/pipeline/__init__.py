@@ -57,8 +57,11 @@ class Pipeline:
         self._clock = clock
         self._refusals = Refusals()
         self._ends = Ends(ledger, self._db, clock=clock, dice=dice)
-        self._answers = Together[tuple[Job, Answer, str]](
+        self._answers = Together[tuple[Job, Answer, str], bool](
             lambda several: self._db.run(ledger.all_answered, several, clock())
+        )
+        self._reusables = Together[tuple[str, str], list[FileKey]](
+            lambda several: self._db.run(ledger.all_reusable, several)
         )
         # Copies of one image that arrive together: the first is asked about, the others wait for it.
         self._same: weakref.WeakValueDictionary[tuple[str, str], asyncio.Lock] = weakref.WeakValueDictionary()
@@ -197,7 +200,7 @@ class Pipeline:
         return [job.key] if same else []
 
     async def _copies(self, job: Job, content: Content, asked: str) -> list[FileKey]:
-        found = await self._db.run(self._ledger.reusable, content.sha256, asked)
+        found = await self._reusables.run((content.sha256, asked))
         return [key for key in found if key != job.key]
 
     async def _from_text(

@@ -40,7 +40,7 @@ class Ends:
         self._db = db
         self._clock = clock
         self._dice = dice
-        self._dones = Together[tuple[Job, tuple[Written, ...]]](
+        self._dones = Together[tuple[Job, tuple[Written, ...]], bool](
             lambda several: db.run(ledger.all_done, several, clock())
         )
         # Folders whose files or sidecars are out of reach, and how often in a row: told of once.

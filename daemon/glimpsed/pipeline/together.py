@@ -1,4 +1,7 @@
-"""Calls that may share one transaction: many jobs end at once, and a commit that is durable waits for the disk."""
+"""Calls that may share one transaction: many jobs end at once, and each transaction has its price.
+
+A durable one waits for the disk, and every one for a thread and its turn with the interpreter.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +10,22 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 MOST = 32  # in one transaction: others want to write too
 
 
-class Together(Generic[T]):
+class Together(Generic[T, R]):
     """What comes in while a call is under way goes together in the next one. Alone, nothing waits."""
 
-    def __init__(self, call: Callable[[Sequence[T]], Awaitable[Sequence[bool]]]) -> None:
+    def __init__(self, call: Callable[[Sequence[T]], Awaitable[Sequence[R]]]) -> None:
         self._call = call
-        self._waiting: list[tuple[T, asyncio.Future[bool]]] = []
+        self._waiting: list[tuple[T, asyncio.Future[R]]] = []
         self._task: asyncio.Task[None] | None = None
 
-    async def run(self, one: T) -> bool:
+    async def run(self, one: T) -> R:
         """The call's result for this one. Raises what the call raises for it."""
-        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((one, future))
         if self._task is None:
             self._task = asyncio.create_task(self._work(), name="together")
@@ -35,7 +39,7 @@ class Together(Generic[T]):
         finally:
             self._task = None
 
-    async def _settle(self, batch: Sequence[tuple[T, asyncio.Future[bool]]]) -> None:
+    async def _settle(self, batch: Sequence[tuple[T, asyncio.Future[R]]]) -> None:
         """One call for all; if it fails, one for each, so that nobody fails for another's sake."""
         if not batch:
             return
