@@ -165,13 +165,22 @@ def read_exactly(fd: int, size: int, path: str) -> bytes:
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def is_still(root: Root, path: str, version: Version) -> bool:
-    """Whether this version of the file is there now; `ShareTrouble` when that cannot be told."""
+def version_there(parent: int, name: str) -> Version | None:
+    """The version of the regular file of that name; None when there is none. Raises OSError.
+
+    It is opened, not only looked up: of network file systems that asks the server.
+    """
     try:
-        with opened_file(root, path) as (_, status):
-            return version_of(status) == version
-    except Vanished:
-        return False
+        fd = os.open(name, _FILE, dir_fd=parent)
+    except OSError as e:
+        if e.errno in MISSING or e.errno == errno.ELOOP:
+            return None
+        raise
+    try:
+        status = os.fstat(fd)
+    finally:
+        os.close(fd)
+    return version_of(status) if stat.S_ISREG(status.st_mode) else None
 
 
 def exists(root: Root, path: str) -> bool:

@@ -97,8 +97,7 @@ async def slots(port: int, count: int, in_flight: int) -> tuple[float, float]:
     client = Client(entry(port, in_flight))
 
     async def one(_number: int) -> None:
-        body = b'{"image":"' + pybase64.b64encode(IMAGE) + b'"}'
-        await client.post("/responses", body, {})
+        await client.post("/responses", [b'{"image":"', pybase64.b64encode(IMAGE), b'"}'], {})
 
     found = await workers(one, count, in_flight)
     await client.aclose()

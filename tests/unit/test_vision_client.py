@@ -24,7 +24,7 @@ def client(base_url: str, **entry: Any) -> Client:
 
 
 async def post(who: Client, body: bytes = BODY) -> Response:
-    return await who.post("/responses", body, {})
+    return await who.post("/responses", [body], {})
 
 
 async def failure(who: Client, body: bytes = BODY) -> Failure:

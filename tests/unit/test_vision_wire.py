@@ -179,7 +179,7 @@ def test_spliced_body_is_the_json_of_the_whole(head: dict[str, Any], data: list[
         return {"a": head, "images": [url(i) for i in images], "prompt": prompt}
 
     whole = body(lambda i: f"data:image/png;base64,{base64.b64encode(i.data).decode()}")
-    spliced = splice(body(lambda i: image_url(i, mark)), images, mark)
+    spliced = b"".join(splice(body(lambda i: image_url(i, mark)), images, mark))
     assert json.loads(spliced) == json.loads(json.dumps(whole))
     assert spliced == json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
@@ -188,7 +188,7 @@ def test_image_with_a_url_is_not_sent_as_data_and_the_order_stays() -> None:
     by_url = Image(1, "image/png", 1, 1, b"", url="https://files.example/x.png")
     images = (by_url, IMAGE, Image(2, "image/png", 1, 1, b"second"))
     body = chat.body(ask(images=images), "@@@")
-    sent = json.loads(splice(body, images, "@@@"))["messages"][0]["content"]
+    sent = json.loads(b"".join(splice(body, images, "@@@")))["messages"][0]["content"]
     urls = [part["image_url"]["url"] for part in sent[:3]]
     assert urls == [by_url.url, "data:image/jpeg;base64,/9hqcGVn", "data:image/png;base64,c2Vjb25k"]
 

@@ -15,6 +15,7 @@ import itertools
 import os
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -32,6 +33,7 @@ from watchdog.observers.inotify_c import (
 from glimpsed.errors import ShareTrouble
 from glimpsed.files import Root
 from glimpsed.model import shown
+from glimpsed.sidecar import is_temporary
 
 _MASK = (
     InotifyConstants.IN_CLOSE_WRITE
@@ -49,6 +51,10 @@ _SELF = _ROOT_MASK | InotifyConstants.IN_UNMOUNT | InotifyConstants.IN_IGNORED
 _BUFFER = (
     1 << 20
 )  # bytes: the kernel's whole queue at its default length, so that a burst is read before it overflows
+# Files that come one after the other without end, and the sidecars of those before them, are read in lots: each
+# read alone takes the interpreter from whoever works on them. A file that comes alone is heard of at once.
+_BUSY = 20  # reads in a row
+_BREATH = 0.01  # seconds
 _BATCH = 2000  # paths handed over at once, so that the event loop is never held up for long
 _PROBE = "\0probe"
 PROBE_LIMIT = 4.0  # s that a probe may take before the events count as dead
@@ -168,6 +174,7 @@ class _Reader:
         self._directories: dict[WatchDescriptor, tuple[str, CallbackId]] = {}
         self._heard: dict[str, tuple[int, int]] = {}  # identities of the directories that have a watch
         self._ids = itertools.count(1)
+        self._in_a_row = 0  # reads that did not have to wait
         self._probe = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - lives as long as the reader
         self._probe_watch = self._add(_PROBE, self._probe.fileno(), InotifyConstants.IN_MODIFY)
 
@@ -203,13 +210,17 @@ class _Reader:
 
     def read(self) -> list[Batch]:
         """Wait for events, then all that the kernel has."""
+        if self._in_a_row > _BUSY:
+            time.sleep(_BREATH)
+        began = time.monotonic()
         events = self._inotify.read_events(event_buffer_size=_BUFFER)
+        self._in_a_row = self._in_a_row + 1 if time.monotonic() - began < _BREATH else 0
         batches = [Batch()]
         for event in events:
             if len(batches[-1].files) >= _BATCH:
                 batches.append(Batch())
             self._sort(event, batches[-1])
-        return batches if events else []
+        return [batch for batch in batches if batch != Batch()]
 
     def close(self) -> None:
         self._inotify.close()
@@ -249,6 +260,8 @@ class _Reader:
             batch.probe = True
             return
         name = os.fsdecode(event.name)
+        if is_temporary(name):
+            return
         path = f"{directory}/{name}" if directory else name
         if not event.is_directory:
             batch.files[path] = batch.files.get(path, False) or bool(event.mask & _CLOSED)

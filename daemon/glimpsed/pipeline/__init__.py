@@ -250,7 +250,9 @@ class Pipeline:
 
     async def _write(self, job: Job, place: Place, answer: Answer, content: Content) -> End:
         with metrics.timed("write"):
-            written = await place.do(_put, job, place, answer, content)
+            written = await place.do(
+                sidecar.write, place.root, job.key.path, place.folder, answer, job.written, content
+            )
         if place.folder.on_done != NOTHING:
             await after(
                 job,
@@ -277,24 +279,12 @@ def _standing(job: Job, place: Place) -> tuple[Written, ...] | None:
     None: there are none, but they can be written. Raises as `sidecar.check` when they cannot.
     """
     root, folder, key = place.root, place.folder, job.key
-    if "json" in folder.outputs and not job.again:
-        names = sidecar.names(folder, key.name)
-        found = sidecar.adoptable(root, key.directory, key.name, job.version, folder, names.values())
-        news = {w for w in found.written if w.name == names["json"]} - set(job.written)
-        if found.verdict == "adopt" and news:
-            return found.written
-    sidecar.check(root, key.path, folder, job.written)
-    return None
-
-
-def _put(job: Job, place: Place, answer: Answer, content: Content) -> tuple[Written, ...]:
-    """Sidecars for an image that is still there as it was asked about; the error sidecar goes."""
-    root, path = place.root, job.key.path
-    if not files.is_still(root, path, job.version):
-        raise Vanished(f"{shown(path)} was deleted or changed while it was asked about")
-    written = sidecar.write(root, path, place.folder, answer, job.written, content)
-    sidecar.remove_error(root, path)
-    return written
+    if not sidecar.check(root, key.path, folder, job.written) or "json" not in folder.outputs or job.again:
+        return None
+    names = sidecar.names(folder, key.name)
+    found = sidecar.adoptable(root, key.directory, key.name, job.version, folder, names.values())
+    news = {w for w in found.written if w.name == names["json"]} - set(job.written)
+    return found.written if found.verdict == "adopt" and news else None
 
 
 def _entry(place: Place, answer: Answer) -> ModelEntry:

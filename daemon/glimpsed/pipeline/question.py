@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import hashlib
 import json
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from glimpsed.model import Answer, FileKey, Image, Job, Request, shown
 
 def prompt_sha256(folder: Folder) -> str:
     """Of system and prompt before anything is filled in (DESIGN 7)."""
-    return hashlib.sha256(f"{folder.system or ''}\0{folder.prompt}".encode()).hexdigest()
+    return _sha256(f"{folder.system or ''}\0{folder.prompt}")
 
 
 def fingerprint(folder: Folder, entry: ModelEntry, *, stands_in: bool = False) -> str:
@@ -33,7 +34,12 @@ def fingerprint(folder: Folder, entry: ModelEntry, *, stands_in: bool = False) -
         folder.bands,
         folder.detail,
     ]
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+    return _sha256(json.dumps(asked, sort_keys=True))
+
+
+@functools.lru_cache(maxsize=1024)  # a handful of questions, each put to thousands of files
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def fits(found: Answer, folder: Folder, entry: ModelEntry) -> bool:

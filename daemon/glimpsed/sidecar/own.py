@@ -24,6 +24,7 @@ from glimpsed.model import Answer, Written, shown
 from glimpsed.sidecar.render import render, sidecar_name
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_FITS = 143  # bytes of a name that every file system takes; eCryptfs no more
 _LARGEST = 64 << 20  # bytes; larger than any answer, so not ours
 
 
@@ -41,13 +42,13 @@ class Place:
         """Whether the file that stands there under this name is glimpsed's own."""
         return sidecar in self.written or self.own_json is not None
 
-    def is_edited(self, sidecar: str, kind: str) -> bool:
-        """Whether somebody changed this own sidecar since it was written.
+    def is_edited(self, sidecar: str, kind: str, status: os.stat_result | None) -> bool:
+        """Whether somebody changed this own sidecar, of that status now, since it was written.
 
         The ledger's size and mtime decide; where they differ or are unknown, the text as the own JSON
         has it still clears a ``txt``, and a JSON is clear when writing it anew gives the same bytes.
         """
-        known, status = self.written.get(sidecar), entry(self.parent, sidecar)
+        known = self.written.get(sidecar)
         if status is None or (
             known is not None and (known.size, known.mtime_ns) == (status.st_size, status.st_mtime_ns)
         ):
@@ -78,15 +79,15 @@ def place(parent: int, folder: Folder, name: str, written: Iterable[Written] = (
     return Place(parent, folder, name, {w.name: w for w in written}, own)
 
 
-def refuse_foreign(place: Place, sidecar: str, content: bytes | None = None) -> None:
-    """Raise `ForeignSidecar` when what stands there is not ours, nor holds this content already."""
+def refuse_foreign(place: Place, sidecar: str, content: bytes | None = None) -> os.stat_result | None:
+    """The status of what stands there; `ForeignSidecar` when it is not ours, nor holds this content already."""
     status = entry(place.parent, sidecar)
     if status is None:
-        return
+        return None
     if stat.S_ISREG(status.st_mode) and (
         place.is_own(sidecar) or (content is not None and read(place.parent, sidecar) == content)
     ):
-        return
+        return status
     raise ForeignSidecar(
         f"{shown(sidecar)} already exists and was not written by glimpsed.",
         f"Move {shown(sidecar)} away, then run 'glimpsed retry' on the image.",
@@ -95,11 +96,14 @@ def refuse_foreign(place: Place, sidecar: str, content: bytes | None = None) -> 
 
 def refuse_long_name(parent: int, sidecar: str) -> None:
     """Raise `FileError` when the file system cannot hold a file of that name."""
+    length = len(os.fsencode(sidecar))
+    if length <= _FITS:
+        return
     try:
         longest = os.fpathconf(parent, "PC_NAME_MAX")
     except OSError:
         longest = 255
-    if len(os.fsencode(sidecar)) > longest > 0:
+    if length > longest > 0:
         raise FileError(
             f"The file name is too long: its sidecar's name would have more than {longest} bytes.",
             "Give the image a shorter name.",

@@ -61,7 +61,7 @@ class Owner:
 def files(parent: int, like: Owner, contents: Mapping[str, bytes]) -> Iterator[dict[str, str]]:
     """Each content, durable in a temporary file of `like`'s mode and group: name wanted -> temporary name.
 
-    Whatever was not renamed by the end of the block is removed.
+    Whatever is still there at the end of the block is removed: take out (`dict.pop`) what you have renamed.
     """
     made: dict[str, str] = {}
     try:
@@ -77,7 +77,7 @@ def files(parent: int, like: Owner, contents: Mapping[str, bytes]) -> Iterator[d
         yield made
     finally:
         for temp in made.values():
-            with contextlib.suppress(OSError):  # renamed, as it should be
+            with contextlib.suppress(OSError):
                 os.unlink(temp, dir_fd=parent)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from glimpsed.config.schema import Folder
 from glimpsed.errors import FileError, ForeignSidecar, ShareTrouble, SidecarBlocked, Vanished
-from glimpsed.files import MISSING, Root, opened_directory
+from glimpsed.files import MISSING, Root, opened_directory, version_there
 from glimpsed.model import Answer, Content, Written, shown
 from glimpsed.sidecar import own, temporary
 from glimpsed.sidecar.render import error_name, is_error_sidecar, names, render, render_error
@@ -34,8 +34,8 @@ _BLOCKED = frozenset(
 )
 
 
-def check(root: Root, path: str, folder: Folder, written: Sequence[Written] = ()) -> None:
-    """See, before anything is sent, whether the sidecars of this image can be written.
+def check(root: Root, path: str, folder: Folder, written: Sequence[Written] = ()) -> bool:
+    """See, before anything is sent, whether the sidecars of this image can be written; and if a JSON of ours is there.
 
     Raises `ForeignSidecar` or `FileError` (name too long, two sidecars of one name) when they cannot.
     """
@@ -50,6 +50,7 @@ def check(root: Root, path: str, folder: Folder, written: Sequence[Written] = ()
         for sidecar in sidecars:
             own.refuse_long_name(parent, sidecar)
             own.refuse_foreign(place, sidecar)
+        return place.own_json is not None
 
 
 def write(
@@ -60,31 +61,34 @@ def write(
     written: Sequence[Written],
     content: Content,
 ) -> tuple[Written, ...]:
-    """Write all the folder's outputs for this image; durable when it returns.
+    """Write all the folder's outputs for this image, and take its error sidecar away; durable when it returns.
 
     `written` is what the ledger knows of the image's sidecars so far. Raises `Vanished` when the image
-    is gone, `ForeignSidecar`, `FileError`, `SidecarBlocked` or `ShareTrouble`.
+    is gone, or another version than `content`, `ForeignSidecar`, `FileError`, `SidecarBlocked` or `ShareTrouble`.
     """
     with opened(root, path) as (parent, name):
-        owner_of_image(parent, name)
+        if version_there(parent, name) != content.version:
+            raise Vanished(f"{shown(path)} was deleted or changed while it was asked about")
         like = temporary.Owner(content.uid, content.gid, content.mode)
         place = own.place(parent, folder, name, written)
         outputs = {sidecar: (kind, render(answer, kind)) for kind, sidecar in names(folder, name).items()}
         missing = {}
         for sidecar, (_, rendered) in outputs.items():
             own.refuse_long_name(parent, sidecar)
-            own.refuse_foreign(place, sidecar, rendered)
-            if own.read(parent, sidecar) != rendered:
+            status = own.refuse_foreign(place, sidecar, rendered)
+            if status is None or own.read(parent, sidecar) != rendered:
                 missing[sidecar] = rendered
         with temporary.files(parent, like, missing) as ready:
-            for sidecar, temp in ready.items():
-                own.refuse_foreign(place, sidecar, missing[sidecar])
-                if place.is_edited(sidecar, outputs[sidecar][0]):
+            for sidecar, rendered in missing.items():
+                status = own.refuse_foreign(place, sidecar, rendered)
+                if place.is_edited(sidecar, outputs[sidecar][0], status):
                     _keep(parent, sidecar)
-                os.rename(temp, sidecar, src_dir_fd=parent, dst_dir_fd=parent)
+                os.rename(ready[sidecar], sidecar, src_dir_fd=parent, dst_dir_fd=parent)
+                del ready[sidecar]
         temporary.sync_directory(parent)
         if "json" not in folder.outputs:
             _newer_than(parent, content.version.mtime_ns, outputs)
+        _remove_error(parent, name)
         return tuple(_as_written(parent, sidecar) for sidecar in outputs)
 
 
@@ -115,6 +119,7 @@ def write_error(
             return ()
         with temporary.files(parent, like, {sidecar: content}) as ready:
             os.rename(ready[sidecar], sidecar, src_dir_fd=parent, dst_dir_fd=parent)
+            del ready[sidecar]
         temporary.sync_directory(parent)
         return (_as_written(parent, sidecar),)
 
@@ -122,9 +127,7 @@ def write_error(
 def remove_error(root: Root, path: str) -> None:
     """Take the image's error sidecar away, if there is one and it is glimpsed's own."""
     with contextlib.suppress(Vanished), opened(root, path) as (parent, name):
-        sidecar = error_name(name)
-        if is_error_sidecar(own.read(parent, sidecar) or b""):
-            os.unlink(sidecar, dir_fd=parent)
+        _remove_error(parent, name)
 
 
 def remove(root: Root, path: str, written: Sequence[Written]) -> None:
@@ -161,6 +164,12 @@ def owner_of_image(parent: int, name: str) -> temporary.Owner:
     if status is None or not stat.S_ISREG(status.st_mode):
         raise Vanished(f"{shown(name)} is gone")
     return temporary.Owner(status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
+
+
+def _remove_error(parent: int, name: str) -> None:
+    sidecar = error_name(name)
+    if is_error_sidecar(own.read(parent, sidecar) or b""):
+        os.unlink(sidecar, dir_fd=parent)
 
 
 def _keep(parent: int, sidecar: str) -> None:

@@ -13,7 +13,7 @@ import logging
 import os
 import ssl
 import urllib.request
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -71,7 +71,7 @@ class Sender(Protocol):
 
     @property
     def is_closed(self) -> bool: ...  # noqa: D102
-    async def send(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply: ...  # noqa: D102
+    async def send(self, path: str, body: Sequence[bytes], headers: Mapping[str, str]) -> Reply: ...  # noqa: D102
     async def aclose(self) -> None: ...  # noqa: D102
 
 
@@ -91,8 +91,8 @@ class Client:
         self._idle: list[Sender] = []
         self._all: set[Sender] = set()
 
-    async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Response:
-        """Send, and read all of the reply. Raises `Failure`."""
+    async def post(self, path: str, body: Sequence[bytes], headers: Mapping[str, str]) -> Response:
+        """Send a body, in parts, and read all of the reply. Raises `Failure`."""
         try:
             # The one that was used last: its connection is warm.
             sender = self._idle.pop() if self._idle else self._new()
@@ -115,7 +115,12 @@ class Client:
         self._idle.clear()
 
     async def _exchange(
-        self, sender: Sender, path: str, body: bytes, headers: Mapping[str, str], limit: asyncio.Timeout
+        self,
+        sender: Sender,
+        path: str,
+        body: Sequence[bytes],
+        headers: Mapping[str, str],
+        limit: asyncio.Timeout,
     ) -> Response:
         reply = await sender.send(path, body, headers)
         try:
@@ -188,10 +193,10 @@ class Proxied:
         """Whether it cannot be used any more."""
         return self._client.is_closed
 
-    async def send(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+    async def send(self, path: str, body: Sequence[bytes], headers: Mapping[str, str]) -> Reply:
         """Post it, and give the reply as soon as its head is there."""
         url = self._base.copy_with(path=self._base.path.rstrip("/") + path)
-        request = self._client.build_request("POST", url, content=body, headers=dict(headers))
+        request = self._client.build_request("POST", url, content=b"".join(body), headers=dict(headers))
         return await self._client.send(request, stream=True)
 
     async def aclose(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -100,15 +101,17 @@ class Conversation:
             return finding
         return self._read(answered, request_id)
 
-    def _body(self) -> tuple[str, bytes]:
+    def _body(self) -> tuple[str, list[bytes]]:
         module = APIS[self.api]
         body = module.body(self.ask, MARK)
         self.sent = frozenset(body)
         spliced = splice(body, self.request.images, MARK)
-        self.body_bytes = len(spliced)
+        self.body_bytes = sum(map(len, spliced))
         return module.PATH, spliced
 
-    async def _exchange(self, path: str, body: bytes) -> tuple[Finding | None, Answered | None, str | None]:
+    async def _exchange(
+        self, path: str, body: Sequence[bytes]
+    ) -> tuple[Finding | None, Answered | None, str | None]:
         """What came back: a finding or an answer, and the request's id."""
         try:
             response = await self.model.client.post(path, body, self._headers())

@@ -111,16 +111,15 @@ def emptiness(text: str, *, cut: bool = False) -> Emptiness | None:
 
 
 def _nothing_said(text: str) -> Emptiness | None:
-    sentences = [s.strip(_MARKS) for s in _END.split(text)]
-    sentences = [s for s in sentences if s]
-    blind = [any(pattern.fullmatch(s) for pattern in _BLIND) for s in sentences]
-    refusal = [bool(_REFUSAL.search(s)) for s in sentences]
-    said = (b or r or _FILLER.search(s) for b, r, s in zip(blind, refusal, sentences, strict=True))
-    if not any(blind) and not any(refusal):
-        return None
-    if not all(said):
-        return None
-    return "blind" if any(blind) else "refusal"
+    found: Emptiness | None = None
+    for sentence in filter(None, (s.strip(_MARKS) for s in _END.split(text))):
+        if any(pattern.fullmatch(sentence) for pattern in _BLIND):
+            found = "blind"
+        elif _REFUSAL.search(sentence):
+            found = found or "refusal"
+        elif not _FILLER.search(sentence):
+            return None  # here something is said
+    return found
 
 
 def loops(text: str, *, cut: bool) -> bool:

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import h11
@@ -44,7 +44,7 @@ class Direct:
         self._connection: Connection | None = None
         self.is_closed = False
 
-    async def send(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+    async def send(self, path: str, body: Sequence[bytes], headers: Mapping[str, str]) -> Reply:
         """Post it, and give the reply as soon as its head is there. Raises what httpx raises."""
         connection = self._kept() or await self._connect()
         self._connection = connection
@@ -53,7 +53,9 @@ class Direct:
                 request = h11.Request(
                     method="POST",
                     target=self._path + path.encode("ascii"),
-                    headers=list({**self._headers, **headers, "content-length": str(len(body))}.items()),
+                    headers=list(
+                        {**self._headers, **headers, "content-length": str(sum(map(len, body)))}.items()
+                    ),
                 )
                 await connection.send(request, body)
                 return Reply(connection, await connection.head())
@@ -148,15 +150,17 @@ class Connection(asyncio.Protocol):
 
     # --- one exchange ---
 
-    async def send(self, request: h11.Request, body: bytes) -> None:
+    async def send(self, request: h11.Request, body: Sequence[bytes]) -> None:
         """Write the request; a server that answers (or leaves) before it has all of it is listened to."""
         self.idle = False
         self._unread = 0
-        self._write([self._h11.send(request)])
-        self._write(self._h11.send_with_data_passthrough(h11.Data(data=body)))
-        while self._full and not self._unread and not self._ended:
-            await self._wait()
-        self._write([self._h11.send(h11.EndOfMessage())])
+        head = self._h11.send(request) or b""
+        for part in body:  # the head goes with the first part: it would be a packet of its own
+            self._write(head, *(self._h11.send_with_data_passthrough(h11.Data(data=part)) or ()))
+            head = b""
+            while self._full and not self._unread and not self._ended:
+                await self._wait()
+        self._write(self._h11.send(h11.EndOfMessage()))
 
     async def head(self) -> h11.Response:
         """The reply's status and headers."""
@@ -189,10 +193,10 @@ class Connection(asyncio.Protocol):
         self.idle = False
         self._socket.abort()
 
-    def _write(self, parts: list[Any] | None) -> None:
-        for part in parts or ():
-            if part and not self._ended:
-                self._socket.write(part)
+    def _write(self, *parts: bytes | None) -> None:
+        data = [part for part in parts if part]
+        if data and not self._ended:
+            self._socket.write(b"".join(data) if len(data) > 1 else data[0])
 
     def _end(self, error: Exception | None) -> None:
         self.idle = False

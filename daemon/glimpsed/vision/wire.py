@@ -49,17 +49,18 @@ class Answered:
     output_tokens: int | None = None
 
 
-def splice(body: Mapping[str, Any], images: Sequence[Image], mark: str) -> bytes:
-    """The body as JSON, with the n-th `mark` in it replaced by the n-th image in base64.
+def splice(body: Mapping[str, Any], images: Sequence[Image], mark: str) -> list[bytes]:
+    """The body as JSON, in parts to be sent one after the other: the n-th `mark` is the n-th image in base64.
 
-    No JSON encoder walks the images, which would cost 0.87 ms of CPU for 300 KB instead of 0.02.
+    No JSON encoder walks the images, which would cost 0.87 ms of CPU for 300 KB instead of 0.02; and nobody
+    copies them once more to have one piece.
     """
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
     first, *rest = text.encode("utf-8", "replace").split(mark.encode())
     parts = [first]
     for image, piece in zip([i for i in images if i.url is None], rest, strict=False):
         parts += (pybase64.b64encode(image.data), piece)
-    return b"".join(parts)
+    return parts
 
 
 def image_url(image: Image, mark: str) -> str:
