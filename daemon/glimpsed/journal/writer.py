@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
     Record = Mapping[str, Any]
 
+# Lines that come without end are written in lots: each time that this thread wakes it takes the interpreter from
+# those who work. The first ones are written at once.
+_BUSY = 20  # records in a row
+_BREATH = 0.02  # seconds
 LIMIT = 10_000  # records that wait; more are counted and dropped
 
 
@@ -53,12 +57,18 @@ class Writer:
         self._thread.join(seconds)
 
     def _run(self) -> None:
+        in_a_row = 0
         while True:
+            if in_a_row > _BUSY and self._queue.empty():
+                time.sleep(_BREATH)
+            began = time.monotonic()
             try:
                 item = self._queue.get(timeout=self._until_due())
             except queue.Empty:
                 self._write_all(self._flood.due(time.monotonic()))
+                in_a_row = 0
                 continue
+            in_a_row = in_a_row + 1 if time.monotonic() - began < _BREATH else 0
             if item is None:
                 break
             if isinstance(item, threading.Event):

@@ -24,20 +24,25 @@ def fingerprint(folder: Folder, entry: ModelEntry, *, stands_in: bool = False) -
     `stands_in`: for a folder's own model that was not asked, being paused. Such an answer is stale from the
     start, so that ``redo --stale`` can put the question to the model that it was meant for.
     """
-    asked: list[object] = ["stands in"] if stands_in else []
-    asked += [
+    return _fingerprint(
+        stands_in,
         "" if entry.local else prompt_sha256(folder),  # an OCR engine does not read it
-        folder.schema_,
+        None if folder.schema_ is None else json.dumps(folder.schema_, sort_keys=True),
         entry.model,
         "local" if entry.local else entry.base_url,
         folder.pages,
         folder.bands,
         folder.detail,
-    ]
-    return _sha256(json.dumps(asked, sort_keys=True))
+    )
 
 
-@functools.lru_cache(maxsize=1024)  # a handful of questions, each put to thousands of files
+# A handful of questions, each put to thousands of files.
+@functools.lru_cache(maxsize=1024)
+def _fingerprint(stands_in: bool, *asked: object) -> str:
+    return _sha256(json.dumps(["stands in", *asked] if stands_in else asked))
+
+
+@functools.lru_cache(maxsize=1024)
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -10,6 +10,8 @@ from functools import cache
 from typing import Any
 from xml.sax.saxutils import escape
 
+import pydantic_core
+
 from glimpsed import __version__
 from glimpsed.config.schema import Folder
 from glimpsed.model import Answer, shown
@@ -116,7 +118,13 @@ def _json(answer: Answer) -> bytes:
 
 
 def _pretty(value: Any) -> str:
-    return json.dumps(_finite(value), indent=2, ensure_ascii=False)
+    try:
+        return pydantic_core.to_json(value, indent=2, inf_nan_mode="null").decode()
+    except (
+        pydantic_core.PydanticSerializationError,
+        ValueError,
+    ):  # half a surrogate pair, a very large number
+        return json.dumps(_finite(value), indent=2, ensure_ascii=False)
 
 
 def _finite(value: Any) -> Any:
