@@ -8,6 +8,7 @@ asyncio loop (``python tests/benchmarks/bench_client.py``).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 import os
@@ -90,6 +91,9 @@ class Client:
         }
         self._idle: list[Sender] = []
         self._all: set[Sender] = set()
+        if self._base.scheme == "https":
+            with contextlib.suppress(ValueError):  # the first request tells
+                _trusted()  # reading the certificates takes a while: no image is to wait for it
 
     async def post(self, path: str, body: Sequence[bytes], headers: Mapping[str, str]) -> Response:
         """Send a body, in parts, and read all of the reply. Raises `Failure`."""
@@ -156,12 +160,12 @@ class Client:
             raise Failure(_broken(f"the stream ended early: {e}")) from None
 
     def _new(self) -> Sender:
-        tls = _tls(*(os.environ.get(name) for name in _CA_VARIABLES))
         connect = min(self._timeout, CONNECT)
         sender: Sender
         if _proxies():
-            sender = Proxied(self._base, self._headers, tls, timeout=self._timeout, connect=connect)
+            sender = Proxied(self._base, self._headers, _trusted(), timeout=self._timeout, connect=connect)
         else:
+            tls = _trusted() if self._base.scheme == "https" else None
             sender = Direct(self._base, self._headers, tls, connect=connect, keepalive=KEEPALIVE)
         self._all.add(sender)
         return sender
@@ -226,12 +230,14 @@ def _too_large() -> Failure:
 _CA_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
+def _trusted() -> ssl.SSLContext:
+    """The TLS context of all clients. Raises ValueError when a variable leads to nothing usable."""
+    return _tls(*(os.environ.get(name) for name in _CA_VARIABLES))
+
+
 @functools.lru_cache(maxsize=4)
 def _tls(file: str | None, directory: str | None, *bundles: str | None) -> ssl.SSLContext:
-    """The TLS context of all clients: the system's certificates, or those that a usual variable names.
-
-    Raises ValueError when a variable leads to nothing usable.
-    """
+    """The system's certificates, or those that a usual variable names."""
     named = dict.fromkeys(path for path in (file, directory, *bundles) if path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies, host names too
     context.set_alpn_protocols(["http/1.1"])

@@ -30,7 +30,7 @@ class Direct:
         self,
         base: httpx.URL,
         headers: Mapping[str, str],
-        tls: ssl.SSLContext,
+        tls: ssl.SSLContext | None,
         *,
         connect: float,
         keepalive: float,
