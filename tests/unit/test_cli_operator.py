@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -442,6 +444,7 @@ def test_without_a_config_the_folders_are_those_that_were_run(home: Path, run: R
     alone = config.for_folder(home / "in")
     (name,) = alone.folders
     ledger = open_ledger(config.state_url(alone))
+    ledger.first_seen(name, time.time())
     History(alone, ledger).failed(name, "a.png")
     ledger.close()
     assert data(run, "status")["folders"][name]["failed"] == 1
@@ -464,3 +467,28 @@ def test_a_ledger_that_is_none_is_no_traceback(home: Path, run: Run) -> None:
     (home / "glimpsed.yaml").write_text(CONFIG)
     (home / "ledger.sqlite").write_text("something else entirely" * 100)
     assert run("status")[0] == 78
+
+
+@pytest.mark.parametrize(
+    ("arguments", "besides"),
+    [
+        (("status", "--json"), set()),
+        (("status",), {"rich", "humanize"}),
+        (("failures", "--json"), set()),
+        (("retry", "--all"), set()),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_look_at_the_ledger_imports_nothing_that_only_the_daemon_needs(
+    history: History, arguments: tuple[str, ...], besides: set[str]
+) -> None:
+    history.failed("invoices", "a.png", "It is broken.", now=time.time())
+    heavy = {"rich", "humanize", "httpx", "h11", "PIL", "structlog", "watchdog", "pathspec", "jsonschema",
+             "sqlalchemy.dialects.postgresql", "glimpsed.pipeline", "glimpsed.vision.pacing"}  # fmt: skip
+    code = (
+        f"import sys\nfrom glimpsed.cli import main\ntry: main({list(arguments)})\nexcept SystemExit: pass\n"
+        f"print(sorted({heavy - besides} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines()[-1] == "[]"
+    assert done.stdout

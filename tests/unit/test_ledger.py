@@ -412,7 +412,13 @@ def test_counts_tell_every_state(ledger: Ledger) -> None:
     offer(ledger, FileKey("in", "b"))
     none = {"queued": 0, "running": 0, "answered": 0, "done": 0, "failed": 0, "gone": 0}
     assert ledger.counts(["in", "empty"]) == {"in": none | {"done": 1, "queued": 1}, "empty": none}
-    assert ledger.counts() == {"in": none | {"done": 1, "queued": 1}}
+
+
+def test_folders_are_those_that_were_ever_watched(ledger: Ledger) -> None:
+    assert ledger.folders() == []
+    ledger.first_seen("in", 1)
+    ledger.first_seen("archive", 2)
+    assert ledger.folders() == ["archive", "in"]
 
 
 def test_money_is_counted_once_even_when_the_lease_is_lost(ledger: Ledger) -> None:

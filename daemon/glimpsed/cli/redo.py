@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from glimpsed.cli.common import common_options, err, out
+from glimpsed.cli.common import common_options
 from glimpsed.errors import UsageError
 
 if TYPE_CHECKING:
@@ -58,15 +58,15 @@ def command(*, paths: tuple[str, ...], name: str | None, stale: bool, yes: bool)
     with opened() as desk:
         orders = [order for order in _orders(desk, paths, name, stale=stale) if order.files]
         if not orders:
-            err().print("nothing is stale" if stale else "there are no such files")
+            click.echo("nothing is stale" if stale else "there are no such files", err=True)
             return
         for order in orders:
-            out().print(_price(desk, order), soft_wrap=True)
+            click.echo(_price(desk, order))
         if not yes and not _agreed():
-            err().print("nothing is queued")
+            click.echo("nothing is queued", err=True)
             return
         count = sum(order.do(time.time()) for order in orders)
-    out().print(f"queued again: {files(count)}")
+    click.echo(f"queued again: {files(count)}")
 
 
 def _orders(desk: Desk, paths: tuple[str, ...], name: str | None, *, stale: bool) -> list[Order]:

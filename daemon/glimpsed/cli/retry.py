@@ -6,7 +6,7 @@ import time
 
 import click
 
-from glimpsed.cli.common import common_options, err, out
+from glimpsed.cli.common import common_options
 from glimpsed.errors import UsageError
 
 
@@ -36,8 +36,8 @@ def command(*, paths: tuple[str, ...], name: str | None, everything: bool) -> No
             keys = keys_of(desk, paths)
             count = desk.ledger.requeue(keys, now=now)
             if others := len(keys) - count:
-                err().print(f"{others:,} of {files(len(keys))} had not failed, and stay as they are")
+                click.echo(f"{others:,} of {files(len(keys))} had not failed, and stay as they are", err=True)
         else:
             folders = chosen(desk.config, name)
             count = sum(desk.ledger.requeue(folder=folder.name, now=now) for folder in folders)
-    out().print(f"queued again: {files(count)}")
+    click.echo(f"queued again: {files(count)}")

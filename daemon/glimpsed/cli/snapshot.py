@@ -137,7 +137,7 @@ def _pause(paused: Paused | None, told: Mapping[str, Any] | None, now: float) ->
 def _learnt(config: Config, name: str, learnt: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """What was learnt about a model, at the other API too; each fact as ``[value, when]`` or bare."""
     entry = config.models.get(name)
-    if entry is None or entry.local:
+    if entry is None or entry.local or not learnt:
         return {}
     from glimpsed.vision import memory
 
