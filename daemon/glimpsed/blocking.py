@@ -7,6 +7,7 @@ would hold up the stop of the daemon for ever. These are daemon threads: what ha
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
@@ -167,6 +168,17 @@ class Blocking:
             del task, result, error
         with self._lock:
             self._alive -= 1
+
+
+async def wait(event: asyncio.Event, seconds: float | None) -> None:
+    """Until the event is set, or so many seconds have passed.
+
+    Not by `asyncio.wait_for`: before Python 3.12 it loses a cancellation that arrives together with the event,
+    and then the watch would never end.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 def _settle(future: asyncio.Future[Any], result: object, error: BaseException | None) -> None:

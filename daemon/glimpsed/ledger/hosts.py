@@ -95,9 +95,10 @@ class Hosts(Part):
         """A number that changes when another process wrote; asking costs next to nothing."""
         return self._database.news()
 
-    def stirred(self) -> object:
-        """While this stays the same, and is not None, `changes` does too; it may be asked on an event loop."""
-        return self._database.stirred()
+    @property
+    def log_file(self) -> str | None:
+        """The file that every write goes to first, whoever writes; None for a database that is no file."""
+        return self._database.log_file
 
 
 @functools.cache
