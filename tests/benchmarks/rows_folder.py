@@ -97,6 +97,8 @@ def idle(base: Path, sizes: Sizes) -> Iterator[Row]:
     with scratch(base, "idle") as here, Loopback() as api:
         for number in range(IDLE_DIRECTORIES):
             (here / "inbox" / f"{number // 100:03}" / f"{number:05}").mkdir(parents=True)
+        for directory in (here / "inbox").glob("**"):
+            os.utime(directory, (1e9, 1e9))  # made long ago: one that is young is listed again
         with daemon(here / "home", here / "inbox", api.url) as running:
             running.wait_event("scan.finished", seconds=120)
             mode = running.wait_event("folder.watching")["mode"]

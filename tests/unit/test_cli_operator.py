@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -14,8 +16,8 @@ from typing import Any
 import pytest
 
 from glimpsed import cli, config
-from glimpsed.ledger import Paused, open_ledger
-from glimpsed.model import FileKey, utc
+from glimpsed.ledger import Adopted, Paused, open_ledger
+from glimpsed.model import FileKey, Version, Written, utc
 from glimpsed.vision import memory
 from history import CONFIG, History
 
@@ -84,7 +86,7 @@ def test_status_without_a_daemon_has_the_documented_shape(history: History, run:
         "since": None,
     }
     invoices = shot["folders"]["invoices"]
-    assert invoices["state"] == "watching"
+    assert (invoices["state"], invoices["watched"]) == ("degraded", False)
     assert invoices["mode"] in ("inotify", "poll")
     assert {k: invoices[k] for k in ("queued", "running", "answered", "done", "failed", "gone")} == {
         "queued": 1,
@@ -123,7 +125,8 @@ def test_status_shows_what_the_running_daemon_told_of_its_folders(history: Histo
     assert shot["daemon"]["since"] == utc(now)
     assert shot["folders"]["invoices"]["state"] == "degraded"
     assert shot["folders"]["invoices"]["mode"] == "poll"
-    assert shot["folders"]["archive"]["state"] == "watching"
+    assert shot["folders"]["invoices"]["watched"] is True
+    assert (shot["folders"]["archive"]["state"], shot["folders"]["archive"]["watched"]) == ("degraded", False)
 
 
 def test_a_daemon_that_died_without_a_word_does_not_run(history: History, run: Run, home: Path) -> None:
@@ -381,6 +384,39 @@ def test_redo_stale_finds_what_was_asked_otherwise(history: History, run: Run) -
     assert state(history, fresh) == "done"
     assert {state(history, key) for key in stale} == {"queued"}
     assert run("redo", "--stale", "--yes")[2] == "nothing is stale\n"
+
+
+def test_redo_stale_asks_the_sidecars_of_what_was_adopted(history: History, run: Run, home: Path) -> None:
+    for name in ("same.png", "other.png", "torn.png"):
+        history.done("invoices", name, prompt="Read all of it." if name == "other.png" else "Read it.")
+    (home / "invoices/torn.png.json").write_text("{")
+    history.ledger.close()
+    (home / "ledger.sqlite").unlink()
+    with contextlib.closing(open_ledger(f"sqlite:///{home}/ledger.sqlite")) as new:
+        found = []
+        for name in ("same.png", "other.png", "torn.png"):
+            status = (home / "invoices" / name).stat()
+            written = (Written(f"{name}.json", 1, 1),)
+            version = Version(status.st_size, status.st_mtime_ns)
+            found.append(Adopted(FileKey("invoices", name), version, written))
+        new.adopt(found, time.time())
+        new.ignore({FileKey("invoices", "ignored.png"): Version(1, 1)}, time.time())
+        code, out, _ = run("redo", "--stale", "--yes")
+        assert (code, out.splitlines()[-1]) == (0, "queued again: 1 file")
+        assert [k for k, v in new.known("invoices", "").items() if v.state == "queued"] == ["other.png"]
+        assert run("redo", "--stale", "--yes")[2] == "nothing is stale\n"
+        shutil.move(home / "invoices", home / "away")
+        assert "answers that were adopted are not looked at" in run("redo", "--stale", "--yes")[2]
+
+
+def test_status_without_a_daemon_says_that_nobody_watches(history: History, run: Run, home: Path) -> None:
+    (home / "archive").rmdir()
+    _, out, _ = run("status")
+    assert "The daemon is not running." in out
+    rows = {line.split()[0]: line for line in out.splitlines() if line.startswith(("invoices", "archive"))}
+    assert "not watched" in rows["invoices"]
+    assert "watching" not in out
+    assert "archive: there is no such directory" in out
 
 
 def test_an_answer_of_a_fallback_is_not_stale(history: History, run: Run, home: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from textwrap import dedent
 
@@ -370,3 +371,11 @@ def test_a_schema_of_any_depth_is_fine_or_too_deep(depth: int) -> None:
 def test_keys_are_written_as_people_would_write_them() -> None:
     assert dotted(("folders", "a", "fallbacks", 1)) == "folders.a.fallbacks[1]"
     assert dotted(()) is None
+
+
+def test_a_config_that_is_no_file_is_told_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(ConfigError, match="fifo: is not a regular file"):
+        load(tmp_path / "fifo")
+    with pytest.raises(ConfigError, match="Is a directory"):
+        load(tmp_path)

@@ -6,13 +6,15 @@ import time
 
 import click
 
-from glimpsed.cli.common import common_options
+from glimpsed.cli.common import common_options, folder_names
 from glimpsed.errors import UsageError
 
 
 @click.command()
 @click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path())
-@click.option("--folder", "name", metavar="NAME", help="All failed files of this folder.")
+@click.option(
+    "--folder", "name", metavar="NAME", shell_complete=folder_names, help="All failed files of this folder."
+)
 @click.option("--all", "everything", is_flag=True, help="All failed files of all folders.")
 @common_options
 def command(*, paths: tuple[str, ...], name: str | None, everything: bool) -> None:

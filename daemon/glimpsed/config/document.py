@@ -7,7 +7,9 @@ stays the text it was written as.
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,13 +75,20 @@ def dotted(key: Key) -> str | None:
 def read(file: Path, env: Mapping[str, str]) -> Document:
     """Parse a config file. Raises `ConfigError` when there is no YAML mapping to go on with."""
     try:
-        with file.open("rb") as stream:
+        with open(file, "rb", opener=_without_waiting) as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                raise ConfigError(Problem("is not a regular file", file=str(file)))
             text = stream.read(LARGEST + 1)
     except OSError as e:
         raise ConfigError(Problem(f"cannot be read: {e.strerror}", file=str(file))) from e
     if len(text) > LARGEST:
         raise ConfigError(Problem("is too large for a config", file=str(file)))
     return parse(text, str(file), env)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """A FIFO would be opened once somebody writes to it, which may be never."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def parse(text: bytes | str, file: str, env: Mapping[str, str]) -> Document:

@@ -88,7 +88,7 @@ class FolderWatch:
         self._dirty: dict[str, None] = {}
         self._first_scan = True
         self._full_cpu = 0.0  # s that the last full listing took
-        self._all_readable = False  # every directory could be listed at the last full listing
+        self.unlisted: set[str] = set()  # subdirectories that could not be listed at the last full listing
 
     @property
     def state(self) -> WatchState:
@@ -257,7 +257,7 @@ class FolderWatch:
         self._full |= await self._hearing.try_again(root)  # each directory gets its watch by being listed
         dirty, self._dirty = self._dirty, {}
         if self._full or due:
-            heard = not self._full and self._all_readable and self.state.mode == "inotify"
+            heard = not self._full and not self.unlisted and self.state.mode == "inotify"
             self._full = False
             await self._scan_all(root, heard=heard)
             return
@@ -289,7 +289,7 @@ class FolderWatch:
         walk = self._walk(root, todo, same)
         files, waiting = await self._pass(walk)
         self._full_cpu = walk.cpu
-        self._all_readable = not walk.unreadable
+        self.unlisted = walk.unreadable
         await self._reconciler.finish(walk, first=first)
         self._first_scan = False
         self.listed.set()

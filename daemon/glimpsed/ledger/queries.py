@@ -61,6 +61,7 @@ class _Columns:
 _INDEXED = _Columns(files.c.folder, files.c.state)
 # Hidden from SQLite's planner, which takes an index for them at any price, and sorts all that it finds by id.
 _BARE = _Columns(files.c.folder.concat(""), files.c.state.concat(""))
+_ADOPTED = files.c.question.is_(None) & files.c.written.is_not(None)
 Which: TypeAlias = Callable[[_Columns], sa.ColumnElement[bool]]
 
 
@@ -150,17 +151,29 @@ class Queries(Part):
             lambda columns: columns.state != "gone", keys, folder, {"changed": now, "again": int(now)}
         )
 
-    def stale(self, folder: str, questions: Collection[str]) -> int:
-        """How many files of a folder have an answer to none of these questions."""
+    def stale(self, folder: str, questions: Collection[str]) -> tuple[int, int]:
+        """How many files of a folder have an answer to none of these questions, and how many `adopted` has."""
+        counts = sa.select(
+            sa.func.count().filter(_stale(folder, questions)(_INDEXED)), sa.func.count().filter(_ADOPTED)
+        )
         with self._database.read() as c:
-            statement = sa.select(sa.func.count()).select_from(files)
-            return int(c.scalar(statement.where(_stale(folder, questions)(_INDEXED))) or 0)
+            of_others, unknown = c.execute(
+                counts.where(files.c.folder == folder, files.c.state == "done")
+            ).one()
+            return of_others, unknown
 
     def stale_files(self, folder: str, questions: Collection[str], *, limit: int) -> list[FileRow]:
         """Some of those that `stale` counts, for an estimate."""
         with self._database.read() as c:
             rows = c.execute(sa.select(files).where(_stale(folder, questions)(_INDEXED)).limit(limit))
             return [file_row(row) for row in rows]
+
+    def adopted(self, folder: str) -> list[FileKey]:
+        """Done files whose question nobody knows but their sidecars."""
+        columns = sa.select(files.c.folder, files.c.directory, files.c.name)
+        which = columns.where(files.c.folder == folder, files.c.state == "done", _ADOPTED)
+        with self._database.read() as c:
+            return [key_of(row) for row in c.execute(which)]
 
     def redo_stale(self, folder: str, questions: Collection[str], now: float) -> int:
         """Ask again about what `stale` counts. Returns how many."""
