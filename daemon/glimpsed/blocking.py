@@ -7,6 +7,7 @@ would hold up the stop of the daemon for ever. These are daemon threads: what ha
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections import deque
@@ -213,3 +214,14 @@ class Blocking:
                 return False
             self._lost -= 1
             return not self._closed and self._alive - self._lost > self._wanted
+
+
+async def wait(event: asyncio.Event, seconds: float | None) -> None:
+    """Until the event is set, or so many seconds have passed.
+
+    Not by `asyncio.wait_for`: before Python 3.12 it loses a cancellation that arrives together with the event,
+    and then the watch would never end.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

@@ -82,6 +82,7 @@ ROWS: dict[str, Callable[[Path, Sizes], Iterator[Row]]] = {
     "idle": rows_folder.idle,
     "prepare": rows_images.prepare,
     "ledger": rows_folder.ledger,
+    "commands": rows_folder.commands,
     "kill": kill,
     "rivals": rows_rivals.rivals,
     "killed": rows_rivals.killed,

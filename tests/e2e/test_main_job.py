@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from daemon import Daemon, glimpsed, wait_until
+from daemon import GLIMPSED, Daemon, environment, glimpsed, wait_until
 from gateway import Gateway, Scripted
 from pictures import LETTER, drop, page, picture
 
@@ -143,6 +146,36 @@ def test_once_does_what_is_there_and_ends(tmp_path: Path, inbox: Path) -> None:
         ended = glimpsed("once", home=tmp_path)
         assert ended.returncode == 1, ended.stderr
         assert len(gateway.requests) == 2
+
+
+def test_once_tells_of_a_subfolder_that_it_may_not_list(tmp_path: Path, inbox: Path) -> None:
+    mortal = []  # root may read everything, unless it cannot
+    if os.geteuid() == 0:
+        if shutil.which("setpriv") is None:
+            pytest.skip("root may read everything, and setpriv is not installed: apt install util-linux")
+        mortal = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+    with Gateway() as gateway:
+        (tmp_path / "glimpsed.yaml").write_text(CONFIG.format(api="chat", url=gateway.base_url, inbox=inbox))
+        drop(inbox, "one.png", picture(seed=1))
+        drop(inbox, "closed/two.png", picture(seed=2))
+        (inbox / "closed").chmod(0)
+        try:
+            ended = subprocess.run(
+                [*mortal, *GLIMPSED, "once"],
+                cwd=tmp_path,
+                env=environment(tmp_path),
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+        finally:
+            (inbox / "closed").chmod(0o755)
+        assert ended.returncode == 1, ended.stderr
+        assert ended.stderr.splitlines()[-1] == "cannot be listed: inbox: closed"
+        assert (inbox / "one.png.txt").exists()
+        assert glimpsed("once", home=tmp_path).returncode == 0
+        assert (inbox / "closed/two.png.txt").exists()
 
 
 def test_try_prints_the_answer_and_writes_nothing(tmp_path: Path, inbox: Path) -> None:

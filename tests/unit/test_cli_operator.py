@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,8 +16,8 @@ from typing import Any
 import pytest
 
 from glimpsed import cli, config
-from glimpsed.ledger import Paused, open_ledger
-from glimpsed.model import FileKey, utc
+from glimpsed.ledger import Adopted, Paused, open_ledger
+from glimpsed.model import FileKey, Version, Written, utc
 from glimpsed.vision import memory
 from history import CONFIG, History
 
@@ -82,7 +86,7 @@ def test_status_without_a_daemon_has_the_documented_shape(history: History, run:
         "since": None,
     }
     invoices = shot["folders"]["invoices"]
-    assert invoices["state"] == "watching"
+    assert (invoices["state"], invoices["watched"]) == ("degraded", False)
     assert invoices["mode"] in ("inotify", "poll")
     assert {k: invoices[k] for k in ("queued", "running", "answered", "done", "failed", "gone")} == {
         "queued": 1,
@@ -121,7 +125,8 @@ def test_status_shows_what_the_running_daemon_told_of_its_folders(history: Histo
     assert shot["daemon"]["since"] == utc(now)
     assert shot["folders"]["invoices"]["state"] == "degraded"
     assert shot["folders"]["invoices"]["mode"] == "poll"
-    assert shot["folders"]["archive"]["state"] == "watching"
+    assert shot["folders"]["invoices"]["watched"] is True
+    assert (shot["folders"]["archive"]["state"], shot["folders"]["archive"]["watched"]) == ("degraded", False)
 
 
 def test_a_daemon_that_died_without_a_word_does_not_run(history: History, run: Run, home: Path) -> None:
@@ -381,6 +386,39 @@ def test_redo_stale_finds_what_was_asked_otherwise(history: History, run: Run) -
     assert run("redo", "--stale", "--yes")[2] == "nothing is stale\n"
 
 
+def test_redo_stale_asks_the_sidecars_of_what_was_adopted(history: History, run: Run, home: Path) -> None:
+    for name in ("same.png", "other.png", "torn.png"):
+        history.done("invoices", name, prompt="Read all of it." if name == "other.png" else "Read it.")
+    (home / "invoices/torn.png.json").write_text("{")
+    history.ledger.close()
+    (home / "ledger.sqlite").unlink()
+    with contextlib.closing(open_ledger(f"sqlite:///{home}/ledger.sqlite")) as new:
+        found = []
+        for name in ("same.png", "other.png", "torn.png"):
+            status = (home / "invoices" / name).stat()
+            written = (Written(f"{name}.json", 1, 1),)
+            version = Version(status.st_size, status.st_mtime_ns)
+            found.append(Adopted(FileKey("invoices", name), version, written))
+        new.adopt(found, time.time())
+        new.ignore({FileKey("invoices", "ignored.png"): Version(1, 1)}, time.time())
+        code, out, _ = run("redo", "--stale", "--yes")
+        assert (code, out.splitlines()[-1]) == (0, "queued again: 1 file")
+        assert [k for k, v in new.known("invoices", "").items() if v.state == "queued"] == ["other.png"]
+        assert run("redo", "--stale", "--yes")[2] == "nothing is stale\n"
+        shutil.move(home / "invoices", home / "away")
+        assert "answers that were adopted are not looked at" in run("redo", "--stale", "--yes")[2]
+
+
+def test_status_without_a_daemon_says_that_nobody_watches(history: History, run: Run, home: Path) -> None:
+    (home / "archive").rmdir()
+    _, out, _ = run("status")
+    assert "The daemon is not running." in out
+    rows = {line.split()[0]: line for line in out.splitlines() if line.startswith(("invoices", "archive"))}
+    assert "not watched" in rows["invoices"]
+    assert "watching" not in out
+    assert "archive: there is no such directory" in out
+
+
 def test_an_answer_of_a_fallback_is_not_stale(history: History, run: Run, home: Path) -> None:
     key = history.done("invoices", "a.png")
     changed = CONFIG.replace("model: m}", "model: other, fallbacks: [m]}").replace(
@@ -442,6 +480,7 @@ def test_without_a_config_the_folders_are_those_that_were_run(home: Path, run: R
     alone = config.for_folder(home / "in")
     (name,) = alone.folders
     ledger = open_ledger(config.state_url(alone))
+    ledger.first_seen(name, time.time())
     History(alone, ledger).failed(name, "a.png")
     ledger.close()
     assert data(run, "status")["folders"][name]["failed"] == 1
@@ -464,3 +503,28 @@ def test_a_ledger_that_is_none_is_no_traceback(home: Path, run: Run) -> None:
     (home / "glimpsed.yaml").write_text(CONFIG)
     (home / "ledger.sqlite").write_text("something else entirely" * 100)
     assert run("status")[0] == 78
+
+
+@pytest.mark.parametrize(
+    ("arguments", "besides"),
+    [
+        (("status", "--json"), set()),
+        (("status",), {"rich", "humanize"}),
+        (("failures", "--json"), set()),
+        (("retry", "--all"), set()),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_look_at_the_ledger_imports_nothing_that_only_the_daemon_needs(
+    history: History, arguments: tuple[str, ...], besides: set[str]
+) -> None:
+    history.failed("invoices", "a.png", "It is broken.", now=time.time())
+    heavy = {"rich", "humanize", "httpx", "h11", "PIL", "structlog", "watchdog", "pathspec", "jsonschema",
+             "sqlalchemy.dialects.postgresql", "glimpsed.pipeline", "glimpsed.vision.pacing"}  # fmt: skip
+    code = (
+        f"import sys\nfrom glimpsed.cli import main\ntry: main({list(arguments)})\nexcept SystemExit: pass\n"
+        f"print(sorted({heavy - besides} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines()[-1] == "[]"
+    assert done.stdout

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 from textwrap import dedent
 
@@ -370,3 +372,11 @@ def test_a_schema_of_any_depth_is_fine_or_too_deep(depth: int) -> None:
 def test_keys_are_written_as_people_would_write_them() -> None:
     assert dotted(("folders", "a", "fallbacks", 1)) == "folders.a.fallbacks[1]"
     assert dotted(()) is None
+
+
+def test_a_config_may_come_through_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")  # as of `-c <(sops -d config.yaml)`
+    writer = threading.Thread(target=(tmp_path / "pipe").write_text, args=("drain: 5s\n",))
+    writer.start()
+    assert load(tmp_path / "pipe").drain == 5
+    writer.join()

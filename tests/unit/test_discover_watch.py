@@ -234,6 +234,33 @@ async def test_a_rescan_finds_what_no_event_told(desk: Desk) -> None:
         await desk.until(lambda: desk.states() == {"silent.png": "queued"})
 
 
+async def test_the_rescan_asks_a_directory_without_files_for_its_time_alone_and_lists_it_when_that_changed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("empty/below", "full"):
+        (desk.path / name).mkdir(parents=True)
+    (desk.path / "full/a.png").write_bytes(PNG)
+    for name in ("empty/below", "empty", "full", "."):
+        os.utime(desk.path / name, (1e9, 1e9))  # not so young that it could change within its mtime
+    listed: list[str] = []
+    really = scan.Walk._list
+    monkeypatch.setattr(
+        scan.Walk, "_list", lambda walk, top, path: listed.append(path) or really(walk, top, path)
+    )
+    async with desk.watching(rescan=0.2, poll=3600) as w:
+        w._hearing._heard = lambda batch: None  # nothing is told
+        await desk.until(lambda: listed.count("full") > 3)
+        assert (listed.count("empty/below") == 1) == (
+            desk.mode == "inotify"
+        )  # a share's times are not believed
+        (desk.path / "empty/below/b.png").write_bytes(PNG)
+        (desk.path / "empty/new/deep").mkdir(parents=True)
+        (desk.path / "empty/new/deep/c.png").write_bytes(PNG)
+        await desk.until(lambda: {"empty/below/b.png", "empty/new/deep/c.png"} <= desk.states().keys())
+        shutil.rmtree(desk.path / "empty/below")
+        await desk.until(lambda: desk.states()["empty/below/b.png"] == "gone")
+
+
 async def test_files_in_a_folder_that_was_moved_in_are_found_at_once(desk: Desk, tmp_path: Path) -> None:
     made = tmp_path / "made" / "deep"
     made.mkdir(parents=True)
@@ -698,7 +725,7 @@ async def test_what_a_listing_brings_after_the_folder_was_lost_is_not_forgotten_
         (tmp_path / "away/a.png").write_bytes(PNG)
         version = Version(len(PNG), (tmp_path / "away/a.png").stat().st_mtime_ns)
         w._settling.found("a.png", version, time.monotonic(), quiet=0, fresh=False)  # by a listing that hung
-        w._wake_settling()
+        w._settle_now.set()
         await asyncio.sleep(0.2)
         (tmp_path / "away").rename(desk.path)
         w._look.set()

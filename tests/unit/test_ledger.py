@@ -400,7 +400,8 @@ def test_stale_answers_are_those_to_another_question(ledger: Ledger) -> None:
     offer(ledger)
     finish(ledger)
     ledger.ignore({FileKey("in", "ignored"): V1}, 1)
-    assert (ledger.stale("in", ["q1"]), ledger.stale("in", ["q2"]), ledger.stale("b", ["q2"])) == (0, 1, 0)
+    counts = [ledger.stale(*which) for which in (("in", ["q1"]), ("in", ["q2"]), ("b", ["q2"]))]
+    assert counts == [(0, 0), (1, 0), (0, 0)]
     assert [row.key for row in ledger.stale_files("in", ["q2"], limit=5)] == [SCAN]
     assert (ledger.redo_stale("in", ["q1"], 20), ledger.redo_stale("in", ["q2"], 20)) == (0, 1)
     assert one(ledger, 20).again == 20
@@ -412,7 +413,13 @@ def test_counts_tell_every_state(ledger: Ledger) -> None:
     offer(ledger, FileKey("in", "b"))
     none = {"queued": 0, "running": 0, "answered": 0, "done": 0, "failed": 0, "gone": 0}
     assert ledger.counts(["in", "empty"]) == {"in": none | {"done": 1, "queued": 1}, "empty": none}
-    assert ledger.counts() == {"in": none | {"done": 1, "queued": 1}}
+
+
+def test_folders_are_those_that_were_ever_watched(ledger: Ledger) -> None:
+    assert ledger.folders() == []
+    ledger.first_seen("in", 1)
+    ledger.first_seen("archive", 2)
+    assert ledger.folders() == ["archive", "in"]
 
 
 def test_money_is_counted_once_even_when_the_lease_is_lost(ledger: Ledger) -> None:

@@ -132,7 +132,7 @@ def test_a_postgresql_that_died_is_away_and_comes_back_with_everything(postgres:
     before = ledger.changes()
     postgres.stop()
     try:
-        for call in (lambda: ledger.offer([OFFER], 2), ledger.counts):
+        for call in (lambda: ledger.offer([OFFER], 2), ledger.folders):
             with pytest.raises(LedgerUnavailable):
                 call()
     finally:

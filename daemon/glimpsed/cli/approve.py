@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import click
 
-from glimpsed.cli.common import common_options, err, out
+from glimpsed.cli.common import common_options, err, folder_names, out
 
 
 @click.command()
-@click.option("--folder", "name", metavar="NAME", help="Only this folder's backlog.")
+@click.option(
+    "--folder", "name", metavar="NAME", shell_complete=folder_names, help="Only this folder's backlog."
+)
 @common_options
 def command(*, name: str | None) -> None:
     """Release a backlog: what a folder never seen before holds is not sent to a priced model unasked.

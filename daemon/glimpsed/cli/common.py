@@ -79,6 +79,20 @@ def load_config(*, asked: tuple[str, ...] = ()) -> Config:
     return config.load(config_file(), asked=asked)
 
 
+def folder_names(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """For a shell that completes the name of a folder: those of the config, none when there is no good one."""
+    from glimpsed import config
+    from glimpsed.errors import ConfigError
+
+    given = context.find_object(Invocation)
+    file = (given and given.config) or config.find()
+    try:
+        names = config.load(file, keys=False).folders if file else ()
+    except ConfigError:
+        return []
+    return [name for name in names if name.startswith(incomplete)]
+
+
 def print_json(data: Any) -> None:
     """Data for programs: to stdout, Unicode as it is."""
     click.echo(json.dumps(data, ensure_ascii=False, indent=2, allow_nan=False))

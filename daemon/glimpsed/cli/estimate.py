@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from glimpsed.cli.common import common_options, err, json_option, out, print_json
+from glimpsed.cli.common import common_options, err, folder_names, json_option, out, print_json
 from glimpsed.model import shown
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--folder", "name", metavar="NAME", help="Only this folder.")
+@click.option("--folder", "name", metavar="NAME", shell_complete=folder_names, help="Only this folder.")
 @json_option
 @common_options
 def command(*, name: str | None, as_json: bool) -> int:

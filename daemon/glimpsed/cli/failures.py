@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from glimpsed.cli.common import common_options, err, json_option, out, print_json
+from glimpsed.cli.common import common_options, err, folder_names, json_option, out, print_json
 from glimpsed.model import shown, utc
 
 
 @click.command()
-@click.option("--folder", "name", metavar="NAME", help="Only this folder's.")
+@click.option("--folder", "name", metavar="NAME", shell_complete=folder_names, help="Only this folder's.")
 @json_option
 @common_options
 def command(*, name: str | None, as_json: bool) -> None:

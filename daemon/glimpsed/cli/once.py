@@ -30,7 +30,7 @@ FAILURES_SHOWN = 20
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary; warnings and errors only.")
 @common_options
 def command(folder: Path | None, *, quiet: bool) -> int:
-    """Process what is in the folders now, then exit: 1 when a file failed or was left, or a folder is missing.
+    """Process what is in the folders now, then exit: 1 when a file failed or was left, or a folder or part of one is missing.
 
     \b
     Examples:
@@ -61,7 +61,10 @@ def command(folder: Path | None, *, quiet: bool) -> int:
     missing = service.folders.missing
     for folder_and_reason in missing:
         err().print(f"not there: {folder_and_reason}")
-    return int(bool(service.tally.failed or ending.left or service.stopped or missing))
+    unlisted = service.folders.unlisted
+    for folder_and_path in unlisted:
+        err().print(f"cannot be listed: {folder_and_path}", soft_wrap=True)
+    return int(bool(service.tally.failed or ending.left or service.stopped or missing or unlisted))
 
 
 @contextlib.asynccontextmanager

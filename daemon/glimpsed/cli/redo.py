@@ -5,18 +5,18 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
-from glimpsed.cli.common import common_options, err, out
-from glimpsed.errors import UsageError
+from glimpsed.cli.common import common_options, folder_names
+from glimpsed.errors import ShareTrouble, UsageError, Vanished
 
 if TYPE_CHECKING:
     from glimpsed.cli.operator import Desk
-    from glimpsed.config import Folder
+    from glimpsed.config import Folder, ModelEntry
     from glimpsed.ledger import FileRow
     from glimpsed.model import FileKey
 
@@ -35,7 +35,9 @@ class Order:
 
 @click.command()
 @click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path())
-@click.option("--folder", "name", metavar="NAME", help="All files of this folder.")
+@click.option(
+    "--folder", "name", metavar="NAME", shell_complete=folder_names, help="All files of this folder."
+)
 @click.option("--stale", is_flag=True, help="Those whose prompt, system, schema or model changed since.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before money is spent.")
 @common_options
@@ -58,15 +60,15 @@ def command(*, paths: tuple[str, ...], name: str | None, stale: bool, yes: bool)
     with opened() as desk:
         orders = [order for order in _orders(desk, paths, name, stale=stale) if order.files]
         if not orders:
-            err().print("nothing is stale" if stale else "there are no such files")
+            click.echo("nothing is stale" if stale else "there are no such files", err=True)
             return
         for order in orders:
-            out().print(_price(desk, order), soft_wrap=True)
+            click.echo(_price(desk, order))
         if not yes and not _agreed():
-            err().print("nothing is queued")
+            click.echo("nothing is queued", err=True)
             return
         count = sum(order.do(time.time()) for order in orders)
-    out().print(f"queued again: {files(count)}")
+    click.echo(f"queued again: {files(count)}")
 
 
 def _orders(desk: Desk, paths: tuple[str, ...], name: str | None, *, stale: bool) -> list[Order]:
@@ -99,12 +101,35 @@ def _stale(desk: Desk, folder: Folder) -> Order:
     """Answers to none of the questions that the config asks now, of the model or one of its fallbacks."""
     from glimpsed.pipeline.question import fingerprint
 
-    now_asked = {
-        fingerprint(folder, desk.config.models[model]) for model in (folder.model, *folder.fallbacks)
-    }
-    some = desk.ledger.stale_files(folder.name, now_asked, limit=SAMPLE)
-    files = desk.ledger.stale(folder.name, now_asked) if some else 0
-    return Order(folder, files, some, lambda now: desk.ledger.redo_stale(folder.name, now_asked, now))
+    entries = [desk.config.models[model] for model in (folder.model, *folder.fallbacks)]
+    now_asked = {fingerprint(folder, entry) for entry in entries}
+    files, unknown = desk.ledger.stale(folder.name, now_asked)
+    some = desk.ledger.stale_files(folder.name, now_asked, limit=SAMPLE) if files else []
+    adopted = _stale_adopted(desk, folder, entries) if unknown else []
+    some += [row for key in adopted[: SAMPLE - len(some)] if (row := desk.ledger.find(key)) is not None]
+
+    def do(now: float) -> int:
+        return desk.ledger.redo_stale(folder.name, now_asked, now) + desk.ledger.redo(adopted, now=now)
+
+    return Order(folder, files + len(adopted), some, do)
+
+
+def _stale_adopted(desk: Desk, folder: Folder, entries: Sequence[ModelEntry]) -> list[FileKey]:
+    """Of the answers that were adopted, whose question the ledger does not know, those that tell of another one."""
+    from glimpsed import sidecar
+    from glimpsed.files import find_root
+    from glimpsed.pipeline.question import fits
+
+    try:
+        root = find_root(folder.path)
+    except (ShareTrouble, Vanished) as e:
+        click.echo(f"{folder.name}: answers that were adopted are not looked at: {e}", err=True)
+        return []
+    keys = desk.ledger.adopted(folder.name)
+    answers = ((key, sidecar.load(root, key.path, folder)) for key in keys)
+    return [
+        key for key, found in answers if found and not any(fits(found, folder, entry) for entry in entries)
+    ]
 
 
 def _price(desk: Desk, order: Order) -> str:

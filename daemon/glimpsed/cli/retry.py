@@ -6,13 +6,15 @@ import time
 
 import click
 
-from glimpsed.cli.common import common_options, err, out
+from glimpsed.cli.common import common_options, folder_names
 from glimpsed.errors import UsageError
 
 
 @click.command()
 @click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path())
-@click.option("--folder", "name", metavar="NAME", help="All failed files of this folder.")
+@click.option(
+    "--folder", "name", metavar="NAME", shell_complete=folder_names, help="All failed files of this folder."
+)
 @click.option("--all", "everything", is_flag=True, help="All failed files of all folders.")
 @common_options
 def command(*, paths: tuple[str, ...], name: str | None, everything: bool) -> None:
@@ -36,8 +38,8 @@ def command(*, paths: tuple[str, ...], name: str | None, everything: bool) -> No
             keys = keys_of(desk, paths)
             count = desk.ledger.requeue(keys, now=now)
             if others := len(keys) - count:
-                err().print(f"{others:,} of {files(len(keys))} had not failed, and stay as they are")
+                click.echo(f"{others:,} of {files(len(keys))} had not failed, and stay as they are", err=True)
         else:
             folders = chosen(desk.config, name)
             count = sum(desk.ledger.requeue(folder=folder.name, now=now) for folder in folders)
-    out().print(f"queued again: {files(count)}")
+    click.echo(f"queued again: {files(count)}")

@@ -6,14 +6,14 @@ import re
 
 import click
 
-from glimpsed.cli.common import common_options, err, json_option, out, print_json
+from glimpsed.cli.common import common_options, err, folder_names, json_option, out, print_json
 from glimpsed.errors import UsageError
 from glimpsed.model import shown
 
 
 @click.command()
 @click.argument("text", nargs=-1, required=True)
-@click.option("--folder", "name", metavar="NAME", help="Only in this folder.")
+@click.option("--folder", "name", metavar="NAME", shell_complete=folder_names, help="Only in this folder.")
 @click.option(
     "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Matches at most."
 )

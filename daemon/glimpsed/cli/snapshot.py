@@ -57,6 +57,7 @@ def _folders(desk: Desk, daemons: Sequence[Daemon]) -> dict[str, dict[str, Any]]
         watch = _as_told(told[name]) if name in told else _as_seen(folder)
         found[name] = {
             **watch,
+            "watched": name in told,
             "path": str(folder.path) if folder is not None else None,
             "waits_since": utc(held[name]) if name in held else None,
             "backlog": told[name].get("backlog") if name in held and name in told else None,
@@ -78,7 +79,7 @@ def _as_told(report: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _as_seen(folder: Folder | None) -> dict[str, Any]:
-    """Without a daemon: whether the folder is there, and how it would be watched."""
+    """Of a folder that no daemon watches: whether it is there, and how it would be watched."""
     from glimpsed.discover import mounts
 
     found: list[dict[str, Any]] = []
@@ -87,7 +88,8 @@ def _as_seen(folder: Folder | None) -> dict[str, Any]:
         assert folder is not None
         mode, filesystem, reason = mounts.mode(folder)
         if os.path.isdir(folder.path):
-            found.append({"state": "watching", "mode": mode, "filesystem": filesystem, "reason": reason})
+            reason = f"no daemon watches it ({reason})"
+            found.append({"state": "degraded", "mode": mode, "filesystem": filesystem, "reason": reason})
         else:
             reason = "there is no such directory"
             found.append({"state": "lost", "mode": mode, "filesystem": None, "reason": reason})
@@ -137,7 +139,7 @@ def _pause(paused: Paused | None, told: Mapping[str, Any] | None, now: float) ->
 def _learnt(config: Config, name: str, learnt: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """What was learnt about a model, at the other API too; each fact as ``[value, when]`` or bare."""
     entry = config.models.get(name)
-    if entry is None or entry.local:
+    if entry is None or entry.local or not learnt:
         return {}
     from glimpsed.vision import memory
 

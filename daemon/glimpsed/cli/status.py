@@ -34,13 +34,14 @@ STATES = ("queued", "running", "answered", "done", "failed", "gone")
 def command(*, as_json: bool, watch: bool, forget: str | None) -> None:
     """Show folders with their files by state, models and why one is paused, what was spent, the last failures.
 
-    Works beside a running daemon, and without one: then a folder's state says whether it is there.
+    Works beside a running daemon, and without one: then a folder that is there is not watched, 'degraded' in
+    JSON, and 'mode' is how it would be.
 
     \b
     --json (times in UTC; more keys may come, these stay):
       {"daemon": {"running", "pid", "since", "host", "others"},
        "folders": {NAME: {"state": "watching|degraded|lost", "mode": "inotify|poll", "filesystem", "reason",
-                          "path", "waits_since", "backlog", "queued", "running", "answered", "done", "failed", "gone"}},
+                          "watched", "path", "waits_since", "backlog", "queued", "running", "answered", "done", "failed", "gone"}},
        "models": {NAME: {"state": "ok|paused", "reason", "until", "since", "next_probe", "learnt"}},
        "spend": {"day", "month", "currency", "all": {CURRENCY: {"day", "month"}},
                  "budgets": [{"folder" or "model" or neither, "per_day", "per_month", "day", "month"}]},
@@ -166,9 +167,15 @@ def _folders(folders: Mapping[str, Mapping[str, Any]], rates: Rates | None) -> T
             Text(f"{folder[s]:,}", style="red" if s == "failed" and folder[s] else "default") for s in STATES
         ]
         rate = [f"{rates.of(name):.0f}"] if rates is not None else []
-        shown_state = Text(folder["state"] or "?", style=style.get(folder["state"], "default"))
+        state = "not watched" if _unattended(folder) else folder["state"] or "?"
+        shown_state = Text(state, style=style.get(folder["state"], "default"))
         table.add_row(Text(name), shown_state, Text(folder["mode"] or "?"), *counts, *rate)
     return table
+
+
+def _unattended(folder: Mapping[str, Any]) -> bool:
+    """It is there, but no daemon watches it."""
+    return not folder["watched"] and folder["state"] == "degraded"
 
 
 def _notes(folders: Mapping[str, Mapping[str, Any]], now: float) -> list[RenderableType]:
@@ -176,7 +183,7 @@ def _notes(folders: Mapping[str, Mapping[str, Any]], now: float) -> list[Rendera
 
     notes: list[RenderableType] = []
     for name, folder in folders.items():
-        if folder["state"] != "watching" and folder["reason"]:
+        if folder["state"] != "watching" and folder["reason"] and not _unattended(folder):
             notes.append(Text(f"{name}: {folder['reason']}", style="red"))
         if folder["waits_since"]:
             since = ago(folder["waits_since"], now)

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from glimpsed.cli.common import common_options, config_file, err, json_option, load_config, out, print_json
+from glimpsed.cli.common import (
+    common_options,
+    config_file,
+    err,
+    folder_names,
+    json_option,
+    load_config,
+    out,
+    print_json,
+)
 from glimpsed.errors import FileError, GlimpsedError, UsageError, VisionError
 from glimpsed.model import FileKey, Job, shown
 
@@ -57,7 +66,12 @@ class Try:
 
 @click.command()
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--folder", metavar="NAME", help="Ask as this folder does: its prompt, schema and model.")
+@click.option(
+    "--folder",
+    metavar="NAME",
+    shell_complete=folder_names,
+    help="Ask as this folder does: its prompt, schema and model.",
+)
 @click.option("--model", "models", metavar="NAME", multiple=True, help="Ask this model; may be given again.")
 @click.option("--prompt", metavar="TEXT", help="Ask this instead of the folder's prompt.")
 @click.option("--save-request", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-import pathspec
-
 from glimpsed.blocking import within
 from glimpsed.config.document import Document, Key
 from glimpsed.config.schema import Config, Folder
@@ -138,6 +136,10 @@ def _sidecar(template: str, name: str, ext: str) -> str:
 
 
 def _patterns(folder: Folder) -> Iterator[Finding]:
+    if (folder.include, folder.exclude) == (("*",), ()):
+        return
+    import pathspec  # noqa: PLC0415 - most folders have no patterns, and commands start sooner without
+
     for key, patterns in (("include", folder.include), ("exclude", folder.exclude)):
         for i, pattern in enumerate(patterns):
             try:

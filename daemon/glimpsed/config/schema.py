@@ -19,7 +19,12 @@ class Section(BaseModel):
     """A part of the config: frozen, no unknown keys."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False, hide_input_in_errors=True
+        frozen=True,
+        extra="forbid",
+        validate_default=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+        defer_build=True,  # built once, with what holds it, and not for each section alone
     )
 
 

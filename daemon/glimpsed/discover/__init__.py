@@ -2,7 +2,8 @@
 
 `watch` is one folder's story; `events` (watchdog) hints, `scan` lists and looks, `reconcile` compares a
 listing with the ledger, `settle` (pure) and `whole` (pure) decide what is complete, `filters` what is
-looked at, `mounts` how a folder can be watched; `hearing` keeps the events alive, `state` tells how it goes.
+looked at, `mounts` how a folder can be watched; `hearing` keeps the events alive, `state` and `telling` tell
+how it goes.
 """
 
 from __future__ import annotations

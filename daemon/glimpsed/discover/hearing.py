@@ -70,16 +70,17 @@ class Hearing:
         self._tried = time.monotonic() - (AGAIN if at_once else 0.0)
         self._status.degraded(self._status.now.filesystem, reason)
 
-    async def try_again(self, root: Root) -> None:
-        """A degraded folder gets its events back when there are watches again."""
+    async def try_again(self, root: Root) -> bool:
+        """A degraded folder gets its events back when there are watches again. Whether it just did."""
         if self._status.now.state != "degraded" or time.monotonic() - self._tried < AGAIN:
-            return
+            return False
         try:
             await self.start(root)
         except WatchLimit as e:
             self._status.still_degraded(str(e))
-        else:
-            self._status.watching("inotify", self._status.now.filesystem, "events arrive again")
+            return False
+        self._status.watching("inotify", self._status.now.filesystem, "events arrive again")
+        return True
 
     def _deliver(self, own: list[Events], batch: Batch) -> None:
         if not own or own[0] is not self._events:

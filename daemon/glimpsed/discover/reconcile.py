@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, KeysView, Mapping, Sequence
 from dataclasses import dataclass
 
 from glimpsed.blocking import Blocking
 from glimpsed.config.schema import Folder
 from glimpsed.discover import scan
-from glimpsed.discover.scan import Listing, Seen, Walk
+from glimpsed.discover.scan import Listing, Seen, Stamp, Walk
 from glimpsed.discover.settle import Settling
+from glimpsed.discover.telling import Telling
+from glimpsed.errors import LedgerUnavailable
 from glimpsed.files import Root
 from glimpsed.ledger import Adopted, Ledger
 from glimpsed.model import FileKey
 
 PATIENCE = 60.0
+LEDGER_RETRY = 5.0  # s
 SURE = 60.0  # s beyond `settle` that a file must be untouched to be believed to be quiet at the first listing
 # Stands among the fingerprints while the first listing of a folder is under way: no directory has such a name.
 _UNDER_WAY = "//first"
@@ -26,6 +30,7 @@ _BATCH = 500
 class _Directory:
     identity: tuple[int, int]
     mtime_ns: int
+    bare: bool
 
 
 class Reconciler:
@@ -39,6 +44,7 @@ class Reconciler:
         disk: Blocking,
         settling: Settling,
         wake: Callable[[], None],
+        tell: Telling,
         clock: Callable[[], float],
     ) -> None:
         self._folder = folder
@@ -47,6 +53,7 @@ class Reconciler:
         self._disk = disk
         self._settling = settling
         self._wake = wake
+        self._tell = tell
         self._clock = clock
         self.digests: dict[str, bytes] = {}
         self.first_backlog: int | None = None
@@ -56,6 +63,15 @@ class Reconciler:
         self._began = 0.0  # epoch, of the first listing
         self._backlog = 0
 
+    async def had_files(self) -> bool:
+        """Whether the ledger remembers any of this folder; asked until it answers."""
+        while True:
+            try:
+                return bool(await self._db.run(self._ledger.directories, self._folder.name))
+            except LedgerUnavailable as e:
+                self._tell.ledger_away(e)
+                await asyncio.sleep(LEDGER_RETRY)
+
     def root_changed(self) -> None:
         """What is known of the directories' times is worth nothing on another mount."""
         self._directories.clear()
@@ -64,7 +80,11 @@ class Reconciler:
         """Directory -> mtime at its last listing."""
         return {name: d.mtime_ns for name, d in self._directories.items()}
 
-    def listed(self) -> Container[str]:
+    def bare(self) -> dict[str, Stamp]:
+        """The directories that held nothing but directories: what comes into them changes their mtime."""
+        return {name: (*d.identity, d.mtime_ns) for name, d in self._directories.items() if d.bare}
+
+    def listed(self) -> KeysView[str]:
         """Directories that were listed since the start."""
         return self._directories.keys()
 
@@ -96,7 +116,7 @@ class Reconciler:
         known_as = self._directories.get(listing.directory)
         if known_as and known_as.identity != listing.identity and not listing.count:
             return 0  # another directory, and empty: something was unmounted below the root
-        self._directories[listing.directory] = _Directory(listing.identity, listing.mtime_ns)
+        self._directories[listing.directory] = _Directory(listing.identity, listing.mtime_ns, listing.bare)
         if listing.files is None:
             return 0
         known = await self._db.run(self._ledger.known, self._folder.name, listing.directory)

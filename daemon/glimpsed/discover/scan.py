@@ -30,6 +30,7 @@ RACY = 3.0  # s: a directory that changed so shortly before its listing may chan
 TOLD_MOST = 1000  # skipped files that one pass reports
 
 Watch: TypeAlias = Callable[[str, int, tuple[int, int]], None]
+Stamp: TypeAlias = tuple[int, int, int]  # st_dev, st_ino, st_mtime_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Listing:
     digest: bytes
     count: int
     subdirectories: tuple[str, ...]  # paths, without the excluded ones
+    bare: bool  # there is nothing in it but those
     files: Mapping[str, Seen] | None  # None: as the digest said
     names: frozenset[str] = frozenset()  # everything that is there, when `files` is not None
 
@@ -131,6 +133,7 @@ class Walk:
             digest=digest,
             count=len(found),
             subdirectories=tuple(below),
+            bare=len(names) == len(below),
             files=None if same else {name: Seen(version_of(st), st.st_ctime_ns) for name, st in found},
             names=frozenset() if same else frozenset(names),
         )
@@ -208,6 +211,18 @@ def changed_directories(root: Root, mtimes: Mapping[str, int]) -> list[str]:
             if status.st_mtime_ns != mtime_ns:
                 changed.append(directory)
     return changed
+
+
+def unchanged_directories(root: Root, known: Mapping[str, Stamp]) -> set[str]:
+    """Those of the directories that are still what and as they were. Raises `ShareTrouble`."""
+    same: set[str] = set()
+    with opened_directory(root) as fd:
+        for directory, stamp in known.items():
+            with contextlib.suppress(OSError):  # gone, or unreadable: to be listed
+                status = os.stat(directory or ".", dir_fd=fd, follow_symlinks=False)
+                if (status.st_dev, status.st_ino, status.st_mtime_ns) == stamp:
+                    same.add(directory)
+    return same
 
 
 def examine(path: str) -> Found:

@@ -7,34 +7,32 @@ lists it, `_settle_forever` looks at files until they are complete and offers th
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 import time
 from collections.abc import Callable, Iterable
 
 from glimpsed import metrics
-from glimpsed.blocking import Blocking
+from glimpsed.blocking import Blocking, wait
 from glimpsed.config.schema import Folder
 from glimpsed.discover import mounts, scan
 from glimpsed.discover.events import Batch, WatchLimit
 from glimpsed.discover.filters import Filter
 from glimpsed.discover.hearing import Hearing
-from glimpsed.discover.reconcile import Reconciler
-from glimpsed.discover.settle import Look, Settling, Verdict
+from glimpsed.discover.reconcile import LEDGER_RETRY, Reconciler
+from glimpsed.discover.settle import Look, Settling
 from glimpsed.discover.state import Status, WatchState
+from glimpsed.discover.telling import Telling
 from glimpsed.errors import FileError, LedgerUnavailable, ShareTrouble, Vanished
 from glimpsed.files import Root
-from glimpsed.journal import events as names
 from glimpsed.journal import get_logger
 from glimpsed.ledger import Ledger
-from glimpsed.model import FileKey, Offer, shown
+from glimpsed.model import FileKey, Offer
 
 log = get_logger()
 
 CHECK = 8.0  # s between two looks at the root, and what each may take: DESIGN 8 asks for 10
 PATIENCE = 30.0  # s without progress after which the file system counts as hung
 RETRY = 1.0  # s after something failed under a root that is there
-LEDGER_RETRY = 5.0
 CHECKS = 256  # looks in one call
 AHEAD = 2000  # files due for a look beyond which the scan waits: memory stays small
 MOST = 50_000  # files whose quiet time runs, likewise
@@ -42,7 +40,6 @@ MOST = 50_000  # files whose quiet time runs, likewise
 # sidecars each, half of it in the kernel, so `rescan: 5m` alone would take up to 2 % of a core: it becomes 7 to 12
 # minutes there, and stays what the config says up to half a million images.
 FULL_REST = 100
-TOLD_MOST = 10_000  # skipped files that are remembered as told
 
 
 class FolderWatch:
@@ -75,9 +72,11 @@ class FolderWatch:
         self._disk = Blocking(f"discovery of {folder.name}", threads=2)
         self._door = Blocking(f"root of {folder.name}", threads=1)
         self._filter = Filter(folder)
+        self._settle_now = asyncio.Event()
         self._settling = Settling(folder.settle, folder.settle_limit)
+        self._tell = Telling(folder.name)
         self._reconciler = Reconciler(
-            folder, ledger, db, self._disk, self._settling, self._wake_settling, clock
+            folder, ledger, db, self._disk, self._settling, self._settle_now.set, self._tell, clock
         )
         self._status = Status(folder.name, clock, changed)
         self._hearing = Hearing(self._status, self._disk, self._heard)
@@ -85,12 +84,11 @@ class FolderWatch:
         self._present = asyncio.Event()
         self._look = asyncio.Event()  # at the root, now
         self._scan_now = asyncio.Event()
-        self._settle_now = asyncio.Event()
         self._full = True  # the next scan lists everything
         self._dirty: dict[str, None] = {}
-        self._told: set[str] = set()
         self._first_scan = True
         self._full_cpu = 0.0  # s that the last full listing took
+        self.unlisted: set[str] = set()  # subdirectories that could not be listed at the last full listing
 
     @property
     def state(self) -> WatchState:
@@ -154,23 +152,17 @@ class FolderWatch:
         """An empty directory that is not the one we knew is where a share used to be mounted."""
         if self.root == found.root:
             return
-        if found.empty and found.root.identity != self._identity and await self._had_files():
+        if (
+            found.empty
+            and found.root.identity != self._identity
+            and (self._identity or await self._reconciler.had_files())
+        ):
             self._lose("an empty directory stands where the folder was: unmounted or replaced")
             return
         if self.root is not None:
             self._lose("another directory or file system stands in its place")
         mode, filesystem, reason = await self._door.run_within(CHECK, mounts.mode, self.folder)
         await self._begin(found.root, mode, filesystem, reason)
-
-    async def _had_files(self) -> bool:
-        if self._identity is not None:
-            return True
-        while True:  # at the start: the ledger remembers
-            try:
-                return bool(await self._db.run(self._ledger.directories, self.folder.name))
-            except LedgerUnavailable as e:
-                log.warning(names.LEDGER_UNAVAILABLE, folder=self.folder.name, reason=str(e))
-                await asyncio.sleep(LEDGER_RETRY)
 
     async def _begin(self, root: Root, mode: mounts.Mode, filesystem: str, reason: str) -> None:
         limit: WatchLimit | None = None
@@ -220,16 +212,10 @@ class FolderWatch:
             return
         rule = self._filter.skips(path, is_dir=False)
         if rule is not None:
-            self._tell_skipped({path: rule})
+            self._tell.skipped({path: rule})
             return
         self._settling.hint(path, now, closed=closed, fresh=True)
         self._settle_now.set()
-
-    def _tell_skipped(self, skipped: dict[str, str]) -> None:
-        for path, rule in skipped.items():
-            if path not in self._told and len(self._told) < TOLD_MOST:
-                self._told.add(path)
-                log.debug(names.FILE_SKIPPED, folder=self.folder.name, file=shown(path), reason=rule)
 
     # -- scan
 
@@ -247,16 +233,16 @@ class FolderWatch:
             root = self.root
             if root is None:
                 continue
-            self._full |= time.monotonic() >= full_at + every
-            full = self._full
+            due = time.monotonic() >= full_at + every
+            full = self._full or due
             try:
-                await self._scan(root)
+                await self._scan(root, due=due)
             except WatchLimit as e:
                 self._hearing.give_up(str(e))
                 self._full = True
             except LedgerUnavailable as e:
                 self._full = True
-                log.warning(names.LEDGER_UNAVAILABLE, folder=self.folder.name, reason=str(e))
+                self._tell.ledger_away(e)
                 await asyncio.sleep(LEDGER_RETRY)
             except (ShareTrouble, Vanished, FileError):
                 self._full = True
@@ -266,13 +252,14 @@ class FolderWatch:
                 if full:
                     full_at = time.monotonic()
 
-    async def _scan(self, root: Root) -> None:
+    async def _scan(self, root: Root, *, due: bool) -> None:
         """One pass: everything, or what is dirty, or what a poll finds changed."""
-        await self._hearing.try_again(root)
+        self._full |= await self._hearing.try_again(root)  # each directory gets its watch by being listed
         dirty, self._dirty = self._dirty, {}
-        if self._full:
+        if self._full or due:
+            heard = not self._full and not self.unlisted and self.state.mode == "inotify"
             self._full = False
-            await self._scan_all(root)
+            await self._scan_all(root, heard=heard)
             return
         if dirty:  # new, moved or gone: with all that is below them
             await self._scan_some(root, list(dirty), self._reconciler.not_below(dirty))
@@ -287,20 +274,27 @@ class FolderWatch:
             await self._pass(walk)
             await self._reconciler.missing_below(walk)
 
-    async def _scan_all(self, root: Root) -> None:
+    async def _scan_all(self, root: Root, *, heard: bool) -> None:
+        """Every directory; with `heard`, when all have their watches, those without a file by their times alone."""
         began = time.monotonic()
         first = self._first_scan
         await self._reconciler.start(first=first)
-        walk = self._walk(root, [""], set())
+        same: set[str] = set()
+        if heard:
+            same = await self._disk.run_within(
+                PATIENCE, scan.unchanged_directories, root, self._reconciler.bare()
+            )
+        # What is below another is listed before it, and so once.
+        todo = ["", *sorted(self._reconciler.listed() - same - {""})] if same else [""]
+        walk = self._walk(root, todo, same)
         files, waiting = await self._pass(walk)
         self._full_cpu = walk.cpu
+        self.unlisted = walk.unreadable
         await self._reconciler.finish(walk, first=first)
         self._first_scan = False
         self.listed.set()
-        write = log.info if first else log.debug
-        seconds = round(time.monotonic() - began, 3)
         metrics.rescan(self.folder.name)
-        write(names.SCAN_FINISHED, folder=self.folder.name, files=files, waiting=waiting, seconds=seconds)
+        self._tell.listed(files, waiting, time.monotonic() - began, first=first)
 
     def _walk(self, root: Root, todo: list[str], but_not: set[str]) -> scan.Walk:
         return scan.Walk(
@@ -320,7 +314,7 @@ class FolderWatch:
             if self.root is not walk.root:
                 raise ShareTrouble("the folder went away during the scan")
             listings = await self._disk.run_moving(PATIENCE, lambda: walk.moved, walk.slice)
-            self._tell_skipped(walk.skipped)
+            self._tell.skipped(walk.skipped)
             walk.skipped.clear()
             for listing in listings:
                 files += listing.count
@@ -331,9 +325,6 @@ class FolderWatch:
         return files, waiting
 
     # -- settle
-
-    def _wake_settling(self) -> None:
-        self._settle_now.set()
 
     async def _settle_forever(self) -> None:
         while True:
@@ -354,7 +345,7 @@ class FolderWatch:
                 await self._conclude(root, looks)
             except LedgerUnavailable as e:
                 self.rescan()  # what was not offered is found again
-                log.warning(names.LEDGER_UNAVAILABLE, folder=self.folder.name, reason=str(e))
+                self._tell.ledger_away(e)
                 await asyncio.sleep(LEDGER_RETRY)
             except ShareTrouble:
                 self._look.set()
@@ -370,13 +361,13 @@ class FolderWatch:
         for path, look in looks.items():
             if isinstance(look, FileError):
                 self._settling.forget(path)
-                self._tell_skipped({path: look.reason})
+                self._tell.skipped({path: look.reason})
                 continue
             verdict = self._settling.looked(path, self._calm(path, look), now)
             if verdict.kind == "drop":
                 gone.append(path)
             elif verdict.kind in {"growing", "busy"}:
-                self._tell_waiting(path, verdict)
+                self._tell.waiting(path, verdict)
             elif verdict.kind in {"complete", "problem"}:
                 assert verdict.version is not None
                 metrics.stage("settle", verdict.took)
@@ -391,37 +382,17 @@ class FolderWatch:
         if gone:
             await self._reconciler.vanished(root, gone)
 
-    def _tell_waiting(self, path: str, verdict: Verdict) -> None:
-        where = {"folder": self.folder.name, "file": shown(path)}
-        if verdict.kind == "growing":
-            log.info(names.FILE_RETRY, **where, reason="it is still being written: it is waited for")
-        else:
-            log.warning(names.FILE_RETRY, **where, reason=verdict.reason)
-
     def _calm(self, path: str, look: Look | ShareTrouble) -> Look:
         """While the root is there, a file that gives trouble is like one that is busy."""
         if isinstance(look, ShareTrouble):
             self._look.set()
             look = Look(not_yet=str(look))
         if look.not_yet is not None:
-            log.debug(names.FILE_RETRY, folder=self.folder.name, file=shown(path), reason=look.not_yet)
+            self._tell.not_yet(path, look.not_yet)
         return look
 
     async def _offer(self, offers: Iterable[Offer]) -> None:
         queued = await self._db.run(self._ledger.offer, list(offers), self._clock())
-        for offer in queued:
-            write = log.info if offer.fresh else log.debug  # a backlog of a million would be a flood
-            write(names.FILE_QUEUED, folder=self.folder.name, file=shown(offer.key.path))
+        self._tell.queued(queued)
         if queued:
             self._offered()
-
-
-async def wait(event: asyncio.Event, seconds: float | None) -> None:
-    """Until the event is set, or so many seconds have passed.
-
-    Not by `asyncio.wait_for`: before Python 3.12 it loses a cancellation that arrives together with the event,
-    and then the watch would never end.
-    """
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()

@@ -96,18 +96,10 @@ class Database:
         with translated(self.where), self._write_lock, self._writer.connect() as connection:
             return int(connection.exec_driver_sql("PRAGMA data_version").scalar_one())
 
-    def stirred(self) -> object:
-        """Something that changes with every write to SQLite's log, ours and others'; None where it must be asked for.
-
-        It costs one look at a local file's times and does not wait, so that nobody needs to ask for `news` in vain.
-        """
-        if self._listener is not None:
-            return None
-        try:
-            status = os.stat(f"{self.where}-wal")
-        except OSError:
-            return None
-        return status.st_ino, status.st_size, status.st_mtime_ns
+    @property
+    def log_file(self) -> str | None:
+        """SQLite's write-ahead log; None with PostgreSQL."""
+        return None if self.postgresql else f"{self.where}-wal"
 
     def close(self) -> None:
         """Close all connections."""

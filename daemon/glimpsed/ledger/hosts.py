@@ -26,6 +26,7 @@ _TAKE_BACK = (
     .where(files.c.owner.in_(sa.bindparam("dead", expanding=True)))
     .values(state=sa.case((files.c.state == "answered", "answered"), else_="queued"), owner=None, due=0.0)
 )
+_FORGET = sa.delete(daemons).where(daemons.c.beat < sa.bindparam("before"))
 
 
 class Hosts(Part):
@@ -45,7 +46,6 @@ class Hosts(Part):
 
     def heartbeat(self, now: float, report: Mapping[str, Any] | None = None) -> None:
         """Tell the others that this daemon lives, and what `status` should show of it (JSON values)."""
-        insert = self._insert(daemons)
         host, pid, _ = self.owner.rsplit(":", 2)
         row = {
             "owner": self.owner,
@@ -55,11 +55,15 @@ class Hosts(Part):
             "beat": now,
             "report": json.dumps(report or {}),
         }
-        change = {"beat": insert.excluded.beat, "report": insert.excluded.report}
-        put = insert.on_conflict_do_update(index_elements=[daemons.c.owner], set_=change)
         with self._database.write() as c:
-            c.execute(put, row)
-            c.execute(sa.delete(daemons).where(daemons.c.beat < now - 20 * ALIVE))
+            c.execute(self._beat, row)
+            c.execute(_FORGET, {"before": now - 20 * ALIVE})
+
+    @functools.cached_property
+    def _beat(self) -> Any:
+        insert = self._insert(daemons)
+        change = {"beat": insert.excluded.beat, "report": insert.excluded.report}
+        return insert.on_conflict_do_update(index_elements=[daemons.c.owner], set_=change)
 
     def leave(self) -> None:
         """Leave no heartbeat behind: this daemon stops."""
@@ -95,9 +99,10 @@ class Hosts(Part):
         """A number that changes when another process wrote; asking costs next to nothing."""
         return self._database.news()
 
-    def stirred(self) -> object:
-        """While this stays the same, and is not None, `changes` does too; it may be asked on an event loop."""
-        return self._database.stirred()
+    @property
+    def log_file(self) -> str | None:
+        """The file that every write goes to first, whoever writes; None for a database that is no file."""
+        return self._database.log_file
 
 
 @functools.cache

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
 from glimpsed.ledger.part import CHUNK, Part, by_directory, chunks, file_row, key_of
-from glimpsed.ledger.schema import RAW, answers, files
+from glimpsed.ledger.schema import RAW, answers, files, folders
 from glimpsed.ledger.values import FileRow
 from glimpsed.model import FileKey, State
 
-_COUNTS = sa.select(files.c.folder, files.c.state, sa.func.count()).group_by(files.c.folder, files.c.state)
+_COUNT = (
+    sa.select(sa.func.count())
+    .select_from(files)
+    .where(files.c.folder == sa.bindparam("folder"), files.c.state == sa.bindparam("state"))
+)
 STATES: tuple[State, ...] = ("queued", "running", "answered", "done", "failed", "gone")
 _ROWS = 5000  # rows changed in one transaction, so that the daemon's own are not held up
 
@@ -57,20 +61,28 @@ class _Columns:
 _INDEXED = _Columns(files.c.folder, files.c.state)
 # Hidden from SQLite's planner, which takes an index for them at any price, and sorts all that it finds by id.
 _BARE = _Columns(files.c.folder.concat(""), files.c.state.concat(""))
+_ADOPTED = files.c.question.is_(None) & files.c.written.is_not(None)
 Which: TypeAlias = Callable[[_Columns], sa.ColumnElement[bool]]
 
 
 class Queries(Part):
     """Reads for people, and rows put back into the queue."""
 
-    def counts(self, names: Collection[str] | None = None) -> dict[str, dict[State, int]]:
-        """How many files are in which state, by folder; those of the named folders, or of all."""
-        found: dict[str, dict[State, int]] = {name: dict.fromkeys(STATES, 0) for name in names or ()}
-        statement = _COUNTS if names is None else _COUNTS.where(files.c.folder.in_(list(names)))
+    def counts(self, names: Iterable[str]) -> dict[str, dict[State, int]]:
+        """How many files are in which state, by folder.
+
+        Asked one by one, which an index answers in half the time of a GROUP BY: it looks at no column.
+        """
         with self._database.read() as c:
-            for folder, state, count in c.execute(statement):
-                found.setdefault(folder, dict.fromkeys(STATES, 0))[state] = count
-        return found
+            return {
+                name: {state: c.scalar(_COUNT, {"folder": name, "state": state}) or 0 for state in STATES}
+                for name in names
+            }
+
+    def folders(self) -> list[str]:
+        """The folders that were ever watched, by name."""
+        with self._database.read() as c:
+            return list(c.execute(sa.select(folders.c.name).order_by(folders.c.name)).scalars())
 
     def waiting_since(self, folder: str) -> float | None:
         """Since when the oldest queued file of a folder waits, from the index alone; None: none does."""
@@ -146,17 +158,29 @@ class Queries(Part):
             lambda columns: columns.state != "gone", keys, folder, {"changed": now, "again": int(now)}
         )
 
-    def stale(self, folder: str, questions: Collection[str]) -> int:
-        """How many files of a folder have an answer to none of these questions."""
+    def stale(self, folder: str, questions: Collection[str]) -> tuple[int, int]:
+        """How many files of a folder have an answer to none of these questions, and how many `adopted` has."""
+        counts = sa.select(
+            sa.func.count().filter(_stale(folder, questions)(_INDEXED)), sa.func.count().filter(_ADOPTED)
+        )
         with self._database.read() as c:
-            statement = sa.select(sa.func.count()).select_from(files)
-            return int(c.scalar(statement.where(_stale(folder, questions)(_INDEXED))) or 0)
+            of_others, unknown = c.execute(
+                counts.where(files.c.folder == folder, files.c.state == "done")
+            ).one()
+            return of_others, unknown
 
     def stale_files(self, folder: str, questions: Collection[str], *, limit: int) -> list[FileRow]:
         """Some of those that `stale` counts, for an estimate."""
         with self._database.read() as c:
             rows = c.execute(sa.select(files).where(_stale(folder, questions)(_INDEXED)).limit(limit))
             return [file_row(row) for row in rows]
+
+    def adopted(self, folder: str) -> list[FileKey]:
+        """Done files whose question nobody knows but their sidecars."""
+        columns = sa.select(files.c.folder, files.c.directory, files.c.name)
+        which = columns.where(files.c.folder == folder, files.c.state == "done", _ADOPTED)
+        with self._database.read() as c:
+            return [key_of(row) for row in c.execute(which)]
 
     def redo_stale(self, folder: str, questions: Collection[str], now: float) -> int:
         """Ask again about what `stale` counts. Returns how many."""

@@ -80,33 +80,6 @@ files = sa.Table(
     sa.Column("written", sa.Text),  # [[name, size, mtime_ns], …]
     sa.UniqueConstraint("folder", "directory", "name", name="files_path"),
 )
-# The order of DESIGN 8 within (folder, fresh); `queue.claim` merges the heads of these.
-sa.Index(
-    "files_claim",
-    files.c.folder,
-    files.c.fresh,
-    files.c.priority.desc(),
-    files.c.mtime_ns,
-    files.c.id,
-    sqlite_where=files.c.due.is_not(None),
-    postgresql_where=files.c.due.is_not(None),
-)
-# Leases and retries only: a row that was just offered is due at 0, and so costs nothing here.
-sa.Index("files_due", files.c.due, sqlite_where=sa.text("due > 0"), postgresql_where=sa.text("due > 0"))
-sa.Index(
-    "files_owner",
-    files.c.owner,
-    sqlite_where=files.c.owner.is_not(None),
-    postgresql_where=files.c.owner.is_not(None),
-)
-sa.Index("files_state", files.c.folder, files.c.state, files.c.changed)
-sa.Index(
-    "files_content",
-    files.c.sha256,
-    sqlite_where=files.c.sha256.is_not(None),
-    postgresql_where=files.c.sha256.is_not(None),
-)
-
 # Answers that are paid for and not on disk yet. Page 0 is the whole answer, RAW what a model gave that
 # is no answer, the others single pages.
 RAW = -1
@@ -198,6 +171,17 @@ texts = sa.Table(
     sa.UniqueConstraint("file", "page", name="texts_page"),
 )
 
+# As text, which both databases read: for `sa.Index` to take a condition, it imports every dialect that has one.
+INDEXES = (
+    # The order of DESIGN 8 within (folder, fresh); `queue.claim` merges the heads of these.
+    "CREATE INDEX files_claim ON files (folder, fresh, priority DESC, mtime_ns, id) WHERE due IS NOT NULL",
+    # Leases and retries only: a row that was just offered is due at 0, and so costs nothing here.
+    "CREATE INDEX files_due ON files (due) WHERE due > 0",
+    "CREATE INDEX files_owner ON files (owner) WHERE owner IS NOT NULL",
+    "CREATE INDEX files_state ON files (folder, state, changed)",
+    "CREATE INDEX files_content ON files (sha256) WHERE sha256 IS NOT NULL",
+)
+
 # STEPS[n] brings a ledger of version n + 1 to version n + 2. A step never changes once it is released.
 STEPS: tuple[Step, ...] = ()
 
@@ -212,6 +196,8 @@ def prepare(connection: sa.Connection, where: str, steps: Sequence[Step] = STEPS
     version = refuse_strangers(connection, where, steps)
     if version is None:
         metadata.create_all(connection)
+        for index in INDEXES:
+            connection.exec_driver_sql(index)
         _create_full_text(connection)
         connection.execute(sa.insert(about), {"name": VERSION_ROW, "value": str(1 + len(steps))})
         return

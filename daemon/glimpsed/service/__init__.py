@@ -28,6 +28,7 @@ from glimpsed.service.ending import Ending
 from glimpsed.service.folders import Folders
 from glimpsed.service.health import Health
 from glimpsed.service.models import Models
+from glimpsed.service.stir import Stir
 from glimpsed.service.tally import Tally
 
 log = get_logger()
@@ -35,6 +36,7 @@ log = get_logger()
 LEDGER_THREADS = 2
 LEDGER_PATIENCE = 5.0  # seconds between tries while the database is away at the start
 LOOK_FOR_CHANGES = 0.8  # commands beside the daemon are acted on within a second
+LOOK_ANYWAY = 30.0  # a safety net: the log's file may have been replaced
 LOOK_FOR_OTHERS = 30.0  # half a lease
 CLOSE_SECONDS = 15.0  # beyond the drain, for the ledger and the processes to end
 AT_START = ("state", "search", "workers", "metrics")  # what a reload does not change
@@ -228,23 +230,20 @@ class Service:
     async def _look_for_changes(self) -> None:
         """What a command beside us or another daemon wrote is noticed within a second."""
         seen = -1
-        stirred: object = None
-        while True:
-            before, stirred = stirred, self.ledger.stirred()
-            if stirred is not None and stirred == before:
+        with contextlib.closing(Stir(self.ledger.log_file)) as stir:
+            while True:
+                stir.arm()
+                try:
+                    counter = await self._db.run(self.ledger.changes)
+                    if counter != seen:
+                        await self.models.share_pauses()
+                        await self.models.share_lessons()
+                        seen = counter
+                        self.dispatcher.wake()
+                except LedgerUnavailable:
+                    self.dispatcher.wake()  # it tells, and sees to what is in hand when the database is back
                 await asyncio.sleep(LOOK_FOR_CHANGES)
-                continue
-            try:
-                counter = await self._db.run(self.ledger.changes)
-                if counter != seen:
-                    await self.models.share_pauses()
-                    await self.models.share_lessons()
-                    seen = counter
-                    self.dispatcher.wake()
-            except LedgerUnavailable:
-                stirred = None
-                self.dispatcher.wake()  # it tells, and sees to what is in hand when the database is back
-            await asyncio.sleep(LOOK_FOR_CHANGES)
+                await stir.wait(LOOK_ANYWAY)
 
     async def _watch_others(self) -> None:
         """Say so when another daemon works from the same ledger; take over from one that died here."""

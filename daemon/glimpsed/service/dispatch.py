@@ -101,7 +101,8 @@ class Dispatcher:
 
     async def _renew(self) -> None:
         held, now = dict(self._held), self._clock()
-        ours = await self._db.run(self._ledger.renew, {number for number, _ in held}, now, LEASE)
+        numbers = {number for number, _ in held}
+        ours = await self._db.run(self._ledger.renew, numbers, now, LEASE) if numbers else set()
         self._renewed = now
         lost = {key for key in held if key[0] not in ours and key in self._held}
         for key in lost & self._doubted:  # seen twice: the first time it may just have come to its end

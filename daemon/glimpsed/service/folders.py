@@ -11,7 +11,7 @@ from glimpsed.blocking import Blocking
 from glimpsed.config.schema import Config, Folder
 from glimpsed.discover import FolderWatch
 from glimpsed.ledger import Ledger
-from glimpsed.model import FileKey
+from glimpsed.model import FileKey, shown
 from glimpsed.pipeline import Place
 from glimpsed.service.backlog import Backlogs
 
@@ -80,6 +80,11 @@ class Folders:
     def missing(self) -> list[str]:
         """The folders that are not there, and why."""
         return [f"{watch.folder.name}: {watch.state.reason}" for watch in self if watch.missing]
+
+    @property
+    def unlisted(self) -> list[str]:
+        """Subdirectories that could not be listed, each with its folder's name before it."""
+        return sorted(f"{watch.folder.name}: {shown(path)}" for watch in self for path in watch.unlisted)
 
     async def apply(self, config: Config, group: asyncio.TaskGroup) -> None:
         """Watch what is new or changed, let go of what is gone; jobs in hand end as they began."""

@@ -1,0 +1,90 @@
+"""Completion in the shells themselves: the script that is generated, on a terminal, in the real shell."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from daemon import environment, glimpsed
+from history import CONFIG
+from terminal import Terminal
+
+PROMPT = "PS1='rea''dy> '"  # in two, so that it is not taken for its own echo
+ASKED = [
+    ("glimpsed sta", "status"),
+    ("glimpsed status --js", "--json"),
+    ("glimpsed failures --folder inv", "invoices"),
+    ("glimpsed -c other.yaml failures --folder pho", "photos"),
+    ("glimpsed once arch", "archive/"),
+]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A config with folders, and `glimpsed` as a command."""
+    (tmp_path / "glimpsed.yaml").write_text(CONFIG)
+    (tmp_path / "other.yaml").write_text(CONFIG.replace("invoices:", "photos:"))
+    for name in ("bin", "invoices", "archive"):
+        (tmp_path / name).mkdir()
+    command = tmp_path / "bin/glimpsed"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m glimpsed "$@"\n')
+    command.chmod(0o755)
+    return tmp_path
+
+
+def script(shell: str, home: Path) -> Path:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed: apt install {shell}")
+    made = glimpsed("completion", shell, home=home)
+    assert made.returncode == 0, made.stderr
+    (home / "script").write_text(made.stdout)
+    return home / "script"
+
+
+def rest(typed: str, completed: str) -> str:
+    """What a shell adds to what was typed; the slash of a directory may come in colours of its own."""
+    return completed.removeprefix(typed.rpartition(" ")[2]).rstrip("/")
+
+
+def path_with(home: Path) -> dict[str, str]:
+    return {"PATH": f"{home}/bin:{os.environ['PATH']}"}
+
+
+@pytest.mark.parametrize(("typed", "completed"), ASKED)
+def test_zsh_completes_what_is_typed(typed: str, completed: str, home: Path) -> None:
+    begin = f"autoload -Uz compinit; compinit -u -D; source {script('zsh', home)}; {PROMPT}\n"
+    with Terminal(home, "-f", "-i", program=["zsh"], env=path_with(home)) as terminal:
+        terminal.press(begin)
+        terminal.see("ready> ")
+        terminal.press(f"{typed}\t")
+        terminal.see(rest(typed, completed))
+
+
+@pytest.mark.parametrize(("typed", "completed"), ASKED)
+def test_fish_completes_what_is_typed(typed: str, completed: str, home: Path) -> None:
+    ask = f"source {script('fish', home)}; complete -C '{typed}'"
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", ask],
+        cwd=home,
+        env=environment(home, path_with(home)),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert [line.partition("\t")[0] for line in done.stdout.splitlines()] == [completed], done.stderr
+
+
+@pytest.mark.parametrize(("typed", "completed"), ASKED)
+def test_bash_completes_what_is_typed(typed: str, completed: str, home: Path) -> None:
+    begin = f"source {script('bash', home)}; {PROMPT}\n"
+    with Terminal(home, "--norc", "--noprofile", "-i", program=["bash"], env=path_with(home)) as terminal:
+        terminal.press(begin)
+        terminal.see("ready> ")
+        terminal.press(f"{typed}\t")
+        terminal.see(rest(typed, completed))
