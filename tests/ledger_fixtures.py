@@ -39,9 +39,10 @@ def _free_port() -> int:
 class Postgres:
     """One cluster on loopback that can be stopped and started again."""
 
-    def __init__(self, directory: Path, binaries: Path) -> None:
+    def __init__(self, directory: Path, binaries: Path, *, fsync: bool = False) -> None:
         self._directory = directory
         self._binaries = binaries
+        self._fsync = fsync
         self._process: subprocess.Popen[bytes] | None = None
         self._as_user: list[str] = []
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
@@ -57,7 +58,7 @@ class Postgres:
         return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/postgres"
 
     def start(self) -> None:
-        settings = ["listen_addresses=127.0.0.1", f"port={self.port}", "fsync=off",
+        settings = ["listen_addresses=127.0.0.1", f"port={self.port}", f"fsync={self._fsync}",
                     f"unix_socket_directories={self._directory}"]  # fmt: skip
         command = [*self._as_user, str(self._binaries / "postgres"), "-D", str(self._directory / "data")]
         for setting in settings:
