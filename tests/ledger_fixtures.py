@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import pwd
 import shutil
@@ -100,22 +101,38 @@ class Postgres:
         subprocess.run(command, cwd="/", check=True, stdout=subprocess.DEVNULL)
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    """A PostgreSQL of our own; the test is skipped where Debian's package is not installed."""
-    pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'glimpsed[postgres]'")
+class NoPostgresError(Exception):
+    """What is missing."""
+
+
+@contextlib.contextmanager
+def started_postgres(*, fsync: bool = False) -> Iterator[Postgres]:
+    """A PostgreSQL of our own. `fsync`: its commits reach the disk, as a real one's do."""
+    if importlib.util.find_spec("psycopg") is None:
+        raise NoPostgresError("psycopg is not installed: pip install 'glimpsed[postgres]'")
     binaries = _binaries()
     if binaries is None:
-        pytest.skip("PostgreSQL is not installed: apt install postgresql")
+        raise NoPostgresError("PostgreSQL is not installed: apt install postgresql")
     # Not below tmp_path: its parents are closed to the user postgres.
     directory = Path(tempfile.mkdtemp(prefix="glimpsed-pg-"))
-    cluster = Postgres(directory, binaries)
+    cluster = Postgres(directory, binaries, fsync=fsync)
     try:
         cluster.start()
         yield cluster
     finally:
         cluster.stop()
         shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL of our own; the test is skipped where Debian's package is not installed."""
+    with contextlib.ExitStack() as stack:
+        try:
+            cluster = stack.enter_context(started_postgres())
+        except NoPostgresError as e:
+            pytest.skip(str(e))
+        yield cluster
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -23,6 +23,7 @@ from pathlib import Path
 import rows_flow
 import rows_folder
 import rows_images
+import rows_ledger
 import rows_rivals
 import structlog
 from bench import HERE, Row, Sizes
@@ -81,7 +82,8 @@ ROWS: dict[str, Callable[[Path, Sizes], Iterator[Row]]] = {
     "start": rows_folder.start,
     "idle": rows_folder.idle,
     "prepare": rows_images.prepare,
-    "ledger": rows_folder.ledger,
+    "ledger": rows_ledger.ledger,
+    "hosts": rows_ledger.hosts,
     "kill": kill,
     "rivals": rows_rivals.rivals,
     "killed": rows_rivals.killed,

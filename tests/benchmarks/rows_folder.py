@@ -1,10 +1,8 @@
-"""A folder in which everything is done: start, poll, idle; and the ledger when much waits."""
+"""A folder in which everything is done: start, poll, idle."""
 
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,13 +11,10 @@ import bench_discover
 from bench import Loopback, Row, Sizes, compared, daemon, precise_cpu, rss, scratch, took
 
 from glimpsed.discover.watch import FULL_REST
-from glimpsed.ledger import open_ledger
-from glimpsed.model import FileKey, Offer, Version
 
 POLL, RESCAN = 15, 300  # seconds, the config's own
 IDLE_DIRECTORIES = 10_000
 POLLS = 20
-CLAIMS = 500
 
 
 def start(base: Path, sizes: Sizes) -> Iterator[Row]:
@@ -104,47 +99,3 @@ def idle(base: Path, sizes: Sizes) -> Iterator[Row]:
         what = f"idle, {IDLE_DIRECTORIES:,} directories by {mode}"
         yield Row(f"{what}, CPU", share * 100, "%", goal="< 0.1 %", met=share < 0.001)
         yield Row(f"{what}, memory", memory, "MB", goal="≤ 120 MB", met=memory <= 120)
-
-
-def ledger(base: Path, sizes: Sizes) -> Iterator[Row]:
-    """A claim while so many files wait."""
-    for rows in sizes.ledger:
-        with scratch(base, "ledger") as here:
-            context = multiprocessing.get_context("spawn")  # each in a process of its own, whose memory shows
-            with context.Pool(1) as pool:
-                pool.apply(_fill, (here / "l.sqlite", rows))
-            with context.Pool(1) as pool:
-                times, memory = pool.apply(_claims, (here / "l.sqlite",))
-            p50, p99 = (times[len(times) * share // 100] * 1e3 for share in (50, 99))
-            yield Row(
-                f"claim, {rows:,} files waiting, p99",
-                p99,
-                "ms",
-                goal="≤ 20 ms",
-                met=p99 <= 20,
-                more={"p50 ms": p50, "peak MB": memory},
-            )
-
-
-def _fill(path: Path, rows: int) -> None:
-    opened = open_ledger(f"sqlite:///{path}")
-    for start in range(0, rows, 10_000):
-        offers = [
-            Offer(FileKey("f", f"{number // 1000:04}/{number:07}.jpg"), Version(400_000, number))
-            for number in range(start, min(start + 10_000, rows))
-        ]
-        opened.offer(offers, time.time())
-    opened.close()
-
-
-def _claims(path: Path) -> tuple[list[float], float]:
-    opened = open_ledger(f"sqlite:///{path}")
-    times = []
-    for _ in range(CLAIMS):
-        began = time.perf_counter()
-        jobs = opened.claim(folders=["f"], limit=8, now=time.time())
-        times.append(time.perf_counter() - began)
-        for job in jobs:
-            opened.done(job, (), time.time())
-    opened.close()
-    return sorted(times), took(os.getpid()).peak
