@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import pwd
 import shutil
@@ -39,9 +40,10 @@ def _free_port() -> int:
 class Postgres:
     """One cluster on loopback that can be stopped and started again."""
 
-    def __init__(self, directory: Path, binaries: Path) -> None:
+    def __init__(self, directory: Path, binaries: Path, *, fsync: bool = False) -> None:
         self._directory = directory
         self._binaries = binaries
+        self._fsync = fsync
         self._process: subprocess.Popen[bytes] | None = None
         self._as_user: list[str] = []
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
@@ -57,7 +59,7 @@ class Postgres:
         return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/postgres"
 
     def start(self) -> None:
-        settings = ["listen_addresses=127.0.0.1", f"port={self.port}", "fsync=off",
+        settings = ["listen_addresses=127.0.0.1", f"port={self.port}", f"fsync={self._fsync}",
                     f"unix_socket_directories={self._directory}"]  # fmt: skip
         command = [*self._as_user, str(self._binaries / "postgres"), "-D", str(self._directory / "data")]
         for setting in settings:
@@ -99,22 +101,38 @@ class Postgres:
         subprocess.run(command, cwd="/", check=True, stdout=subprocess.DEVNULL)
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    """A PostgreSQL of our own; the test is skipped where Debian's package is not installed."""
-    pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'glimpsed[postgres]'")
+class NoPostgresError(Exception):
+    """What is missing."""
+
+
+@contextlib.contextmanager
+def started_postgres(*, fsync: bool = False) -> Iterator[Postgres]:
+    """A PostgreSQL of our own. `fsync`: its commits reach the disk, as a real one's do."""
+    if importlib.util.find_spec("psycopg") is None:
+        raise NoPostgresError("psycopg is not installed: pip install 'glimpsed[postgres]'")
     binaries = _binaries()
     if binaries is None:
-        pytest.skip("PostgreSQL is not installed: apt install postgresql")
+        raise NoPostgresError("PostgreSQL is not installed: apt install postgresql")
     # Not below tmp_path: its parents are closed to the user postgres.
     directory = Path(tempfile.mkdtemp(prefix="glimpsed-pg-"))
-    cluster = Postgres(directory, binaries)
+    cluster = Postgres(directory, binaries, fsync=fsync)
     try:
         cluster.start()
         yield cluster
     finally:
         cluster.stop()
         shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL of our own; the test is skipped where Debian's package is not installed."""
+    with contextlib.ExitStack() as stack:
+        try:
+            cluster = stack.enter_context(started_postgres())
+        except NoPostgresError as e:
+            pytest.skip(str(e))
+        yield cluster
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

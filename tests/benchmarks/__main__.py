@@ -20,9 +20,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+import rows_commands
 import rows_flow
 import rows_folder
 import rows_images
+import rows_ledger
 import rows_rivals
 import structlog
 from bench import HERE, Row, Sizes
@@ -81,8 +83,9 @@ ROWS: dict[str, Callable[[Path, Sizes], Iterator[Row]]] = {
     "start": rows_folder.start,
     "idle": rows_folder.idle,
     "prepare": rows_images.prepare,
-    "ledger": rows_folder.ledger,
-    "commands": rows_folder.commands,
+    "ledger": rows_ledger.ledger,
+    "commands": rows_commands.commands,
+    "hosts": rows_ledger.hosts,
     "kill": kill,
     "rivals": rows_rivals.rivals,
     "killed": rows_rivals.killed,

@@ -108,18 +108,26 @@ models:
   m: {{api: chat, base_url: "{url}", api_key_env: GLIMPSED_API_KEY, concurrency: {in_flight}}}
 folders:
   f: {{path: {inbox}, settle: {settle}, prompt: "file:{{relpath}}", {keys}}}
-state: "sqlite:///{home}/ledger.sqlite"
+state: "{state}"
 log: {{target: json, level: info}}
 """
 
 
 @contextlib.contextmanager
 def daemon(
-    home: Path, inbox: Path, url: str, *, in_flight: int = 8, settle: str = "0s", keys: str = "watch: auto"
+    home: Path,
+    inbox: Path,
+    url: str,
+    *,
+    in_flight: int = 8,
+    settle: str = "0s",
+    keys: str = "watch: auto",
+    state: str | None = None,
 ) -> Iterator[Daemon]:
-    """`glimpsed run`, ready, with a ledger of its own in `home`."""
+    """`glimpsed run`, ready, with a ledger of its own in `home` unless `state` names another."""
     home.mkdir(exist_ok=True)
-    config = CONFIG.format(url=url, home=home, inbox=inbox, in_flight=in_flight, settle=settle, keys=keys)
+    state = state or f"sqlite:///{home}/ledger.sqlite"
+    config = CONFIG.format(url=url, state=state, inbox=inbox, in_flight=in_flight, settle=settle, keys=keys)
     with Daemon(config, home) as running:
         running.wait_event("service.ready", seconds=120)
         yield running

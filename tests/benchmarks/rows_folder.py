@@ -1,12 +1,9 @@
-"""A folder in which everything is done: start, poll, idle; and the ledger and its commands when much waits."""
+"""A folder in which everything is done: start, poll, idle."""
 
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,16 +11,11 @@ from pathlib import Path
 import bench_discover
 from bench import Loopback, Row, Sizes, compared, daemon, precise_cpu, rss, scratch, took
 
-from daemon import GLIMPSED, environment
 from glimpsed.discover.watch import FULL_REST
-from glimpsed.ledger import open_ledger
-from glimpsed.model import FileKey, Offer, Version
 
 POLL, RESCAN = 15, 300  # seconds, the config's own
 IDLE_DIRECTORIES = 10_000
 POLLS = 20
-CLAIMS = 500
-COMMANDS = 7  # runs of each
 
 
 def start(base: Path, sizes: Sizes) -> Iterator[Row]:
@@ -110,81 +102,3 @@ def idle(base: Path, sizes: Sizes) -> Iterator[Row]:
         what = f"idle, {IDLE_DIRECTORIES:,} directories by {mode}"
         yield Row(f"{what}, CPU", share * 100, "%", goal="< 0.1 %", met=share < 0.001)
         yield Row(f"{what}, memory", memory, "MB", goal="≤ 120 MB", met=memory <= 120)
-
-
-def ledger(base: Path, sizes: Sizes) -> Iterator[Row]:
-    """A claim while so many files wait."""
-    for rows in sizes.ledger:
-        with scratch(base, "ledger") as here:
-            context = multiprocessing.get_context("spawn")  # each in a process of its own, whose memory shows
-            with context.Pool(1) as pool:
-                pool.apply(_fill, (here / "l.sqlite", rows))
-            with context.Pool(1) as pool:
-                times, memory = pool.apply(_claims, (here / "l.sqlite",))
-            p50, p99 = (times[len(times) * share // 100] * 1e3 for share in (50, 99))
-            yield Row(
-                f"claim, {rows:,} files waiting, p99",
-                p99,
-                "ms",
-                goal="≤ 20 ms",
-                met=p99 <= 20,
-                more={"p50 ms": p50, "peak MB": memory},
-            )
-
-
-def commands(base: Path, sizes: Sizes) -> Iterator[Row]:
-    """What an operator waits for, beside what importing the two largest libraries takes."""
-    rows = sizes.ledger[-1]
-    with scratch(base, "commands") as here:
-        _fill(here / "ledger.sqlite", rows)
-        (here / "f").mkdir()
-        config = here / "c.yaml"
-        config.write_text(f"state: sqlite:///{here}/ledger.sqlite\nfolders: {{f: {{path: {here}/f}}}}\n")
-        asked = {
-            "imports": [sys.executable, "-c", "import sqlalchemy, pydantic; pydantic.BaseModel"],
-            **{
-                what: [*GLIMPSED, "-c", str(config), *what.split()]
-                for what in ("status --json", "status", "failures --json", "retry --all", "redo --stale")
-            },
-        }
-        seconds: dict[str, list[float]] = {what: [] for what in asked}
-        for _ in range(COMMANDS):  # in turn, so that whatever else the machine does is shared
-            for what, command in asked.items():
-                began = time.perf_counter()
-                subprocess.run(command, env=environment(here), capture_output=True, check=True)
-                seconds[what].append(time.perf_counter() - began)
-        least = {what: min(took) for what, took in seconds.items()}
-        for what in [*asked][1:]:
-            yield compared(
-                f"glimpsed {what}, {rows:,} rows",
-                least[what],
-                "s",
-                least["imports"],
-                "import sqlalchemy, pydantic",
-                "≤ 2 ×",  # half a second on a quiet machine
-                met=least[what] <= 2 * least["imports"],
-            )
-
-
-def _fill(path: Path, rows: int) -> None:
-    opened = open_ledger(f"sqlite:///{path}")
-    for start in range(0, rows, 10_000):
-        offers = [
-            Offer(FileKey("f", f"{number // 1000:04}/{number:07}.jpg"), Version(400_000, number))
-            for number in range(start, min(start + 10_000, rows))
-        ]
-        opened.offer(offers, time.time())
-    opened.close()
-
-
-def _claims(path: Path) -> tuple[list[float], float]:
-    opened = open_ledger(f"sqlite:///{path}")
-    times = []
-    for _ in range(CLAIMS):
-        began = time.perf_counter()
-        jobs = opened.claim(folders=["f"], limit=8, now=time.time())
-        times.append(time.perf_counter() - began)
-        for job in jobs:
-            opened.done(job, (), time.time())
-    opened.close()
-    return sorted(times), took(os.getpid()).peak

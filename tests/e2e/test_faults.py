@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -33,6 +34,9 @@ log: {{target: json, level: debug}}
 {top}
 """
 HANDFUL = 12  # lines about one outage
+NO_CAPABILITIES = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
+SBIN = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+LEASE = 60  # seconds
 
 
 def config(gateway: Gateway, inbox: Path, top: str = "") -> str:
@@ -73,11 +77,11 @@ def both(image: Path) -> bool:
 class Disk:
     """A small file system in a mount namespace of its own: it goes with its processes."""
 
-    def __init__(self, path: Path, size: str) -> None:
+    def __init__(self, path: Path, *mount: str) -> None:
         self.path = path
         path.mkdir()
         self._enter = [] if os.geteuid() == 0 else ["-r"]
-        script = f'mount -t tmpfs -o size={size} glimpsed "{path}" && echo mounted && exec cat'
+        script = f'mount {shlex.join(mount)} "{path}" && echo mounted && exec cat'
         command = ["unshare", *self._enter, "-m", "--propagation", "private", "sh", "-c", script]
         self._holder = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -116,10 +120,31 @@ class Disk:
 def disk(tmp_path: Path) -> Iterator[Disk]:
     if shutil.which("unshare") is None or shutil.which("nsenter") is None:
         pytest.skip("needs unshare and nsenter: apt install util-linux")
-    disk = Disk(tmp_path / "disk", "256k")
+    disk = Disk(tmp_path / "disk", "-t", "tmpfs", "-o", "size=256k", "glimpsed")
     try:
         if not disk.mounted:
             pytest.skip("may not mount a tmpfs in a namespace of its own")
+        yield disk
+    finally:
+        disk.close()
+
+
+@pytest.fixture
+def ext4(tmp_path: Path) -> Iterator[Disk]:
+    """An ext4 on which quotas are enforced."""
+    tools = {"mkfs.ext4": "e2fsprogs", "setquota": "quota", "setpriv": "util-linux", "nsenter": "util-linux"}
+    if missing := {package for tool, package in tools.items() if shutil.which(tool, path=SBIN) is None}:
+        pytest.skip(f"needs {' '.join(sorted(missing))} from Debian")
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount an image with quotas")
+    image = tmp_path / "disk.img"
+    with image.open("wb") as file:
+        file.truncate(16 << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-O", "quota", str(image)], check=True, env={"PATH": SBIN})
+    disk = Disk(tmp_path / "disk", "-t", "ext4", "-o", "loop,usrquota", str(image))
+    try:
+        if not disk.mounted:
+            pytest.skip("this kernel has no loop devices, or no quotas on ext4 (CONFIG_QFMT_V2)")
         yield disk
     finally:
         disk.close()
@@ -172,6 +197,30 @@ def test_a_read_only_remount_delays_the_sidecar_and_nothing_else(
     assert len(gateway.requests) == 1
 
 
+def test_a_user_over_quota_keeps_the_answer_until_there_is_room_again(
+    ext4: Disk, tmp_path: Path, gateway: Gateway
+) -> None:
+    def allow(kilobytes: int) -> None:  # 0: as much as there is
+        limits = ["0", str(kilobytes), "0", "0"]
+        subprocess.run([*ext4.before, "setquota", "-u", "root", *limits, str(ext4.path)],
+                       check=True, env={"PATH": SBIN})  # fmt: skip
+
+    gateway.script(Scripted(delay=1.5))
+    before = [*ext4.before, *NO_CAPABILITIES]  # quotas do not hold for who has them
+    with Daemon(config(gateway, ext4.path), tmp_path, before=before) as daemon:
+        image = drop(ext4.outside, "scan.png", picture())
+        gateway.wait_for(1, 60)
+        allow(1)  # the picture alone is more
+        stuck(daemon)
+        assert "quota" in str(warnings(daemon, "sidecar.blocked")).lower()
+        assert not image.with_name("scan.png.txt").exists()
+        allow(0)
+        daemon.wait_event("file.done", file="scan.png")
+        assert both(image)
+        assert daemon.stop() == 0
+    assert len(gateway.requests) == 1
+
+
 def test_a_directory_without_write_permission_is_told_and_retried(
     tmp_path: Path, inbox: Path, gateway: Gateway
 ) -> None:
@@ -179,7 +228,7 @@ def test_a_directory_without_write_permission_is_told_and_retried(
     if os.geteuid() == 0:  # root may write anywhere, unless it gives that up
         if shutil.which("setpriv") is None:
             pytest.skip("needs setpriv: apt install util-linux")
-        before = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
+        before = NO_CAPABILITIES
     (inbox / "closed").mkdir()
     image = drop(inbox, "closed/scan.png", picture())
     image.parent.chmod(0o555)
@@ -232,6 +281,39 @@ def test_postgresql_goes_away_and_comes_back_and_answers_wait_for_it(
             assert daemon.stop() == 0
             assert daemon.noise == []
     assert sorted(r.prompt for r in gateway.requests) == [f"{n}.png" for n in range(9)]
+
+
+@pytest.mark.slow
+def test_an_outage_longer_than_a_lease_has_nothing_asked_again(
+    tmp_path: Path, inbox: Path, gateway: Gateway, postgres: Postgres
+) -> None:
+    """All leases are over when the database is back, and each daemon still has its answers in hand."""
+    postgres.wipe()
+    gateway.default = Scripted(delay=1.0)
+    with contextlib.ExitStack() as stack:
+        daemons = []
+        for name in ("a", "b"):
+            (tmp_path / name).mkdir()
+            text = config(gateway, inbox, f'state: "{postgres.url}"')
+            daemons.append(stack.enter_context(Daemon(text, tmp_path / name)))
+        for daemon in daemons:
+            daemon.wait_event("service.ready")
+        for number in range(6):
+            drop(inbox, f"{number}.png", picture(seed=number))
+        gateway.wait_for(6, 60)
+        postgres.stop()
+        try:
+            wait_until(lambda: gateway.in_flight == 0, "answers are still on their way")
+            away = time.monotonic()
+            wait_until(lambda: time.monotonic() - away > LEASE + 15, "time stands still", LEASE + 30)
+        finally:
+            postgres.start()
+        wait_until(lambda: len(list(inbox.glob("*.txt"))) == 6, "files were lost", 2 * LEASE)
+        for daemon in daemons:
+            assert len(warnings(daemon, "ledger.unavailable")) <= HANDFUL, daemon.tail()
+            assert daemon.seen("file.failed") == []
+            assert daemon.stop() == 0
+    assert sorted(r.prompt for r in gateway.requests) == [f"{n}.png" for n in range(6)]
 
 
 def test_a_daemon_waits_for_a_database_that_is_not_up_yet(

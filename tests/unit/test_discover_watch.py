@@ -772,7 +772,7 @@ async def test_what_the_kernels_full_queue_drops_is_found_by_the_listing_that_it
         full.set()
         await many.desk.until(lambda: many.found() == len(names) + 1, 60)
         assert any(batch.overflow for batch in batches)
-        assert w.listed.is_set()
+        await asyncio.wait_for(w.listed.wait(), 10)
         assert w.state.state == "watching"
 
 

@@ -487,3 +487,18 @@ def test_exiftool_reads_the_description(tmp_path: Path) -> None:
     (facts,) = json.loads(told.stdout)
     assert facts["Description"] == text
     assert facts["Validate"] == "OK"
+
+
+@pytest.mark.skipif(shutil.which("exiv2") is None, reason="exiv2 is not installed")
+def test_exiv2_by_which_digikam_reads_gets_the_description(tmp_path: Path) -> None:
+    box = inbox(tmp_path, outputs=("xmp",))
+    text = "Zürich & <Söhne>\n東京 “quoted” 🙂"
+    box.write(box.answer(text))
+    told = subprocess.run(
+        ["exiv2", "-K", "Xmp.dc.description", "-Pt", "scan.jpg.xmp"],
+        cwd=box.image.parent,
+        capture_output=True,
+        check=True,
+    )
+    assert told.stdout.decode() == f'lang="x-default" {text}\n'
+    assert told.stderr == b""

@@ -79,6 +79,13 @@ files = sa.Table(
     sa.Column("question", sa.Text),
     sa.Column("written", sa.Text),  # [[name, size, mtime_ns], …]
     sa.UniqueConstraint("folder", "directory", "name", name="files_path"),
+    # A claim walks over what earlier ones left dead at the head of `files_claim`: with PostgreSQL's own limit
+    # that would be a fifth of the table.
+    postgresql_with={
+        "autovacuum_vacuum_scale_factor": 0,
+        "autovacuum_vacuum_threshold": 10_000,
+        "vacuum_index_cleanup": "on",  # also where few pages have dead rows, as when the oldest came in together
+    },
 )
 # Answers that are paid for and not on disk yet. Page 0 is the whole answer, RAW what a model gave that
 # is no answer, the others single pages.
