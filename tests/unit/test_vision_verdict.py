@@ -112,6 +112,7 @@ ROWS: list[tuple[str, int, bytes, str, str]] = [
     ("quota of the token", 403, error("x", "pre_consume_token_quota_failed", NEW_API), "pause", ""),
     ("arrears", 403, error("x", "AccountOverdueError", "Forbidden"), "pause", ""),
     ("403 HTML", 403, HTML, "pause", ""),
+    ("a plain web server", 501, HTML, "pause", ""),
     ("insufficient_quota in a 429", 429, error("You exceeded your current quota, please check your plan", "insufficient_quota", "insufficient_quota"), "pause", ""),
     ("Ark quota", 429, error("x", "QuotaExceeded", "TooManyRequests"), "pause", ""),
     ("Ark limit", 429, error("x", "SetLimitExceeded", "TooManyRequests"), "pause", ""),

@@ -13,10 +13,11 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 MOST = 32  # in one transaction: others want to write too
+LINGER = 0.005  # seconds that the next one waits for more, while they come in numbers
 
 
 class Together(Generic[T, R]):
-    """What comes in while a call is under way goes together in the next one. Alone, nothing waits."""
+    """What comes in while a call is under way goes together in the next one. What comes alone does not wait."""
 
     def __init__(self, call: Callable[[Sequence[T]], Awaitable[Sequence[R]]]) -> None:
         self._call = call
@@ -36,6 +37,8 @@ class Together(Generic[T, R]):
             while self._waiting:
                 batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
                 await self._settle([(one, future) for one, future in batch if not future.done()])
+                if 1 < len(batch) < MOST:
+                    await asyncio.sleep(LINGER)
         finally:
             self._task = None
 

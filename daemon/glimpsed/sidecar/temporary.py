@@ -10,8 +10,8 @@ import contextlib
 import errno
 import hashlib
 import os
+import random
 import re
-import secrets
 import socket
 import stat
 from collections.abc import Iterator, Mapping
@@ -110,7 +110,7 @@ def sync_directory(parent: int) -> None:
 
 def new_name() -> str:
     """A name for a temporary file of this process."""
-    return f".glimpsed-{_host()}-{_process(os.getpid())}-{secrets.token_hex(4)}.tmp"
+    return f".glimpsed-{_host()}-{_process(os.getpid())}-{random.getrandbits(32):08x}.tmp"
 
 
 def write_all(fd: int, content: bytes) -> None:

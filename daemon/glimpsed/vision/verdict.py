@@ -109,7 +109,7 @@ def _from_error(status: int, error: dict[str, Any], wait: float | None) -> Findi
 
 def _from_page(status: int, wait: float | None) -> Finding:
     """An HTML page: from a proxy that is in trouble, or because base_url leads to a web site."""
-    if status >= 500 or status in (404, 408, 413, 429):
+    if (status >= 500 and status != 501) or status in (404, 408, 413, 429):  # 501: it takes no POST at all
         return _from_status(status, f"HTTP {status}, an HTML page", wait)
     return _finding(
         "pause", f"HTTP {status}: an HTML page instead of JSON; base_url is wrong (does it lack /v1?)"
