@@ -194,6 +194,29 @@ def test_a_blocked_sidecar_keeps_its_answer_for_later(ledger: Ledger) -> None:
     assert one(ledger, 30).answer == answer()
 
 
+def test_several_answers_and_ends_in_one_transaction_each_have_their_own_fate(ledger: Ledger) -> None:
+    keys = [FileKey("in", f"{number}.jpg") for number in range(4)]
+    for number, key in enumerate(keys):
+        offer(ledger, key, Version(100, number))
+    jobs = claim(ledger)
+    assert [job.key for job in jobs] == keys
+    ledger.page_answered(jobs[1], page(1), 11)  # one of its two pages was asked about, and paid for, before
+    assert ledger.gone(jobs[2], 11)  # and this one is nobody's any more
+    both = Usage(input_tokens=2000, output_tokens=40, cost=0.5, currency="USD")
+    answers = [answer("word everywhere"), answer("word again", usage=both), answer("word lost")]
+    several = [(job, said, "q1") for job, said in zip(jobs, answers, strict=False)]
+    assert ledger.all_answered(several, 12) == [True, True, False]
+    [spent] = ledger.spend_today(12)
+    assert (spent.answers, spent.input_tokens, spent.cost) == (3, 4000, 1.0), (
+        "that of the lost lease was paid too"
+    )
+    assert [hit.key for hit in ledger.search("everywhere")] == [keys[0]]
+    assert [hit.key for hit in ledger.search("again")] == [keys[1]]
+    assert ledger.all_done([(job, SIDECARS) for job in jobs[:3]], 13) == [True, True, False]
+    assert [row.state for key in keys if (row := ledger.find(key))] == ["done", "done", "gone", "running"]
+    assert ledger.all_reusable([(SHA, "q1"), (SHA, "q2")]) == [[keys[1], keys[0]], []]
+
+
 def test_answered_pages_come_back_with_the_job(ledger: Ledger) -> None:
     offer(ledger)
     job = one(ledger)

@@ -36,10 +36,10 @@ RETRY = 1.0  # s after something failed under a root that is there
 CHECKS = 256  # looks in one call
 AHEAD = 2000  # files due for a look beyond which the scan waits: memory stays small
 MOST = 50_000  # files whose quiet time runs, likewise
-# Times its own CPU time that a full listing is followed by none. One costs 4 to 7 s for a million images with two
-# sidecars each, half of it in the kernel, so `rescan: 5m` alone would take up to 2 % of a core: it becomes 7 to 12
-# minutes there, and stays what the config says up to half a million images.
-FULL_REST = 100
+# Times its own CPU time that a full listing is followed by none: with the polls between, less than 1 % of a core.
+# One costs 4 to 8 s for a million images with two sidecars each, half of it in the kernel, so `rescan: 5m` alone
+# would take up to 3 %: it becomes 7 to 15 minutes there, and stays what the config says up to 300,000 images.
+FULL_REST = 110
 
 
 class FolderWatch:
