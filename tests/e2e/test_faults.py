@@ -197,6 +197,25 @@ def test_a_read_only_remount_delays_the_sidecar_and_nothing_else(
     assert len(gateway.requests) == 1
 
 
+def test_a_failure_that_could_not_be_told_beside_its_image_is_told_there_when_it_can(
+    disk: Disk, tmp_path: Path, gateway: Gateway
+) -> None:
+    gateway.script(Scripted(status=400, body={"error": {"message": "no"}}, delay=1.5), Scripted(status=400))
+    with Daemon(config(gateway, disk.path), tmp_path, before=disk.before) as daemon:
+        image = drop(disk.outside, "scan.png", picture())
+        gateway.wait_for(1, 60)
+        disk.remount("ro")
+        daemon.wait_event("file.failed", file="scan.png")
+        assert warnings(daemon, "sidecar.blocked")
+        asked = len(gateway.requests)
+        disk.remount("rw")
+        told = image.with_name("scan.png.error.txt")
+        wait_until(told.exists, "the failure was never told")
+        assert "No model gave a usable answer" in told.read_text()
+        assert daemon.stop() == 0
+    assert len(gateway.requests) == asked
+
+
 def test_a_user_over_quota_keeps_the_answer_until_there_is_room_again(
     ext4: Disk, tmp_path: Path, gateway: Gateway
 ) -> None:

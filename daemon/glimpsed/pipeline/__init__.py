@@ -56,7 +56,7 @@ class Pipeline:
         self._locate = locate
         self._clock = clock
         self._refusals = Refusals()
-        self._ends = Ends(ledger, self._db, clock=clock, dice=dice)
+        self._ends = Ends(ledger, self._db, find_place=find_place, clock=clock, dice=dice)
         self._answers = Together[tuple[Job, Answer, str], bool](
             lambda several: self._db.run(ledger.all_answered, several, clock())
         )

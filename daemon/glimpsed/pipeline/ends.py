@@ -15,6 +15,7 @@ from glimpsed.pipeline import backoff
 from glimpsed.pipeline.patience import Patient
 from glimpsed.pipeline.place import Place
 from glimpsed.pipeline.together import Together
+from glimpsed.pipeline.untold import Untold
 
 log = get_logger()
 
@@ -34,8 +35,16 @@ class Ends:
     """Writes the end of a job's story into the ledger and the log."""
 
     def __init__(
-        self, ledger: Ledger, db: Patient, *, clock: Callable[[], float], dice: Callable[[], float]
+        self,
+        ledger: Ledger,
+        db: Patient,
+        *,
+        find_place: Callable[[str], Place | None],
+        clock: Callable[[], float],
+        dice: Callable[[], float],
     ) -> None:
+        self._find_place = find_place
+        self._untold = Untold(self._failed_still)
         self._ledger = ledger
         self._db = db
         self._clock = clock
@@ -159,13 +168,24 @@ class Ends:
     async def _error_sidecar(
         self, job: Job, place: Place, reason: str, advice: str, facts: dict[str, str], raw: str | None
     ) -> None:
-        try:
-            await place.do(
-                sidecar.write_error, place.root, job.key.path, place.folder, reason, advice, facts, raw=raw
+        async def write() -> None:
+            there = self._find_place(job.key.folder) or place  # the share may have come back as another
+            await there.do(
+                sidecar.write_error, there.root, job.key.path, there.folder, reason, advice, facts, raw=raw
             )
-        except (FileError, ShareTrouble, SidecarBlocked, Vanished) as e:
+
+        try:
+            await write()
+        except (ShareTrouble, SidecarBlocked) as e:
             # The failure itself is in the log and the ledger; this was its echo.
             log.warning(events.SIDECAR_BLOCKED, **_file(job), reason=str(e))
+            self._untold.keep(job, write)
+        except (FileError, Vanished) as e:
+            log.debug(events.SIDECAR_BLOCKED, **_file(job), reason=str(e))
+
+    async def _failed_still(self, job: Job) -> bool:
+        row = await self._db.run(self._ledger.find, job.key)
+        return row is not None and row.state == "failed" and row.version == job.version
 
     def lost(self, job: Job) -> End:
         """The row is not ours any more: the file is gone or changed, or another daemon has it."""
