@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import math
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -46,8 +47,7 @@ class Sizes:
 
     images: int  # for throughput, CPU and the rivals
     latency: int  # files whose way is timed
-    many: int  # done files of the start
-    directories: int
+    many: tuple[int, ...]  # done files of the start, 1,000 in a directory
     idle: float  # seconds of watching an idle daemon
     ledger: tuple[int, ...]  # rows
     scaling: tuple[int, ...]  # requests in flight
@@ -60,6 +60,15 @@ def compared(
 ) -> Row:
     """A row whose ratio is value over limit."""
     return Row(what, value, unit, limit, than, value / limit if limit else None, goal, **kwargs)
+
+
+def growth(what: str, unit: str, points: Sequence[tuple[int, float]]) -> Row:
+    """How a figure grows from the smallest size to the largest: the exponent, 1 where it is proportional."""
+    (few, least), (many, most) = points[0], points[-1]
+    exponent = math.log(most / least) / math.log(many / few)
+    seen = ", ".join(f"{value:.3g} {unit}" for _, value in points)
+    sizes = " / ".join(f"{size:,}" for size, _ in points)
+    return Row(f"{what}: grows as n to the power of", exponent, "", more={"note": f"{seen} at {sizes}"})
 
 
 # -- the API

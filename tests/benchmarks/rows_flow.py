@@ -10,7 +10,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import bench_discover
-from bench import HERE, Loopback, Row, Sizes, compared, daemon, move_in, photos, scratch, took, wait_done
+from bench import (
+    HERE,
+    Loopback,
+    Row,
+    Sizes,
+    compared,
+    daemon,
+    growth,
+    move_in,
+    photos,
+    scratch,
+    took,
+    wait_done,
+)
 
 LOOKED_AT = 0.03  # seconds between two files, so that each is alone
 
@@ -88,8 +101,10 @@ def cpu(base: Path, sizes: Sizes) -> Iterator[Row]:
 
 def scaling(base: Path, sizes: Sizes) -> Iterator[Row]:
     """Throughput over requests in flight, at 200 ms."""
+    rates = []
     for in_flight in sizes.scaling:
         ours, raw, note = _speed(base, 8 * in_flight, 0.2, in_flight)
+        rates.append((in_flight, ours.rate))
         yield compared(
             f"throughput, API 200 ms, {in_flight} in flight",
             ours.rate,
@@ -98,6 +113,7 @@ def scaling(base: Path, sizes: Sizes) -> Iterator[Row]:
             "raw asyncio loop",
             more={"note": note},
         )
+    yield growth("throughput over requests in flight", "images/s", rates)
 
 
 class Speed:

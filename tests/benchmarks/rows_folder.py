@@ -9,25 +9,38 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import bench_discover
-from bench import Loopback, Row, Sizes, compared, daemon, precise_cpu, rss, scratch, took
+from bench import Loopback, Row, Sizes, compared, daemon, growth, precise_cpu, rss, scratch, took
 
 from glimpsed.discover.watch import FULL_REST
 
 POLL, RESCAN = 15, 300  # seconds, the config's own
 IDLE_DIRECTORIES = 10_000
 POLLS = 20
+PER_DIRECTORY = 1000  # files
 
 
 def start(base: Path, sizes: Sizes) -> Iterator[Row]:
     """Process start → first `scan.finished`, everything done; then what the unchanged folder costs."""
-    per = sizes.many // sizes.directories
-    count = per * sizes.directories
+    starts, listings, polls = [], [], []
+    for count in sizes.many:
+        rows = list(_start(base, count))
+        yield from rows
+        starts.append((count, rows[0].value))
+        listings.append((count, rows[-1].more["full listing, CPU s"]))
+        polls.append((count, rows[-1].more["poll, CPU ms"]))
+    yield growth("start over done files", "s", starts)
+    yield growth("full listing, CPU", "s", listings)
+    yield growth("poll, CPU", "ms", polls)
+
+
+def _start(base: Path, count: int) -> Iterator[Row]:
+    directories = count // PER_DIRECTORY
     whole = count >= 1_000_000  # what the goal is about: the interpreter's own start counts for little then
     with scratch(base, "start") as here, Loopback() as api:
         inbox, home = here / "inbox", here / "home"
         home.mkdir()
-        bench_discover._make_many(inbox, sizes.directories, per)
-        bench_discover._fill_ledger(inbox, home / "ledger.sqlite", sizes.directories)
+        bench_discover._make_many(inbox, directories, PER_DIRECTORY)
+        bench_discover._fill_ledger(inbox, home / "ledger.sqlite", directories)
         with daemon(home, inbox, api.url) as running:  # the digests of the listings are stored from now on
             running.wait_event("scan.finished", seconds=300)
         find = min(bench_discover._find(inbox) for _ in range(3))

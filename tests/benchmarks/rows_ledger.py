@@ -6,11 +6,12 @@ import contextlib
 import multiprocessing
 import os
 import random
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import Loopback, Row, Sizes, compared, daemon, move_in, photos, scratch, took, until
+from bench import Loopback, Row, Sizes, compared, daemon, growth, move_in, photos, scratch, took, until
 
 from glimpsed.ledger import open_ledger
 from glimpsed.model import FileKey, Offer, Version
@@ -24,16 +25,26 @@ ROUNDS = 10  # requests of each slot
 
 def ledger(base: Path, sizes: Sizes) -> Iterator[Row]:
     """Offers in bulk, and a claim while so many files wait, whose times are in no order."""
-    for rows in sizes.ledger:
-        with scratch(base, "ledger") as here:
-            yield from _queue("SQLite", f"sqlite:///{here}/l.sqlite", rows)
+    yield from _queues("SQLite", sizes, lambda: f"sqlite:///{tempfile.mkdtemp(dir=base)}/l.sqlite")
     try:
         with started_postgres(fsync=True) as postgres:
-            for rows in sizes.ledger:
+
+            def empty() -> str:
                 postgres.wipe()
-                yield from _queue("PostgreSQL", postgres.url, rows)
+                return postgres.url
+
+            yield from _queues("PostgreSQL", sizes, empty)
     except NoPostgresError as e:
         yield Row("claim, PostgreSQL", 0, "", more={"note": f"skipped: {e}"})
+
+
+def _queues(name: str, sizes: Sizes, empty: Callable[[], str]) -> Iterator[Row]:
+    claims = []
+    for count in sizes.ledger:
+        rows = list(_queue(name, empty(), count))
+        yield from rows
+        claims.append((count, rows[-1].more["p50 ms"]))
+    yield growth(f"claim over waiting files, {name}, p50", "ms", claims)
 
 
 def _queue(name: str, url: str, rows: int) -> Iterator[Row]:
