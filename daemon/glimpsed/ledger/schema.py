@@ -79,13 +79,6 @@ files = sa.Table(
     sa.Column("question", sa.Text),
     sa.Column("written", sa.Text),  # [[name, size, mtime_ns], …]
     sa.UniqueConstraint("folder", "directory", "name", name="files_path"),
-    # A claim walks over what earlier ones left dead at the head of `files_claim`: with PostgreSQL's own limit
-    # that would be a fifth of the table.
-    postgresql_with={
-        "autovacuum_vacuum_scale_factor": 0,
-        "autovacuum_vacuum_threshold": 10_000,
-        "vacuum_index_cleanup": "on",  # also where few pages have dead rows, as when the oldest came in together
-    },
 )
 # Answers that are paid for and not on disk yet. Page 0 is the whole answer, RAW what a model gave that
 # is no answer, the others single pages.
@@ -189,6 +182,11 @@ INDEXES = (
     "CREATE INDEX files_content ON files (sha256) WHERE sha256 IS NOT NULL",
 )
 
+# A claim walks over what earlier ones left dead at the head of `files_claim`: with PostgreSQL's own limit that would
+# be a fifth of the table. The index is cleaned also where few pages have dead rows, as when the oldest came together.
+_VACUUM = """ALTER TABLE files SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000,
+  vacuum_index_cleanup = on)"""
+
 # STEPS[n] brings a ledger of version n + 1 to version n + 2. A step never changes once it is released.
 STEPS: tuple[Step, ...] = ()
 
@@ -205,6 +203,8 @@ def prepare(connection: sa.Connection, where: str, steps: Sequence[Step] = STEPS
         metadata.create_all(connection)
         for index in INDEXES:
             connection.exec_driver_sql(index)
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(_VACUUM)
         _create_full_text(connection)
         connection.execute(sa.insert(about), {"name": VERSION_ROW, "value": str(1 + len(steps))})
         return
