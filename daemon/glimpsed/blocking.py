@@ -40,7 +40,7 @@ class Returns:
         self._woken = False  # before looking: what comes from now on wakes the loop again
         while self._ended:
             task, result, error = self._ended.popleft()
-            if task.future.done():  # cancelled, or given up
+            if task.given_up or task.future.done():  # nobody waits
                 continue
             if error is None:
                 task.future.set_result(result)
@@ -181,7 +181,7 @@ class Blocking:
         """A call that has begun costs its thread for as long as it hangs; one in the queue costs nothing."""
         with self._lock:
             task.given_up = True
-            if task.running:
+            if task.running and not task.lost:
                 task.lost = True
                 self._lost += 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
 
@@ -86,6 +87,27 @@ async def test_a_cancelled_wait_for_a_call_that_hangs_does_not_keep_its_thread()
         await task
     assert await threads.run_within(5, lambda: "works") == "works"
     release.set()
+    threads.close()
+
+
+async def test_a_call_that_fails_after_it_was_given_up_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    threads, release, begun = Blocking("t"), threading.Event(), threading.Event()
+
+    def hang() -> None:
+        begun.set()
+        release.wait()
+        raise OSError("the share is back")
+
+    task = asyncio.create_task(threads.run_moving(60, lambda: 0, hang))
+    assert await asyncio.to_thread(begun.wait, 5)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    release.set()
+    assert await threads.run_within(5, lambda: "works") == "works"
+    del task
+    gc.collect()
+    assert not caplog.records
     threads.close()
 
 

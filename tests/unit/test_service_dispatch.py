@@ -41,6 +41,9 @@ class Stories:
             raise self.error
         return End("done")
 
+    def close(self) -> None:
+        pass
+
 
 class Away:
     """A ledger whose database can be taken away; remembers the order of calls."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import ssl
 import subprocess
@@ -110,6 +111,32 @@ async def test_what_a_server_says_unasked_is_no_reply_to_the_next_request() -> N
         await asyncio.sleep(0.05)
     await who.aclose()
     server.close()
+
+
+@pytest.mark.anyio
+async def test_what_comes_with_a_reply_and_is_no_part_of_it_is_no_reply_to_the_next_request() -> None:
+    async def talkative(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while await reader.readuntil(BODY):
+                one = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n"
+                writer.write(one % 2 + b"{}" + one % 7 + b"[STALE]")  # in one packet
+                await writer.drain()
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+        ended.release()
+
+    connections, ended = 0, asyncio.Semaphore(0)
+    server = await asyncio.start_server(talkative, "127.0.0.1", 0)
+    async with server:
+        who = client(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        assert [(await post(who)).body for _ in range(3)] == [b"{}"] * 3
+        assert connections == 3
+        await who.aclose()
+        for _ in range(3):
+            await asyncio.wait_for(ended.acquire(), 5)
 
 
 @pytest.mark.anyio

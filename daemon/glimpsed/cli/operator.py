@@ -36,10 +36,11 @@ def opened() -> Iterator[Desk]:
     that belongs to root, and that the daemon could then not write to.
     """
     gc.disable()  # what is imported stays: looking through it for garbage meanwhile takes a tenth of the time
-    from glimpsed import config as configs
-    from glimpsed.ledger import open_ledger
-
-    gc.enable()
+    try:
+        from glimpsed import config as configs
+        from glimpsed.ledger import open_ledger
+    finally:
+        gc.enable()
     file = config_file()
     config = configs.load(file, keys=False) if file else configs.Config()
     with contextlib.ExitStack() as stack:

@@ -257,7 +257,7 @@ class FolderWatch:
         self._full |= await self._hearing.try_again(root)  # each directory gets its watch by being listed
         dirty, self._dirty = self._dirty, {}
         if self._full or due:
-            heard = not self._full and not self.unlisted and self.state.mode == "inotify"
+            heard = not self._full and not dirty and not self.unlisted and self.state.mode == "inotify"
             self._full = False
             await self._scan_all(root, heard=heard)
             return

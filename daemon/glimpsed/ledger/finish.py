@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from glimpsed.ledger import search
 from glimpsed.ledger.part import HELD_LEASE, clean, written_from, written_text
-from glimpsed.ledger.queue import Queue
+from glimpsed.ledger.queue import STILL_OURS, Queue
 from glimpsed.ledger.schema import RAW, answers, files, spend
 from glimpsed.model import Answer, Job, PageRecord, Usage, Written
 
@@ -20,13 +20,6 @@ _RAW_LIMIT = 100_000  # characters
 
 _OURS = sa.select(files.c.id, files.c.written).where(HELD_LEASE).with_for_update()
 _END = sa.update(files).where(HELD_LEASE)
-# Several at once: which rows are ours is asked for all of them together, and stays so for the transaction.
-_STILL_OURS = (
-    sa.select(files.c.id, files.c.claims)
-    .where(files.c.id.in_(sa.bindparam("ids", expanding=True)), files.c.owner == sa.bindparam("mine"))
-    .order_by(files.c.id)
-    .with_for_update()
-)
 _END_OURS = sa.update(files).where(files.c.id == sa.bindparam("job"))
 _ANSWERED = _END_OURS.values(
     state="answered",
@@ -124,7 +117,7 @@ class Finish(Queue):
 
     def _still_ours(self, c: sa.Connection, jobs: Sequence[Job]) -> list[bool]:
         """Of each, whether its lease is held; in this transaction nobody takes it away."""
-        rows = c.execute(_STILL_OURS, {"ids": [job.id for job in jobs], "mine": self.owner})
+        rows = c.execute(STILL_OURS, {"ids": [job.id for job in jobs], "mine": self.owner})
         held = {(row.id, row.claims) for row in rows}
         return [(job.id, job.claim) in held for job in jobs]
 

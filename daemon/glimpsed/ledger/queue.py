@@ -88,11 +88,17 @@ _NEXT_DUE = (
     .order_by(files.c.due)
     .limit(1)
 )
+# Which rows are ours, and stay so for the transaction; locked in one order, so that nobody deadlocks.
+STILL_OURS = (
+    sa.select(files.c.id, files.c.claims)
+    .where(files.c.id.in_(sa.bindparam("ids", expanding=True)), files.c.owner == sa.bindparam("mine"))
+    .order_by(files.c.id)
+    .with_for_update()
+)
 _RENEW = (
     sa.update(files)
-    .where(files.c.id.in_(sa.bindparam("ids", expanding=True)), files.c.owner == sa.bindparam("mine"))
+    .where(files.c.id.in_(sa.bindparam("ids", expanding=True)))
     .values(due=sa.bindparam("until"))
-    .returning(files.c.id)
 )
 _STATE_BACK = sa.case((files.c.state == "answered", "answered"), else_="queued")
 _BACK = sa.update(files).where(HELD_LEASE).values(state=_STATE_BACK, owner=None, due=sa.bindparam("at"))
@@ -193,8 +199,10 @@ class Queue(Part):
         if not ids:
             return set()
         with self._database.write() as c:
-            values = {"ids": sorted(ids), "mine": self.owner, "until": now + lease}
-            return set(c.execute(_RENEW, values).scalars())
+            ours = {row.id for row in c.execute(STILL_OURS, {"ids": sorted(ids), "mine": self.owner})}
+            if ours:
+                c.execute(_RENEW, {"ids": sorted(ours), "until": now + lease})
+            return ours
 
     def retry(
         self,

@@ -88,6 +88,10 @@ class Pipeline:
             reason = f"glimpsed has a bug: {type(e).__name__} while working on this file."
             return await self._ends.failed(job, place, reason, "Please report it, with the log of this time.")
 
+    def close(self) -> None:
+        """No job will come any more."""
+        self._ends.close()
+
     async def _story(self, job: Job, place: Place) -> End:
         if job.answer is not None:  # paid for before a crash or a full disk
             return await self._write(job, place, job.answer, await self._read(job, place))

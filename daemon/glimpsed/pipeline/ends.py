@@ -19,6 +19,8 @@ from glimpsed.pipeline.untold import Untold
 
 log = get_logger()
 
+RAW_MOST = 100_000  # characters of what a model said that is no answer, as the ledger keeps them
+
 Outcome: TypeAlias = Literal["done", "reused", "failed", "retry", "later", "gone", "lost"]
 
 
@@ -44,7 +46,7 @@ class Ends:
         dice: Callable[[], float],
     ) -> None:
         self._find_place = find_place
-        self._untold = Untold(self._failed_still)
+        self._untold = Untold()
         self._ledger = ledger
         self._db = db
         self._clock = clock
@@ -146,6 +148,7 @@ class Ends:
         """
         now = self._clock()
         attempts = job.attempts if attempts is None else attempts
+        raw = raw[:RAW_MOST] if raw else raw
         kept = await self._db.run(
             self._ledger.failed, job, reason, advice, now, raw=raw, attempts=attempts, retries=job.retries
         )
@@ -174,18 +177,29 @@ class Ends:
                 sidecar.write_error, there.root, job.key.path, there.folder, reason, advice, facts, raw=raw
             )
 
+        async def write_later() -> None:
+            if await self._is_the_last(job, failed=facts["failed"]):
+                await write()
+
         try:
             await write()
         except (ShareTrouble, SidecarBlocked) as e:
             # The failure itself is in the log and the ledger; this was its echo.
             log.warning(events.SIDECAR_BLOCKED, **_file(job), reason=str(e))
-            self._untold.keep(job, write)
+            self._untold.keep(job.key, write_later)
+            return
         except (FileError, Vanished) as e:
             log.debug(events.SIDECAR_BLOCKED, **_file(job), reason=str(e))
+        self._untold.forget(job.key)
 
-    async def _failed_still(self, job: Job) -> bool:
+    async def _is_the_last(self, job: Job, *, failed: str) -> bool:
+        """Whether the file is a failure still, and this one: it may have been asked about again."""
         row = await self._db.run(self._ledger.find, job.key)
-        return row is not None and row.state == "failed" and row.version == job.version
+        return row is not None and row.state == "failed" and utc(row.changed) == failed
+
+    def close(self) -> None:
+        """Stop trying what could not be written."""
+        self._untold.close()
 
     def lost(self, job: Job) -> End:
         """The row is not ours any more: the file is gone or changed, or another daemon has it."""

@@ -38,8 +38,9 @@ def fingerprint(folder: Folder, entry: ModelEntry, *, stands_in: bool = False) -
 
 # A handful of questions, each put to thousands of files.
 @functools.lru_cache(maxsize=1024)
-def _fingerprint(stands_in: bool, *asked: object) -> str:
-    return _sha256(json.dumps(["stands in", *asked] if stands_in else asked))
+def _fingerprint(stands_in: bool, prompt: str, schema: str | None, *others: object) -> str:
+    asked = [prompt, None if schema is None else json.loads(schema), *others]
+    return _sha256(json.dumps(["stands in", *asked] if stands_in else asked, sort_keys=True))
 
 
 @functools.lru_cache(maxsize=1024)

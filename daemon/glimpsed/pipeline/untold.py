@@ -7,28 +7,42 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
 from glimpsed.errors import FileError, ShareTrouble, SidecarBlocked, Vanished
-from glimpsed.model import FileKey, Job
+from glimpsed.journal import get_logger
+from glimpsed.model import FileKey
 from glimpsed.pipeline import backoff
 
-MOST = 10_000  # that are kept; more than that nobody reads
+Write: TypeAlias = Callable[[], Awaitable[object]]
+
+MOST = 1000  # that are kept; more than that nobody reads
+
+log = get_logger()
 
 
 class Untold:
-    """Error sidecars that wait. `failed_still` tells whether the failure is still to be told of."""
+    """Error sidecars that wait: ways to write one. A way returns at once where the failure is history."""
 
-    def __init__(self, failed_still: Callable[[Job], Awaitable[bool]]) -> None:
-        self._failed_still = failed_still
-        self._waiting: dict[FileKey, tuple[Job, Callable[[], Awaitable[object]]]] = {}
+    def __init__(self) -> None:
+        self._waiting: dict[FileKey, Write] = {}
         self._task: asyncio.Task[None] | None = None
 
-    def keep(self, job: Job, write: Callable[[], Awaitable[object]]) -> None:
-        """Have `write` tried until it neither raises `SidecarBlocked` nor `ShareTrouble`."""
-        if len(self._waiting) < MOST:
-            self._waiting[job.key] = job, write
+    def keep(self, key: FileKey, write: Write) -> None:
+        """Have `write` tried until it neither raises `SidecarBlocked` nor `ShareTrouble`; the last one counts."""
+        if len(self._waiting) < MOST or key in self._waiting:
+            self._waiting[key] = write
         if self._task is None:
             self._task = asyncio.create_task(self._work(), name="untold")
+
+    def forget(self, key: FileKey) -> None:
+        """It was told, or something newer."""
+        self._waiting.pop(key, None)
+
+    def close(self) -> None:
+        """Try no more."""
+        if self._task is not None:
+            self._task.cancel()
 
     async def _work(self) -> None:
         in_vain = 0
@@ -36,23 +50,25 @@ class Untold:
             while self._waiting:
                 await asyncio.sleep(backoff.share_pause(in_vain))
                 in_vain = 0 if await self._round() else in_vain + 1
+        except Exception:
+            log.exception("bug")  # or a ledger that is damaged: who claims from it ends the daemon
         finally:
             self._task = None
 
     async def _round(self) -> bool:
         """Whether anything was written, or has become pointless."""
-        blocked: set[str] = set()  # one file is enough to see that a folder still is
+        blocked: set[tuple[str, str]] = set()  # one file is enough to see that a directory still is
         before = len(self._waiting)
-        for key, (job, write) in list(self._waiting.items()):
-            if key.folder in blocked:
+        for key, write in list(self._waiting.items()):
+            if (key.folder, key.directory) in blocked:
                 continue
             try:
-                if await self._failed_still(job):
-                    await write()
+                await write()
             except (SidecarBlocked, ShareTrouble):
-                blocked.add(key.folder)
+                blocked.add((key.folder, key.directory))
                 continue
             except (FileError, Vanished):
                 pass  # it cannot have one, or needs none any more
-            self._waiting.pop(key, None)
+            if self._waiting.get(key) is write:
+                self.forget(key)
         return len(self._waiting) < before

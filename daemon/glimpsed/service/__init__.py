@@ -242,6 +242,8 @@ class Service:
                         self.dispatcher.wake()
                 except LedgerUnavailable:
                     self.dispatcher.wake()  # it tells, and sees to what is in hand when the database is back
+                    await asyncio.sleep(LOOK_FOR_CHANGES)
+                    continue
                 await asyncio.sleep(LOOK_FOR_CHANGES)
                 await stir.wait(LOOK_ANYWAY)
 

@@ -129,6 +129,7 @@ class Dispatcher:
         for task in list(self._held.values()):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._pipeline.close()
 
     async def _round(self) -> list[str]:
         """Claim once for every lane that has room. Returns the folders that are served."""

@@ -85,10 +85,10 @@ def write(
                     _keep(parent, sidecar)
                 os.rename(ready[sidecar], sidecar, src_dir_fd=parent, dst_dir_fd=parent)
                 del ready[sidecar]
+        _remove_error(parent, name)
         temporary.sync_directory(parent)
         if "json" not in folder.outputs:
             _newer_than(parent, content.version.mtime_ns, outputs)
-        _remove_error(parent, name)
         return tuple(_as_written(parent, sidecar) for sidecar in outputs)
 
 

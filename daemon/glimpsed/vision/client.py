@@ -160,7 +160,7 @@ class Client:
             raise Failure(_broken(f"the stream ended early: {e}")) from None
 
     def _new(self) -> Sender:
-        connect = min(self._timeout, CONNECT)
+        connect = min(0.9 * self._timeout, CONNECT)  # to be told from an answer that does not come
         sender: Sender
         if _proxies():
             sender = Proxied(self._base, self._headers, _trusted(), timeout=self._timeout, connect=connect)

@@ -48,6 +48,9 @@ class Direct:
         """Post it, and give the reply as soon as its head is there. Raises what httpx raises."""
         connection = self._kept() or await self._connect()
         self._connection = connection
+        if self.is_closed:  # meanwhile
+            connection.abort()
+            raise httpx.ReadError("closed")
         try:
             with _translated():
                 request = h11.Request(
@@ -181,6 +184,7 @@ class Connection(asyncio.Protocol):
         if (
             self._h11.our_state is h11.DONE
             and self._h11.their_state is h11.DONE
+            and self._h11.trailing_data == (b"", False)  # more than the reply is no part of the next one
             and not (self._full or self._ended)
         ):
             self._h11.start_next_cycle()
