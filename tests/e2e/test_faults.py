@@ -266,9 +266,9 @@ def test_a_directory_without_write_permission_is_told_and_retried(
 # --- the ledger's database ---
 
 
-def test_postgresql_goes_away_and_comes_back_and_answers_wait_for_it(
-    tmp_path: Path, inbox: Path, gateway: Gateway, postgres: Postgres
-) -> None:
+@contextlib.contextmanager
+def busy_pair(tmp_path: Path, inbox: Path, gateway: Gateway, postgres: Postgres) -> Iterator[list[Daemon]]:
+    """Two daemons on one database, with six files in flight; at the end all went well, and little was said."""
     postgres.wipe()
     gateway.default = Scripted(delay=1.0)
     with contextlib.ExitStack() as stack:
@@ -282,6 +282,18 @@ def test_postgresql_goes_away_and_comes_back_and_answers_wait_for_it(
         for number in range(6):
             drop(inbox, f"{number}.png", picture(seed=number))
         gateway.wait_for(6, 60)
+        yield daemons
+        for daemon in daemons:
+            assert len(warnings(daemon, "ledger.unavailable")) <= HANDFUL, daemon.tail()
+            assert daemon.seen("file.failed") == []
+            assert daemon.stop() == 0
+            assert daemon.noise == []
+
+
+def test_postgresql_goes_away_and_comes_back_and_answers_wait_for_it(
+    tmp_path: Path, inbox: Path, gateway: Gateway, postgres: Postgres
+) -> None:
+    with busy_pair(tmp_path, inbox, gateway, postgres) as daemons:
         postgres.stop()
         try:
             for number in range(6, 9):  # found while nobody can be told
@@ -294,11 +306,6 @@ def test_postgresql_goes_away_and_comes_back_and_answers_wait_for_it(
         finally:
             postgres.start()
         wait_until(lambda: len(list(inbox.glob("*.txt"))) == 9, "files were lost")
-        for daemon in daemons:
-            assert len(warnings(daemon, "ledger.unavailable")) <= HANDFUL, daemon.tail()
-            assert daemon.seen("file.failed") == []
-            assert daemon.stop() == 0
-            assert daemon.noise == []
     assert sorted(r.prompt for r in gateway.requests) == [f"{n}.png" for n in range(9)]
 
 
@@ -307,19 +314,7 @@ def test_an_outage_longer_than_a_lease_has_nothing_asked_again(
     tmp_path: Path, inbox: Path, gateway: Gateway, postgres: Postgres
 ) -> None:
     """All leases are over when the database is back, and each daemon still has its answers in hand."""
-    postgres.wipe()
-    gateway.default = Scripted(delay=1.0)
-    with contextlib.ExitStack() as stack:
-        daemons = []
-        for name in ("a", "b"):
-            (tmp_path / name).mkdir()
-            text = config(gateway, inbox, f'state: "{postgres.url}"')
-            daemons.append(stack.enter_context(Daemon(text, tmp_path / name)))
-        for daemon in daemons:
-            daemon.wait_event("service.ready")
-        for number in range(6):
-            drop(inbox, f"{number}.png", picture(seed=number))
-        gateway.wait_for(6, 60)
+    with busy_pair(tmp_path, inbox, gateway, postgres):
         postgres.stop()
         try:
             wait_until(lambda: gateway.in_flight == 0, "answers are still on their way")
@@ -328,10 +323,6 @@ def test_an_outage_longer_than_a_lease_has_nothing_asked_again(
         finally:
             postgres.start()
         wait_until(lambda: len(list(inbox.glob("*.txt"))) == 6, "files were lost", 2 * LEASE)
-        for daemon in daemons:
-            assert len(warnings(daemon, "ledger.unavailable")) <= HANDFUL, daemon.tail()
-            assert daemon.seen("file.failed") == []
-            assert daemon.stop() == 0
     assert sorted(r.prompt for r in gateway.requests) == [f"{n}.png" for n in range(6)]
 
 
