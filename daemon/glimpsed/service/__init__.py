@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from glimpsed import __version__, metrics
-from glimpsed.blocking import Blocking
+from glimpsed.blocking import Blocking, wait
 from glimpsed.config import state_url
 from glimpsed.config.schema import Config
 from glimpsed.errors import ConfigError, GlimpsedError, LedgerUnavailable
@@ -139,9 +139,8 @@ class Service:
                 break
             except LedgerUnavailable as e:
                 log.warning(events.LEDGER_UNAVAILABLE, reason=str(e))
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(LEDGER_PATIENCE):
-                        await self._stop.wait()
+                await wait(self._stop, LEDGER_PATIENCE)
+                if self._stop.is_set():
                     return False
         await self._patient.run(self.ledger.take_back, self._clock())
         self.images = Images(self.config.workers)

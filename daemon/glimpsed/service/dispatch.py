@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from glimpsed import metrics
-from glimpsed.blocking import Blocking
+from glimpsed.blocking import Blocking, wait
 from glimpsed.errors import LedgerUnavailable
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Ledger
@@ -180,7 +180,5 @@ class Dispatcher:
         await self._woken_within(min([*times, now + LONGEST_NAP]) - now)
 
     async def _woken_within(self, seconds: float) -> bool:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(0.0, seconds)):  # `wait_for` may lose a cancellation
-                await self._wake.wait()
+        await wait(self._wake, max(0.0, seconds))
         return self._wake.is_set()

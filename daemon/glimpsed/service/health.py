@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from glimpsed import metrics
+from glimpsed.blocking import wait
 from glimpsed.errors import GlimpsedError, LedgerUnavailable
 from glimpsed.notify import Notifier
 
@@ -78,9 +78,7 @@ class Health:
             if (line := self.service.status_line()) != told:
                 told = line
                 self.notify.status(line)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(every if self.is_ready else 0.05):
-                    await self._news.wait()
+            await wait(self._news, every if self.is_ready else 0.05)
             self._news.clear()
 
     def look_again(self) -> None:

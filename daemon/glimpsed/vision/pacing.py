@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from glimpsed import metrics
+from glimpsed import blocking, metrics
 from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import Verdict, VisionError
 
@@ -162,12 +162,9 @@ class Pacing:
         Raises VisionError (pause) when the model is paused, also while waiting.
         """
         async with self._door:
-            while (wait := await self._wait(clock(), tokens)) > 0:
+            while (seconds := await self._wait(clock(), tokens)) > 0:
                 self._changed.clear()
-                with contextlib.suppress(TimeoutError):
-                    # Not `wait_for`: before Python 3.12 it may lose a cancellation.
-                    async with asyncio.timeout(None if wait == math.inf else wait):
-                        await self._changed.wait()
+                await blocking.wait(self._changed, None if seconds == math.inf else seconds)
             ticket = self.start(clock(), tokens, file)
         try:
             yield ticket
