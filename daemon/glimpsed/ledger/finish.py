@@ -16,7 +16,7 @@ from glimpsed.ledger.queue import STILL_OURS, Queue
 from glimpsed.ledger.schema import RAW, answers, files, spend
 from glimpsed.model import Answer, Job, PageRecord, Usage, Written
 
-_RAW_LIMIT = 100_000  # characters
+RAW_LIMIT = 100_000  # characters of what a model said that is no answer
 
 _OURS = sa.select(files.c.id, files.c.written).where(HELD_LEASE).with_for_update()
 _END = sa.update(files).where(HELD_LEASE)
@@ -174,7 +174,7 @@ class Finish(Queue):
             c.execute(_FAILED, values | self._lease(job))
             c.execute(_DROP, {"ids": [job.id]})
             if raw:
-                c.execute(self._put_answer, {"file": job.id, "page": RAW, "body": clean(raw[:_RAW_LIMIT])})
+                c.execute(self._put_answer, {"file": job.id, "page": RAW, "body": clean(raw[:RAW_LIMIT])})
             return True
 
     def gone(self, job: Job, now: float) -> bool:

@@ -10,6 +10,7 @@ from glimpsed import metrics, sidecar
 from glimpsed.errors import FileError, ShareTrouble, SidecarBlocked, Vanished, Verdict, VisionError
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Ledger
+from glimpsed.ledger.finish import RAW_LIMIT
 from glimpsed.model import Answer, Job, Usage, Written, shown, utc, utc_ns
 from glimpsed.pipeline import backoff
 from glimpsed.pipeline.patience import Patient
@@ -18,8 +19,6 @@ from glimpsed.pipeline.together import Together
 from glimpsed.pipeline.untold import Untold
 
 log = get_logger()
-
-RAW_MOST = 100_000  # characters of what a model said that is no answer, as the ledger keeps them
 
 Outcome: TypeAlias = Literal["done", "reused", "failed", "retry", "later", "gone", "lost"]
 
@@ -148,7 +147,7 @@ class Ends:
         """
         now = self._clock()
         attempts = job.attempts if attempts is None else attempts
-        raw = raw[:RAW_MOST] if raw else raw
+        raw = raw[:RAW_LIMIT] if raw else raw
         kept = await self._db.run(
             self._ledger.failed, job, reason, advice, now, raw=raw, attempts=attempts, retries=job.retries
         )
