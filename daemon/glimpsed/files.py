@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from glimpsed.errors import FileError, NotYet, ShareTrouble, Vanished
-from glimpsed.model import Content, Version, shown
+from glimpsed.model import Content, Version, Written, shown
 
 # 'Somebody else has it for the moment': Windows writers behind Samba, scanners, virus checkers.
 BUSY = frozenset({errno.EACCES, errno.EPERM, errno.EBUSY, errno.ETXTBSY, errno.EAGAIN})
@@ -112,7 +112,14 @@ def opened_file(root: Root, path: str) -> Iterator[tuple[int, os.stat_result]]:
     Raises `FileError` for a link, a FIFO, a socket or a device, else as `opened_directory`.
     """
     directory, _, name = path.rpartition("/")
-    with opened_directory(root, directory) as parent, translated(path):
+    with opened_directory(root, directory) as parent, _opened_in(parent, name, path) as opened:
+        yield opened
+
+
+@contextlib.contextmanager
+def _opened_in(parent: int, name: str, path: str) -> Iterator[tuple[int, os.stat_result]]:
+    """`opened_file` in an open directory."""
+    with translated(path):
         fd = os.open(name, _FILE, dir_fd=parent)
         try:
             status = os.fstat(fd)
@@ -134,7 +141,14 @@ def read_content(root: Root, path: str, version: Version) -> Content:
     Raises `Vanished` when it is another version by now. A read that ends before the size that was seen
     is `ShareTrouble`: sshfs and soft cifs mounts report false ends of file when the server dies.
     """
-    with opened_file(root, path) as (fd, status), translated(path):
+    directory, _, name = path.rpartition("/")
+    with opened_directory(root, directory) as parent:
+        return read_content_in(parent, name, path, version)
+
+
+def read_content_in(parent: int, name: str, path: str, version: Version) -> Content:
+    """`read_content` in an open directory; `path` is what errors call the file."""
+    with _opened_in(parent, name, path) as (fd, status), translated(path):
         if version_of(status) != version:
             raise Vanished(f"{shown(path)} has changed since it was queued")
         data = read_exactly(fd, version.size, path)
@@ -181,6 +195,24 @@ def version_there(parent: int, name: str) -> Version | None:
     finally:
         os.close(fd)
     return version_of(status) if stat.S_ISREG(status.st_mode) else None
+
+
+def entry(parent: int, name: str) -> os.stat_result | None:
+    """The status of a directory entry itself (a link is not followed), None when there is none."""
+    try:
+        return os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except OSError as e:
+        if e.errno in MISSING or e.errno == errno.ENAMETOOLONG:
+            return None
+        raise
+
+
+def as_written(parent: int, sidecar: str) -> Written:
+    """A sidecar as it stands there now. Raises `ShareTrouble` when it does not."""
+    status = entry(parent, sidecar)
+    if status is None:
+        raise ShareTrouble(f"{shown(sidecar)} is gone right after it was written")
+    return Written(sidecar, status.st_size, status.st_mtime_ns)
 
 
 def exists(root: Root, path: str) -> bool:

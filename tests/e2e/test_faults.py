@@ -473,3 +473,44 @@ def test_a_ledger_restored_from_an_old_copy_costs_no_money(
         assert daemon.stop() == 0
     assert len(gateway.requests) == 5
     assert {p: p.read_bytes() for p in inbox.iterdir()} == before
+
+
+# --- the file worker ---
+
+
+def file_worker(daemon: Daemon) -> int | None:
+    """The process that reads and writes for busy folders, if there is one that is ready."""
+    children = Path(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children").read_text().split()
+    for pid in children:
+        with contextlib.suppress(OSError):
+            if b"fileworker" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                return int(pid)
+    return None
+
+
+@pytest.mark.parametrize("number", [None, signal.SIGKILL, signal.SIGSTOP], ids=str)
+def test_a_busy_folder_gets_a_process_of_its_own_and_loses_nothing_with_it(
+    tmp_path: Path, inbox: Path, gateway: Gateway, number: signal.Signals | None
+) -> None:
+    count = 500
+    text = config(gateway, inbox).replace("api: chat,", "api: chat, concurrency: 16,")
+    text = text.replace("settle: 20ms,", "settle: 20ms, rescan: 1s,")
+    with Daemon(text, tmp_path) as daemon:
+        daemon.wait_event("service.ready")
+        for n in range(count):
+            drop(inbox, f"{n}.png", picture(seed=n))
+        wait_until(lambda: file_worker(daemon) is not None, "no file worker")
+        pid = file_worker(daemon)
+        assert pid is not None
+        wait_until(lambda: len(daemon.seen("file.done")) > count // 3, "nothing is done")
+        if number is not None:
+            os.kill(pid, number)
+        wait_until(lambda: len(daemon.seen("file.done")) == count, f"files were lost: {daemon.tail()}")
+        assert file_worker(daemon) == (None if number else pid)
+        wait_until(lambda: len(list(inbox.iterdir())) == 3 * count, "what the worker left stays")
+        assert daemon.stop() == 0
+    assert not Path(f"/proc/{pid}").exists()
+    assert all(both(inbox / f"{n}.png") for n in range(count))
+    assert len(gateway.requests) == count
+    assert daemon.noise == []
+    assert warnings(daemon, "file.retry") == []

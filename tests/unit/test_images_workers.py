@@ -18,8 +18,9 @@ from pathlib import Path
 import pytest
 
 import images_samples as samples
+from glimpsed.child import start
 from glimpsed.errors import FileError, ShareTrouble
-from glimpsed.images import Document, Images, workers
+from glimpsed.images import Document, Images
 from glimpsed.images.plan import Target
 from glimpsed.images.worker import Limits
 from glimpsed.model import Content
@@ -237,8 +238,8 @@ async def test_no_worker_to_be_had_is_not_the_files_fault(monkeypatch: pytest.Mo
 async def test_nothing_is_left_behind_on_disk_or_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    passed = workers._environment()
-    monkeypatch.setattr(workers, "_environment", lambda: {**passed, "TMPDIR": str(tmp_path)})
+    passed = start.environment()
+    monkeypatch.setattr(start, "environment", lambda: {**passed, "TMPDIR": str(tmp_path)})
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     async with images(seconds=1) as them:
         await them.prepare(TIFF, 1, samples.TARGET)
@@ -293,6 +294,6 @@ def test_a_worker_imports_nothing_that_it_does_not_need() -> None:
         m for m in modules if m.startswith((*heavy, "subprocess", "multiprocessing", "logging", "email"))
     ]
     ours = {m for m in modules if m.startswith("glimpsed.")}
-    assert ours == {"glimpsed.errors", "glimpsed.images"} | {
+    assert ours == {"glimpsed.child", "glimpsed.errors", "glimpsed.images"} | {
         f"glimpsed.images.{m}" for m in ("colour", "decode", "encode", "pdf", "plan", "sniff", "worker")
     }

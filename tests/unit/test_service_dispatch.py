@@ -33,9 +33,12 @@ class Stories:
         self.jobs: list[Job] = []
         self.error: Exception | None = None
         self.go_on = asyncio.Event()
+        self.answers = False  # whether the model has answered, and only the end is missing
 
-    async def handle(self, job: Job, place: Place) -> End:
+    async def handle(self, job: Job, place: Place, answered: Callable[[], None]) -> End:
         self.jobs.append(job)
+        if self.answers:
+            answered()
         await self.go_on.wait()
         if self.error is not None:
             raise self.error
@@ -174,3 +177,18 @@ async def test_what_no_job_can_cope_with_ends_the_daemon(bench: Bench) -> None:
         async with asyncio.timeout(20):
             with pytest.raises(LedgerError, match="damaged"):
                 await task
+
+
+async def test_while_answers_are_written_the_model_gets_other_files_but_not_without_end(bench: Bench) -> None:
+    pacing, total = bench.pacing, 100
+    most = pacing.concurrency + pacing.prefetch
+    bench.stories.answers = True
+    bench.ledger.offer([Offer(FileKey("in", f"{n}.png"), Version(n, n)) for n in range(total)], bench.now)
+    async with running(bench):
+        await bench.until(lambda: pacing.finishing >= most)
+        await bench.until(lambda: "next_due" in bench.ledger.calls)  # it has come to rest
+        assert pacing.in_hand == 0
+        assert most <= len(bench.stories.jobs) < 2 * most
+        bench.stories.go_on.set()
+        await bench.until(lambda: len(bench.stories.jobs) == total and not bench.dispatcher.in_hand)
+    assert (pacing.in_hand, pacing.finishing) == (0, 0)

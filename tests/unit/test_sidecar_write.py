@@ -13,11 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from glimpsed import files, sidecar
+from glimpsed import files, sidecar, temporary
 from glimpsed.discover.filters import Filter
 from glimpsed.discover.scan import Walk
 from glimpsed.errors import FileError, ForeignSidecar, ShareTrouble, SidecarBlocked, Vanished
-from glimpsed.sidecar import temporary
 from sidecar_samples import Inbox, inbox
 
 NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")

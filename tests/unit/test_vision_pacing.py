@@ -334,3 +334,69 @@ async def test_cancelled_waiter_holds_nothing_up() -> None:
         await asyncio.sleep(0)
     async with asyncio.timeout(5), pace.slot():
         assert pace.in_flight == 1
+
+
+async def places(pace: Pacing, count: int) -> list[Any]:
+    """So many requests, each at `async with`; those with a place are inside."""
+    waiting = [asyncio.create_task(pace.slot(clock=lambda: T0).__aenter__()) for _ in range(count)]
+    await asyncio.sleep(0)
+    return waiting
+
+
+@pytest.mark.anyio
+async def test_of_places_that_become_free_together_each_is_taken_at_once() -> None:
+    pace = pacing(concurrency=4)
+    flying = [pace.start(T0) for _ in range(4)]
+    waiting = await places(pace, 6)
+    assert pace.in_flight == 4
+    for ticket in flying:
+        pace.finish(ticket, T0)
+        assert pace.in_flight == 4, "handed on before anything else happens"
+    await asyncio.sleep(0)
+    assert [task.done() for task in waiting] == [True] * 4 + [False] * 2
+    for task in waiting[4:]:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+
+@pytest.mark.anyio
+async def test_a_place_that_is_handed_to_somebody_who_is_just_cancelled_is_not_lost() -> None:
+    pace = pacing(concurrency=1)
+    flying = pace.start(T0)
+    [waiting] = await places(pace, 1)
+    pace.finish(flying, T0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert pace.in_flight == 0
+
+
+@pytest.mark.anyio
+async def test_who_waits_for_a_budget_that_is_new_by_now_is_let_in() -> None:
+    pace, now = pacing(concurrency=2), [T0]
+    pace.pause("used up", T0, until=T0 + 60, probe=False)
+    now[0] += 60
+    async with (
+        asyncio.timeout(5),
+        pace.slot(clock=lambda: now[0]),
+        pace.slot(clock=lambda: now[0]),
+    ):
+        assert (pace.in_flight, pace.paused) == (2, None)
+
+
+@pytest.mark.anyio
+async def test_what_is_held_back_for_a_time_goes_on_by_itself() -> None:
+    pace, start = pacing(), asyncio.get_running_loop().time()
+    once(pace, start, Verdict("retry", "x", overload=True, retry_after=0.05))
+    async with asyncio.timeout(5), pace.slot(clock=asyncio.get_running_loop().time):
+        assert asyncio.get_running_loop().time() >= start + 0.05
+
+
+def test_jobs_that_are_answered_leave_room_for_others_but_not_for_any_number() -> None:
+    pace = pacing(concurrency=8)
+    pace.take(12)
+    assert pace.room(T0) == 0
+    pace.give_back(12)
+    pace.finishing = 11
+    assert pace.room(T0) == 12
+    pace.finishing = 12
+    assert pace.room(T0) == 0

@@ -15,7 +15,6 @@ import json
 import os
 import pickle
 import resource
-import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -23,12 +22,12 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from glimpsed import child
 from glimpsed.errors import FileError
 from glimpsed.images import decode
 from glimpsed.images.plan import Target
 from glimpsed.images.sniff import Kind
 
-MESSAGE = 65536  # bytes of a request or an answer, pictures not counted
 READY = b"{}"
 
 
@@ -60,7 +59,7 @@ def main() -> None:
         _confine(limits)
         daemon.send(READY)
         while True:
-            message, descriptors, _, _ = socket.recv_fds(daemon, MESSAGE, 1)
+            message, descriptors, _, _ = socket.recv_fds(daemon, child.MESSAGE, 1)
             if not message:
                 return
             _cpu_limit(limits.seconds)
@@ -85,9 +84,8 @@ def _work(task: Task, descriptor: int, limits: Limits) -> tuple[dict[str, object
 
 
 def _confine(limits: Limits) -> None:
-    """Limits for the whole process. Signals to the process group are meant for the daemon, which lets us finish."""
-    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signum, signal.SIG_IGN)
+    """Limits for the whole process."""
+    child.ignore_signals()
     resource.setrlimit(resource.RLIMIT_AS, (limits.address_space, limits.address_space))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold somebody's scan
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:

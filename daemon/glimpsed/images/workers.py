@@ -19,27 +19,19 @@ import pickle
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 from typing import Any
 
 from glimpsed import metrics
+from glimpsed.child import MESSAGE
+from glimpsed.child.start import start
 from glimpsed.errors import FileError, ShareTrouble
-from glimpsed.images.worker import MESSAGE, Limits, Task
+from glimpsed.images.worker import Limits, Task
 
 IDLE = 60.0  # s
 JOBS = 1000  # then a fresh process: decoders leak
 STARTUP = 60.0  # s, on a machine that is busy with other things
-_PASSED_ON = (
-    "PATH",
-    "PYTHONPATH",
-    "PYTHONHOME",
-    "LD_LIBRARY_PATH",
-    "LANG",
-    "LC_ALL",
-    "COVERAGE_PROCESS_START",
-)
 _BIG = 4_000_000  # bytes: more is copied in a thread, so that the event loop does not wait for it
 _MOST_OUT = 512_000_000  # bytes that a worker may hand back
 
@@ -54,39 +46,17 @@ class Worker:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.jobs = 0
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            try:
-                self._process = subprocess.Popen(  # noqa: S603 - ourselves
-                    # -P: a folder that we are started in must not get to say what 'glimpsed' or 'PIL' is
-                    [
-                        sys.executable,
-                        "-P",
-                        "-m",
-                        "glimpsed.images.worker",
-                        str(theirs.fileno()),
-                        _json(limits),
-                    ],
-                    pass_fds=(theirs.fileno(),),
-                    env=_environment(),
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,  # decoders write their complaints there
-                )
-            except OSError:
-                ours.close()
-                raise
-        self._socket = ours
-        self._socket.settimeout(0)
+        self._child = start("glimpsed.images.worker", _json(limits))
+        self._socket = self._child.socket
 
     @property
     def pid(self) -> int:
         """Its process id."""
-        return self._process.pid
+        return self._child.process.pid
 
     def alive(self) -> bool:
         """Whether the process still runs."""
-        return self._process.poll() is None
+        return self._child.process.poll() is None
 
     async def ready(self) -> None:
         """Wait until it can take a job. Raises `WorkerDied` when it never gets that far."""
@@ -130,20 +100,18 @@ class Worker:
         return message, descriptors
 
     def end(self) -> None:
-        """Kill it. What it leaves on the process table is taken off by a thread: a large one dies slowly."""
-        self._socket.close()
-        self._process.kill()
-        asyncio.get_running_loop().run_in_executor(None, self._process.wait)
+        """Kill it."""
+        self._child.end()
 
     def kill(self) -> None:
         """Have whoever waits for its answer see it die."""
-        self._process.kill()
+        self._child.process.kill()
 
     async def signal(self) -> int:
         """Which signal ended it, 0 for none. For one that is dying."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            await asyncio.to_thread(self._process.wait, 1.0)
-        return max(0, -(self._process.returncode or 0))
+            await asyncio.to_thread(self._child.process.wait, 1.0)
+        return max(0, -(self._child.process.returncode or 0))
 
 
 class Workers:
@@ -291,11 +259,6 @@ def _died(signum: int, limits: Limits) -> FileError:
         f"The decoder crashed on it{how}, or ran out of memory.",
         "Save or scan it again; the file may be damaged or malicious.",
     )
-
-
-def _environment() -> dict[str, str]:
-    """Not the daemon's own, which may hold API keys; one arena, or threads eat up the address space."""
-    return {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | {"MALLOC_ARENA_MAX": "1"}
 
 
 def _json(limits: Limits) -> str:

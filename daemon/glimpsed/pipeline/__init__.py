@@ -20,7 +20,7 @@ from glimpsed.images import Images
 from glimpsed.journal import get_logger
 from glimpsed.ledger import Ledger
 from glimpsed.model import Answer, Content, FileKey, Job, PageRecord, Usage, Written, shown
-from glimpsed.pipeline import answers, question
+from glimpsed.pipeline import answers, question, quick
 from glimpsed.pipeline.after import Locate, after
 from glimpsed.pipeline.ask import Bill, Matter, Refusals, ask
 from glimpsed.pipeline.ends import End, Ends, Outcome
@@ -66,13 +66,13 @@ class Pipeline:
         # Copies of one image that arrive together: the first is asked about, the others wait for it.
         self._same: weakref.WeakValueDictionary[tuple[str, str], asyncio.Lock] = weakref.WeakValueDictionary()
 
-    async def handle(self, job: Job, place: Place) -> End:  # noqa: PLR0911 - one line for each kind of end
+    async def handle(self, job: Job, place: Place, answered: Callable[[], None] = lambda: None) -> End:  # noqa: PLR0911 - one line for each kind of end
         """Take one job to its end; what went wrong is in the ledger and the log.
 
         Raises `LedgerError` only, when not even the failure can be kept: then no file can be helped any more.
         """
         try:
-            return await self._story(job, place)
+            return await self._story(job, place, answered)
         except Vanished:
             return await self._ends.gone(job)
         except SidecarBlocked as e:
@@ -92,23 +92,25 @@ class Pipeline:
         """No job will come any more."""
         self._ends.close()
 
-    async def _story(self, job: Job, place: Place) -> End:
+    async def _story(self, job: Job, place: Place, answered: Callable[[], None]) -> End:
         if job.answer is not None:  # paid for before a crash or a full disk
             return await self._write(job, place, job.answer, await self._read(job, place))
         if job.problem is not None:
             raise FileError(job.problem, "Copy the file into the folder again, whole.")
         # Before anything is paid for: is the answer there already, is there room for it?
-        patience = PATIENCE + job.version.size / RATE
-        content = await place.io.run_within(patience, _standing_or_read, job, place)
+        content: Content | tuple[Written, ...] | None = await quick.read(job, place)
+        if content is None:
+            patience = PATIENCE + job.version.size / RATE
+            content = await place.io.run_within(patience, _standing_or_read, job, place)
         if not isinstance(content, Content):
             return await self._ends.adopted(job, content)
         if not place.folder.reuse or job.again:
-            return await self._asked(job, place, content)
+            return await self._asked(job, place, content, answered)
         same = content.sha256, _question(place, place.chain[0].entry)
         async with self._same.setdefault(same, asyncio.Lock()):
             if (found := await self._reusable(job, place, content)) is not None:
                 return await self._reused(job, place, content, *found)
-            return await self._asked(job, place, content)
+            return await self._asked(job, place, content, answered)
 
     async def _read(self, job: Job, place: Place) -> Content:
         patience = PATIENCE + job.version.size / RATE
@@ -116,8 +118,9 @@ class Pipeline:
 
     # -- asking
 
-    async def _asked(self, job: Job, place: Place, content: Content) -> End:
+    async def _asked(self, job: Job, place: Place, content: Content, answered: Callable[[], None]) -> End:
         answer = await self._ask(job, place, content)
+        answered()
         asked = _question(place, _entry(place, answer))
         return await self._keep(job, place, answer, content, asked)
 
@@ -254,9 +257,11 @@ class Pipeline:
 
     async def _write(self, job: Job, place: Place, answer: Answer, content: Content) -> End:
         with metrics.timed("write"):
-            written = await place.do(
-                sidecar.write, place.root, job.key.path, place.folder, answer, job.written, content
-            )
+            written = await quick.write(job, place, answer, content)
+            if written is None:
+                written = await place.do(
+                    sidecar.write, place.root, job.key.path, place.folder, answer, job.written, content
+                )
         if place.folder.on_done != NOTHING:
             await after(
                 job,

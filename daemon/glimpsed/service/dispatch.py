@@ -155,8 +155,19 @@ class Dispatcher:
 
     async def _see_through(self, job: Job, place: Place, pacing: Pacing) -> None:
         end = End("later")
+        asking = True
+
+        def answered() -> None:
+            """The model is free for another, while this one's answer is kept and written."""
+            nonlocal asking
+            if asking:
+                asking = False
+                pacing.finishing += 1
+                pacing.give_back()
+                self.wake()
+
         try:
-            end = await self._pipeline.handle(job, place)
+            end = await self._pipeline.handle(job, place, answered)
         except asyncio.CancelledError:
             # Stopping: the row must not wait for its lease to run out.
             with contextlib.suppress(LedgerUnavailable):
@@ -166,7 +177,10 @@ class Dispatcher:
             self._broken = e
         finally:
             del self._held[job.id, job.claim]
-            pacing.give_back()
+            if asking:
+                pacing.give_back()
+            else:
+                pacing.finishing -= 1
             self._finished(job, end)
             self.wake()
 

@@ -17,7 +17,7 @@ import pydantic
 
 from glimpsed.config.schema import Folder
 from glimpsed.errors import FileError, ShareTrouble, Vanished
-from glimpsed.files import Root, opened_directory, opened_file, translated, version_of
+from glimpsed.files import Root, entry, opened_directory, opened_file, translated, version_of
 from glimpsed.model import Answer, Version, Written, utc_ns
 from glimpsed.sidecar import own
 from glimpsed.sidecar.render import names, sidecar_name
@@ -56,7 +56,7 @@ def adoptable(
     if not all(sidecar in names_in_directory for sidecar in sidecars.values()):
         return Found("none")
     with opened_directory(root, directory) as parent, translated(directory):
-        statuses = {sidecar: own.entry(parent, sidecar) for sidecar in sidecars.values()}
+        statuses = {sidecar: entry(parent, sidecar) for sidecar in sidecars.values()}
         parsed = own.parse_own(own.read(parent, sidecars["json"])) if "json" in sidecars else None
     written = tuple(
         Written(sidecar, status.st_size, status.st_mtime_ns)
@@ -107,7 +107,7 @@ def load_text(root: Root, path: str, folder: Folder, written: Sequence[Written])
         with opened_directory(root, directory) as parent, translated(path):
             for kind in ("txt", "md"):
                 sidecar = known.get(sidecar_name(folder, name, kind))
-                status = own.entry(parent, sidecar.name) if sidecar else None
+                status = entry(parent, sidecar.name) if sidecar else None
                 if (
                     sidecar
                     and status

@@ -16,11 +16,11 @@ import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from glimpsed import temporary
 from glimpsed.config.schema import Folder
 from glimpsed.errors import FileError, ShareTrouble, Vanished
-from glimpsed.files import MISSING, Root, find_root, opened_directory, version_of
+from glimpsed.files import MISSING, Root, entry, find_root, opened_directory, version_of
 from glimpsed.model import Version, Written, shown
-from glimpsed.sidecar import own, temporary
 from glimpsed.sidecar.render import names, stem
 from glimpsed.sidecar.write import opened, owner_of_image
 
@@ -58,7 +58,7 @@ def move(root: Root, path: str, folder: Folder, written: Sequence[Written], *, n
         pairs = _moved(source, target, folder, name, [w.name for w in written])
         temporary.sync_directory(target)
         temporary.sync_directory(source)
-        statuses = [(new, own.entry(target, new)) for _, new in pairs]
+        statuses = [(new, entry(target, new)) for _, new in pairs]
     (image, status), sidecars = statuses[-1], statuses[:-1]
     if status is None:
         raise Vanished(f"{shown(image)} was taken away right after it was moved")
@@ -117,13 +117,13 @@ def _moved(
     source: int, target: int, folder: Folder, name: str, sidecars: Sequence[str]
 ) -> list[tuple[str, str]]:
     """Move under the first number for which every name is free: pairs of old and new name, the image last."""
-    there = {sidecar for sidecar in sidecars if own.entry(source, sidecar) is not None}
+    there = {sidecar for sidecar in sidecars if entry(source, sidecar) is not None}
     kinds = {sidecar: kind for kind, sidecar in names(folder, name).items() if sidecar in there}
     for number in range(1, _MOST_NUMBERS):
         new_name = _numbered(name, number)
         new_names = names(folder, new_name)
         pairs = [(old, new_names[kind]) for old, kind in kinds.items()] + [(name, new_name)]
-        if any(own.entry(target, new) is not None for _, new in pairs):
+        if any(entry(target, new) is not None for _, new in pairs):
             continue
         done: list[tuple[str, str]] = []
         try:
@@ -170,7 +170,7 @@ def _rename_no_replace(source: int, old: str, target: int, new: str) -> None:
     except AttributeError:  # a C library without it
         code = errno.ENOSYS
     if code in _UNSUPPORTED:
-        if own.entry(target, new) is not None:
+        if entry(target, new) is not None:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new)
         os.rename(old, new, src_dir_fd=source, dst_dir_fd=target)
     elif code:

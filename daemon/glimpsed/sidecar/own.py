@@ -7,7 +7,6 @@ obstacle: after a crash between the write and the ledger's `done`, that is how a
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import stat
@@ -19,12 +18,12 @@ import pydantic
 
 from glimpsed.config.schema import Folder
 from glimpsed.errors import FileError, ForeignSidecar
-from glimpsed.files import BUSY, MISSING
+from glimpsed.files import BUSY, MISSING, entry
 from glimpsed.model import Answer, Written, shown
 from glimpsed.sidecar.render import render, sidecar_name
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_FITS = 143  # bytes of a name that every file system takes; eCryptfs no more
+FITS = 143  # bytes of a name that every file system takes; eCryptfs no more
 _LARGEST = 64 << 20  # bytes; larger than any answer, so not ours
 
 
@@ -97,7 +96,7 @@ def refuse_foreign(place: Place, sidecar: str, content: bytes | None = None) -> 
 def refuse_long_name(parent: int, sidecar: str) -> None:
     """Raise `FileError` when the file system cannot hold a file of that name."""
     length = len(os.fsencode(sidecar))
-    if length <= _FITS:
+    if length <= FITS:
         return
     try:
         longest = os.fpathconf(parent, "PC_NAME_MAX")
@@ -108,16 +107,6 @@ def refuse_long_name(parent: int, sidecar: str) -> None:
             f"The file name is too long: its sidecar's name would have more than {longest} bytes.",
             "Give the image a shorter name.",
         )
-
-
-def entry(parent: int, name: str) -> os.stat_result | None:
-    """The status of a directory entry itself (a link is not followed), None when there is none."""
-    try:
-        return os.stat(name, dir_fd=parent, follow_symlinks=False)
-    except OSError as e:
-        if e.errno in MISSING or e.errno == errno.ENAMETOOLONG:
-            return None
-        raise
 
 
 def _exists(parent: int, name: str) -> bool:

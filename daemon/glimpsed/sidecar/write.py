@@ -13,11 +13,12 @@ import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 
+from glimpsed import temporary
 from glimpsed.config.schema import Folder
 from glimpsed.errors import FileError, ForeignSidecar, ShareTrouble, SidecarBlocked, Vanished
-from glimpsed.files import MISSING, Root, opened_directory, version_there
+from glimpsed.files import MISSING, Root, as_written, entry, opened_directory, version_there
 from glimpsed.model import Answer, Content, Written, shown
-from glimpsed.sidecar import own, temporary
+from glimpsed.sidecar import own
 from glimpsed.sidecar.render import error_name, is_error_sidecar, names, render, render_error
 
 _BLOCKED = frozenset(
@@ -89,7 +90,7 @@ def write(
         temporary.sync_directory(parent)
         if "json" not in folder.outputs:
             _newer_than(parent, content.version.mtime_ns, outputs)
-        return tuple(_as_written(parent, sidecar) for sidecar in outputs)
+        return tuple(as_written(parent, sidecar) for sidecar in outputs)
 
 
 def write_error(
@@ -115,13 +116,13 @@ def write_error(
             own.refuse_long_name(parent, sidecar)
         except FileError:
             return ()
-        if own.entry(parent, sidecar) is not None and not is_error_sidecar(own.read(parent, sidecar) or b""):
+        if entry(parent, sidecar) is not None and not is_error_sidecar(own.read(parent, sidecar) or b""):
             return ()
         with temporary.files(parent, like, {sidecar: content}) as ready:
             os.rename(ready[sidecar], sidecar, src_dir_fd=parent, dst_dir_fd=parent)
             del ready[sidecar]
         temporary.sync_directory(parent)
-        return (_as_written(parent, sidecar),)
+        return (as_written(parent, sidecar),)
 
 
 def remove_error(root: Root, path: str) -> None:
@@ -134,7 +135,7 @@ def remove(root: Root, path: str, written: Sequence[Written]) -> None:
     """Take away these sidecars of an image that is gone; one that somebody edited since stays."""
     with contextlib.suppress(Vanished), opened(root, path) as (parent, _):
         for sidecar in written:
-            status = own.entry(parent, sidecar.name)
+            status = entry(parent, sidecar.name)
             if status is not None and (status.st_size, status.st_mtime_ns) == (
                 sidecar.size,
                 sidecar.mtime_ns,
@@ -160,7 +161,7 @@ def opened(root: Root, path: str) -> Iterator[tuple[int, str]]:
 
 def owner_of_image(parent: int, name: str) -> temporary.Owner:
     """What the sidecars' owner and mode follow. Raises `Vanished` when no regular file is there."""
-    status = own.entry(parent, name)
+    status = entry(parent, name)
     if status is None or not stat.S_ISREG(status.st_mode):
         raise Vanished(f"{shown(name)} is gone")
     return temporary.Owner(status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
@@ -187,15 +188,8 @@ def _keep(parent: int, sidecar: str) -> None:
 def _newer_than(parent: int, mtime_ns: int, sidecars: Mapping[str, object]) -> None:
     """Where a clock runs behind, give sidecars a time after the image's: adoption goes by it (DESIGN 8)."""
     for sidecar in sidecars:
-        status = own.entry(parent, sidecar)
+        status = entry(parent, sidecar)
         if status is not None and status.st_mtime_ns <= mtime_ns:
             times = (status.st_atime_ns, mtime_ns + 2_000_000_000)
             with contextlib.suppress(OSError):  # a file system that sets no times
                 os.utime(sidecar, ns=times, dir_fd=parent, follow_symlinks=False)
-
-
-def _as_written(parent: int, sidecar: str) -> Written:
-    status = own.entry(parent, sidecar)
-    if status is None:
-        raise ShareTrouble(f"{shown(sidecar)} is gone right after it was written")
-    return Written(sidecar, status.st_size, status.st_mtime_ns)

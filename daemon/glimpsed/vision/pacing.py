@@ -60,6 +60,16 @@ class Ticket:
     proof: bool = True  # whether a reply that is no failure proves that the model can be asked again
 
 
+@dataclass(frozen=True, slots=True)
+class Waiter:
+    """A request that waits for its place."""
+
+    tokens: int
+    file: str
+    clock: Callable[[], float]
+    ticket: asyncio.Future[Ticket]
+
+
 class Others(Protocol):
     """Who else asks this model: the rates hold for all daemons on one ledger together."""
 
@@ -79,7 +89,8 @@ class Pacing:
         self.concurrency = entry.concurrency
         self.limit = float(entry.concurrency)  # slots in use at most, now
         self.in_flight = 0
-        self.in_hand = 0  # jobs claimed and not finished: counted by the pipeline with `take` and `give_back`
+        self.in_hand = 0  # jobs claimed and not answered yet: counted by the dispatcher
+        self.finishing = 0  # jobs answered whose end is not in the ledger yet
         self.prefetch = max(2, entry.concurrency // 2)  # jobs that are read and prepared meanwhile
         self.lot = self.prefetch // 2  # as long as the others wait for a slot, less is not worth a claim
         self._requests_per_minute = entry.requests_per_minute
@@ -93,8 +104,12 @@ class Pacing:
         self._closed = False
         self._transport = 0  # failures in a row
         self._server: deque[str] = deque(maxlen=IN_A_ROW)  # files of the server errors in a row
+        self._queue: deque[Waiter] = deque()  # for a place
+        self._timer: asyncio.TimerHandle | None = None  # when the first of them may have one
+        self._door = (
+            asyncio.Lock()
+        )  # where other daemons share the rates: one at a time asks for room in them
         self._changed = asyncio.Event()
-        self._door = asyncio.Lock()  # first come, first served
 
     # --- for the pipeline ---
 
@@ -103,7 +118,7 @@ class Pacing:
         pause = self.paused_at(now)
         if pause is not None:
             return 1 if self._may_probe(now) and self.in_hand == 0 else 0
-        if self._hold > now:
+        if self._hold > now or self.finishing >= self.concurrency + self.prefetch:
             return 0
         room = int(self.limit) + self.prefetch - self.in_hand
         return room if room >= self.lot else 0
@@ -113,7 +128,7 @@ class Pacing:
         self.in_hand += jobs
 
     def give_back(self, jobs: int = 1) -> None:
-        """So many jobs are finished, one way or another."""
+        """So many jobs are finished, one way or another, or need the model no more."""
         self.in_hand = max(0, self.in_hand - jobs)
 
     def ready_at(self, now: float) -> float:
@@ -149,7 +164,7 @@ class Pacing:
     def close(self) -> None:
         """The daemon stops: what is in flight may finish, what waits for its turn goes back."""
         self._closed = True
-        self._changed.set()
+        self._admit()
 
     # --- one request ---
 
@@ -161,11 +176,7 @@ class Pacing:
 
         Raises VisionError (pause) when the model is paused, also while waiting.
         """
-        async with self._door:
-            while (seconds := await self._wait(clock(), tokens)) > 0:
-                self._changed.clear()
-                await blocking.wait(self._changed, None if seconds == math.inf else seconds)
-            ticket = self.start(clock(), tokens, file)
+        ticket = await self._admitted(tokens, file, clock)
         try:
             yield ticket
         finally:
@@ -173,11 +184,56 @@ class Pacing:
             if ticket.heard:
                 metrics.request(self.name, ticket.verdict.kind if ticket.verdict else "ok")
 
-    async def _wait(self, now: float, tokens: int) -> float:
-        wait = self.wait(now, tokens)
-        if wait == 0 and self._rated and self.others is not None:
-            wait = await self.others.wait(tokens)
-        return wait
+    async def _admitted(self, tokens: int, file: str, clock: Callable[[], float]) -> Ticket:
+        """First come, first served. A place that becomes free is handed to whoever has waited longest.
+
+        Handed, not fought for: of 64 replies that come at once, each has its place taken before the next is read.
+        """
+        if self._rated and self.others is not None:
+            return await self._admitted_among(self.others, tokens, file, clock)
+        ticket: asyncio.Future[Ticket] = asyncio.get_running_loop().create_future()
+        self._queue.append(Waiter(tokens, file, clock, ticket))
+        self._admit()
+        try:
+            return await ticket
+        except asyncio.CancelledError:
+            if not ticket.cancelled() and ticket.exception() is None:  # handed over at the same moment
+                self.finish(ticket.result(), clock())
+            raise
+
+    async def _admitted_among(
+        self, others: Others, tokens: int, file: str, clock: Callable[[], float]
+    ) -> Ticket:
+        """When there is a place here, and room in the rates that other daemons share."""
+        async with self._door:
+            while seconds := self.wait(clock(), tokens) or await others.wait(tokens):
+                self._changed.clear()
+                await blocking.wait(self._changed, None if seconds == math.inf else seconds)
+            return self.start(clock(), tokens, file)
+
+    def _admit(self) -> None:
+        """Something changed: let in whoever can be let in now."""
+        self._changed.set()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self._queue:
+            waiter = self._queue.popleft()  # before `wait`, which may end a pause, and so come here again
+            if waiter.ticket.done():  # cancelled
+                continue
+            now = waiter.clock()
+            try:
+                seconds = self.wait(now, waiter.tokens)
+            except VisionError as e:
+                waiter.ticket.set_exception(e)
+                continue
+            if seconds == 0:
+                waiter.ticket.set_result(self.start(now, waiter.tokens, waiter.file))
+                continue
+            self._queue.appendleft(waiter)
+            if seconds < math.inf:  # else until another request ends
+                self._timer = asyncio.get_running_loop().call_later(seconds, self._admit)
+            return
 
     @property
     def _rated(self) -> bool:
@@ -216,7 +272,7 @@ class Pacing:
             ticket.tokens = ticket.used
         if ticket.heard:
             self._learn(ticket, now)
-        self._changed.set()
+        self._admit()
 
     def _learn(self, ticket: Ticket, now: float) -> None:
         verdict = ticket.verdict
@@ -275,7 +331,7 @@ class Pacing:
         if pause == self._pause:
             return
         before, self._pause = self._pause, pause
-        self._changed.set()
+        self._admit()
         if self.on_change is not None and (before is None or pause is None or before.reason != pause.reason):
             self.on_change(pause)
 

@@ -1,0 +1,172 @@
+"""The daemon's side: starts the process when it is worth it, hands calls to it, does without it when it must."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from glimpsed.child import MESSAGE
+from glimpsed.child.start import Child, start
+from glimpsed.files import Root
+from glimpsed.journal import get_logger
+from glimpsed.model import Content, Version, Written
+from glimpsed.temporary import Owner
+
+log = get_logger()
+
+BUSY = 100  # calls …
+WITHIN = 2.0  # … in so many seconds are worth a process
+IDLE = 60.0  # s without that, and it is let go
+MOST = 64  # calls waiting for it; more are quicker done elsewhere
+LARGEST = 8_000_000  # bytes of an image: one that is larger would keep the others waiting
+PATIENCE = 20.0  # s for one call, all those before it included; then the disk hangs, and the process with it
+REST = 600.0  # s without one after that
+
+
+class FileWorker:
+    """At most one process, started when it is worth it, for all folders on local disks."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._recent: deque[float] = deque(maxlen=BUSY)  # when the last calls came
+        self._busy = -IDLE  # when there were many last
+        self._not_before = 0.0
+        self._closed = False
+        self._child: Child | None = None
+        self._ready = False
+        self._calls: dict[int, asyncio.Future[Any]] = {}
+        self._number = 0
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process, while there is one that takes calls."""
+        return self._child.process.pid if self._child is not None and self._ready else None
+
+    @property
+    def running(self) -> bool:
+        """Whether there is a process, taking calls or just starting."""
+        return self._child is not None
+
+    async def read(self, root: Root, path: str, version: Version, others: Sequence[str]) -> Content | None:
+        """The image's content, if nothing stands beside it under these names. None: do it yourself."""
+        if version.size > LARGEST:
+            return None
+        found: Content | None = await self._call("read", root, path, version, others)
+        return found
+
+    async def write(
+        self,
+        root: Root,
+        path: str,
+        version: Version,
+        like: Owner,
+        sidecars: Mapping[str, bytes],
+        error: str,
+    ) -> tuple[Written, ...] | None:
+        """New sidecars, durable when it returns, where none are yet nor an error sidecar. None: do it yourself."""
+        written: tuple[Written, ...] | None = await self._call(
+            "write", root, path, version, like, sidecars, error
+        )
+        return written
+
+    def close(self) -> None:
+        """End the process; calls that wait for it are to be done elsewhere."""
+        self._closed = True
+        self._end()
+
+    async def _call(self, what: str, *arguments: object) -> Any:
+        if not self._wanted() or not self._ready or len(self._calls) >= MOST:
+            return None
+        assert self._child is not None
+        self._number = number = self._number + 1
+        message = pickle.dumps((number, what, arguments))
+        try:
+            if len(message) > MESSAGE or not self._child.socket.send(message):
+                return None
+        except BlockingIOError:
+            return None
+        except OSError:
+            self._give_up("it died")
+            return None
+        loop = asyncio.get_running_loop()
+        result = self._calls[number] = loop.create_future()
+        timer = loop.call_later(PATIENCE, self._give_up, f"no answer within {PATIENCE:g} s")
+        try:
+            return await result
+        finally:
+            timer.cancel()
+
+    def _wanted(self) -> bool:
+        """Whether it is worth a process; starts it, or lets go of it."""
+        now = self._clock()
+        self._recent.append(now)
+        if len(self._recent) == BUSY and now - self._recent[0] <= WITHIN:
+            self._busy = now
+        wanted = self._left(now) > 0
+        if wanted and self._child is None and not self._closed and now >= self._not_before:
+            self._start()
+        return wanted
+
+    def _start(self) -> None:
+        try:
+            self._child = start("glimpsed.fileworker.worker")
+        except OSError as e:
+            self._not_before = self._clock() + REST
+            log.debug("no file worker", reason=str(e))
+            return
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._child.socket, self._receive, self._child)
+        loop.call_later(IDLE, self._let_go, self._child)
+
+    def _let_go(self, of: Child) -> None:
+        left = self._left(self._clock())
+        if self._child is of and left > 0:
+            asyncio.get_running_loop().call_later(left, self._let_go, of)
+        elif self._child is of:
+            self._end()
+
+    def _left(self, now: float) -> float:
+        """Seconds until it is not worth a process any more."""
+        return self._busy + IDLE - now
+
+    def _receive(self, of: Child) -> None:
+        for _ in range(MOST):
+            try:
+                message, files, _, _ = socket.recv_fds(of.socket, MESSAGE, 1)
+            except BlockingIOError:
+                return
+            except OSError:
+                message, files = b"", []
+            if not message:
+                self._give_up("it died")
+                return
+            number, result = pickle.loads(message)  # noqa: S301 - from our own process, which reads no formats
+            for file in files:
+                result = replace(result, data=os.pread(file, result.version.size, 0))
+                os.close(file)
+            self._ready = True
+            waiting = self._calls.pop(number, None)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(result)
+
+    def _give_up(self, why: str) -> None:
+        log.debug("file worker given up", reason=why)
+        self._not_before = self._clock() + REST
+        self._end()
+
+    def _end(self) -> None:
+        if self._child is not None:
+            asyncio.get_running_loop().remove_reader(self._child.socket)
+            self._child.end()
+        self._child, self._ready = None, False
+        calls, self._calls = self._calls, {}
+        for waiting in calls.values():
+            if not waiting.done():
+                waiting.set_result(None)
