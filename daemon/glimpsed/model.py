@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
+from mmap import mmap
 from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
 Api: TypeAlias = Literal["responses", "chat", "local"]
+Bytes: TypeAlias = bytes | mmap  # of an image: our own, or in memory that is shared with the file worker
 State: TypeAlias = Literal["queued", "running", "answered", "done", "failed", "gone"]
 
 
@@ -101,7 +103,7 @@ class Job:
 class Content:
     """A file's bytes, read once: these are hashed, decoded and sent."""
 
-    data: bytes = field(repr=False)
+    data: Bytes = field(repr=False)
     sha256: str
     version: Version
     mode: int  # permission bits, for the sidecar
@@ -117,7 +119,7 @@ class Image:
     media_type: str
     width: int  # px
     height: int
-    data: bytes = field(repr=False)
+    data: Bytes = field(repr=False)
     band: tuple[int, int] | None = None  # (number from 1, of how many)
     url: str | None = None  # sent instead of the data (``image_url_base``)
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from glimpsed.files import Root, opened_directory, translated
+from glimpsed.model import Bytes
 
 CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NAME = re.compile(r"\.glimpsed-([0-9a-f]{8})-([0-9]{1,10})-([0-9]{1,20})-[0-9a-f]{8}\.tmp")
@@ -113,7 +114,7 @@ def new_name() -> str:
     return f".glimpsed-{_host()}-{_process(os.getpid())}-{random.getrandbits(32):08x}.tmp"
 
 
-def write_all(fd: int, content: bytes) -> None:
+def write_all(fd: int, content: Bytes) -> None:
     """All of it: one write may take less."""
     view = memoryview(content)
     while view:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import stat
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import images_samples as samples
 from glimpsed import sidecar
 from glimpsed.blocking import Blocking
 from glimpsed.fileworker import process
 from glimpsed.fileworker.process import FileWorker
-from glimpsed.model import FileKey, Job, Written
+from glimpsed.images import Images
+from glimpsed.model import Content, FileKey, Job, Written
 from glimpsed.pipeline import quick
 from glimpsed.pipeline.place import Place
 from sidecar_samples import IMAGE, Inbox, inbox
@@ -34,6 +38,11 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+def own(content: Content | None) -> Content | None:
+    """Comparable: with the bytes copied from the shared memory."""
+    return content and replace(content, data=bytes(content.data))
 
 
 async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
@@ -92,9 +101,9 @@ async def test_it_reads_and_writes_as_the_threads_do(
     answer = ours.answer()
     async with at_work(ours) as worker:
         content = await quick.read(job(ours), place(ours, worker))
-        assert content == ours.content
+        assert own(content) == ours.content
         assert content is not None
-        assert content.data == IMAGE
+        assert content.data[:] == IMAGE
         written = await quick.write(job(ours), place(ours, worker), answer, content)
     expected = theirs.write(answer)
     assert written is not None
@@ -105,6 +114,31 @@ async def test_it_reads_and_writes_as_the_threads_do(
         assert (status.st_mode, status.st_uid, status.st_gid) == (other.st_mode, other.st_uid, other.st_gid)
         assert ours.beside(w.name).read_bytes() == theirs.beside(w.name).read_bytes()
     assert ours.names() == theirs.names(), "nothing else is left there"
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png", "webp"])
+async def test_what_it_read_is_prepared_as_what_the_threads_read(tmp_path: Path, kind: str) -> None:
+    box = inbox(tmp_path)
+    box.image.write_bytes(samples.EVERY[kind]())
+    images = Images(1)
+    try:
+        async with at_work(box) as worker:
+            content = await quick.read(job(box), place(box, worker))
+            assert content is not None
+            for target in (samples.TARGET, replace(samples.TARGET, as_is=False)):
+                [ours] = await images.prepare(content, 1, target)
+                [theirs] = await images.prepare(box.content, 1, target)
+                assert replace(ours, data=bytes(ours.data)) == theirs
+            assert await images.inspect(content) == await images.inspect(box.content)
+    finally:
+        await images.close()
+
+
+async def test_an_empty_image_comes_too(tmp_path: Path) -> None:
+    box = inbox(tmp_path)
+    box.image.write_bytes(b"")
+    async with at_work(box) as worker:
+        assert await quick.read(job(box), place(box, worker)) == box.content
 
 
 # -- whatever is not plain is left as it is
@@ -179,7 +213,7 @@ async def test_an_error_sidecar_that_must_go_is_left_to_the_threads(tmp_path: Pa
     sidecar.write_error(box.root, box.file, box.folder, "It broke.", "Mend it.", {})
     before = snapshot(box)
     async with at_work(box) as worker:
-        assert await quick.read(job(box), place(box, worker)) == box.content
+        assert own(await quick.read(job(box), place(box, worker))) == box.content
         assert await quick.write(job(box), place(box, worker), box.answer(), box.content) is None
     assert snapshot(box) == before
 
@@ -223,7 +257,7 @@ async def test_a_large_image_comes_whole_and_one_that_is_too_large_not_at_all(
     box = inbox(tmp_path)
     box.image.write_bytes(os.urandom(5_000_000))
     async with at_work(box) as worker:
-        assert await quick.read(job(box), place(box, worker)) == box.content
+        assert own(await quick.read(job(box), place(box, worker))) == box.content
         monkeypatch.setattr(process, "LARGEST", 4_999_999)
         assert await quick.read(job(box), place(box, worker)) is None
 
@@ -242,7 +276,7 @@ async def test_there_is_no_process_until_there_is_much_to_do_nor_long_after(
     assert not worker.running
     async with at_work(box, clock) as worker:
         clock.now += process.IDLE - 1
-        assert await worker.read(box.root, box.file, box.version, ()) == box.content
+        assert own(await worker.read(box.root, box.file, box.version, ())) == box.content
         clock.now += 1
         assert await worker.read(box.root, box.file, box.version, ()) is None
     monkeypatch.setattr(process, "IDLE", 0.2)
@@ -275,7 +309,7 @@ async def test_who_waits_for_a_process_that_dies_or_hangs_does_it_elsewhere(
         clock.now += process.REST
         await keep_busy(worker, box)
         await until(lambda: worker.pid is not None)
-        assert await worker.read(box.root, box.file, box.version, ()) == box.content
+        assert own(await worker.read(box.root, box.file, box.version, ())) == box.content
 
 
 async def test_no_more_wait_for_it_than_it_can_do_in_time(tmp_path: Path) -> None:
@@ -290,7 +324,27 @@ async def test_no_more_wait_for_it_than_it_can_do_in_time(tmp_path: Path) -> Non
         assert [task.done() for task in waiting] == [False] * process.MOST + [True] * 5
         os.kill(worker.pid, signal.SIGCONT)
         found = await asyncio.gather(*waiting)
-    assert found == [box.content] * process.MOST + [None] * 5
+    assert [own(content) for content in found] == [box.content] * process.MOST + [None] * 5
+
+
+async def test_when_descriptors_are_scarce_content_is_copied_and_when_there_are_none_it_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = inbox(tmp_path)
+    async with at_work(box) as worker:
+        monkeypatch.setattr(process, "MAPPED", 0)
+        assert await worker.read(box.root, box.file, box.version, ()) == box.content
+        root, version, taken = box.root, box.version, []
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.dup(0))
+        try:
+            found = await worker.read(root, box.file, version, ())
+        finally:
+            for descriptor in taken:
+                os.close(descriptor)
+        assert found is None
+        assert own(await worker.read(box.root, box.file, box.version, ())) == box.content
 
 
 async def test_a_caller_that_is_cancelled_leaves_no_descriptor_behind(tmp_path: Path) -> None:
@@ -305,8 +359,8 @@ async def test_a_caller_that_is_cancelled_leaves_no_descriptor_behind(tmp_path: 
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         os.kill(worker.pid, signal.SIGCONT)
-        assert await worker.read(box.root, box.file, box.version, ()) == box.content
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert own(await worker.read(box.root, box.file, box.version, ())) == box.content
+        await until(lambda: (gc.collect(), len(os.listdir("/proc/self/fd")))[1] == before)
 
 
 async def test_it_ends_with_the_daemon_and_knows_none_of_its_secrets(

@@ -6,7 +6,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from glimpsed.report import Item, Page, render
@@ -116,6 +116,7 @@ def test_axes_end_at_round_numbers(value: float, top: float) -> None:
 
 
 @settings(deadline=None)
+@example([Bar("", 5e-324)])
 @given(st.lists(st.builds(Bar, st.text(max_size=5), st.floats(0, 1e9)), min_size=1, max_size=60))
 def test_bars_stay_inside_and_are_as_high_as_their_value(data: list[Bar]) -> None:
     drawn = [a for t, a in Outline(bars(data)).tags if t == "rect"]

@@ -208,7 +208,7 @@ async def _thumbnail(row: FileRow, root: Root, images: Images) -> bytes | None:
         return None
     try:
         content = await asyncio.to_thread(read_content, root, row.key.path, row.version)
-        return (await images.prepare(content, 1, small))[0].data
+        return bytes((await images.prepare(content, 1, small))[0].data)
     except (FileError, ShareTrouble, Vanished):
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import mmap
 import os
 import pickle
 import socket
@@ -16,7 +17,7 @@ from glimpsed.child import MESSAGE
 from glimpsed.child.start import Child, start
 from glimpsed.files import Root
 from glimpsed.journal import get_logger
-from glimpsed.model import Content, Version, Written
+from glimpsed.model import Bytes, Content, Version, Written
 from glimpsed.temporary import Owner
 
 log = get_logger()
@@ -26,6 +27,7 @@ WITHIN = 2.0  # … in so many seconds are worth a process
 IDLE = 60.0  # s without that, and it is let go
 MOST = 64  # calls waiting for it; more are quicker done elsewhere
 LARGEST = 8_000_000  # bytes of an image: one that is larger would keep the others waiting
+MAPPED = 512  # descriptors in use, of the usual 1,024
 PATIENCE = 20.0  # s for one call, all those before it included; then the disk hangs, and the process with it
 REST = 600.0  # s without one after that
 
@@ -148,8 +150,9 @@ class FileWorker:
                 self._give_up("it died")
                 return
             number, result = pickle.loads(message)  # noqa: S301 - from our own process, which reads no formats
+            if isinstance(result, Content):  # without its file, if there is no descriptor left for that
+                result = replace(result, data=_mapped(files[0], result.version.size)) if files else None
             for file in files:
-                result = replace(result, data=os.pread(file, result.version.size, 0))
                 os.close(file)
             self._ready = True
             waiting = self._calls.pop(number, None)
@@ -170,3 +173,13 @@ class FileWorker:
         for waiting in calls.values():
             if not waiting.done():
                 waiting.set_result(None)
+
+
+def _mapped(file: int, size: int) -> Bytes:
+    """The file's bytes where they are: at 400 KB, a copy would take longer than all the rest of a call.
+
+    Python keeps a descriptor for each map (until 3.13), so when many are in use, and for nothing at all, it is a copy.
+    """
+    if not size or file >= MAPPED:
+        return os.pread(file, size, 0)
+    return mmap.mmap(file, size, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE, prot=mmap.PROT_READ)

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from glimpsed.images.sniff import MEDIA_TYPES, Kind
+from glimpsed.model import Bytes
 
 XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)(\d)')
 _UPRIGHT = 1
@@ -38,10 +39,10 @@ class Plain:
     """A whole, upright, opaque picture in gray or RGB of at most 8 bits a channel."""
 
     media_type: str
-    data: bytes
+    data: Bytes
 
 
-def measure(kind: Kind, data: bytes) -> Size:
+def measure(kind: Kind, data: Bytes) -> Size:
     """The stored size, from the header alone; `NotPlain` when a decoder is needed to know it."""
     try:
         size = _size(kind, data)
@@ -52,7 +53,7 @@ def measure(kind: Kind, data: bytes) -> Size:
     return size
 
 
-def _size(kind: Kind, data: bytes) -> Size:
+def _size(kind: Kind, data: Bytes) -> Size:
     match kind:
         case "jpeg":
             return _jpeg_size(data)
@@ -66,7 +67,7 @@ def _size(kind: Kind, data: bytes) -> Size:
             raise NotPlain
 
 
-def plain(kind: Kind, data: bytes, *, keep_metadata: bool) -> Plain:
+def plain(kind: Kind, data: Bytes, *, keep_metadata: bool) -> Plain:
     """The picture as it can be sent without decoding it; `NotPlain` when it cannot."""
     try:
         match kind:
@@ -92,7 +93,7 @@ _SOS, _EOI, _COM = 0xDA, 0xD9, 0xFE
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
-def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+def _segments(data: Bytes) -> Iterator[tuple[int, int, int]]:
     """(marker, start, end) of each segment up to EOI; a scan's segment holds its entropy-coded data."""
     at = 2
     for _ in range(_MOST_PIECES):
@@ -118,21 +119,21 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     raise NotPlain
 
 
-def _jpeg_size(data: bytes) -> Size:
+def _jpeg_size(data: Bytes) -> Size:
     for marker, start, end in _segments(data):
         if marker in _FRAMES or marker in _OTHER_FRAMES:
             return _frame(data, start, end)[0]
     raise NotPlain
 
 
-def _frame(data: bytes, start: int, end: int) -> tuple[Size, int, int]:
+def _frame(data: Bytes, start: int, end: int) -> tuple[Size, int, int]:
     """Size, bits a sample and number of components of a frame header."""
     body = data[start:end].lstrip(b"\xff")[3:]
     bits, height, width, components = struct.unpack_from(">BHHB", body)
     return Size(width, height), bits, components
 
 
-def _jpeg(data: bytes, *, keep_metadata: bool) -> bytes:
+def _jpeg(data: Bytes, *, keep_metadata: bool) -> Bytes:
     frames = 0
     kept = [(0, 2)]
     exif = xmp = None
@@ -179,7 +180,7 @@ _PNG_KEPT = frozenset(
 _XMP_KEYWORD = b"XML:com.adobe.xmp\0"
 
 
-def _png_header(data: bytes) -> tuple[Size, int, int]:
+def _png_header(data: Bytes) -> tuple[Size, int, int]:
     """Size, bits a sample and colour type."""
     length, name, width, height, bits, colour = struct.unpack_from(">I4sIIBB", data, 8)
     if length != 13 or name != b"IHDR" or not (width and height):
@@ -187,7 +188,7 @@ def _png_header(data: bytes) -> tuple[Size, int, int]:
     return Size(width, height), bits, colour
 
 
-def _png(data: bytes, *, keep_metadata: bool) -> bytes:
+def _png(data: Bytes, *, keep_metadata: bool) -> Bytes:
     _, bits, colour = _png_header(data)
     if bits > 8 or colour not in {0, 2}:
         raise NotPlain
@@ -236,7 +237,7 @@ def _png_text(body: bytes) -> int | None:
 _ICC, _ALPHA, _ANIMATED = 0x20, 0x10, 0x02
 
 
-def _webp_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+def _webp_chunks(data: Bytes) -> Iterator[tuple[bytes, int, int]]:
     """(name, start, end) of each chunk, its padding included."""
     end = 8 + struct.unpack_from("<I", data, 4)[0]
     if end > len(data):
@@ -253,7 +254,7 @@ def _webp_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     raise NotPlain
 
 
-def _webp_size(data: bytes) -> Size:
+def _webp_size(data: Bytes) -> Size:
     """From the first chunk, which need not be whole."""
     name = data[12:16]
     if name == b"VP8X":
@@ -267,7 +268,7 @@ def _webp_size(data: bytes) -> Size:
     raise NotPlain
 
 
-def _webp(data: bytes, *, keep_metadata: bool) -> bytes:
+def _webp(data: Bytes, *, keep_metadata: bool) -> Bytes:
     parts: list[bytes] = []
     exif = xmp = None
     pictures = 0
@@ -312,7 +313,7 @@ def _orientation(tiff: bytes) -> int | None:
     return None
 
 
-def _joined(data: bytes, ranges: list[tuple[int, int]]) -> bytes:
+def _joined(data: Bytes, ranges: list[tuple[int, int]]) -> Bytes:
     """Those ranges of the data, in one copy; the data itself when that is all of it."""
     view = memoryview(data)
     merged = [ranges[0]]

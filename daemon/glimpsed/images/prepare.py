@@ -11,7 +11,7 @@ from glimpsed.images import asis, plan
 from glimpsed.images.sniff import MEDIA_TYPES, Kind, sniff
 from glimpsed.images.worker import Limits, Task
 from glimpsed.images.workers import Workers
-from glimpsed.model import Content, Image
+from glimpsed.model import Bytes, Content, Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Images:
         await self._workers.close()
 
 
-def _kind(data: bytes) -> Kind:
+def _kind(data: Bytes) -> Kind:
     kind = sniff(data[:1024])
     if kind is None:
         raise FileError(
@@ -84,7 +84,7 @@ def _kind(data: bytes) -> Kind:
     return kind
 
 
-def _as_it_is(kind: Kind, data: bytes, to: plan.Target) -> Image | None:
+def _as_it_is(kind: Kind, data: Bytes, to: plan.Target) -> Image | None:
     """The first page without decoding it; None when it has to be decoded."""
     if not to.as_is or MEDIA_TYPES[kind] not in to.media_types:
         return None

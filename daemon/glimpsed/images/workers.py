@@ -28,6 +28,7 @@ from glimpsed.child import MESSAGE
 from glimpsed.child.start import start
 from glimpsed.errors import FileError, ShareTrouble
 from glimpsed.images.worker import Limits, Task
+from glimpsed.model import Bytes
 
 IDLE = 60.0  # s
 JOBS = 1000  # then a fresh process: decoders leak
@@ -130,7 +131,7 @@ class Workers:
         async with self._room, self._worker():
             pass
 
-    async def run(self, task: Task, data: bytes) -> tuple[dict[str, Any], bytes]:
+    async def run(self, task: Task, data: Bytes) -> tuple[dict[str, Any], bytes]:
         """Do one task. Raises `FileError` when it ends its worker, `ShareTrouble` when none can be started."""
         async with self._room, self._worker() as worker, _memory_file(data) as file:
             try:
@@ -225,7 +226,7 @@ class Workers:
 
 
 @contextlib.asynccontextmanager
-async def _memory_file(data: bytes) -> AsyncIterator[int]:
+async def _memory_file(data: Bytes) -> AsyncIterator[int]:
     """The data in a file without a name, which is gone when the last descriptor of it is closed."""
     file = os.memfd_create("glimpsed-in", os.MFD_CLOEXEC)
     try:
@@ -243,7 +244,7 @@ def _settle(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-def _write(file: int, data: bytes) -> None:
+def _write(file: int, data: Bytes) -> None:
     at = 0
     while at < len(data):
         at += os.pwrite(file, memoryview(data)[at:], at)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -46,8 +47,8 @@ def bars(data: Sequence[Bar]) -> str:
 
 
 def nice(value: float) -> float:
-    """The next of 1, 2, 5, 10, 20, … (or 0.1, 0.2, …) that is not less; 1 for nothing."""
-    if value <= 0:
+    """The next of 1, 2, 5, 10, 20, … (or 0.1, 0.2, …) that is not less; 1 for nothing, or next to nothing."""
+    if value < sys.float_info.min:  # below, powers of ten are zero
         return 1.0
     magnitude = 10.0 ** math.floor(math.log10(value))
     return next(step * magnitude for step in (1, 2, 5, 10) if step * magnitude >= value * (1 - 1e-9))

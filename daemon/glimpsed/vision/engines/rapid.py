@@ -69,7 +69,7 @@ class Rapid:
         async with self._turn:
             self._stay()
             try:
-                reply = await self._ask(image.data)
+                reply = await self._ask(memoryview(image.data))
             except BaseException:  # also when cancelled: a half-read reply must not meet the next page
                 await _end(self._taken())
                 raise
@@ -90,7 +90,7 @@ class Rapid:
         if self._ending is not None:
             await self._ending
 
-    async def _ask(self, picture: bytes) -> dict[str, Any]:
+    async def _ask(self, picture: memoryview) -> dict[str, Any]:
         process = await self._running()
         try:
             async with asyncio.timeout(self._timeout):

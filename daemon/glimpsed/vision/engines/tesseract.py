@@ -47,7 +47,7 @@ class Tesseract:
         self._running.add(process)
         try:
             async with asyncio.timeout(self._timeout):
-                text, complaints = await process.communicate(image.data)
+                text, complaints = await process.communicate(memoryview(image.data))
         except TimeoutError as e:
             raise VisionError(
                 Verdict("retry", f"tesseract failed: no text after {self._timeout:g} s", cut_off=True)
