@@ -169,10 +169,9 @@ def test_the_budget_is_everybodys(hosts: tuple[Host, Host], gateway: Gateway) ->
 
 def test_requests_per_minute_are_everybodys(hosts: tuple[Host, Host], gateway: Gateway) -> None:
     a, b = hosts
-    with (
-        a.daemon(model="requests_per_minute: 6") as first,
-        b.daemon(model="requests_per_minute: 6") as second,
-    ):
+    gateway.default = Scripted(delay=6)  # so that neither can be quick enough to use up all of the minute
+    model = "requests_per_minute: 6, concurrency: 5"
+    with a.daemon(model=model) as first, b.daemon(model=model) as second:
         for daemon in (first, second):
             daemon.wait_event("scan.finished")
         for number in range(20):
