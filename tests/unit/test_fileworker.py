@@ -233,6 +233,7 @@ async def test_names_that_need_a_closer_look_are_left_to_the_threads(
     box = inbox(tmp_path, **keys)
     before = snapshot(box)
     async with at_work(box) as worker:
+        assert await quick.read(job(box), place(box, worker)) is None
         assert await quick.write(job(box), place(box, worker), box.answer(), box.content) is None
     assert snapshot(box) == before
 
@@ -325,6 +326,40 @@ async def test_no_more_wait_for_it_than_it_can_do_in_time(tmp_path: Path) -> Non
         os.kill(worker.pid, signal.SIGCONT)
         found = await asyncio.gather(*waiting)
     assert [own(content) for content in found] == [box.content] * process.MOST + [None] * 5
+
+
+async def test_where_calls_take_long_fewer_wait_for_it(tmp_path: Path) -> None:
+    box = inbox(tmp_path)
+    async with at_work(box) as worker:
+        assert worker.pid is not None
+        for _ in range(50):
+            assert own(await worker.read(box.root, box.file, box.version, ())) == box.content
+        assert 0 < worker._pace < process.PATIENCE
+        worker._pace = process.QUEUE / 3  # as on a disk that takes its time
+        os.kill(worker.pid, signal.SIGSTOP)
+        calls = [worker.read(box.root, box.file, box.version, ()) for _ in range(10)]
+        waiting = [asyncio.create_task(call) for call in calls]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert [task.done() for task in waiting] == [False] * 3 + [True] * 7
+        os.kill(worker.pid, signal.SIGCONT)
+        await asyncio.gather(*waiting)
+
+
+async def test_content_that_cannot_be_had_is_left_to_the_threads_and_the_rest_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> bytes:
+        raise MemoryError
+
+    box = inbox(tmp_path)
+    async with at_work(box) as worker:
+        before = len(os.listdir("/proc/self/fd"))
+        with monkeypatch.context() as patched:
+            patched.setattr(process, "_mapped", fails)
+            assert await worker.read(box.root, box.file, box.version, ()) is None
+        assert len(os.listdir("/proc/self/fd")) == before
+        assert own(await worker.read(box.root, box.file, box.version, ())) == box.content
 
 
 async def test_when_descriptors_are_scarce_content_is_copied_and_when_there_are_none_it_is_left(

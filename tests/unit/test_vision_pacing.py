@@ -396,7 +396,7 @@ def test_jobs_that_are_answered_leave_room_for_others_but_not_for_any_number() -
     pace.take(12)
     assert pace.room(T0) == 0
     pace.give_back(12)
-    pace.finishing = 11
+    pace.finishing = 3
     assert pace.room(T0) == 12
-    pace.finishing = 12
+    pace.finishing = 4
     assert pace.room(T0) == 0

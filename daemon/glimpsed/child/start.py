@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -31,7 +32,8 @@ class Child:
         """Kill it. What it leaves on the process table is taken off by a thread: a large one dies slowly."""
         self.socket.close()
         self.process.kill()
-        threading.Thread(target=self.process.wait, name="reaper", daemon=True).start()
+        with contextlib.suppress(RuntimeError):  # no thread is to be had: then it is taken off at the end
+            threading.Thread(target=self.process.wait, name="reaper", daemon=True).start()
 
 
 def start(module: str, *arguments: str) -> Child:

@@ -6,6 +6,7 @@ import asyncio
 import mmap
 import os
 import pickle
+import resource
 import socket
 import time
 from collections import deque
@@ -25,11 +26,15 @@ log = get_logger()
 BUSY = 100  # calls …
 WITHIN = 2.0  # … in so many seconds are worth a process
 IDLE = 60.0  # s without that, and it is let go
-MOST = 64  # calls waiting for it; more are quicker done elsewhere
+MOST = 64  # calls waiting for it …
+QUEUE = (
+    0.05  # … and seconds that they may take together, or it is quicker elsewhere: an `fsync` may take long
+)
 LARGEST = 8_000_000  # bytes of an image: one that is larger would keep the others waiting
-MAPPED = 512  # descriptors in use, of the usual 1,024
-PATIENCE = 20.0  # s for one call, all those before it included; then the disk hangs, and the process with it
+PATIENCE = 20.0  # s without any answer; then the disk hangs, and the process with it
 REST = 600.0  # s without one after that
+# Descriptors in use, beyond which what was read is copied: a map holds one, and requests need theirs.
+MAPPED = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4
 
 
 class FileWorker:
@@ -45,6 +50,8 @@ class FileWorker:
         self._ready = False
         self._calls: dict[int, asyncio.Future[Any]] = {}
         self._number = 0
+        self._since = 0.0  # loop time of the last answers, or of the first call after that
+        self._pace = 0.0  # seconds that a call takes, lately
 
     @property
     def pid(self) -> int | None:
@@ -58,7 +65,7 @@ class FileWorker:
 
     async def read(self, root: Root, path: str, version: Version, others: Sequence[str]) -> Content | None:
         """The image's content, if nothing stands beside it under these names. None: do it yourself."""
-        if version.size > LARGEST:
+        if not self._takes_calls() or version.size > LARGEST:
             return None
         found: Content | None = await self._call("read", root, path, version, others)
         return found
@@ -69,12 +76,17 @@ class FileWorker:
         path: str,
         version: Version,
         like: Owner,
-        sidecars: Mapping[str, bytes],
+        sidecars: Callable[[], Mapping[str, bytes]],
         error: str,
     ) -> tuple[Written, ...] | None:
-        """New sidecars, durable when it returns, where none are yet nor an error sidecar. None: do it yourself."""
+        """New sidecars, durable when it returns, where none are yet nor an error sidecar. None: do it yourself.
+
+        They are asked for if there is somebody to write them.
+        """
+        if not self._takes_calls():
+            return None
         written: tuple[Written, ...] | None = await self._call(
-            "write", root, path, version, like, sidecars, error
+            "write", root, path, version, like, sidecars(), error
         )
         return written
 
@@ -83,9 +95,19 @@ class FileWorker:
         self._closed = True
         self._end()
 
+    def _takes_calls(self) -> bool:
+        """Whether there is a process for another call. Counts the calls: many of them are worth one."""
+        now = self._clock()
+        self._recent.append(now)
+        if len(self._recent) == BUSY and now - self._recent[0] <= WITHIN:
+            self._busy = now
+        wanted = self._left(now) > 0
+        if wanted and self._child is None and not self._closed and now >= self._not_before:
+            self._start()
+        waiting = len(self._calls)
+        return wanted and self._ready and waiting < MOST and waiting * self._pace < QUEUE
+
     async def _call(self, what: str, *arguments: object) -> Any:
-        if not self._wanted() or not self._ready or len(self._calls) >= MOST:
-            return None
         assert self._child is not None
         self._number = number = self._number + 1
         message = pickle.dumps((number, what, arguments))
@@ -98,23 +120,10 @@ class FileWorker:
             self._give_up("it died")
             return None
         loop = asyncio.get_running_loop()
+        if not self._calls:
+            self._since = loop.time()
         result = self._calls[number] = loop.create_future()
-        timer = loop.call_later(PATIENCE, self._give_up, f"no answer within {PATIENCE:g} s")
-        try:
-            return await result
-        finally:
-            timer.cancel()
-
-    def _wanted(self) -> bool:
-        """Whether it is worth a process; starts it, or lets go of it."""
-        now = self._clock()
-        self._recent.append(now)
-        if len(self._recent) == BUSY and now - self._recent[0] <= WITHIN:
-            self._busy = now
-        wanted = self._left(now) > 0
-        if wanted and self._child is None and not self._closed and now >= self._not_before:
-            self._start()
-        return wanted
+        return await result
 
     def _start(self) -> None:
         try:
@@ -126,6 +135,7 @@ class FileWorker:
         loop = asyncio.get_running_loop()
         loop.add_reader(self._child.socket, self._receive, self._child)
         loop.call_later(IDLE, self._let_go, self._child)
+        loop.call_later(PATIENCE, self._watch, self._child)
 
     def _let_go(self, of: Child) -> None:
         left = self._left(self._clock())
@@ -138,26 +148,50 @@ class FileWorker:
         """Seconds until it is not worth a process any more."""
         return self._busy + IDLE - now
 
+    def _watch(self, of: Child) -> None:
+        """Give it up when it hangs."""
+        if self._child is not of:
+            return
+        loop = asyncio.get_running_loop()
+        left = self._since + PATIENCE - loop.time() if self._calls else PATIENCE
+        if left > 0:
+            loop.call_later(left, self._watch, of)
+        else:
+            self._give_up(f"no answer within {PATIENCE:g} s")
+
     def _receive(self, of: Child) -> None:
-        for _ in range(MOST):
+        answers = 0
+        while answers < MOST:
             try:
                 message, files, _, _ = socket.recv_fds(of.socket, MESSAGE, 1)
             except BlockingIOError:
-                return
+                break
             except OSError:
                 message, files = b"", []
             if not message:
                 self._give_up("it died")
                 return
-            number, result = pickle.loads(message)  # noqa: S301 - from our own process, which reads no formats
-            if isinstance(result, Content):  # without its file, if there is no descriptor left for that
-                result = replace(result, data=_mapped(files[0], result.version.size)) if files else None
+            self._ready = True
+            self._answered(message, files)
+            answers += 1
+        now = asyncio.get_running_loop().time()
+        if answers and self._number:
+            self._pace += ((now - self._since) / answers - self._pace) / 8
+        self._since = now
+
+    def _answered(self, message: bytes, files: list[int]) -> None:
+        number, result = pickle.loads(message)  # noqa: S301 - from our own process, which reads no formats
+        try:
+            if isinstance(result, Content):
+                result = replace(result, data=_mapped(files[0], result.version.size))
+        except (OSError, MemoryError, IndexError):  # no descriptor is left, nor memory
+            result = None
+        finally:
             for file in files:
                 os.close(file)
-            self._ready = True
-            waiting = self._calls.pop(number, None)
-            if waiting is not None and not waiting.done():
-                waiting.set_result(result)
+        waiting = self._calls.pop(number, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(result)
 
     def _give_up(self, why: str) -> None:
         log.debug("file worker given up", reason=why)
@@ -165,14 +199,14 @@ class FileWorker:
         self._end()
 
     def _end(self) -> None:
-        if self._child is not None:
-            asyncio.get_running_loop().remove_reader(self._child.socket)
-            self._child.end()
-        self._child, self._ready = None, False
+        gone, self._child, self._ready, self._pace = self._child, None, False, 0.0
         calls, self._calls = self._calls, {}
         for waiting in calls.values():
             if not waiting.done():
                 waiting.set_result(None)
+        if gone is not None:
+            asyncio.get_running_loop().remove_reader(gone.socket)
+            gone.end()
 
 
 def _mapped(file: int, size: int) -> Bytes:

@@ -120,9 +120,8 @@ class Pipeline:
 
     async def _asked(self, job: Job, place: Place, content: Content, answered: Callable[[], None]) -> End:
         answer = await self._ask(job, place, content)
-        answered()
         asked = _question(place, _entry(place, answer))
-        return await self._keep(job, place, answer, content, asked)
+        return await self._keep(job, place, answer, content, asked, answered)
 
     async def _ask(self, job: Job, place: Place, content: Content) -> Answer:
         started = self._clock()
@@ -226,7 +225,7 @@ class Pipeline:
         self, job: Job, place: Place, content: Content, origin: FileKey, found: Answer, entry: ModelEntry
     ) -> End:
         answer = answers.reused(job, found, origin, now=self._clock())
-        end = await self._keep(job, place, answer, content, _question(place, entry))
+        end = await self._keep(job, place, answer, content, _question(place, entry), lambda: None)
         # A file that was only touched is its own origin: it keeps its name, and its sidecars.
         if (
             end.outcome == "reused"
@@ -249,10 +248,19 @@ class Pipeline:
 
     # -- finishing
 
-    async def _keep(self, job: Job, place: Place, answer: Answer, content: Content, asked: str) -> End:
+    async def _keep(
+        self,
+        job: Job,
+        place: Place,
+        answer: Answer,
+        content: Content,
+        asked: str,
+        answered: Callable[[], None],
+    ) -> End:
         """The answer goes into the ledger before anything else happens to it."""
         if not await self._answers.run((job, answer, asked)):
             return self._ends.lost(job)
+        answered()  # not before: budgets are reckoned from what the ledger knows
         return await self._write(job, place, answer, content)
 
     async def _write(self, job: Job, place: Place, answer: Answer, content: Content) -> End:

@@ -26,17 +26,27 @@ async def read(job: Job, place: Place) -> Content | None:
 async def write(job: Job, place: Place, answer: Answer, content: Content) -> tuple[Written, ...] | None:
     """Sidecars where there are none yet, durable."""
     names = _names(job, place)
-    if place.worker is None or names is None or "json" not in names:  # without it, clocks matter
+    if place.worker is None or names is None:
         return None
-    rendered = {name: sidecar.render(answer, kind) for kind, name in names.items()}
+
+    def rendered() -> dict[str, bytes]:
+        return {name: sidecar.render(answer, kind) for kind, name in names.items()}
+
     like = Owner(content.uid, content.gid, content.mode)
     error = sidecar.error_name(job.key.name)
     return await place.worker.write(place.root, job.key.path, content.version, like, rendered, error)
 
 
 def _names(job: Job, place: Place) -> dict[str, str] | None:
-    """Kind -> name; None when two are the same, or one may be too long."""
+    """Kind -> name; None when two are the same, or one may be too long.
+
+    And without a JSON among them: whose they are is told by one that may be there from other days, and by clocks.
+    """
     names = sidecar.names(place.folder, job.key.name)
     every = {job.key.name, sidecar.error_name(job.key.name), *names.values()}
-    plain = len(every) == len(names) + 2 and all(len(os.fsencode(name)) <= FITS for name in every)
+    plain = (
+        "json" in names
+        and len(every) == len(names) + 2
+        and all(len(os.fsencode(name)) <= FITS for name in every)
+    )
     return names if plain else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 
 from watchdog.observers.inotify_c import InotifyConstants, inotify_add_watch, inotify_init
@@ -22,6 +23,7 @@ class Stir:
         self._inotify = -1 if self._path is None else inotify_init()
         if self._inotify >= 0:
             os.set_inheritable(self._inotify, False)  # noqa: FBT003 - positional only
+            os.set_blocking(self._inotify, False)
             asyncio.get_running_loop().add_reader(self._inotify, self._heard)
 
     def arm(self) -> None:
@@ -42,5 +44,6 @@ class Stir:
             self._inotify = -1
 
     def _heard(self) -> None:
-        os.read(self._inotify, _EVENTS)
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._inotify, _EVENTS)
         self._written.set()

@@ -90,7 +90,7 @@ class Pacing:
         self.limit = float(entry.concurrency)  # slots in use at most, now
         self.in_flight = 0
         self.in_hand = 0  # jobs claimed and not answered yet: counted by the dispatcher
-        self.finishing = 0  # jobs answered whose end is not in the ledger yet
+        self.finishing = 0  # jobs whose answer is kept and not written yet: they still hold their images
         self.prefetch = max(2, entry.concurrency // 2)  # jobs that are read and prepared meanwhile
         self.lot = self.prefetch // 2  # as long as the others wait for a slot, less is not worth a claim
         self._requests_per_minute = entry.requests_per_minute
@@ -118,7 +118,7 @@ class Pacing:
         pause = self.paused_at(now)
         if pause is not None:
             return 1 if self._may_probe(now) and self.in_hand == 0 else 0
-        if self._hold > now or self.finishing >= self.concurrency + self.prefetch:
+        if self._hold > now or self.finishing >= self.prefetch:
             return 0
         room = int(self.limit) + self.prefetch - self.in_hand
         return room if room >= self.lot else 0
