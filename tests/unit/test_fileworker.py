@@ -310,6 +310,7 @@ async def test_who_waits_for_a_process_that_dies_or_hangs_does_it_elsewhere(
         clock.now += process.REST
         await keep_busy(worker, box)
         await until(lambda: worker.pid is not None)
+        assert worker._pace == 0, "the time without a process is not the new one's pace"
         assert own(await worker.read(box.root, box.file, box.version, ())) == box.content
 
 

@@ -96,11 +96,6 @@ class FolderWatch:
         return self._status.now
 
     @property
-    def local(self) -> bool:
-        """Whether it is on a disk of this machine, as far as that can be told."""
-        return self.state.mode == "inotify" and not mounts.is_shared(self.state.filesystem)
-
-    @property
     def missing(self) -> bool:
         """It was looked for, and is not there."""
         return self.begun and self.root is None

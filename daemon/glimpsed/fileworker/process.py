@@ -27,9 +27,7 @@ BUSY = 100  # calls …
 WITHIN = 2.0  # … in so many seconds are worth a process
 IDLE = 60.0  # s without that, and it is let go
 MOST = 64  # calls waiting for it …
-QUEUE = (
-    0.05  # … and seconds that they may take together, or it is quicker elsewhere: an `fsync` may take long
-)
+QUEUE = 0.05  # … and seconds that they may take together: where `fsync` takes long, the threads help
 LARGEST = 8_000_000  # bytes of an image: one that is larger would keep the others waiting
 PATIENCE = 20.0  # s without any answer; then the disk hangs, and the process with it
 REST = 600.0  # s without one after that
@@ -112,8 +110,9 @@ class FileWorker:
         self._number = number = self._number + 1
         message = pickle.dumps((number, what, arguments))
         try:
-            if len(message) > MESSAGE or not self._child.socket.send(message):
+            if len(message) > MESSAGE:
                 return None
+            self._child.socket.send(message)
         except BlockingIOError:
             return None
         except OSError:
@@ -171,11 +170,12 @@ class FileWorker:
             if not message:
                 self._give_up("it died")
                 return
+            if self._ready:  # else it has just said that it is
+                self._answered(message, files)
+                answers += 1
             self._ready = True
-            self._answered(message, files)
-            answers += 1
         now = asyncio.get_running_loop().time()
-        if answers and self._number:
+        if answers:
             self._pace += ((now - self._since) / answers - self._pace) / 8
         self._since = now
 

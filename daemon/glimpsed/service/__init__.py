@@ -208,7 +208,9 @@ class Service:
             paid = chain[0].entry.price is not None
             if paid and concerned(over, folder=folder.name, model=""):
                 continue
-            place = Place(folder, watch.root, watch.io, chain, self._file_worker if watch.local else None)
+            place = Place(
+                folder, watch.root, watch.io, chain, self._file_worker if watch.state.local else None
+            )
             by_model.setdefault(chain[0].entry.name, []).append(place)
         return [Lane(tuple(places), self.models[name].pacing) for name, places in by_model.items()]
 
