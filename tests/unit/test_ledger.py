@@ -214,7 +214,8 @@ def test_several_answers_and_ends_in_one_transaction_each_have_their_own_fate(le
     assert [hit.key for hit in ledger.search("again")] == [keys[1]]
     assert ledger.all_done([(job, SIDECARS) for job in jobs[:3]], 13) == [True, True, False]
     assert [row.state for key in keys if (row := ledger.find(key))] == ["done", "done", "gone", "running"]
-    assert ledger.all_reusable([(SHA, "q1"), (SHA, "q2")]) == [[keys[1], keys[0]], []]
+    asked = [("b" * 64, "q1"), (SHA, "q1"), (SHA, "q2"), (SHA, "q1")]
+    assert ledger.all_reusable(asked) == [[], [keys[1], keys[0]], [], [keys[1], keys[0]]]
 
 
 def test_answered_pages_come_back_with_the_job(ledger: Ledger) -> None:

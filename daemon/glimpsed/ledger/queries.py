@@ -31,6 +31,8 @@ _REUSABLE = (  # asked for every file: put together once
     .order_by(files.c.question.is_(None), files.c.changed.desc(), files.c.id.desc())
     .limit(sa.bindparam("most"))
 )
+# Of many at once: most files are like no other.
+_SEEN = sa.select(files.c.sha256).where(files.c.sha256.in_(sa.bindparam("hashes", expanding=True))).distinct()
 
 # Back to the start; sidecars stay on record, to be replaced. A lease that somebody has is lost by this.
 _ANEW: dict[str, Any] = {
@@ -141,11 +143,14 @@ class Queries(Part):
 
     def all_reusable(self, several: Sequence[tuple[str, str]], *, limit: int = 10) -> list[list[FileKey]]:
         """`reusable` for several (content, question)."""
+        hashes = [bytes.fromhex(sha256) for sha256, _ in several]
         with self._database.read() as c:
+            seen = set(c.execute(_SEEN, {"hashes": hashes}).scalars())
             return [
-                [key_of(row) for row in c.execute(_REUSABLE, values)]
-                for sha256, asked in several
-                for values in [{"hash": bytes.fromhex(sha256), "asked": asked, "most": limit}]
+                [key_of(row) for row in c.execute(_REUSABLE, {"hash": hash_, "asked": asked, "most": limit})]
+                if hash_ in seen
+                else []
+                for hash_, (_, asked) in zip(hashes, several, strict=True)
             ]
 
     def requeue(self, keys: Sequence[FileKey] | None = None, *, folder: str | None = None, now: float) -> int:

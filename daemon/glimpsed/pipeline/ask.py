@@ -90,7 +90,7 @@ async def ask(matter: Matter, chain: Sequence[Model], pages: Sequence[int]) -> A
         try:
             if model is not chain[0]:
                 _not_paused(model, matter.clock())
-            asked = await _shrinking(matter, model, pages)
+            asked = await _shrinking(matter, model, pages, key)
         except VisionError as e:
             spent += e.requests
             if e.verdict.kind != "switch":
@@ -120,7 +120,7 @@ def _next_look(model: Model, now: float) -> float | None:
     return min(pause.until, now + LOOK_AGAIN) if pause is not None else None
 
 
-async def _shrinking(matter: Matter, model: Model, pages: Sequence[int]) -> Asked:
+async def _shrinking(matter: Matter, model: Model, pages: Sequence[int], key: str) -> Asked:
     """One model, with ever smaller images as long as it calls them too large."""
     entry, ceiling = model.entry, model.ceiling()
     target: plan.Target | None = plan.target(
@@ -131,7 +131,7 @@ async def _shrinking(matter: Matter, model: Model, pages: Sequence[int]) -> Aske
     while target is not None:
         with metrics.timed("prepare"):
             prepared = await _prepared(matter, pages, target, local=entry.local)
-        asked = question.request(matter.job, matter.folder, entry, prepared, matter.document.pages)
+        asked = question.request(matter.job, matter.folder, prepared, matter.document.pages, key)
         try:
             with metrics.timed("model"):
                 reply = await model.ask(asked)

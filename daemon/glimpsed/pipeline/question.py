@@ -58,8 +58,8 @@ def fits(found: Answer, folder: Folder, entry: ModelEntry) -> bool:
     )
 
 
-def request(job: Job, folder: Folder, entry: ModelEntry, images: tuple[Image, ...], pages: int) -> Request:
-    """The whole question for these images, its templates filled in."""
+def request(job: Job, folder: Folder, images: tuple[Image, ...], pages: int, key: str) -> Request:
+    """The whole question for these images, its templates filled in. `key`: as `idempotency_key` gave it."""
     asked = sorted({i.page for i in images})
     page = str(asked[0]) if folder.pages == "each" else f"{asked[0]}-{asked[-1]}"  # 1-N (DESIGN 5)
     text = _filled(folder.prompt, job, page, pages)
@@ -74,7 +74,7 @@ def request(job: Job, folder: Folder, entry: ModelEntry, images: tuple[Image, ..
         max_output_tokens=folder.max_output_tokens,
         detail=folder.detail,
         user=folder.user,
-        idempotency_key=idempotency_key(job, folder, entry, asked),
+        idempotency_key=key,
     )
 
 

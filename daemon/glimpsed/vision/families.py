@@ -7,6 +7,7 @@ what it is told when a request is refused, this table only spares it the first r
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Callable
@@ -112,6 +113,7 @@ FAMILIES: tuple[Family, ...] = (
 )  # fmt: skip
 
 
+@functools.lru_cache(maxsize=256)  # asked for every image, about a handful of models
 def family(model: str) -> Family:
     """The family of a model by the name that is sent; `UNKNOWN` for none of them."""
     return next((f for f in FAMILIES if re.search(f.pattern, model, re.IGNORECASE)), UNKNOWN)
