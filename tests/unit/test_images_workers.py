@@ -20,7 +20,7 @@ import pytest
 import images_samples as samples
 from glimpsed.child import start
 from glimpsed.errors import FileError, ShareTrouble
-from glimpsed.images import Document, Images
+from glimpsed.images import Document, Images, workers
 from glimpsed.images.plan import Target
 from glimpsed.images.worker import Limits
 from glimpsed.model import Content
@@ -79,6 +79,25 @@ async def test_pages_come_back_as_they_are_to_be_sent() -> None:
         assert len({band.data for band in bands}) == 3
         assert await them.healthy()
         assert them.deaths == 0
+
+
+async def test_a_large_file_is_copied_in_pieces_and_others_have_their_turn_between_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(workers, "_PIECE", 1000)
+    data, turns = os.urandom(99_500), 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(others())
+    async with workers._memory_file(data) as file:
+        other.cancel()
+        assert os.pread(file, 1 << 20, 0) == data
+    assert turns == 99
 
 
 async def test_what_can_go_out_as_it_is_needs_no_worker() -> None:

@@ -395,8 +395,10 @@ def test_jobs_that_are_answered_leave_room_for_others_but_not_for_any_number() -
     pace = pacing(concurrency=8)
     pace.take(12)
     assert pace.room(T0) == 0
-    pace.give_back(12)
-    pace.finishing = 3
-    assert pace.room(T0) == 12
-    pace.finishing = 4
-    assert pace.room(T0) == 0
+    pace.answered(3)
+    assert pace.room(T0) == 3
+    pace.take(3)
+    pace.answered(2)
+    assert pace.room(T0) == 0, "five of them hold their images"
+    pace.written(2)
+    assert pace.room(T0) == 2

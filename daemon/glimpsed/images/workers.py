@@ -33,7 +33,7 @@ from glimpsed.model import Bytes
 IDLE = 60.0  # s
 JOBS = 1000  # then a fresh process: decoders leak
 STARTUP = 60.0  # s, on a machine that is busy with other things
-_BIG = 4_000_000  # bytes: more is copied in a thread, so that the event loop does not wait for it
+_PIECE = 4_000_000  # bytes that are copied at once: the event loop waits for them
 _MOST_OUT = 512_000_000  # bytes that a worker may hand back
 
 
@@ -230,10 +230,10 @@ async def _memory_file(data: Bytes) -> AsyncIterator[int]:
     """The data in a file without a name, which is gone when the last descriptor of it is closed."""
     file = os.memfd_create("glimpsed-in", os.MFD_CLOEXEC)
     try:
-        if len(data) > _BIG:
-            await asyncio.to_thread(_write, file, data)
-        else:
-            _write(file, data)
+        for start in range(0, len(data), _PIECE):
+            if start:
+                await asyncio.sleep(0)  # everybody else's turn
+            _write(file, memoryview(data)[start : start + _PIECE], start)
         yield file
     finally:
         os.close(file)
@@ -244,10 +244,10 @@ def _settle(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-def _write(file: int, data: Bytes) -> None:
-    at = 0
-    while at < len(data):
-        at += os.pwrite(file, memoryview(data)[at:], at)
+def _write(file: int, data: memoryview, at: int) -> None:
+    while data:
+        written = os.pwrite(file, data, at)
+        data, at = data[written:], at + written
 
 
 def _died(signum: int, limits: Limits) -> FileError:

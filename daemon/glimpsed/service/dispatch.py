@@ -162,8 +162,7 @@ class Dispatcher:
             nonlocal asking
             if asking:
                 asking = False
-                pacing.finishing += 1
-                pacing.give_back()
+                pacing.answered()
                 self.wake()
 
         try:
@@ -180,7 +179,7 @@ class Dispatcher:
             if asking:
                 pacing.give_back()
             else:
-                pacing.finishing -= 1
+                pacing.written()
             self._finished(job, end)
             self.wake()
 

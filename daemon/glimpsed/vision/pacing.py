@@ -106,9 +106,8 @@ class Pacing:
         self._server: deque[str] = deque(maxlen=IN_A_ROW)  # files of the server errors in a row
         self._queue: deque[Waiter] = deque()  # for a place
         self._timer: asyncio.TimerHandle | None = None  # when the first of them may have one
-        self._door = (
-            asyncio.Lock()
-        )  # where other daemons share the rates: one at a time asks for room in them
+        # Where other daemons share the rates: one at a time asks for room in them.
+        self._door = asyncio.Lock()
         self._changed = asyncio.Event()
 
     # --- for the pipeline ---
@@ -128,8 +127,17 @@ class Pacing:
         self.in_hand += jobs
 
     def give_back(self, jobs: int = 1) -> None:
-        """So many jobs are finished, one way or another, or need the model no more."""
+        """So many jobs came to their end without an answer."""
         self.in_hand = max(0, self.in_hand - jobs)
+
+    def answered(self, jobs: int = 1) -> None:
+        """So many jobs need the model no more: their answers are kept, and still to be written."""
+        self.give_back(jobs)
+        self.finishing += jobs
+
+    def written(self, jobs: int = 1) -> None:
+        """So many that were `answered` came to their end."""
+        self.finishing -= jobs
 
     def ready_at(self, now: float) -> float:
         """When `room` may be more than nothing for time alone: the end of a hold, a pause's next probe."""
