@@ -62,7 +62,7 @@ bench: $(VENV)/.dev  ## everything measured beside its limit or its rival, in te
 	$(VENV)/bin/python tests/benchmarks $(if $(ROWS),--only $(ROWS))
 
 .PHONY: bench-full
-bench-full: $(VENV)/.dev  ## the same with 2,000 images, 1,000,000 files, 200 kills: an hour
+bench-full: $(VENV)/.dev  ## the same with 2,000 images, 1,000,000 files, 200 kills: half an hour
 	$(VENV)/bin/python tests/benchmarks --full $(if $(ROWS),--only $(ROWS))
 
 .PHONY: soak
