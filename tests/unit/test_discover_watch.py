@@ -481,6 +481,36 @@ async def test_what_an_adopted_file_says_is_found_again_by_search(desk: Desk) ->
     assert [hit.key.path for hit in desk.ledger.search(word)] == [box.file]
 
 
+async def test_a_planted_sidecar_does_not_end_the_watch(desk: Desk) -> None:
+    box = inbox(desk.path)
+    box.write()
+    planted = json.loads(box.beside("scan.jpg.json").read_text())
+    planted["source"]["sha256"] = "zz"
+    box.beside("scan.jpg.json").write_text(json.dumps(planted))
+    (desk.path / "a.png").write_bytes(PNG)
+    async with desk.watching(outputs=box.folder.outputs) as w:
+        await asyncio.wait_for(w.listed.wait(), 5)
+        await desk.until(lambda: desk.states().get("a.png") == "queued")
+
+
+@pytest.mark.parametrize("seconds", [99_999_999_999, -99_999_999_999])
+async def test_a_file_of_an_impossible_time_does_not_end_the_watch(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, seconds: int
+) -> None:
+    """Any writer may set one, where the file system keeps it (XFS, btrfs, tmpfs)."""
+    real = scan.version_of
+
+    def far(status: os.stat_result) -> Version:
+        fields = {"st_mtime_ns": seconds * 1_000_000_000}
+        return real(os.stat_result(tuple(status), fields))
+
+    monkeypatch.setattr(scan, "version_of", far)
+    (desk.path / "a.png").write_bytes(PNG)
+    async with desk.watching():
+        await desk.until(lambda: desk.states() == {"a.png": "queued"})
+        assert desk.claim()[0].version.size == len(PNG)
+
+
 async def test_a_burst_is_found_without_a_rescan(desk: Desk) -> None:
     async with desk.watching() as w:
         await asyncio.wait_for(w.listed.wait(), 5)
