@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import io
 import json
 import os
@@ -573,6 +574,28 @@ async def test_one_file_that_gives_trouble_does_not_lose_the_folder(
         await desk.until(lambda: desk.states() == {"good.png": "queued"})
         assert w.state.state == "watching"
         assert w.settling == 1
+
+
+async def test_a_directory_that_goes_stale_as_it_is_opened_does_not_end_the_watch(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, met = os.fstat, threading.Event()
+
+    def stale(fd: int) -> os.stat_result:
+        if os.readlink(f"/proc/self/fd/{fd}").endswith("/sub"):
+            met.set()
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return real(fd)
+
+    (desk.path / "sub").mkdir()
+    (desk.path / "a.png").write_bytes(PNG)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fstat", stale)
+        async with desk.watching() as w:
+            await desk.until(lambda: desk.states() == {"a.png": "queued"})
+            await asyncio.wait_for(w.listed.wait(), 5)
+            assert met.is_set()
+            assert w.unlisted == {"sub"}
 
 
 async def test_without_watches_the_folder_is_polled_and_says_so(

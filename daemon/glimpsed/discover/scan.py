@@ -114,10 +114,10 @@ class Walk:
     def _list(self, top: int, directory: str) -> Listing:
         now, prefix = time.time(), f"{directory}/" if directory else ""
         with opened_below(top, directory) as fd:
-            status = os.fstat(fd)
-            if self.watch is not None:
-                self.watch(directory, fd, (status.st_dev, status.st_ino))
             try:
+                status = os.fstat(fd)
+                if self.watch is not None:
+                    self.watch(directory, fd, (status.st_dev, status.st_ino))
                 names, found, below = self._read(fd, prefix)
             except OSError as e:
                 raise ShareTrouble(f"{shown(directory) or 'the folder'}: {os.strerror(e.errno or 0)}") from e
