@@ -418,13 +418,40 @@ async def test_an_empty_mount_point_at_the_start_does_not_count_as_everything_de
     (desk.path / "a.png").write_bytes(PNG)
     async with desk.watching():
         await desk.until(desk.states)
-    shutil.rmtree(desk.path)
+    desk.path.rename(desk.path.with_name("share"))
     desk.path.mkdir()
     async with desk.watching() as w:
         await desk.until(lambda: w.begun)
         await asyncio.sleep(0.3)
         assert w.state.state == "lost"
         assert desk.states() == {"a.png": "queued"}
+
+
+async def test_a_folder_that_was_emptied_while_nobody_watched_is_there_and_its_files_are_gone(
+    desk: Desk,
+) -> None:
+    (desk.path / "a.png").write_bytes(PNG)
+    async with desk.watching():
+        await desk.until(desk.states)
+    (desk.path / "a.png").unlink()
+    async with desk.watching() as w:
+        await desk.until(lambda: desk.states() == {"a.png": "gone"})
+        assert w.state.state == "watching"
+
+
+async def test_an_empty_folder_of_which_every_file_is_gone_is_there_whatever_its_identity(
+    desk: Desk,
+) -> None:
+    (desk.path / "a.png").write_bytes(PNG)
+    async with desk.watching():
+        await desk.until(desk.states)
+        (desk.path / "a.png").unlink()
+        await desk.until(lambda: desk.states() == {"a.png": "gone"})
+    desk.path.rename(desk.path.with_name("before"))
+    desk.path.mkdir()
+    async with desk.watching() as w:
+        await asyncio.wait_for(w.listed.wait(), 5)
+        assert w.state.state == "watching"
 
 
 async def test_a_root_that_is_a_link_is_watched_where_it_leads(desk: Desk, tmp_path: Path) -> None:

@@ -59,15 +59,21 @@ class Reconciler:
         self.first_backlog: int | None = None
         self._directories: dict[str, _Directory] = {}
         self._stored: dict[str, bytes] = {}  # digests that the ledger does not have yet
+        self._remembered: tuple[int, int] | None = None  # the root's identity that the ledger has from here
         self._never_seen = False
         self._began = 0.0  # epoch, of the first listing
         self._backlog = 0
 
-    async def had_files(self) -> bool:
-        """Whether the ledger remembers any of this folder; asked until it answers."""
+    async def may_be_empty(self, root: Root) -> bool:
+        """Whether an empty root can be the folder: it was at the last start, or no file is missing in it.
+
+        The ledger is asked until it answers.
+        """
+        name = self._folder.name
         while True:
             try:
-                return bool(await self._db.run(self._ledger.directories, self._folder.name))
+                same = await self._db.run(self._ledger.root, name) == root.identity
+                return same or not await self._db.run(self._ledger.has_files, name)
             except LedgerUnavailable as e:
                 self._tell.ledger_away(e)
                 await asyncio.sleep(LEDGER_RETRY)
@@ -95,8 +101,11 @@ class Reconciler:
             d for d in self._directories if not any(d == top or d.startswith(below) for top, below in tops)
         }
 
-    async def start(self, *, first: bool) -> None:
-        """Before the first listing since the start: what the ledger knows."""
+    async def start(self, root: Root, *, first: bool) -> None:
+        """Before a listing of everything: the ledger is told of which root, and before the first asked what it knows."""
+        if root.identity != self._remembered:
+            await self._db.run(self._ledger.set_root, self._folder.name, root.identity)
+            self._remembered = root.identity
         if not first:
             return
         self._began = self._began or self._clock()
