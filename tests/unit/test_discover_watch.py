@@ -25,8 +25,9 @@ from glimpsed.config.schema import Folder
 from glimpsed.discover import FolderWatch, events, scan, watch
 from glimpsed.discover.events import WatchLimit
 from glimpsed.errors import FileError, NotYet, ShareTrouble, SidecarBlocked, Vanished
+from glimpsed.files import find_root
 from glimpsed.ledger import Ledger, open_ledger
-from glimpsed.model import Job, Version
+from glimpsed.model import FileKey, Job, Offer, Version
 from sidecar_samples import inbox
 
 pytestmark = pytest.mark.anyio
@@ -476,6 +477,60 @@ async def test_a_deleted_file_and_a_deleted_directory_are_gone(desk: Desk) -> No
         (desk.path / "x").mkdir()
         (desk.path / "x/b.png").write_bytes(picture(3, 16))
         await desk.until(lambda: desk.states()["x/b.png"] == "queued")
+
+
+async def test_a_file_that_came_after_the_listing_and_is_asked_about_already_is_not_gone(desk: Desk) -> None:
+    known, running = desk.ledger.known, []
+
+    def late(folder: str, directory: str) -> Any:
+        """Between the listing and what the ledger knows: moved in, offered, claimed."""
+        if not running:
+            path = desk.path / "b.png"
+            path.write_bytes(PNG)
+            version = Version(len(PNG), path.stat().st_mtime_ns)
+            desk.ledger.offer([Offer(FileKey("f", "b.png"), version)], time.time())
+            running.extend(desk.claim())
+        return known(folder, directory)
+
+    desk.ledger.known = late  # type: ignore[method-assign]
+    (desk.path / "a.png").write_bytes(PNG)
+    async with desk.watching() as w:
+        await asyncio.wait_for(w.listed.wait(), 5)
+        (job,) = running
+        assert job.key.name == "b.png"
+        assert desk.ledger.renew([job.id], time.time()) == {job.id}
+
+
+def test_whether_a_name_is_there_is_asked_again_and_doubted_where_it_cannot_be_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/a.png").write_bytes(PNG)
+    root = find_root(tmp_path)
+    assert scan.present(root, "sub", ["a.png", "b.png"]) == {"a.png"}
+    assert scan.present(root, "gone", ["a.png"]) == set()
+    real = os.stat
+
+    def broken(path: Any, **options: Any) -> os.stat_result:
+        if path == "b.png":
+            raise OSError(errno.EIO, "Input/output error")
+        return real(path, **options)
+
+    monkeypatch.setattr(os, "stat", broken)
+    assert scan.present(root, "sub", ["a.png", "b.png", "c.png"]) == {"a.png", "b.png"}
+
+
+async def test_a_file_whose_name_changed_its_case_is_gone_under_the_old_one(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a share that does not tell the two apart, both are there."""
+    monkeypatch.setattr(scan, "_is_present", lambda *_: True)
+    (desk.path / "a.png").write_bytes(PNG)
+    async with desk.watching():
+        await desk.until(desk.states)
+    (desk.path / "a.png").rename(desk.path / "A.png")
+    async with desk.watching():
+        await desk.until(lambda: desk.states() == {"a.png": "gone", "A.png": "queued"})
 
 
 async def test_a_flat_folder_does_not_look_below(desk: Desk) -> None:

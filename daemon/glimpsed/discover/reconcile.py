@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, KeysView, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, KeysView, Mapping, Sequence
 from dataclasses import dataclass
 
 from glimpsed.blocking import Blocking
@@ -130,8 +130,7 @@ class Reconciler:
             return 0
         known = await self._db.run(self._ledger.known, self._folder.name, listing.directory)
         missing = [n for n, k in known.items() if k.state != "gone" and n not in listing.names]
-        if missing:
-            await self.vanished(root, [_path(listing, n) for n in missing])
+        await self._vanished_from(root, listing.directory, missing, listing.names)
         new = {
             name: seen
             for name, seen in listing.files.items()
@@ -173,6 +172,19 @@ class Reconciler:
         await self._forget(walk, gone | walk.missing)
         await self._store()
 
+    async def _vanished_from(
+        self, root: Root, directory: str, names: Sequence[str], listed: Collection[str] = ()
+    ) -> None:
+        """Names that a listing did not show: one that came since, and is being asked about, must keep its lease."""
+        # Asked for another spelling, a share that does not tell them apart would say that it is there.
+        spellings = {name.casefold() for name in listed} if names else ()
+        for at in range(0, len(names), _BATCH):
+            some = names[at : at + _BATCH]
+            asked = [n for n in some if n.casefold() not in spellings]
+            there = await self._disk.run_within(PATIENCE, scan.present, root, directory, asked)
+            if gone := [n for n in some if n not in there]:
+                await self.vanished(root, [_path(directory, n) for n in gone])
+
     async def vanished(self, root: Root, paths: Sequence[str]) -> None:
         """These files are not there any more; their error sidecars go with them."""
         keys = [FileKey(self._folder.name, path) for path in paths]
@@ -201,7 +213,7 @@ class Reconciler:
         return left
 
     def _key(self, listing: Listing, name: str) -> FileKey:
-        return FileKey(self._folder.name, _path(listing, name))
+        return FileKey(self._folder.name, _path(listing.directory, name))
 
     def _settle(self, listing: Listing, new: Mapping[str, Seen], *, fresh: bool) -> None:
         now, wall = time.monotonic(), self._clock()
@@ -209,7 +221,7 @@ class Reconciler:
             age = wall - max(seen.ctime_ns, seen.version.mtime_ns) / 1e9
             # Only what was there at the start: later, a server's clock that is behind would make files look old.
             quiet = age if not fresh and age > self._folder.settle + SURE else 0.0
-            self._settling.found(_path(listing, name), seen.version, now, quiet=quiet, fresh=fresh)
+            self._settling.found(_path(listing.directory, name), seen.version, now, quiet=quiet, fresh=fresh)
         if self._never_seen:
             self._backlog += len(new)
         self._wake()
@@ -234,12 +246,11 @@ class Reconciler:
         for directory in await self._disk.run_within(PATIENCE, scan.gone, walk.root, doubted):
             known = await self._db.run(self._ledger.known, self._folder.name, directory)
             names = [n for n, k in known.items() if k.state != "gone"]
-            if names:
-                await self.vanished(walk.root, [f"{directory}/{n}" if directory else n for n in names])
+            await self._vanished_from(walk.root, directory, names)
             self.digests.pop(directory, None)
             self._directories.pop(directory, None)
             await self._db.run(self._ledger.set_fingerprints, self._folder.name, {directory: None})
 
 
-def _path(listing: Listing, name: str) -> str:
-    return f"{listing.directory}/{name}" if listing.directory else name
+def _path(directory: str, name: str) -> str:
+    return f"{directory}/{name}" if directory else name
