@@ -766,7 +766,8 @@ async def test_a_start_that_dies_in_a_folder_known_of_old_makes_it_no_first_sigh
     assert not marked  # it would be found at the next start, and files that are there by then be ignored
 
 
-async def test_the_error_sidecar_of_a_deleted_image_goes_with_it(desk: Desk) -> None:
+@pytest.mark.parametrize("then", ["failed", "queued", "running"])
+async def test_the_error_sidecar_of_a_deleted_image_goes_with_it(desk: Desk, then: str) -> None:
     (desk.path / "a.png").write_bytes(PNG)
     async with desk.watching() as w:
         await desk.until(desk.states)
@@ -775,6 +776,11 @@ async def test_the_error_sidecar_of_a_deleted_image_goes_with_it(desk: Desk) -> 
         sidecar.write_error(w.root, "a.png", Folder(path=desk.path), "It failed.", "Do something.", {})
         assert desk.ledger.failed(job, "It failed.", "Do something.", time.time(), attempts=1, retries=0)
         assert (desk.path / "a.png.error.txt").exists()
+        if then != "failed":
+            assert desk.ledger.requeue(folder="f", now=time.time())
+        if then == "running":
+            assert desk.claim()
+        assert desk.states() == {"a.png": then}
         (desk.path / "a.png").unlink()
         await desk.until(lambda: desk.states() == {"a.png": "gone"})
         await desk.until(lambda: not (desk.path / "a.png.error.txt").exists())

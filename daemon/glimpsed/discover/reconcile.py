@@ -189,9 +189,10 @@ class Reconciler:
         """These files are not there any more; their error sidecars go with them."""
         keys = [FileKey(self._folder.name, path) for path in paths]
         rows = await self._db.run(self._ledger.vanished, keys, self._clock())
-        failed = [row.key.path for row in rows if row.was == "failed"]
-        if failed:
-            await self._disk.run_within(PATIENCE, scan.remove_error_sidecars, root, failed)
+        # One that is asked again may have failed before; what is done took its error sidecar away.
+        undone = [row.key.path for row in rows if row.was != "done"]
+        if undone:
+            await self._disk.run_within(PATIENCE, scan.remove_error_sidecars, root, undone)
 
     async def _without_adopted(
         self, root: Root, listing: Listing, new: Mapping[str, Seen], names: Sequence[str]
