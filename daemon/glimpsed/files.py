@@ -25,6 +25,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: a FIFO that somebody planted does not hold us up before fstat tells what it is.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CHUNK = 1 << 20
+_LATEST = (1 << 63) - 1  # ns from 1970, either way
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +132,11 @@ def _opened_in(parent: int, name: str, path: str) -> Iterator[tuple[int, os.stat
 
 
 def version_of(status: os.stat_result) -> Version:
-    """The file version that a stat result shows."""
-    return Version(status.st_size, status.st_mtime_ns)
+    """The file version that a stat result shows.
+
+    Anybody may set a time beyond the years 1677 to 2262, which are all that the ledger has room for.
+    """
+    return Version(status.st_size, max(-_LATEST, min(status.st_mtime_ns, _LATEST)))
 
 
 def read_content(root: Root, path: str, version: Version) -> Content:

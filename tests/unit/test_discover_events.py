@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import gc
 import os
 import shutil
+import tempfile
 import threading
 import time
 import warnings
@@ -12,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent, Mask, WatchDescriptor
+from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent, InotifyFD, Mask, WatchDescriptor
 
 from glimpsed.discover import events as module
 from glimpsed.discover.events import Batch, Events, WatchLimit
@@ -220,6 +223,48 @@ def test_a_probe_comes_back_and_a_deaf_reader_is_noticed(ear: Ear) -> None:
     ear.events.probe(1000)
     assert ear.events.alive(1001)
     assert not ear.events.alive(1000 + module.PROBE_LIMIT + 1)
+
+
+def test_a_full_disk_for_temporary_files_costs_the_probe_not_the_events(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    ear = Ear(tmp_path)
+    try:
+        ear.events.probe(100)
+        assert ear.events.alive(100 + module.PROBE_LIMIT + 1)
+        (tmp_path / "a.png").write_bytes(b"x")
+        until(lambda: ear.files.get("a.png"))
+    finally:
+        ear.events.stop()
+
+
+def test_a_probe_that_cannot_be_sent_is_not_waited_for(ear: Ear, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for call in ("utime", "pwrite"):
+        monkeypatch.setattr(os, call, full)
+    ear.events.probe(100)
+    assert ear.events.alive(100 + module.PROBE_LIMIT + 1)
+
+
+def test_a_start_without_a_watch_for_the_probe_leaves_nothing_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> int:
+        raise OSError(errno.ENOSPC, "inotify watch limit reached")
+
+    monkeypatch.setattr(InotifyFD, "add_callback", refuse)
+    gc.collect()
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        with pytest.raises(WatchLimit):
+            Events(find_root(tmp_path), lambda _: None)
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_a_reader_that_died_is_noticed(ear: Ear, monkeypatch: pytest.MonkeyPatch) -> None:

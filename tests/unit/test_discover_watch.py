@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import io
 import json
 import os
@@ -24,8 +25,9 @@ from glimpsed.config.schema import Folder
 from glimpsed.discover import FolderWatch, events, scan, watch
 from glimpsed.discover.events import WatchLimit
 from glimpsed.errors import FileError, NotYet, ShareTrouble, SidecarBlocked, Vanished
+from glimpsed.files import find_root
 from glimpsed.ledger import Ledger, open_ledger
-from glimpsed.model import Job, Version
+from glimpsed.model import FileKey, Job, Offer, Version
 from sidecar_samples import inbox
 
 pytestmark = pytest.mark.anyio
@@ -417,13 +419,40 @@ async def test_an_empty_mount_point_at_the_start_does_not_count_as_everything_de
     (desk.path / "a.png").write_bytes(PNG)
     async with desk.watching():
         await desk.until(desk.states)
-    shutil.rmtree(desk.path)
+    desk.path.rename(desk.path.with_name("share"))
     desk.path.mkdir()
     async with desk.watching() as w:
         await desk.until(lambda: w.begun)
         await asyncio.sleep(0.3)
         assert w.state.state == "lost"
         assert desk.states() == {"a.png": "queued"}
+
+
+async def test_a_folder_that_was_emptied_while_nobody_watched_is_there_and_its_files_are_gone(
+    desk: Desk,
+) -> None:
+    (desk.path / "a.png").write_bytes(PNG)
+    async with desk.watching():
+        await desk.until(desk.states)
+    (desk.path / "a.png").unlink()
+    async with desk.watching() as w:
+        await desk.until(lambda: desk.states() == {"a.png": "gone"})
+        assert w.state.state == "watching"
+
+
+async def test_an_empty_folder_of_which_every_file_is_gone_is_there_whatever_its_identity(
+    desk: Desk,
+) -> None:
+    (desk.path / "a.png").write_bytes(PNG)
+    async with desk.watching():
+        await desk.until(desk.states)
+        (desk.path / "a.png").unlink()
+        await desk.until(lambda: desk.states() == {"a.png": "gone"})
+    desk.path.rename(desk.path.with_name("before"))
+    desk.path.mkdir()
+    async with desk.watching() as w:
+        await asyncio.wait_for(w.listed.wait(), 5)
+        assert w.state.state == "watching"
 
 
 async def test_a_root_that_is_a_link_is_watched_where_it_leads(desk: Desk, tmp_path: Path) -> None:
@@ -448,6 +477,60 @@ async def test_a_deleted_file_and_a_deleted_directory_are_gone(desk: Desk) -> No
         (desk.path / "x").mkdir()
         (desk.path / "x/b.png").write_bytes(picture(3, 16))
         await desk.until(lambda: desk.states()["x/b.png"] == "queued")
+
+
+async def test_a_file_that_came_after_the_listing_and_is_asked_about_already_is_not_gone(desk: Desk) -> None:
+    known, running = desk.ledger.known, []
+
+    def late(folder: str, directory: str) -> Any:
+        """Between the listing and what the ledger knows: moved in, offered, claimed."""
+        if not running:
+            path = desk.path / "b.png"
+            path.write_bytes(PNG)
+            version = Version(len(PNG), path.stat().st_mtime_ns)
+            desk.ledger.offer([Offer(FileKey("f", "b.png"), version)], time.time())
+            running.extend(desk.claim())
+        return known(folder, directory)
+
+    desk.ledger.known = late  # type: ignore[method-assign]
+    (desk.path / "a.png").write_bytes(PNG)
+    async with desk.watching() as w:
+        await asyncio.wait_for(w.listed.wait(), 5)
+        (job,) = running
+        assert job.key.name == "b.png"
+        assert desk.ledger.renew([job.id], time.time()) == {job.id}
+
+
+def test_whether_a_name_is_there_is_asked_again_and_doubted_where_it_cannot_be_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/a.png").write_bytes(PNG)
+    root = find_root(tmp_path)
+    assert scan.present(root, "sub", ["a.png", "b.png"]) == {"a.png"}
+    assert scan.present(root, "gone", ["a.png"]) == set()
+    real = os.stat
+
+    def broken(path: Any, **options: Any) -> os.stat_result:
+        if path == "b.png":
+            raise OSError(errno.EIO, "Input/output error")
+        return real(path, **options)
+
+    monkeypatch.setattr(os, "stat", broken)
+    assert scan.present(root, "sub", ["a.png", "b.png", "c.png"]) == {"a.png", "b.png"}
+
+
+async def test_a_file_whose_name_changed_its_case_is_gone_under_the_old_one(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a share that does not tell the two apart, both are there."""
+    monkeypatch.setattr(scan, "_is_present", lambda *_: True)
+    (desk.path / "a.png").write_bytes(PNG)
+    async with desk.watching():
+        await desk.until(desk.states)
+    (desk.path / "a.png").rename(desk.path / "A.png")
+    async with desk.watching():
+        await desk.until(lambda: desk.states() == {"a.png": "gone", "A.png": "queued"})
 
 
 async def test_a_flat_folder_does_not_look_below(desk: Desk) -> None:
@@ -479,6 +562,36 @@ async def test_what_an_adopted_file_says_is_found_again_by_search(desk: Desk) ->
         await desk.until(lambda: desk.states() == {box.file: "done"})
     word = json.loads(box.beside("scan.jpg.json").read_text())["text"].split()[0]
     assert [hit.key.path for hit in desk.ledger.search(word)] == [box.file]
+
+
+async def test_a_planted_sidecar_does_not_end_the_watch(desk: Desk) -> None:
+    box = inbox(desk.path)
+    box.write()
+    planted = json.loads(box.beside("scan.jpg.json").read_text())
+    planted["source"]["sha256"] = "zz"
+    box.beside("scan.jpg.json").write_text(json.dumps(planted))
+    (desk.path / "a.png").write_bytes(PNG)
+    async with desk.watching(outputs=box.folder.outputs) as w:
+        await asyncio.wait_for(w.listed.wait(), 5)
+        await desk.until(lambda: desk.states().get("a.png") == "queued")
+
+
+@pytest.mark.parametrize("seconds", [99_999_999_999, -99_999_999_999])
+async def test_a_file_of_an_impossible_time_does_not_end_the_watch(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, seconds: int
+) -> None:
+    """Any writer may set one, where the file system keeps it (XFS, btrfs, tmpfs)."""
+    real = scan.version_of
+
+    def far(status: os.stat_result) -> Version:
+        fields = {"st_mtime_ns": seconds * 1_000_000_000}
+        return real(os.stat_result(tuple(status), fields))
+
+    monkeypatch.setattr(scan, "version_of", far)
+    (desk.path / "a.png").write_bytes(PNG)
+    async with desk.watching():
+        await desk.until(lambda: desk.states() == {"a.png": "queued"})
+        assert desk.claim()[0].version.size == len(PNG)
 
 
 async def test_a_burst_is_found_without_a_rescan(desk: Desk) -> None:
@@ -543,6 +656,28 @@ async def test_one_file_that_gives_trouble_does_not_lose_the_folder(
         await desk.until(lambda: desk.states() == {"good.png": "queued"})
         assert w.state.state == "watching"
         assert w.settling == 1
+
+
+async def test_a_directory_that_goes_stale_as_it_is_opened_does_not_end_the_watch(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, met = os.fstat, threading.Event()
+
+    def stale(fd: int) -> os.stat_result:
+        if os.readlink(f"/proc/self/fd/{fd}").endswith("/sub"):
+            met.set()
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return real(fd)
+
+    (desk.path / "sub").mkdir()
+    (desk.path / "a.png").write_bytes(PNG)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fstat", stale)
+        async with desk.watching() as w:
+            await desk.until(lambda: desk.states() == {"a.png": "queued"})
+            await asyncio.wait_for(w.listed.wait(), 5)
+            assert met.is_set()
+            assert w.unlisted == {"sub"}
 
 
 async def test_without_watches_the_folder_is_polled_and_says_so(
@@ -631,7 +766,8 @@ async def test_a_start_that_dies_in_a_folder_known_of_old_makes_it_no_first_sigh
     assert not marked  # it would be found at the next start, and files that are there by then be ignored
 
 
-async def test_the_error_sidecar_of_a_deleted_image_goes_with_it(desk: Desk) -> None:
+@pytest.mark.parametrize("then", ["failed", "queued", "running"])
+async def test_the_error_sidecar_of_a_deleted_image_goes_with_it(desk: Desk, then: str) -> None:
     (desk.path / "a.png").write_bytes(PNG)
     async with desk.watching() as w:
         await desk.until(desk.states)
@@ -640,6 +776,11 @@ async def test_the_error_sidecar_of_a_deleted_image_goes_with_it(desk: Desk) -> 
         sidecar.write_error(w.root, "a.png", Folder(path=desk.path), "It failed.", "Do something.", {})
         assert desk.ledger.failed(job, "It failed.", "Do something.", time.time(), attempts=1, retries=0)
         assert (desk.path / "a.png.error.txt").exists()
+        if then != "failed":
+            assert desk.ledger.requeue(folder="f", now=time.time())
+        if then == "running":
+            assert desk.claim()
+        assert desk.states() == {"a.png": then}
         (desk.path / "a.png").unlink()
         await desk.until(lambda: desk.states() == {"a.png": "gone"})
         await desk.until(lambda: not (desk.path / "a.png.error.txt").exists())

@@ -378,6 +378,26 @@ def test_fingerprints_are_kept_by_directory(ledger: Ledger) -> None:
     assert ledger.fingerprints("other") == {}
 
 
+def test_each_host_remembers_its_own_root_of_a_folder(ledger: Ledger, opened: OpenLedger) -> None:
+    elsewhere = opened(owner="elsewhere:1:1")
+    assert ledger.root("in") is None
+    ledger.set_root("in", (2, 3))
+    ledger.set_root("in", (2**64 - 1, 4))
+    assert opened().root("in") == (2**64 - 1, 4)
+    assert elsewhere.root("in") is ledger.root("other") is None
+    elsewhere.set_root("in", (5, 6))
+    assert (ledger.root("in"), elsewhere.root("in")) == ((2**64 - 1, 4), (5, 6))
+
+
+def test_a_folder_has_files_until_all_are_gone(ledger: Ledger) -> None:
+    assert not ledger.has_files("in")
+    offer(ledger)
+    assert ledger.has_files("in")
+    assert not ledger.has_files("other")
+    ledger.vanished([SCAN], 2)
+    assert not ledger.has_files("in")
+
+
 def test_a_held_backlog_waits_for_approval_while_arrivals_are_served(ledger: Ledger) -> None:
     offer(ledger)
     offer(ledger, FileKey("in", "new.jpg"), fresh=True)

@@ -104,7 +104,18 @@ def test_another_content_is_outdated_whether_or_not_its_size_changed(tmp_path: P
     assert box.found().verdict == "adopt"
 
 
-@pytest.mark.parametrize("source", [{"bytes": "22"}, {"bytes": None, "modified": 5, "sha256": []}])
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"bytes": "22"},
+        {"bytes": None, "modified": 5, "sha256": []},
+        {"sha256": "zz"},
+        {"sha256": 5},
+        {"sha256": "0" * 63 + "\n"},
+        {"sha256": "\ud800" * 64},
+        {"bytes": float("nan")},
+    ],
+)
 def test_a_json_with_nonsense_in_it_is_outdated_not_a_crash(tmp_path: Path, source: dict[str, Any]) -> None:
     box = inbox(tmp_path)
     box.write()

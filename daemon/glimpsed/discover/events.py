@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import IO
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers.api import BaseObserver, EventEmitter, EventQueue, ObservedWatch
@@ -100,10 +101,12 @@ class Events:
         return all(thread.is_alive() for thread in threads) and not on_its_way
 
     def probe(self, now: float) -> None:
-        """Make something happen in a file of our own, to be heard through the kernel and all threads."""
-        if self._asked is None:
+        """Make something happen to a file of our own, to be heard through the kernel and all threads.
+
+        Where there can be no such file, nothing is asked, and the events count as alive while the threads run.
+        """
+        if self._asked is None and self._reader.probe():
             self._asked = now
-            self._reader.probe()
 
     def heard_probe(self) -> None:
         """A batch answered the probe."""
@@ -175,8 +178,15 @@ class _Reader:
         self._heard: dict[str, tuple[int, int]] = {}  # identities of the directories that have a watch
         self._ids = itertools.count(1)
         self._in_a_row = 0  # reads that did not have to wait
-        self._probe = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - lives as long as the reader
-        self._probe_watch = self._add(_PROBE, self._probe.fileno(), InotifyConstants.IN_MODIFY)
+        self._probe: IO[bytes] | None = None
+        try:
+            self._probe = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - lives as long as the reader
+            self._add(_PROBE, self._probe.fileno(), InotifyConstants.IN_ATTRIB)
+        except OSError:
+            if self._probe is not None:  # no watch is to be had
+                self._inotify._is_reading = False  # noqa: SLF001 - else it leaves the closing to its reader
+                self.close()
+                raise
 
     # watchdog calls these on a watch that went away
 
@@ -205,8 +215,15 @@ class _Reader:
             raise WatchLimit("the limit of inotify watches (fs.inotify.max_user_watches) is reached") from e
         self._heard[directory] = identity
 
-    def probe(self) -> None:
-        os.pwrite(self._probe.fileno(), b"?", 0)
+    def probe(self) -> bool:
+        """Touch the file, which even a full disk has room for. False: it cannot be."""
+        if self._probe is None:
+            return False
+        try:
+            os.utime(self._probe.fileno())
+        except (OSError, ValueError):  # ValueError: the reader's thread is just closing it
+            return False
+        return True
 
     def read(self) -> list[Batch]:
         """Wait for events, then all that the kernel has."""
@@ -224,7 +241,8 @@ class _Reader:
 
     def close(self) -> None:
         self._inotify.close()
-        self._probe.close()
+        if self._probe is not None:
+            self._probe.close()
 
     def _add(self, directory: str, fd: int, mask: Mask) -> WatchDescriptor:
         # By descriptor: no link is followed, no rename in between matters. A fresh id each time, or watchdog

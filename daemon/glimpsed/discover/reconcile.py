@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, KeysView, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, KeysView, Mapping, Sequence
 from dataclasses import dataclass
 
 from glimpsed.blocking import Blocking
@@ -59,15 +59,21 @@ class Reconciler:
         self.first_backlog: int | None = None
         self._directories: dict[str, _Directory] = {}
         self._stored: dict[str, bytes] = {}  # digests that the ledger does not have yet
+        self._remembered: tuple[int, int] | None = None  # the root's identity that the ledger has from here
         self._never_seen = False
         self._began = 0.0  # epoch, of the first listing
         self._backlog = 0
 
-    async def had_files(self) -> bool:
-        """Whether the ledger remembers any of this folder; asked until it answers."""
+    async def may_be_empty(self, root: Root) -> bool:
+        """Whether an empty root can be the folder: it was at the last start, or no file is missing in it.
+
+        The ledger is asked until it answers.
+        """
+        name = self._folder.name
         while True:
             try:
-                return bool(await self._db.run(self._ledger.directories, self._folder.name))
+                same = await self._db.run(self._ledger.root, name) == root.identity
+                return same or not await self._db.run(self._ledger.has_files, name)
             except LedgerUnavailable as e:
                 self._tell.ledger_away(e)
                 await asyncio.sleep(LEDGER_RETRY)
@@ -95,8 +101,11 @@ class Reconciler:
             d for d in self._directories if not any(d == top or d.startswith(below) for top, below in tops)
         }
 
-    async def start(self, *, first: bool) -> None:
-        """Before the first listing since the start: what the ledger knows."""
+    async def start(self, root: Root, *, first: bool) -> None:
+        """Before a listing of everything: the ledger is told of which root, and before the first asked what it knows."""
+        if root.identity != self._remembered:
+            await self._db.run(self._ledger.set_root, self._folder.name, root.identity)
+            self._remembered = root.identity
         if not first:
             return
         self._began = self._began or self._clock()
@@ -121,8 +130,7 @@ class Reconciler:
             return 0
         known = await self._db.run(self._ledger.known, self._folder.name, listing.directory)
         missing = [n for n, k in known.items() if k.state != "gone" and n not in listing.names]
-        if missing:
-            await self.vanished(root, [_path(listing, n) for n in missing])
+        await self._vanished_from(root, listing.directory, missing, listing.names)
         new = {
             name: seen
             for name, seen in listing.files.items()
@@ -164,13 +172,27 @@ class Reconciler:
         await self._forget(walk, gone | walk.missing)
         await self._store()
 
+    async def _vanished_from(
+        self, root: Root, directory: str, names: Sequence[str], listed: Collection[str] = ()
+    ) -> None:
+        """Names that a listing did not show: one that came since, and is being asked about, must keep its lease."""
+        # Asked for another spelling, a share that does not tell them apart would say that it is there.
+        spellings = {name.casefold() for name in listed} if names else ()
+        for at in range(0, len(names), _BATCH):
+            some = names[at : at + _BATCH]
+            asked = [n for n in some if n.casefold() not in spellings]
+            there = await self._disk.run_within(PATIENCE, scan.present, root, directory, asked)
+            if gone := [n for n in some if n not in there]:
+                await self.vanished(root, [_path(directory, n) for n in gone])
+
     async def vanished(self, root: Root, paths: Sequence[str]) -> None:
         """These files are not there any more; their error sidecars go with them."""
         keys = [FileKey(self._folder.name, path) for path in paths]
         rows = await self._db.run(self._ledger.vanished, keys, self._clock())
-        failed = [row.key.path for row in rows if row.was == "failed"]
-        if failed:
-            await self._disk.run_within(PATIENCE, scan.remove_error_sidecars, root, failed)
+        # One that is asked again may have failed before; what is done took its error sidecar away.
+        undone = [row.key.path for row in rows if row.was != "done"]
+        if undone:
+            await self._disk.run_within(PATIENCE, scan.remove_error_sidecars, root, undone)
 
     async def _without_adopted(
         self, root: Root, listing: Listing, new: Mapping[str, Seen], names: Sequence[str]
@@ -192,7 +214,7 @@ class Reconciler:
         return left
 
     def _key(self, listing: Listing, name: str) -> FileKey:
-        return FileKey(self._folder.name, _path(listing, name))
+        return FileKey(self._folder.name, _path(listing.directory, name))
 
     def _settle(self, listing: Listing, new: Mapping[str, Seen], *, fresh: bool) -> None:
         now, wall = time.monotonic(), self._clock()
@@ -200,7 +222,7 @@ class Reconciler:
             age = wall - max(seen.ctime_ns, seen.version.mtime_ns) / 1e9
             # Only what was there at the start: later, a server's clock that is behind would make files look old.
             quiet = age if not fresh and age > self._folder.settle + SURE else 0.0
-            self._settling.found(_path(listing, name), seen.version, now, quiet=quiet, fresh=fresh)
+            self._settling.found(_path(listing.directory, name), seen.version, now, quiet=quiet, fresh=fresh)
         if self._never_seen:
             self._backlog += len(new)
         self._wake()
@@ -225,12 +247,11 @@ class Reconciler:
         for directory in await self._disk.run_within(PATIENCE, scan.gone, walk.root, doubted):
             known = await self._db.run(self._ledger.known, self._folder.name, directory)
             names = [n for n, k in known.items() if k.state != "gone"]
-            if names:
-                await self.vanished(walk.root, [f"{directory}/{n}" if directory else n for n in names])
+            await self._vanished_from(walk.root, directory, names)
             self.digests.pop(directory, None)
             self._directories.pop(directory, None)
             await self._db.run(self._ledger.set_fingerprints, self._folder.name, {directory: None})
 
 
-def _path(listing: Listing, name: str) -> str:
-    return f"{listing.directory}/{name}" if listing.directory else name
+def _path(directory: str, name: str) -> str:
+    return f"{directory}/{name}" if directory else name

@@ -22,7 +22,7 @@ from glimpsed.discover import whole
 from glimpsed.discover.filters import SIDECARS, Filter
 from glimpsed.discover.settle import Check, Look
 from glimpsed.errors import FileError, NotYet, ShareTrouble, SidecarBlocked, Vanished
-from glimpsed.files import Root, find_root, opened_below, opened_directory, opened_file, version_of
+from glimpsed.files import Root, entry, find_root, opened_below, opened_directory, opened_file, version_of
 from glimpsed.model import Version, shown
 
 SLICE = 0.1  # s of work in one call, so that other calls get their turn
@@ -114,10 +114,10 @@ class Walk:
     def _list(self, top: int, directory: str) -> Listing:
         now, prefix = time.time(), f"{directory}/" if directory else ""
         with opened_below(top, directory) as fd:
-            status = os.fstat(fd)
-            if self.watch is not None:
-                self.watch(directory, fd, (status.st_dev, status.st_ino))
             try:
+                status = os.fstat(fd)
+                if self.watch is not None:
+                    self.watch(directory, fd, (status.st_dev, status.st_ino))
                 names, found, below = self._read(fd, prefix)
             except OSError as e:
                 raise ShareTrouble(f"{shown(directory) or 'the folder'}: {os.strerror(e.errno or 0)}") from e
@@ -251,6 +251,25 @@ def gone(root: Root, directories: Iterable[str]) -> list[str]:
             with opened_directory(root):  # is it the share, or just this directory?
                 continue
     return missing
+
+
+def present(root: Root, directory: str, names: Iterable[str]) -> set[str]:
+    """Those of the names that are in the directory, or of which that cannot be told."""
+    try:
+        with opened_directory(root, directory) as fd:
+            return {name for name in names if _is_present(fd, name)}
+    except (Vanished, FileError):  # the directory itself is gone, or a link stands there now
+        return set()
+    except ShareTrouble:
+        with opened_directory(root):  # is it the share, or just this directory?
+            return set(names)
+
+
+def _is_present(directory: int, name: str) -> bool:
+    try:
+        return entry(directory, name) is not None
+    except OSError:
+        return True
 
 
 def look_at(root: Root, checks: Sequence[Check]) -> dict[str, Look | FileError | ShareTrouble]:

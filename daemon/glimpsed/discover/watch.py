@@ -155,7 +155,7 @@ class FolderWatch:
         if (
             found.empty
             and found.root.identity != self._identity
-            and (self._identity or await self._reconciler.had_files())
+            and (self._identity or not await self._reconciler.may_be_empty(found.root))
         ):
             self._lose("an empty directory stands where the folder was: unmounted or replaced")
             return
@@ -278,7 +278,7 @@ class FolderWatch:
         """Every directory; with `heard`, when all have their watches, those without a file by their times alone."""
         began = time.monotonic()
         first = self._first_scan
-        await self._reconciler.start(first=first)
+        await self._reconciler.start(root, first=first)
         same: set[str] = set()
         if heard:
             same = await self._disk.run_within(

@@ -19,9 +19,9 @@ from glimpsed.ledger.part import (
     written_from,
     written_text,
 )
-from glimpsed.ledger.schema import PathText, answers, directories, files, folders
+from glimpsed.ledger.schema import PathText, about, answers, directories, files, folders
 from glimpsed.ledger.values import Adopted, GoneRow, Known
-from glimpsed.model import FileKey, Version
+from glimpsed.model import FileKey, State, Version
 
 _KNOWN = sa.select(files.c.name, files.c.size, files.c.mtime_ns, files.c.state).where(
     files.c.folder == sa.bindparam("in_folder"), files.c.directory == sa.bindparam("in_directory")
@@ -46,6 +46,7 @@ _VANISHED = (
     .values(state="gone", was=files.c.state, changed=sa.bindparam("at"), due=None, owner=None)
     .returning(files.c.id, files.c.folder, files.c.directory, files.c.name, files.c.was, files.c.written)
 )
+_THERE: tuple[State, ...] = ("queued", "running", "answered", "done", "failed")
 _FORGET_ANSWERS = sa.delete(answers).where(answers.c.file.in_(sa.bindparam("ids", expanding=True)))
 
 
@@ -62,6 +63,34 @@ class Listing(Part):
         """Every directory that has a row, to find those that are not on disk any more."""
         with self._database.read() as c:
             return set(c.execute(_DIRECTORIES, {"folder": folder}).scalars())
+
+    def root(self, folder: str) -> tuple[int, int] | None:
+        """(st_dev, st_ino) of the folder's root as this host saw it last; None: it never did."""
+        with self._database.read() as c:
+            value = c.scalar(sa.select(about.c.value).where(about.c.name == self._root_row(folder)))
+        if value is None:
+            return None
+        device, inode = value.split(":")
+        return int(device), int(inode)
+
+    def set_root(self, folder: str, identity: tuple[int, int]) -> None:
+        """Remember `root`."""
+        insert = self._insert(about)
+        put = insert.on_conflict_do_update(
+            index_elements=[about.c.name], set_={"value": insert.excluded.value}
+        )
+        with self._database.write() as c:
+            c.execute(put, {"name": self._root_row(folder), "value": f"{identity[0]}:{identity[1]}"})
+
+    def _root_row(self, folder: str) -> str:
+        host = self.owner.rsplit(":", 2)[0]
+        return f"root:{host}:{folder}"
+
+    def has_files(self, folder: str) -> bool:
+        """Whether there is any that is not gone."""
+        some = sa.select(files.c.id).where(files.c.folder == folder, files.c.state.in_(_THERE)).limit(1)
+        with self._database.read() as c:
+            return c.scalar(some) is not None
 
     def fingerprints(self, folder: str) -> dict[str, bytes]:
         """Discovery's digests of directories of which everything is in the ledger."""

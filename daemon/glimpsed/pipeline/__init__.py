@@ -74,7 +74,7 @@ class Pipeline:
         try:
             return await self._story(job, place, answered)
         except Vanished:
-            return await self._ends.gone(job)
+            return await self._ends.gone(job, place)
         except SidecarBlocked as e:
             return await self._ends.blocked(job, e)
         except ShareTrouble as e:

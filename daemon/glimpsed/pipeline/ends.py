@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
-from glimpsed import metrics, sidecar
+from glimpsed import files, metrics, sidecar
 from glimpsed.errors import FileError, ShareTrouble, SidecarBlocked, Vanished, Verdict, VisionError
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Ledger
@@ -205,11 +206,18 @@ class Ends:
         log.debug(events.FILE_SKIPPED, **_file(job), reason="gone, changed, or another daemon's by now")
         return End("lost")
 
-    async def gone(self, job: Job) -> End:
+    async def gone(self, job: Job, place: Place) -> End:
         """Deleted, or another version by now: nothing to do, nothing left behind."""
-        await self._db.run(self._ledger.gone, job, self._clock())
+        if await self._db.run(self._ledger.gone, job, self._clock()):
+            await self._forget_failure(job, place)
         log.debug(events.FILE_SKIPPED, **_file(job), reason="gone, or changed, before its turn")
         return End("gone")
+
+    async def _forget_failure(self, job: Job, place: Place) -> None:
+        """It may have failed before it was asked again; another version replaces the error sidecar itself."""
+        with contextlib.suppress(FileError, ShareTrouble, SidecarBlocked):  # it stays: it does no harm
+            if not await place.do(files.exists, place.root, job.key.path):
+                await place.do(sidecar.remove_error, place.root, job.key.path)
 
     async def share_trouble(self, job: Job, error: ShareTrouble) -> End:
         """The share misbehaves: later, and no attempt is lost."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,13 +24,14 @@ from glimpsed.sidecar import own
 from glimpsed.sidecar.render import names, sidecar_name
 
 _CHUNK = 1 << 20
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """What the sidecars beside a file that the ledger does not know make of it.
 
-    ``adopt``: done, nothing to send. ``outdated``: an own JSON about another version, so ask, and replace.
+    ``adopt``: done, nothing to send. ``outdated``: an own JSON about another version, or a damaged one, so ask, and replace.
     ``foreign``: all the names are taken, by what cannot be shown to be ours. ``none``: not all are there.
     """
 
@@ -73,8 +75,7 @@ def adoptable(
     path = f"{directory}/{name}" if directory else name
     if not _is_about(parsed["source"], root, path, version):
         return Found("outdated")
-    sha256 = parsed["source"].get("sha256")
-    return Found("adopt", written, sha256 if isinstance(sha256, str) else None, _texts(parsed))
+    return Found("adopt", written, parsed["source"].get("sha256"), _texts(parsed))
 
 
 def _texts(parsed: Mapping[str, Any]) -> tuple[str, ...]:
@@ -121,11 +122,14 @@ def load_text(root: Root, path: str, folder: Folder, written: Sequence[Written])
 
 
 def _is_about(source: dict[str, Any], root: Root, path: str, version: Version) -> bool:
+    sha256 = source.get("sha256")
+    if sha256 is not None and not (isinstance(sha256, str) and _SHA256.fullmatch(sha256)):
+        return False  # damaged, or planted
     if source.get("bytes") != version.size:
         return False
-    return source.get("modified") == utc_ns(version.mtime_ns) or source.get("sha256") == _sha256(
-        root, path, version
-    )
+    if source.get("modified") == utc_ns(version.mtime_ns):
+        return True
+    return sha256 is not None and sha256 == _sha256(root, path, version)
 
 
 def _sha256(root: Root, path: str, version: Version) -> str | None:
