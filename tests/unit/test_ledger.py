@@ -255,6 +255,30 @@ def test_a_failure_is_shown_and_not_asked_again_until_somebody_says_retry(ledger
     assert (job.attempts, job.retries, job.again, ledger.raw(SCAN)) == (0, 0, 0, None)
 
 
+def test_what_failed_for_one_question_is_asked_another(ledger: Ledger) -> None:
+    offer(ledger)
+    ledger.failed(one(ledger), "refused", "a", 11, question="q1")
+    assert (ledger.requeue_other_questions("in", "q1", now=20), state(ledger)) == (0, "failed")
+    assert ledger.requeue_other_questions("b", "q2", now=20) == 0
+    ledger.vanished([SCAN], 21)  # gone and back: a failure of the same question still
+    offer(ledger, now=22)
+    ledger.failed(one(ledger, 22), "refused", "a", 23)
+    assert ledger.requeue_other_questions("in", "q1", now=24) == 0
+    assert ledger.requeue_other_questions("in", "q2", now=25) == 1
+    assert one(ledger, 25).problem is None
+
+
+def test_a_file_that_itself_is_at_fault_is_not_asked_another_question(ledger: Ledger) -> None:
+    offer(ledger)
+    finish(ledger)  # an earlier version had an answer,
+    offer(ledger, version=V2, now=20)
+    ledger.failed(one(ledger, 20), "refused", "a", 21, question="q1")
+    assert ledger.reusable(SHA, "q1") == []
+    offer(ledger, version=V1, now=30)  # and another failed for a question
+    ledger.failed(one(ledger, 30), "encrypted", "a", 31)
+    assert ledger.requeue_other_questions("in", "q2", now=40) == 0
+
+
 def test_sidecars_of_an_earlier_version_stay_on_record_when_the_new_one_fails(ledger: Ledger) -> None:
     offer(ledger)
     finish(ledger)

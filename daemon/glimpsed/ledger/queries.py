@@ -157,6 +157,11 @@ class Queries(Part):
         """Failed files go back into the queue: these, those of a folder, or all. Returns how many."""
         return self._anew(lambda columns: columns.state == "failed", keys, folder, {"changed": now})
 
+    def requeue_other_questions(self, folder: str, question: str, *, now: float) -> int:
+        """`requeue` those that failed for another question than this. Returns how many."""
+        other = files.c.sha256.is_(None) & files.c.question.is_not(None) & (files.c.question != question)
+        return self._anew(lambda columns: (columns.state == "failed") & other, None, folder, {"changed": now})
+
     def redo(self, keys: Sequence[FileKey] | None = None, *, folder: str | None = None, now: float) -> int:
         """Ask again about these files, or all of a folder, whatever was answered. Returns how many."""
         return self._anew(

@@ -82,7 +82,7 @@ class Pipeline:
         except FileError as e:
             return await self._ends.failed(job, place, e.reason, e.advice)
         except VisionError as e:
-            return await self._ends.verdict(job, place, e)
+            return await self._ends.verdict(job, place, e, _question(place, place.chain[0].entry))
         except Exception as e:
             log.exception("bug", folder=job.key.folder, file=shown(job.key.path))
             reason = f"glimpsed has a bug: {type(e).__name__} while working on this file."
