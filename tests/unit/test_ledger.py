@@ -255,6 +255,20 @@ def test_a_failure_is_shown_and_not_asked_again_until_somebody_says_retry(ledger
     assert (job.attempts, job.retries, job.again, ledger.raw(SCAN)) == (0, 0, 0, None)
 
 
+def test_each_redo_and_retry_is_another_round_and_what_a_crash_repeats_is_not(ledger: Ledger) -> None:
+    offer(ledger)
+    first = one(ledger)
+    assert one(ledger, 1e3).round == first.round  # the lease ran out
+    rounds = [first.round]
+    for now, again in ((2e3, ledger.redo), (3e3, ledger.requeue), (4e3, ledger.requeue), (5e3, ledger.redo)):
+        if again == ledger.requeue:
+            ledger.failed(one(ledger, now), "busy", "a", now)
+        again([SCAN], now=now + 1)
+        rounds.append(one(ledger, now + 2).round)
+        assert one(ledger, now + 200).round == rounds[-1]
+    assert len(set(rounds)) == 5
+
+
 def test_what_failed_for_one_question_is_asked_another(ledger: Ledger) -> None:
     offer(ledger)
     ledger.failed(one(ledger), "refused", "a", 11, question="q1")

@@ -287,5 +287,6 @@ def _job(row: sa.Row[*tuple[Any, ...]], pages: Sequence[sa.Row[*tuple[Any, ...]]
         written=written_from(row.written),
         since=row.changed,
         claim=row.claims,
-        again=row.again,
+        round=row.again,
+        again=max(0, row.again),
     )
