@@ -325,6 +325,21 @@ async def test_who_waits_for_a_slot_hears_of_a_pause() -> None:
 
 
 @pytest.mark.anyio
+async def test_who_is_let_in_by_something_broken_hears_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    pace = pacing(concurrency=1)
+
+    def broken(_now: float, _tokens: int) -> float:
+        raise RuntimeError("bug")
+
+    async with pace.slot():
+        waiting = asyncio.create_task(pace.slot().__aenter__())
+        await asyncio.sleep(0)
+        monkeypatch.setattr(pace, "wait", broken)
+    with pytest.raises(RuntimeError, match="bug"):
+        await asyncio.wait_for(waiting, 5)
+
+
+@pytest.mark.anyio
 async def test_cancelled_waiter_holds_nothing_up() -> None:
     pace = pacing(concurrency=1)
     async with pace.slot():

@@ -232,7 +232,7 @@ class Pacing:
             now = waiter.clock()
             try:
                 seconds = self.wait(now, waiter.tokens)
-            except VisionError as e:
+            except Exception as e:  # noqa: BLE001 - a pause, or a bug: else this one would wait for ever
                 waiter.ticket.set_exception(e)
                 continue
             if seconds == 0:
