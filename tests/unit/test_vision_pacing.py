@@ -136,6 +136,15 @@ def test_retry_after_of_an_overload_holds_every_request_back_but_not_for_long() 
     assert pace.wait(T0 + 9) == 60
 
 
+def test_a_hold_is_over_when_the_clock_is_set_back() -> None:
+    pace = pacing()
+    once(pace, T0, Verdict("retry", "HTTP 429", overload=True, retry_after=30))
+    assert (pace.wait(T0), pace.room(T0), pace.ready_at(T0)) == (30, 0, T0 + 30)
+    back = T0 - 7200
+    assert (pace.wait(back), pace.ready_at(back)) == (0, back)
+    assert pace.room(back) > 0
+
+
 def test_pause_verdict_pauses_at_once_and_is_told() -> None:
     pace, told = pacing(), []
     pace.on_change = told.append
