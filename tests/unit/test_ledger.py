@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -563,6 +564,21 @@ def test_pace_is_counted_over_all_daemons(ledger: Ledger, opened: OpenLedger) ->
     opened().sent("m", 2, 100, 100.9)
     ledger.sent("m", 1, 1, 150)
     assert (ledger.sent_within("m", 155), ledger.sent_within("m", 165), ledger.sent_within("n", 155)) == ((4, 601), (1, 1), (0, 0))  # fmt: skip
+
+
+def test_another_users_daemon_whose_process_is_hidden_is_alive(
+    ledger: Ledger, opened: OpenLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def not_allowed(_pid: int, _signal: int) -> None:
+        raise PermissionError
+
+    hidden = 2**22 + 1  # no process has a number like this: /proc shows nothing
+    offer(ledger)
+    claim(opened(owner=f"{this_host()}:{hidden}:once"), limit=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "kill", not_allowed)
+        assert ledger.take_back(11) == 0
+    assert ledger.take_back(11) == 1
 
 
 def test_leases_of_dead_processes_of_this_host_are_taken_back_at_once(
