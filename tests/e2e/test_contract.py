@@ -104,6 +104,20 @@ def test_what_no_model_answered_is_asked_again_when_the_prompt_or_the_model_chan
         assert names(tmp_path / "own") == ["a.png", "a.png.json", "a.png.txt", "b.bmp", "b.bmp.error.txt"]
 
 
+def test_pages_of_a_document_that_is_gone_are_not_asked_about(tmp_path: Path) -> None:
+    document = tmp_path / "own/a.tif"
+
+    def answer(_: Seen) -> Scripted:
+        document.unlink()
+        return Scripted(delay=2.0)
+
+    with Gateway(default=answer) as gateway:
+        with Daemon(config(gateway, tmp_path, own="pages: each"), tmp_path) as daemon:
+            drop(tmp_path / "own", "a.tif", tiff(3))
+            daemon.wait_event("file.skipped", file="a.tif")
+        assert len(gateway.requests) == 1
+
+
 def test_an_adopted_answer_to_another_prompt_is_not_used_again(tmp_path: Path) -> None:
     with Gateway() as gateway:
         with Daemon(config(gateway, tmp_path, own="prompt: one"), tmp_path) as daemon:

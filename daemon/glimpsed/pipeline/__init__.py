@@ -35,6 +35,10 @@ log = get_logger()
 NOTHING = OnDone()
 
 
+class LeaseLost(Exception):
+    """In the middle of a document: whoever has the job now asks about the rest."""
+
+
 class Pipeline:
     """Takes claimed jobs to their end."""
 
@@ -73,6 +77,8 @@ class Pipeline:
         """
         try:
             return await self._story(job, place, answered)
+        except LeaseLost:
+            return self._ends.lost(job)
         except Vanished:
             return await self._ends.gone(job)
         except SidecarBlocked as e:
@@ -149,7 +155,7 @@ class Pipeline:
             requests += asked.requests
             records.append(asked.record)
             if place.folder.pages == "each":  # kept page by page: a crash repeats only the rest
-                await self._db.run(self._ledger.page_answered, job, asked.record, self._clock())
+                await self._keep_page(job, asked.record)
         return answers.answer(
             job,
             place.folder,
@@ -158,6 +164,10 @@ class Pipeline:
             started=started,
             finished=self._clock(),
         )
+
+    async def _keep_page(self, job: Job, record: PageRecord) -> None:
+        if not await self._db.run(self._ledger.page_answered, job, record, self._clock()):
+            raise LeaseLost
 
     def _bill(self, job: Job) -> Bill:
         """Money that went without an answer counts towards the budgets all the same."""
