@@ -104,6 +104,18 @@ def test_what_no_model_answered_is_asked_again_when_the_prompt_or_the_model_chan
         assert names(tmp_path / "own") == ["a.png", "a.png.json", "a.png.txt", "b.bmp", "b.bmp.error.txt"]
 
 
+def test_what_is_renamed_or_touched_while_it_is_asked_about_is_not_paid_twice(tmp_path: Path) -> None:
+    with Gateway(default=Scripted(delay=2.0)) as gateway:
+        with Daemon(config(gateway, tmp_path, own=""), tmp_path) as daemon:
+            for number, change in enumerate([os.utime, lambda old: os.rename(old, old.with_name("b.png"))]):
+                drop(tmp_path / "own", "a.png", picture(seed=number))
+                gateway.wait_for(number + 1)
+                change(tmp_path / "own/a.png")
+                daemon.wait_event("file.reused", file=("a.png", "b.png")[number])
+        assert len(gateway.requests) == 2
+        assert names(tmp_path / "own") == ["b.png", "b.png.json", "b.png.txt"]
+
+
 def test_pages_of_a_document_that_is_gone_are_not_asked_about(tmp_path: Path) -> None:
     document = tmp_path / "own/a.tif"
 

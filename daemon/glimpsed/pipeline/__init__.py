@@ -10,6 +10,7 @@ import asyncio
 import random
 import time
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable
 
 from glimpsed import files, metrics, sidecar
@@ -33,6 +34,7 @@ __all__ = ["End", "Outcome", "Patient", "Pipeline", "Place"]
 log = get_logger()
 
 NOTHING = OnDone()
+UNWRITTEN = 100  # answers that are remembered without a sidecar
 
 
 class LeaseLost(Exception):
@@ -69,6 +71,8 @@ class Pipeline:
         )
         # Copies of one image that arrive together: the first is asked about, the others wait for it.
         self._same: weakref.WeakValueDictionary[tuple[str, str], asyncio.Lock] = weakref.WeakValueDictionary()
+        # By content and question, what was paid for and stands beside no file: its own was renamed meanwhile.
+        self._unwritten: OrderedDict[tuple[str, str], tuple[FileKey, Answer]] = OrderedDict()
 
     async def handle(self, job: Job, place: Place, answered: Callable[[], None] = lambda: None) -> End:  # noqa: PLR0911 - one line for each kind of end
         """Take one job to its end; what went wrong is in the ledger and the log.
@@ -196,6 +200,8 @@ class Pipeline:
         This one, when it was only touched since, or another.
         """
         asked = _question(place, entry)
+        if (unwritten := self._unwritten.get((content.sha256, asked))) is not None:
+            return unwritten
         for key in [*await self._touched(job, content, asked), *await self._copies(job, content, asked)]:
             there = self._find_place(key.folder)
             if there is None:
@@ -268,10 +274,17 @@ class Pipeline:
         answered: Callable[[], None],
     ) -> End:
         """The answer goes into the ledger before anything else happens to it."""
+        same = content.sha256, asked
+        self._unwritten[same] = job.key, answer
+        if len(self._unwritten) > UNWRITTEN:
+            self._unwritten.popitem(last=False)
         if not await self._answers.run((job, answer, asked)):
             return self._ends.lost(job)
         answered()  # not before: budgets are reckoned from what the ledger knows
-        return await self._write(job, place, answer, content)
+        end = await self._write(job, place, answer, content)
+        if end.outcome != "lost":
+            self._unwritten.pop(same, None)
+        return end
 
     async def _write(self, job: Job, place: Place, answer: Answer, content: Content) -> End:
         with metrics.timed("write"):
