@@ -162,14 +162,22 @@ class Blocking:
         task = Task(self._returns, loop.create_future(), call, args, kwargs)
         with self._lock:
             if self._closed or self._alive - self._lost < self._wanted:
-                if self._alive >= self._most:
+                # Once it is closed each call has a thread of its own: only those that hang count.
+                if (self._lost if self._closed else self._alive) >= self._most:
                     raise ShareTrouble(f"{self._name}: {self._lost} calls hang in the file system")
-                self._alive += 1
-                threading.Thread(target=self._work, name=self._name, daemon=True).start()
+                self._start()
             self._tasks.put(task)
             if self._closed:
                 self._tasks.put(None)
         return task
+
+    def _start(self) -> None:
+        """One more thread. Raises `ShareTrouble` when the machine has none left."""
+        try:
+            threading.Thread(target=self._work, name=self._name, daemon=True).start()
+        except (RuntimeError, MemoryError) as e:
+            raise ShareTrouble(f"{self._name}: {e}") from e
+        self._alive += 1  # under the lock, which the thread needs to end
 
     def _too_late(self, task: Task, seconds: float) -> None:
         self._give_up(task)

@@ -89,7 +89,7 @@ class Job:
     retries: int  # 'retry' verdicts so far (12 end it, DESIGN 9)
     cut_off: int  # 504 and 524 verdicts so far, which may have been billed (2 end it)
     fresh: bool
-    round: int = 0  # how often it was put back to be asked anew (redo, retry by hand)
+    round: int = 0  # which asking of this version it is: another after `redo` and `retry`, not after a crash
     problem: str | None = None
     answer: Answer | None = None  # paid for before a crash: only the sidecars are missing
     pages: tuple[PageRecord, ...] = ()  # ``pages: each``: pages answered so far

@@ -78,6 +78,58 @@ def test_touched_copied_renamed_and_after_a_lost_ledger_nothing_is_paid_again(tm
         assert len(gateway.requests) == 2
 
 
+def test_what_no_model_answered_is_asked_again_when_the_prompt_or_the_model_changes(tmp_path: Path) -> None:
+    def answer(seen: Seen) -> Scripted:
+        fine = seen.prompt == "two" and seen.body["model"] == "better"
+        return Scripted(text="read" if fine else "I'm sorry, but I can't assist with that.")
+
+    with Gateway(default=answer) as gateway:
+        one = config(gateway, tmp_path, own="prompt: one").replace("api: responses", "api: chat")
+        two = one.replace("prompt: one", "prompt: two")
+        with Daemon(one, tmp_path) as daemon:
+            drop(tmp_path / "own", "a.png", picture())
+            drop(tmp_path / "own", "b.bmp", b"BM" + b"\0" * 200)
+            daemon.wait_event("file.failed", file="a.png")
+            daemon.wait_event("file.failed", file="b.bmp")
+        asked = len(gateway.requests)
+        with Daemon(one, tmp_path) as daemon:
+            daemon.wait_event("scan.finished", folder="own")
+        assert len(gateway.requests) == asked
+        with Daemon(two, tmp_path) as daemon:
+            daemon.wait_event("file.failed", file="a.png")
+            daemon.config.write_text(two.replace("named", "better"))
+            daemon.process.send_signal(signal.SIGHUP)
+            daemon.wait_event("file.done", file="a.png")
+            assert not daemon.seen("file.failed", file="b.bmp")
+        assert names(tmp_path / "own") == ["a.png", "a.png.json", "a.png.txt", "b.bmp", "b.bmp.error.txt"]
+
+
+def test_what_is_renamed_or_touched_while_it_is_asked_about_is_not_paid_twice(tmp_path: Path) -> None:
+    with Gateway(default=Scripted(delay=2.0)) as gateway:
+        with Daemon(config(gateway, tmp_path, own=""), tmp_path) as daemon:
+            for number, change in enumerate([os.utime, lambda old: os.rename(old, old.with_name("b.png"))]):
+                drop(tmp_path / "own", "a.png", picture(seed=number))
+                gateway.wait_for(number + 1)
+                change(tmp_path / "own/a.png")
+                daemon.wait_event("file.reused", file=("a.png", "b.png")[number])
+        assert len(gateway.requests) == 2
+        assert names(tmp_path / "own") == ["b.png", "b.png.json", "b.png.txt"]
+
+
+def test_pages_of_a_document_that_is_gone_are_not_asked_about(tmp_path: Path) -> None:
+    document = tmp_path / "own/a.tif"
+
+    def answer(_: Seen) -> Scripted:
+        document.unlink()
+        return Scripted(delay=2.0)
+
+    with Gateway(default=answer) as gateway:
+        with Daemon(config(gateway, tmp_path, own="pages: each"), tmp_path) as daemon:
+            drop(tmp_path / "own", "a.tif", tiff(3))
+            daemon.wait_event("file.skipped", file="a.tif")
+        assert len(gateway.requests) == 1
+
+
 def test_an_adopted_answer_to_another_prompt_is_not_used_again(tmp_path: Path) -> None:
     with Gateway() as gateway:
         with Daemon(config(gateway, tmp_path, own="prompt: one"), tmp_path) as daemon:

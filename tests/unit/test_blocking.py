@@ -60,6 +60,33 @@ async def test_when_all_threads_hang_calls_fail_at_once_until_one_comes_back() -
     threads.close()
 
 
+async def test_a_machine_without_threads_to_spare_is_asked_again_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads = Blocking("t", spare=0)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", _no_thread)
+        for _ in range(3):
+            with pytest.raises(ShareTrouble, match="can't start new thread"):
+                await threads.run(lambda: "works")
+    assert await threads.run_within(5, lambda: "works") == "works"
+    threads.close()
+
+
+def _no_thread(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+async def test_after_the_close_threads_that_are_busy_are_not_taken_for_hanging() -> None:
+    threads, release = Blocking("t", spare=0), threading.Event()
+    one = asyncio.create_task(threads.run(release.wait))
+    await asyncio.sleep(0)
+    threads.close()
+    asyncio.get_running_loop().call_later(0.1, release.set)
+    assert await threads.run_within(5, lambda: "works") == "works"
+    assert await one
+
+
 async def test_a_call_that_gets_on_may_take_longer_than_its_patience() -> None:
     threads, steps = Blocking("t"), [0]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -253,6 +254,44 @@ def test_a_failure_is_shown_and_not_asked_again_until_somebody_says_retry(ledger
     assert ledger.requeue([SCAN], now=20) == 1
     job = one(ledger, 20)
     assert (job.attempts, job.retries, job.again, ledger.raw(SCAN)) == (0, 0, 0, None)
+
+
+def test_each_redo_and_retry_is_another_round_and_what_a_crash_repeats_is_not(ledger: Ledger) -> None:
+    offer(ledger)
+    first = one(ledger)
+    assert one(ledger, 1e3).round == first.round  # the lease ran out
+    rounds = [first.round]
+    for now, again in ((2e3, ledger.redo), (3e3, ledger.requeue), (4e3, ledger.requeue), (5e3, ledger.redo)):
+        if again == ledger.requeue:
+            ledger.failed(one(ledger, now), "busy", "a", now)
+        again([SCAN], now=now + 1)
+        rounds.append(one(ledger, now + 2).round)
+        assert one(ledger, now + 200).round == rounds[-1]
+    assert len(set(rounds)) == 5
+
+
+def test_what_failed_for_one_question_is_asked_another(ledger: Ledger) -> None:
+    offer(ledger)
+    ledger.failed(one(ledger), "refused", "a", 11, question="q1")
+    assert (ledger.requeue_other_questions("in", "q1", now=20), state(ledger)) == (0, "failed")
+    assert ledger.requeue_other_questions("b", "q2", now=20) == 0
+    ledger.vanished([SCAN], 21)  # gone and back: a failure of the same question still
+    offer(ledger, now=22)
+    ledger.failed(one(ledger, 22), "refused", "a", 23)
+    assert ledger.requeue_other_questions("in", "q1", now=24) == 0
+    assert ledger.requeue_other_questions("in", "q2", now=25) == 1
+    assert one(ledger, 25).problem is None
+
+
+def test_a_file_that_itself_is_at_fault_is_not_asked_another_question(ledger: Ledger) -> None:
+    offer(ledger)
+    finish(ledger)  # an earlier version had an answer,
+    offer(ledger, version=V2, now=20)
+    ledger.failed(one(ledger, 20), "refused", "a", 21, question="q1")
+    assert ledger.reusable(SHA, "q1") == []
+    offer(ledger, version=V1, now=30)  # and another failed for a question
+    ledger.failed(one(ledger, 30), "encrypted", "a", 31)
+    assert ledger.requeue_other_questions("in", "q2", now=40) == 0
 
 
 def test_sidecars_of_an_earlier_version_stay_on_record_when_the_new_one_fails(ledger: Ledger) -> None:
@@ -545,6 +584,21 @@ def test_pace_is_counted_over_all_daemons(ledger: Ledger, opened: OpenLedger) ->
     opened().sent("m", 2, 100, 100.9)
     ledger.sent("m", 1, 1, 150)
     assert (ledger.sent_within("m", 155), ledger.sent_within("m", 165), ledger.sent_within("n", 155)) == ((4, 601), (1, 1), (0, 0))  # fmt: skip
+
+
+def test_another_users_daemon_whose_process_is_hidden_is_alive(
+    ledger: Ledger, opened: OpenLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def not_allowed(_pid: int, _signal: int) -> None:
+        raise PermissionError
+
+    hidden = 2**22 + 1  # no process has a number like this: /proc shows nothing
+    offer(ledger)
+    claim(opened(owner=f"{this_host()}:{hidden}:once"), limit=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "kill", not_allowed)
+        assert ledger.take_back(11) == 0
+    assert ledger.take_back(11) == 1
 
 
 def test_leases_of_dead_processes_of_this_host_are_taken_back_at_once(

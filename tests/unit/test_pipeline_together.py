@@ -67,3 +67,12 @@ async def test_one_that_nobody_waits_for_any_more_is_left_out_and_later_ones_sti
     assert await asyncio.gather(*first, kept) == [True, True]
     assert ledger.calls == [[0], [4]]
     assert await together.run(6)
+
+
+@pytest.mark.anyio
+async def test_a_call_with_too_few_results_leaves_nobody_waiting() -> None:
+    async def nothing(_: Sequence[int]) -> list[bool]:
+        return []
+
+    with pytest.raises(ValueError, match="shorter"):
+        await asyncio.wait_for(Together(nothing).run(1), 5)

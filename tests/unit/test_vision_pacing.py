@@ -136,6 +136,15 @@ def test_retry_after_of_an_overload_holds_every_request_back_but_not_for_long() 
     assert pace.wait(T0 + 9) == 60
 
 
+def test_a_hold_is_over_when_the_clock_is_set_back() -> None:
+    pace = pacing()
+    once(pace, T0, Verdict("retry", "HTTP 429", overload=True, retry_after=30))
+    assert (pace.wait(T0), pace.room(T0), pace.ready_at(T0)) == (30, 0, T0 + 30)
+    back = T0 - 7200
+    assert (pace.wait(back), pace.ready_at(back)) == (0, back)
+    assert pace.room(back) > 0
+
+
 def test_pause_verdict_pauses_at_once_and_is_told() -> None:
     pace, told = pacing(), []
     pace.on_change = told.append
@@ -322,6 +331,21 @@ async def test_who_waits_for_a_slot_hears_of_a_pause() -> None:
         ticket.heard, ticket.verdict = True, Verdict("pause", "HTTP 401")
     with pytest.raises(VisionError, match="HTTP 401"):
         await waiting
+
+
+@pytest.mark.anyio
+async def test_who_is_let_in_by_something_broken_hears_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    pace = pacing(concurrency=1)
+
+    def broken(_now: float, _tokens: int) -> float:
+        raise RuntimeError("bug")
+
+    async with pace.slot():
+        waiting = asyncio.create_task(pace.slot().__aenter__())
+        await asyncio.sleep(0)
+        monkeypatch.setattr(pace, "wait", broken)
+    with pytest.raises(RuntimeError, match="bug"):
+        await asyncio.wait_for(waiting, 5)
 
 
 @pytest.mark.anyio

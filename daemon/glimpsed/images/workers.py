@@ -65,7 +65,10 @@ class Worker:
             await self._receive()
 
     async def do(self, task: Task, file: int) -> tuple[dict[str, Any], bytes]:
-        """Have it do one task on the file of that descriptor. Raises `WorkerDied`, `TimeoutError`."""
+        """Have it do one task on the file of that descriptor.
+
+        Raises `WorkerDied`, `TimeoutError`; `ShareTrouble` when there is no descriptor left for the result.
+        """
         self.jobs += 1
         try:
             socket.send_fds(self._socket, [pickle.dumps(task)], [file])
@@ -93,9 +96,11 @@ class Worker:
         finally:
             loop.remove_reader(self._socket)
         try:
-            message, descriptors, _, _ = socket.recv_fds(self._socket, MESSAGE, 1)
+            message, descriptors, flags, _ = socket.recv_fds(self._socket, MESSAGE, 1)
         except OSError:
             raise WorkerDied from None
+        if flags & socket.MSG_CTRUNC and not descriptors:
+            raise ShareTrouble("too many open files: an image worker's result was lost")
         if not message:
             raise WorkerDied
         return message, descriptors
@@ -227,8 +232,14 @@ class Workers:
 
 @contextlib.asynccontextmanager
 async def _memory_file(data: Bytes) -> AsyncIterator[int]:
-    """The data in a file without a name, which is gone when the last descriptor of it is closed."""
-    file = os.memfd_create("glimpsed-in", os.MFD_CLOEXEC)
+    """The data in a file without a name, which is gone when the last descriptor of it is closed.
+
+    Raises `ShareTrouble` when there cannot be one more.
+    """
+    try:
+        file = os.memfd_create("glimpsed-in", os.MFD_CLOEXEC)
+    except OSError as e:
+        raise ShareTrouble(f"no memory file can be made for an image: {e.strerror}") from None
     try:
         for start in range(0, len(data), _PIECE):
             if start:

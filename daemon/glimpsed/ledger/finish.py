@@ -52,6 +52,8 @@ _FAILED = _END.values(
     owner=None,
     again=0,
 )
+# What failed is this question, put to whatever content: nothing may take it for one that has an answer.
+_UNANSWERED: dict[str, Any] = {"sha256": None, "question": sa.bindparam("asked")}
 _GONE = _END.values(state="gone", was=files.c.state, changed=sa.bindparam("at"), due=None, owner=None)
 _KEPT = sa.select(answers.c.file, answers.c.page, answers.c.body).where(
     answers.c.file.in_(sa.bindparam("ids", expanding=True))
@@ -152,9 +154,12 @@ class Finish(Queue):
         raw: str | None = None,
         attempts: int | None = None,
         retries: int | None = None,
+        question: str | None = None,
     ) -> bool:
         """Failed for good, until the file changes or somebody says `retry`.
 
+        `question`: the one that no model answered; when the folder has another, `requeue_other_questions` asks
+        that. None: the file itself is at fault.
         Sidecars of an earlier version stay on record beside the new ones in `written`; `raw` is what a
         model said that is no answer, kept for whoever looks into it.
         """
@@ -171,7 +176,10 @@ class Finish(Queue):
                 "tries": job.attempts if attempts is None else attempts,
                 "again_and_again": job.retries if retries is None else retries,
             }
-            c.execute(_FAILED, values | self._lease(job))
+            if question is None:
+                c.execute(_FAILED, values | self._lease(job))
+            else:
+                c.execute(_FAILED.values(_UNANSWERED), values | {"asked": question} | self._lease(job))
             c.execute(_DROP, {"ids": [job.id]})
             if raw:
                 c.execute(self._put_answer, {"file": job.id, "page": RAW, "body": clean(raw[:RAW_LIMIT])})

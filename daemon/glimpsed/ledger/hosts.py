@@ -122,7 +122,21 @@ def this_process() -> str:
 def _died_here(owner: str) -> bool:
     """Whether this is a process of this host that is not there any more."""
     host, pid, started = [*owner.rsplit(":", 2), "", ""][:3]
-    return host == this_host() and _started(int(pid)) != started
+    if host != this_host():
+        return False
+    now = _started(int(pid))
+    return now != started and not (now == "" and _hidden(int(pid)))
+
+
+def _hidden(pid: int) -> bool:
+    """Whether there is such a process of another user, whose /proc/PID is not shown (hidepid, ProtectProc=)."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return not Path(f"/proc/{pid}").exists()
+    except (OSError, OverflowError):
+        pass
+    return False
 
 
 @functools.cache

@@ -155,7 +155,12 @@ class Queries(Part):
 
     def requeue(self, keys: Sequence[FileKey] | None = None, *, folder: str | None = None, now: float) -> int:
         """Failed files go back into the queue: these, those of a folder, or all. Returns how many."""
-        return self._anew(lambda columns: columns.state == "failed", keys, folder, {"changed": now})
+        return self._anew(lambda columns: columns.state == "failed", keys, folder, _retried(now))
+
+    def requeue_other_questions(self, folder: str, question: str, *, now: float) -> int:
+        """`requeue` those that failed for another question than this. Returns how many."""
+        other = files.c.sha256.is_(None) & files.c.question.is_not(None) & (files.c.question != question)
+        return self._anew(lambda columns: (columns.state == "failed") & other, None, folder, _retried(now))
 
     def redo(self, keys: Sequence[FileKey] | None = None, *, folder: str | None = None, now: float) -> int:
         """Ask again about these files, or all of a folder, whatever was answered. Returns how many."""
@@ -216,6 +221,11 @@ class Queries(Part):
                     return count
                 self._database.tell(c)
             last = ids[-1]
+
+
+def _retried(now: float) -> dict[str, Any]:
+    """Asked for the first time, as to reuse, but not again: a gateway may repeat the old error to the old key."""
+    return {"changed": now, "again": -int(now)}
 
 
 def _is(key: FileKey) -> sa.ColumnElement[bool]:

@@ -23,7 +23,8 @@ _SLACK = 50  # rows looked at beyond those wanted, should other hosts take some 
 # Many rows in one statement that is sent as it stands: ten times the rows a second of an ORM's insert.
 # A row that is gone keeps in `was` what it was, and goes on from there when the same version is back;
 # whatever else conflicts is another version, and starts over. Its sidecars stay on record in `written`, and
-# what was asked about which content in `sha256` and `question`: it may only have been touched.
+# what was asked about which content in `sha256` and `question`: it may only have been touched. A question
+# without a content is one that failed, for the old version.
 _OFFER_ROW = "(?, ?, ?, ?, ?, 'queued', ?, 0, ?, ?, 0, 0, 0, 0, 0, ?)"
 _SAME = "(files.size = excluded.size AND files.mtime_ns = excluded.mtime_ns)"
 _OFFER = """
@@ -37,6 +38,7 @@ ON CONFLICT (folder, directory, name) DO UPDATE SET
   was = CASE WHEN {same} THEN files.was END,
   size = excluded.size, mtime_ns = excluded.mtime_ns, changed = excluded.changed,
   priority = excluded.priority, fresh = excluded.fresh, again = 0, owner = NULL,
+  question = CASE WHEN {same} OR files.sha256 IS NOT NULL THEN files.question END,
   attempts = 0, retries = 0, cut_off = 0, reason = NULL, advice = NULL
 WHERE NOT {same} OR files.state = 'gone'
 RETURNING id, folder, directory, name, state, was, claims"""
@@ -285,5 +287,6 @@ def _job(row: sa.Row[*tuple[Any, ...]], pages: Sequence[sa.Row[*tuple[Any, ...]]
         written=written_from(row.written),
         since=row.changed,
         claim=row.claims,
-        again=row.again,
+        round=row.again,
+        again=max(0, row.again),
     )

@@ -66,7 +66,9 @@ files = sa.Table(
     sa.Column("due", _Float),  # see the module's docstring; 0: at once
     sa.Column("priority", sa.Integer, nullable=False),
     sa.Column("fresh", sa.SmallInteger, nullable=False),  # 1: arrived while watched
-    sa.Column("again", sa.BigInteger, nullable=False),  # when `redo` asked for it: nothing is reused; 0: not
+    sa.Column(
+        "again", sa.BigInteger, nullable=False
+    ),  # when `redo` asked for it: nothing is reused; 0: not; < 0: `retry`
     sa.Column("owner", sa.Text),  # who has the lease
     sa.Column("claims", sa.Integer, nullable=False),  # counts claims: a lease lost and won again is another
     sa.Column("attempts", sa.Integer, nullable=False),

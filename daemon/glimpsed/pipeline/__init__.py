@@ -10,6 +10,7 @@ import asyncio
 import random
 import time
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable
 
 from glimpsed import files, metrics, sidecar
@@ -33,6 +34,11 @@ __all__ = ["End", "Outcome", "Patient", "Pipeline", "Place"]
 log = get_logger()
 
 NOTHING = OnDone()
+UNWRITTEN = 100  # answers that are remembered without a sidecar
+
+
+class LeaseLost(Exception):
+    """In the middle of a document: whoever has the job now asks about the rest."""
 
 
 class Pipeline:
@@ -65,6 +71,8 @@ class Pipeline:
         )
         # Copies of one image that arrive together: the first is asked about, the others wait for it.
         self._same: weakref.WeakValueDictionary[tuple[str, str], asyncio.Lock] = weakref.WeakValueDictionary()
+        # By content and question, what was paid for and stands beside no file: its own was renamed meanwhile.
+        self._unwritten: OrderedDict[tuple[str, str], tuple[FileKey, Answer]] = OrderedDict()
 
     async def handle(self, job: Job, place: Place, answered: Callable[[], None] = lambda: None) -> End:  # noqa: PLR0911 - one line for each kind of end
         """Take one job to its end; what went wrong is in the ledger and the log.
@@ -73,6 +81,8 @@ class Pipeline:
         """
         try:
             return await self._story(job, place, answered)
+        except LeaseLost:
+            return self._ends.lost(job)
         except Vanished:
             return await self._ends.gone(job, place)
         except SidecarBlocked as e:
@@ -82,7 +92,7 @@ class Pipeline:
         except FileError as e:
             return await self._ends.failed(job, place, e.reason, e.advice)
         except VisionError as e:
-            return await self._ends.verdict(job, place, e)
+            return await self._ends.verdict(job, place, e, _question(place, place.chain[0].entry))
         except Exception as e:
             log.exception("bug", folder=job.key.folder, file=shown(job.key.path))
             reason = f"glimpsed has a bug: {type(e).__name__} while working on this file."
@@ -149,7 +159,7 @@ class Pipeline:
             requests += asked.requests
             records.append(asked.record)
             if place.folder.pages == "each":  # kept page by page: a crash repeats only the rest
-                await self._db.run(self._ledger.page_answered, job, asked.record, self._clock())
+                await self._keep_page(job, asked.record)
         return answers.answer(
             job,
             place.folder,
@@ -158,6 +168,10 @@ class Pipeline:
             started=started,
             finished=self._clock(),
         )
+
+    async def _keep_page(self, job: Job, record: PageRecord) -> None:
+        if not await self._db.run(self._ledger.page_answered, job, record, self._clock()):
+            raise LeaseLost
 
     def _bill(self, job: Job) -> Bill:
         """Money that went without an answer counts towards the budgets all the same."""
@@ -186,6 +200,8 @@ class Pipeline:
         This one, when it was only touched since, or another.
         """
         asked = _question(place, entry)
+        if (unwritten := self._unwritten.get((content.sha256, asked))) is not None:
+            return unwritten
         for key in [*await self._touched(job, content, asked), *await self._copies(job, content, asked)]:
             there = self._find_place(key.folder)
             if there is None:
@@ -258,10 +274,17 @@ class Pipeline:
         answered: Callable[[], None],
     ) -> End:
         """The answer goes into the ledger before anything else happens to it."""
+        same = content.sha256, asked
+        self._unwritten[same] = job.key, answer
+        if len(self._unwritten) > UNWRITTEN:
+            self._unwritten.popitem(last=False)
         if not await self._answers.run((job, answer, asked)):
             return self._ends.lost(job)
         answered()  # not before: budgets are reckoned from what the ledger knows
-        return await self._write(job, place, answer, content)
+        end = await self._write(job, place, answer, content)
+        if end.outcome != "lost":
+            self._unwritten.pop(same, None)
+        return end
 
     async def _write(self, job: Job, place: Place, answer: Answer, content: Content) -> End:
         with metrics.timed("write"):

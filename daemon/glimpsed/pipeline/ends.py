@@ -88,8 +88,8 @@ class Ends:
         log.info(events.FILE_REUSED, **_file(job), reason="its own sidecars were there already")
         return End("reused")
 
-    async def verdict(self, job: Job, place: Place, error: VisionError) -> End:
-        """No model answered: paused, again later, or failed."""
+    async def verdict(self, job: Job, place: Place, error: VisionError, question: str) -> End:
+        """No model answered this question: paused, again later, or failed."""
         verdict = error.verdict
         attempts = job.attempts + error.requests
         if verdict.kind == "pause":
@@ -97,12 +97,12 @@ class Ends:
             await self._db.run(self._ledger.release, job, attempts=attempts, due=error.due)
             return End("later", verdict.reason if error.due is not None else None)
         if verdict.kind != "retry":
-            return await self._unanswered(job, place, error, verdict.reason, attempts)
+            return await self._unanswered(job, place, error, question, verdict.reason, attempts)
         again = backoff.again(job, verdict, self._dice)
         if again.after is None:
             job = replace(job, retries=again.retries, cut_off=again.cut_off)
             reason = f"{verdict.reason} (given up after {again.retries} tries)"
-            return await self._unanswered(job, place, error, reason, attempts)
+            return await self._unanswered(job, place, error, question, reason, attempts)
         return await self._retry(job, place, verdict, again.after, again, attempts)
 
     async def _retry(
@@ -122,13 +122,20 @@ class Ends:
         return End("retry")
 
     async def _unanswered(
-        self, job: Job, place: Place, error: VisionError, reason: str, attempts: int
+        self, job: Job, place: Place, error: VisionError, question: str, reason: str, attempts: int
     ) -> End:
         """Failed for the sake of the models: their reasons are no sentences for the people at the share."""
         happened = f"No model gave a usable answer: {reason}."
         advice = _advice(error.verdict)
         return await self.failed(
-            job, place, reason, advice, happened=happened, raw=error.raw, attempts=attempts
+            job,
+            place,
+            reason,
+            advice,
+            happened=happened,
+            raw=error.raw,
+            attempts=attempts,
+            question=question,
         )
 
     async def failed(
@@ -141,16 +148,25 @@ class Ends:
         happened: str | None = None,
         raw: str | None = None,
         attempts: int | None = None,
+        question: str | None = None,
     ) -> End:
         """For good: row, error sidecar, log line: who reads the log finds the sidecar there.
 
-        `happened` is the error sidecar's sentence, where `reason` is none.
+        `happened` is the error sidecar's sentence, where `reason` is none. `question` as the ledger's `failed`.
         """
         now = self._clock()
         attempts = job.attempts if attempts is None else attempts
         raw = raw[:RAW_LIMIT] if raw else raw
         kept = await self._db.run(
-            self._ledger.failed, job, reason, advice, now, raw=raw, attempts=attempts, retries=job.retries
+            self._ledger.failed,
+            job,
+            reason,
+            advice,
+            now,
+            raw=raw,
+            attempts=attempts,
+            retries=job.retries,
+            question=question,
         )
         if not kept:
             return self.lost(job)

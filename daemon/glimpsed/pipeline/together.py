@@ -36,7 +36,12 @@ class Together(Generic[T, R]):
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
-                await self._settle([(one, future) for one, future in batch if not future.done()])
+                try:
+                    await self._settle([(one, future) for one, future in batch if not future.done()])
+                except Exception as e:  # noqa: BLE001 - a bug: whoever waits sees it, and does not wait for ever
+                    for _, future in batch:
+                        if not future.done():
+                            future.set_exception(e)
                 if 1 < len(batch) < MOST:
                     await asyncio.sleep(LINGER)
         finally:

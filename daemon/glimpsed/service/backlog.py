@@ -18,6 +18,7 @@ from glimpsed.images import Images
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import FileRow, Ledger
 from glimpsed.pipeline import Patient
+from glimpsed.pipeline.question import fingerprint
 
 log = get_logger()
 
@@ -46,6 +47,15 @@ class Backlogs:
             return
         if not await self._db.run(self._ledger.seen, folder.name):
             await self._db.run(self._ledger.hold, folder.name, self._clock())
+
+    async def ask_failed_again(self, folder: Folder) -> None:
+        """What no model answered goes back into the queue, if the folder asks another question by now (DESIGN 9)."""
+        asked = fingerprint(folder, self.config.models[folder.model])
+        again = self._ledger.requeue_other_questions
+        if files := await self._db.run(again, folder.name, asked, now=self._clock()):
+            log.info(
+                "failures asked again", folder=folder.name, files=files, reason="another prompt or model"
+            )
 
     async def after_listing(self, folder: Folder, first_backlog: int | None, root: Root | None) -> None:
         """Let a small backlog go; tell of a large one, also of one that waits since an earlier start."""

@@ -95,6 +95,7 @@ class Folders:
                 await asyncio.gather(watched.task, return_exceptions=True)
                 del self._watched[name]
         for name, folder in config.folders.items():
+            await self._backlogs.ask_failed_again(folder)
             if name not in self._watched:
                 self._watched[name] = await self._begin(folder, group)
 

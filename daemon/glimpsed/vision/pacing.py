@@ -117,7 +117,7 @@ class Pacing:
         pause = self.paused_at(now)
         if pause is not None:
             return 1 if self._may_probe(now) and self.in_hand == 0 else 0
-        if self._hold > now or self.finishing >= self.prefetch:
+        if self._held(now) or self.finishing >= self.prefetch:
             return 0
         room = int(self.limit) + self.prefetch - self.in_hand
         return room if room >= self.lot else 0
@@ -142,7 +142,7 @@ class Pacing:
     def ready_at(self, now: float) -> float:
         """When `room` may be more than nothing for time alone: the end of a hold, a pause's next probe."""
         pause = self.paused_at(now)
-        return pause.until if pause is not None else max(now, self._hold)
+        return pause.until if pause is not None else now + self._held(now)
 
     # --- pausing ---
 
@@ -232,7 +232,7 @@ class Pacing:
             now = waiter.clock()
             try:
                 seconds = self.wait(now, waiter.tokens)
-            except VisionError as e:
+            except Exception as e:  # noqa: BLE001 - a pause, or a bug: else this one would wait for ever
                 waiter.ticket.set_exception(e)
                 continue
             if seconds == 0:
@@ -258,7 +258,12 @@ class Pacing:
             raise VisionError(Verdict("pause", pause.reason), requests=0)
         if self.in_flight >= int(self.limit):
             return math.inf
-        return max(0.0, self._hold - now, self._rate_wait(now, tokens))
+        return max(self._held(now), self._rate_wait(now, tokens))
+
+    def _held(self, now: float) -> float:
+        """Seconds that the hold goes on; one longer than there are is from before the clock was set back."""
+        left = self._hold - now
+        return left if 0 < left <= LONGEST_HOLD + 1 else 0.0
 
     def start(self, now: float, tokens: int = 0, file: str = "") -> Ticket:
         """A request leaves; only after `wait` said 0."""
