@@ -61,7 +61,7 @@ class Report:
 
 
 @click.command("check")
-@click.option("--online", is_flag=True, help="Also ask each model that a folder uses about a tiny image.")
+@click.option("--online", is_flag=True, help="Also ask each model about a tiny image.")
 @json_option
 @common_options
 def command(*, online: bool, as_json: bool) -> int:
@@ -114,15 +114,15 @@ def examine(config: Config, *, online: bool) -> Report:
 
 
 def _models(config: Config, used: set[str], *, online: bool) -> dict[str, ModelReport]:
-    """All models; what nobody uses has no problem, and is not asked."""
+    """All models; what no folder uses has no problem until it is asked."""
     from glimpsed import journal
     from glimpsed.cli.examine import model_problem
 
     found = {
-        name: ModelReport(entry.api, None, model_problem(entry) if name in used else None)
+        name: ModelReport(entry.api, None, model_problem(entry) if online or name in used else None)
         for name, entry in config.models.items()
     }
-    asked = [config.models[name] for name in found if online and name in used and not found[name].problem]
+    asked = [config.models[name] for name in found if online and not found[name].problem]
     if asked:
         journal.silence()  # what the client logs is told here
         answers = asyncio.run(_ask_all(asked, _picture()))
@@ -140,6 +140,9 @@ async def _ask(entry: ModelEntry, picture: Image) -> ModelReport:
     from glimpsed.vision import connect
     from glimpsed.vision.memory import Memory
 
+    if entry.key is None and (source := entry.api_key_env or entry.api_key_file or entry.api_key_credential):
+        # A config error if a folder used it.
+        return ModelReport(entry.api, reachable=False, problem=f"there is no API key in {shown(str(source))}")
     start = time.monotonic()
     request = Request(prompt="What does this image say? Answer with that word only.", images=(picture,))
     problem = None
