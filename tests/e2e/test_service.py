@@ -68,6 +68,21 @@ def test_sighup_brings_a_new_prompt_and_a_new_folder_and_a_bad_config_changes_no
     assert len(gateway.requests) == 4
 
 
+def test_a_reload_without_the_folder_that_run_was_told_changes_nothing(tmp_path: Path, inbox: Path) -> None:
+    with (
+        Gateway() as gateway,
+        Daemon(config(gateway, inbox), tmp_path, "inbox") as daemon,
+    ):
+        daemon.wait_event("service.ready")
+        daemon.config.write_text(config(gateway, tmp_path / "other").replace("inbox: {", "other: {"))
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_event("service.reload_failed")
+        assert any("inbox is not a folder" in e["reason"] for e in daemon.seen("config.error"))
+        drop(inbox, "one.png", picture())
+        daemon.wait_event("file.done", file="one.png")
+        assert daemon.stop() == 0
+
+
 def test_a_reload_does_not_drop_the_request_in_flight(tmp_path: Path, inbox: Path) -> None:
     with Gateway(Scripted(delay=1.5)) as gateway, Daemon(config(gateway, inbox), tmp_path) as daemon:
         drop(inbox, "one.png", picture())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from glimpsed.cli.common import common_options, config_file
-from glimpsed.errors import ConfigError, GlimpsedError, UsageError
+from glimpsed.errors import ConfigError, GlimpsedError, Problem, UsageError
 from glimpsed.model import shown
 
 if TYPE_CHECKING:
@@ -64,7 +64,10 @@ def command(folder: Path | None, target: LogTarget | None) -> int:
     to = journal.configure(config.log, secrets=secrets(config))
 
     def reload() -> Config:
-        new = load()
+        try:
+            new = load()
+        except UsageError as e:  # FOLDER is not in it, or not there for now: the old config stays
+            raise ConfigError(Problem(str(e))) from e
         journal.configure(new.log, secrets=secrets(new))
         return new
 
