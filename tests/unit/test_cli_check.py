@@ -252,13 +252,13 @@ def test_a_model_that_no_folder_uses_and_that_cannot_be_reached_is_69_too(
         f"keyless: {{base_url: '{gateway.base_url}', api_key_env: UNSET}}, ",
     )
     assert data(text)["models"]["deaf"]["problem"] is None
-    models = data(text, "--online", code=69)["models"]
-    assert {name: model["reachable"] for name, model in models.items()} == {
+    found = data(text, "--online", code=69)
+    assert {name: model["reachable"] for name, model in found["models"].items()} == {
         "m": True,
         "deaf": False,
-        "keyless": False,
+        "keyless": None,
     }
-    assert "UNSET" in models["keyless"]["problem"]
+    assert "model keyless was not asked: there is no API key in UNSET" in found["notes"]
     assert [seen.body["model"] for seen in gateway.requests] == ["m"]
 
 

@@ -102,6 +102,9 @@ def examine(config: Config, *, online: bool) -> Report:
     notes = list(parts.notes(config, used))
     if formats:
         notes.append(f"not installed, so such files fail: pip install 'glimpsed[{','.join(formats)}]'")
+    if online:
+        keyless = [(name, where) for name, entry in config.models.items() if (where := _keyless(entry))]
+        notes += [f"model {name} was not asked: there is no API key in {where}" for name, where in keyless]
     return Report(
         config=shown(str(config.file)),
         ledger=_place(url),
@@ -114,7 +117,7 @@ def examine(config: Config, *, online: bool) -> Report:
 
 
 def _models(config: Config, used: set[str], *, online: bool) -> dict[str, ModelReport]:
-    """All models; what no folder uses has no problem until it is asked."""
+    """All models; what no folder uses has no problem until it is asked, which without its key it is not."""
     from glimpsed import journal
     from glimpsed.cli.examine import model_problem
 
@@ -122,12 +125,22 @@ def _models(config: Config, used: set[str], *, online: bool) -> dict[str, ModelR
         name: ModelReport(entry.api, None, model_problem(entry) if online or name in used else None)
         for name, entry in config.models.items()
     }
-    asked = [config.models[name] for name in found if online and not found[name].problem]
+    asked = [
+        entry
+        for name, entry in config.models.items()
+        if online and not found[name].problem and not _keyless(entry)
+    ]
     if asked:
         journal.silence()  # what the client logs is told here
         answers = asyncio.run(_ask_all(asked, _picture()))
         found |= dict(zip((entry.name for entry in asked), answers, strict=True))
     return found
+
+
+def _keyless(entry: ModelEntry) -> str | None:
+    """Where the model's key should come from, if it is not there: a config error as soon as a folder uses it."""
+    source = entry.api_key_env or entry.api_key_file or entry.api_key_credential
+    return shown(str(source)) if source and entry.key is None else None
 
 
 async def _ask_all(entries: list[ModelEntry], picture: Image) -> list[ModelReport]:
@@ -140,9 +153,6 @@ async def _ask(entry: ModelEntry, picture: Image) -> ModelReport:
     from glimpsed.vision import connect
     from glimpsed.vision.memory import Memory
 
-    if entry.key is None and (source := entry.api_key_env or entry.api_key_file or entry.api_key_credential):
-        # A config error if a folder used it.
-        return ModelReport(entry.api, reachable=False, problem=f"there is no API key in {shown(str(source))}")
     start = time.monotonic()
     request = Request(prompt="What does this image say? Answer with that word only.", images=(picture,))
     problem = None
