@@ -8,6 +8,7 @@ share leaves an empty directory behind that takes writes and lies about what exi
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import hashlib
 import os
@@ -26,6 +27,8 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CHUNK = 1 << 20
 _LATEST = (1 << 63) - 1  # ns from 1970, either way
+_RENAME_NOREPLACE = 1  # renameat2(2)
+_UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP})
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +212,25 @@ def entry(parent: int, name: str) -> os.stat_result | None:
         if e.errno in MISSING or e.errno == errno.ENAMETOOLONG:
             return None
         raise
+
+
+def rename_no_replace(source: int, old: str, target: int, new: str) -> None:
+    """Rename from one directory to another, over nothing: FileExistsError when the name is taken.
+
+    Where the file system has no renameat2(RENAME_NOREPLACE), look first and rename then.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    try:
+        failed = libc.renameat2(source, os.fsencode(old), target, os.fsencode(new), _RENAME_NOREPLACE)
+        code = ctypes.get_errno() if failed else 0
+    except AttributeError:  # a C library without it
+        code = errno.ENOSYS
+    if code in _UNSUPPORTED:
+        if entry(target, new) is not None:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new)
+        os.rename(old, new, src_dir_fd=source, dst_dir_fd=target)
+    elif code:
+        raise OSError(code, os.strerror(code), old)
 
 
 def as_written(parent: int, sidecar: str) -> Written:

@@ -10,6 +10,7 @@ Times are seconds since the epoch (float, UTC) unless a name ends in ``_ns``. Pa
 from __future__ import annotations
 
 import datetime as dt
+import re
 from dataclasses import dataclass, field
 from mmap import mmap
 from typing import Any, Literal, TypeAlias
@@ -20,11 +21,20 @@ Api: TypeAlias = Literal["responses", "chat", "local"]
 Bytes: TypeAlias = bytes | mmap  # of an image: our own, or in memory that is shared with the file worker
 State: TypeAlias = Literal["queued", "running", "answered", "done", "failed", "gone"]
 
+# What could break or forge a line: control characters, line and paragraph separators, and what turns the
+# direction of all that follows (bidirectional embeddings, overrides and isolates).
+_FORGING = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+
 
 def shown(path: str) -> str:
-    """A path as it may be printed, logged or written as JSON: valid UTF-8, on one line."""
+    """A path as it may be printed, logged or written as JSON: valid UTF-8, on one line that runs one way.
+
+    All else stays as it is (DESIGN 5): a wide or a narrow space, a joiner in an emoji are parts of names.
+    """
+    if path.isprintable():  # nearly all are, and this is asked of every image several times
+        return path
     text = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    return _FORGING.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def utc(seconds: float) -> str:

@@ -68,6 +68,21 @@ def test_sighup_brings_a_new_prompt_and_a_new_folder_and_a_bad_config_changes_no
     assert len(gateway.requests) == 4
 
 
+def test_a_reload_without_the_folder_that_run_was_told_changes_nothing(tmp_path: Path, inbox: Path) -> None:
+    with (
+        Gateway() as gateway,
+        Daemon(config(gateway, inbox), tmp_path, "inbox") as daemon,
+    ):
+        daemon.wait_event("service.ready")
+        daemon.config.write_text(config(gateway, tmp_path / "other").replace("inbox: {", "other: {"))
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_event("service.reload_failed")
+        assert any("inbox is not a folder" in e["reason"] for e in daemon.seen("config.error"))
+        drop(inbox, "one.png", picture())
+        daemon.wait_event("file.done", file="one.png")
+        assert daemon.stop() == 0
+
+
 def test_a_reload_does_not_drop_the_request_in_flight(tmp_path: Path, inbox: Path) -> None:
     with Gateway(Scripted(delay=1.5)) as gateway, Daemon(config(gateway, inbox), tmp_path) as daemon:
         drop(inbox, "one.png", picture())
@@ -210,6 +225,28 @@ def test_sigusr1_logs_a_status(tmp_path: Path, inbox: Path) -> None:
         daemon.wait_event("service.ready")
         daemon.process.send_signal(signal.SIGUSR1)
         assert "folders" in daemon.wait_event("service.status")["reason"]
+
+
+@pytest.mark.parametrize(
+    ("top", "event", "reason"),
+    [
+        ("metrics: 127.0.0.1:{port}", "config.error", "metrics: cannot listen on 127.0.0.1:{port}"),
+        ("state: sqlite:///{home}/other.sqlite", "service.stopped", "other.sqlite"),
+    ],
+)
+def test_what_keeps_it_from_running_is_a_line_of_the_json_log(
+    tmp_path: Path, inbox: Path, top: str, event: str, reason: str
+) -> None:
+    (tmp_path / "other.sqlite").write_text("no database " * 100)
+    with Gateway() as gateway, socket.create_server(("127.0.0.1", 0)) as taken:
+        values = {"port": taken.getsockname()[1], "home": tmp_path}
+        text = config(gateway, inbox, top=top.format(**values))
+        (tmp_path / "glimpsed.yaml").write_text(text)
+        done = glimpsed("run", home=tmp_path, env={"GLIMPSED_API_KEY": "sk-e2e"})
+    assert (done.returncode, done.stdout) == (78, "")
+    last = [json.loads(line) for line in done.stderr.splitlines()][-1]
+    assert (last["event"], last["level"]) == (event, "error")
+    assert reason.format(**values) in last["reason"]
 
 
 def test_nothing_is_left_running_after_the_stop(tmp_path: Path, inbox: Path) -> None:

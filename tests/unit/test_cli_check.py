@@ -226,7 +226,7 @@ def test_offline_nothing_is_sent(data: Data, gateway: Gateway) -> None:
     assert gateway.requests == []
 
 
-def test_online_every_model_in_use_is_asked_about_a_tiny_image(data: Data, gateway: Gateway) -> None:
+def test_online_every_model_is_asked_about_a_tiny_image(data: Data, gateway: Gateway) -> None:
     text = remote(gateway, "m", "n").replace(
         "models: {", f"models: {{unused: {{base_url: '{gateway.base_url}'}}, "
     )
@@ -234,12 +234,32 @@ def test_online_every_model_in_use_is_asked_about_a_tiny_image(data: Data, gatew
     assert {name: model["reachable"] for name, model in found["models"].items()} == {
         "m": True,
         "n": True,
-        "unused": None,
+        "unused": True,
     }
-    assert sorted(seen.body["model"] for seen in gateway.requests) == ["m", "n"]
+    assert sorted(seen.body["model"] for seen in gateway.requests) == ["m", "n", "unused"]
     (picture,) = gateway.requests[0].images
     assert (picture.format, picture.media_type) == ("JPEG", "image/jpeg")
     assert picture.bytes < 20_000
+
+
+def test_a_model_that_no_folder_uses_and_that_cannot_be_reached_is_69_too(
+    data: Data, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("UNSET", raising=False)
+    text = remote(gateway, "m").replace(
+        "models: {",
+        f"models: {{deaf: {{base_url: 'http://127.0.0.1:1/v1'}}, "
+        f"keyless: {{base_url: '{gateway.base_url}', api_key_env: UNSET}}, ",
+    )
+    assert data(text)["models"]["deaf"]["problem"] is None
+    found = data(text, "--online", code=69)
+    assert {name: model["reachable"] for name, model in found["models"].items()} == {
+        "m": True,
+        "deaf": False,
+        "keyless": None,
+    }
+    assert "model keyless was not asked: there is no API key in UNSET" in found["notes"]
+    assert [seen.body["model"] for seen in gateway.requests] == ["m"]
 
 
 def test_a_model_that_cannot_be_reached_is_69(data: Data) -> None:

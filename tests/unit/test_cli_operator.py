@@ -409,6 +409,30 @@ def test_redo_stale_asks_the_sidecars_of_what_was_adopted(history: History, run:
         assert "answers that were adopted are not looked at" in run("redo", "--stale", "--yes")[2]
 
 
+def test_redo_stale_asks_what_was_adopted_and_does_not_meet_the_schema_of_now(
+    history: History, run: Run, home: Path
+) -> None:
+    answers = {"same.png": {"total": 1.5}, "older.png": {"sum": 1.5}}
+    for name, value in answers.items():
+        history.done("invoices", name)
+        own = json.loads((home / "invoices" / f"{name}.json").read_text())
+        (home / "invoices" / f"{name}.json").write_text(json.dumps(own | {"data": value}))
+    history.ledger.close()
+    (home / "ledger.sqlite").unlink()
+    schema = "{type: object, properties: {total: {type: number}}, required: [total]}"
+    text = CONFIG.replace("prompt: Read it., model: m}", f"prompt: Read it., model: m, schema: {schema}}}", 1)
+    (home / "glimpsed.yaml").write_text(text)
+    with contextlib.closing(open_ledger(f"sqlite:///{home}/ledger.sqlite")) as new:
+        found = []
+        for name in answers:
+            status = (home / "invoices" / name).stat()
+            version = Version(status.st_size, status.st_mtime_ns)
+            found.append(Adopted(FileKey("invoices", name), version, (Written(f"{name}.json", 1, 1),)))
+        new.adopt(found, time.time())
+        assert run("redo", "--stale", "--yes")[0] == 0
+        assert [k for k, v in new.known("invoices", "").items() if v.state == "queued"] == ["older.png"]
+
+
 def test_status_without_a_daemon_says_that_nobody_watches(history: History, run: Run, home: Path) -> None:
     (home / "archive").rmdir()
     _, out, _ = run("status")

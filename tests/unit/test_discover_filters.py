@@ -74,3 +74,24 @@ def test_include_narrows_files_and_not_directories() -> None:
 def test_include_can_name_another_suffix_but_never_sidecars() -> None:
     assert skips("fax.DAT", include=("*", "*.dat")) is None
     assert skips("fax.txt", include=("*", "*.txt")) == "not an image"
+
+
+@pytest.mark.parametrize(
+    ("template", "own", "image"),
+    [
+        (
+            "{name}.out",
+            ["scan.jpg.out", "deep/SCAN.JPG.OUT", "fax.out.out"],
+            ["fax.out", "a.2026.out", "scan.jpg"],
+        ),
+        ("{ext} of [{name}].out", ["txt of [scan.jpg].out"], ["txt of s.out", "scan.jpg"]),
+        ("{stem}.out", ["scan.out"], ["scan.jpg"]),
+        ("{name}.jp2", ["scan.jpg.jp2"], ["scan.jp2", "scan.jpg"]),
+    ],
+)
+def test_own_sidecars_are_no_images_whatever_their_ending(
+    template: str, own: list[str], image: list[str]
+) -> None:
+    keys: dict[str, Any] = {"sidecar": template, "outputs": ("txt",), "include": ("*", "*.out")}
+    assert {skips(path, **keys) for path in own} == {"a sidecar of glimpsed's own"}
+    assert [skips(path, **keys) for path in image] == [None] * len(image)

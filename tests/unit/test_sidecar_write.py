@@ -246,6 +246,29 @@ def test_an_edit_that_keeps_size_and_ledger_time_apart_is_seen(tmp_path: Path) -
     assert box.beside("scan.jpg.txt~").read_text() == "OO0\n"
 
 
+def test_a_backup_never_takes_the_place_of_another_file(tmp_path: Path) -> None:
+    box = inbox(tmp_path, outputs=("txt",))
+    box.beside("scan.jpg.txt~").write_text("an editor's own")
+    written = box.write(box.answer("first"))
+    for edit in ("edited once", "edited again"):
+        box.beside("scan.jpg.txt").write_text(edit)
+        written = box.write(box.answer("new"), written)
+    assert box.beside("scan.jpg.txt~").read_text() == "an editor's own"
+    assert box.beside("scan.jpg.txt~2").read_text() == "edited once"
+    assert box.beside("scan.jpg.txt~3").read_text() == "edited again"
+
+
+def test_a_backup_whose_number_no_longer_fits_is_a_refusal_not_a_loss(tmp_path: Path) -> None:
+    box = inbox(tmp_path, "x" * 246 + ".jpg", outputs=("txt",))
+    written = box.write(box.answer("old"))
+    box.beside(f"{written[0].name}~").write_text("kept before")
+    box.beside(written[0].name).write_text("edited by hand")
+    with pytest.raises(ForeignSidecar, match="edited"):
+        box.write(box.answer("new"), written)
+    assert box.beside(f"{written[0].name}~").read_text() == "kept before"
+    assert box.beside(written[0].name).read_text() == "edited by hand"
+
+
 def test_a_backup_whose_name_would_be_too_long_is_a_refusal_not_a_loss(tmp_path: Path) -> None:
     box = inbox(tmp_path, "x" * 247 + ".jpg", outputs=("txt",))
     written = box.write(box.answer("old"))

@@ -17,6 +17,16 @@ BLIND = [
     "I don't see an image attached. Please share it.",
     "Unfortunately, no image was provided.",
     "As a text-based AI, I cannot process images.",
+    "Unable to view images.",
+    "unable to view images",
+    "Sorry, unable to view images.",
+    "Sorry, currently unable to view images directly. Please describe it.",
+    "Unable to see the attached image.",
+    "I'm afraid I can't view images.",
+    "I don't see any image attached to your message.",
+    "There is no image attached to your message. Please attach it.",
+    "I'm sorry, but I can't see the image you're referring to.",
+    "It seems that I can't see the image you are asking about.",
     "抱歉,我无法查看图片。请您重新上传。",
     "很抱歉,我不能直接查看您上传的图片。",
     "对不起,我没有看到任何图片。",
@@ -49,6 +59,16 @@ ANSWERS = [
     "I'm sorry for your loss. With love, Aunt May",
     "The man can't see the picture because he wears a blindfold. Behind him stands a dog.",
     "No image credits are given on page 3.",
+    "Unable to view images? Please enable them in your mail program.",
+    "Unable to view images? Click here.",
+    "Unable to open the image.",
+    "Unable to load image",
+    "The jury was unable to view images.",
+    "Unable to view images, the guards went home at 6.",
+    "Unable to read the meter: access blocked.",
+    "Dear Ms Jones,\nI don't see any image attached to your message.\nKind regards, Tom",
+    "Ticket 4711\nUnable to view images.\nStatus: closed",
+    "I don't see any image attached to your message board.",
     "无法识别图片中第三行的文字,其余内容:发票号 123。",
     "本发票无法查看图片附件,金额:120元",
     "Dear Sir, I cannot help with that matter. Yours, J. Smith",
@@ -86,6 +106,16 @@ def test_empty(text: str) -> None:
 )
 def test_a_sentence_that_says_something_makes_it_an_answer(empty: str, line: str) -> None:
     assert emptiness(f"{line}\n{empty}") is None
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from(BLIND + REFUSALS),
+    st.from_regex(r"[A-Z][a-z]{3,9} [0-9]{2,5} [a-z]{3,9}\.", fullmatch=True),
+)
+def test_in_the_middle_of_a_transcription_it_is_part_of_it(empty: str, line: str) -> None:
+    assert emptiness(f"{line}\n{empty}\n{line}") is None
+    assert emptiness(f"{line} {line * 30}\n{empty}\n{line}") is None
 
 
 @settings(deadline=None)

@@ -61,7 +61,7 @@ class Report:
 
 
 @click.command("check")
-@click.option("--online", is_flag=True, help="Also ask each model that a folder uses about a tiny image.")
+@click.option("--online", is_flag=True, help="Also ask each model about a tiny image.")
 @json_option
 @common_options
 def command(*, online: bool, as_json: bool) -> int:
@@ -102,6 +102,9 @@ def examine(config: Config, *, online: bool) -> Report:
     notes = list(parts.notes(config, used))
     if formats:
         notes.append(f"not installed, so such files fail: pip install 'glimpsed[{','.join(formats)}]'")
+    if online:
+        keyless = [(name, where) for name, entry in config.models.items() if (where := _keyless(entry))]
+        notes += [f"model {name} was not asked: there is no API key in {where}" for name, where in keyless]
     return Report(
         config=shown(str(config.file)),
         ledger=_place(url),
@@ -114,20 +117,30 @@ def examine(config: Config, *, online: bool) -> Report:
 
 
 def _models(config: Config, used: set[str], *, online: bool) -> dict[str, ModelReport]:
-    """All models; what nobody uses has no problem, and is not asked."""
+    """All models; what no folder uses has no problem until it is asked, which without its key it is not."""
     from glimpsed import journal
     from glimpsed.cli.examine import model_problem
 
     found = {
-        name: ModelReport(entry.api, None, model_problem(entry) if name in used else None)
+        name: ModelReport(entry.api, None, model_problem(entry) if online or name in used else None)
         for name, entry in config.models.items()
     }
-    asked = [config.models[name] for name in found if online and name in used and not found[name].problem]
+    asked = [
+        entry
+        for name, entry in config.models.items()
+        if online and not found[name].problem and not _keyless(entry)
+    ]
     if asked:
         journal.silence()  # what the client logs is told here
         answers = asyncio.run(_ask_all(asked, _picture()))
         found |= dict(zip((entry.name for entry in asked), answers, strict=True))
     return found
+
+
+def _keyless(entry: ModelEntry) -> str | None:
+    """Where the model's key should come from, if it is not there: a config error as soon as a folder uses it."""
+    source = entry.api_key_env or entry.api_key_file or entry.api_key_credential
+    return shown(str(source)) if source and entry.key is None else None
 
 
 async def _ask_all(entries: list[ModelEntry], picture: Image) -> list[ModelReport]:

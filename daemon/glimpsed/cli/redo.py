@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from glimpsed.cli.operator import Desk
     from glimpsed.config import Folder, ModelEntry
     from glimpsed.ledger import FileRow
-    from glimpsed.model import FileKey
+    from glimpsed.model import Answer, FileKey
 
 SAMPLE = 200  # rows that the estimate rests on
 
@@ -128,8 +129,21 @@ def _stale_adopted(desk: Desk, folder: Folder, entries: Sequence[ModelEntry]) ->
     keys = desk.ledger.adopted(folder.name)
     answers = ((key, sidecar.load(root, key.path, folder)) for key in keys)
     return [
-        key for key, found in answers if found and not any(fits(found, folder, entry) for entry in entries)
+        key
+        for key, found in answers
+        if found
+        and not (any(fits(found, folder, entry) for entry in entries) and _meets_schema(found, folder))
     ]
+
+
+def _meets_schema(found: Answer, folder: Folder) -> bool:
+    """A sidecar does not name its schema; but data that does not meet the one of now was asked for by another."""
+    if folder.schema_ is None:
+        return True
+    from glimpsed.vision import structured  # jsonschema is slow to import, and most folders have no schema
+
+    values = [part.data for part in found.pages or (found,)]
+    return all(structured.read(json.dumps(value), folder.schema_)[1] is None for value in values)
 
 
 def _price(desk: Desk, order: Order) -> str:

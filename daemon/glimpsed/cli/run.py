@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from glimpsed.cli.common import common_options, config_file
-from glimpsed.errors import ConfigError, UsageError
+from glimpsed.errors import ConfigError, GlimpsedError, Problem, UsageError
 from glimpsed.model import shown
 
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ def command(folder: Path | None, target: LogTarget | None) -> int:
     """
     from glimpsed import journal
     from glimpsed.config import Log
-    from glimpsed.journal import events
     from glimpsed.service import Service, run
 
     file = config_file()
@@ -59,19 +58,40 @@ def command(folder: Path | None, target: LogTarget | None) -> int:
     except ConfigError as e:
         if journal.configure(Log()) == "console":
             raise  # a person reads it: plain lines
-        for problem in e.problems:
-            journal.get_logger().error(events.CONFIG_ERROR, reason=str(problem))
+        _log_end(e)
         return e.exit_code
 
-    journal.configure(config.log, secrets=secrets(config))
+    to = journal.configure(config.log, secrets=secrets(config))
 
     def reload() -> Config:
-        new = load()
+        try:
+            new = load()
+        except UsageError as e:  # FOLDER is not in it, or not there for now: the old config stays
+            raise ConfigError(Problem(str(e))) from e
         journal.configure(new.log, secrets=secrets(new))
         return new
 
-    run(Service(config, reload=reload))
+    try:
+        run(Service(config, reload=reload))
+    except GlimpsedError as e:
+        if to == "console":
+            raise
+        _log_end(e)
+        return e.exit_code
     return 0
+
+
+def _log_end(error: GlimpsedError) -> None:
+    """Why it does not run, where the log goes: ``target: json`` has nothing else on stderr (DESIGN 10)."""
+    from glimpsed import journal
+    from glimpsed.journal import events
+
+    log = journal.get_logger()
+    if isinstance(error, ConfigError):
+        for problem in error.problems:
+            log.error(events.CONFIG_ERROR, reason=str(problem))
+    else:
+        log.error(events.SERVICE_STOPPED, reason=str(error))
 
 
 def config_for(folder: Path | None, file: Path | None) -> Config:

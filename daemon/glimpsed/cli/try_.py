@@ -28,7 +28,7 @@ from glimpsed.model import FileKey, Job, shown
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from glimpsed.config import Config, Folder
+    from glimpsed.config import Config, Folder, ModelEntry
     from glimpsed.images import Images
     from glimpsed.model import Answer, Usage
     from glimpsed.vision import Model
@@ -215,7 +215,13 @@ async def _ask(
     async def bill(_entry: str, _usage: Usage) -> None:
         """Nothing is remembered."""
 
-    matter = Matter(job, folder, content, document, images, bill)
+    def passed_over(entry: ModelEntry, reason: str) -> None:
+        if entry is not chain[-1].entry:
+            err().print(
+                f"{entry.name} cannot be reached, so the next model is asked: {reason}", soft_wrap=True
+            )
+
+    matter = Matter(job, folder, content, document, images, bill, passed_over=passed_over)
     for pages in [every] if folder.pages == "together" else [[page] for page in every]:
         asked = await ask(matter, chain, pages)
         records.append(asked.record)

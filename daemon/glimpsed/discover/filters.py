@@ -6,11 +6,13 @@ pattern names itself (``*.dat``); what it really is, its content decides later.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pathspec
 
 from glimpsed.config.schema import Folder
+from glimpsed.sidecar import sidecar_name
 
 SUFFIXES = frozenset(
     [
@@ -55,13 +57,16 @@ BUILT_IN = (
     *("lost+found/", ".snapshot/"),
 )
 
+_PLACEHOLDER = re.compile(r"(\{(?:name|stem|ext)\})")
+
 
 class Filter:
     """The rules of one folder."""
 
     def __init__(self, folder: Folder) -> None:
         self.suffixes = (SUFFIXES | {_suffix(p) for p in folder.include if _suffix(p).isalnum()}) - SIDECARS
-        self.plain = not folder.exclude and folder.include == ("*",)
+        self._own = _own_sidecars(folder, self.suffixes)
+        self.plain = not folder.exclude and folder.include == ("*",) and self._own is None
         self._exclude_lines = (*BUILT_IN, *folder.exclude)
         self._exclude = _spec(self._exclude_lines)
         self._include = _spec(folder.include)
@@ -70,6 +75,8 @@ class Filter:
         """The rule that keeps this path (relative to the folder) out; None when it is looked at."""
         if not is_dir and not self.may_be(path):
             return "not an image"
+        if not is_dir and self._own is not None and self._own.fullmatch(path.rpartition("/")[2]):
+            return "a sidecar of glimpsed's own"
         folded = _fold(path)
         result = self._exclude.check_file(f"{folded}/" if is_dir else folded)
         if result.include and result.index is not None:
@@ -81,6 +88,19 @@ class Filter:
     def may_be(self, name: str) -> bool:
         """The cheap part of `skips` for a file: whether its name ends like an image's."""
         return name.rpartition(".")[2].lower() in self.suffixes
+
+
+def _own_sidecars(folder: Folder, suffixes: frozenset[str]) -> re.Pattern[str] | None:
+    """The names of the folder's sidecars, where they end like an image: ``{name}.out`` beside ``*.out``."""
+    if not any(_suffix(sidecar_name(folder, "scan.jpg", kind)) in suffixes for kind in folder.outputs):
+        return None
+    meant = {
+        "{name}": rf".*\.(?:{'|'.join(map(re.escape, suffixes))})",
+        "{stem}": ".*",
+        "{ext}": f"(?:{'|'.join(folder.outputs)})",
+    }
+    parts = (meant.get(part) or re.escape(part) for part in _PLACEHOLDER.split(folder.sidecar))
+    return re.compile("".join(parts), re.IGNORECASE | re.DOTALL)
 
 
 def _suffix(pattern: str) -> str:

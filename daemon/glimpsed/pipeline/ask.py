@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from glimpsed import metrics
 from glimpsed.config.schema import Folder, ModelEntry
-from glimpsed.errors import FileError, Verdict, VisionError
+from glimpsed.errors import FileError, Verdict, VerdictKind, VisionError
 from glimpsed.images import Document, Images, plan
 from glimpsed.model import Content, Image, Job, PageRecord, Request, Usage
 from glimpsed.pipeline import answers, question
@@ -19,6 +19,7 @@ from glimpsed.vision import Model
 
 LOOK_AGAIN = 60.0  # seconds at most until a file that waits for a fallback is looked at again
 REMEMBERED = 10_000  # refusals
+UNREACHABLE = ("retry", "pause")  # verdicts that waiting may mend
 URL_TYPES = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif"})
 
 
@@ -73,14 +74,17 @@ class Matter:
     bill: Bill
     refusals: Refusals = field(default_factory=Refusals)
     clock: Callable[[], float] = time.time
+    # `try` does not wait for a model that cannot be reached, but asks the next: told of it, with the reason.
+    passed_over: Callable[[ModelEntry, str], None] | None = None
 
 
 async def ask(matter: Matter, chain: Sequence[Model], pages: Sequence[int]) -> Asked:
     """Ask about these pages in one request; a model that refuses is followed by the next of the chain.
 
-    Raises `VisionError` with the last verdict; when every model refused, with the verdict 'fail'.
+    Raises `VisionError` with the last verdict; when every model refused, with the verdict 'fail'; when every
+    one was passed over, 'retry'.
     """
-    spent = 0
+    spent, passed = 0, 0
     refused: dict[str, Refusal] = {}
     for model in chain:
         key = question.idempotency_key(matter.job, matter.folder, model.entry, pages)
@@ -93,7 +97,10 @@ async def ask(matter: Matter, chain: Sequence[Model], pages: Sequence[int]) -> A
             asked = await _shrinking(matter, model, pages, key)
         except VisionError as e:
             spent += e.requests
-            if e.verdict.kind != "switch":
+            if e.verdict.kind in UNREACHABLE and matter.passed_over and len(chain) > 1:
+                passed += 1
+                matter.passed_over(model.entry, e.verdict.reason)
+            elif e.verdict.kind != "switch":
                 # Waiting for a fallback costs nothing; failing the file because of an outage would.
                 matter.refusals.keep(refused)
                 due = _next_look(model, matter.clock()) if model is not chain[0] else None
@@ -102,9 +109,9 @@ async def ask(matter: Matter, chain: Sequence[Model], pages: Sequence[int]) -> A
         else:
             return replace(asked, requests=spent + asked.requests)
     raw = next((refusal.raw for refusal in reversed(refused.values()) if refusal.raw), None)
-    raise VisionError(
-        Verdict("fail", "; ".join(refusal.reason for refusal in refused.values())), requests=spent, raw=raw
-    )
+    reasons = "; ".join(refusal.reason for refusal in refused.values())
+    kind: VerdictKind = "retry" if passed == len(chain) else "fail"
+    raise VisionError(Verdict(kind, reasons), requests=spent, raw=raw)
 
 
 def _not_paused(model: Model, now: float) -> None:

@@ -7,7 +7,6 @@ Nothing there is ever overwritten; a name that is taken gets a number.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import datetime as dt
 import errno
 import os
@@ -19,7 +18,7 @@ from dataclasses import dataclass
 from glimpsed import temporary
 from glimpsed.config.schema import Folder
 from glimpsed.errors import FileError, ShareTrouble, Vanished
-from glimpsed.files import MISSING, Root, entry, find_root, opened_directory, version_of
+from glimpsed.files import MISSING, Root, entry, find_root, opened_directory, rename_no_replace, version_of
 from glimpsed.model import Version, Written, shown
 from glimpsed.sidecar.render import names, stem
 from glimpsed.sidecar.write import opened, owner_of_image
@@ -27,8 +26,6 @@ from glimpsed.sidecar.write import opened, owner_of_image
 _PLACEHOLDER = re.compile(r"\{(folder|date)\}")
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_RENAME_NOREPLACE = 1  # renameat2(2)
-_UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP})
 _MOST_NUMBERS = 100_000
 _CHUNK = 1 << 20
 
@@ -152,29 +149,13 @@ def _numbered(name: str, number: int) -> str:
 def _move_one(source: int, old: str, target: int, new: str) -> None:
     """Move one file, over nothing. Raises FileExistsError when the name is taken."""
     try:
-        _rename_no_replace(source, old, target, new)
+        rename_no_replace(source, old, target, new)
     except OSError as e:
         if e.errno == errno.EXDEV:
             _copy(source, old, target, new)
             os.unlink(old, dir_fd=source)
         else:
             raise
-
-
-def _rename_no_replace(source: int, old: str, target: int, new: str) -> None:
-    """renameat2(RENAME_NOREPLACE); where the file system has none, look first and rename then."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    try:
-        failed = libc.renameat2(source, os.fsencode(old), target, os.fsencode(new), _RENAME_NOREPLACE)
-        code = ctypes.get_errno() if failed else 0
-    except AttributeError:  # a C library without it
-        code = errno.ENOSYS
-    if code in _UNSUPPORTED:
-        if entry(target, new) is not None:
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new)
-        os.rename(old, new, src_dir_fd=source, dst_dir_fd=target)
-    elif code:
-        raise OSError(code, os.strerror(code), old)
 
 
 def _copy(source: int, old: str, target: int, new: str) -> None:
@@ -197,7 +178,7 @@ def _copy(source: int, old: str, target: int, new: str) -> None:
         temporary.follow_owner(writer, temporary.Owner(status.st_uid, status.st_gid, mode))
         os.utime(writer, ns=(status.st_atime_ns, status.st_mtime_ns))
         temporary.sync(writer)
-        _rename_no_replace(target, temp, target, new)
+        rename_no_replace(target, temp, target, new)
 
 
 def _remove(parent: int, name: str) -> None:

@@ -16,7 +16,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from glimpsed import temporary
 from glimpsed.config.schema import Folder
 from glimpsed.errors import FileError, ForeignSidecar, ShareTrouble, SidecarBlocked, Vanished
-from glimpsed.files import MISSING, Root, as_written, entry, opened_directory, version_there
+from glimpsed.files import (
+    MISSING,
+    Root,
+    as_written,
+    entry,
+    opened_directory,
+    rename_no_replace,
+    version_there,
+)
 from glimpsed.model import Answer, Content, Written, shown
 from glimpsed.sidecar import own
 from glimpsed.sidecar.render import error_name, is_error_sidecar, names, render, render_error
@@ -33,6 +41,7 @@ _BLOCKED = frozenset(
         errno.EAGAIN,
     }
 )
+_MOST_NUMBERS = 100_000
 
 
 def check(root: Root, path: str, folder: Folder, written: Sequence[Written] = ()) -> bool:
@@ -174,15 +183,23 @@ def _remove_error(parent: int, name: str) -> None:
 
 
 def _keep(parent: int, sidecar: str) -> None:
-    """What somebody edited stays, as ``NAME~``."""
-    try:
-        own.refuse_long_name(parent, f"{sidecar}~")
-    except FileError as e:
-        raise ForeignSidecar(
-            f"{shown(sidecar)} was edited, and its name is too long to keep it as a backup.",
-            f"Rename {shown(sidecar)}, then run 'glimpsed retry' on the image.",
-        ) from e
-    os.rename(sidecar, f"{sidecar}~", src_dir_fd=parent, dst_dir_fd=parent)
+    """What somebody edited stays, as ``NAME~``, or the first of ``NAME~2``, ``NAME~3``, ... that is free."""
+    for number in range(1, _MOST_NUMBERS):
+        kept = f"{sidecar}~{number if number > 1 else ''}"
+        try:
+            own.refuse_long_name(parent, kept)
+        except FileError as e:
+            raise ForeignSidecar(
+                f"{shown(sidecar)} was edited, and its name is too long to keep it as a backup.",
+                f"Rename {shown(sidecar)}, then run 'glimpsed retry' on the image.",
+            ) from e
+        with contextlib.suppress(FileExistsError):
+            rename_no_replace(parent, sidecar, parent, kept)
+            return
+    raise ForeignSidecar(
+        f"{shown(sidecar)} was edited, and every number for a backup of it is taken.",
+        f"Clear the backups of {shown(sidecar)}, then run 'glimpsed retry' on the image.",
+    )
 
 
 def _newer_than(parent: int, mtime_ns: int, sidecars: Mapping[str, object]) -> None:

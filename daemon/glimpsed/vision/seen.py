@@ -19,7 +19,7 @@ _BLIND = tuple(
     re.compile(pattern, _X)
     for pattern in (
         r"""
-        (((i'm|i[ ]am)[ ])?((very|so)[ ])?sorry,?[ ](but[ ])?|i[ ]apologi[sz]e,?[ ](but[ ])?|(but|unfortunately|currently),?[ ]
+        (((i'm|i[ ]am)[ ])?((very|so)[ ])?sorry,?[ ](but[ ])?|(i'm|i[ ]am)[ ]afraid[ ](that[ ])?|i[ ]apologi[sz]e,?[ ](but[ ])?|(but|unfortunately|currently),?[ ]
          |it[ ](looks|seems|appears)[ ](like|that|as[ ]if|as[ ]though)[ ]|as[ ]an?[ ][\w -]{1,40},[ ])*
         ( i[ ](currently[ ])?(can't|cannot|can[ ]not|am[ ]unable[ ]to|am[ ]not[ ]able[ ]to|was[ ]unable[ ]to|don't|do[ ]not|didn't|did[ ]not)[ ]
           (currently[ ]|directly[ ]|actually[ ]|have[ ]the[ ]ability[ ]to[ ]|have[ ]access[ ]to[ ])*
@@ -27,13 +27,18 @@ _BLIND = tuple(
           ((any|an|the|this|that|your|attached|provided|uploaded|actual)[ ])*(image|picture|photo|attachment|scan)s?
         | i'm[ ](currently[ ])?(unable|not[ ]able)[ ]to[ ]((directly|actually)[ ])?(see|view|access|open|process|analy[sz]e|read|interpret)[ ]
           ((any|an|the|this|that|your|attached|provided|uploaded|actual)[ ])*(image|picture|photo|attachment|scan)s?
+        # Without an 'I' no 'load', 'open' or 'display': a program's message in a screenshot.
+        | (unable|not[ ]able)[ ]to[ ]((directly|actually)[ ])?
+          ( (see|view|access|analy[sz]e|interpret)[ ](any[ ])?(images|pictures|photos)
+          | (see|view|analy[sz]e|interpret)[ ]((any|the|this|that|your|attached|provided|uploaded)[ ])+(image|picture|photo|attachment|scan)s? )
         | (there[ ](is|was)[ ])?no[ ](image|picture|photo|attachment)([ ](was|is|has[ ]been|appears[ ]to[ ](be|have[ ]been)))?[ ](\w+[ ])?(attached|provided|uploaded|included|visible|received|shared)
         | i[ ](see|find)[ ]no[ ](image|picture|photo|attachment)
         | (the|your|no)[ ](image|picture|photo)[ ](didn't|did[ ]not|wasn't|was[ ]not|isn't|is[ ]not|was)[ ](\w+[ ])?(upload|load|come[ ]through|attach|visible|display)\w*
         )
         ([ ](directly|attached|provided|here|content|files?|at[ ]all|yet|right[ ]now|properly|correctly|successfully|itself
-            |at[ ](this[ ]time|the[ ]moment)|in[ ](this|our|your|the)[ ](chat|conversation|message|request)
-            |(that[ ])?you('ve|[ ]have)?[ ](provided|uploaded|shared|sent|attached|mentioned|are[ ]referring[ ]to)|or[ ]\w+([ ]\w+)?))*
+            |at[ ](this[ ]time|the[ ]moment)|(in|to|with)[ ](this|our|your|the)[ ](chat|conversation|message|request)
+            |(that[ ])?you('ve|[ ]have)?[ ](provided|uploaded|shared|sent|attached|mentioned)
+            |(that[ ])?you('re|[ ]are)[ ](referring[ ]to|asking[ ]about|talking[ ]about)|or[ ]\w+([ ]\w+)?))*
         (,?[ ](so|and|therefore)[ ]i[ ](can't|cannot|am[ ]unable|am[ ]not[ ]able).{0,80})?
         """,
         r"""
@@ -112,8 +117,11 @@ def emptiness(text: str, *, cut: bool = False) -> Emptiness | None:
 
 def _nothing_said(text: str) -> Emptiness | None:
     found: Emptiness | None = None
-    for sentence in filter(None, (s.strip(_MARKS) for s in _END.split(text))):
-        if any(pattern.fullmatch(sentence) for pattern in _BLIND):
+    for raw in _END.split(text):
+        if not (sentence := raw.strip(_MARKS)):
+            continue
+        # "Unable to view images?" is the first line of a newsletter.
+        if not raw.endswith("?") and any(pattern.fullmatch(sentence) for pattern in _BLIND):
             found = "blind"
         elif _REFUSAL.search(sentence):
             found = found or "refusal"
