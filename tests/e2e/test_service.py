@@ -68,6 +68,23 @@ def test_sighup_brings_a_new_prompt_and_a_new_folder_and_a_bad_config_changes_no
     assert len(gateway.requests) == 4
 
 
+def test_a_reload_that_cannot_be_taken_over_changes_nothing(tmp_path: Path, inbox: Path) -> None:
+    with Gateway() as gateway:
+        text = config(gateway, inbox)
+        with Daemon(text, tmp_path, "inbox") as daemon:
+            daemon.wait_event("service.ready")
+            elsewhere = text.replace(f"inbox: {{path: {inbox}", f"other: {{path: {tmp_path}")
+            local = text.replace("{api: chat,", "{api: local, model: tesseract, extra: {languages: eng}} #")
+            for number, bad in enumerate((elsewhere, local)):
+                daemon.config.write_text(bad)
+                daemon.process.send_signal(signal.SIGHUP)
+                daemon.wait_event("service.reload_failed", count=number + 1)
+                drop(inbox, f"{number}.png", picture(seed=number))
+                daemon.wait_event("file.done", file=f"{number}.png", model="m")
+            assert daemon.stop() == 0
+        assert len(gateway.requests) == 2
+
+
 def test_a_reload_does_not_drop_the_request_in_flight(tmp_path: Path, inbox: Path) -> None:
     with Gateway(Scripted(delay=1.5)) as gateway, Daemon(config(gateway, inbox), tmp_path) as daemon:
         drop(inbox, "one.png", picture())

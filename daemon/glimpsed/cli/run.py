@@ -65,12 +65,10 @@ def command(folder: Path | None, target: LogTarget | None) -> int:
 
     journal.configure(config.log, secrets=secrets(config))
 
-    def reload() -> Config:
-        new = load()
+    def log_as(new: Config) -> None:
         journal.configure(new.log, secrets=secrets(new))
-        return new
 
-    run(Service(config, reload=reload))
+    run(Service(config, reload=load, reloading=log_as))
     return 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
@@ -57,15 +57,23 @@ class Models:
         """
         db = Patient(self._db)
         self._memory.load(await db.run(self._ledger.all_learnt, self._clock()))
-        self.apply(config)
+        self.apply(config, self.connect(config))
         if await db.run(self._ledger.other_daemons, self._clock()):
             self._shared = await db.run(self._ledger.pauses)
             return
         for name in self._models:
             await db.run(self._ledger.resume, name)
 
-    def apply(self, config: Config) -> None:
-        """Connect what is new or changed, retire what is gone; what is unchanged keeps its pace.
+    def connect(self, config: Config) -> dict[str, Model]:
+        """The models that are new or changed in this config, by entry; nothing is changed yet.
+
+        Raises `ConfigError`, `MissingExtra` when an entry cannot be used.
+        """
+        now = {name: model.entry for name, model in self._models.items()}
+        return {n: connect(entry, self._memory) for n, entry in used(config).items() if now.get(n) != entry}
+
+    def apply(self, config: Config, connected: Mapping[str, Model]) -> None:
+        """Take in what was connected for this config, retire what is gone; what is unchanged keeps its pace.
 
         A changed entry (key, base_url) starts without the pause of the old one.
         """
@@ -79,12 +87,10 @@ class Models:
                 self._retired.append(self._models.pop(name))
                 model.pacing.on_change = None
                 self._write(functools.partial(self._ledger.resume, name))
-        for name, entry in wanted.items():
-            if name not in self._models:
-                model = connect(entry, self._memory)
-                model.pacing.on_change = functools.partial(self._pause_changed, name)
-                model.pacing.others = Rates(entry, self._ledger, self._db, self._write, self._clock)
-                self._models[name] = model
+        for name, model in connected.items():
+            model.pacing.on_change = functools.partial(self._pause_changed, name)
+            model.pacing.others = Rates(model.entry, self._ledger, self._db, self._write, self._clock)
+            self._models[name] = model
 
     def serving(self, folder: Folder) -> tuple[Model, ...]:
         """The models to ask for this folder now, in order; none while all that it may use are paused.
