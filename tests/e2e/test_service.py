@@ -175,6 +175,19 @@ def test_a_budget_stops_the_spending_and_is_told_once(tmp_path: Path, inbox: Pat
         assert 2 <= asked <= len(gateway.requests) <= 4
 
 
+def test_a_reload_without_the_budget_lifts_its_pause(tmp_path: Path, inbox: Path) -> None:
+    with Gateway() as gateway:
+        text = config(gateway, inbox, model="price: {input: 1000, output: 1000}, concurrency: 1")
+        with Daemon(text + "budget: {per_day: 1}\n", tmp_path) as daemon:
+            drop(inbox, "one.png", picture(seed=1))
+            daemon.wait_event("budget.reached")
+            drop(inbox, "two.png", picture(seed=2))
+            daemon.config.write_text(text)
+            daemon.process.send_signal(signal.SIGHUP)
+            daemon.wait_event("file.done", file="two.png")
+            assert daemon.stop() == 0
+
+
 def test_a_large_first_backlog_of_a_priced_model_waits_for_approval_while_arrivals_are_served(
     tmp_path: Path, inbox: Path
 ) -> None:

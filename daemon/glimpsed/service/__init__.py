@@ -222,6 +222,7 @@ class Service:
     async def _budgets(self) -> list[Reached]:
         """What is used up, asked of the ledger before every claim: other hosts spend as well."""
         if not has_budget(self.config):
+            self.models.apply_budgets([])  # one that a reload took away may still hold a model up
             return []
         now = self._clock()
         found = reached(self.config, await self._db.run(self.ledger.spend_this_month, now), now)
