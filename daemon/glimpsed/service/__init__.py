@@ -181,7 +181,15 @@ class Service:
             clock=self._clock,
         )
         self.ending = Ending(
-            self.ledger, self._db, self._patient, self.folders, self.models, self.dispatcher, self.tally
+            self.ledger,
+            self._db,
+            self._patient,
+            self.folders,
+            self.models,
+            self.dispatcher,
+            self.tally,
+            lanes=self._lanes,
+            budgets=self._budgets,
         )
         return True
 
