@@ -172,12 +172,12 @@ class Models:
 
     def stop_asking(self) -> None:
         """The daemon stops: what is in flight may finish, what waits for its turn goes back."""
-        for model in self:
+        for model in [*self, *self._retired]:
             model.pacing.close()
 
     async def close(self) -> None:
         """Close every connection and process."""
-        for model in [*self._models.values(), *self._retired]:
+        for model in [*self, *self._retired]:
             await model.aclose()
         await asyncio.gather(*self._writes)
 
