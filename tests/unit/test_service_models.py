@@ -10,7 +10,7 @@ import pytest
 
 from glimpsed.blocking import Blocking
 from glimpsed.config.schema import Config, Folder, ModelEntry
-from glimpsed.errors import VisionError
+from glimpsed.errors import LedgerUnavailable, VisionError
 from glimpsed.ledger import Ledger, open_ledger
 from glimpsed.service.models import Models
 from glimpsed.vision import memory
@@ -121,6 +121,29 @@ async def test_at_the_stop_models_of_an_earlier_config_are_not_asked_any_more_ei
     for model in (old, desk.models["a"]):
         with pytest.raises(VisionError, match="stopping"):
             model.pacing.wait(NOW)
+
+
+async def test_a_pause_is_lifted_when_another_daemon_takes_it_away_but_not_when_it_never_got_there(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = await opened(None)
+    pacing = desk.models["a"].pacing
+    with monkeypatch.context() as away:
+        away.setattr(desk.ledger, "pause", unavailable)
+        pacing.pause("no money", NOW, until=NOW + 9000)
+        await desk.models.share_pauses()
+        assert pacing.paused is not None
+    await desk.models.share_pauses()  # which writes it
+    await desk.models.share_pauses()
+    assert pacing.paused is not None
+    assert desk.ledger.pauses()["a"].reason == "no money"
+    desk.ledger.resume("a")
+    await desk.models.share_pauses()
+    assert pacing.paused is None
+
+
+def unavailable(*_: object) -> None:
+    raise LedgerUnavailable("away")
 
 
 async def test_what_one_daemon_learnt_all_know_and_what_is_forgotten_is_forgotten_by_all(

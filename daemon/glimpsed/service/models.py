@@ -43,6 +43,7 @@ class Models:
         self._writes: set[asyncio.Task[None]] = set()
         self._begun = 0  # writes so far
         self._shared: dict[str, Paused] = {}  # the pauses in the ledger, when it was looked at last
+        self._known: set[str] = set()  # models that pause, and whose pause has been in the ledger
 
     def __getitem__(self, name: str) -> Model:
         return self._models[name]
@@ -145,15 +146,17 @@ class Models:
         for model in self:
             name, pause = model.entry.name, model.pacing.paused_at(now)
             row = rows.get(name)
-            if row is not None and row != before.get(name):
-                if pause is None and row.next_probe is not None:
-                    log.warning(
-                        events.MODEL_PAUSED, model=name, reason=f"{row.reason} (another daemon found)"
-                    )
-                    with self._not_told(model):
-                        model.pacing.pause(row.reason, now, until=row.next_probe)
+            if row is not None and pause is not None:
+                self._known.add(name)
+            elif row is not None and row != before.get(name) and row.next_probe is not None:
+                log.warning(events.MODEL_PAUSED, model=name, reason=f"{row.reason} (another daemon found)")
+                with self._not_told(model):
+                    model.pacing.pause(row.reason, now, until=row.next_probe)
+                self._known.add(name)
+            elif row is None and pause is not None and name not in self._known:
+                self._share(name, pause)  # the database was away when it began
             elif row is None and pause is not None and pause.probe:
-                # Ours was written before we looked, so somebody took it away: a reload, or an answer.
+                # Somebody took it away: a reload, or an answer.
                 log.info(events.MODEL_RESUMED, model=name)
                 with self._not_told(model):
                     model.pacing.resume()
@@ -191,9 +194,19 @@ class Models:
             seconds = round(max(0.0, pause.until - self._clock()))
             event = events.MODEL_PAUSED if pause.probe else events.BUDGET_REACHED
             log.warning(event, model=name, reason=pause.reason, seconds=seconds)
-            row = Paused(name, pause.reason, pause.since, pause.until, pause.next_probe)
-            self._write(functools.partial(self._ledger.pause, row))
+            self._share(name, pause)
         self._changed()
+
+    def _share(self, name: str, pause: Pause) -> None:
+        """Put a pause into the ledger; only one that got there can be taken away by others."""
+        row = Paused(name, pause.reason, pause.since, pause.until, pause.next_probe)
+
+        def write() -> None:
+            self._ledger.pause(row)
+            self._known.add(name)
+
+        self._known.discard(name)
+        self._write(write)
 
     def _learnt(self, where: str, facts: dict[str, Any]) -> None:
         what = ", ".join(f"{name}: {fact[0]}" for name, fact in sorted(facts.items()))
