@@ -85,6 +85,19 @@ def test_a_reload_that_cannot_be_taken_over_changes_nothing(tmp_path: Path, inbo
         assert len(gateway.requests) == 2
 
 
+def test_a_reload_from_a_file_system_that_hangs_does_not_hold_up_the_stop(
+    tmp_path: Path, inbox: Path
+) -> None:
+    with Gateway() as gateway, Daemon(config(gateway, inbox), tmp_path) as daemon:
+        daemon.wait_event("service.ready")
+        daemon.config.unlink()
+        os.mkfifo(daemon.config)  # whoever opens it to read waits for somebody who writes
+        daemon.process.send_signal(signal.SIGHUP)
+        drop(inbox, "one.png", picture())
+        daemon.wait_event("file.done", file="one.png")
+        assert daemon.stop(seconds=20) == 0
+
+
 def test_a_reload_does_not_drop_the_request_in_flight(tmp_path: Path, inbox: Path) -> None:
     with Gateway(Scripted(delay=1.5)) as gateway, Daemon(config(gateway, inbox), tmp_path) as daemon:
         drop(inbox, "one.png", picture())
