@@ -260,6 +260,15 @@ def test_lookup_order(places: dict[str, Path]) -> None:
     assert config.find({}) in (None, Path("/etc/glimpsed/config.yaml"))
 
 
+def test_a_place_that_cannot_be_looked_at_is_passed_over(
+    places: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(places["xdg"].parent / ("x" * 300)))  # also where root may look
+    assert config.find({}) in (None, Path("/etc/glimpsed/config.yaml"))
+    with pytest.raises(UsageError, match="is not a directory"):
+        config.for_folder("x" * 300)
+
+
 def test_a_file_that_is_named_must_be_there(places: dict[str, Path]) -> None:
     places["here"].write_text("")
     with pytest.raises(ConfigError, match="No such file"):

@@ -10,6 +10,7 @@ import pytest
 
 from glimpsed.blocking import Blocking
 from glimpsed.config.schema import Config, Folder, ModelEntry
+from glimpsed.errors import LedgerUnavailable, VisionError
 from glimpsed.ledger import Ledger, open_ledger
 from glimpsed.service.models import Models
 from glimpsed.vision import memory
@@ -107,6 +108,42 @@ async def test_all_paused_is_nobody(opened: Open) -> None:
         desk.models[name].pacing.pause("no money", NOW, until=NOW + 9000)
     desk.clock.now = NOW + 100
     assert desk.serving(1) == []
+
+
+async def test_at_the_stop_models_of_an_earlier_config_are_not_asked_any_more_either(opened: Open) -> None:
+    desk = await opened(None)
+    old = desk.models["a"]
+    new = config()
+    new.models["a"] = new.models["a"].model_copy(update={"base_url": "https://y/v1"})
+    desk.models.apply(new, desk.models.connect(new))
+    assert old.pacing.wait(NOW) == desk.models["a"].pacing.wait(NOW) == 0
+    desk.models.stop_asking()
+    for model in (old, desk.models["a"]):
+        with pytest.raises(VisionError, match="stopping"):
+            model.pacing.wait(NOW)
+
+
+async def test_a_pause_is_lifted_when_another_daemon_takes_it_away_but_not_when_it_never_got_there(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = await opened(None)
+    pacing = desk.models["a"].pacing
+    with monkeypatch.context() as away:
+        away.setattr(desk.ledger, "pause", unavailable)
+        pacing.pause("no money", NOW, until=NOW + 9000)
+        await desk.models.share_pauses()
+        assert pacing.paused is not None
+    await desk.models.share_pauses()  # which writes it
+    await desk.models.share_pauses()
+    assert pacing.paused is not None
+    assert desk.ledger.pauses()["a"].reason == "no money"
+    desk.ledger.resume("a")
+    await desk.models.share_pauses()
+    assert pacing.paused is None
+
+
+def unavailable(*_: object) -> None:
+    raise LedgerUnavailable("away")
 
 
 async def test_what_one_daemon_learnt_all_know_and_what_is_forgotten_is_forgotten_by_all(

@@ -63,16 +63,11 @@ def command(folder: Path | None, target: LogTarget | None) -> int:
 
     to = journal.configure(config.log, secrets=secrets(config))
 
-    def reload() -> Config:
-        try:
-            new = load()
-        except UsageError as e:  # FOLDER is not in it, or not there for now: the old config stays
-            raise ConfigError(Problem(str(e))) from e
+    def log_as(new: Config) -> None:
         journal.configure(new.log, secrets=secrets(new))
-        return new
 
     try:
-        run(Service(config, reload=reload))
+        run(Service(config, reload=load, reloading=log_as))
     except GlimpsedError as e:
         if to == "console":
             raise

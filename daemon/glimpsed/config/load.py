@@ -44,7 +44,8 @@ def find(env: Mapping[str, str] = os.environ) -> Path | None:
         platformdirs.user_config_path("glimpsed") / "config.yaml",
         Path("/etc/glimpsed/config.yaml"),
     )
-    return next((place for place in places if place.exists()), None)
+    # Not `Path.exists`, which raises where it may not look.
+    return next((place for place in places if os.path.exists(place)), None)
 
 
 def complete(
@@ -70,7 +71,7 @@ def for_folder(path: str | os.PathLike[str]) -> Config:
     be taken for one. Raises `UsageError` when it is no directory.
     """
     real = Path(os.path.realpath(path))
-    if not real.is_dir():
+    if not os.path.isdir(real):  # `Path.is_dir` raises where it may not look
         raise UsageError(f"{shown(os.fspath(path))} is not a directory")
     name = shown(str(real))
     folder = Folder(path=real).model_copy(update={"name": name, "model": LOCAL})

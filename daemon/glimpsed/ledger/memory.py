@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from glimpsed.ledger.finish import local_day
 from glimpsed.ledger.part import Part, clean
-from glimpsed.ledger.schema import folders, learned, paces, pauses, spend
+from glimpsed.ledger.schema import files, folders, learned, paces, pauses, spend
 from glimpsed.ledger.values import Paused, Spend
 
 WEEK = 7 * 86400.0  # seconds that a learnt fact is believed
@@ -163,6 +163,17 @@ class Memory(Part):
         with self._database.read() as c:
             rows = c.execute(sa.select(folders.c.name, folders.c.held).where(folders.c.held.is_not(None)))
             return {row.name: row.held for row in rows}
+
+    def held_back(self, names: Collection[str]) -> dict[str, int]:
+        """How many files of these folders' backlogs wait for `approve`, by folder."""
+        held = sa.select(folders.c.name).where(folders.c.held > 0, folders.c.name.in_(names))
+        backlog = (
+            sa.select(files.c.folder, sa.func.count().label("number"))
+            .where(files.c.folder.in_(held), files.c.fresh == 0, files.c.due.is_not(None))
+            .group_by(files.c.folder)
+        )
+        with self._database.read() as c:
+            return {row.folder: row.number for row in c.execute(backlog)}
 
 
 def _wait(

@@ -8,7 +8,7 @@ import gc
 import os
 import signal
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any
 
 from glimpsed import __version__, metrics
@@ -31,6 +31,7 @@ from glimpsed.service.health import Health
 from glimpsed.service.models import Models
 from glimpsed.service.stir import Stir
 from glimpsed.service.tally import Tally
+from glimpsed.vision import Model
 
 log = get_logger()
 
@@ -39,6 +40,7 @@ LEDGER_PATIENCE = 5.0  # seconds between tries while the database is away at the
 LOOK_FOR_CHANGES = 0.8  # commands beside the daemon are acted on within a second
 LOOK_ANYWAY = 30.0  # a safety net: the log's file may have been replaced
 LOOK_FOR_OTHERS = 30.0  # half a lease
+READ_CONFIG = 60.0  # seconds after which the file system that the config is on counts as hung
 CLOSE_SECONDS = 15.0  # beyond the drain, for the ledger and the processes to end
 AT_START = ("state", "search", "workers", "metrics")  # what a reload does not change
 
@@ -51,6 +53,7 @@ class Service:
         config: Config,
         *,
         reload: Callable[[], Config] | None = None,
+        reloading: Callable[[Config], object] = lambda _: None,  # just before it is taken over
         once: bool = False,
         beside: Callable[[Service], contextlib.AbstractAsyncContextManager[None]] | None = None,
         clock: Callable[[], float] = time.time,
@@ -60,11 +63,13 @@ class Service:
         self.once = once
         self.stopped = False  # by a signal, not because everything was done
         self._reload = reload
+        self._reloading = reloading
         self._beside = beside
         self._clock = clock
         self._db = Blocking("ledger", threads=LEDGER_THREADS)
         self._patient = Patient(self._db)
         self._file_worker = FileWorker()
+        self._disk = Blocking("config")
         self._heart = Blocking("heartbeat")  # its own: it must not queue behind what waits for the database
         self._told_budgets: dict[str, set[float]] = {}  # folder budgets, by the time that they go on
         self._stop = asyncio.Event()
@@ -176,7 +181,15 @@ class Service:
             clock=self._clock,
         )
         self.ending = Ending(
-            self.ledger, self._db, self._patient, self.folders, self.models, self.dispatcher, self.tally
+            self.ledger,
+            self._db,
+            self._patient,
+            self.folders,
+            self.models,
+            self.dispatcher,
+            self.tally,
+            lanes=self._lanes,
+            budgets=self._budgets,
         )
         return True
 
@@ -217,6 +230,7 @@ class Service:
     async def _budgets(self) -> list[Reached]:
         """What is used up, asked of the ledger before every claim: other hosts spend as well."""
         if not has_budget(self.config):
+            self.models.apply_budgets([])  # one that a reload took away may still hold a model up
             return []
         now = self._clock()
         found = reached(self.config, await self._db.run(self.ledger.spend_this_month, now), now)
@@ -278,26 +292,31 @@ class Service:
                 continue
             self._notify.reloading()
             try:
-                config = await asyncio.to_thread(self._reload)
+                # Not by `asyncio.to_thread`: at the stop, that would wait for a file system that hangs.
+                config = await self._disk.run_within(READ_CONFIG, self._reload)
+                connected = self.models.connect(config)
             except ConfigError as e:
                 for problem in e.problems:
                     log.error(events.CONFIG_ERROR, reason=str(problem))
                 log.error(
                     events.SERVICE_RELOAD_FAILED, reason=f"{len(e.problems)} errors; the old config stays"
                 )
+            except GlimpsedError as e:  # its folder or an extra is not there, the file system hangs
+                log.error(events.SERVICE_RELOAD_FAILED, reason=f"{e}; the old config stays")
             else:
                 fixed = [key for key in AT_START if getattr(config, key) != getattr(self.config, key)]
-                await self._apply(config)
+                await self._disk.run(self._reloading, config)
+                await self._apply(config, connected)
                 reason = f"{', '.join(fixed)}: taken over at the next start" if fixed else None
                 log.info(events.SERVICE_RELOADED, reason=reason)
             self._notify.ready()
 
-    async def _apply(self, config: Config) -> None:
+    async def _apply(self, config: Config, connected: Mapping[str, Model]) -> None:
         """Folders and models are added, removed and changed; jobs in hand end as they began."""
         gone = self.config.folders.keys() - config.folders.keys()
         metrics.forget(folders=gone, models=self.config.models.keys() - config.models.keys())
         self.config = config
-        self.models.apply(config)
+        self.models.apply(config, connected)
         await self.folders.apply(config, self._group)
         self.dispatcher.wake()
 
@@ -326,6 +345,7 @@ class Service:
         with contextlib.suppress(LedgerUnavailable):
             await self._db.run(self.ledger.leave)
         await self._db.run(self.ledger.close)
+        self._disk.close()
         self._heart.close()
         self._db.close()
 

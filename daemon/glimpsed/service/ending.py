@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from glimpsed.blocking import Blocking
 from glimpsed.errors import LedgerUnavailable
 from glimpsed.ledger import Ledger
 from glimpsed.model import State
 from glimpsed.pipeline import Patient
-from glimpsed.service.dispatch import Dispatcher
+from glimpsed.service.budget import Reached
+from glimpsed.service.dispatch import Dispatcher, Lane
 from glimpsed.service.folders import ONCE_LIMIT, Folders
 from glimpsed.service.models import Models
 from glimpsed.service.tally import Tally
@@ -33,8 +34,11 @@ class Ending:
         models: Models,
         dispatcher: Dispatcher,
         tally: Tally,
+        *,
+        lanes: Callable[[], Awaitable[Sequence[Lane]]],
+        budgets: Callable[[], Awaitable[Sequence[Reached]]],
     ) -> None:
-        self.left = 0  # files, because their models are paused, they are stuck, or it was stopped
+        self.left = 0  # files: nobody can be asked about them now, they are stuck, or it was stopped
         self.older_failures = 0
         self._ledger = ledger
         self._db = db
@@ -43,6 +47,9 @@ class Ending:
         self._models = models
         self._dispatcher = dispatcher
         self._tally = tally
+        self._lanes = lanes
+        self._budgets = budgets
+        self._because: list[str] = []  # why folders wait whose models could be asked
         self._blocked = ""  # why an answer could not be written that was left
 
     async def waiting(self) -> int:
@@ -54,35 +61,51 @@ class Ending:
         pauses = [f"{m.entry.name}: {m.pacing.paused.reason}" for m in self._models if m.pacing.paused]
         blocked = [f"answered, but a sidecar cannot be written: {self._blocked}"] if self._blocked else []
         stuck = ["still being written, or not to be read"] if self._folders.stuck else []
-        return "; ".join(pauses + self._folders.missing + blocked + stuck) or "stopped before they were done"
+        reasons = pauses + self._because + self._folders.missing + blocked + stuck
+        return "; ".join(reasons) or "stopped before they were done"
 
     async def come(self) -> None:
         """Return when every folder is listed, nothing settles and nothing waits.
 
         What may never come to an end is left: files that cannot be read, answers that cannot be written.
-        A folder that is not there is not waited for: who runs `once` wants to hear of it now.
+        A folder that is not there is not waited for, nor one whose model is paused, whose budget is used up or
+        whose backlog is not approved: who runs `once` wants to hear of it now.
         """
         active = time.monotonic()
         while True:
-            stuck = self._folders.stuck
             if self._dispatcher.in_hand:
                 active = time.monotonic()
-            elif self._folders.looked and self._folders.settling <= stuck:
-                counts = await self._counts()
-                waiting = _waiting(counts)
-                self.left = waiting + stuck
-                served = any(self._models.serving(watch.folder) for watch in self._folders)
-                if not served or waiting <= len(self._tally.waiting):
-                    break
-                blocked = sum(c.get("answered", 0) for c in counts.values())
-                if waiting == blocked and time.monotonic() - active > ONCE_LIMIT:
-                    self._blocked = await self._why_blocked()
-                    break
+            elif self._folders.looked and self._folders.settling <= self._folders.stuck:
+                with contextlib.suppress(LedgerUnavailable):  # the dispatcher tells
+                    if await self._nothing_to_do(time.monotonic() - active):
+                        break
             await asyncio.sleep(LOOK)
         counts = await self._counts()
         failed = sum(by_state.get("failed", 0) for by_state in counts.values())
         # A file may have failed several times in this run, and then have come right.
         self.older_failures = max(0, failed - len({key for key, _ in self._tally.failed}))
+
+    async def _nothing_to_do(self, idle: float) -> bool:
+        """Whether nothing waits that can be seen to now; nothing has been in hand for `idle` seconds."""
+        served = {place.folder.name for lane in await self._lanes() for place in lane.places}
+        held = await self._db.run(self._ledger.held_back, self._folders.names)
+        counts = await self._db.run(self._ledger.counts, self._folders.names)
+        self.left = _waiting(counts) + self._folders.stuck
+        mine = {name: by_state for name, by_state in counts.items() if name in served}
+        paused = sum(key.folder in served for key in self._tally.waiting)
+        waiting = _waiting(mine) - paused - sum(held.get(name, 0) for name in mine)
+        if waiting > 0:
+            blocked = sum(by_state.get("answered", 0) for by_state in mine.values())
+            if waiting > blocked or idle <= ONCE_LIMIT:
+                return False
+            self._blocked = await self._why_blocked()
+        self._because = [*await self._used_up(counts), *_to_approve(held)]
+        return True
+
+    async def _used_up(self, counts: Mapping[str, Mapping[State, int]]) -> list[str]:
+        """The folders' own budgets for which something waits; those of models are pauses."""
+        wait = {f"folder {name}" for name, by_state in counts.items() if _waiting({name: by_state})}
+        return [one.reason for one in await self._budgets() if one.of in wait]
 
     async def cut_short(self) -> None:
         """It was stopped: count what is left."""
@@ -97,6 +120,10 @@ class Ending:
             for row in await self._patient.run(self._ledger.latest, name, "answered", 1):
                 return row.reason or ""
         return ""
+
+
+def _to_approve(held: Mapping[str, int]) -> list[str]:
+    return [f"{name}: its backlog waits to be approved, 'glimpsed approve' releases it" for name in held]
 
 
 def _waiting(counts: Mapping[str, Mapping[State, int]]) -> int:

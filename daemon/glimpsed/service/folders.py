@@ -89,11 +89,12 @@ class Folders:
     async def apply(self, config: Config, group: asyncio.TaskGroup) -> None:
         """Watch what is new or changed, let go of what is gone; jobs in hand end as they began."""
         self._backlogs.config = config
-        for name, watched in list(self._watched.items()):
-            if config.folders.get(name) != watched.folder:
-                watched.task.cancel()
-                await asyncio.gather(watched.task, return_exceptions=True)
-                del self._watched[name]
+        # All at once, before anything is waited for: the dispatcher must not find a folder whose model is gone.
+        old = [name for name, watched in self._watched.items() if config.folders.get(name) != watched.folder]
+        tasks = [self._watched.pop(name).task for name in old]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         for name, folder in config.folders.items():
             await self._backlogs.ask_failed_again(folder)
             if name not in self._watched:

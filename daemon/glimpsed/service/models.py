@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
@@ -43,6 +43,7 @@ class Models:
         self._writes: set[asyncio.Task[None]] = set()
         self._begun = 0  # writes so far
         self._shared: dict[str, Paused] = {}  # the pauses in the ledger, when it was looked at last
+        self._known: set[str] = set()  # models that pause, and whose pause has been in the ledger
 
     def __getitem__(self, name: str) -> Model:
         return self._models[name]
@@ -57,15 +58,23 @@ class Models:
         """
         db = Patient(self._db)
         self._memory.load(await db.run(self._ledger.all_learnt, self._clock()))
-        self.apply(config)
+        self.apply(config, self.connect(config))
         if await db.run(self._ledger.other_daemons, self._clock()):
             self._shared = await db.run(self._ledger.pauses)
             return
         for name in self._models:
             await db.run(self._ledger.resume, name)
 
-    def apply(self, config: Config) -> None:
-        """Connect what is new or changed, retire what is gone; what is unchanged keeps its pace.
+    def connect(self, config: Config) -> dict[str, Model]:
+        """The models that are new or changed in this config, by entry; nothing is changed yet.
+
+        Raises `ConfigError`, `MissingExtra` when an entry cannot be used.
+        """
+        now = {name: model.entry for name, model in self._models.items()}
+        return {n: connect(entry, self._memory) for n, entry in used(config).items() if now.get(n) != entry}
+
+    def apply(self, config: Config, connected: Mapping[str, Model]) -> None:
+        """Take in what was connected for this config, retire what is gone; what is unchanged keeps its pace.
 
         A changed entry (key, base_url) starts without the pause of the old one.
         """
@@ -79,12 +88,10 @@ class Models:
                 self._retired.append(self._models.pop(name))
                 model.pacing.on_change = None
                 self._write(functools.partial(self._ledger.resume, name))
-        for name, entry in wanted.items():
-            if name not in self._models:
-                model = connect(entry, self._memory)
-                model.pacing.on_change = functools.partial(self._pause_changed, name)
-                model.pacing.others = Rates(entry, self._ledger, self._db, self._write, self._clock)
-                self._models[name] = model
+        for name, model in connected.items():
+            model.pacing.on_change = functools.partial(self._pause_changed, name)
+            model.pacing.others = Rates(model.entry, self._ledger, self._db, self._write, self._clock)
+            self._models[name] = model
 
     def serving(self, folder: Folder) -> tuple[Model, ...]:
         """The models to ask for this folder now, in order; none while all that it may use are paused.
@@ -139,15 +146,17 @@ class Models:
         for model in self:
             name, pause = model.entry.name, model.pacing.paused_at(now)
             row = rows.get(name)
-            if row is not None and row != before.get(name):
-                if pause is None and row.next_probe is not None:
-                    log.warning(
-                        events.MODEL_PAUSED, model=name, reason=f"{row.reason} (another daemon found)"
-                    )
-                    with self._not_told(model):
-                        model.pacing.pause(row.reason, now, until=row.next_probe)
+            if row is not None and pause is not None:
+                self._known.add(name)
+            elif row is not None and row != before.get(name) and row.next_probe is not None:
+                log.warning(events.MODEL_PAUSED, model=name, reason=f"{row.reason} (another daemon found)")
+                with self._not_told(model):
+                    model.pacing.pause(row.reason, now, until=row.next_probe)
+                self._known.add(name)
+            elif row is None and pause is not None and name not in self._known:
+                self._share(name, pause)  # the database was away when it began
             elif row is None and pause is not None and pause.probe:
-                # Ours was written before we looked, so somebody took it away: a reload, or an answer.
+                # Somebody took it away: a reload, or an answer.
                 log.info(events.MODEL_RESUMED, model=name)
                 with self._not_told(model):
                     model.pacing.resume()
@@ -166,12 +175,12 @@ class Models:
 
     def stop_asking(self) -> None:
         """The daemon stops: what is in flight may finish, what waits for its turn goes back."""
-        for model in self:
+        for model in [*self, *self._retired]:
             model.pacing.close()
 
     async def close(self) -> None:
         """Close every connection and process."""
-        for model in [*self._models.values(), *self._retired]:
+        for model in [*self, *self._retired]:
             await model.aclose()
         await asyncio.gather(*self._writes)
 
@@ -185,9 +194,19 @@ class Models:
             seconds = round(max(0.0, pause.until - self._clock()))
             event = events.MODEL_PAUSED if pause.probe else events.BUDGET_REACHED
             log.warning(event, model=name, reason=pause.reason, seconds=seconds)
-            row = Paused(name, pause.reason, pause.since, pause.until, pause.next_probe)
-            self._write(functools.partial(self._ledger.pause, row))
+            self._share(name, pause)
         self._changed()
+
+    def _share(self, name: str, pause: Pause) -> None:
+        """Put a pause into the ledger; only one that got there can be taken away by others."""
+        row = Paused(name, pause.reason, pause.since, pause.until, pause.next_probe)
+
+        def write() -> None:
+            self._ledger.pause(row)
+            self._known.add(name)
+
+        self._known.discard(name)
+        self._write(write)
 
     def _learnt(self, where: str, facts: dict[str, Any]) -> None:
         what = ", ".join(f"{name}: {fact[0]}" for name, fact in sorted(facts.items()))

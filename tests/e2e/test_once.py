@@ -1,0 +1,80 @@
+"""`once` always comes to its end, and says what it left and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from daemon import Daemon, glimpsed
+from gateway import Gateway, Scripted
+from pictures import drop, picture
+
+REFUSED = Scripted(status=401, body={"error": {"message": "no", "code": "invalid_api_key"}})
+
+CONFIG = """
+models:
+  bad: {{api: chat, base_url: "{url}"}}
+  good: {{api: chat, base_url: "{url}", {price}}}
+folders:
+{folders}
+log: {{target: json}}
+{top}
+"""
+
+
+def once(home: Path, gateway: Gateway, *folders: str, price: str = "", top: str = "") -> tuple[int, str]:
+    """Run it to its end; its exit code and what it said last on standard error."""
+    lines = "\n".join(f"  {folder}" for folder in folders)
+    text = CONFIG.format(url=gateway.base_url, folders=lines, price=price, top=top)
+    (home / "glimpsed.yaml").write_text(text)
+    ended = glimpsed("once", home=home, seconds=30)
+    return ended.returncode, next(line for line in ended.stderr.splitlines() if "still wait" in line)
+
+
+PRICE = "concurrency: 1, price: {input: 1000, output: 1000}"
+
+
+def test_once_does_not_wait_for_a_model_that_pauses_beside_one_that_does_not(tmp_path: Path) -> None:
+
+    with Gateway(default=lambda seen: REFUSED if seen.body["model"] == "bad" else Scripted()) as gateway:
+        drop(tmp_path / "one", "first.jpg", picture("JPEG", seed=1))
+        drop(tmp_path / "two", "second.jpg", picture("JPEG", seed=2))
+        one, two = "one: {path: one, settle: 50ms, model: bad}", "two: {path: two, settle: 50ms, model: good}"
+        code, told = once(tmp_path, gateway, one, two)
+        assert (code, told.partition(": HTTP 401")[0]) == (1, "1 file still waits: bad")
+        assert (tmp_path / "two/second.jpg.txt").exists()
+
+
+def test_once_does_not_wait_for_a_folder_that_is_gone_with_files_in_the_queue(tmp_path: Path) -> None:
+    with Gateway(default=REFUSED) as gateway:
+        drop(tmp_path / "one", "first.jpg", picture("JPEG"))
+        (tmp_path / "two").mkdir()
+        one, two = "one: {path: one, settle: 50ms, model: bad}", "two: {path: two, settle: 50ms, model: good}"
+        assert once(tmp_path, gateway, one, two)[0] == 1
+        (tmp_path / "one").rename(tmp_path / "away")
+        code, told = once(tmp_path, gateway, one, two)
+        assert code == 1
+        assert told.startswith("1 file still waits: one: ")
+
+
+def test_once_does_not_wait_for_a_folders_own_budget(tmp_path: Path) -> None:
+    with Gateway() as gateway:
+        for number in range(6):
+            drop(tmp_path / "one", f"{number}.jpg", picture("JPEG", seed=number))
+        one = "one: {path: one, settle: 50ms, model: good, budget: {per_day: 1}}"
+        code, told = once(tmp_path, gateway, one, price=PRICE)
+        assert code == 1
+        assert "files still wait: the budget of folder one for this day is used up" in told
+
+
+def test_once_leaves_a_backlog_that_waits_to_be_approved(tmp_path: Path) -> None:
+    one, top = "one: {path: one, settle: 50ms, model: good}", "backlog_confirm: 1"
+    for number in range(3):
+        drop(tmp_path / "one", f"{number}.jpg", picture("JPEG", seed=number))
+    with Gateway() as gateway:
+        text = CONFIG.format(url=gateway.base_url, folders=f"  {one}", price=PRICE, top=top)
+        with Daemon(text, tmp_path) as daemon:
+            daemon.wait_event("backlog.waiting")
+        code, told = once(tmp_path, gateway, one, price=PRICE, top=top)
+        waits = "one: its backlog waits to be approved, 'glimpsed approve' releases it"
+        assert (code, told) == (1, f"3 files still wait: {waits}")
+        assert not gateway.requests

@@ -1,0 +1,59 @@
+"""Which folders are watched while the config changes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from glimpsed.blocking import Blocking
+from glimpsed.config.schema import Config, Folder
+from glimpsed.ledger import open_ledger
+from glimpsed.service.backlog import Backlogs
+from glimpsed.service.folders import Folders
+
+pytestmark = pytest.mark.anyio
+
+
+class NoBacklogs:
+    """Nothing is ever held."""
+
+    async def after_listing(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def folders(tmp_path: Path) -> AsyncIterator[Folders]:
+    ledger, db = open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite"), Blocking("ledger")
+    backlogs = cast("Backlogs", NoBacklogs())
+    yield Folders(ledger, db, backlogs, once=True, wake=lambda: None, changed=lambda: None)
+    db.close()
+    ledger.close()
+
+
+def config(path: Path, **folder: Any) -> Config:
+    names = ("a", "b")
+    return Config(folders={n: Folder(name=n, path=path, model="m").model_copy(update=folder) for n in names})
+
+
+async def test_no_folder_of_the_old_config_is_served_while_its_watch_comes_to_its_end(
+    folders: Folders, tmp_path: Path
+) -> None:
+    async with asyncio.TaskGroup() as group:
+        await folders.apply(config(tmp_path), group)
+        reload = group.create_task(folders.apply(config(tmp_path, model="other"), group))
+        seen = set[str]()
+        while not reload.done():
+            await asyncio.sleep(0)
+            seen |= {watch.folder.model for watch in folders}
+        assert seen == {"other"}
+        assert folders.names == ["a", "b"]
+        folders.cancel()
