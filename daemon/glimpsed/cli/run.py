@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from glimpsed.cli.common import common_options, config_file
-from glimpsed.errors import ConfigError, GlimpsedError, Problem, UsageError
+from glimpsed.errors import ConfigError, GlimpsedError, UsageError
 from glimpsed.model import shown
 
 if TYPE_CHECKING:
