@@ -143,6 +143,21 @@ def test_an_adopted_answer_to_another_prompt_is_not_used_again(tmp_path: Path) -
         assert [r.prompt for r in gateway.requests] == ["one", "two"]
 
 
+def test_a_text_that_comes_with_its_image_is_adopted_from_events_as_from_a_listing(tmp_path: Path) -> None:
+    image, text = tmp_path / "a.png", tmp_path / "a.png.txt"
+    image.write_bytes(picture())
+    text.write_text("what stands on it")
+    os.utime(image, (1_000_000_000, 1_000_000_000))
+    with Gateway() as gateway:
+        with Daemon(config(gateway, tmp_path, text="outputs: [txt], rescan: 1h"), tmp_path) as daemon:
+            daemon.wait_event("scan.finished", folder="text")
+            for path in (text, image):
+                path.rename(tmp_path / "text" / path.name)
+            daemon.wait_event("file.reused", file="a.png")
+        assert gateway.requests == []
+    assert names(tmp_path / "text") == ["a.png", "a.png.txt"]
+
+
 def test_a_rename_keeps_the_answer_of_a_fallback(tmp_path: Path) -> None:
     def answer(seen: Seen) -> Scripted:
         refused = seen.body["model"] == "named"

@@ -314,14 +314,20 @@ def _standing_or_read(job: Job, place: Place) -> tuple[Written, ...] | Content:
 
 
 def _standing(job: Job, place: Place) -> tuple[Written, ...] | None:
-    """The own sidecars about this very version that the ledger does not know of: it was restored from an old copy.
+    """The own sidecars about this very version that the ledger does not know of.
 
-    None: there are none, but they can be written. Raises as `sidecar.check` when they cannot.
+    It was restored from an old copy, or they came with the image: without a JSON among them, what a listing would
+    take for them is taken here too. None: there are none, but they can be written. Raises as `sidecar.check` when
+    they cannot.
     """
     root, folder, key = place.root, place.folder, job.key
-    if not sidecar.check(root, key.path, folder, job.written) or "json" not in folder.outputs or job.again:
-        return None
     names = sidecar.names(folder, key.name)
+    if "json" not in names and not job.written and not job.again:
+        found = sidecar.adoptable(root, key.directory, key.name, job.version, folder, names.values())
+        if found.verdict == "adopt":
+            return found.written
+    if not sidecar.check(root, key.path, folder, job.written) or "json" not in names or job.again:
+        return None
     found = sidecar.adoptable(root, key.directory, key.name, job.version, folder, names.values())
     news = {w for w in found.written if w.name == names["json"]} - set(job.written)
     return found.written if found.verdict == "adopt" and news else None
