@@ -97,10 +97,14 @@ def hosts(base: Path, _sizes: Sizes) -> Iterator[Row]:
     """Images a second of 1, 2 and 4 daemons that share one folder and one PostgreSQL."""
     try:
         with started_postgres(fsync=True) as postgres:
+            rates = []
             for daemons in (1, 2, 4):
                 postgres.wipe()
                 with scratch(base, "hosts") as here:
-                    yield _shared(here, postgres.url, daemons)
+                    row = _shared(here, postgres.url, daemons)
+                rates.append((daemons, row.value))
+                yield row
+            yield growth("throughput over daemons", "images/s", rates)
     except NoPostgresError as e:
         yield Row("daemons on one PostgreSQL", 0, "", more={"note": f"skipped: {e}"})
 
