@@ -29,7 +29,7 @@ from glimpsed.service.ending import Ending
 from glimpsed.service.folders import Folders
 from glimpsed.service.health import Health
 from glimpsed.service.models import Models
-from glimpsed.service.stir import Stir
+from glimpsed.service.others import look_for_changes, watch_others
 from glimpsed.service.tally import Tally
 from glimpsed.vision import Model
 
@@ -37,9 +37,6 @@ log = get_logger()
 
 LEDGER_THREADS = 2
 LEDGER_PATIENCE = 5.0  # seconds between tries while the database is away at the start
-LOOK_FOR_CHANGES = 0.8  # commands beside the daemon are acted on within a second
-LOOK_ANYWAY = 30.0  # a safety net: the log's file may have been replaced
-LOOK_FOR_OTHERS = 30.0  # half a lease
 READ_CONFIG = 60.0  # seconds after which the file system that the config is on counts as hung
 CLOSE_SECONDS = 15.0  # beyond the drain, for the ledger and the processes to end
 AT_START = ("state", "search", "workers", "metrics")  # what a reload does not change
@@ -198,8 +195,8 @@ class Service:
         jobs: list[Coroutine[Any, Any, None]] = [
             self.dispatcher.run(),
             self.dispatcher.renew_leases(),
-            self._look_for_changes(),
-            self._watch_others(),
+            look_for_changes(self.ledger, self._db, self.models, self.dispatcher.wake),
+            watch_others(self.ledger, self._db, self.dispatcher.wake, self._clock),
             self._health.run(),
             self._reloads(),
         ]
@@ -243,39 +240,6 @@ class Service:
 
     def _wake(self) -> None:
         self.dispatcher.wake()
-
-    async def _look_for_changes(self) -> None:
-        """What a command beside us or another daemon wrote is noticed within a second."""
-        seen = -1
-        with contextlib.closing(Stir(self.ledger.log_file)) as stir:
-            while True:
-                stir.arm()
-                try:
-                    counter = await self._db.run(self.ledger.changes)
-                    if counter != seen:
-                        await self.models.share_pauses()
-                        await self.models.share_lessons()
-                        seen = counter
-                        self.dispatcher.wake()
-                except LedgerUnavailable:
-                    self.dispatcher.wake()  # it tells, and sees to what is in hand when the database is back
-                    await asyncio.sleep(LOOK_FOR_CHANGES)
-                    continue
-                await asyncio.sleep(LOOK_FOR_CHANGES)
-                await stir.wait(LOOK_ANYWAY)
-
-    async def _watch_others(self) -> None:
-        """Say so when another daemon works from the same ledger; take over from one that died here."""
-        others: frozenset[str] = frozenset()
-        while True:
-            with contextlib.suppress(LedgerUnavailable):
-                if await self._db.run(self.ledger.take_back, self._clock()):
-                    self.dispatcher.wake()
-                now = frozenset(await self._db.run(self.ledger.other_daemons, self._clock()))
-                for other in sorted(now - others):
-                    log.warning(events.LEDGER_SHARED, reason=other)
-                others = now
-            await asyncio.sleep(LOOK_FOR_OTHERS)
 
     async def _until_idle(self) -> None:
         assert self.ending is not None

@@ -1,0 +1,58 @@
+"""Who else writes to the ledger: commands beside the daemon, other daemons, one that died."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+
+from glimpsed.blocking import Blocking
+from glimpsed.errors import LedgerUnavailable
+from glimpsed.journal import events, get_logger
+from glimpsed.ledger import Ledger
+from glimpsed.service.models import Models
+from glimpsed.service.stir import Stir
+
+log = get_logger()
+
+LOOK_FOR_CHANGES = 0.8  # seconds; commands beside the daemon are acted on within one
+LOOK_ANYWAY = 30.0  # seconds, a safety net: the log's file may have been replaced
+LOOK_FOR_OTHERS = 30.0  # seconds, half a lease
+
+
+async def look_for_changes(ledger: Ledger, db: Blocking, models: Models, wake: Callable[[], None]) -> None:
+    """What a command beside us or another daemon wrote is noticed within a second."""
+    seen = -1
+    with contextlib.closing(Stir(ledger.log_file)) as stir:
+        while True:
+            stir.arm()
+            try:
+                counter = await db.run(ledger.changes)
+                if counter != seen:
+                    await models.share_pauses()
+                    await models.share_lessons()
+                    seen = counter
+                    wake()
+            except LedgerUnavailable:
+                wake()  # the dispatcher tells, and sees to what is in hand when the database is back
+                await asyncio.sleep(LOOK_FOR_CHANGES)
+                continue
+            await asyncio.sleep(LOOK_FOR_CHANGES)
+            await stir.wait(LOOK_ANYWAY)
+
+
+async def watch_others(
+    ledger: Ledger, db: Blocking, wake: Callable[[], None], clock: Callable[[], float] = time.time
+) -> None:
+    """Say so when another daemon works from the same ledger; take over from one that died here."""
+    others: frozenset[str] = frozenset()
+    while True:
+        with contextlib.suppress(LedgerUnavailable):
+            if await db.run(ledger.take_back, clock()):
+                wake()
+            now = frozenset(await db.run(ledger.other_daemons, clock()))
+            for other in sorted(now - others):
+                log.warning(events.LEDGER_SHARED, reason=other)
+            others = now
+        await asyncio.sleep(LOOK_FOR_OTHERS)
