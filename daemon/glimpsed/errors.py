@@ -127,6 +127,9 @@ class Verdict:
     transport: bool = False  # never reached the API: counts for the breaker
     server: bool = False  # a 5xx: counts for the breaker over more than one file
     overload: bool = False  # 429, 503, 529: fewer requests at once
+    slow: bool = False  # no answer in time: fewer requests at once
+    doubtful: bool = False  # with 'pause': it may be about this very file
+    alike: frozenset[str] = frozenset()  # of a 4xx: what refusals that are alike have in common
 
 
 class VisionError(GlimpsedError):

@@ -75,6 +75,7 @@ def request(job: Job, folder: Folder, images: tuple[Image, ...], pages: int, key
         detail=folder.detail,
         user=folder.user,
         idempotency_key=key,
+        file=job.key.one,
     )
 
 

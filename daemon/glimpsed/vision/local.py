@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import Verdict, VisionError
@@ -16,6 +17,9 @@ from glimpsed.model import Image, Reply, Request, Usage
 from glimpsed.vision.engines import engine_for, layout
 from glimpsed.vision.memory import Ceiling
 from glimpsed.vision.pacing import Pacing
+
+if TYPE_CHECKING:
+    from glimpsed.vision import Smaller
 
 log = get_logger()
 
@@ -36,7 +40,7 @@ class LocalModel:
         """Nothing is too large here."""
         return Ceiling()
 
-    async def ask(self, request: Request) -> Reply:
+    async def ask(self, request: Request, smaller: Smaller | None = None) -> Reply:  # noqa: ARG002 - the protocol's
         """The text of all the pictures, pages apart by an empty line. Raises `VisionError`."""
         if request.schema is not None:
             raise VisionError(
@@ -46,7 +50,7 @@ class LocalModel:
         if not self._told:
             self._told = True
             log.info(events.MODEL_LEARNED, model=self.entry.name, reason=IGNORES_PROMPT)
-        async with self.pacing.slot(file=request.idempotency_key or "") as ticket:
+        async with self.pacing.slot(file=request.file or request.idempotency_key or "") as ticket:
             try:
                 text = await self._read(request.images)
             except VisionError as e:
