@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from glimpsed.child import MESSAGE
-from glimpsed.child.start import Child, start
+from glimpsed.children.program import MESSAGE
+from glimpsed.children.start import Process, start
 from glimpsed.files import Root
 from glimpsed.journal import get_logger
 from glimpsed.model import Bytes, Content, Version, Written
@@ -44,7 +44,7 @@ class FileWorker:
         self._busy = -IDLE  # when there were many last
         self._not_before = 0.0
         self._closed = False
-        self._child: Child | None = None
+        self._child: Process | None = None
         self._ready = False
         self._calls: dict[int, asyncio.Future[Any]] = {}
         self._number = 0
@@ -136,7 +136,7 @@ class FileWorker:
         loop.call_later(IDLE, self._let_go, self._child)
         loop.call_later(PATIENCE, self._watch, self._child)
 
-    def _let_go(self, of: Child) -> None:
+    def _let_go(self, of: Process) -> None:
         left = self._left(self._clock())
         if self._child is of and left > 0:
             asyncio.get_running_loop().call_later(left, self._let_go, of)
@@ -147,7 +147,7 @@ class FileWorker:
         """Seconds until it is not worth a process any more."""
         return self._busy + IDLE - now
 
-    def _watch(self, of: Child) -> None:
+    def _watch(self, of: Process) -> None:
         """Give it up when it hangs."""
         if self._child is not of:
             return
@@ -158,7 +158,7 @@ class FileWorker:
         else:
             self._give_up(f"no answer within {PATIENCE:g} s")
 
-    def _receive(self, of: Child) -> None:
+    def _receive(self, of: Process) -> None:
         answers = 0
         while answers < MOST:
             try:

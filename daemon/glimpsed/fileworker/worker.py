@@ -15,7 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from glimpsed import child, temporary
+from glimpsed import temporary
+from glimpsed.children.program import MESSAGE, ignore_signals
 from glimpsed.errors import GlimpsedError
 from glimpsed.files import Root, as_written, entry, opened_directory, read_content_in, version_there
 from glimpsed.model import Content, Version, Written
@@ -54,10 +55,10 @@ CALLS: Mapping[str, Callable[..., Any]] = {"read": read, "write": write}
 
 def main() -> None:
     """Work until the daemon closes its end."""
-    child.ignore_signals()
+    ignore_signals()
     with socket.socket(fileno=int(sys.argv[1])) as daemon:
         daemon.send(pickle.dumps((0, None)))
-        while message := daemon.recv(child.MESSAGE):
+        while message := daemon.recv(MESSAGE):
             number, what, arguments = pickle.loads(message)  # noqa: S301 - from the daemon
             try:
                 result = CALLS[what](*arguments)
