@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from glimpsed.discover.mounts import Mode, is_shared
+from glimpsed.discover.mounts import Mode
 from glimpsed.journal import events, get_logger
 
 log = get_logger()
@@ -23,11 +23,6 @@ class WatchState:
     filesystem: str
     reason: str
     since: float  # epoch
-
-    @property
-    def local(self) -> bool:
-        """Whether it is on a disk of this machine, as far as that can be told."""
-        return self.mode == "inotify" and not is_shared(self.filesystem)
 
 
 class Status:

@@ -21,7 +21,7 @@ from glimpsed.images import Images
 from glimpsed.journal import get_logger
 from glimpsed.ledger import Ledger
 from glimpsed.model import Answer, Content, FileKey, Job, PageRecord, Usage, Written, shown
-from glimpsed.pipeline import answers, question, quick
+from glimpsed.pipeline import answers, question
 from glimpsed.pipeline.after import Locate, after
 from glimpsed.pipeline.ask import Bill, Matter, Refusals, ask
 from glimpsed.pipeline.ends import End, Ends, Outcome
@@ -108,10 +108,8 @@ class Pipeline:
         if job.problem is not None:
             raise FileError(job.problem, "Copy the file into the folder again, whole.")
         # Before anything is paid for: is the answer there already, is there room for it?
-        content: Content | tuple[Written, ...] | None = await quick.read(job, place)
-        if content is None:
-            patience = PATIENCE + job.version.size / RATE
-            content = await place.io.run_within(patience, _standing_or_read, job, place)
+        patience = PATIENCE + job.version.size / RATE
+        content = await place.io.run_within(patience, _standing_or_read, job, place)
         if not isinstance(content, Content):
             return await self._ends.adopted(job, content)
         if not place.folder.reuse or job.again:
@@ -288,11 +286,9 @@ class Pipeline:
 
     async def _write(self, job: Job, place: Place, answer: Answer, content: Content) -> End:
         with metrics.timed("write"):
-            written = await quick.write(job, place, answer, content)
-            if written is None:
-                written = await place.do(
-                    sidecar.write, place.root, job.key.path, place.folder, answer, job.written, content
-                )
+            written = await place.do(
+                sidecar.write, place.root, job.key.path, place.folder, answer, job.written, content
+            )
         if place.folder.on_done != NOTHING:
             await after(
                 job,
