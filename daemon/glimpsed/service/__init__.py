@@ -168,6 +168,7 @@ class Service:
                 self.images,
                 find_place=self.folders.place,
                 locate=self.folders.locate,
+                blocked=self.folders.blocked,
                 clock=self._clock,
             ),
             lanes=self._lanes,
@@ -349,6 +350,7 @@ class Service:
             name, state = watch.folder.name, watch.state
             metrics.files(name, counts.get(name, {}))
             metrics.folder(name, up=state.state != "lost", mode=state.mode)
+            metrics.degraded(name, state.reason if state.state == "degraded" else None)
         since = [await self._db.run(self.ledger.waiting_since, name) for name in names]
         oldest = min((s for s in since if s is not None), default=None)
         metrics.queue_age(0.0 if oldest is None else max(0.0, self._clock() - oldest))
