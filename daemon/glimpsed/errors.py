@@ -19,6 +19,7 @@ Exceptions of libraries are translated into these once, at the border where they
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -155,6 +156,7 @@ class VisionError(GlimpsedError):
         output_tokens: int = 0,
         cost: float | None = None,
         due: float | None = None,
+        alike: Mapping[str, frozenset[str]] | None = None,
     ) -> None:
         super().__init__(verdict.reason)
         self.verdict = verdict
@@ -162,6 +164,7 @@ class VisionError(GlimpsedError):
             due  # with 'pause': when the file is looked at again (epoch seconds); None: as soon as may be
         )
         self.requests = requests  # sent to get here, less one that ended in a pause
+        self.alike = alike or {}  # by model, `Verdict.alike` of each that was asked
         self.raw = raw  # text that the model gave, kept for the error sidecar
         self.input_tokens = input_tokens  # paid for all the same: a refusal, a cut answer
         self.output_tokens = output_tokens

@@ -149,7 +149,7 @@ def test_pause_verdict_pauses_at_once_and_is_told() -> None:
     pace, told = pacing(), []
     pace.on_change = told.append
     once(pace, T0, QUOTA)
-    assert pace.paused == Pause("HTTP 402", T0, T0 + 60)
+    assert pace.paused == Pause("HTTP 402", T0, T0 + 60, file="a", own_probe=T0 + 60)
     assert told == [pace.paused]
     assert pace.room(T0 + 59) == 0
     with pytest.raises(VisionError) as raised:
@@ -337,7 +337,7 @@ async def test_who_waits_for_a_slot_hears_of_a_pause() -> None:
 async def test_who_is_let_in_by_something_broken_hears_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     pace = pacing(concurrency=1)
 
-    def broken(_now: float, _tokens: int) -> float:
+    def broken(*_: object) -> float:
         raise RuntimeError("bug")
 
     async with pace.slot():

@@ -122,9 +122,10 @@ def _pause(paused: Paused | None, told: Mapping[str, Any] | None, now: float) ->
         return {
             "state": "paused",
             "reason": paused.reason,
-            "until": _time(until),
+            # Past its time it is probed as soon as there is a file to ask about.
+            "until": _time(until and max(until, now)),
             "since": utc(paused.since),
-            "next_probe": _time(paused.next_probe),
+            "next_probe": _time(paused.next_probe and max(paused.next_probe, now)),
         }
     told = told or {}
     return {

@@ -197,7 +197,8 @@ class Pipeline:
             try:
                 asked = await ask(matter, place.chain, pages)
             except VisionError as e:
-                raise VisionError(e.verdict, requests=requests + e.requests, raw=e.raw, due=e.due) from e
+                requests += e.requests
+                raise VisionError(e.verdict, requests=requests, raw=e.raw, due=e.due, alike=e.alike) from e
             requests += asked.requests
             records.append(asked.record)
             if place.folder.pages == "each":  # kept page by page: a crash repeats only the rest

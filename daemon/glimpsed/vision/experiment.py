@@ -26,21 +26,19 @@ NAMES: dict[Lever, frozenset[str]] = {
     "limit": frozenset({"max_tokens", "max_completion_tokens", "max_output_tokens"}),
     "system": frozenset({"system"}),
 }
-HARMLESS: tuple[Lever, ...] = ("temperature", "user", "detail", "stream", "limit")
-SHAPE: tuple[Lever, ...] = ("structure", "system")
+# Those that cost nothing in quality go first, together.
+HARMLESS: tuple[Lever, ...] = ("temperature", "user", "stream", "limit")
+SHAPE: tuple[Lever, ...] = ("detail", "structure", "system")
 # What a refusal may be about, as its words go. Too many hits cost a request, none cost nothing.
 _SPOKEN_OF: dict[Lever, str] = {
-        "temperature": r"temperature|sampling|温度",
-        "user": r"[`'\"]user[`'\"](?!/)|\buser (field|param)|safety_identifier|end[- ]user",
-        "detail": r"[`'\".]detail\b|\bdetail (level|field|param)",
-        "stream": r"\bstream|\bsse\b|流式",
-        "limit": r"max_?\w*tokens|output (limit|length)|completion tokens",
-        "structure": r"schema|\bjson\b|structured|grammar|response.?format|guided",
-        "system": r"\bsystem\b|developer|\broles?\b|instructions",
-        (
-            "image",
-            r"image|picture|photo|pixel|resolution|dimension|megabyte|too (large|big|long)|\bsize\b|context|图",
-        ),
+    "temperature": r"temperature|sampling|温度",
+    "user": r"[`'\"]user[`'\"](?!/)|\buser (field|param)|safety_identifier|end[- ]user",
+    "detail": r"[`'\".]detail\b|\bdetail (level|field|param)",
+    "stream": r"\bstream|\bsse\b|流式",
+    "limit": r"max_?\w*tokens|output (limit|length)|completion tokens",
+    "structure": r"schema|\bjson\b|structured|grammar|response.?format|guided",
+    "system": r"\bsystem\b|developer|\broles?\b|instructions",
+    "image": r"image|picture|photo|pixel|resolution|dimension|megabyte|too (large|big|long)|\bsize\b|context|图",
 }
 
 
@@ -56,7 +54,9 @@ def trials(ask: Ask, words: str, *, spare: int = 0) -> tuple[Trial, ...]:
     """The trials for a request that was refused in these words, likeliest first; `spare` of `MOST` are kept."""
     there = set(levers(ask))
     named = frozenset(
-        lever for lever, said in _SPOKEN_OF if lever in (*there, "image") and said.search(words)
+        lever
+        for lever, said in _SPOKEN_OF.items()
+        if lever in (*there, "image") and re.search(said, words, re.IGNORECASE)
     )
     harmless, shape = frozenset(there.intersection(HARMLESS)), frozenset(there.intersection(SHAPE))
     groups = [named - {"image"}, harmless, shape]

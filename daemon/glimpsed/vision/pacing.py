@@ -24,6 +24,7 @@ from typing import Protocol
 from glimpsed import blocking, metrics
 from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import Verdict, VisionError
+from glimpsed.model import FileKey
 from glimpsed.vision.breaker import Breaker
 from glimpsed.vision.jury import Jury
 
@@ -115,7 +116,7 @@ class Pacing:
         self._breaker = Breaker()
         self._answered: deque[float] = deque(maxlen=ANSWERS)  # when the last answers came
         self._wary = 1.0
-        self.jury: Jury[object] = Jury(lambda waiting: self.in_hand > waiting)
+        self.jury: Jury[FileKey] = Jury(lambda waiting: self.in_hand > waiting)
         self._queue: deque[Waiter] = deque()  # for a place
         self._timer: asyncio.TimerHandle | None = None  # when the first of them may have one
         # Where other daemons share the rates: one at a time asks for room in them.
@@ -244,7 +245,7 @@ class Pacing:
     ) -> Ticket:
         """When there is a place here, and room in the rates that other daemons share."""
         async with self._door:
-            while seconds := self.wait(clock(), tokens) or await others.wait(tokens):
+            while seconds := self.wait(clock(), tokens, file) or await others.wait(tokens):
                 self._changed.clear()
                 await blocking.wait(self._changed, None if seconds == math.inf else seconds)
             return self.start(clock(), tokens, file)
@@ -261,7 +262,7 @@ class Pacing:
                 continue
             now = waiter.clock()
             try:
-                seconds = self.wait(now, waiter.tokens)
+                seconds = self.wait(now, waiter.tokens, waiter.file)
             except Exception as e:  # noqa: BLE001 - a pause, or a bug: else this one would wait for ever
                 waiter.ticket.set_exception(e)
                 continue
@@ -277,13 +278,13 @@ class Pacing:
     def _rated(self) -> bool:
         return bool(self._requests_per_minute or self._tokens_per_minute)
 
-    def wait(self, now: float, tokens: int = 0) -> float:
+    def wait(self, now: float, tokens: int = 0, file: str = "") -> float:
         """Seconds until a request may start: 0 at once, infinity until another one ends."""
         if self._closed:
             raise VisionError(Verdict("pause", "stopping"), requests=0)
         pause = self.paused_at(now)
         if pause is not None:
-            if self._may_probe(now):
+            if self._may_probe(now) and self.may_probe(file, now):
                 return 0.0
             raise VisionError(Verdict("pause", pause.reason), requests=0)
         if self.in_flight >= int(self.limit):
@@ -382,6 +383,8 @@ class Pacing:
             if verdict is not None and verdict.doubtful and file and not asked:
                 pause = replace(pause, until=now, wait=FIRST_PROBE / 2, doubtful=True)
             self._set(pause)
+        elif old.doubtful and not ticket.probe and file != old.file:  # another one, which was on its way
+            self._set(replace(old, until=old.own_probe, wait=FIRST_PROBE, doubtful=False))
         elif old.probe and ticket.probe:
             wait = min(old.wait * 2, LAST_PROBE)
             until = now + max(wait, asked)

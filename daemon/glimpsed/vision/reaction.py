@@ -44,6 +44,7 @@ class State:
     learnt: Mapping[str, Any] = field(default_factory=dict)  # remembered when this leads to an answer
     seen: frozenset[Hint] = frozenset()  # what came of this job's earlier questions
     spare: int = 1  # requests of an experiment that are kept for the other API
+    left: bool = True  # whether an experiment may be made: one a question
     raised: Literal["", "asked", "lowered"] = ""  # the output limit, since an answer was cut
     repaired: bool = False
     odd: str | None = None  # the finish reason that nobody knows, asked once more about
@@ -140,7 +141,8 @@ def resized(state: State, images: tuple[Image, ...] | None, finding: Finding) ->
         request = replace(state.ask.request, images=images)
         return replace(state, ask=replace(state.ask, request=request, turns=()), smaller="")
     if state.refused is not None:
-        return _next_trial(replace(state, smaller=""), finding)
+        left = tuple(trial for trial in state.trials if not trial.image)
+        return _next_trial(replace(state, smaller="", trials=left), finding)
     return replace(
         finding.verdict, kind="switch", reason=f"too large at every size: {finding.verdict.reason}"
     )
@@ -230,7 +232,7 @@ def _named(state: State, finding: Finding) -> int | None:
         return min((n for n in numbers if n >= 16), default=None) if finding.status == 402 else None
     # A context of C tokens, T tokens requested, of which ours are part: what is left for us is C - (T - ours).
     prompts = {n - asked for n in numbers if n > asked}
-    left = [n - prompt for n in numbers for prompt in prompts if asked > n - prompt > 0]
+    left = [n - prompt for n in numbers for prompt in prompts if n != asked and asked > n - prompt > 0]
     fitting = left or [n for n in numbers if n < asked]
     best = max(fitting, default=0)
     return best if best > (state.ask.request.max_output_tokens or 0 if state.raised else 0) else None
@@ -251,6 +253,8 @@ def _fewer(state: State, finding: Finding) -> State | None:
 
 def _experiment(state: State, finding: Finding) -> Next:
     """Ask differently, or go on with that."""
+    if not state.left:
+        return _verdict(state, finding, "switch")
     if state.refused is None:
         spare = state.spare if state.other is not None or state.first is not None else 0
         trials = experiment.trials(state.ask, finding.verdict.reason, spare=spare)
@@ -288,7 +292,14 @@ def _other_api(state: State, finding: Finding) -> State | None:
         return None
     other = replace(state.other, request=state.ask.request)
     return State(
-        OTHER[state.api], other, None, first=finding, seen=state.seen, repaired=state.repaired, odd=state.odd
+        OTHER[state.api],
+        other,
+        None,
+        left=state.left and finding.hint != "unknown",
+        first=finding,
+        seen=state.seen,
+        repaired=state.repaired,
+        odd=state.odd,
     )
 
 

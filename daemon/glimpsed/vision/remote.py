@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -36,6 +37,8 @@ MOST = 12  # requests for one question, whatever a gateway makes up
 NOTES = 1000  # jobs that something is remembered of
 LEAST_LIMIT = 200_000  # bytes; what is less is refused for something else, whatever the words
 BLIND_OFTEN = 3  # times that only the other API's model saw the image, until that API is asked first
+UNITS = {"b": 1, "k": 1 << 10, "m": 1 << 20}
+_BYTES = re.compile(r"(\d{1,12}(?:\.\d{1,3})?) ?(bytes|[km]i?b)\b", re.IGNORECASE)
 # What servers allow a body, usually: nginx's own default is the first.
 USUAL_LIMITS = tuple(mb << 20 for mb in (1, 2, 4, 5, 8, 10, 16, 20, 25, 32, 50))
 
@@ -96,6 +99,8 @@ class RemoteModel:
                     await stack.enter_async_context(self._experimenting)
                     if self._facts() != known:  # somebody else has found out meanwhile
                         after = self._begin(after.ask.request)
+                if isinstance(after, Verdict) and after.kind == "shrink" and smaller is not None:
+                    after = replace(self._begin(state.ask.request), smaller="next")
                 if isinstance(after, State) and after.smaller:
                     after = await self._resized(after, outcome, smaller)
                 if isinstance(after, Verdict):
@@ -113,9 +118,9 @@ class RemoteModel:
 
     async def _resized(self, state: State, finding: Finding, smaller: Smaller | None) -> reaction.Next:
         """With the smaller images that the state asks for."""
+        self._refused(state, finding)
         if smaller is None and state.refused is None:  # whoever asks sees to them
             return replace(finding.verdict, kind="shrink")
-        self.too_large(state.api, state.ask.request, by_bytes=finding.hint == "bytes")
         images = await smaller(state.smaller == "last") if smaller is not None else None
         return reaction.resized(state, images, finding)
 
@@ -208,7 +213,7 @@ class RemoteModel:
                 note = self.note(state.ask.request)
                 note.seen |= {finding.hint}
             if after.kind == "shrink":
-                self.too_large(state.api, state.ask.request, by_bytes=finding.hint == "bytes")
+                self._refused(state, finding)
         return after
 
     def _worked(self, state: State, reply: Reply) -> None:
@@ -282,6 +287,13 @@ class RemoteModel:
         while len(self._notes) > NOTES:
             self._notes.popitem(last=False)
         return note
+
+    def _refused(self, state: State, finding: Finding) -> None:
+        """These images were, for what they are; a limit in bytes that they are far from teaches nothing of bytes."""
+        request = state.ask.request
+        named = [float(n) * UNITS[unit[0].lower()] for n, unit in _BYTES.findall(finding.verdict.reason)]
+        near = not named or min(named) <= 2 * size(request.images)[0]
+        self.too_large(state.api, request, by_bytes=finding.hint == "bytes" and near)
 
     def too_large(self, api: Api, request: Request, *, by_bytes: bool) -> None:
         """These images were refused for what they are."""

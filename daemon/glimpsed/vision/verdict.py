@@ -100,7 +100,11 @@ def _from_page(status: int, wait: float | None) -> Finding:
         return _from_status(status, f"HTTP {status}, an HTML page", wait)
     if status in (401, 403, 407):
         why = "the key, or this machine's address, is refused before the API is reached"
-        return _finding("pause", f"HTTP {status}, an HTML page: {why}", wait, status=status, hint="doubt")
+        hint: Hint = "doubt" if status == 403 else ""
+        alike = frozenset({f"{status} page"})
+        return _finding(
+            "pause", f"HTTP {status}, an HTML page: {why}", wait, status=status, hint=hint, alike=alike
+        )
     wrong = "an HTML page instead of JSON; base_url is wrong (does it lack /v1?)"
     return _finding("pause", f"HTTP {status}: {wrong}", wait, status=status, hint="doubt")
 

@@ -101,7 +101,7 @@ ERRORS: tuple[Row, ...] = (
         r"| no[ ]available[ ]channel | (model|deployment|engine).{0,120}(does[ ]not[ ]exist|doesn't[ ]exist|not[ ]found|not[ ]open|been[ ]deprecated|been[ ]retired)"
         r"| (unknown|invalid|no[ ]such)[ ]model\b | not[ ]a[ ]valid[ ]model | (no|not[ ]have)[ ]access[ ]to[ ](the[ ])?model"
         r"| model.{0,80}not[ ]support.{0,20}(image|vision) | (image|vision)[ ]input.{0,40}not[ ]supported"
-        r"| not[ ]support[ ]image[ ]input | (missing|lacks?|without|no|not[ ]have).{0,60}(image[ ]input|vision|multimodal|mmproj)"
+        r"| not[ ]support[ ]image[ ]input | (missing|lacks?|without|not[ ]have).{0,60}(image[ ]input|vision|multimodal|mmproj) | \bno[ ](vision|multimodal)"
         r"| not[ ]a[ ](vision|multimodal) | text[- ]only[ ]model"),
     # --- what the image, or the answer, is about ---
     row("switch", "refused", codes="content_filter content_policy_violation image_content_policy_violation"
