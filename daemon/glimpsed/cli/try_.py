@@ -199,7 +199,7 @@ async def _ask(
     from glimpsed.pipeline.ask import Matter, ask
     from glimpsed.vision import preview
 
-    started = time.time()
+    started = time.monotonic()
     real = path.resolve()  # noqa: ASYNC240 - one command, nothing else in this loop
     root = files.find_root(real.parent)
     with files.opened_file(root, real.name) as (_, status):
@@ -227,7 +227,9 @@ async def _ask(
         records.append(asked.record)
         requests += asked.requests
         sent.append(preview(asked.model.entry, asked.request))
-    return answers.answer(job, folder, records, attempts=requests, started=started, finished=time.time())
+    finished = time.time()
+    began = finished - (time.monotonic() - started)
+    return answers.answer(job, folder, records, attempts=requests, started=began, finished=finished)
 
 
 def _save(path: Path, sent: Sequence[dict[str, Any]]) -> None:

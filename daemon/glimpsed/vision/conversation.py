@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -119,7 +120,7 @@ class Conversation:
             return Finding(self._hidden(e.verdict)), None, None
         answered = self._parsed(response)
         if answered is None:
-            found = judge(response.status, response.headers, response.body, self.api, self.model.clock())
+            found = judge(response.status, response.headers, response.body, self.api, time.time())
             return replace(found, verdict=self._hidden(found.verdict)), None, None
         return None, answered, response.headers.get("x-request-id") or answered.id
 

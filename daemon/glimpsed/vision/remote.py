@@ -7,11 +7,11 @@ an answer that does not fit the schema repaired once. What it learns on the way 
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from glimpsed.clock import elapsed
 from glimpsed.config.schema import ModelEntry
 from glimpsed.model import Api, Image, Reply, Request, Usage
 from glimpsed.vision import families, memory
@@ -38,7 +38,7 @@ class Note:
 class RemoteModel:
     """A model entry with ``api: chat`` or ``api: responses``."""
 
-    def __init__(self, entry: ModelEntry, known: Memory, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, entry: ModelEntry, known: Memory, clock: Callable[[], float] = elapsed) -> None:
         self.entry = entry
         self.memory = known
         self.clock = clock
