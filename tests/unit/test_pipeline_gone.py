@@ -40,6 +40,7 @@ async def meets_vanished(ledger: Ledger, box: Inbox, *, deleted: bool) -> None:
         ledger,
         Patient(db),
         find_place=lambda _: None,
+        blocked=lambda *_: None,
         clock=Clock(lambda: 3.0, lambda: 3.0),
         dice=lambda: 0.5,
     )
