@@ -24,6 +24,7 @@ from glimpsed.model import Bytes
 CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NAME = re.compile(r"\.glimpsed-([0-9a-f]{8})-([0-9]{1,10})-([0-9]{1,20})-[0-9a-f]{8}\.tmp")
 _NO_SYNC = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP})  # FUSE and old cifs, mostly for directories
+TRIAL = 65_536  # bytes, more than most sidecars have
 _ABANDONED = 3600.0  # s after which another host's temporary file is taken for a leftover
 
 
@@ -67,9 +68,10 @@ def files(parent: int, like: Owner, contents: Mapping[str, bytes]) -> Iterator[d
     made: dict[str, str] = {}
     try:
         for wanted, content in contents.items():
-            made[wanted] = temp = new_name()
+            temp = new_name()
             fd = os.open(temp, CREATE, 0o600, dir_fd=parent)
             try:
+                made[wanted] = temp  # not before: what is there already is not ours to remove
                 write_all(fd, content)
                 follow_owner(fd, like)
                 sync(fd)
@@ -80,6 +82,19 @@ def files(parent: int, like: Owner, contents: Mapping[str, bytes]) -> Iterator[d
         for temp in made.values():
             with contextlib.suppress(OSError):
                 os.unlink(temp, dir_fd=parent)
+
+
+def try_out(parent: int) -> None:
+    """Make a file in this directory, durable, and remove it again. Raises OSError when that cannot be."""
+    temp = new_name()
+    fd = os.open(temp, CREATE, 0o600, dir_fd=parent)
+    try:
+        write_all(fd, bytes(TRIAL))
+        sync(fd)
+    finally:
+        os.close(fd)
+        with contextlib.suppress(OSError):
+            os.unlink(temp, dir_fd=parent)
 
 
 def follow_owner(fd: int, like: Owner) -> None:

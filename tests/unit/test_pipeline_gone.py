@@ -35,7 +35,14 @@ async def meets_vanished(ledger: Ledger, box: Inbox, *, deleted: bool) -> None:
     if deleted:
         box.image.unlink()
     db, io = Blocking("db"), Blocking("io")
-    ends = Ends(ledger, Patient(db), find_place=lambda _: None, clock=lambda: 3.0, dice=lambda: 0.5)
+    ends = Ends(
+        ledger,
+        Patient(db),
+        find_place=lambda _: None,
+        blocked=lambda *_: None,
+        clock=lambda: 3.0,
+        dice=lambda: 0.5,
+    )
     assert (await ends.gone(job, Place(box.folder, box.root, io, ()))).outcome == "gone"
     row = ledger.find(key)
     assert row is not None

@@ -16,7 +16,6 @@ from glimpsed.blocking import Blocking, wait
 from glimpsed.config import state_url
 from glimpsed.config.schema import Config
 from glimpsed.errors import ConfigError, GlimpsedError, LedgerUnavailable
-from glimpsed.fileworker.process import FileWorker
 from glimpsed.images import Images
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Ledger, open_ledger
@@ -65,7 +64,6 @@ class Service:
         self._clock = clock
         self._db = Blocking("ledger", threads=LEDGER_THREADS)
         self._patient = Patient(self._db)
-        self._file_worker = FileWorker()
         self._disk = Blocking("config")
         self._heart = Blocking("heartbeat")  # its own: it must not queue behind what waits for the database
         self._told_budgets: dict[str, set[float]] = {}  # folder budgets, by the time that they go on
@@ -170,6 +168,7 @@ class Service:
                 self.images,
                 find_place=self.folders.place,
                 locate=self.folders.locate,
+                blocked=self.folders.blocked,
                 clock=self._clock,
             ),
             lanes=self._lanes,
@@ -218,9 +217,7 @@ class Service:
             paid = chain[0].entry.price is not None
             if paid and concerned(over, folder=folder.name, model=""):
                 continue
-            place = Place(
-                folder, watch.root, watch.io, chain, self._file_worker if watch.state.local else None
-            )
+            place = Place(folder, watch.root, watch.io, chain)
             by_model.setdefault(chain[0].entry.name, []).append(place)
         return [Lane(tuple(places), self.models[name].pacing) for name, places in by_model.items()]
 
@@ -305,7 +302,6 @@ class Service:
         self._health.close()
         await self.models.close()
         await self.images.close()
-        self._file_worker.close()
         with contextlib.suppress(LedgerUnavailable):
             await self._db.run(self.ledger.leave)
         await self._db.run(self.ledger.close)
@@ -354,6 +350,7 @@ class Service:
             name, state = watch.folder.name, watch.state
             metrics.files(name, counts.get(name, {}))
             metrics.folder(name, up=state.state != "lost", mode=state.mode)
+            metrics.degraded(name, state.reason if state.state == "degraded" else None)
         since = [await self._db.run(self.ledger.waiting_since, name) for name in names]
         oldest = min((s for s in since if s is not None), default=None)
         metrics.queue_age(0.0 if oldest is None else max(0.0, self._clock() - oldest))

@@ -180,8 +180,14 @@ class Dispatcher:
                 pacing.give_back()
             else:
                 pacing.written()
-            self._finished(job, end)
+            self._count(job, end)
             self.wake()
+
+    def _count(self, job: Job, end: End) -> None:
+        try:
+            self._finished(job, end)
+        except Exception:
+            log.exception("bug", folder=job.key.folder)  # the file has come to its end all the same
 
     async def _nap(self, folders: list[str]) -> None:
         """Until something wakes us, a row becomes due or a model may be asked again."""

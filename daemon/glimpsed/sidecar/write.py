@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from glimpsed import temporary
 from glimpsed.config.schema import Folder
-from glimpsed.errors import FileError, ForeignSidecar, ShareTrouble, SidecarBlocked, Vanished
+from glimpsed.errors import FileError, ForeignSidecar, Reach, ShareTrouble, SidecarBlocked, Vanished
 from glimpsed.files import (
     MISSING,
     Root,
@@ -41,6 +41,7 @@ _BLOCKED = frozenset(
         errno.EAGAIN,
     }
 )
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 _MOST_NUMBERS = 100_000
 
 
@@ -61,6 +62,16 @@ def check(root: Root, path: str, folder: Folder, written: Sequence[Written] = ()
             own.refuse_long_name(parent, sidecar)
             own.refuse_foreign(place, sidecar)
         return place.own_json is not None
+
+
+def refuse_closed(root: Root, path: str, *, doubted: bool) -> None:
+    """See, before anything is sent, whether files can be made beside this image at all: else `SidecarBlocked`.
+
+    `doubted`: the last time they could not, so it is tried, and not only asked.
+    """
+    with opened(root, path) as (parent, _):
+        if doubted or not _is_open(parent):
+            temporary.try_out(parent)
 
 
 def write(
@@ -162,10 +173,22 @@ def opened(root: Root, path: str) -> Iterator[tuple[int, str]]:
         except OSError as e:
             what = f"{shown(path)}: {os.strerror(e.errno or 0)}"
             if e.errno in _BLOCKED:
-                raise SidecarBlocked(what) from e
+                raise SidecarBlocked(what, reach=_reach(parent, e.errno)) from e
             if e.errno in MISSING:
                 raise Vanished(what) from e
             raise ShareTrouble(what) from e
+
+
+def _reach(parent: int, number: int) -> Reach:
+    """Of how much an error tells that nothing can be written."""
+    if number in _FULL:
+        return "disk"
+    return "file" if _is_open(parent) else "directory"
+
+
+def _is_open(parent: int) -> bool:
+    """Whether files may be made in this directory, as far as the kernel knows: rights, read-only, immutable."""
+    return os.access(".", os.W_OK | os.X_OK, dir_fd=parent)
 
 
 def owner_of_image(parent: int, name: str) -> temporary.Owner:
