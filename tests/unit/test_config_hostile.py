@@ -19,7 +19,7 @@ from glimpsed.config import document
 from glimpsed.config.document import PROBLEMS
 from glimpsed.config.load import complete, load
 from glimpsed.errors import ConfigError, Problem
-from glimpsed.journal.redact import REMOVED, reads_like_a_name, without_keys
+from glimpsed.redact import REMOVED, reads_like_a_name, without_keys
 
 MODELS = "models: {m: {base_url: 'https://api.example/v1'}}\n"
 

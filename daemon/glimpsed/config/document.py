@@ -20,8 +20,8 @@ import yaml
 
 from glimpsed.blocking import within
 from glimpsed.errors import ConfigError, Problem, ShareTrouble
-from glimpsed.journal.redact import LEAST_SECRET, without_keys
 from glimpsed.model import shown
+from glimpsed.redact import LEAST_SECRET, without_keys
 
 Key: TypeAlias = tuple[str | int, ...]  # ("folders", "invoices", "outputs", 1)
 

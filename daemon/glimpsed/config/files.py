@@ -17,8 +17,8 @@ from glimpsed.config.folder_rules import used_models
 from glimpsed.config.schema import Config, Folder, ModelEntry
 from glimpsed.config.units import file_path
 from glimpsed.errors import ShareTrouble
-from glimpsed.journal.redact import reads_like_a_name, without_keys
 from glimpsed.model import shown
+from glimpsed.redact import reads_like_a_name, without_keys
 
 # The search path of LoadCredential=, less encrypted ones: systemd.exec(5).
 CREDENTIAL_STORES = (Path("/etc/credstore"), Path("/run/credstore"), Path("/usr/lib/credstore"))

@@ -14,8 +14,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema, model_validator
 
 from glimpsed.config.units import Address, Duration, Number, PathText, Size, Url, Whole
-from glimpsed.journal.redact import LEAST_SECRET
 from glimpsed.model import Api
+from glimpsed.redact import LEAST_SECRET
 
 
 class Section(BaseModel):

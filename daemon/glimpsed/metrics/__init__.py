@@ -41,10 +41,12 @@ class _Metrics:
     cost: Counter
     queue_age: Gauge
     up: Gauge
+    degraded: Gauge
     mode: Gauge
     paused: Gauge
     rescans: Counter
     deaths: Counter
+    reasons: dict[str, str] = field(default_factory=dict)  # of degraded folders, as they are shown
 
 
 _on: _Metrics | None = None
@@ -79,6 +81,12 @@ def _create() -> _Metrics:
         ),
         queue_age=p.Gauge("glimpsed_queue_age_seconds", "Age of the oldest file that waits", registry=r),
         up=p.Gauge("glimpsed_folder_up", "1 while the folder can be listed", ["folder"], registry=r),
+        degraded=p.Gauge(
+            "glimpsed_folder_degraded",
+            "1 while there are no events, or nothing can be written",
+            ["folder", "reason"],
+            registry=r,
+        ),
         mode=p.Gauge("glimpsed_folder_watch_mode", "1 for the mode in use", ["folder", "mode"], registry=r),
         paused=p.Gauge("glimpsed_model_paused", "1 while the model is paused", ["model"], registry=r),
         rescans=p.Counter("glimpsed_rescans", "Full listings of a folder", ["folder"], registry=r),
@@ -140,6 +148,16 @@ def folder(name: str, *, up: bool, mode: str) -> None:
             _on.mode.labels(name, one).set(one == mode)
 
 
+def degraded(name: str, reason: str | None) -> None:
+    """A folder has no events, or takes no sidecars, and why; None: it is well. One series a folder."""
+    if _on:
+        shown = reason or ""
+        before, _on.reasons[name] = _on.reasons.get(name, shown), shown
+        if before != shown:
+            _on.degraded.remove(name, before)
+        _on.degraded.labels(name, shown).set(reason is not None)
+
+
 def paused(model: str, *, paused: bool) -> None:
     """A model was paused, or works again."""
     if _on:
@@ -165,6 +183,7 @@ def forget(*, folders: Iterable[str] = (), models: Iterable[str] = ()) -> None:
             (_on.files, (name, state)) for name in folders for state in get_args(State)
         ]
         gone += [(_on.mode, (name, mode)) for name in folders for mode in MODES]
+        gone += [(_on.degraded, (name, _on.reasons.pop(name, ""))) for name in folders]
         gone += [(_on.up, (name,)) for name in folders] + [(_on.paused, (name,)) for name in models]
         for gauge, labels in gone:
             with contextlib.suppress(KeyError):

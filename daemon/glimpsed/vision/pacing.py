@@ -13,13 +13,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from glimpsed import blocking, metrics
+from glimpsed.clock import elapsed
 from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import Verdict, VisionError
 
@@ -178,7 +178,7 @@ class Pacing:
 
     @contextlib.asynccontextmanager
     async def slot(
-        self, tokens: int = 0, file: str = "", clock: Callable[[], float] = time.time
+        self, tokens: int = 0, file: str = "", clock: Callable[[], float] = elapsed
     ) -> AsyncIterator[Ticket]:
         """A place in flight. The caller notes in the ticket what came of the request.
 

@@ -1,4 +1,4 @@
-"""What must never reach a log: keys, Authorization headers, image data, answers (DESIGN 10).
+"""What must never be shown: keys, Authorization headers, image data, answers (DESIGN 10).
 
 Three nets, each for what slips through the one before: fields that are dropped by name, values known to
 be secret, and whatever looks like a credential or like data. Gateways echo keys in their error bodies.
