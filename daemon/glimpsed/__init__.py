@@ -10,7 +10,7 @@ it next to the image. `service` starts, reloads and drains all of that; `cli` is
 journald, sd_notify, Prometheus), `temporary` (files that are whole before they have their name), `files` and
 `blocking` (reads that follow no link, calls that may hang), `children` (processes of our own),
 `model` and `errors` (the values that flow between the stages, and the errors by what happens next),
-`clock` (what everything waits by).
+`clock` (what everything waits by), `redact` (what is never shown).
 Imports only point down that list; import-linter holds them to it.
 """
 
