@@ -160,9 +160,7 @@ class VisionError(GlimpsedError):
     ) -> None:
         super().__init__(verdict.reason)
         self.verdict = verdict
-        self.due = (
-            due  # with 'pause': when the file is looked at again (epoch seconds); None: as soon as may be
-        )
+        self.due = due  # with 'pause': when the file is looked at again, by the ledger's clock; None: as soon as may be
         self.requests = requests  # sent to get here, less one that ended in a pause
         self.alike = alike or {}  # by model, `Verdict.alike` of each that was asked
         self.raw = raw  # text that the model gave, kept for the error sidecar

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 
 import click
 
@@ -28,7 +27,7 @@ def command(*, model: str) -> int:
     from glimpsed.cli.operator import opened
 
     with opened() as desk:
-        now = time.time()
+        now = desk.ledger.clock()
         if model not in desk.config.models:
             known = ", ".join(desk.config.models)
             raise UsageError(f"there is no model '{shown(model)}'; the config has: {known}")
