@@ -40,6 +40,7 @@ class Models:
         self._folders: tuple[Folder, ...] = ()
         self._retired: list[Model] = []
         self._writes: set[asyncio.Task[None]] = set()
+        self._in_order = asyncio.Lock()
         self._begun = 0  # writes so far
         self._shared: dict[str, Paused] = {}  # the pauses in the ledger, when it was looked at last
         self._known: set[str] = set()  # models that pause, and whose pause has been in the ledger
@@ -238,8 +239,10 @@ class Models:
         """Beside the work: a lesson that does not reach the ledger is learnt again."""
 
         async def write() -> None:
-            with contextlib.suppress(LedgerUnavailable):
-                await self._db.run(call)
+            # One after the other: a pause must not get there after its end.
+            async with self._in_order:
+                with contextlib.suppress(LedgerUnavailable):
+                    await self._db.run(call)
 
         self._begun += 1
         task = asyncio.get_running_loop().create_task(write())

@@ -30,7 +30,7 @@ class Breaker:
     """What was refused in a row, and to whom."""
 
     def __init__(self) -> None:
-        self._answers = 0
+        self.answers = 0  # that the model gave so far
         self._transport = 0  # failures in a row
         self._server: deque[str] = deque(maxlen=IN_A_ROW)  # files of the server errors in a row
         self._timed_out = 0.0  # when a time-out was counted last
@@ -45,7 +45,7 @@ class Breaker:
     def answered(self, file: str, now: float) -> None:
         """An answer."""
         self.clear()
-        self._answers += 1
+        self.answers += 1
         self._answered = now
         self._accused.pop(file, None)
 
@@ -71,8 +71,11 @@ class Breaker:
         """Whether all server errors in a row were this file's."""
         return set(self._server) == {file}
 
-    def at_fault(self, file: str, verdict: Verdict, now: float) -> bool:
-        """Whether this refusal is the file's own fault, by what others got since it was refused first."""
+    def at_fault(self, file: str, verdict: Verdict, answers: int, now: float) -> bool:
+        """Whether this refusal is the file's own fault, by what others got since it was refused first.
+
+        `answers`: how many the model had given when this request left.
+        """
         alone = verdict.server and not verdict.transport
         if not file or not (alone or verdict.kind == "pause"):
             return False
@@ -81,9 +84,9 @@ class Breaker:
                 del self._accused[other]
         accused = self._accused.pop(file, None)
         if accused is None or now - accused.since > FORGOTTEN:
-            accused = Accused(now, self._answers)
+            accused = Accused(now, answers)
         self._accused[file] = accused
         while len(self._accused) > REMEMBERED:
             self._accused.popitem(last=False)
         accused.times += 1
-        return self._answers > accused.answers and accused.times >= (DOUBTED if verdict.doubtful else CERTAIN)
+        return self.answers > accused.answers and accused.times >= (DOUBTED if verdict.doubtful else CERTAIN)

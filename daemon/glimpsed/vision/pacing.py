@@ -67,6 +67,7 @@ class Ticket:
     verdict: Verdict | None = None  # what came of it; None: an answer
     used: int | None = None  # tokens as reported
     heard: bool = False  # anything came of it at all (not cancelled)
+    answers: int = 0  # that the model had given when it left
     proof: bool = True  # whether a reply that is no failure proves that the model can be asked again
 
 
@@ -305,7 +306,7 @@ class Pacing:
 
     def start(self, now: float, tokens: int = 0, file: str = "") -> Ticket:
         """A request leaves; only after `wait` said 0."""
-        ticket = Ticket(now, tokens, file, probe=self._pause is not None)
+        ticket = Ticket(now, tokens, file, probe=self._pause is not None, answers=self._breaker.answers)
         self._probing = self._probing or ticket.probe
         self.in_flight += 1
         if self._rated:
@@ -325,9 +326,9 @@ class Pacing:
             self._learn(ticket, now)
         self._admit()
 
-    def at_fault(self, file: str, verdict: Verdict, now: float) -> bool:
+    def at_fault(self, ticket: Ticket, verdict: Verdict, now: float) -> bool:
         """Whether this refusal is the file's own fault, since others are answered."""
-        return self._breaker.at_fault(file, verdict, now)
+        return self._breaker.at_fault(ticket.file, verdict, ticket.answers, now)
 
     def _learn(self, ticket: Ticket, now: float) -> None:
         verdict, pause = ticket.verdict, self._pause
@@ -388,7 +389,11 @@ class Pacing:
             alone = self._breaker.alone(file)
             pause = Pause(reason, now, until, file=file, alone=alone, own_probe=until)
             if verdict is not None and verdict.doubtful and file and not asked:
-                pause = replace(pause, until=now, wait=FIRST_PROBE / 2, doubtful=True)
+                answered = (
+                    self._breaker.answers > ticket.answers
+                )  # others, meanwhile: the same once more tells
+                own = now if answered else until
+                pause = replace(pause, until=now, own_probe=own, wait=FIRST_PROBE / 2, doubtful=True)
             self._set(pause)
         elif old.doubtful and not ticket.probe and file != old.file:  # another one, which was on its way
             self._set(replace(old, until=old.own_probe, wait=FIRST_PROBE, doubtful=False))

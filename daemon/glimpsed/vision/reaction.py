@@ -266,7 +266,7 @@ def _next_trial(state: State, finding: Finding) -> Next:
     before = state.refused
     assert before is not None
     if not state.trials:
-        return _other_api(before, finding) or _verdict(before, finding, "switch")
+        return _other_api(replace(before, left=False), finding) or _verdict(before, finding, "switch")
     trial, *rest = state.trials
     if trial.image:
         # From one rung to the next, without what an earlier trial left out.
@@ -295,7 +295,7 @@ def _other_api(state: State, finding: Finding) -> State | None:
         OTHER[state.api],
         other,
         None,
-        left=state.left and finding.hint != "unknown",
+        left=state.left,
         first=finding,
         seen=state.seen,
         repaired=state.repaired,

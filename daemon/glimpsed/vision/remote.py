@@ -24,7 +24,7 @@ from glimpsed.model import Api, Image, Reply, Request, Usage
 from glimpsed.vision import chat, families, memory, reaction, reading, responses
 from glimpsed.vision.client import Client, Failure, Response
 from glimpsed.vision.memory import Ceiling, Memory
-from glimpsed.vision.pacing import Pacing
+from glimpsed.vision.pacing import Pacing, Ticket
 from glimpsed.vision.reaction import APIS, State
 from glimpsed.vision.told import error_of
 from glimpsed.vision.verdict import Finding, judge
@@ -85,7 +85,7 @@ class RemoteModel:
         Raises VisionError, with what to do next, and nothing else.
         """
         spent = Spent()
-        state = self._begin(request)
+        state, alone = self._begin(request), False
         async with contextlib.AsyncExitStack() as stack:
             while spent.requests < MOST:
                 outcome = await self._one_request(state, spent)
@@ -95,8 +95,8 @@ class RemoteModel:
                 spent.raw = outcome.said or spent.raw
                 spent.last = outcome.verdict
                 after = self._after(state, outcome)
-                if isinstance(after, State) and after.refused is not None and state.refused is None:
-                    known = self._facts()
+                if isinstance(after, State) and after.refused is not None and not alone:
+                    known, alone = self._facts(), True
                     await stack.enter_async_context(self._experimenting)
                     if self._facts() != known:  # somebody else has found out meanwhile
                         after = self._begin(after.ask.request)
@@ -147,7 +147,7 @@ class RemoteModel:
                 if isinstance(found, Answered):
                     ticket.used = self._count(found, tokens, spent)
                 else:
-                    found = self._blamed(reaction.weighed(state, self._hidden(found)), request)
+                    found = self._blamed(reaction.weighed(state, self._hidden(found)), ticket)
                     ticket.verdict, ticket.proof = found.verdict, found.hint != "missing"
         except VisionError as e:  # paused meanwhile
             raise self._error(e.verdict, spent, request, sent=False) from None
@@ -157,9 +157,9 @@ class RemoteModel:
         data, flaw = reading.read(found, request.schema, accepted)
         return flaw or self._reply(state, found, data, response, spent)
 
-    def _blamed(self, finding: Finding, request: Request) -> Finding:
+    def _blamed(self, finding: Finding, ticket: Ticket) -> Finding:
         """What is refused to this file alone is no reason to pause, or to ask the same again."""
-        if not self.pacing.at_fault(_file(request), finding.verdict, self.clock()):
+        if not self.pacing.at_fault(ticket, finding.verdict, self.clock()):
             return finding
         reason = f"{finding.verdict.reason} (to this file alone)"
         verdict = Verdict("switch", reason, alike=finding.verdict.alike)
