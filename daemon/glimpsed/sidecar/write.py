@@ -27,7 +27,7 @@ from glimpsed.files import (
 )
 from glimpsed.model import Answer, Content, Written, shown
 from glimpsed.sidecar import own
-from glimpsed.sidecar.render import error_name, is_error_sidecar, names, render, render_error
+from glimpsed.sidecar.render import error_name, names, render, render_error
 
 _BLOCKED = frozenset(
     {
@@ -86,7 +86,7 @@ def write(
         for sidecar, (_, rendered) in outputs.items():
             own.refuse_long_name(parent, sidecar)
             status = own.refuse_foreign(place, sidecar, rendered)
-            if status is None or own.read(parent, sidecar) != rendered:
+            if status is None or not own.holds(parent, sidecar, rendered):
                 missing[sidecar] = rendered
         with temporary.files(parent, like, missing) as ready:
             for sidecar, rendered in missing.items():
@@ -125,7 +125,7 @@ def write_error(
             own.refuse_long_name(parent, sidecar)
         except FileError:
             return ()
-        if entry(parent, sidecar) is not None and not is_error_sidecar(own.read(parent, sidecar) or b""):
+        if entry(parent, sidecar) is not None and not own.is_error(parent, sidecar):
             return ()
         with temporary.files(parent, like, {sidecar: content}) as ready:
             os.rename(ready[sidecar], sidecar, src_dir_fd=parent, dst_dir_fd=parent)
@@ -178,7 +178,7 @@ def owner_of_image(parent: int, name: str) -> temporary.Owner:
 
 def _remove_error(parent: int, name: str) -> None:
     sidecar = error_name(name)
-    if is_error_sidecar(own.read(parent, sidecar) or b""):
+    if own.is_error(parent, sidecar):
         os.unlink(sidecar, dir_fd=parent)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from glimpsed.errors import Verdict, VisionError
 from glimpsed.model import Api, Reply, Request
+from glimpsed.schemas import NOT_JSON, Misfit
 from glimpsed.vision import chat, families, responses, structured
 from glimpsed.vision.client import Failure, Response
 from glimpsed.vision.seen import emptiness
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 APIS = {"chat": chat, "responses": responses}
 OTHER: dict[Api, Api] = {"chat": "responses", "responses": "chat"}
+LONGEST = 4_000_000  # characters of an answer: its sidecars stay below what is read back
 MOST = 12  # requests for one question, whatever a gateway makes up
 CUT = frozenset({"length", "max_tokens", "max_output_tokens"})
 FILTERED = frozenset({"content_filter", "safety", "recitation", "prohibited_content", "sensitive"})
@@ -99,7 +101,7 @@ class Conversation:
         if answered is None:
             assert finding is not None
             return finding
-        return self._read(answered, request_id)
+        return await self._read(answered, request_id)
 
     def _body(self) -> tuple[str, list[bytes]]:
         module = APIS[self.api]
@@ -169,26 +171,30 @@ class Conversation:
 
     # --- reading an answer ---
 
-    def _read(self, answered: Answered, request_id: str | None) -> Reply | Finding:
+    async def _read(self, answered: Answered, request_id: str | None) -> Reply | Finding:
         text = answered.text
+        if len(text) > LONGEST:
+            return _finding("fail", f"the answer is longer than {LONGEST:,} characters")
         flaw = _flaw(answered)
         if flaw is not None:
             self.raw = text or answered.refusal or self.raw
             return flaw
         data = None
         if self.request.schema is not None:
-            data, misfit = structured.read(text, self.request.schema)
+            data, misfit = await self.model.checker.read(text, text, self.request.schema)
             if misfit is not None:
                 return self._repair(text, misfit)
         return self._reply(answered, request_id, data)
 
-    def _repair(self, text: str, misfit: structured.Misfit) -> Finding:
+    def _repair(self, text: str, misfit: Misfit) -> Finding:
         assert self.request.schema is not None
         self.raw = text
+        if misfit.final:
+            return _finding("fail", misfit.reason)
         if self.repaired:
             return _finding("fail", f"{misfit.reason}, also after a repair request")
         self.repaired = True
-        if misfit.reason == structured.NOT_JSON and self.ask.mode == "schema":
+        if misfit.reason == NOT_JSON and self.ask.mode == "schema":
             # The gateway dropped the schema without a word: the next question has it in the prompt as well,
             # which costs less than a repair for each.
             self.pending["mode"] = "json"

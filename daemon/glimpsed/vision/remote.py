@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from glimpsed.config.schema import ModelEntry
 from glimpsed.model import Api, Image, Reply, Request, Usage
+from glimpsed.schemas.checker import Checker
 from glimpsed.vision import families, memory
 from glimpsed.vision.client import Client
 from glimpsed.vision.conversation import Conversation
@@ -44,6 +45,7 @@ class RemoteModel:
         self.clock = clock
         self.pacing = Pacing(entry)
         self.client = Client(entry)
+        self.checker = Checker()
         self.family = families.family(entry.model)
         self._notes: OrderedDict[str, Note] = OrderedDict()
         self._blind = 0
@@ -53,8 +55,9 @@ class RemoteModel:
         return await Conversation(self, request).run()
 
     async def aclose(self) -> None:
-        """Close every connection."""
+        """Close every connection, end the process that checks answers."""
         await self.client.aclose()
+        await self.checker.aclose()
 
     # --- what is known ---
 
