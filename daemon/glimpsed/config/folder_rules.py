@@ -168,14 +168,17 @@ def _moving(folder: Folder) -> Iterator[Finding]:
 def overlapping(config: Config) -> Iterator[Finding]:
     """Two folders of which one holds the other would do every file twice, and pay twice."""
     real = {name: _real(folder.path) for name, folder in config.folders.items()}
-    for i, (name, path) in enumerate(real.items()):
-        for other in list(real)[:i]:
-            if path == real[other]:
-                yield ("folders", name, "path"), f"is the same directory as that of '{other}'", None
-            elif path.is_relative_to(real[other]):
+    place = {name: number for number, name in enumerate(real)}
+    at: dict[Path, str] = {}
+    for name, path in real.items():
+        if at.setdefault(path, name) != name:
+            yield ("folders", name, "path"), f"is the same directory as that of '{at[path]}'", None
+    for name, path in real.items():
+        for other in (at[above] for above in path.parents if above in at):
+            if place[other] < place[name]:
                 yield ("folders", name, "path"), f"is inside of that of '{other}'", None
-            elif real[other].is_relative_to(path):
-                yield ("folders", name, "path"), f"holds that of '{other}'", None
+            else:
+                yield ("folders", other, "path"), f"holds that of '{name}'", None
 
 
 def _real(path: Path) -> Path:
