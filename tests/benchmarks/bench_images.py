@@ -34,8 +34,8 @@ import images_samples as samples
 from glimpsed.images import Images, asis, decode
 from glimpsed.images.encode import Encoded
 from glimpsed.images.plan import Target
+from glimpsed.images.prepare import DECODED
 from glimpsed.images.sniff import sniff
-from glimpsed.images.worker import Limits
 from glimpsed.model import Content
 
 EDGE, ROUNDS = 2048, 9
@@ -79,7 +79,7 @@ def by_us(data: bytes, to: Target) -> list[Encoded]:
     kind = sniff(data)
     assert kind is not None
     with samples.as_file(data) as file:
-        return decode.prepare(file, kind, 1, to, Limits().decoded)
+        return decode.prepare(file, kind, 1, to, DECODED)
 
 
 def cpu(call: Callable[[], object]) -> float:

@@ -95,7 +95,11 @@ class FolderWatch:
     @property
     def state(self) -> WatchState:
         """How it is watched at the moment."""
-        return self._status.now
+        return self._status.shown
+
+    def blocked(self, reason: str | None) -> None:
+        """Sidecars cannot be written into the folder, and why; None: they can."""
+        self._status.blocked(reason)
 
     @property
     def missing(self) -> bool:

@@ -117,6 +117,11 @@ class Folders:
             return None
         return Place(watched.watch.folder, watched.watch.root, watched.watch.io, ())
 
+    def blocked(self, name: str, reason: str | None) -> None:
+        """Sidecars cannot be written into a folder, and why; None: they can."""
+        if (watched := self._watched.get(name)) is not None:
+            watched.watch.blocked(reason and f"no sidecars can be written: {reason}")
+
     def locate(self, path: str) -> FileKey | None:
         """The watched folder that an absolute path lies in, and the path in it."""
         for watch in self:

@@ -1,4 +1,4 @@
-"""The daemon's side: a process with a socket, without our secrets, and ended without a trace."""
+"""How a process of ours is started: with a socket, without our secrets."""
 
 from __future__ import annotations
 
@@ -8,21 +8,25 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 _PASSED_ON = (
     "PATH",
-    "PYTHONPATH",
+    "HOME",
+    "TMPDIR",
     "PYTHONHOME",
     "LD_LIBRARY_PATH",
     "LANG",
     "LC_ALL",
+    "OMP_NUM_THREADS",
+    "TESSDATA_PREFIX",
     "COVERAGE_PROCESS_START",
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Child:
+class Process:
     """A process and our end of the socket to it, whose messages are whole and which never blocks us."""
 
     process: subprocess.Popen[bytes]
@@ -36,16 +40,18 @@ class Child:
             threading.Thread(target=self.process.wait, name="reaper", daemon=True).start()
 
 
-def start(module: str, *arguments: str) -> Child:
-    """Run this module of ours with the number of its socket, and these, as arguments. Raises OSError."""
+def start(module: str, *arguments: str, environment: Mapping[str, str] = {}) -> Process:
+    """Run this module of ours, or this script, with the number of its socket, and these, as arguments. Raises OSError."""
+    what = [module] if module.endswith(".py") else ["-m", module]
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         try:
             process = subprocess.Popen(  # noqa: S603 - ourselves
                 # -P: a folder that we are started in must not get to say what 'glimpsed' or 'PIL' is
-                [sys.executable, "-P", "-m", module, str(theirs.fileno()), *arguments],
+                [sys.executable, "-P", *what, str(theirs.fileno()), *arguments],
                 pass_fds=(theirs.fileno(),),
-                env=environment(),
+                cwd="/",
+                env={**passed_on(), **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,  # decoders write their complaints there
@@ -54,9 +60,12 @@ def start(module: str, *arguments: str) -> Child:
             ours.close()
             raise
     ours.settimeout(0)
-    return Child(process, ours)
+    return Process(process, ours)
 
 
-def environment() -> dict[str, str]:
-    """Not the daemon's own, which may hold API keys; one arena, or threads eat up the address space."""
-    return {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | {"MALLOC_ARENA_MAX": "1"}
+def passed_on() -> dict[str, str]:
+    """What a process gets of the daemon's environment, which may hold API keys."""
+    passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    if paths := os.environ.get("PYTHONPATH"):
+        passed["PYTHONPATH"] = os.pathsep.join(os.path.abspath(path) for path in paths.split(os.pathsep))
+    return passed
