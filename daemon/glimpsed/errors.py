@@ -155,9 +155,7 @@ class VisionError(GlimpsedError):
     ) -> None:
         super().__init__(verdict.reason)
         self.verdict = verdict
-        self.due = (
-            due  # with 'pause': when the file is looked at again (epoch seconds); None: as soon as may be
-        )
+        self.due = due  # with 'pause': when the file is looked at again, by the ledger's clock; None: as soon as may be
         self.requests = requests  # sent to get here, less one that ended in a pause
         self.raw = raw  # text that the model gave, kept for the error sidecar
         self.input_tokens = input_tokens  # paid for all the same: a refusal, a cut answer

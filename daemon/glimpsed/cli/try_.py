@@ -202,7 +202,7 @@ async def ask_now(
     from glimpsed.pipeline.ask import Matter, ask
     from glimpsed.vision import preview
 
-    started = time.time()
+    started = time.monotonic()
     content = content_of(path)
     job = Job(
         0,
@@ -234,7 +234,9 @@ async def ask_now(
         records.append(asked.record)
         requests += asked.requests
         sent.append(preview(asked.model.entry, asked.request))
-    return answers.answer(job, folder, records, attempts=requests, started=started, finished=time.time())
+    finished = time.time()
+    began = finished - (time.monotonic() - started)
+    return answers.answer(job, folder, records, attempts=requests, started=began, finished=finished)
 
 
 def content_of(path: Path) -> Content:

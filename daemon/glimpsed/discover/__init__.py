@@ -11,10 +11,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from glimpsed.discover.hearing import Observing
     from glimpsed.discover.state import WatchState
     from glimpsed.discover.watch import FolderWatch
 
-__all__ = ["FolderWatch", "WatchState"]
+__all__ = ["FolderWatch", "Observing", "WatchState"]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 
 from glimpsed import files, metrics, sidecar
 from glimpsed.blocking import Blocking
+from glimpsed.clock import Clock
 from glimpsed.config.schema import ModelEntry, OnDone
 from glimpsed.errors import FileError, LedgerError, ShareTrouble, SidecarBlocked, Vanished, VisionError
 from glimpsed.images import Images
@@ -55,7 +55,7 @@ class Pipeline:
         find_place: Callable[[str], Place | None],
         locate: Locate,
         blocked: Callable[[str, str | None], None] = lambda _folder, _reason: None,
-        clock: Callable[[], float] = time.time,
+        clock: Clock,
         dice: Callable[[], float] = random.random,
     ) -> None:
         self._ledger = ledger
@@ -69,7 +69,7 @@ class Pipeline:
         self._in_row = 0  # how many of them, with none in between that went well
         self._ends = Ends(ledger, self._db, find_place=find_place, blocked=blocked, clock=clock, dice=dice)
         self._answers = Together[tuple[Job, Answer, str], bool](
-            lambda several: self._db.run(ledger.all_answered, several, clock())
+            lambda several: self._db.run(ledger.all_answered, several, clock.wall())
         )
         self._reusables = Together[tuple[str, str], list[FileKey]](
             lambda several: self._db.run(ledger.all_reusable, several)
@@ -202,24 +202,25 @@ class Pipeline:
             records.append(asked.record)
             if place.folder.pages == "each":  # kept page by page: a crash repeats only the rest
                 await self._keep_page(job, asked.record)
+        finished = self._clock.wall()
         return answers.answer(
             job,
             place.folder,
             records,
             attempts=job.attempts + requests,
-            started=started,
-            finished=self._clock(),
+            started=finished - (self._clock() - started),
+            finished=finished,
         )
 
     async def _keep_page(self, job: Job, record: PageRecord) -> None:
-        if not await self._db.run(self._ledger.page_answered, job, record, self._clock()):
+        if not await self._db.run(self._ledger.page_answered, job, record, self._clock.wall()):
             raise LeaseLost
 
     def _bill(self, job: Job) -> Bill:
         """Money that went without an answer counts towards the budgets all the same."""
 
         async def bill(entry: str, usage: Usage) -> None:
-            await self._db.run(self._ledger.spent, job, entry, usage, self._clock())
+            await self._db.run(self._ledger.spent, job, entry, usage, self._clock.wall())
 
         return bill
 
@@ -277,12 +278,12 @@ class Pipeline:
         text = await there.do(sidecar.load_text, there.root, key.path, there.folder, row.written)
         if text is None:
             return None
-        return answers.of_text(job, place.folder, entry, content, text, now=self._clock())
+        return answers.of_text(job, place.folder, entry, content, text, now=self._clock.wall())
 
     async def _reused(
         self, job: Job, place: Place, content: Content, origin: FileKey, found: Answer, entry: ModelEntry
     ) -> End:
-        answer = answers.reused(job, found, origin, now=self._clock())
+        answer = answers.reused(job, found, origin, now=self._clock.wall())
         end = await self._keep(job, place, answer, content, _question(place, entry), lambda: None)
         # A file that was only touched is its own origin: it keeps its name, and its sidecars.
         if (
@@ -300,7 +301,7 @@ class Pipeline:
                 return
             row = await self._db.run(self._ledger.find, origin)  # discovery may have seen it go before us
             await place.do(sidecar.remove, place.root, origin.path, row.written if row else ())
-            await self._db.run(self._ledger.vanished, [origin], self._clock())
+            await self._db.run(self._ledger.vanished, [origin], self._clock.wall())
         except (ShareTrouble, SidecarBlocked, Vanished, FileError) as e:
             log.debug("old sidecars stay", folder=origin.folder, file=shown(origin.path), reason=str(e))
 
@@ -343,7 +344,7 @@ class Pipeline:
                 db=self._db,
                 locate=self._locate,
                 question=_question(place, _entry(place, answer)),
-                now=self._clock(),
+                now=self._clock.wall(),
             )
         return await self._ends.done(job, answer, written)
 
