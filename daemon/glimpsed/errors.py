@@ -22,6 +22,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+Reach: TypeAlias = Literal["file", "directory", "disk"]
 VerdictKind: TypeAlias = Literal["retry", "shrink", "switch", "longer", "fail", "pause"]
 
 
@@ -113,7 +114,14 @@ class NotYet(ShareTrouble):
 
 
 class SidecarBlocked(GlimpsedError):
-    """A sidecar cannot be written for now: no space, quota, read-only, no permission."""
+    """A sidecar cannot be written for now: no space, quota, read-only, no permission.
+
+    `reach`: whether that holds for this one, for the whole directory, or for all of the disk.
+    """
+
+    def __init__(self, what: str, *, reach: Reach = "file") -> None:
+        super().__init__(what)
+        self.reach = reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +155,7 @@ class VisionError(GlimpsedError):
     ) -> None:
         super().__init__(verdict.reason)
         self.verdict = verdict
-        self.due = (
-            due  # with 'pause': when the file is looked at again (epoch seconds); None: as soon as may be
-        )
+        self.due = due  # with 'pause': when the file is looked at again, by the ledger's clock; None: as soon as may be
         self.requests = requests  # sent to get here, less one that ended in a pause
         self.raw = raw  # text that the model gave, kept for the error sidecar
         self.input_tokens = input_tokens  # paid for all the same: a refusal, a cut answer

@@ -12,13 +12,12 @@ from __future__ import annotations
 import datetime as dt
 import re
 from dataclasses import dataclass, field
-from mmap import mmap
 from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
 Api: TypeAlias = Literal["responses", "chat", "local"]
-Bytes: TypeAlias = bytes | mmap  # of an image: our own, or in memory that is shared with the file worker
+Bytes: TypeAlias = bytes
 State: TypeAlias = Literal["queued", "running", "answered", "done", "failed", "gone"]
 
 # What could break or forge a line, or tell a terminal what to do: control characters, line and paragraph

@@ -18,12 +18,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from glimpsed.files import Root, opened_directory, translated
+from glimpsed.files import (
+    Root,
+    entry,
+    keep_aside,
+    opened_directory,
+    rename_no_replace,
+    same_file,
+    translated,
+)
 from glimpsed.model import Bytes
 
 CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NAME = re.compile(r"\.glimpsed-([0-9a-f]{8})-([0-9]{1,10})-([0-9]{1,20})-[0-9a-f]{8}\.tmp")
 _NO_SYNC = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP})  # FUSE and old cifs, mostly for directories
+TRIAL = 65_536  # bytes, more than most sidecars have
 _ABANDONED = 3600.0  # s after which another host's temporary file is taken for a leftover
 
 
@@ -67,9 +76,10 @@ def files(parent: int, like: Owner, contents: Mapping[str, bytes]) -> Iterator[d
     made: dict[str, str] = {}
     try:
         for wanted, content in contents.items():
-            made[wanted] = temp = new_name()
+            temp = new_name()
             fd = os.open(temp, CREATE, 0o600, dir_fd=parent)
             try:
+                made[wanted] = temp  # not before: what is there already is not ours to remove
                 write_all(fd, content)
                 follow_owner(fd, like)
                 sync(fd)
@@ -80,6 +90,42 @@ def files(parent: int, like: Owner, contents: Mapping[str, bytes]) -> Iterator[d
         for temp in made.values():
             with contextlib.suppress(OSError):
                 os.unlink(temp, dir_fd=parent)
+
+
+def remove(parent: int, name: str, seen: os.stat_result) -> bool:
+    """Remove this very file, as it was seen; False when another, or none, stands there by now: that one stays.
+
+    It is renamed away and looked at before it goes, since unlink(2) takes a name and asks nothing.
+    """
+    temp = new_name()
+    try:
+        os.rename(name, temp, src_dir_fd=parent, dst_dir_fd=parent)
+    except FileNotFoundError:
+        return False
+    now = entry(parent, temp)
+    if now is None:
+        return False
+    if same_file(now, seen):
+        os.unlink(temp, dir_fd=parent)
+        return True
+    try:
+        rename_no_replace(parent, temp, parent, name)
+    except FileExistsError:  # and a third one came meanwhile: nothing is lost
+        keep_aside(parent, temp, f"{name}~")
+    return False
+
+
+def try_out(parent: int) -> None:
+    """Make a file in this directory, durable, and remove it again. Raises OSError when that cannot be."""
+    temp = new_name()
+    fd = os.open(temp, CREATE, 0o600, dir_fd=parent)
+    try:
+        write_all(fd, bytes(TRIAL))
+        sync(fd)
+    finally:
+        os.close(fd)
+        with contextlib.suppress(OSError):
+            os.unlink(temp, dir_fd=parent)
 
 
 def follow_owner(fd: int, like: Owner) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from glimpsed import sidecar
 from glimpsed.blocking import Blocking
+from glimpsed.clock import Clock
 from glimpsed.ledger import Ledger, open_ledger
 from glimpsed.model import FileKey, Offer
 from glimpsed.pipeline.ends import Ends
@@ -35,7 +36,14 @@ async def meets_vanished(ledger: Ledger, box: Inbox, *, deleted: bool) -> None:
     if deleted:
         box.image.unlink()
     db, io = Blocking("db"), Blocking("io")
-    ends = Ends(ledger, Patient(db), find_place=lambda _: None, clock=lambda: 3.0, dice=lambda: 0.5)
+    ends = Ends(
+        ledger,
+        Patient(db),
+        find_place=lambda _: None,
+        blocked=lambda *_: None,
+        clock=Clock(lambda: 3.0, lambda: 3.0),
+        dice=lambda: 0.5,
+    )
     assert (await ends.gone(job, Place(box.folder, box.root, io, ()))).outcome == "gone"
     row = ledger.find(key)
     assert row is not None

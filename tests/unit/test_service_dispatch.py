@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 from glimpsed.blocking import Blocking
+from glimpsed.clock import Clock
 from glimpsed.config.schema import Folder, ModelEntry
 from glimpsed.errors import LedgerError, LedgerUnavailable
 from glimpsed.files import Root
@@ -94,7 +95,7 @@ class Bench:
             lanes=lanes,
             finished=lambda job, end: None,
             next_change=lambda: None,
-            clock=lambda: self.now,
+            clock=Clock(lambda: self.now, lambda: self.now),
         )
 
     def offer(self, size: int = 1) -> None:

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from glimpsed import sidecar
 from glimpsed.errors import FileError, ForeignSidecar
-from glimpsed.sidecar import own
 from glimpsed.sidecar.render import LARGEST, LARGEST_ERROR
 from sidecar_samples import Inbox, inbox
 
@@ -100,15 +99,6 @@ def test_one_of_ours_that_somebody_blew_up_is_kept_and_replaced(tmp_path: Path) 
     box.write(box.answer("new"), written)
     assert box.beside("scan.jpg.txt").read_text() == "new\n"
     assert box.beside("scan.jpg.txt~").stat().st_size == 100 * LARGEST
-
-
-def test_a_file_that_grows_while_it_is_read_is_nobodys(tmp_path: Path) -> None:
-    box = inbox(tmp_path)
-    with box.image.open("rb") as file:
-        assert own.read(os.open(box.image.parent, os.O_RDONLY), "scan.jpg") == file.read()
-    assert (
-        own.read(os.open("/proc/self", os.O_RDONLY), "status") is None
-    )  # 0 bytes, it says, and there is more
 
 
 @pytest.mark.parametrize(

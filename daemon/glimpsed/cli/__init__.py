@@ -31,6 +31,7 @@ COMMANDS = {  # name, which is also its module's, to what `glimpsed --help` says
     "failures": "Failed files, and why.",
     "retry": "Put failed files back into the queue.",
     "redo": "Ask again about files that are done.",
+    "eval": "How right models and prompts are, on known answers.",
     "estimate": "What waits, and what it will cost.",
     "approve": "Release a backlog that waits for it.",
     "search": "Full-text search over the answers.",
@@ -40,7 +41,7 @@ COMMANDS = {  # name, which is also its module's, to what `glimpsed --help` says
     "completion": "Completion script for bash, zsh or fish.",
 }
 _OUTPUT_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
-_MODULES = {"try": "try_"}  # where the name is not one that Python allows
+_MODULES = {"try": "try_", "eval": "eval_"}  # where the name is Python's own
 
 
 def module_of(name: str) -> str:
@@ -180,8 +181,10 @@ def _explain(error: GlimpsedError) -> None:
 
 
 def _report_bug(error: Exception, invocation: Invocation) -> None:
+    from glimpsed.redact import looks  # what it is about may hold a key
+
     if invocation.debug:
-        traceback.print_exception(error)
-    what = " ".join(str(error).split())
+        click.echo(looks("".join(traceback.format_exception(error))), err=True, nl=False)
+    what = looks(" ".join(str(error).split()))
     hint = "" if invocation.debug else " ('glimpsed --debug' shows where)"
     say(f"glimpsed: unexpected error: {type(error).__name__}: {what}{hint}", error=True)

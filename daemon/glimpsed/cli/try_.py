@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from glimpsed.config import Config, Folder, ModelEntry
     from glimpsed.images import Images
-    from glimpsed.model import Answer, Usage
+    from glimpsed.model import Answer, Content, Usage
     from glimpsed.vision import Model
 
 UNREACHABLE = 69
@@ -182,7 +182,7 @@ async def _try(
 ) -> Try:
     entry = chain[0].entry.name
     try:
-        return Try(path, entry, answer=await _ask(path, folder, chain, images, sent))
+        return Try(path, entry, answer=await ask_now(path, folder, chain, images, sent))
     except VisionError as e:
         unreachable = e.verdict.kind in ("retry", "pause")
         return Try(path, entry, error=e.verdict.reason, code=UNREACHABLE if unreachable else 1)
@@ -192,21 +192,28 @@ async def _try(
         return Try(path, entry, error=str(e).removeprefix(f"{shown(path.name)}: "), code=1)
 
 
-async def _ask(
+async def ask_now(
     path: Path, folder: Folder, chain: Sequence[Model], images: Images, sent: list[dict[str, Any]]
 ) -> Answer:
-    from glimpsed import files
+    """What the first of the models says that can be reached, about all of the file, as the folder asks.
+
+    `sent` gets the requests as they may be shown. Raises `VisionError`, `FileError`, or as `content_of`.
+    """
     from glimpsed.pipeline import answers
     from glimpsed.pipeline.ask import Matter, ask
     from glimpsed.vision import preview
 
-    started = time.time()
-    real = path.resolve()  # noqa: ASYNC240 - one command, nothing else in this loop
-    root = files.find_root(real.parent)
-    with files.opened_file(root, real.name) as (_, status):
-        version = files.version_of(status)
-    content = files.read_content(root, real.name, version)
-    job = Job(0, FileKey(folder.name, real.name), version, attempts=0, retries=0, cut_off=0, fresh=True)
+    started = time.monotonic()
+    content = content_of(path)
+    job = Job(
+        0,
+        FileKey(folder.name, path.resolve().name),  # noqa: ASYNC240 - one command, nothing else in this loop
+        content.version,
+        attempts=0,
+        retries=0,
+        cut_off=0,
+        fresh=True,
+    )
     document = await images.inspect(content)
     if document.pages > folder.max_pages:
         raise FileError(f"The document has {document.pages} pages.", f"max_pages is {folder.max_pages}.")
@@ -228,7 +235,20 @@ async def _ask(
         records.append(asked.record)
         requests += asked.requests
         sent.append(preview(asked.model.entry, asked.request))
-    return answers.answer(job, folder, records, attempts=requests, started=started, finished=time.time())
+    finished = time.time()
+    began = finished - (time.monotonic() - started)
+    return answers.answer(job, folder, records, attempts=requests, started=began, finished=finished)
+
+
+def content_of(path: Path) -> Content:
+    """An image that a command was given. Raises `Vanished` or `ShareTrouble` when it cannot be read."""
+    from glimpsed import files
+
+    real = path.resolve()
+    root = files.find_root(real.parent)
+    with files.opened_file(root, real.name) as (_, status):
+        version = files.version_of(status)
+    return files.read_content(root, real.name, version)
 
 
 def _save(path: Path, sent: Sequence[dict[str, Any]]) -> None:

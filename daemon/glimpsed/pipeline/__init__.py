@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 
 from glimpsed import files, metrics, sidecar
 from glimpsed.blocking import Blocking
+from glimpsed.clock import Clock
 from glimpsed.config.schema import ModelEntry, OnDone
-from glimpsed.errors import FileError, ShareTrouble, SidecarBlocked, Vanished, VisionError
+from glimpsed.errors import FileError, LedgerError, ShareTrouble, SidecarBlocked, Vanished, VisionError
 from glimpsed.images import Images
 from glimpsed.journal import get_logger
 from glimpsed.ledger import Ledger
 from glimpsed.model import Answer, Content, FileKey, Job, PageRecord, Usage, Written, shown
-from glimpsed.pipeline import answers, question, quick
+from glimpsed.pipeline import answers, question
 from glimpsed.pipeline.after import Locate, after
 from glimpsed.pipeline.ask import Bill, Matter, Refusals, ask
 from glimpsed.pipeline.ends import End, Ends, Outcome
@@ -34,6 +34,8 @@ __all__ = ["End", "Outcome", "Patient", "Pipeline", "Place"]
 log = get_logger()
 
 NOTHING = OnDone()
+PUT_ASIDE = 3600.0  # seconds that a file waits whose failure could not be kept …
+IN_ROW = 3  # … and so many of them in a row are no file's fault
 UNWRITTEN = 100  # answers that are remembered without a sidecar
 
 
@@ -52,7 +54,8 @@ class Pipeline:
         *,
         find_place: Callable[[str], Place | None],
         locate: Locate,
-        clock: Callable[[], float] = time.time,
+        blocked: Callable[[str, str | None], None] = lambda _folder, _reason: None,
+        clock: Clock,
         dice: Callable[[], float] = random.random,
     ) -> None:
         self._ledger = ledger
@@ -62,9 +65,11 @@ class Pipeline:
         self._locate = locate
         self._clock = clock
         self._refusals = Refusals()
-        self._ends = Ends(ledger, self._db, find_place=find_place, clock=clock, dice=dice)
+        self._unkept: dict[int, str] = {}  # rows whose failure could not be kept, and that
+        self._in_row = 0  # how many of them, with none in between that went well
+        self._ends = Ends(ledger, self._db, find_place=find_place, blocked=blocked, clock=clock, dice=dice)
         self._answers = Together[tuple[Job, Answer, str], bool](
-            lambda several: self._db.run(ledger.all_answered, several, clock())
+            lambda several: self._db.run(ledger.all_answered, several, clock.wall())
         )
         self._reusables = Together[tuple[str, str], list[FileKey]](
             lambda several: self._db.run(ledger.all_reusable, several)
@@ -74,11 +79,26 @@ class Pipeline:
         # By content and question, what was paid for and stands beside no file: its own was renamed meanwhile.
         self._unwritten: OrderedDict[tuple[str, str], tuple[FileKey, Answer]] = OrderedDict()
 
-    async def handle(self, job: Job, place: Place, answered: Callable[[], None] = lambda: None) -> End:  # noqa: PLR0911 - one line for each kind of end
+    async def handle(self, job: Job, place: Place, answered: Callable[[], None] = lambda: None) -> End:
         """Take one job to its end; what went wrong is in the ledger and the log.
 
-        Raises `LedgerError` only, when not even the failure can be kept: then no file can be helped any more.
+        What goes wrong unexpectedly is this file's failure, also when it does so while the end is written down.
+        Raises when not even the failure can be kept, of several files in a row: then no file can be helped any
+        more, and whatever is asked about is paid for in vain.
         """
+        if (reason := self._unkept.get(job.id)) is not None:  # it is not asked, and paid for, again
+            return await self._given_up(job, place, reason)
+        try:
+            end = await self._told(job, place, answered)
+        except Exception as e:
+            log.exception("bug", **_file(job))
+            reason = f"glimpsed has a bug: {type(e).__name__} while working on this file."
+            return await self._given_up(job, place, reason)
+        self._in_row = 0
+        return end
+
+    async def _told(self, job: Job, place: Place, answered: Callable[[], None]) -> End:  # noqa: PLR0911 - one line for each kind of end
+        """The story, and its end in the ledger and the log."""
         try:
             return await self._story(job, place, answered)
         except LeaseLost:
@@ -93,25 +113,47 @@ class Pipeline:
             return await self._ends.failed(job, place, e.reason, e.advice)
         except VisionError as e:
             return await self._ends.verdict(job, place, e, _question(place, place.chain[0].entry))
-        except Exception as e:
-            log.exception("bug", folder=job.key.folder, file=shown(job.key.path))
-            reason = f"glimpsed has a bug: {type(e).__name__} while working on this file."
-            return await self._ends.failed(job, place, reason, "Please report it, with the log of this time.")
+
+    async def _given_up(self, job: Job, place: Place, reason: str) -> End:
+        """Failed, by a bug of ours; put aside where not even that can be kept."""
+        try:
+            end = await self._ends.failed(job, place, reason, "Please report it, with the log of this time.")
+        except LedgerError:
+            raise
+        except Exception:
+            log.exception("bug", **_file(job))
+            self._in_row += job.id not in self._unkept
+            self._unkept[job.id] = reason
+            await self._put_aside(job)
+            if self._in_row >= IN_ROW:
+                raise
+            return End("failed", reason)
+        self._unkept.pop(job.id, None)
+        self._in_row = 0
+        return end
+
+    async def _put_aside(self, job: Job) -> None:
+        try:
+            await self._db.run(self._ledger.release, job, due=self._clock() + PUT_ASIDE)
+        except LedgerError:
+            raise
+        except Exception:
+            log.exception("bug", **_file(job))  # it comes back when its lease runs out, and is remembered
 
     def close(self) -> None:
         """No job will come any more."""
         self._ends.close()
 
     async def _story(self, job: Job, place: Place, answered: Callable[[], None]) -> End:
+        if (end := await self._ends.put_off(job)) is not None:
+            return end
         if job.answer is not None:  # paid for before a crash or a full disk
             return await self._write(job, place, job.answer, await self._read(job, place))
         if job.problem is not None:
             raise FileError(job.problem, "Copy the file into the folder again, whole.")
         # Before anything is paid for: is the answer there already, is there room for it?
-        content: Content | tuple[Written, ...] | None = await quick.read(job, place)
-        if content is None:
-            patience = PATIENCE + job.version.size / RATE
-            content = await place.io.run_within(patience, _standing_or_read, job, place)
+        patience = PATIENCE + job.version.size / RATE
+        content = await place.io.run_within(patience, _standing_or_read, job, place, self._ends.doubted(job))
         if not isinstance(content, Content):
             return await self._ends.adopted(job, content)
         if not place.folder.reuse or job.again:
@@ -160,24 +202,25 @@ class Pipeline:
             records.append(asked.record)
             if place.folder.pages == "each":  # kept page by page: a crash repeats only the rest
                 await self._keep_page(job, asked.record)
+        finished = self._clock.wall()
         return answers.answer(
             job,
             place.folder,
             records,
             attempts=job.attempts + requests,
-            started=started,
-            finished=self._clock(),
+            started=finished - (self._clock() - started),
+            finished=finished,
         )
 
     async def _keep_page(self, job: Job, record: PageRecord) -> None:
-        if not await self._db.run(self._ledger.page_answered, job, record, self._clock()):
+        if not await self._db.run(self._ledger.page_answered, job, record, self._clock.wall()):
             raise LeaseLost
 
     def _bill(self, job: Job) -> Bill:
         """Money that went without an answer counts towards the budgets all the same."""
 
         async def bill(entry: str, usage: Usage) -> None:
-            await self._db.run(self._ledger.spent, job, entry, usage, self._clock())
+            await self._db.run(self._ledger.spent, job, entry, usage, self._clock.wall())
 
         return bill
 
@@ -235,12 +278,12 @@ class Pipeline:
         text = await there.do(sidecar.load_text, there.root, key.path, there.folder, row.written)
         if text is None:
             return None
-        return answers.of_text(job, place.folder, entry, content, text, now=self._clock())
+        return answers.of_text(job, place.folder, entry, content, text, now=self._clock.wall())
 
     async def _reused(
         self, job: Job, place: Place, content: Content, origin: FileKey, found: Answer, entry: ModelEntry
     ) -> End:
-        answer = answers.reused(job, found, origin, now=self._clock())
+        answer = answers.reused(job, found, origin, now=self._clock.wall())
         end = await self._keep(job, place, answer, content, _question(place, entry), lambda: None)
         # A file that was only touched is its own origin: it keeps its name, and its sidecars.
         if (
@@ -258,7 +301,7 @@ class Pipeline:
                 return
             row = await self._db.run(self._ledger.find, origin)  # discovery may have seen it go before us
             await place.do(sidecar.remove, place.root, origin.path, row.written if row else ())
-            await self._db.run(self._ledger.vanished, [origin], self._clock())
+            await self._db.run(self._ledger.vanished, [origin], self._clock.wall())
         except (ShareTrouble, SidecarBlocked, Vanished, FileError) as e:
             log.debug("old sidecars stay", folder=origin.folder, file=shown(origin.path), reason=str(e))
 
@@ -288,11 +331,9 @@ class Pipeline:
 
     async def _write(self, job: Job, place: Place, answer: Answer, content: Content) -> End:
         with metrics.timed("write"):
-            written = await quick.write(job, place, answer, content)
-            if written is None:
-                written = await place.do(
-                    sidecar.write, place.root, job.key.path, place.folder, answer, job.written, content
-                )
+            written = await place.do(
+                sidecar.write, place.root, job.key.path, place.folder, answer, job.written, content
+            )
         if place.folder.on_done != NOTHING:
             await after(
                 job,
@@ -303,14 +344,16 @@ class Pipeline:
                 db=self._db,
                 locate=self._locate,
                 question=_question(place, _entry(place, answer)),
-                now=self._clock(),
+                now=self._clock.wall(),
             )
         return await self._ends.done(job, answer, written)
 
 
-def _standing_or_read(job: Job, place: Place) -> tuple[Written, ...] | Content:
-    standing = _standing(job, place)
-    return files.read_content(place.root, job.key.path, job.version) if standing is None else standing
+def _standing_or_read(job: Job, place: Place, doubted: bool) -> tuple[Written, ...] | Content:
+    if (standing := _standing(job, place)) is not None:
+        return standing
+    sidecar.refuse_closed(place.root, job.key.path, doubted=doubted)
+    return files.read_content(place.root, job.key.path, job.version)
 
 
 def _standing(job: Job, place: Place) -> tuple[Written, ...] | None:
@@ -331,6 +374,10 @@ def _standing(job: Job, place: Place) -> tuple[Written, ...] | None:
     found = sidecar.adoptable(root, key.directory, key.name, job.version, folder, names.values())
     news = {w for w in found.written if w.name == names["json"]} - set(job.written)
     return found.written if found.verdict == "adopt" and news else None
+
+
+def _file(job: Job) -> dict[str, str]:
+    return {"folder": job.key.folder, "file": shown(job.key.path)}
 
 
 def _entry(place: Place, answer: Answer) -> ModelEntry:

@@ -9,7 +9,6 @@ from typing import ParamSpec, TypeVar
 from glimpsed.blocking import Blocking
 from glimpsed.config.schema import Folder
 from glimpsed.files import Root
-from glimpsed.fileworker.process import FileWorker
 from glimpsed.vision import Model
 
 P = ParamSpec("P")
@@ -27,7 +26,6 @@ class Place:
     root: Root
     io: Blocking
     chain: tuple[Model, ...]
-    worker: FileWorker | None = None  # for folders on local disks
 
     async def do(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """File work in the folder's own threads; a share that hangs is `ShareTrouble` after a minute."""

@@ -9,11 +9,9 @@ Importing this package loads neither of them: jsonschema takes half a second, an
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 
-HEAD = struct.Struct(">I")  # of a frame between `checker` and `worker`: the length of what follows
-SECONDS = 3.0  # of CPU for one answer
+LARGEST = 16 << 20  # bytes of a value as JSON
 NOT_JSON = "the answer is not JSON"
 
 

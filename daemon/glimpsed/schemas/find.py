@@ -13,8 +13,8 @@ from typing import Any
 import json_repair
 
 from glimpsed import bounded
+from glimpsed.schemas import LARGEST
 
-LARGEST = 16 << 20  # bytes
 LONGEST_MENDED = 50_000  # characters; mending is slow
 MOST = 50  # values that are looked at, from the end
 _WRAPPERS = 3  # around one another

@@ -7,7 +7,6 @@ import contextlib
 import gc
 import os
 import signal
-import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any
 
@@ -16,7 +15,6 @@ from glimpsed.blocking import Blocking, wait
 from glimpsed.config import state_url
 from glimpsed.config.schema import Config
 from glimpsed.errors import ConfigError, GlimpsedError, LedgerUnavailable
-from glimpsed.fileworker.process import FileWorker
 from glimpsed.images import Images
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Ledger, open_ledger
@@ -53,7 +51,6 @@ class Service:
         reloading: Callable[[Config], object] = lambda _: None,  # just before it is taken over
         once: bool = False,
         beside: Callable[[Service], contextlib.AbstractAsyncContextManager[None]] | None = None,
-        clock: Callable[[], float] = time.time,
     ) -> None:
         self.config = config
         self.tally = Tally()
@@ -62,10 +59,8 @@ class Service:
         self._reload = reload
         self._reloading = reloading
         self._beside = beside
-        self._clock = clock
         self._db = Blocking("ledger", threads=LEDGER_THREADS)
         self._patient = Patient(self._db)
-        self._file_worker = FileWorker()
         self._disk = Blocking("config")
         self._heart = Blocking("heartbeat")  # its own: it must not queue behind what waits for the database
         self._told_budgets: dict[str, set[float]] = {}  # folder budgets, by the time that they go on
@@ -146,12 +141,14 @@ class Service:
                 await wait(self._stop, LEDGER_PATIENCE)
                 if self._stop.is_set():
                     return False
-        await self._patient.run(self.ledger.take_back, self._clock())
+        await self._patient.run(self.ledger.take_back, self.ledger.clock())
         self.images = Images(self.config.workers)
         await self.images.start()
-        self.models = Models(self.ledger, self._db, changed=self._wake, clock=self._clock)
+        self.models = Models(self.ledger, self._db, changed=self._wake, clock=self.ledger.clock)
         await self.models.open(self.config)
-        self._backlogs = Backlogs(self.ledger, self._patient, self.config, self.images, clock=self._clock)
+        self._backlogs = Backlogs(
+            self.ledger, self._patient, self.config, self.images, clock=self.ledger.clock.wall
+        )
         self.folders = Folders(
             self.ledger,
             self._db,
@@ -170,12 +167,13 @@ class Service:
                 self.images,
                 find_place=self.folders.place,
                 locate=self.folders.locate,
-                clock=self._clock,
+                blocked=self.folders.blocked,
+                clock=self.ledger.clock,
             ),
             lanes=self._lanes,
             finished=self.tally.add,
             next_change=self.models.next_change,
-            clock=self._clock,
+            clock=self.ledger.clock,
         )
         self.ending = Ending(
             self.ledger,
@@ -196,7 +194,7 @@ class Service:
             self.dispatcher.run(),
             self.dispatcher.renew_leases(),
             look_for_changes(self.ledger, self._db, self.models, self.dispatcher.wake),
-            watch_others(self.ledger, self._db, self.dispatcher.wake, self._clock),
+            watch_others(self.ledger, self._db, self.dispatcher.wake),
             self._health.run(),
             self._reloads(),
         ]
@@ -218,9 +216,7 @@ class Service:
             paid = chain[0].entry.price is not None
             if paid and concerned(over, folder=folder.name, model=""):
                 continue
-            place = Place(
-                folder, watch.root, watch.io, chain, self._file_worker if watch.state.local else None
-            )
+            place = Place(folder, watch.root, watch.io, chain)
             by_model.setdefault(chain[0].entry.name, []).append(place)
         return [Lane(tuple(places), self.models[name].pacing) for name, places in by_model.items()]
 
@@ -229,7 +225,7 @@ class Service:
         if not has_budget(self.config):
             self.models.apply_budgets([])  # one that a reload took away may still hold a model up
             return []
-        now = self._clock()
+        now = self.ledger.clock.wall()
         found = reached(self.config, await self._db.run(self.ledger.spend_this_month, now), now)
         for one in found:
             if one.of.startswith("folder ") and one.until not in self._told_budgets.get(one.of, ()):
@@ -305,7 +301,6 @@ class Service:
         self._health.close()
         await self.models.close()
         await self.images.close()
-        self._file_worker.close()
         with contextlib.suppress(LedgerUnavailable):
             await self._db.run(self.ledger.leave)
         await self._db.run(self.ledger.close)
@@ -328,7 +323,7 @@ class Service:
             for watch in self.folders
             for s in [watch.state]
         }
-        await self._heart.run(self.ledger.heartbeat, self._clock(), {"folders": folders})
+        await self._heart.run(self.ledger.heartbeat, self.ledger.clock(), {"folders": folders})
         if not await self.images.healthy():
             raise GlimpsedError("the image workers do not answer")
 
@@ -354,9 +349,10 @@ class Service:
             name, state = watch.folder.name, watch.state
             metrics.files(name, counts.get(name, {}))
             metrics.folder(name, up=state.state != "lost", mode=state.mode)
+            metrics.degraded(name, state.reason if state.state == "degraded" else None)
         since = [await self._db.run(self.ledger.waiting_since, name) for name in names]
         oldest = min((s for s in since if s is not None), default=None)
-        metrics.queue_age(0.0 if oldest is None else max(0.0, self._clock() - oldest))
+        metrics.queue_age(0.0 if oldest is None else max(0.0, self.ledger.clock.wall() - oldest))
         for model in self.models:
             metrics.paused(model.entry.name, paused=model.pacing.paused is not None)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from glimpsed import metrics
 from glimpsed.blocking import Blocking, wait
+from glimpsed.clock import Clock
 from glimpsed.errors import LedgerUnavailable
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Ledger
@@ -49,7 +50,7 @@ class Dispatcher:
         lanes: Callable[[], Awaitable[Sequence[Lane]]],
         finished: Callable[[Job, End], None],
         next_change: Callable[[], float | None],
-        clock: Callable[[], float],
+        clock: Clock,
     ) -> None:
         self._ledger = ledger
         self._db = db
@@ -149,7 +150,7 @@ class Dispatcher:
 
     def _start(self, job: Job, place: Place, pacing: Pacing) -> None:
         pacing.take()
-        metrics.stage("wait", max(0.0, self._clock() - job.since))
+        metrics.stage("wait", max(0.0, self._clock.wall() - job.since))
         task = asyncio.create_task(self._see_through(job, place, pacing), name=f"job {job.id}")
         self._held[job.id, job.claim] = task
 
@@ -180,8 +181,14 @@ class Dispatcher:
                 pacing.give_back()
             else:
                 pacing.written()
-            self._finished(job, end)
+            self._count(job, end)
             self.wake()
+
+    def _count(self, job: Job, end: End) -> None:
+        try:
+            self._finished(job, end)
+        except Exception:
+            log.exception("bug", folder=job.key.folder)  # the file has come to its end all the same
 
     async def _nap(self, folders: list[str]) -> None:
         """Until something wakes us, a row becomes due or a model may be asked again."""

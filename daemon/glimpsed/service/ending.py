@@ -50,7 +50,6 @@ class Ending:
         self._lanes = lanes
         self._budgets = budgets
         self._because: list[str] = []  # why folders wait whose models could be asked
-        self._blocked = ""  # why an answer could not be written that was left
 
     async def waiting(self) -> int:
         """Files that are queued, running, or answered without a sidecar."""
@@ -59,7 +58,9 @@ class Ending:
     def why_left(self) -> str:
         """Why files were left undone."""
         pauses = [f"{m.entry.name}: {m.pacing.paused.reason}" for m in self._models if m.pacing.paused]
-        blocked = [f"answered, but a sidecar cannot be written: {self._blocked}"] if self._blocked else []
+        blocked = [
+            f"a sidecar cannot be written: {reason}" for reason in list(self._tally.blocked.values())[:1]
+        ]
         stuck = ["still being written, or not to be read"] if self._folders.stuck else []
         reasons = pauses + self._because + self._folders.missing + blocked + stuck
         return "; ".join(reasons) or "stopped before they were done"
@@ -95,10 +96,9 @@ class Ending:
         paused = sum(key.folder in served for key in self._tally.waiting)
         waiting = _waiting(mine) - paused - sum(held.get(name, 0) for name in mine)
         if waiting > 0:
-            blocked = sum(by_state.get("answered", 0) for by_state in mine.values())
+            blocked = sum(key.folder in served for key in self._tally.blocked)
             if waiting > blocked or idle <= ONCE_LIMIT:
                 return False
-            self._blocked = await self._why_blocked()
         self._because = [*await self._used_up(counts), *_to_approve(held)]
         return True
 
@@ -114,12 +114,6 @@ class Ending:
 
     async def _counts(self) -> dict[str, dict[State, int]]:
         return await self._patient.run(self._ledger.counts, self._folders.names)
-
-    async def _why_blocked(self) -> str:
-        for name in self._folders.names:
-            for row in await self._patient.run(self._ledger.latest, name, "answered", 1):
-                return row.reason or ""
-        return ""
 
 
 def _to_approve(held: Mapping[str, int]) -> list[str]:
