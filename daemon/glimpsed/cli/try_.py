@@ -240,7 +240,7 @@ async def ask_now(
 
 def content_of(path: Path) -> Content:
     """An image that a command was given. Raises `Vanished` or `ShareTrouble` when it cannot be read."""
-    from glimpsed import files
+    from glimpsed.disk import files
 
     real = path.resolve()
     root = files.find_root(real.parent)
