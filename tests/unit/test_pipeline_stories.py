@@ -15,6 +15,7 @@ from typing import Any, cast
 import pytest
 import structlog
 
+from clocks import Hand
 from glimpsed import sidecar
 from glimpsed.blocking import Blocking
 from glimpsed.errors import LedgerError, NotYet, ShareTrouble, SidecarBlocked
@@ -28,13 +29,6 @@ from sidecar_samples import Inbox, inbox
 pytestmark = pytest.mark.anyio
 
 ROUNDS = 200
-
-
-class Clock:
-    now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Threads:
@@ -84,7 +78,7 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def pipeline(ledger: Ledger, dice: random.Random, clock: Clock, **keys: Any) -> Pipeline:
+def pipeline(ledger: Ledger, dice: random.Random, clock: Hand, **keys: Any) -> Pipeline:
     db = cast("Blocking", Threads(dice))
     images = cast("Images", None)  # nothing here is asked about
     return Pipeline(ledger, db, images, find_place=lambda _: None, locate=lambda _: None, clock=clock, **keys)
@@ -112,7 +106,7 @@ async def test_trouble_of_some_files_beside_others_that_get_done_ends_nothing_an
     tmp_path: Path, ledger: Ledger, seed: int
 ) -> None:
     """Whatever comes to grief with whatever else, in whatever order: every file is done in the end."""
-    dice, clock = random.Random(seed), Clock()
+    dice, clock = random.Random(seed), Hand(1_000_000.0)
     kinds: list[Callable[[], Exception | None]] = [
         lambda: ShareTrouble("it hangs"),
         lambda: NotYet("locked"),
@@ -159,7 +153,7 @@ async def test_trouble_of_some_files_beside_others_that_get_done_ends_nothing_an
 async def test_of_many_that_meet_it_together_the_first_is_told_and_the_rest_is_not_looked_at(
     tmp_path: Path, ledger: Ledger
 ) -> None:
-    clock, calls = Clock(), Counter[str]()
+    clock, calls = Hand(1_000_000.0), Counter[str]()
     box = inbox(tmp_path / "inbox", "a/0.png")
     states: dict[str, str | None] = {}
     stories = pipeline(ledger, random.Random(1), clock, blocked=states.__setitem__)
@@ -188,8 +182,8 @@ async def test_of_many_that_meet_it_together_the_first_is_told_and_the_rest_is_n
 
 
 @pytest.fixture
-async def one(tmp_path: Path, ledger: Ledger) -> AsyncIterator[tuple[Pipeline, Inbox, Place, Clock]]:
-    clock, io = Clock(), Blocking("io")
+async def one(tmp_path: Path, ledger: Ledger) -> AsyncIterator[tuple[Pipeline, Inbox, Place, Hand]]:
+    clock, io = Hand(1_000_000.0), Blocking("io")
     box = inbox(tmp_path / "inbox", "a/0.png")
     yield pipeline(ledger, random.Random(0), clock), box, Place(box.folder, box.root, io, ()), clock
     io.close()
@@ -210,7 +204,7 @@ def broken(*_: Any, **__: Any) -> Any:
     ],
 )
 async def test_a_bug_wherever_in_a_files_story_is_that_files_failure(
-    one: tuple[Pipeline, Inbox, Place, Clock],
+    one: tuple[Pipeline, Inbox, Place, Hand],
     ledger: Ledger,
     monkeypatch: pytest.MonkeyPatch,
     where: Any,
@@ -235,7 +229,7 @@ async def test_a_bug_wherever_in_a_files_story_is_that_files_failure(
 
 
 async def test_a_failure_that_cannot_be_kept_is_put_aside_and_not_asked_about_again(
-    one: tuple[Pipeline, Inbox, Place, Clock], ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    one: tuple[Pipeline, Inbox, Place, Hand], ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stories, box, place, clock = one
     (job,) = answered(ledger, box, ["a/1.png"], clock.now)
@@ -263,7 +257,7 @@ async def test_a_failure_that_cannot_be_kept_is_put_aside_and_not_asked_about_ag
 
 
 async def test_where_no_failure_can_be_kept_at_all_the_daemon_ends(
-    one: tuple[Pipeline, Inbox, Place, Clock], ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    one: tuple[Pipeline, Inbox, Place, Hand], ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stories, box, place, clock = one
     jobs = answered(ledger, box, ["a/1.png", "a/2.png", "a/3.png"], clock.now)
@@ -278,7 +272,7 @@ async def test_where_no_failure_can_be_kept_at_all_the_daemon_ends(
 
 
 async def test_a_ledger_that_is_damaged_ends_the_daemon_at_once(
-    one: tuple[Pipeline, Inbox, Place, Clock], ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    one: tuple[Pipeline, Inbox, Place, Hand], ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stories, box, place, clock = one
     (job,) = answered(ledger, box, ["a/1.png"], clock.now)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from clocks import Hand
 from glimpsed.blocking import Blocking
-from glimpsed.clock import Clock
 from glimpsed.config.schema import Config, Folder, ModelEntry
 from glimpsed.errors import LedgerUnavailable, VisionError
 from glimpsed.ledger import Ledger, open_ledger
@@ -20,14 +20,6 @@ from glimpsed.vision.remote import RemoteModel
 pytestmark = pytest.mark.anyio
 NAMES = ("a", "b", "c")
 NOW = 1_800_000_000.0
-
-
-class Hand(Clock):
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-        super().__init__(lambda: self.now, lambda: self.now)
 
 
 @dataclass
@@ -64,7 +56,7 @@ async def opened(tmp_path: Path) -> AsyncIterator[Open]:
 
     async def start(after: float | None = None) -> Desk:
         ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite", owner=f"here:{len(open_ones)}:1")
-        db, clock = Blocking("ledger"), Hand()
+        db, clock = Blocking("ledger"), Hand(NOW)
         models = Models(ledger, db, changed=lambda: None, clock=clock)
         await models.open(config(after))
         open_ones.append((models, db, ledger))
