@@ -35,7 +35,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
     (tmp_path / "in").mkdir()
     for number, name in enumerate(("b.png", "ä.png")):
-        (tmp_path / "in" / name).write_bytes(picture())
+        (tmp_path / "in" / name).write_bytes(picture(seed=number))
     with Gateway() as gateway:
         gateway.default = Scripted(text=json.dumps({"total": 12.5, "supplier": {"name": "=Berg"}}))
         (tmp_path / "glimpsed.yaml").write_text(
