@@ -106,6 +106,7 @@ def test_whoever_comes_in_between_loses_nothing_and_nothing_unasked_moves(
     written, version = box.write(), box.version
     original = contents(box.path)
     (archive / "a").mkdir()
+    open_before = len(os.listdir("/proc/self/fd"))
     intruder = Intruder(box, archive, random.Random(seed))
     with monkeypatch.context() as patch:
         calling(patch, intruder.step)
@@ -113,6 +114,7 @@ def test_whoever_comes_in_between_loses_nothing_and_nothing_unasked_moves(
             moved = sidecar.move(box.root, box.file, box.folder, written, version)
         except GlimpsedError:
             moved = None
+    assert len(os.listdir("/proc/self/fd")) == open_before
     here, there = contents(box.path), contents(archive)
     assert not [name for name in [*here, *there] if temporary.is_temporary(Path(name).name)]
     what = intruder.what if intruder.came else "nothing"

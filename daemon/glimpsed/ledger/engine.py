@@ -46,7 +46,7 @@ class Database:
         self._owner = owner
         self._listener: Listener | None = None
         place = parsed(url)
-        self.where = place.render_as_string(hide_password=True)
+        self.where = told(place)
         self.postgresql = place.get_backend_name() == "postgresql"
         if self.postgresql:
             options = {k: v for k, v in _PG_CONNECT.items() if k not in place.query}
@@ -186,6 +186,11 @@ def parsed(url: str) -> sa.URL:
     if backend != "sqlite":
         raise LedgerError(f"'state' must be a sqlite or postgresql URL, not {backend}")
     return place
+
+
+def told(place: sa.URL) -> str:
+    """The URL without its password: that may stand in the query as well."""
+    return place.set(query={}).render_as_string(hide_password=True)
 
 
 def _create_file(url: sa.URL) -> Path:

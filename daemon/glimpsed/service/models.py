@@ -172,8 +172,10 @@ class Models:
     def _not_told(self, model: Model) -> Iterator[None]:
         """What we heard from the ledger is not written to it again."""
         told, model.pacing.on_change = model.pacing.on_change, None
-        yield
-        model.pacing.on_change = told
+        try:
+            yield
+        finally:
+            model.pacing.on_change = told
         self._changed()
 
     def stop_asking(self) -> None:
