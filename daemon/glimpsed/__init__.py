@@ -5,7 +5,7 @@ the `ledger`, which is the only queue. `pipeline` claims a file from it, has `im
 in a process pool, has `vision` ask the model, commits the answer to the ledger, and has `sidecar` write
 it next to the image. `service` starts, reloads and drains all of that; `cli` is one thin file a command;
 `estimate` reckons what waiting files will cost, `report` renders a folder as an HTML page,
-`evaluate` compares readings. Beneath lie
+`evaluate` compares readings, `export` makes tables of answers. Beneath lie
 `config` (YAML to frozen models), `prompt` (templates), `journal`, `notify` and `metrics` (structlog to
 journald, sd_notify, Prometheus), `disk` (the one door to files: reads that follow no link, files that are whole
 before they have their name, names that are changed without loss), `blocking` (calls that may hang), `children`
