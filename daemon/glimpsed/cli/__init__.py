@@ -36,6 +36,7 @@ COMMANDS = {  # name, which is also its module's, to what `glimpsed --help` says
     "approve": "Release a backlog that waits for it.",
     "search": "Full-text search over the answers.",
     "report": "One HTML page to look at.",
+    "export": "The answers' fields as a table.",
     "init": "Write a starter config.",
     "schema": "JSON Schema of the config, for editors.",
     "completion": "Completion script for bash, zsh or fish.",

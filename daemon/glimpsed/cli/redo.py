@@ -119,7 +119,7 @@ def _stale(desk: Desk, folder: Folder) -> Order:
 def _stale_adopted(desk: Desk, folder: Folder, entries: Sequence[ModelEntry]) -> list[FileKey]:
     """Of the answers that were adopted, whose question the ledger does not know, those that tell of another one."""
     from glimpsed import sidecar
-    from glimpsed.files import find_root
+    from glimpsed.disk.files import find_root
     from glimpsed.pipeline.question import fits
 
     try:

@@ -13,8 +13,8 @@ from glimpsed.discover import scan
 from glimpsed.discover.scan import Listing, Seen, Stamp, Walk
 from glimpsed.discover.settle import Settling
 from glimpsed.discover.telling import Telling
+from glimpsed.disk.files import Root
 from glimpsed.errors import LedgerUnavailable
-from glimpsed.files import Root
 from glimpsed.ledger import Adopted, Ledger
 from glimpsed.model import FileKey
 

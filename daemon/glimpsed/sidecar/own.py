@@ -17,8 +17,9 @@ import pydantic
 
 from glimpsed import bounded
 from glimpsed.config.schema import Folder
+from glimpsed.disk.files import entry, read_regular
+from glimpsed.disk.names import is_fixed
 from glimpsed.errors import FileError, ForeignSidecar
-from glimpsed.files import entry, is_fixed, read_regular
 from glimpsed.model import Answer, Written, shown
 from glimpsed.sidecar.render import LARGEST, LARGEST_ERROR, is_error_sidecar, render, sidecar_name
 

@@ -14,22 +14,11 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from glimpsed import temporary
 from glimpsed.config.schema import Folder
+from glimpsed.disk import temporary
+from glimpsed.disk.files import MISSING, Root, as_written, entry, opened_directory, version_there
+from glimpsed.disk.names import exchange, is_fixed, keep_aside, rename_no_replace, same_file
 from glimpsed.errors import FileError, ForeignSidecar, Reach, ShareTrouble, SidecarBlocked, Vanished
-from glimpsed.files import (
-    MISSING,
-    Root,
-    as_written,
-    entry,
-    exchange,
-    is_fixed,
-    keep_aside,
-    opened_directory,
-    rename_no_replace,
-    same_file,
-    version_there,
-)
 from glimpsed.model import Answer, Content, Written, shown
 from glimpsed.sidecar import own
 from glimpsed.sidecar.render import error_name, names, render, render_error
