@@ -25,7 +25,7 @@ from glimpsed.model import Content, Version, Written, shown
 # 'Somebody else has it for the moment': Windows writers behind Samba, scanners, virus checkers.
 BUSY = frozenset({errno.EACCES, errno.EPERM, errno.EBUSY, errno.ETXTBSY, errno.EAGAIN})
 MISSING = frozenset({errno.ENOENT, errno.ENOTDIR})
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: a FIFO that somebody planted does not hold us up before fstat tells what it is.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CHUNK = 1 << 20
@@ -85,7 +85,7 @@ def opened_directory(root: Root, directory: str = "") -> Iterator[int]:
     `Vanished` when the directory is not there.
     """
     try:
-        fd = os.open(root.path, _DIRECTORY)
+        fd = os.open(root.path, DIRECTORY)
     except OSError as e:  # no root is never 'the file is gone'
         raise ShareTrouble(f"{shown(root.path)}: {os.strerror(e.errno or 0)}") from e
     try:
@@ -106,7 +106,7 @@ def opened_below(top: int, directory: str) -> Iterator[int]:
     try:
         with translated(directory):
             for part in directory.split("/") if directory else ():
-                above, fd = fd, os.open(part, _DIRECTORY, dir_fd=fd)
+                above, fd = fd, os.open(part, DIRECTORY, dir_fd=fd)
                 if above != top:
                     os.close(above)
         yield fd
