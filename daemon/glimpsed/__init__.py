@@ -8,9 +8,9 @@ it next to the image. `service` starts, reloads and drains all of that; `cli` is
 `evaluate` compares readings. Beneath lie
 `config` (YAML to frozen models), `prompt` (templates), `journal`, `notify` and `metrics` (structlog to
 journald, sd_notify, Prometheus), `temporary` (files that are whole before they have their name), `files` and
-`blocking` (reads that follow no link, calls that may hang), `children` (processes of our own),
-`model` and `errors` (the values that flow between the stages, and the errors by what happens next),
-`clock` (what everything waits by), `redact` (what is never shown).
+`blocking` (reads that follow no link, calls that may hang), `children` (processes of our own), `formats` (each
+picture format once), `model` and `errors` (the values that flow between the stages, and the errors by what happens
+next), `clock` (what everything waits by), `redact` (what is never shown).
 Imports only point down that list; import-linter holds them to it.
 """
 

@@ -1,7 +1,7 @@
 """Discovery: every complete file of a folder is offered to the ledger, once (DESIGN 2, 5 and 8).
 
 `watch` is one folder's story; `events` (watchdog) hints, `scan` lists and looks, `reconcile` compares a
-listing with the ledger, `settle` (pure) and `whole` (pure) decide what is complete, `filters` what is
+listing with the ledger, `settle` (pure) decides, with `formats`, what is complete, `filters` what is
 looked at, `mounts` how a folder can be watched; `hearing` keeps the events alive, `state` and `telling` tell
 how it goes.
 """

@@ -18,12 +18,13 @@ from typing import TypeAlias
 
 from glimpsed import sidecar
 from glimpsed.config.schema import Folder
-from glimpsed.discover import depth, whole
+from glimpsed.discover import depth
 from glimpsed.discover.depth import Descent
 from glimpsed.discover.filters import SIDECARS, Filter
 from glimpsed.discover.settle import Check, Look
 from glimpsed.errors import FileError, NotYet, ShareTrouble, SidecarBlocked, Vanished
 from glimpsed.files import Root, entry, find_root, opened_directory, opened_file, version_of
+from glimpsed.formats import whole
 from glimpsed.model import Version, shown
 
 SLICE = 0.1  # s of work in one call, so that other calls get their turn

@@ -15,7 +15,7 @@ from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Adopted, Ledger
 from glimpsed.model import Answer, FileKey, Job, Written, shown
 from glimpsed.pipeline.patience import Patient
-from glimpsed.pipeline.place import PATIENCE, RATE, Place
+from glimpsed.pipeline.place import Place
 
 log = get_logger()
 
@@ -40,9 +40,8 @@ async def after(
     path = os.path.join(place.root.path, job.key.path)
     if on_done.move_to is not None:
         try:
-            patience = PATIENCE + job.version.size / RATE  # it may be copied
-            moved = await place.io.run_within(
-                patience, sidecar.move, place.root, job.key.path, place.folder, written, job.version
+            moved = await place.do_with(
+                job.version, sidecar.move, place.root, job.key.path, place.folder, written, job.version
             )
         except FileError as e:  # the answer stands; only the move cannot be
             log.warning(

@@ -17,7 +17,7 @@ from glimpsed.errors import LedgerUnavailable
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Ledger
 from glimpsed.model import Job
-from glimpsed.pipeline import End, Pipeline, Place
+from glimpsed.pipeline import End, Kept, Pipeline, Place
 from glimpsed.vision.pacing import Pacing
 
 log = get_logger()
@@ -157,17 +157,14 @@ class Dispatcher:
     async def _see_through(self, job: Job, place: Place, pacing: Pacing) -> None:
         end = End("later")
         asking = True
-
-        def answered() -> None:
-            """The model is free for another, while this one's answer is kept and written."""
-            nonlocal asking
-            if asking:
-                asking = False
-                pacing.answered()
-                self.wake()
-
         try:
-            end = await self._pipeline.handle(job, place, answered)
+            come_to = await self._pipeline.answer(job, place)
+            if isinstance(come_to, Kept):  # not before: budgets are reckoned from what the ledger knows
+                asking = False
+                pacing.answered()  # the model is free for another, while this one's answer is written
+                self.wake()
+                come_to = await self._pipeline.finish(come_to)
+            end = come_to
         except asyncio.CancelledError:
             # Stopping: the row must not wait for its lease to run out.
             with contextlib.suppress(LedgerUnavailable):
