@@ -44,8 +44,7 @@ class Descent:
         for part in rest.split("/") if rest else ():
             path = f"{path}/{part}" if path else part
             with translated(path):
-                fd = os.open(part, DIRECTORY, dir_fd=fd)
-            self._append(path, fd)
+                fd = self._open(path, part, fd)
         return fd
 
     def __enter__(self) -> Self:
@@ -55,15 +54,20 @@ class Descent:
         while self._chain:
             os.close(self._chain.pop()[1])
 
-    def _append(self, path: str, fd: int) -> None:
-        identity = _identity(fd)
-        again = identity == self._identity or any(identity == above for _, _, above in self._chain)
-        self._chain.append((path, fd, identity))
+    def _open(self, path: str, part: str, above: int) -> int:
+        fd = os.open(part, DIRECTORY, dir_fd=above)
+        try:
+            identity = _identity(fd)
+        except OSError:
+            os.close(fd)
+            raise
+        again = identity == self._identity or any(identity == other for _, _, other in self._chain)
+        self._chain.append((path, fd, identity))  # which closes it in the end, whatever it is
         if again:
-            os.close(self._chain.pop()[1])
             raise FileError(f"{shown(path)} is a directory above it once more.", "Unmount it there.")
         if len(self._chain) > _KEPT:
             os.close(self._chain.popleft()[1])
+        return fd
 
 
 class Tops:
