@@ -18,8 +18,8 @@ from glimpsed.discover import depth
 from glimpsed.discover.depth import Descent, Tops
 from glimpsed.discover.filters import Filter
 from glimpsed.discover.scan import Listing, Walk, gone
+from glimpsed.disk.files import find_root, opened_directory
 from glimpsed.errors import FileError, Vanished
-from glimpsed.files import find_root, opened_directory
 
 paths = st.lists(st.sampled_from("abc"), max_size=4).map("/".join)
 

@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Self
 
+from glimpsed.disk.files import DIRECTORY, translated
 from glimpsed.errors import FileError
-from glimpsed.files import DIRECTORY, translated
 from glimpsed.model import shown
 
 # bytes of a directory's whole path: with a file's name below it, it still is one that the system takes (PATH_MAX).

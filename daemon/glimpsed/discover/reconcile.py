@@ -14,8 +14,8 @@ from glimpsed.discover.depth import Tops
 from glimpsed.discover.scan import Listing, Seen, Stamp, Walk
 from glimpsed.discover.settle import Settling
 from glimpsed.discover.telling import Telling
+from glimpsed.disk.files import Root
 from glimpsed.errors import LedgerUnavailable
-from glimpsed.files import Root
 from glimpsed.ledger import Adopted, Ledger
 from glimpsed.model import FileKey
 
@@ -195,9 +195,13 @@ class Reconciler:
     ) -> dict[str, Seen]:
         """Files that have all their sidecars are done, without settling; the others are returned."""
         left = dict(new)
-        for at in range(0, len(names), _BATCH):
+        at = 0
+        while at < len(names):
             some = names[at : at + _BATCH]
-            found = await self._disk.run_within(PATIENCE, scan.adopted, root, self._folder, listing, some)
+            found, looked_at = await self._disk.run_within(
+                PATIENCE, scan.adopted, root, self._folder, listing, some
+            )
+            at += looked_at
             if not found:
                 continue
             adopted = [

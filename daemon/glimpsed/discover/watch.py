@@ -22,8 +22,8 @@ from glimpsed.discover.reconcile import LEDGER_RETRY, Reconciler
 from glimpsed.discover.settle import Look, Settling
 from glimpsed.discover.state import Status, WatchState
 from glimpsed.discover.telling import Telling
+from glimpsed.disk.files import Root
 from glimpsed.errors import FileError, LedgerUnavailable, ShareTrouble, Vanished
-from glimpsed.files import Root
 from glimpsed.journal import get_logger
 from glimpsed.ledger import Ledger
 from glimpsed.model import FileKey, Offer

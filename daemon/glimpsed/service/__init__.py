@@ -12,9 +12,10 @@ from typing import Any
 
 from glimpsed import __version__, metrics
 from glimpsed.blocking import Blocking, wait
+from glimpsed.clock import elapsed
 from glimpsed.config import state_url
 from glimpsed.config.schema import Config
-from glimpsed.errors import ConfigError, GlimpsedError, LedgerUnavailable
+from glimpsed.errors import ConfigError, GlimpsedError, LedgerReplaced, LedgerUnavailable
 from glimpsed.images import Images
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Ledger, open_ledger
@@ -34,6 +35,8 @@ from glimpsed.vision import Model
 log = get_logger()
 
 LEDGER_THREADS = 2
+ONCE_OUTAGE = 120.0  # and for one that goes away meanwhile: what is paid for waits to be kept
+ONCE_PATIENCE = 20.0  # seconds that `once` waits for a database that is away when it starts
 LEDGER_PATIENCE = 5.0  # seconds between tries while the database is away at the start
 READ_CONFIG = 60.0  # seconds after which the file system that the config is on counts as hung
 CLOSE_SECONDS = 15.0  # beyond the drain, for the ledger and the processes to end
@@ -63,6 +66,7 @@ class Service:
         self._patient = Patient(self._db)
         self._disk = Blocking("config")
         self._heart = Blocking("heartbeat")  # its own: it must not queue behind what waits for the database
+        self._replaced: LedgerReplaced | None = None
         self._told_budgets: dict[str, set[float]] = {}  # folder budgets, by the time that they go on
         self._stop = asyncio.Event()
         self._now = asyncio.Event()  # the second signal: stop without draining
@@ -78,7 +82,11 @@ class Service:
         self.ending: Ending | None = None  # set once the ledger is open
 
     async def run(self) -> None:
-        """Everything from start to stop. A task that dies takes the daemon with it."""
+        """Everything from start to stop. A task that dies takes the daemon with it.
+
+        Raises `LedgerUnavailable` when `once` has waited long enough for the database, `LedgerReplaced` once what was
+        in hand is done, for a daemon that is started again to go on from the ledger that is there.
+        """
         log.info(events.SERVICE_STARTED, reason=f"glimpsed {__version__}, process {os.getpid()}")
         with self._signals():
             if not await self._open():
@@ -98,6 +106,8 @@ class Service:
                     self.folders.cancel()
             finally:
                 await self._close()
+        if self._replaced is not None:
+            raise self._replaced
         log.info(events.SERVICE_STOPPED)
 
     def stop(self) -> None:
@@ -131,12 +141,14 @@ class Service:
 
     async def _open(self) -> bool:
         """Ledger, models and image workers; False when told to stop before the database answered."""
-        url = state_url(self.config)
+        url, began = state_url(self.config), elapsed()
         while True:
             try:
                 self.ledger = await self._db.run(open_ledger, url, search=self.config.search)
                 break
             except LedgerUnavailable as e:
+                if self.once and elapsed() - began > ONCE_PATIENCE:
+                    raise
                 log.warning(events.LEDGER_UNAVAILABLE, reason=str(e))
                 await wait(self._stop, LEDGER_PATIENCE)
                 if self._stop.is_set():
@@ -174,6 +186,7 @@ class Service:
             finished=self.tally.add,
             next_change=self.models.next_change,
             clock=self.ledger.clock,
+            patience=ONCE_OUTAGE if self.once else None,
         )
         self.ending = Ending(
             self.ledger,
@@ -323,7 +336,14 @@ class Service:
             for watch in self.folders
             for s in [watch.state]
         }
-        await self._heart.run(self.ledger.heartbeat, self.ledger.clock(), {"folders": folders})
+        try:
+            await self._heart.run(self.ledger.heartbeat, self.ledger.clock(), {"folders": folders})
+        except LedgerReplaced as e:
+            if self._replaced is None:
+                log.error(events.LEDGER_UNAVAILABLE, reason=f"{e}; ending, to begin anew with what is there")
+                self._replaced = e
+                self._stop.set()
+            raise
         if not await self.images.healthy():
             raise GlimpsedError("the image workers do not answer")
 

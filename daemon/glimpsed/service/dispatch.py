@@ -51,6 +51,7 @@ class Dispatcher:
         finished: Callable[[Job, End], None],
         next_change: Callable[[], float | None],
         clock: Clock,
+        patience: float | None = None,  # seconds that the database may be away; None: for ever
     ) -> None:
         self._ledger = ledger
         self._db = db
@@ -59,6 +60,7 @@ class Dispatcher:
         self._finished = finished
         self._next_change = next_change
         self._clock = clock
+        self._patience = patience
         self._wake = asyncio.Event()
         # By row and claim: a file that changes while it is asked about is claimed anew beside the old job.
         self._held: dict[tuple[int, int], asyncio.Task[None]] = {}
@@ -77,7 +79,10 @@ class Dispatcher:
         self._wake.set()
 
     async def run(self) -> None:
-        """Claim and start jobs until cancelled, or until `drain`. Raises what no job can cope with."""
+        """Claim and start jobs until cancelled, or until `drain`. Raises what no job can cope with.
+
+        Also `LedgerUnavailable`, when the database is away for longer than there is patience.
+        """
         while self._claiming:
             self._wake.clear()
             if self._broken is not None:
@@ -112,12 +117,16 @@ class Dispatcher:
 
     async def _come_back(self) -> None:
         """Wait for the database. Whoever comes first must not take for abandoned what others still hold."""
+        began = self._clock()
         while self._claiming:
             await asyncio.sleep(LEDGER_PAUSE)
-            with contextlib.suppress(LedgerUnavailable):
+            try:
                 await self._renew()
                 await self._db.run(self._ledger.ping)
                 break
+            except LedgerUnavailable:
+                if self._patience is not None and self._clock() - began > self._patience:
+                    raise
         await asyncio.sleep(GRACE)
 
     async def drain(self, seconds: float) -> None:
