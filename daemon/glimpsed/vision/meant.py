@@ -11,8 +11,8 @@ import re
 
 _NAME = r"[\w:-]{0,20}?(?:think|thought|reasoning|reflection|scratchpad)(?:ing|s)?"
 _MARKS = re.compile(
-    rf"(?P<open><(?:{_NAME})>|<\|(?:begin_of_)?(?:{_NAME})\|>|\[THINK\]|◁think▷)"
-    rf"|(?P<close></(?:{_NAME})>|<\|(?:/|end_of_)(?:{_NAME})\|>|\[/THINK\]|◁/think▷)",
+    rf"(?P<close></(?:{_NAME})>|<\|(?:/|end_of_)(?:{_NAME})\|>|\[/THINK\]|◁/think▷)"
+    rf"|(?P<open><(?:{_NAME})>|<\|(?:begin_of_)?(?:{_NAME})\|>|\[THINK\]|◁think▷)",
     re.IGNORECASE,
 )
 _FINAL = re.compile(r"<\|channel\|>\s*final\s*<\|message\|>")
@@ -84,7 +84,9 @@ def _without_fence(text: str) -> str:
         fences += 1
         if fence[2].strip():
             inner += 1  # another one opens inside
-        elif number == len(lines) - 1 and fence[1].startswith(opening[1]):  # of the same kind, as long at least
+        elif number == len(lines) - 1 and fence[1].startswith(
+            opening[1]
+        ):  # of the same kind, as long at least
             return "\n".join(lines[1:-1])
         elif inner:
             inner -= 1
