@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import structlog
 
-from glimpsed import config, files
+from glimpsed import config
+from glimpsed.disk import files
 from glimpsed.images import Images
 from glimpsed.ledger import Books, open_ledger
 from glimpsed.service import backlog
