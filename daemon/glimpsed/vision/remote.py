@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import re
 import time
 from collections import OrderedDict
@@ -17,12 +16,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from glimpsed import bounded
 from glimpsed.clock import elapsed
 from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import Verdict, VisionError
 from glimpsed.model import Api, Image, Reply, Request, Usage
+from glimpsed.schemas.checker import Checker
 from glimpsed.vision import chat, families, memory, reaction, reading, responses
-from glimpsed.vision.client import Client, Failure, Response
+from glimpsed.vision.client import LARGEST_REPLY, Client, Failure, Response
+from glimpsed.vision.meant import meant
 from glimpsed.vision.memory import Ceiling, Memory
 from glimpsed.vision.pacing import Pacing, Ticket
 from glimpsed.vision.reaction import APIS, State
@@ -74,6 +76,7 @@ class RemoteModel:
         self.clock = clock
         self.pacing = Pacing(entry)
         self.client = Client(entry)
+        self.checker = Checker()
         self.family = families.family(entry.model)
         self._notes: OrderedDict[str, Note] = OrderedDict()
         self._experimenting = asyncio.Lock()  # one finds out for all
@@ -126,8 +129,9 @@ class RemoteModel:
         return reaction.resized(state, images, finding)
 
     async def aclose(self) -> None:
-        """Close every connection."""
+        """Close every connection, end the process that checks answers."""
         await self.client.aclose()
+        await self.checker.aclose()
 
     # --- one request ---
 
@@ -153,8 +157,9 @@ class RemoteModel:
             raise self._error(e.verdict, spent, request, sent=False) from None
         if isinstance(found, Finding):
             return found
+        found = replace(found, text=meant(found.text))
         accepted = frozenset({found.finish}) if state.odd else self.facts(state.api).finishes
-        data, flaw = reading.read(found, request.schema, accepted)
+        data, flaw = await reading.read(found, request.schema, self.checker, accepted)
         return flaw or self._reply(state, found, data, response, spent)
 
     def _blamed(self, finding: Finding, ticket: Ticket) -> Finding:
@@ -168,8 +173,8 @@ class RemoteModel:
     def _understood(self, state: State, response: Response) -> Answered | Finding:
         if response.status == 200:
             try:
-                reply = json.loads(response.body)
-            except (ValueError, RecursionError):
+                reply = bounded.loads(response.body, largest=LARGEST_REPLY)
+            except ValueError:
                 reply = None
             if isinstance(reply, dict) and error_of(reply) is None:
                 answered = chat.parse(reply) or responses.parse(reply)
