@@ -18,7 +18,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from glimpsed.files import Root, opened_directory, translated
+from glimpsed.files import (
+    Root,
+    entry,
+    keep_aside,
+    opened_directory,
+    rename_no_replace,
+    same_file,
+    translated,
+)
 from glimpsed.model import Bytes
 
 CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -82,6 +90,29 @@ def files(parent: int, like: Owner, contents: Mapping[str, bytes]) -> Iterator[d
         for temp in made.values():
             with contextlib.suppress(OSError):
                 os.unlink(temp, dir_fd=parent)
+
+
+def remove(parent: int, name: str, seen: os.stat_result) -> bool:
+    """Remove this very file, as it was seen; False when another, or none, stands there by now: that one stays.
+
+    It is renamed away and looked at before it goes, since unlink(2) takes a name and asks nothing.
+    """
+    temp = new_name()
+    try:
+        os.rename(name, temp, src_dir_fd=parent, dst_dir_fd=parent)
+    except FileNotFoundError:
+        return False
+    now = entry(parent, temp)
+    if now is None:
+        return False
+    if same_file(now, seen):
+        os.unlink(temp, dir_fd=parent)
+        return True
+    try:
+        rename_no_replace(parent, temp, parent, name)
+    except FileExistsError:  # and a third one came meanwhile: nothing is lost
+        keep_aside(parent, temp, f"{name}~")
+    return False
 
 
 def try_out(parent: int) -> None:

@@ -690,7 +690,7 @@ async def test_without_watches_the_folder_is_polled_and_says_so(
         if directory:
             raise WatchLimit("the limit of inotify watches is reached")
 
-    monkeypatch.setattr(events.Events, "watch", refuse)
+    monkeypatch.setattr(events.Ear, "watch", refuse)
     (desk.path / "sub").mkdir()
     async with desk.watching() as w:
         await desk.until(lambda: w.state.state == "degraded")
@@ -705,16 +705,16 @@ async def test_a_dead_event_reader_is_replaced(desk: Desk, monkeypatch: pytest.M
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
     async with desk.watching() as w:
         await asyncio.wait_for(w.listed.wait(), 5)
-        first = w._hearing._events
+        first = w._hearing._ear
         assert first is not None
 
         def die() -> Any:
             raise KeyError(7)
 
-        monkeypatch.setattr(first._reader, "read", die)
+        monkeypatch.setattr(first._kernel, "read", die)
         (desk.path / "a.png").write_bytes(PNG)
         await desk.until(lambda: desk.states() == {"a.png": "queued"})
-        await desk.until(lambda: w.state.state == "watching" and w._hearing._events not in {None, first})
+        await desk.until(lambda: w.state.state == "watching" and w._hearing._ear not in {None, first})
         (desk.path / "b.png").write_bytes(PNG)
         await desk.until(lambda: len(desk.states()) == 2)
 
@@ -894,18 +894,18 @@ async def test_what_the_kernels_full_queue_drops_is_found_by_the_listing_that_it
         pytest.skip("the kernel's queue is too long to be filled quickly")
     others = many.make(tmp_path / "others", many.room, "html")
     names = many.make(tmp_path / "made", 100)
-    full, read = threading.Event(), events._Reader.read
+    full, read = threading.Event(), events._Kernel.read
     batches: list[events.Batch] = []
 
-    def late(self: Any) -> list[events.Batch]:
-        heard = read(self)
+    def late(self: Any) -> events._Lot:
+        lot = read(self)
         full.wait(60)
-        batches.extend(heard)
-        return heard
+        batches.extend(batch for told in lot.batches.values() for batch in told)
+        return lot
 
     async with many.desk.watching(rescan=3600) as w:
         await asyncio.wait_for(w.listed.wait(), 5)
-        monkeypatch.setattr(events._Reader, "read", late)
+        monkeypatch.setattr(events._Kernel, "read", late)
         (many.desk.path / "first.png").write_bytes(PNG)  # whatever is read next, is read late
         await asyncio.to_thread(many.move_in, tmp_path / "others", others)
         await asyncio.to_thread(many.move_in, tmp_path / "made", names)

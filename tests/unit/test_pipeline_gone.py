@@ -9,6 +9,7 @@ import pytest
 
 from glimpsed import sidecar
 from glimpsed.blocking import Blocking
+from glimpsed.clock import Clock
 from glimpsed.ledger import Ledger, open_ledger
 from glimpsed.model import FileKey, Offer
 from glimpsed.pipeline.ends import Ends
@@ -40,7 +41,7 @@ async def meets_vanished(ledger: Ledger, box: Inbox, *, deleted: bool) -> None:
         Patient(db),
         find_place=lambda _: None,
         blocked=lambda *_: None,
-        clock=lambda: 3.0,
+        clock=Clock(lambda: 3.0, lambda: 3.0),
         dice=lambda: 0.5,
     )
     assert (await ends.gone(job, Place(box.folder, box.root, io, ()))).outcome == "gone"

@@ -11,12 +11,13 @@ from typing import Any, cast
 import pytest
 
 from glimpsed.blocking import Blocking
+from glimpsed.clock import Clock
 from glimpsed.config.schema import Folder, ModelEntry
 from glimpsed.errors import LedgerError, LedgerUnavailable
 from glimpsed.files import Root
 from glimpsed.ledger import Ledger, open_ledger
 from glimpsed.model import FileKey, Job, Offer, Version
-from glimpsed.pipeline import End, Pipeline, Place
+from glimpsed.pipeline import End, Kept, Pipeline, Place
 from glimpsed.service import dispatch
 from glimpsed.service.dispatch import Dispatcher, Lane
 from glimpsed.vision.pacing import Pacing
@@ -35,10 +36,17 @@ class Stories:
         self.go_on = asyncio.Event()
         self.answers = False  # whether the model has answered, and only the end is missing
 
-    async def handle(self, job: Job, place: Place, answered: Callable[[], None]) -> End:
+    async def answer(self, job: Job, place: Place) -> Kept | End:
         self.jobs.append(job)
         if self.answers:
-            answered()
+            return object.__new__(Kept)
+        return await self._end()
+
+    async def finish(self, kept: Kept) -> End:
+        del kept
+        return await self._end()
+
+    async def _end(self) -> End:
         await self.go_on.wait()
         if self.error is not None:
             raise self.error
@@ -94,7 +102,7 @@ class Bench:
             lanes=lanes,
             finished=lambda job, end: None,
             next_change=lambda: None,
-            clock=lambda: self.now,
+            clock=Clock(lambda: self.now, lambda: self.now),
         )
 
     def offer(self, size: int = 1) -> None:

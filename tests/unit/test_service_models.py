@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from clocks import Hand
 from glimpsed.blocking import Blocking
 from glimpsed.config.schema import Config, Folder, ModelEntry
 from glimpsed.errors import LedgerUnavailable, VisionError
@@ -22,18 +23,10 @@ NOW = 1_800_000_000.0
 
 
 @dataclass
-class Clock:
-    now: float = NOW
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@dataclass
 class Desk:
     models: Models
     ledger: Ledger
-    clock: Clock
+    clock: Hand
 
     def serving(self, after: float | None) -> list[str]:
         return [m.entry.name for m in self.models.serving(folder(after))]
@@ -63,7 +56,7 @@ async def opened(tmp_path: Path) -> AsyncIterator[Open]:
 
     async def start(after: float | None = None) -> Desk:
         ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite", owner=f"here:{len(open_ones)}:1")
-        db, clock = Blocking("ledger"), Clock()
+        db, clock = Blocking("ledger"), Hand(NOW)
         models = Models(ledger, db, changed=lambda: None, clock=clock)
         await models.open(config(after))
         open_ones.append((models, db, ledger))

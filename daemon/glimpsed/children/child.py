@@ -104,9 +104,7 @@ class Child:
             raise Died from None
         answer, data = _received(*await self._in_time())
         if "trouble" in answer:
-            raise Unavailable(
-                f"the {self._program.name} has no room for its answer: {answer['trouble']!s:.100}"
-            )
+            raise Unavailable(f"{self._program.name}: {answer['trouble']!s:.100}")
         if "reason" in answer:
             raise FileError(str(answer["reason"])[:1000], str(answer.get("advice", ""))[:1000])
         return answer, data

@@ -67,6 +67,8 @@ def serve(start: Callable[[dict[str, Any]], Answering]) -> None:
                     answer, parts = answering(pickle.loads(message), file)  # noqa: S301 - from the daemon
                 except FileError as e:
                     answer, parts = {"reason": e.reason[:1000], "advice": e.advice[:1000]}, ()
+                except OSError as e:  # no process to be had, or no descriptor
+                    answer, parts = _trouble(e), ()
             _send(daemon, answer, parts)
 
 
@@ -107,7 +109,7 @@ def _send(daemon: socket.socket, answer: dict[str, Any], parts: Sequence[bytes] 
     try:
         out = os.memfd_create("glimpsed-out")
     except OSError as e:
-        daemon.send(_trouble(e))
+        daemon.send(json.dumps(_trouble(e)).encode())
         return
     try:
         for part in parts:
@@ -116,10 +118,10 @@ def _send(daemon: socket.socket, answer: dict[str, Any], parts: Sequence[bytes] 
                 view = view[os.write(out, view) :]
         socket.send_fds(daemon, [json.dumps(answer).encode()], [out])
     except OSError as e:
-        daemon.send(_trouble(e))
+        daemon.send(json.dumps(_trouble(e)).encode())
     finally:
         os.close(out)
 
 
-def _trouble(error: OSError) -> bytes:
-    return json.dumps({"trouble": error.strerror}).encode()
+def _trouble(error: OSError) -> dict[str, Any]:
+    return {"trouble": error.strerror}

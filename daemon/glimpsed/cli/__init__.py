@@ -35,6 +35,7 @@ COMMANDS = {  # name, which is also its module's, to what `glimpsed --help` says
     "approve": "Release a backlog that waits for it.",
     "search": "Full-text search over the answers.",
     "report": "One HTML page to look at.",
+    "export": "The answers' fields as a table.",
     "init": "Write a starter config.",
     "schema": "JSON Schema of the config, for editors.",
     "completion": "Completion script for bash, zsh or fish.",
@@ -178,8 +179,10 @@ def _explain(error: GlimpsedError) -> None:
 
 
 def _report_bug(error: Exception, invocation: Invocation) -> None:
+    from glimpsed.redact import looks  # what it is about may hold a key
+
     if invocation.debug:
-        traceback.print_exception(error)
-    what = " ".join(str(error).split())
+        click.echo(looks("".join(traceback.format_exception(error))), err=True, nl=False)
+    what = looks(" ".join(str(error).split()))
     hint = "" if invocation.debug else " ('glimpsed --debug' shows where)"
     click.echo(f"glimpsed: unexpected error: {type(error).__name__}: {what}{hint}", err=True)

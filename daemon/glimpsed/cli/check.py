@@ -139,8 +139,9 @@ def _models(config: Config, used: set[str], *, online: bool) -> dict[str, ModelR
 
 def _keyless(entry: ModelEntry) -> str | None:
     """Where the model's key should come from, if it is not there: a config error as soon as a folder uses it."""
-    source = entry.api_key_env or entry.api_key_file or entry.api_key_credential
-    return shown(str(source)) if source and entry.key is None else None
+    from glimpsed.config.files import key_source
+
+    return key_source(entry) if entry.key is None else None
 
 
 async def _ask_all(entries: list[ModelEntry], picture: Image) -> list[ModelReport]:
@@ -186,11 +187,11 @@ def _picture() -> Image:
 
 def _place(url: str) -> str:
     """The ledger's file, or its URL without the password."""
-    from sqlalchemy import make_url
+    from glimpsed.ledger.engine import parsed, told
 
-    parsed = make_url(url)
-    file = parsed.database if parsed.get_backend_name() == "sqlite" else None
-    return shown(file or parsed.render_as_string(hide_password=True))
+    place = parsed(url)
+    file = place.database if place.get_backend_name() == "sqlite" else None
+    return shown(file or told(place))
 
 
 def _as_data(report: Report) -> dict[str, Any]:

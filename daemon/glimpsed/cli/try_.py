@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from glimpsed.config import Config, Folder, ModelEntry
     from glimpsed.images import Images
     from glimpsed.model import Answer, Content, Usage
+    from glimpsed.pipeline.ask import Asked
     from glimpsed.vision import Model
 
 UNREACHABLE = 69
@@ -198,11 +198,10 @@ async def ask_now(
 
     `sent` gets the requests as they may be shown. Raises `VisionError`, `FileError`, or as `content_of`.
     """
-    from glimpsed.pipeline import answers
-    from glimpsed.pipeline.ask import Matter, ask
+    from glimpsed.clock import Clock
+    from glimpsed.pipeline.document import ask_about
     from glimpsed.vision import preview
 
-    started = time.time()
     content = content_of(path)
     job = Job(
         0,
@@ -213,14 +212,12 @@ async def ask_now(
         cut_off=0,
         fresh=True,
     )
-    document = await images.inspect(content)
-    if document.pages > folder.max_pages:
-        raise FileError(f"The document has {document.pages} pages.", f"max_pages is {folder.max_pages}.")
-    every = range(1, document.pages + 1)
-    records, requests = [], 0
 
     async def bill(_entry: str, _usage: Usage) -> None:
         """Nothing is remembered."""
+
+    async def answered(asked: Asked) -> None:
+        sent.append(preview(asked.model.entry, asked.request))
 
     def passed_over(entry: ModelEntry, reason: str) -> None:
         if entry is not chain[-1].entry:
@@ -228,13 +225,17 @@ async def ask_now(
                 f"{entry.name} cannot be reached, so the next model is asked: {reason}", soft_wrap=True
             )
 
-    matter = Matter(job, folder, content, document, images, bill, passed_over=passed_over)
-    for pages in [every] if folder.pages == "together" else [[page] for page in every]:
-        asked = await ask(matter, chain, pages)
-        records.append(asked.record)
-        requests += asked.requests
-        sent.append(preview(asked.model.entry, asked.request))
-    return answers.answer(job, folder, records, attempts=requests, started=started, finished=time.time())
+    return await ask_about(
+        job,
+        folder,
+        content,
+        chain,
+        images=images,
+        clock=Clock(),
+        bill=bill,
+        answered=answered,
+        passed_over=passed_over,
+    )
 
 
 def content_of(path: Path) -> Content:

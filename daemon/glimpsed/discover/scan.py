@@ -18,11 +18,11 @@ from typing import TypeAlias
 
 from glimpsed import sidecar
 from glimpsed.config.schema import Folder
-from glimpsed.discover import whole
 from glimpsed.discover.filters import SIDECARS, Filter
 from glimpsed.discover.settle import Check, Look
 from glimpsed.errors import FileError, NotYet, ShareTrouble, SidecarBlocked, Vanished
 from glimpsed.files import Root, entry, find_root, opened_below, opened_directory, opened_file, version_of
+from glimpsed.formats import whole
 from glimpsed.model import Version, shown
 
 SLICE = 0.1  # s of work in one call, so that other calls get their turn

@@ -14,8 +14,10 @@ from glimpsed.children.child import Died, Late, Program, Unavailable
 from glimpsed.children.pool import Pool
 from glimpsed.children.program import Limits
 from glimpsed.errors import FileError, ShareTrouble
-from glimpsed.images import asis, plan
-from glimpsed.images.sniff import MEDIA_TYPES, Kind, sniff
+from glimpsed.formats import plain
+from glimpsed.formats.common import NotPlain
+from glimpsed.formats.sniff import MEDIA_TYPES, Kind, sniff
+from glimpsed.images import plan
 from glimpsed.images.worker import Task
 from glimpsed.model import Bytes, Content, Image
 
@@ -66,8 +68,8 @@ class Images:
         """What the file holds. Raises `FileError` when it is no picture, or damaged."""
         kind = _kind(content.data)
         try:
-            size = asis.measure(kind, content.data)
-        except asis.NotPlain:
+            size = plain.measure(kind, content.data)
+        except NotPlain:
             return await self._do(Task(kind), content.data, lambda answer, _: _document(kind, answer))
         return Document(MEDIA_TYPES[kind], 1, size.width, size.height)
 
@@ -132,11 +134,11 @@ def _as_it_is(kind: Kind, data: Bytes, to: plan.Target) -> Image | None:
     if not to.as_is or MEDIA_TYPES[kind] not in to.media_types:
         return None
     try:
-        size = asis.measure(kind, data)
+        size = plain.measure(kind, data)
         if max(size.width, size.height) > to.max_edge:
             return None
-        found = asis.plain(kind, data, keep_metadata=to.keep_metadata)
-    except asis.NotPlain:
+        found = plain.plain(kind, data, keep_metadata=to.keep_metadata)
+    except NotPlain:
         return None
     if not plan.fits(size.width, size.height, len(found.data), found.media_type, to):
         return None

@@ -13,9 +13,9 @@ from typing import Any, BinaryIO
 from PIL import Image
 
 from glimpsed.children.program import Answer, Answering, serve
+from glimpsed.formats.sniff import Kind
 from glimpsed.images import decode
 from glimpsed.images.plan import Target
-from glimpsed.images.sniff import Kind
 
 
 @dataclass(frozen=True, slots=True)

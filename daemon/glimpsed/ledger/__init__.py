@@ -12,6 +12,7 @@ All of it is synchronous and may be called from several threads at once.
 
 from __future__ import annotations
 
+from glimpsed.clock import Clock
 from glimpsed.ledger.engine import Database
 from glimpsed.ledger.finish import Finish, local_day
 from glimpsed.ledger.hosts import Hosts, this_process
@@ -21,6 +22,7 @@ from glimpsed.ledger.queries import Queries
 from glimpsed.ledger.queue import LEASE
 from glimpsed.ledger.schema import prepare
 from glimpsed.ledger.search import Search
+from glimpsed.ledger.timekeeping import keep_time
 from glimpsed.ledger.values import Adopted, Daemon, FileRow, GoneRow, Hit, Known, Paused, Spend
 
 __all__ = [
@@ -55,18 +57,21 @@ class Ledger(Finish, Listing, Memory, Hosts, Queries, Search):
         self._database.close()
 
 
-def open_ledger(url: str, *, search: bool = True, owner: str | None = None) -> Ledger:
+def open_ledger(
+    url: str, *, search: bool = True, owner: str | None = None, clock: Clock | None = None
+) -> Ledger:
     """Open the ledger at this SQLAlchemy URL; create it, or bring it forward to this version.
 
     Raises `LedgerError` for one that is newer, damaged or not ours, `LedgerUnavailable` when the database
-    is away. `owner` stands for another process, in tests.
+    is away. `owner` stands for another process, `clock` for another host's, in tests.
     """
-    owner = owner or this_process()
+    owner, clock = owner or this_process(), clock or Clock()
     database = Database(url, owner)
     try:
         with database.write() as connection:
             prepare(connection, database.where)
+            keep_time(connection, clock, opening=True)
     except BaseException:
         database.close()
         raise
-    return Ledger(database, owner, search=search)
+    return Ledger(database, owner, clock, search=search)

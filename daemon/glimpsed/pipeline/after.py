@@ -40,7 +40,9 @@ async def after(
     path = os.path.join(place.root.path, job.key.path)
     if on_done.move_to is not None:
         try:
-            moved = await place.do(sidecar.move, place.root, job.key.path, place.folder, written, now=now)
+            moved = await place.do_with(
+                job.version, sidecar.move, place.root, job.key.path, place.folder, written, job.version
+            )
         except FileError as e:  # the answer stands; only the move cannot be
             log.warning(
                 events.SIDECAR_BLOCKED,

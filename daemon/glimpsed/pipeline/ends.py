@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from glimpsed import files, metrics, sidecar
+from glimpsed.clock import Clock
 from glimpsed.errors import FileError, ShareTrouble, SidecarBlocked, Vanished, Verdict, VisionError
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Ledger
@@ -44,7 +45,7 @@ class Ends:
         *,
         find_place: Callable[[str], Place | None],
         blocked: Callable[[str, str | None], None],
-        clock: Callable[[], float],
+        clock: Clock,
         dice: Callable[[], float],
     ) -> None:
         self._find_place = find_place
@@ -54,7 +55,7 @@ class Ends:
         self._clock = clock
         self._dice = dice
         self._dones = Together[tuple[Job, tuple[Written, ...]], bool](
-            lambda several: db.run(ledger.all_done, several, clock())
+            lambda several: db.run(ledger.all_done, several, clock.wall())
         )
         self._reading = Troubles()
         self._writing = Troubles(blocked)
@@ -113,9 +114,9 @@ class Ends:
     async def _retry(
         self, job: Job, place: Place, verdict: Verdict, after: float, again: backoff.Again, attempts: int
     ) -> End:
-        now = self._clock()
+        due = self._clock() + after
         counts = {"attempts": attempts, "retries": again.retries, "cut_off": again.cut_off}
-        await self._db.run(self._ledger.retry, job, now + after, verdict.reason, **counts, now=now)
+        await self._db.run(self._ledger.retry, job, due, verdict.reason, **counts, now=self._clock.wall())
         log.info(
             events.FILE_RETRY,
             **_file(job),
@@ -161,7 +162,7 @@ class Ends:
         """
         self._reading.forget(job.key)
         self._writing.forget(job.key)
-        now = self._clock()
+        now = self._clock.wall()
         attempts = job.attempts if attempts is None else attempts
         raw = raw[:RAW_LIMIT] if raw else raw
         kept = await self._db.run(
@@ -237,7 +238,7 @@ class Ends:
         """Deleted, or another version by now: nothing to do, nothing left behind."""
         self._reading.forget(job.key)
         self._writing.forget(job.key)
-        if await self._db.run(self._ledger.gone, job, self._clock()):
+        if await self._db.run(self._ledger.gone, job, self._clock.wall()):
             await self._forget_failure(job, place)
         log.debug(events.FILE_SKIPPED, **_file(job), reason="gone, or changed, before its turn")
         return End("gone")

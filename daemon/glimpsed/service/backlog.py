@@ -84,6 +84,7 @@ class Backlogs:
 
     async def _expected(self, folder: Folder, waiting: int, root: Root) -> Estimate | None:
         """What they will take, from some of those that the ledger has already; None: it cannot be told."""
+        entry = self.config.models[folder.model]  # now: a reload may come meanwhile
         rows = await self._some(folder, min(waiting, SAMPLE))
         try:
             groups = await measured(of_rows(rows, waiting).values(), root, self._images)
@@ -92,7 +93,7 @@ class Backlogs:
         if not any(seen for group in groups for seen in group.sample):
             return None
         so_far = await self._db.run(past, self._ledger, folder, self._clock())
-        return estimate(groups, folder, self.config.models[folder.model], so_far)
+        return estimate(groups, folder, entry, so_far)
 
     async def _some(self, folder: Folder, wanted: int) -> list[FileRow]:
         """Rows of the backlog: after the first listing they may still be settling."""

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 from glimpsed import metrics
 from glimpsed.blocking import Blocking, wait
+from glimpsed.clock import Clock
 from glimpsed.errors import LedgerUnavailable
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Ledger
 from glimpsed.model import Job
-from glimpsed.pipeline import End, Pipeline, Place
+from glimpsed.pipeline import End, Kept, Pipeline, Place
 from glimpsed.vision.pacing import Pacing
 
 log = get_logger()
@@ -49,7 +50,8 @@ class Dispatcher:
         lanes: Callable[[], Awaitable[Sequence[Lane]]],
         finished: Callable[[Job, End], None],
         next_change: Callable[[], float | None],
-        clock: Callable[[], float],
+        clock: Clock,
+        patience: float | None = None,  # seconds that the database may be away; None: for ever
     ) -> None:
         self._ledger = ledger
         self._db = db
@@ -58,6 +60,7 @@ class Dispatcher:
         self._finished = finished
         self._next_change = next_change
         self._clock = clock
+        self._patience = patience
         self._wake = asyncio.Event()
         # By row and claim: a file that changes while it is asked about is claimed anew beside the old job.
         self._held: dict[tuple[int, int], asyncio.Task[None]] = {}
@@ -76,7 +79,10 @@ class Dispatcher:
         self._wake.set()
 
     async def run(self) -> None:
-        """Claim and start jobs until cancelled, or until `drain`. Raises what no job can cope with."""
+        """Claim and start jobs until cancelled, or until `drain`. Raises what no job can cope with.
+
+        Also `LedgerUnavailable`, when the database is away for longer than there is patience.
+        """
         while self._claiming:
             self._wake.clear()
             if self._broken is not None:
@@ -111,12 +117,16 @@ class Dispatcher:
 
     async def _come_back(self) -> None:
         """Wait for the database. Whoever comes first must not take for abandoned what others still hold."""
+        began = self._clock()
         while self._claiming:
             await asyncio.sleep(LEDGER_PAUSE)
-            with contextlib.suppress(LedgerUnavailable):
+            try:
                 await self._renew()
                 await self._db.run(self._ledger.ping)
                 break
+            except LedgerUnavailable:
+                if self._patience is not None and self._clock() - began > self._patience:
+                    raise
         await asyncio.sleep(GRACE)
 
     async def drain(self, seconds: float) -> None:
@@ -149,24 +159,21 @@ class Dispatcher:
 
     def _start(self, job: Job, place: Place, pacing: Pacing) -> None:
         pacing.take()
-        metrics.stage("wait", max(0.0, self._clock() - job.since))
+        metrics.stage("wait", max(0.0, self._clock.wall() - job.since))
         task = asyncio.create_task(self._see_through(job, place, pacing), name=f"job {job.id}")
         self._held[job.id, job.claim] = task
 
     async def _see_through(self, job: Job, place: Place, pacing: Pacing) -> None:
         end = End("later")
         asking = True
-
-        def answered() -> None:
-            """The model is free for another, while this one's answer is kept and written."""
-            nonlocal asking
-            if asking:
-                asking = False
-                pacing.answered()
-                self.wake()
-
         try:
-            end = await self._pipeline.handle(job, place, answered)
+            come_to = await self._pipeline.answer(job, place)
+            if isinstance(come_to, Kept):  # not before: budgets are reckoned from what the ledger knows
+                asking = False
+                pacing.answered()  # the model is free for another, while this one's answer is written
+                self.wake()
+                come_to = await self._pipeline.finish(come_to)
+            end = come_to
         except asyncio.CancelledError:
             # Stopping: the row must not wait for its lease to run out.
             with contextlib.suppress(LedgerUnavailable):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 from glimpsed.blocking import Blocking
+from glimpsed.clock import Clock
 from glimpsed.config.schema import Config, Folder, ModelEntry
 from glimpsed.errors import LedgerUnavailable
 from glimpsed.journal import events, get_logger
@@ -29,9 +30,7 @@ log = get_logger()
 class Models:
     """Every model of the config that a folder names, by entry. The ledger hears of pauses and lessons."""
 
-    def __init__(
-        self, ledger: Ledger, db: Blocking, *, changed: Callable[[], None], clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, ledger: Ledger, db: Blocking, *, changed: Callable[[], None], clock: Clock) -> None:
         self._ledger = ledger
         self._db = db
         self._changed = changed
@@ -71,7 +70,11 @@ class Models:
         Raises `ConfigError`, `MissingExtra` when an entry cannot be used.
         """
         now = {name: model.entry for name, model in self._models.items()}
-        return {n: connect(entry, self._memory) for n, entry in used(config).items() if now.get(n) != entry}
+        return {
+            n: connect(entry, self._memory, self._clock)
+            for n, entry in used(config).items()
+            if now.get(n) != entry
+        }
 
     def apply(self, config: Config, connected: Mapping[str, Model]) -> None:
         """Take in what was connected for this config, retire what is gone; what is unchanged keeps its pace.
@@ -113,7 +116,7 @@ class Models:
         return (*first, *last) if first else ()
 
     def next_change(self) -> float | None:
-        """When a paused model is tried again, another may stand in for it, or a hold ends; epoch seconds."""
+        """When a paused model is tried again, another may stand in for it, or a hold ends, by the ledger's clock."""
         now = self._clock()
         times = [model.pacing.ready_at(now) for model in self]
         for folder in self._folders:
@@ -131,7 +134,7 @@ class Models:
                 hit = concerned(found, folder="", model=model.entry.name)
             pause = model.pacing.paused_at(now)
             if hit is not None and (pause is None or pause.probe):
-                model.pacing.pause(hit.reason, now, until=hit.until, probe=False)
+                model.pacing.pause(hit.reason, now, until=self._clock.from_wall(hit.until), probe=False)
             elif hit is None and pause is not None and not pause.probe:
                 model.pacing.resume()
 
@@ -169,8 +172,10 @@ class Models:
     def _not_told(self, model: Model) -> Iterator[None]:
         """What we heard from the ledger is not written to it again."""
         told, model.pacing.on_change = model.pacing.on_change, None
-        yield
-        model.pacing.on_change = told
+        try:
+            yield
+        finally:
+            model.pacing.on_change = told
         self._changed()
 
     def stop_asking(self) -> None:

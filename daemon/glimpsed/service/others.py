@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable
 
 from glimpsed.blocking import Blocking
@@ -42,16 +41,14 @@ async def look_for_changes(ledger: Ledger, db: Blocking, models: Models, wake: C
             await stir.wait(LOOK_ANYWAY)
 
 
-async def watch_others(
-    ledger: Ledger, db: Blocking, wake: Callable[[], None], clock: Callable[[], float] = time.time
-) -> None:
+async def watch_others(ledger: Ledger, db: Blocking, wake: Callable[[], None]) -> None:
     """Say so when another daemon works from the same ledger; take over from one that died here."""
     others: frozenset[str] = frozenset()
     while True:
         with contextlib.suppress(LedgerUnavailable):
-            if await db.run(ledger.take_back, clock()):
+            if await db.run(ledger.take_back, ledger.clock()):
                 wake()
-            now = frozenset(await db.run(ledger.other_daemons, clock()))
+            now = frozenset(await db.run(ledger.other_daemons, ledger.clock()))
             for other in sorted(now - others):
                 log.warning(events.LEDGER_SHARED, reason=other)
             others = now

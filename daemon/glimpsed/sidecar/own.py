@@ -18,11 +18,10 @@ import pydantic
 
 from glimpsed.config.schema import Folder
 from glimpsed.errors import FileError, ForeignSidecar
-from glimpsed.files import BUSY, MISSING, entry
+from glimpsed.files import entry, is_fixed, read_regular
 from glimpsed.model import Answer, Written, shown
 from glimpsed.sidecar.render import render, sidecar_name
 
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 FITS = 143  # bytes of a name that every file system takes; eCryptfs no more
 _LARGEST = 64 << 20  # bytes; larger than any answer, so not ours
 
@@ -86,11 +85,21 @@ def refuse_foreign(place: Place, sidecar: str, content: bytes | None = None) -> 
     if stat.S_ISREG(status.st_mode) and (
         place.is_own(sidecar) or (content is not None and read(place.parent, sidecar) == content)
     ):
+        refuse_fixed(place.parent, sidecar, status)
         return status
     raise ForeignSidecar(
         f"{shown(sidecar)} already exists and was not written by glimpsed.",
         f"Move {shown(sidecar)} away, then run 'glimpsed retry' on the image.",
     )
+
+
+def refuse_fixed(parent: int, sidecar: str, status: os.stat_result) -> None:
+    """Raise `FileError` when this file can never be replaced, which is no moment's trouble."""
+    if is_fixed(parent, sidecar, status):
+        raise FileError(
+            f"{shown(sidecar)} cannot be replaced: it is immutable, or somebody else's in a directory with the sticky bit.",
+            f"Take {shown(sidecar)} away (lsattr and ls -ld tell more), then run 'glimpsed retry' on the image.",
+        )
 
 
 def refuse_long_name(parent: int, sidecar: str) -> None:
@@ -119,21 +128,7 @@ def _exists(parent: int, name: str) -> bool:
 
 def read(parent: int, name: str) -> bytes | None:
     """A regular file's bytes; None for anything else, for one that is not ours to read or too large."""
-    try:
-        fd = os.open(name, _READ, dir_fd=parent)
-    except OSError as e:
-        if (
-            e.errno in MISSING | BUSY
-            or (status := entry(parent, name)) is None
-            or not stat.S_ISREG(status.st_mode)
-        ):
-            return None
-        raise
-    with os.fdopen(fd, "rb") as file:
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST:
-            return None
-        return file.read(_LARGEST)
+    return read_regular(parent, name, _LARGEST)
 
 
 def parse_own(data: bytes | None) -> dict[str, Any] | None:

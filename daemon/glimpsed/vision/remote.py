@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from glimpsed.clock import elapsed
 from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import Verdict, VisionError
 from glimpsed.model import Api, Image, Reply, Request, Usage
@@ -55,7 +56,7 @@ class Spent:
 class RemoteModel:
     """A model entry with ``api: chat`` or ``api: responses``."""
 
-    def __init__(self, entry: ModelEntry, known: Memory, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, entry: ModelEntry, known: Memory, clock: Callable[[], float] = elapsed) -> None:
         self.entry = entry
         self.memory = known
         self.clock = clock
@@ -124,7 +125,7 @@ class RemoteModel:
                 answered = chat.parse(reply) or responses.parse(reply)
                 if answered is not None:
                     return answered
-        return judge(response.status, response.headers, response.body, state.api, self.clock())
+        return judge(response.status, response.headers, response.body, state.api, time.time())
 
     def _count(self, answered: Answered, tokens: int, spent: Spent) -> int:
         """Add the reply's usage, or an estimate of it; its tokens."""

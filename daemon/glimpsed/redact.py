@@ -1,7 +1,10 @@
-"""What must never reach a log: keys, Authorization headers, image data, answers (DESIGN 10).
+"""What must never be shown: keys, Authorization headers, image data, answers (DESIGN 10).
 
 Three nets, each for what slips through the one before: fields that are dropped by name, values known to
 be secret, and whatever looks like a credential or like data. Gateways echo keys in their error bodies.
+
+What people write into a config is shown to them by a stricter rule, `without_keys`: a key is easily put where its
+name, its file or another value belongs.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from typing import Any
 
 REMOVED = "[removed]"
 LONGEST = 2000  # characters of one value; an HTML error page is cut here
+LEAST_SECRET = 6  # characters; what is shorter is no secret, and would be found in any text
 _DROPPED = frozenset(
     {
         "authorization",
@@ -52,7 +56,7 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         # The longest first, so that one that contains another goes whole. Very short ones are no secrets.
-        self._secrets = sorted({s for s in secrets if len(s) >= 6}, key=len, reverse=True)
+        self._secrets = sorted({s for s in secrets if len(s) >= LEAST_SECRET}, key=len, reverse=True)
 
     def __call__(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """The record without what must not be logged."""
@@ -80,3 +84,29 @@ def looks(text: str) -> str:
     for pattern, instead in _LOOKS:
         text = pattern.sub(instead, text)
     return text
+
+
+def without_keys(text: str) -> str:
+    """The text with those words only that read like names: for messages about what stands in a config."""
+    return _WORD.sub(lambda word: word[0] if reads_like_a_name(word[0]) else REMOVED, looks(text))
+
+
+def reads_like_a_name(word: str) -> bool:
+    """Whether people would call something that: no key of an API, no token, no password out of a generator.
+
+    `gemini-2.0-flash-thinking-exp-1219` and `GLIMPSED_API_KEY_2` do; `sk-1aB2c3`, a UUID, 32 hex digits don't.
+    """
+    if _PREFIXED.match(word) or _UUID.search(word):
+        return False
+    parts = _NOT_ALNUM.split(word)
+    return all(len(part) <= _LONGEST_PART and len(_CHANGES.findall(part)) <= _MOST_CHANGES for part in parts)
+
+
+_WORD = re.compile(r"[^\s'\"`(){}\[\]<>,;:/.]+")
+_NOT_ALNUM = re.compile(r"[^A-Za-z0-9]+")
+_LONGEST_PART = 32  # characters without a mark between them
+# Between letters and digits, from small to large: a random text has one at every third character.
+_CHANGES = re.compile(r"(?<=[A-Za-z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])|(?<=[a-z])(?=[A-Z])")
+_MOST_CHANGES = 4
+_PREFIXED = re.compile(r"(?i)(?:(?:sk|pk|rk|xai|gsk|hf|ghp|glpat)[-_]|akia|aiza)[\w-]{5,}", re.ASCII)
+_UUID = re.compile(r"(?i)[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glimpsed.journal.redact import LONGEST, REMOVED, Redactor
+from glimpsed.redact import LONGEST, REMOVED, Redactor
 
 KEY = "sk-proj-Zm9vYmFyYmF6cXV4MTIzNDU2"
 

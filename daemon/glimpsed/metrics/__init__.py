@@ -6,32 +6,29 @@ Functions that any stage may call; they do nothing until `serve` was called, so 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import socket
-import socketserver
-import threading
 import time
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from glimpsed import __version__
 from glimpsed.errors import ConfigError, MissingExtra, Problem
+from glimpsed.metrics.server import Reply, Server
 from glimpsed.model import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 
     from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
     Trouble = Callable[[], str | None]
-    Refresh = Callable[[], None]
+    Refresh = Callable[[], Awaitable[None]]
 
 Stage: TypeAlias = Literal["settle", "wait", "prepare", "model", "write"]
 MODES = ("inotify", "poll")
-TEXT = "text/plain; charset=utf-8"
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 3600)
-_CLIENT_SECONDS = 5.0  # for a client that connects and says nothing
+_FRESH = 0.5  # seconds that a page of metrics is as good as a new one
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,96 +199,65 @@ def address(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def serve(where: str, *, health: Trouble, ready: Trouble, refresh: Refresh = lambda: None) -> Server:
+async def _nothing() -> None:
+    """For `serve` without anything to refresh."""
+
+
+def serve(where: str, *, health: Trouble, ready: Trouble, refresh: Refresh = _nothing) -> Server:
     """Begin to count, and answer on HOST:PORT: /metrics, /healthz and /readyz.
 
     `health` and `ready` give the reason why not, or None; `refresh` sets the gauges that nobody sets
-    meanwhile. All three are called from other threads. Raises `MissingExtra`, or `ConfigError` when the
+    meanwhile. All three are called from another thread. Raises `MissingExtra`, or `ConfigError` when the
     address is not to be had.
     """
     global _on  # noqa: PLW0603 -- the one switch of this module
     _on = _on or _create()
     try:
-        return Server(address(where), health, ready, refresh)
+        return Server(address(where), _Port(_on.registry, health, ready, refresh))
     except (OSError, ValueError) as e:
         reason = e.strerror if isinstance(e, OSError) else str(e)
         raise ConfigError(Problem(f"cannot listen on {where}: {reason}", key="metrics")) from e
 
 
-class Server(ThreadingHTTPServer):
-    """Answers from a thread of its own, until `stop`."""
+@dataclass(slots=True)
+class _Port:
+    """What the port says. /metrics is made anew only so often, however many ask for it."""
 
-    daemon_threads = True
+    registry: CollectorRegistry
+    health: Trouble
+    ready: Trouble
+    refresh: Refresh
+    _refreshed: float = float("-inf")
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _pages: dict[str, bytes] = field(default_factory=dict)  # by media type
 
-    def __init__(self, where: tuple[str, int], health: Trouble, ready: Trouble, refresh: Refresh) -> None:
-        self.address_family = socket.AF_INET6 if ":" in where[0] else socket.AF_INET
-        self.health, self.ready, self.refresh = health, ready, refresh
-        self._stopped = False
-        super().__init__(where, _Handler)
-        self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
-        self._thread.start()
-
-    @property
-    def port(self) -> int:
-        """The port that it listens on, also when 0 was asked for."""
-        return int(self.server_address[1])
-
-    def stop(self) -> None:
-        """Let go of the address."""
-        self._stopped = True
-        with contextlib.suppress(OSError):
-            self.socket.shutdown(socket.SHUT_RDWR)  # wakes the thread: `serve_forever` would poll instead
-        self._thread.join(_CLIENT_SECONDS)
-        self.server_close()
-
-    def server_bind(self) -> None:
-        """Bind without HTTPServer's look-up of the host's name, which can hang on DNS."""
-        socketserver.TCPServer.server_bind(self)
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that went away is its own business."""
-
-    def _run(self) -> None:
-        while not self._stopped:
-            self.handle_request()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Server
-    server_version = "glimpsed"
-    sys_version = ""
-    timeout = _CLIENT_SECONDS
-
-    def do_GET(self) -> None:
-        """Answer one request."""
-        match self.path.partition("?")[0]:
+    async def __call__(self, path: str, accept: str) -> Reply:
+        match path:
             case "/metrics":
-                self._metrics()
+                return await self._metrics(accept)
             case "/healthz":
-                self._verdict(self.server.health())
+                return _verdict(self.health())
             case "/readyz":
-                self._verdict(self.server.ready())
+                return _verdict(self.ready())
             case _:
-                self._reply(404, TEXT, b"/metrics, /healthz or /readyz\n")
+                return Reply(404, b"/metrics, /healthz or /readyz\n")
 
-    def _metrics(self) -> None:
-        assert _on is not None
+    async def _metrics(self, accept: str) -> Reply:
         from prometheus_client import exposition  # noqa: PLC0415 -- an extra
 
-        with contextlib.suppress(Exception):  # the ledger is away: what is known otherwise is still good
-            self.server.refresh()
-        encode, media_type = exposition.choose_encoder(self.headers.get("Accept", ""))
-        self._reply(200, media_type, encode(_on.registry))
+        encode, media_type = exposition.choose_encoder(accept)
+        async with self._turn:
+            if (now := time.monotonic()) - self._refreshed > _FRESH:
+                self._pages.clear()
+                with contextlib.suppress(
+                    Exception
+                ):  # the ledger is away: what is known otherwise is still good
+                    await self.refresh()
+                self._refreshed = now
+            if media_type not in self._pages:
+                self._pages[media_type] = encode(self.registry)
+            return Reply(200, self._pages[media_type], media_type)
 
-    def _verdict(self, trouble: str | None) -> None:
-        self._reply(503 if trouble else 200, TEXT, f"{trouble or 'ok'}\n".encode())
 
-    def _reply(self, status: int, media_type: str, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", media_type)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the name in http.server
-        """No access log."""
+def _verdict(trouble: str | None) -> Reply:
+    return Reply(503 if trouble else 200, f"{trouble or 'ok'}\n".encode())
