@@ -24,8 +24,8 @@ from glimpsed.blocking import Blocking
 from glimpsed.config.schema import Folder
 from glimpsed.discover import FolderWatch, events, scan, watch
 from glimpsed.discover.events import WatchLimit
+from glimpsed.disk.files import find_root
 from glimpsed.errors import FileError, NotYet, ShareTrouble, SidecarBlocked, Vanished
-from glimpsed.files import find_root
 from glimpsed.ledger import Ledger, open_ledger
 from glimpsed.model import FileKey, Job, Offer, Version
 from sidecar_samples import inbox

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from glimpsed import files, sidecar, temporary
+from glimpsed import sidecar
 from glimpsed.config.schema import OnDone
+from glimpsed.disk import files, names, temporary
 from glimpsed.errors import GlimpsedError
 from glimpsed.model import Version
 from sidecar_samples import IMAGE, Inbox, inbox
@@ -50,7 +51,7 @@ def calling(patch: pytest.MonkeyPatch, step: Callable[[], object]) -> None:
 
     for name in CALLS:
         patch.setattr(os, name, hooked(getattr(os, name)))
-    patch.setattr(files, "_rename", hooked(files._rename))
+    patch.setattr(names, "_rename", hooked(names._rename))
 
 
 def moving(path: Path, archive: Path) -> Inbox:

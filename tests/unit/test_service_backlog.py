@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import structlog
 
-from glimpsed import config, files
+from glimpsed import config
 from glimpsed.blocking import Blocking
+from glimpsed.disk import files
 from glimpsed.images import Images
 from glimpsed.ledger import open_ledger
 from glimpsed.pipeline import Patient

@@ -13,8 +13,8 @@ import pytest
 from glimpsed.blocking import Blocking
 from glimpsed.clock import Clock
 from glimpsed.config.schema import Folder, ModelEntry
+from glimpsed.disk.files import Root
 from glimpsed.errors import LedgerError, LedgerUnavailable
-from glimpsed.files import Root
 from glimpsed.ledger import Ledger, open_ledger
 from glimpsed.model import FileKey, Job, Offer, Version
 from glimpsed.pipeline import End, Kept, Pipeline, Place

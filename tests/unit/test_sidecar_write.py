@@ -16,10 +16,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from glimpsed import files, sidecar, temporary
+from glimpsed import sidecar
 from glimpsed.discover.filters import Filter
 from glimpsed.discover.scan import Walk, look_at
 from glimpsed.discover.settle import Check
+from glimpsed.disk import files, names, temporary
 from glimpsed.errors import FileError, ForeignSidecar, GlimpsedError, ShareTrouble, SidecarBlocked, Vanished
 from glimpsed.model import Written
 from sidecar_samples import Inbox, inbox
@@ -312,7 +313,7 @@ def test_what_somebody_saves_at_the_moment_of_the_write_is_kept(
     with monkeypatch.context() as patch, contextlib.suppress(ForeignSidecar):
         for call in ("open", "stat", "rename", "unlink", "fsync"):
             patch.setattr(os, call, hooked(getattr(os, call)))
-        patch.setattr(files, "_rename", hooked(files._rename))
+        patch.setattr(names, "_rename", hooked(names._rename))
         known = sidecar.write(box.root, box.file, box.folder, answer, written, content)
     if came:
         text = box.beside("scan.jpg.txt")

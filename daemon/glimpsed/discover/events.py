@@ -33,7 +33,7 @@ from watchdog.observers.inotify_c import (
     inotify_rm_watch,
 )
 
-from glimpsed.discover.below import Tops
+from glimpsed.discover.depth import Tops
 from glimpsed.errors import ShareTrouble
 from glimpsed.model import shown
 from glimpsed.sidecar import is_temporary

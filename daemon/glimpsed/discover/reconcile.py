@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from glimpsed.blocking import Blocking
 from glimpsed.config.schema import Folder
 from glimpsed.discover import scan
+from glimpsed.discover.depth import Tops
 from glimpsed.discover.scan import Listing, Seen, Stamp, Walk
 from glimpsed.discover.settle import Settling
 from glimpsed.discover.telling import Telling
+from glimpsed.disk.files import Root
 from glimpsed.errors import LedgerUnavailable
-from glimpsed.files import Root
 from glimpsed.ledger import Adopted, Ledger
 from glimpsed.model import FileKey
 
@@ -96,10 +97,8 @@ class Reconciler:
 
     def not_below(self, directories: Iterable[str]) -> set[str]:
         """Directories that were listed before and are none of these, nor below one of them."""
-        tops = [(d, f"{d}/") for d in directories]
-        return {
-            d for d in self._directories if not any(d == top or d.startswith(below) for top, below in tops)
-        }
+        tops = Tops(directories)
+        return {d for d in self._directories if d not in tops}
 
     async def start(self, root: Root, *, first: bool) -> None:
         """Before a listing of everything: the ledger is told of which root, and before the first asked what it knows."""
@@ -164,11 +163,8 @@ class Reconciler:
 
     async def missing_below(self, walk: Walk) -> None:
         """After a pass over some directories: known ones that it found missing, and all that is below them."""
-        gone = {
-            d
-            for d in [*self._directories, *self.digests]
-            if any(d == m or d.startswith(f"{m}/") for m in walk.missing)
-        }
+        missing = Tops(walk.missing)
+        gone = {d for d in [*self._directories, *self.digests] if d in missing}
         await self._forget(walk, gone | walk.missing)
         await self._store()
 
@@ -199,9 +195,13 @@ class Reconciler:
     ) -> dict[str, Seen]:
         """Files that have all their sidecars are done, without settling; the others are returned."""
         left = dict(new)
-        for at in range(0, len(names), _BATCH):
+        at = 0
+        while at < len(names):
             some = names[at : at + _BATCH]
-            found = await self._disk.run_within(PATIENCE, scan.adopted, root, self._folder, listing, some)
+            found, looked_at = await self._disk.run_within(
+                PATIENCE, scan.adopted, root, self._folder, listing, some
+            )
+            at += looked_at
             if not found:
                 continue
             adopted = [
@@ -239,11 +239,8 @@ class Reconciler:
 
     async def _forget(self, walk: Walk, directories: Iterable[str]) -> None:
         """Directories that are gone for certain: all their files are."""
-        doubted = [
-            d
-            for d in directories
-            if not any(d == u or d.startswith(f"{u}/") for u in walk.unreadable) and d != _UNDER_WAY
-        ]
+        unreadable = Tops(walk.unreadable)
+        doubted = [d for d in directories if d not in unreadable and d != _UNDER_WAY]
         for directory in await self._disk.run_within(PATIENCE, scan.gone, walk.root, doubted):
             known = await self._db.run(self._ledger.known, self._folder.name, directory)
             names = [n for n, k in known.items() if k.state != "gone"]

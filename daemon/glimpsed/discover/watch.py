@@ -22,8 +22,8 @@ from glimpsed.discover.reconcile import LEDGER_RETRY, Reconciler
 from glimpsed.discover.settle import Look, Settling
 from glimpsed.discover.state import Status, WatchState
 from glimpsed.discover.telling import Telling
+from glimpsed.disk.files import Root
 from glimpsed.errors import FileError, LedgerUnavailable, ShareTrouble, Vanished
-from glimpsed.files import Root
 from glimpsed.journal import get_logger
 from glimpsed.ledger import Ledger
 from glimpsed.model import FileKey, Offer
@@ -321,7 +321,9 @@ class FolderWatch:
                 raise ShareTrouble("the folder went away during the scan")
             listings = await self._disk.run_moving(PATIENCE, lambda: walk.moved, walk.slice)
             self._tell.skipped(walk.skipped)
+            self._tell.left_out(walk.left_out)
             walk.skipped.clear()
+            walk.left_out.clear()
             for listing in listings:
                 files += listing.count
                 waiting += await self._reconciler.reconcile(walk.root, listing, fresh=not self._first_scan)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from glimpsed import files, sidecar
+from glimpsed import sidecar
+from glimpsed.disk import files
 from glimpsed.model import Content, Job, Written
 from glimpsed.pipeline.place import Place
 

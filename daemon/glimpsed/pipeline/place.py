@@ -8,7 +8,7 @@ from typing import ParamSpec, TypeVar
 
 from glimpsed.blocking import Blocking
 from glimpsed.config.schema import Folder
-from glimpsed.files import Root
+from glimpsed.disk.files import Root
 from glimpsed.model import Answer, Job, Version
 from glimpsed.pipeline import question
 from glimpsed.vision import Model

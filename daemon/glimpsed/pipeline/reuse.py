@@ -8,9 +8,10 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from glimpsed import files, sidecar
+from glimpsed import sidecar
 from glimpsed.clock import Clock
 from glimpsed.config.schema import ModelEntry
+from glimpsed.disk import files
 from glimpsed.errors import FileError, ShareTrouble, SidecarBlocked, Vanished
 from glimpsed.journal import get_logger
 from glimpsed.ledger import Ledger

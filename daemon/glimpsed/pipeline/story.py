@@ -12,10 +12,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from glimpsed import files, metrics, sidecar
+from glimpsed import metrics, sidecar
 from glimpsed.blocking import Blocking
 from glimpsed.clock import Clock
 from glimpsed.config.schema import OnDone
+from glimpsed.disk import files
 from glimpsed.errors import FileError, LedgerError, ShareTrouble, SidecarBlocked, Vanished, VisionError
 from glimpsed.images import Images
 from glimpsed.journal import get_logger

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 from glimpsed.config.schema import Config, Folder
+from glimpsed.disk.files import Root
 from glimpsed.errors import ShareTrouble
 from glimpsed.estimate import Estimate, estimate
 from glimpsed.estimate.survey import measured, of_rows, past
-from glimpsed.files import Root
 from glimpsed.images import Images
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import FileRow, Ledger
