@@ -72,7 +72,7 @@ def estimate(
         files += group.files
         each = group.files / max(1, len(group.sample))
         for seen in group.sample:
-            if seen is None:
+            if seen is None or seen.pages > folder.max_pages:
                 continue
             pages += each * seen.pages
             requests += each * (seen.pages if folder.pages == "each" else 1)

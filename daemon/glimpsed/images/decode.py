@@ -16,7 +16,7 @@ from PIL import Image, ImageChops, UnidentifiedImageError
 
 from glimpsed.errors import FileError, GlimpsedError, MissingExtra
 from glimpsed.formats.sniff import Kind
-from glimpsed.images import blank, colour, pdf
+from glimpsed.images import colour, pdf
 from glimpsed.images.encode import Encoded, encode
 from glimpsed.images.plan import Layout, Target, layout
 
@@ -77,6 +77,8 @@ def own_text(file: BinaryIO, kind: Kind, number: int) -> tuple[str, str | None]:
 
 def is_blank(file: BinaryIO, kind: Kind, number: int, memory: int) -> bool:
     """Whether there is nothing on page `number` (from 1)."""
+    from glimpsed.images import blank  # noqa: PLC0415 - asked by few folders
+
     to = Target(max_edge=blank.EDGE, max_bytes=0)
     with translated(kind):
         image, _ = pdf.render(file, number, to) if kind == "pdf" else _page(file, kind, number, to, memory)
