@@ -21,6 +21,7 @@ from glimpsed.model import Api, Image, Reply, Request, Usage
 from glimpsed.schemas.checker import Checker
 from glimpsed.vision import chat, families, memory, reaction, reading, responses
 from glimpsed.vision.client import LARGEST_REPLY, Client, Failure, Response
+from glimpsed.vision.meant import meant
 from glimpsed.vision.memory import Ceiling, Memory
 from glimpsed.vision.pacing import Pacing
 from glimpsed.vision.reaction import APIS, State
@@ -115,6 +116,7 @@ class RemoteModel:
             raise self._error(e.verdict, spent, request, sent=False) from None
         if isinstance(found, Finding):
             return found
+        found = replace(found, text=meant(found.text))
         data, flaw = await reading.read(found, request.schema, self.checker)
         return flaw or self._reply(state, found, data, response, spent)
 
