@@ -5,6 +5,7 @@
     ├── UsageError         the command line asks for what does not exist                  exit 2
     ├── MissingExtra       an optional part is not installed; says how to get it          exit 78
     ├── LedgerError        the ledger is newer than the program, damaged, not ours        exit 78
+    ├── LedgerReplaced     its file is another one now: end, and begin anew with that   exit 69
     ├── LedgerUnavailable  the database is away for now: wait, try again         exit 69
     ├── FileError          this file fails, with an error sidecar: reason and advice
     │   └── ForeignSidecar a file of that name is not glimpsed's own
@@ -84,6 +85,12 @@ class LedgerUnavailable(GlimpsedError):
     """The ledger's database is away; it is asked again."""
 
     exit_code = 69  # of a command, which does not wait
+
+
+class LedgerReplaced(GlimpsedError):
+    """The ledger that is open is not the one any more that its name leads to."""
+
+    exit_code = 69
 
 
 class FileError(GlimpsedError):

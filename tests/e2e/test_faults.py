@@ -15,7 +15,7 @@ import socket
 import sqlite3
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -462,6 +462,72 @@ def test_a_damaged_ledger_ends_the_daemon_with_a_reason_and_check_tells_it(
         part.unlink()
     run_once(daemon, inbox, "2.png", seed=2)
     assert len(gateway.requests) == 3
+
+
+def delete(state: Path, _copy: Path) -> None:
+    for part in state.glob("*"):
+        part.unlink()
+
+
+def replace(state: Path, copy: Path) -> None:
+    for part in state.glob("*-*"):
+        part.unlink()
+    for part in copy.iterdir():
+        part.rename(state / part.name)
+
+
+def remove_directory(state: Path, _copy: Path) -> None:
+    shutil.rmtree(state)
+
+
+def delete_the_log(state: Path, _copy: Path) -> None:
+    for part in state.glob("*-*"):
+        part.unlink()
+
+
+@pytest.mark.parametrize("mistreat", [delete, replace, remove_directory, delete_the_log])
+def test_a_ledger_whose_file_is_another_one_ends_the_daemon_and_nothing_is_paid_twice(
+    tmp_path: Path, inbox: Path, gateway: Gateway, mistreat: Callable[[Path, Path], None]
+) -> None:
+    state, copy = tmp_path / "state" / "glimpsed", tmp_path / "copy"
+    daemon = Daemon(config(gateway, inbox), tmp_path)
+    run_once(daemon, inbox, "0.png", seed=0)
+    shutil.copytree(state, copy)
+    with daemon:
+        wait_until(lambda: len(daemon.seen("service.ready")) == 2, "not ready")
+        drop(inbox, "1.png", picture(seed=1))
+        wait_until(lambda: both(inbox / "1.png"), "not done")
+        wait_until(lambda: bool(list(state.glob("*-wal"))), "no log")
+        mistreat(state, copy)
+        drop(inbox, "2.png", picture(seed=2))
+        daemon.process.wait(60)
+        assert daemon.stop() == 69, daemon.tail()
+        (told,) = daemon.seen("ledger.unavailable")
+        assert str(state) in told["reason"]
+        daemon.start()  # as systemd does
+        wait_until(lambda: both(inbox / "2.png"), "not done")
+        wait_until(lambda: status(daemon)["done"] == 3, f"lost: {status(daemon)}")
+        assert daemon.stop() == 0
+    assert len(gateway.requests) == 3
+
+
+def test_once_does_not_wait_for_a_database_for_ever(
+    tmp_path: Path, inbox: Path, gateway: Gateway, postgres: Postgres
+) -> None:
+    postgres.stop()
+    try:
+        Daemon(config(gateway, inbox, f'state: "{postgres.url}"'), tmp_path)
+        drop(inbox, "1.png", picture())
+        began = time.monotonic()
+        ended = glimpsed("once", "-q", "-c", tmp_path / "glimpsed.yaml", home=tmp_path)
+        assert ended.returncode == 69
+        assert "refused" in ended.stderr.splitlines()[-1]
+        assert time.monotonic() - began < 90
+        looked = glimpsed("status", "-c", tmp_path / "glimpsed.yaml", home=tmp_path)
+        assert looked.returncode == 69
+        assert "refused" in looked.stderr
+    finally:
+        postgres.start()
 
 
 def test_a_lost_ledger_costs_no_money(tmp_path: Path, inbox: Path, gateway: Gateway) -> None:

@@ -396,5 +396,7 @@ def test_a_worker_imports_nothing_that_it_does_not_need() -> None:
         "glimpsed.children",
         "glimpsed.children.program",
         "glimpsed.errors",
+        "glimpsed.formats",
+        "glimpsed.formats.sniff",
         "glimpsed.images",
-    } | {f"glimpsed.images.{m}" for m in ("colour", "decode", "encode", "pdf", "plan", "sniff", "worker")}
+    } | {f"glimpsed.images.{m}" for m in ("colour", "decode", "encode", "pdf", "plan", "worker")}

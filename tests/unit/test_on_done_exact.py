@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from glimpsed import files, sidecar, temporary
+from glimpsed import sidecar
 from glimpsed.config.schema import OnDone
+from glimpsed.disk import files, names, temporary
 from glimpsed.errors import GlimpsedError
 from glimpsed.model import Version
 from sidecar_samples import IMAGE, Inbox, inbox
@@ -50,7 +51,7 @@ def calling(patch: pytest.MonkeyPatch, step: Callable[[], object]) -> None:
 
     for name in CALLS:
         patch.setattr(os, name, hooked(getattr(os, name)))
-    patch.setattr(files, "_rename", hooked(files._rename))
+    patch.setattr(names, "_rename", hooked(names._rename))
 
 
 def moving(path: Path, archive: Path) -> Inbox:
@@ -106,6 +107,7 @@ def test_whoever_comes_in_between_loses_nothing_and_nothing_unasked_moves(
     written, version = box.write(), box.version
     original = contents(box.path)
     (archive / "a").mkdir()
+    open_before = len(os.listdir("/proc/self/fd"))
     intruder = Intruder(box, archive, random.Random(seed))
     with monkeypatch.context() as patch:
         calling(patch, intruder.step)
@@ -113,6 +115,7 @@ def test_whoever_comes_in_between_loses_nothing_and_nothing_unasked_moves(
             moved = sidecar.move(box.root, box.file, box.folder, written, version)
         except GlimpsedError:
             moved = None
+    assert len(os.listdir("/proc/self/fd")) == open_before
     here, there = contents(box.path), contents(archive)
     assert not [name for name in [*here, *there] if temporary.is_temporary(Path(name).name)]
     what = intruder.what if intruder.came else "nothing"

@@ -21,9 +21,9 @@ from glimpsed.blocking import Blocking
 from glimpsed.errors import LedgerError, NotYet, ShareTrouble, SidecarBlocked
 from glimpsed.images import Images
 from glimpsed.journal import events
-from glimpsed.ledger import Ledger, open_ledger
+from glimpsed.ledger import Books, Ledger, open_ledger
 from glimpsed.model import FileKey, Job, Offer
-from glimpsed.pipeline import Pipeline, Place, ends
+from glimpsed.pipeline import End, Kept, Pipeline, Place, ends
 from sidecar_samples import Inbox, inbox
 
 pytestmark = pytest.mark.anyio
@@ -81,7 +81,15 @@ def quiet() -> Iterator[None]:
 def pipeline(ledger: Ledger, dice: random.Random, clock: Hand, **keys: Any) -> Pipeline:
     db = cast("Blocking", Threads(dice))
     images = cast("Images", None)  # nothing here is asked about
-    return Pipeline(ledger, db, images, find_place=lambda _: None, locate=lambda _: None, clock=clock, **keys)
+    return Pipeline(
+        Books(ledger, db), images, find_place=lambda _: None, locate=lambda _: None, clock=clock, **keys
+    )
+
+
+async def handled(stories: Pipeline, job: Job, place: Place) -> End:
+    """As the dispatcher does it."""
+    come_to = await stories.answer(job, place)
+    return await stories.finish(come_to) if isinstance(come_to, Kept) else come_to
 
 
 def answered(ledger: Ledger, box: Inbox, names: list[str], now: float) -> list[Job]:
@@ -129,7 +137,7 @@ async def test_trouble_of_some_files_beside_others_that_get_done_ends_nothing_an
                 trouble = (lambda _: dice.choice(kinds)()) if left else (lambda _: None)
                 io = cast("Blocking", Threads(dice, trouble))
                 ended = await asyncio.gather(
-                    *(stories.handle(job, Place(box.folder, box.root, io, ())) for job in jobs)
+                    *(handled(stories, job, Place(box.folder, box.root, io, ())) for job in jobs)
                 )
                 assert {end.outcome for end in ended} <= {"done", "later", "blocked"}
                 left -= 1 if left else 0
@@ -165,9 +173,9 @@ async def test_of_many_that_meet_it_together_the_first_is_told_and_the_rest_is_n
 
     place = Place(box.folder, box.root, cast("Blocking", Threads(random.Random(2), trouble)), ())
     with structlog.testing.capture_logs() as lines:
-        first = await asyncio.gather(*(stories.handle(job, place) for job in jobs[:8]))
+        first = await asyncio.gather(*(handled(stories, job, place) for job in jobs[:8]))
         at_first = calls.total()
-        then = [await stories.handle(job, place) for job in jobs[8:]]
+        then = [await handled(stories, job, place) for job in jobs[8:]]
     assert {end.outcome for end in [*first, *then]} == {"blocked"}
     assert calls.total() == at_first <= 8
     assert [line["log_level"] for line in lines if line["event"] == events.SIDECAR_BLOCKED].count(
@@ -217,7 +225,7 @@ async def test_a_bug_wherever_in_a_files_story_is_that_files_failure(
         if name in {"blocked", "write_error"}:
             error = SidecarBlocked("full") if name == "blocked" else TypeError("no")
             patch.setattr(sidecar, "write", lambda *_, **__: (_ for _ in ()).throw(error))
-        end = await stories.handle(first, place)
+        end = await handled(stories, first, place)
     assert end.outcome == "failed"
     row = ledger.find(first.key)
     assert row is not None
@@ -225,7 +233,7 @@ async def test_a_bug_wherever_in_a_files_story_is_that_files_failure(
     assert "bug" in (row.reason or "")
     assert [line for line in lines if line["event"] == "bug" and line["exc_info"]]
     assert [line for line in lines if line["event"] == events.FILE_FAILED]
-    assert (await stories.handle(second, place)).outcome == "done"
+    assert (await handled(stories, second, place)).outcome == "done"
 
 
 async def test_a_failure_that_cannot_be_kept_is_put_aside_and_not_asked_about_again(
@@ -241,16 +249,16 @@ async def test_a_failure_that_cannot_be_kept_is_put_aside_and_not_asked_about_ag
 
     with monkeypatch.context() as patch:
         patch.setattr(sidecar, "write", write)
-        patch.setattr(ledger, "failed", broken)
-        assert (await stories.handle(job, place)).outcome == "failed"
+        patch.setattr(Ledger, "failed", broken)
+        assert (await handled(stories, job, place)).outcome == "failed"
         assert ledger.claim(folders=["inbox"], limit=1, now=clock.now + 600) == []
         clock.now += 4000
         (job,) = claimed(ledger, box, clock.now)
-        assert (await stories.handle(job, place)).outcome == "failed"
+        assert (await handled(stories, job, place)).outcome == "failed"
         assert written["tries"] == 1
     clock.now += 4000
     (job,) = claimed(ledger, box, clock.now)
-    assert (await stories.handle(job, place)).outcome == "failed"
+    assert (await handled(stories, job, place)).outcome == "failed"
     row = ledger.find(job.key)
     assert row is not None
     assert (row.state, written["tries"]) == ("failed", 1)
@@ -262,11 +270,11 @@ async def test_where_no_failure_can_be_kept_at_all_the_daemon_ends(
     stories, box, place, clock = one
     jobs = answered(ledger, box, ["a/1.png", "a/2.png", "a/3.png"], clock.now)
     monkeypatch.setattr(sidecar, "write", broken)
-    monkeypatch.setattr(ledger, "failed", broken)
+    monkeypatch.setattr(Ledger, "failed", broken)
     for job in jobs[:2]:
-        assert (await stories.handle(job, place)).outcome == "failed"
+        assert (await handled(stories, job, place)).outcome == "failed"
     with pytest.raises(KeyError):
-        await stories.handle(jobs[2], place)
+        await handled(stories, jobs[2], place)
     # Whoever comes next does not begin with the same three.
     assert ledger.claim(folders=["inbox"], limit=9, now=clock.now + 600) == []
 
@@ -280,7 +288,7 @@ async def test_a_ledger_that_is_damaged_ends_the_daemon_at_once(
     def damaged(*_: Any, **__: Any) -> Any:
         raise LedgerError("damaged")
 
-    monkeypatch.setattr(ledger, "all_done", damaged)
-    monkeypatch.setattr(ledger, "failed", damaged)
+    monkeypatch.setattr(Ledger, "all_done", damaged)
+    monkeypatch.setattr(Ledger, "failed", damaged)
     with pytest.raises(LedgerError):
-        await stories.handle(job, place)
+        await handled(stories, job, place)

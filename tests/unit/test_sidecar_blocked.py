@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from glimpsed import files
+from glimpsed.disk import names
 from glimpsed.errors import SidecarBlocked
 from sidecar_samples import inbox as made
 
@@ -28,7 +28,7 @@ def test_the_answer_waits_and_no_temporary_file_stays(
 
     with monkeypatch.context() as patch:
         if call == "rename":
-            patch.setattr(files, "_rename", lambda *_: number)
+            patch.setattr(names, "_rename", lambda *_: number)
         else:
             patch.setattr(os, call, fails)
         with pytest.raises(SidecarBlocked, match=os.strerror(number)):

@@ -16,10 +16,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from glimpsed import files, sidecar, temporary
+from glimpsed import sidecar
 from glimpsed.discover.filters import Filter
-from glimpsed.discover.scan import Walk
-from glimpsed.errors import FileError, ForeignSidecar, ShareTrouble, SidecarBlocked, Vanished
+from glimpsed.discover.scan import Walk, look_at
+from glimpsed.discover.settle import Check
+from glimpsed.disk import files, names, temporary
+from glimpsed.errors import FileError, ForeignSidecar, GlimpsedError, ShareTrouble, SidecarBlocked, Vanished
 from glimpsed.model import Written
 from sidecar_samples import Inbox, inbox
 
@@ -227,6 +229,36 @@ def test_a_name_that_is_taken_by_whatever_is_told_before_anything_is_sent_and_le
     assert box.names() == {"scan.jpg", name}
 
 
+@pytest.mark.parametrize("kind", ["link", "dangling", "directory", "fifo", "socket", "file", "nothing"])
+def test_whatever_stands_where_an_image_was_nothing_is_left_open(tmp_path: Path, kind: str) -> None:
+    box = inbox(tmp_path / "inbox")
+    root, version, answer, content = box.root, box.version, box.answer(), box.content
+    box.image.unlink()
+    if kind == "file":
+        box.image.write_bytes(b"another version")
+    elif kind != "nothing":
+        plant(box.image, kind)
+    attempts: list[Callable[[], object]] = [
+        lambda: files.read_content(root, box.file, version),
+        lambda: sidecar.write(root, box.file, box.folder, answer, (), content),
+        lambda: sidecar.write_error(root, box.file, box.folder, "It broke.", "Mend it.", {}),
+        lambda: sidecar.check(root, box.file, box.folder),
+        lambda: sidecar.refuse_closed(root, f"{box.file}/x", doubted=True),
+        lambda: sidecar.adoptable(
+            root, "a", "scan.jpg", version, box.folder, ["scan.jpg.json", "scan.jpg.txt"]
+        ),
+        lambda: look_at(root, [Check(box.file, None, at_its_word=True)]),
+        lambda: files.find_root(box.image),
+        lambda: temporary.sweep(root, box.file, now=0),
+    ]
+    before = open_files()
+    for attempt in attempts:
+        for _ in range(3):
+            with contextlib.suppress(GlimpsedError):
+                attempt()
+    assert open_files() == before
+
+
 @pytest.mark.parametrize("name", ["scan.jpg.json", "scan.jpg.txt"])
 def test_an_immutable_sidecar_of_our_own_is_told_before_anything_is_sent(tmp_path: Path, name: str) -> None:
     box = inbox(tmp_path / "inbox")
@@ -281,7 +313,7 @@ def test_what_somebody_saves_at_the_moment_of_the_write_is_kept(
     with monkeypatch.context() as patch, contextlib.suppress(ForeignSidecar):
         for call in ("open", "stat", "rename", "unlink", "fsync"):
             patch.setattr(os, call, hooked(getattr(os, call)))
-        patch.setattr(files, "_rename", hooked(files._rename))
+        patch.setattr(names, "_rename", hooked(names._rename))
         known = sidecar.write(box.root, box.file, box.folder, answer, written, content)
     if came:
         text = box.beside("scan.jpg.txt")

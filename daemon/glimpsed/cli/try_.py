@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from glimpsed.cli.common import (
     load_config,
     out,
     print_json,
+    say,
 )
 from glimpsed.errors import FileError, GlimpsedError, UsageError, VisionError
 from glimpsed.model import FileKey, Job, shown
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from glimpsed.config import Config, Folder, ModelEntry
     from glimpsed.images import Images
     from glimpsed.model import Answer, Content, Usage
+    from glimpsed.pipeline.ask import Asked
     from glimpsed.vision import Model
 
 UNREACHABLE = 69
@@ -198,11 +199,10 @@ async def ask_now(
 
     `sent` gets the requests as they may be shown. Raises `VisionError`, `FileError`, or as `content_of`.
     """
-    from glimpsed.pipeline import answers
-    from glimpsed.pipeline.ask import Matter, ask
+    from glimpsed.clock import Clock
+    from glimpsed.pipeline.document import ask_about
     from glimpsed.vision import preview
 
-    started = time.monotonic()
     content = content_of(path)
     job = Job(
         0,
@@ -213,14 +213,12 @@ async def ask_now(
         cut_off=0,
         fresh=True,
     )
-    document = await images.inspect(content)
-    if document.pages > folder.max_pages:
-        raise FileError(f"The document has {document.pages} pages.", f"max_pages is {folder.max_pages}.")
-    every = range(1, document.pages + 1)
-    records, requests = [], 0
 
     async def bill(_entry: str, _usage: Usage) -> None:
         """Nothing is remembered."""
+
+    async def answered(asked: Asked) -> None:
+        sent.append(preview(asked.model.entry, asked.request))
 
     def passed_over(entry: ModelEntry, reason: str) -> None:
         if entry is not chain[-1].entry:
@@ -228,20 +226,22 @@ async def ask_now(
                 f"{entry.name} cannot be reached, so the next model is asked: {reason}", soft_wrap=True
             )
 
-    matter = Matter(job, folder, content, document, images, bill, passed_over=passed_over)
-    for pages in [every] if folder.pages == "together" else [[page] for page in every]:
-        asked = await ask(matter, chain, pages)
-        records.append(asked.record)
-        requests += asked.requests
-        sent.append(preview(asked.model.entry, asked.request))
-    finished = time.time()
-    began = finished - (time.monotonic() - started)
-    return answers.answer(job, folder, records, attempts=requests, started=began, finished=finished)
+    return await ask_about(
+        job,
+        folder,
+        content,
+        chain,
+        images=images,
+        clock=Clock(),
+        bill=bill,
+        answered=answered,
+        passed_over=passed_over,
+    )
 
 
 def content_of(path: Path) -> Content:
     """An image that a command was given. Raises `Vanished` or `ShareTrouble` when it cannot be read."""
-    from glimpsed import files
+    from glimpsed.disk import files
 
     real = path.resolve()
     root = files.find_root(real.parent)
@@ -262,8 +262,8 @@ def _show(tries: Sequence[Try], models: Sequence[str], *, as_json: bool) -> None
     if as_json:
         print_json([t.as_json() for t in tries])
     elif len(tries) == 1 and tries[0].answer is not None:
-        click.echo(tries[0].answer.text)
-        err().print(tries[0].facts())
+        say(tries[0].answer.text)
+        err().print(tries[0].facts(), soft_wrap=True)
     elif len(tries) == 1:
         err().print(f"{shown(str(tries[0].image))}: {tries[0].error}", soft_wrap=True)
     elif len(models) > 1:
@@ -279,7 +279,7 @@ def _show(tries: Sequence[Try], models: Sequence[str], *, as_json: bool) -> None
 def _print(one: Try) -> None:
     out().rule(shown(str(one.image)), align="left")
     if one.answer is not None:
-        click.echo(one.answer.text)
+        say(one.answer.text)
     out().print(one.facts(), style="dim" if one.answer else "red")
 
 

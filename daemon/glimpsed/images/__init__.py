@@ -1,6 +1,6 @@
 """From a file's bytes to pictures that a model accepts.
 
-`prepare.Images` is the front: what can go out as it is (`asis`) never leaves the process, since that needs
+`prepare.Images` is the front: what can go out as it is (`formats.plain`) never leaves the process, since that needs
 no decoder; everything else goes to a child process (`worker`), where `decode`, `pdf`, `colour` and `encode`
  do what `plan` works out.
 """
@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from glimpsed.images.prepare import Document, Images
+    from glimpsed.images.prepare import Document, Images, OwnText
 
-__all__ = ["Document", "Images"]
+__all__ = ["Document", "Images", "OwnText"]
 
 
 def __getattr__(name: str) -> Any:

@@ -15,10 +15,10 @@ from typing import BinaryIO, TypeAlias
 from PIL import Image, ImageChops, UnidentifiedImageError
 
 from glimpsed.errors import FileError, GlimpsedError, MissingExtra
+from glimpsed.formats.sniff import Kind
 from glimpsed.images import colour, pdf
 from glimpsed.images.encode import Encoded, encode
 from glimpsed.images.plan import Layout, Target, layout
-from glimpsed.images.sniff import Kind
 
 Box: TypeAlias = tuple[float, float, float, float]
 
@@ -67,6 +67,22 @@ def inspect(file: BinaryIO, kind: Kind) -> tuple[int, int, int]:
             tags = image.tag_v2  # type: ignore[attr-defined]
             return len(_tiff_pages(image)), int(tags[_WIDTH]), int(tags[_HEIGHT])
         return 1, *image.size
+
+
+def own_text(file: BinaryIO, kind: Kind, number: int) -> tuple[str, str | None]:
+    """The text that page `number` (from 1) of a PDF has itself, and what it is good for."""
+    with translated(kind):
+        return pdf.own_text(file, number)
+
+
+def is_blank(file: BinaryIO, kind: Kind, number: int, memory: int) -> bool:
+    """Whether there is nothing on page `number` (from 1)."""
+    from glimpsed.images import blank  # noqa: PLC0415 - asked by few folders
+
+    to = Target(max_edge=blank.EDGE, max_bytes=0)
+    with translated(kind):
+        image, _ = pdf.render(file, number, to) if kind == "pdf" else _page(file, kind, number, to, memory)
+        return blank.is_blank(image)
 
 
 def prepare(file: BinaryIO, kind: Kind, number: int, to: Target, memory: int) -> list[Encoded]:

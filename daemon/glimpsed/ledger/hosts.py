@@ -14,6 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from glimpsed.errors import LedgerReplaced
 from glimpsed.ledger.part import Part
 from glimpsed.ledger.schema import about, daemons, files
 from glimpsed.ledger.timekeeping import keep_time
@@ -38,6 +39,9 @@ _FORGET = sa.delete(daemons).where(~daemons.c.beat.between(sa.bindparam("before"
 class Hosts(Part):
     """Several daemons on one ledger."""
 
+    _beats = False  # whether this process sent a heartbeat
+    _last_beat = 0.0
+
     def take_back(self, now: float) -> int:
         """Free at once the leases of processes that died on this host, and what is due too far off to be true.
 
@@ -55,7 +59,12 @@ class Hosts(Part):
             return c.execute(_TAKE_BACK, {"dead": dead}).rowcount + c.execute(_TOO_FAR, far).rowcount
 
     def heartbeat(self, now: float, report: Mapping[str, Any] | None = None) -> None:
-        """Tell the others that this daemon lives, and what `status` should show of it (JSON values)."""
+        """Tell the others that this daemon lives, and what `status` should show of it (JSON values).
+
+        Raises `LedgerReplaced` when the ledger is another one by now: its file was deleted or replaced, or an older
+        copy of it was restored, which knows nothing of the last heartbeat.
+        """
+        self._database.refuse_another()
         host, pid, _ = self.owner.rsplit(":", 2)
         row = {
             "owner": self.owner,
@@ -67,8 +76,13 @@ class Hosts(Part):
         }
         with self._database.write() as c:
             keep_time(c, self.clock)
+            last = c.scalar(sa.select(daemons.c.beat).where(daemons.c.owner == self.owner))
+            # Others forget a daemon that has been silent for long, as on a machine that slept.
+            if self._beats and last != self._last_beat and now - self._last_beat < 10 * ALIVE:
+                raise LedgerReplaced(f"{self._database.where} is not what it was: an older copy was restored")
             c.execute(self._beat, row)
             c.execute(_FORGET, {"before": now - 20 * ALIVE, "after": now + 20 * ALIVE})
+        self._beats, self._last_beat = True, now
 
     @functools.cached_property
     def _beat(self) -> Any:
@@ -97,8 +111,8 @@ class Hosts(Part):
         """The other daemons that are alive, as one reads them: ``pid 12 on scanhost``."""
         return [f"pid {d.pid} on {d.host}" for d in self.daemons(now) if d.owner != self.owner]
 
-    def ping(self) -> None:
-        """Write something, to see that the database takes it. Raises `LedgerUnavailable` when not."""
+    def ping(self) -> bool:
+        """Write something, to see that the database takes it: True. Raises `LedgerUnavailable` when not."""
         with self._database.write() as c:
             insert = self._insert(about)
             put = insert.on_conflict_do_update(
@@ -106,6 +120,7 @@ class Hosts(Part):
             )
             # Another value each time: SQLite writes nothing when nothing is different.
             c.execute(put, {"name": "ping", "value": secrets.token_hex(8)})
+        return True
 
     def changes(self) -> int:
         """A number that changes when another process wrote; asking costs next to nothing."""

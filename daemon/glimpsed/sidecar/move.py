@@ -27,25 +27,15 @@ import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from glimpsed import temporary
 from glimpsed.config.schema import Folder
+from glimpsed.disk import temporary
+from glimpsed.disk.files import DIRECTORY, READ, Root, entry, find_root, opened_directory, version_of
+from glimpsed.disk.names import is_fixed, rename_no_replace, same_file
 from glimpsed.errors import FileError, ShareTrouble, Vanished
-from glimpsed.files import (
-    Root,
-    entry,
-    find_root,
-    is_fixed,
-    opened_directory,
-    rename_no_replace,
-    same_file,
-    version_of,
-)
 from glimpsed.model import Version, Written, shown
 from glimpsed.sidecar.render import names, stem
 from glimpsed.sidecar.write import is_open, opened
 
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _PLACEHOLDER = re.compile(r"\{(folder|date)\}")
 _MOST_NUMBERS = 100_000
 _MOST_TRIES = 10  # for names that somebody else takes at this moment
@@ -186,7 +176,7 @@ def _target(root: Root, base: str, directory: str) -> Iterator[int]:
             try:
                 with contextlib.suppress(FileExistsError):
                     os.mkdir(part, stat.S_IMODE(like.st_mode) & 0o777, dir_fd=fd)
-                fd = os.open(part, _DIRECTORY, dir_fd=fd)
+                fd = os.open(part, DIRECTORY, dir_fd=fd)
             except OSError as e:
                 if e.errno in _NEVER:
                     raise _no_directory(part, base) from e
@@ -341,7 +331,7 @@ def _copy_one(source: int, target: int, piece: _Piece) -> os.stat_result:
     """Whole and durable under a temporary name, with its time, compared, and only then with its own name."""
     temp = temporary.new_name()
     with contextlib.ExitStack() as stack:
-        reader = os.open(piece.old, _READ, dir_fd=source)
+        reader = os.open(piece.old, READ, dir_fd=source)
         stack.callback(os.close, reader)
         status = os.fstat(reader)
         writer = os.open(temp, temporary.CREATE, 0o600, dir_fd=target)
@@ -375,7 +365,7 @@ def _copy_one(source: int, target: int, piece: _Piece) -> os.stat_result:
 
 
 def _digest(parent: int, name: str) -> bytes:
-    fd = os.open(name, _READ, dir_fd=parent)
+    fd = os.open(name, READ, dir_fd=parent)
     try:
         digest = hashlib.sha256()
         while chunk := os.read(fd, _CHUNK):

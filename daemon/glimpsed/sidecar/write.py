@@ -14,25 +14,14 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from glimpsed import temporary
 from glimpsed.config.schema import Folder
+from glimpsed.disk import temporary
+from glimpsed.disk.files import MISSING, Root, as_written, entry, opened_directory, version_there
+from glimpsed.disk.names import exchange, is_fixed, keep_aside, rename_no_replace, same_file
 from glimpsed.errors import FileError, ForeignSidecar, Reach, ShareTrouble, SidecarBlocked, Vanished
-from glimpsed.files import (
-    MISSING,
-    Root,
-    as_written,
-    entry,
-    exchange,
-    is_fixed,
-    keep_aside,
-    opened_directory,
-    rename_no_replace,
-    same_file,
-    version_there,
-)
 from glimpsed.model import Answer, Content, Written, shown
 from glimpsed.sidecar import own
-from glimpsed.sidecar.render import error_name, is_error_sidecar, names, render, render_error
+from glimpsed.sidecar.render import error_name, names, render, render_error
 
 _BLOCKED = frozenset(
     {
@@ -105,7 +94,7 @@ def write(
         for sidecar, (_, rendered) in outputs.items():
             own.refuse_long_name(parent, sidecar)
             status = own.refuse_foreign(place, sidecar, rendered)
-            if status is None or own.read(parent, sidecar) != rendered:
+            if status is None or not own.holds(parent, sidecar, rendered):
                 missing[sidecar] = rendered
         with temporary.files(parent, like, missing) as ready:
             named = {sidecar: ready.get(sidecar, sidecar) for sidecar in outputs}
@@ -144,9 +133,7 @@ def write_error(
         except FileError:
             return ()
         status = entry(parent, sidecar)
-        if status is not None and (
-            not is_error_sidecar(own.read(parent, sidecar) or b"") or is_fixed(parent, sidecar, status)
-        ):
+        if status is not None and (not own.is_error(parent, sidecar) or is_fixed(parent, sidecar, status)):
             return ()
         with temporary.files(parent, like, {sidecar: content}) as ready:
             try:
@@ -222,7 +209,7 @@ def _remove_error(parent: int, name: str) -> None:
     status = entry(parent, sidecar)
     if status is None or is_fixed(parent, sidecar, status):
         return
-    if is_error_sidecar(own.read(parent, sidecar) or b""):
+    if own.is_error(parent, sidecar):
         temporary.remove(parent, sidecar, status)
 
 

@@ -214,10 +214,17 @@ class Pacing:
     ) -> Ticket:
         """When there is a place here, and room in the rates that other daemons share."""
         async with self._door:
-            while seconds := self.wait(clock(), tokens) or await others.wait(tokens):
-                self._changed.clear()
-                await blocking.wait(self._changed, None if seconds == math.inf else seconds)
-            return self.start(clock(), tokens, file)
+            counted = False
+            while True:
+                seconds = self.wait(clock(), tokens)
+                if seconds == 0 and counted:
+                    return self.start(clock(), tokens, file)
+                if seconds == 0:
+                    seconds = await others.wait(tokens)
+                    counted = seconds == 0
+                if seconds:  # else once more: a pause may have begun while the others were asked
+                    self._changed.clear()
+                    await blocking.wait(self._changed, None if seconds == math.inf else seconds)
 
     def _admit(self) -> None:
         """Something changed: let in whoever can be let in now."""

@@ -8,18 +8,20 @@ worked.
 
 from __future__ import annotations
 
-import json
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from glimpsed import bounded
 from glimpsed.clock import elapsed
 from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import Verdict, VisionError
 from glimpsed.model import Api, Image, Reply, Request, Usage
+from glimpsed.schemas.checker import Checker
 from glimpsed.vision import chat, families, memory, reaction, reading, responses
-from glimpsed.vision.client import Client, Failure, Response
+from glimpsed.vision.client import LARGEST_REPLY, Client, Failure, Response
+from glimpsed.vision.meant import meant
 from glimpsed.vision.memory import Ceiling, Memory
 from glimpsed.vision.pacing import Pacing
 from glimpsed.vision.reaction import APIS, State
@@ -62,6 +64,7 @@ class RemoteModel:
         self.clock = clock
         self.pacing = Pacing(entry)
         self.client = Client(entry)
+        self.checker = Checker()
         self.family = families.family(entry.model)
         self._notes: OrderedDict[str, Note] = OrderedDict()
         self._blind = 0
@@ -85,8 +88,9 @@ class RemoteModel:
         raise self._error(Verdict("fail", f"no answer after {MOST} requests"), spent, request)
 
     async def aclose(self) -> None:
-        """Close every connection."""
+        """Close every connection, end the process that checks answers."""
         await self.client.aclose()
+        await self.checker.aclose()
 
     # --- one request ---
 
@@ -112,14 +116,15 @@ class RemoteModel:
             raise self._error(e.verdict, spent, request, sent=False) from None
         if isinstance(found, Finding):
             return found
-        data, flaw = reading.read(found, request.schema)
+        found = replace(found, text=meant(found.text))
+        data, flaw = await reading.read(found, request.schema, self.checker)
         return flaw or self._reply(state, found, data, response, spent)
 
     def _understood(self, state: State, response: Response) -> Answered | Finding:
         if response.status == 200:
             try:
-                reply = json.loads(response.body)
-            except (ValueError, RecursionError):
+                reply = bounded.loads(response.body, largest=LARGEST_REPLY)
+            except ValueError:
                 reply = None
             if isinstance(reply, dict) and not reply.get("error"):
                 answered = chat.parse(reply) or responses.parse(reply)
@@ -257,7 +262,8 @@ class RemoteModel:
     def estimate(self, request: Request) -> int:
         """About how many input tokens a request has."""
         pictures = sum(self.family.tokens((i.width, i.height), request.detail) for i in request.images)
-        return pictures + families.text_tokens(request.prompt) + families.text_tokens(request.system or "")
+        texts = (request.prompt, request.system or "", *(own.text for own in request.texts))
+        return pictures + sum(map(families.text_tokens, texts))
 
     def usage(self, input_tokens: int, output_tokens: int, *, estimated: bool) -> Usage:
         """Tokens, and what they cost by the entry's price."""

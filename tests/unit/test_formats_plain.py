@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
 import images_samples as samples
-from glimpsed.images import asis
-from glimpsed.images.sniff import sniff
+from glimpsed.formats import plain as formats
+from glimpsed.formats.common import NotPlain, Size
+from glimpsed.formats.sniff import sniff
 
 KINDS = ("JPEG", "PNG", "WEBP")
 
@@ -22,7 +23,7 @@ KINDS = ("JPEG", "PNG", "WEBP")
 def plain(data: bytes, *, keep_metadata: bool = False) -> bytes:
     kind = sniff(data)
     assert kind is not None
-    return asis.plain(kind, data, keep_metadata=keep_metadata).data
+    return formats.plain(kind, data, keep_metadata=keep_metadata).data
 
 
 def pixels(data: bytes) -> Image.Image:
@@ -96,14 +97,14 @@ def test_of_several_pictures_in_a_file_the_first_is_sent() -> None:
 def test_every_cut_is_noticed(kind: str) -> None:
     data = samples.save(samples.photo(64, 48), kind)
     for size in range(len(data)):
-        with pytest.raises(asis.NotPlain):
-            asis.plain(sniff(data) or "png", data[:size], keep_metadata=False)
+        with pytest.raises(NotPlain):
+            formats.plain(sniff(data) or "png", data[:size], keep_metadata=False)
 
 
 def test_a_file_that_is_allocated_but_not_yet_written_is_not_whole() -> None:
     for kind in KINDS[:2]:
         data = samples.save(samples.photo(), kind)
-        with pytest.raises(asis.NotPlain):
+        with pytest.raises(NotPlain):
             plain(data[: len(data) // 2] + bytes(len(data) - len(data) // 2))
 
 
@@ -114,7 +115,7 @@ def test_any_orientation_but_the_first_needs_a_decoder(kind: str, orientation: i
     if orientation == 1:
         assert plain(data)
     else:
-        with pytest.raises(asis.NotPlain):
+        with pytest.raises(NotPlain):
             plain(data)
 
 
@@ -127,7 +128,7 @@ def test_an_orientation_in_xmp_needs_a_decoder(kind: str) -> None:
         data = whole[:33] + text + whole[33:]
     else:
         data = samples.save(samples.photo(), kind, xmp=xmp)
-    with pytest.raises(asis.NotPlain):
+    with pytest.raises(NotPlain):
         plain(data)
 
 
@@ -137,7 +138,7 @@ def test_text_that_only_a_decoder_can_read_needs_one() -> None:
         b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(b"?"),
         b"Raw profile type exif\0\0" + zlib.compress(b"?"),
     ):
-        with pytest.raises(asis.NotPlain):
+        with pytest.raises(NotPlain):
             plain(whole[:33] + samples.png_chunk(b"iTXt", text) + whole[33:])
 
 
@@ -160,7 +161,7 @@ NOT_PLAIN = {
 
 @pytest.mark.parametrize("name", NOT_PLAIN)
 def test_what_is_not_plain_gray_or_rgb_needs_a_decoder(name: str) -> None:
-    with pytest.raises(asis.NotPlain):
+    with pytest.raises(NotPlain):
         plain(NOT_PLAIN[name]())
 
 
@@ -178,8 +179,8 @@ def test_the_size_is_known_from_the_header_alone(name: str) -> None:
     data = samples.EVERY[name]()
     kind = sniff(data)
     assert kind is not None
-    assert asis.measure(kind, data) == asis.Size(240, 160)
-    assert asis.measure(kind, data[:700]) == asis.Size(240, 160)
+    assert formats.measure(kind, data) == Size(240, 160)
+    assert formats.measure(kind, data[:700]) == Size(240, 160)
 
 
 def test_a_thumbnail_in_the_jfif_header_is_removed() -> None:
@@ -203,7 +204,7 @@ def test_a_thumbnail_in_the_jfif_header_is_removed() -> None:
 )
 def test_a_million_pieces_do_not_hold_up_the_event_loop(data: bytes) -> None:
     began = time.process_time()
-    with pytest.raises(asis.NotPlain):
+    with pytest.raises(NotPlain):
         plain(data)
     assert time.process_time() - began < 0.5
 
@@ -218,10 +219,10 @@ def test_damage_never_raises_anything_else(kind: str, data: st.DataObject) -> No
     if found is None:
         return
     for look in (
-        lambda: asis.measure(found, bytes(whole)),
-        lambda: asis.plain(found, bytes(whole), keep_metadata=False),
+        lambda: formats.measure(found, bytes(whole)),
+        lambda: formats.plain(found, bytes(whole), keep_metadata=False),
     ):
         try:
             look()
-        except asis.NotPlain:
+        except NotPlain:
             continue

@@ -18,15 +18,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from glimpsed.files import (
-    Root,
-    entry,
-    keep_aside,
-    opened_directory,
-    rename_no_replace,
-    same_file,
-    translated,
-)
+from glimpsed.disk.files import Root, entry, opened_directory, translated
+from glimpsed.disk.names import keep_aside, rename_no_replace, same_file
 from glimpsed.model import Bytes
 
 CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

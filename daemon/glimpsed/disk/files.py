@@ -8,14 +8,10 @@ share leaves an empty directory behind that takes writes and lies about what exi
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
-import fcntl
-import functools
 import hashlib
 import os
 import stat
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -25,16 +21,11 @@ from glimpsed.model import Content, Version, Written, shown
 # 'Somebody else has it for the moment': Windows writers behind Samba, scanners, virus checkers.
 BUSY = frozenset({errno.EACCES, errno.EPERM, errno.EBUSY, errno.ETXTBSY, errno.EAGAIN})
 MISSING = frozenset({errno.ENOENT, errno.ENOTDIR})
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: a FIFO that somebody planted does not hold us up before fstat tells what it is.
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CHUNK = 1 << 20
 _LATEST = (1 << 63) - 1  # ns from 1970, either way
-_RENAME_NOREPLACE, _RENAME_EXCHANGE = 1, 2  # renameat2(2)
-_GET_FLAGS = 0x80086601  # FS_IOC_GETFLAGS, ioctl_iflags(2) …
-_FIXED = 0x10 | 0x20  # … FS_IMMUTABLE_FL, FS_APPEND_FL
-_MOST_NUMBERS = 100_000
-_UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +76,7 @@ def opened_directory(root: Root, directory: str = "") -> Iterator[int]:
     `Vanished` when the directory is not there.
     """
     try:
-        fd = os.open(root.path, _DIRECTORY)
+        fd = os.open(root.path, DIRECTORY)
     except OSError as e:  # no root is never 'the file is gone'
         raise ShareTrouble(f"{shown(root.path)}: {os.strerror(e.errno or 0)}") from e
     try:
@@ -106,7 +97,7 @@ def opened_below(top: int, directory: str) -> Iterator[int]:
     try:
         with translated(directory):
             for part in directory.split("/") if directory else ():
-                above, fd = fd, os.open(part, _DIRECTORY, dir_fd=fd)
+                above, fd = fd, os.open(part, DIRECTORY, dir_fd=fd)
                 if above != top:
                     os.close(above)
         yield fd
@@ -130,7 +121,7 @@ def opened_file(root: Root, path: str) -> Iterator[tuple[int, os.stat_result]]:
 def _opened_in(parent: int, name: str, path: str) -> Iterator[tuple[int, os.stat_result]]:
     """`opened_file` in an open directory."""
     with translated(path):
-        fd = os.open(name, _FILE, dir_fd=parent)
+        fd = os.open(name, READ, dir_fd=parent)
         try:
             status = os.fstat(fd)
             if not stat.S_ISREG(status.st_mode):
@@ -198,7 +189,7 @@ def version_there(parent: int, name: str) -> Version | None:
     It is opened, not only looked up: of network file systems that asks the server.
     """
     try:
-        fd = os.open(name, _FILE, dir_fd=parent)
+        fd = os.open(name, READ, dir_fd=parent)
     except OSError as e:
         if e.errno in MISSING or e.errno == errno.ELOOP:
             return None
@@ -223,7 +214,7 @@ def entry(parent: int, name: str) -> os.stat_result | None:
 def read_regular(parent: int, name: str, largest: int) -> bytes | None:
     """All of a regular file; None for anything else, for one that is not ours to read or larger than that."""
     try:
-        fd = os.open(name, _FILE, dir_fd=parent)
+        fd = os.open(name, READ, dir_fd=parent)
     except OSError as e:
         if (
             e.errno in MISSING | BUSY
@@ -242,80 +233,6 @@ def read_regular(parent: int, name: str, largest: int) -> bytes | None:
         return bytes(data) if len(data) <= largest else None
     finally:
         os.close(fd)
-
-
-def is_fixed(parent: int, name: str, status: os.stat_result) -> bool:
-    """Whether a file can never be replaced, whatever may be done in its directory: immutable, or in a sticky one."""
-    above = os.fstat(parent)
-    if above.st_mode & stat.S_ISVTX and os.geteuid() not in {0, above.st_uid, status.st_uid}:
-        return True
-    try:
-        fd = os.open(name, _FILE, dir_fd=parent)
-    except OSError:  # what cannot be read is found out by trying
-        return False
-    try:
-        flags = bytearray(8)
-        fcntl.ioctl(fd, _GET_FLAGS, flags)
-        return bool(int.from_bytes(flags[:4], sys.byteorder) & _FIXED)
-    except OSError:  # a file system without such flags
-        return False
-    finally:
-        os.close(fd)
-
-
-def same_file(one: os.stat_result, other: os.stat_result) -> bool:
-    """Whether both show the same file, unchanged."""
-    return (one.st_dev, one.st_ino, one.st_size, one.st_mtime_ns) == (
-        other.st_dev,
-        other.st_ino,
-        other.st_size,
-        other.st_mtime_ns,
-    )
-
-
-def rename_no_replace(source: int, old: str, target: int, new: str) -> None:
-    """Rename from one directory to another, over nothing: FileExistsError when the name is taken.
-
-    Where the file system has no renameat2(RENAME_NOREPLACE), look first and rename then.
-    """
-    code = _rename(source, old, target, new, _RENAME_NOREPLACE)
-    if code in _UNSUPPORTED:
-        if entry(target, new) is not None:
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new)
-        os.rename(old, new, src_dir_fd=source, dst_dir_fd=target)
-    elif code:
-        raise OSError(code, os.strerror(code), old)
-
-
-def exchange(parent: int, one: str, other: str) -> bool:
-    """Let two files of a directory change names, at once; False where the file system cannot."""
-    code = _rename(parent, one, parent, other, _RENAME_EXCHANGE)
-    if code and code not in _UNSUPPORTED:
-        raise OSError(code, os.strerror(code), other)
-    return not code
-
-
-def _rename(source: int, old: str, target: int, new: str, flags: int) -> int:
-    """renameat2(2); its error number, or 0."""
-    try:
-        call = _libc().renameat2
-    except AttributeError:  # a C library without it
-        return errno.ENOSYS
-    return ctypes.get_errno() if call(source, os.fsencode(old), target, os.fsencode(new), flags) else 0
-
-
-@functools.cache
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)
-
-
-def keep_aside(parent: int, name: str, kept: str) -> None:
-    """Give a file a name that is free: `kept`, which ends in ``~``, or with the first number after it that is free."""
-    for number in range(1, _MOST_NUMBERS):
-        with contextlib.suppress(FileExistsError):
-            rename_no_replace(parent, name, parent, f"{kept}{number if number > 1 else ''}")
-            return
-    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), kept)
 
 
 def as_written(parent: int, sidecar: str) -> Written:
