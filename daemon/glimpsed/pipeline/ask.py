@@ -12,8 +12,9 @@ from glimpsed import metrics
 from glimpsed.clock import elapsed
 from glimpsed.config.schema import Folder, ModelEntry
 from glimpsed.errors import FileError, Verdict, VerdictKind, VisionError
-from glimpsed.images import Document, Images, plan
-from glimpsed.model import Content, Image, Job, PageRecord, Request, Usage
+from glimpsed.images import Document, Images, OwnText, plan
+from glimpsed.images.pages import text_of
+from glimpsed.model import Content, Image, Job, PageRecord, PageText, Request, Usage
 from glimpsed.pipeline import answers, question
 from glimpsed.vision import Model
 
@@ -139,13 +140,13 @@ class Pictures:
     local: bool
     sent: tuple[Image, ...] = ()
 
-    async def first(self) -> tuple[Image, ...]:
-        """As large as may be."""
+    async def first(self) -> tuple[tuple[Image, ...], tuple[PageText, ...]]:
+        """As large as may be; with the pages' own text."""
         return await self._prepared(self.target)
 
     async def smaller(self, last: bool) -> tuple[Image, ...] | None:
         """By one rung, or at once as small as they are ever sent; None when they are that already."""
-        if any(image.url is not None for image in self.sent):
+        if not self.sent or any(image.url is not None for image in self.sent):
             return None
         target = plan.shrunk(self.target)
         if not self.target.as_is:  # else it is encoded anew at least: that may be what was not taken
@@ -157,12 +158,12 @@ class Pictures:
         if target is None:
             return None
         self.target = target
-        return await self._prepared(target)
+        return (await self._prepared(target))[0]
 
-    async def _prepared(self, target: plan.Target) -> tuple[Image, ...]:
+    async def _prepared(self, target: plan.Target) -> tuple[tuple[Image, ...], tuple[PageText, ...]]:
         with metrics.timed("prepare"):
-            self.sent = await _prepared(self.matter, self.pages, target, local=self.local)
-        return self.sent
+            self.sent, texts = await _prepared(self.matter, self.pages, target, local=self.local)
+        return self.sent, texts
 
 
 async def _asked(matter: Matter, model: Model, pages: Sequence[int], key: str) -> Asked:
@@ -172,17 +173,18 @@ async def _asked(matter: Matter, model: Model, pages: Sequence[int], key: str) -
         entry, matter.folder, pages=len(pages), max_edge=ceiling.edge, max_bytes=ceiling.bytes
     )
     pictures = Pictures(matter, pages, target, entry.local)
-    images = await pictures.first()
-    request = question.request(matter.job, matter.folder, images, matter.document.pages, key)
+    images, texts = await pictures.first()
+    request = question.request(matter.job, matter.folder, images, texts, matter.document.pages, key)
     try:
         with metrics.timed("model"):
             reply = await model.ask(request, pictures.smaller)
     except VisionError as e:
         await _pay(matter, entry, e)
         raise
+    request = replace(request, images=pictures.sent)
     about = answers.source(matter.job, matter.content, matter.document)
-    record = answers.record(pages[0], reply, entry, pictures.sent, about)
-    return Asked(record, model, replace(request, images=pictures.sent), reply.requests)
+    record = answers.record(pages[0], reply, entry, request, about)
+    return Asked(record, model, request, reply.requests)
 
 
 async def _pay(matter: Matter, entry: ModelEntry, error: VisionError) -> None:
@@ -198,14 +200,24 @@ async def _pay(matter: Matter, entry: ModelEntry, error: VisionError) -> None:
 
 async def _prepared(
     matter: Matter, pages: Sequence[int], target: plan.Target, *, local: bool
-) -> tuple[Image, ...]:
+) -> tuple[tuple[Image, ...], tuple[PageText, ...]]:
     base, document = matter.folder.image_url_base, matter.document
     if base and not local and document.pages == 1 and document.media_type in URL_TYPES:
-        return (_by_url(matter.job, base, document),)
+        return (_by_url(matter.job, base, document),), ()
     prepared: list[Image] = []
+    texts: list[PageText] = []
     for page in pages:  # one after the other: a few pages in memory, whatever the document
-        prepared += await matter.images.prepare(matter.content, page, target)
-    return tuple(prepared)
+        own = await text_of(matter.folder, matter.content, matter.images, page)
+        if own is not None:
+            texts.append(PageText(page, own.text))
+        if own is None or not _instead(matter.folder, own, local=local):
+            prepared += await matter.images.prepare(matter.content, page, target)
+    return tuple(prepared), tuple(texts)
+
+
+def _instead(folder: Folder, own: OwnText, *, local: bool) -> bool:
+    """Whether a page's text stands for its picture: an OCR engine can only do worse than the text itself."""
+    return own.nature == "digital" and (local or folder.pdf_text == "instead")
 
 
 def _by_url(job: Job, base: str, document: Document) -> Image:
