@@ -20,7 +20,7 @@ VERSION_ROW = "version"
 _ADVISORY_LOCK = 0x676C696D70736564  # 'glimpsed': one daemon at a time creates or migrates
 _FULL_TEXT = "CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(body, content='', tokenize='unicode61')"
 
-Step = Callable[[sa.Connection], object]
+Step = Callable[[sa.Connection], None]
 
 
 class PathText(sa.types.TypeDecorator[str]):
@@ -173,8 +173,6 @@ texts = sa.Table(
     sa.UniqueConstraint("file", "page", name="texts_page"),
 )
 
-# What was never read is found again by its version (`listing.ignored`).
-IGNORED = "CREATE INDEX files_ignored ON files (folder, mtime_ns, size) WHERE sha256 IS NULL AND due IS NULL"
 # As text, which both databases read: for `sa.Index` to take a condition, it imports every dialect that has one.
 INDEXES = (
     # The order of DESIGN 8 within (folder, fresh); `queue.claim` merges the heads of these.
@@ -184,7 +182,8 @@ INDEXES = (
     "CREATE INDEX files_owner ON files (owner) WHERE owner IS NOT NULL",
     "CREATE INDEX files_state ON files (folder, state, changed)",
     "CREATE INDEX files_content ON files (sha256) WHERE sha256 IS NOT NULL",
-    IGNORED,
+    # What was never read is found again by its version (`listing.ignored`).
+    "CREATE INDEX files_ignored ON files (folder, mtime_ns, size) WHERE sha256 IS NULL AND due IS NULL",
 )
 
 # A claim walks over what earlier ones left dead at the head of `files_claim`: with PostgreSQL's own limit that would
@@ -193,7 +192,7 @@ _VACUUM = """ALTER TABLE files SET (autovacuum_vacuum_scale_factor = 0, autovacu
   vacuum_index_cleanup = on)"""
 
 # STEPS[n] brings a ledger of version n + 1 to version n + 2. A step never changes once it is released.
-STEPS: tuple[Step, ...] = (lambda connection: connection.exec_driver_sql(IGNORED),)
+STEPS: tuple[Step, ...] = ()
 
 
 def prepare(connection: sa.Connection, where: str, steps: Sequence[Step] = STEPS) -> None:
