@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema, model_validator
 
-from glimpsed.config.units import Address, Duration, Number, PathText, Size, Url, Whole
+from glimpsed.config.units import Address, Duration, Number, PageRanges, PathText, Size, Url, Whole
 from glimpsed.model import Api
 from glimpsed.redact import LEAST_SECRET
 
@@ -204,6 +204,16 @@ class Folder(Section):
     )
     max_pages: Whole = Field(
         50, ge=1, description="More pages are an error for that file, never a silent cut."
+    )
+    send_pages: PageRanges = Field(
+        "all", description="Only these pages: 1-3, or 1-2,-1 (-1 is the last one)."
+    )
+    blank_pages: Literal["send", "skip"] = Field(
+        "send", description="Pages of a document with nothing on them: send, or skip."
+    )
+    pdf_text: Literal["auto", "attach", "instead", "ignore"] = Field(
+        "auto",
+        description="A PDF page's own text, where it is usable: auto sends it with the picture, instead without.",
     )
     temperature: Number | None = Field(0.1, ge=0, le=2, description="null: not sent.")
     max_output_tokens: Whole | None = Field(None, ge=16, description="null: the model's own limit.")

@@ -10,13 +10,13 @@ from glimpsed.model import (
     Answer,
     Content,
     FileKey,
-    Image,
     Job,
     ModelUsed,
     PageAnswer,
     PageRecord,
     PromptUsed,
     Reply,
+    Request,
     Sent,
     Source,
     Usage,
@@ -40,23 +40,34 @@ def source(job: Job, content: Content, document: Document) -> Source:
         width=document.width,
         height=document.height,
         pages=document.pages,
+        left_out=document.left_out or None,
     )
 
 
-def record(page: int, reply: Reply, entry: ModelEntry, images: Sequence[Image], about: Source) -> PageRecord:
+def record(page: int, reply: Reply, entry: ModelEntry, asked: Request, about: Source) -> PageRecord:
     """One request's reply, for one page or for all of them."""
     return PageRecord(
         answer=PageAnswer(page=page, text=reply.text, data=reply.data),
-        sent=tuple(
-            Sent(page=i.page, media_type=i.media_type, width=i.width, height=i.height, bytes=len(i.data))
-            for i in images
-        ),
+        sent=_sent(asked),
         model=ModelUsed(entry=entry.name, api=reply.api, asked=entry.model, answered=reply.answered),
         usage=reply.usage,
         finish=reply.finish,
         request_id=reply.request_id,
         source=about,
     )
+
+
+def _sent(request: Request) -> tuple[Sent, ...]:
+    """Page by page, the picture before the text."""
+    images = [
+        Sent(page=i.page, media_type=i.media_type, width=i.width, height=i.height, bytes=len(i.data))
+        for i in request.images
+    ]
+    texts = [
+        Sent(page=t.page, media_type="text/plain", bytes=len(t.text.encode()), characters=len(t.text))
+        for t in request.texts
+    ]
+    return tuple(sorted([*images, *texts], key=lambda sent: sent.page))
 
 
 def answer(

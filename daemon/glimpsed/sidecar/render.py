@@ -134,6 +134,11 @@ def _json(answer: Answer) -> bytes:
     dumped = answer.model_dump()
     dumped["source"]["name"] = shown(answer.source.name)
     dumped["seconds"] = round(answer.seconds, 3)
+    if dumped["source"]["left_out"] is None:
+        del dumped["source"]["left_out"]
+    dumped["sent"] = [
+        {key: value for key, value in sent.items() if value is not None} for sent in dumped["sent"]
+    ]
     usage = dumped["usage"]
     if usage["cost"] is not None:
         usage["cost"] = round(usage["cost"], 6)

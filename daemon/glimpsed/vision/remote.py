@@ -262,7 +262,8 @@ class RemoteModel:
     def estimate(self, request: Request) -> int:
         """About how many input tokens a request has."""
         pictures = sum(self.family.tokens((i.width, i.height), request.detail) for i in request.images)
-        return pictures + families.text_tokens(request.prompt) + families.text_tokens(request.system or "")
+        texts = (request.prompt, request.system or "", *(own.text for own in request.texts))
+        return pictures + sum(map(families.text_tokens, texts))
 
     def usage(self, input_tokens: int, output_tokens: int, *, estimated: bool) -> Usage:
         """Tokens, and what they cost by the entry's price."""
