@@ -554,7 +554,7 @@ def test_search_finds_words_by_their_beginning_when_asked_or_when_nothing_else_i
     assert lines == {
         "invoic": ["Invoice R-12345"], "invoic*": ["Invoice R-12345"], "1234": ["Invoice R-12345"], "INV": ["Invoice R-12345"],
         "oak plank": ["oak planking, 2 m"], '"oak plank"': [], '"oak plank"*': ["oak planking, 2 m"], "发*": ["发票号码 08"],
-        "voic planks": [], "*": [], "in*": ["Invoice R-12345"], 
+        "voic planks": [], "*": [], "in*": ["Invoice R-12345"],
     }  # fmt: skip
 
 
