@@ -21,7 +21,7 @@ from PIL import Image
 
 from glimpsed import sidecar
 from glimpsed.config.schema import Folder
-from glimpsed.discover import FolderWatch, events, scan, watch
+from glimpsed.discover import FolderWatch, events, scan, site, walk, watch
 from glimpsed.discover.events import WatchLimit
 from glimpsed.disk.files import find_root
 from glimpsed.errors import FileError, NotYet, ShareTrouble, SidecarBlocked, Vanished
@@ -241,9 +241,9 @@ async def test_the_rescan_asks_a_directory_without_files_for_its_time_alone_and_
     for name in ("empty/below", "empty", "full", "."):
         os.utime(desk.path / name, (1e9, 1e9))  # not so young that it could change within its mtime
     listed: list[str] = []
-    really = scan.Walk._list
+    really = walk.Walk._list
     monkeypatch.setattr(
-        scan.Walk, "_list", lambda walk, top, path: listed.append(path) or really(walk, top, path)
+        walk.Walk, "_list", lambda walk, top, path: listed.append(path) or really(walk, top, path)
     )
     async with desk.watching(rescan=0.2, poll=3600) as w:
         w._hearing._heard = lambda batch: None  # nothing is told
@@ -446,7 +446,7 @@ async def test_what_was_there_at_first_sight_can_be_ignored_for_ever(desk: Desk)
 async def test_what_comes_during_the_first_listing_was_not_there_at_first_sight(desk: Desk) -> None:
     (desk.path / "comes.png").write_bytes(PNG)
     async with desk.watching(existing="ignore") as w:
-        w._reconciler._clock = lambda: 1.0  # the listing began long before the file came
+        w._site.clock = lambda: 1.0  # the listing began long before the file came
         await desk.until(lambda: desk.states() == {"comes.png": "queued"})
 
 
@@ -686,6 +686,7 @@ async def test_a_file_of_an_impossible_time_does_not_end_the_watch(
         return real(os.stat_result(tuple(status), fields))
 
     monkeypatch.setattr(scan, "version_of", far)
+    monkeypatch.setattr(walk, "version_of", far)
     (desk.path / "a.png").write_bytes(PNG)
     async with desk.watching():
         await desk.until(lambda: desk.states() == {"a.png": "queued"})
@@ -704,7 +705,7 @@ async def test_a_burst_is_found_without_a_rescan(desk: Desk) -> None:
 async def test_a_share_that_hangs_is_lost_holds_up_nobody_and_comes_back(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "PATIENCE", 0.3)
+    monkeypatch.setattr(site, "PATIENCE", 0.3)
     hangs, release = threading.Event(), threading.Event()
     real = {name: getattr(scan, name) for name in ("examine", "look_at")}
 
@@ -967,8 +968,7 @@ async def test_what_a_listing_brings_after_the_folder_was_lost_is_not_forgotten_
         await asyncio.sleep(0.2)
         (tmp_path / "away/a.png").write_bytes(PNG)
         version = Version(len(PNG), (tmp_path / "away/a.png").stat().st_mtime_ns)
-        w._settling.found("a.png", version, time.monotonic(), quiet=0, fresh=False)  # by a listing that hung
-        w._settle_now.set()
+        w._settler.found("a.png", version, quiet=0, fresh=False)  # by a listing that hung
         await asyncio.sleep(0.2)
         (tmp_path / "away").rename(desk.path)
         w._look.set()

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 
 from glimpsed.discover.events import Batch, Ear, Events, WatchLimit
-from glimpsed.discover.scan import Watch
 from glimpsed.discover.state import Status
+from glimpsed.discover.walk import Watch
 
 AGAIN = 3600.0  # s after which a folder that got no watches asks for them again
 
@@ -74,6 +74,11 @@ class Hearing:
     def watch(self) -> Watch | None:
         """What a listing does to each directory before it lists it."""
         return self._ear.watch if self._ear is not None else None
+
+    @property
+    def polls(self) -> bool:
+        """Whether the folder is polled, for now or for ever."""
+        return self._status.now.mode == "poll"
 
     def start(self) -> None:
         """Raises `WatchLimit`."""

@@ -218,7 +218,7 @@ class Service:
             paid = chain[0].entry.price is not None
             if paid and concerned(over, folder=folder.name, model=""):
                 continue
-            place = Place(folder, watch.root, watch.io, chain)
+            place = Place(folder, watch.root, watch.lanes.files, chain)
             by_model.setdefault(chain[0].entry.name, []).append(place)
         return [Lane(tuple(places), self.models[name].pacing) for name, places in by_model.items()]
 

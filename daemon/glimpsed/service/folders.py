@@ -113,7 +113,7 @@ class Folders:
         watched = self._watched.get(name)
         if watched is None or watched.watch.root is None:
             return None
-        return Place(watched.watch.folder, watched.watch.root, watched.watch.io, ())
+        return Place(watched.watch.folder, watched.watch.root, watched.watch.lanes.files, ())
 
     def blocked(self, name: str, reason: str | None) -> None:
         """Sidecars cannot be written into a folder, and why; None: they can."""
