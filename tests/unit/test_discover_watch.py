@@ -21,8 +21,8 @@ from PIL import Image
 
 from glimpsed import sidecar
 from glimpsed.config.schema import Folder
-from glimpsed.discover import FolderWatch, events, scan, site, walk, watch
-from glimpsed.discover.events import WatchLimit
+from glimpsed.discover import FolderWatch, events, inotify, scan, site, walk, watch
+from glimpsed.discover.inotify import WatchLimit
 from glimpsed.disk.files import find_root
 from glimpsed.errors import FileError, NotYet, ShareTrouble, SidecarBlocked, Vanished
 from glimpsed.ledger import Books, Ledger, open_ledger
@@ -789,7 +789,7 @@ async def test_without_watches_the_folder_is_polled_and_says_so(
         if directory:
             raise WatchLimit("the limit of inotify watches is reached")
 
-    monkeypatch.setattr(events.Ear, "watch", refuse)
+    monkeypatch.setattr(inotify.Ear, "watch", refuse)
     (desk.path / "sub").mkdir()
     async with desk.watching() as w:
         await desk.until(lambda: w.state.state == "degraded")
@@ -810,7 +810,7 @@ async def test_a_dead_event_reader_is_replaced(desk: Desk, monkeypatch: pytest.M
         def die() -> Any:
             raise KeyError(7)
 
-        monkeypatch.setattr(first._kernel, "read", die)
+        monkeypatch.setattr(first.kernel, "read", die)
         (desk.path / "a.png").write_bytes(PNG)
         await desk.until(lambda: desk.states() == {"a.png": "queued"})
         await desk.until(lambda: w.state.state == "watching" and w._hearing._ear not in {None, first})
@@ -823,7 +823,7 @@ async def test_an_overflow_is_made_good_by_a_listing(desk: Desk) -> None:
         await asyncio.wait_for(w.listed.wait(), 5)
         w._hearing.stop()
         (desk.path / "dropped.png").write_bytes(PNG)
-        w._heard(events.Batch(overflow=True))
+        w._heard(inotify.Batch(overflow=True))
         await desk.until(lambda: desk.states() == {"dropped.png": "queued"})
 
 
@@ -996,10 +996,10 @@ async def test_what_the_kernels_full_queue_drops_is_found_by_the_listing_that_it
         pytest.skip("the kernel's queue is too long to be filled quickly")
     others = many.make(tmp_path / "others", many.room, "html")
     names = many.make(tmp_path / "made", 100)
-    full, read = threading.Event(), events._Kernel.read
-    batches: list[events.Batch] = []
+    full, read = threading.Event(), inotify.Kernel.read
+    batches: list[inotify.Batch] = []
 
-    def late(self: Any) -> events._Lot:
+    def late(self: Any) -> inotify.Lot:
         lot = read(self)
         full.wait(60)
         batches.extend(batch for told in lot.batches.values() for batch in told)
@@ -1007,7 +1007,7 @@ async def test_what_the_kernels_full_queue_drops_is_found_by_the_listing_that_it
 
     async with many.desk.watching(rescan=3600) as w:
         await asyncio.wait_for(w.listed.wait(), 5)
-        monkeypatch.setattr(events._Kernel, "read", late)
+        monkeypatch.setattr(inotify.Kernel, "read", late)
         (many.desk.path / "first.png").write_bytes(PNG)  # whatever is read next, is read late
         await asyncio.to_thread(many.move_in, tmp_path / "others", others)
         await asyncio.to_thread(many.move_in, tmp_path / "made", names)

@@ -7,7 +7,8 @@ import contextlib
 import time
 from collections.abc import Callable
 
-from glimpsed.discover.events import Batch, Ear, Events, WatchLimit
+from glimpsed.discover.events import Events
+from glimpsed.discover.inotify import Batch, Ear, WatchLimit
 from glimpsed.discover.state import Status
 from glimpsed.discover.walk import Watch
 
@@ -41,7 +42,7 @@ class Observing:
 
         Each thread is asked, and a probe is sent, which a later call expects to have come back.
         """
-        if self._events is None or ear.events is not self._events:
+        if self._events is None or not self._events.owns(ear):
             return False
         now = time.monotonic()
         if not self._events.alive(now):

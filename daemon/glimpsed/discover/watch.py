@@ -14,9 +14,9 @@ from collections.abc import AsyncIterator, Callable
 from glimpsed.blocking import Lanes, Threads, wait
 from glimpsed.config.schema import Folder
 from glimpsed.discover import mounts, scan
-from glimpsed.discover.events import Batch, WatchLimit
 from glimpsed.discover.filters import SIDECARS, Filter
 from glimpsed.discover.hearing import Hearing, Observing
+from glimpsed.discover.inotify import Batch, WatchLimit
 from glimpsed.discover.scanning import Scanner
 from glimpsed.discover.settler import Settler
 from glimpsed.discover.site import Site
