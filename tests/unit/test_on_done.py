@@ -154,10 +154,10 @@ def test_a_planted_link_is_not_followed(tmp_path: Path, absolute: bool) -> None:
 
 def test_an_image_that_is_gone_leaves_everything_where_it_was(tmp_path: Path, archive: Path) -> None:
     box = moving(tmp_path / "inbox", archive)
-    written = box.write()
+    written, version = box.write(), box.version
     box.image.unlink()
     with pytest.raises(Vanished):
-        move(box, written)
+        sidecar.move(box.root, box.file, box.folder, written, version)
     assert tree(archive) == set()
     assert box.names() == {"scan.jpg.txt", "scan.jpg.json"}
 
