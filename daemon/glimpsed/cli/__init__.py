@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -18,7 +19,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from glimpsed import __version__
-from glimpsed.cli.common import Invocation, common_options
+from glimpsed.cli.common import Invocation, common_options, say
 from glimpsed.errors import ConfigError, FileError, GlimpsedError
 
 COMMANDS = {  # name, which is also its module's, to what `glimpsed --help` says of it
@@ -121,7 +122,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             click.echo(err=True)  # the shell's prompt gets a line of its own
         code = 130
     except click.ClickException as e:
-        e.show()
+        told = io.StringIO()  # it holds what was typed, or what a shell made of `*`
+        e.show(file=told)
+        say(told.getvalue().rstrip("\n"), error=True)
         code = e.exit_code
     except GlimpsedError as e:
         _explain(e)
@@ -171,11 +174,11 @@ def _run(arguments: list[str] | None, invocation: Invocation) -> int:
 def _explain(error: GlimpsedError) -> None:
     if isinstance(error, ConfigError):
         for problem in error.problems:
-            click.echo(str(problem), err=True)
+            say(str(problem), error=True)
         return
-    click.echo(f"glimpsed: {error}", err=True)
+    say(f"glimpsed: {error}", error=True)
     if isinstance(error, FileError):
-        click.echo(f"  {error.advice}", err=True)
+        say(f"  {error.advice}", error=True)
 
 
 def _report_bug(error: Exception, invocation: Invocation) -> None:
@@ -185,4 +188,4 @@ def _report_bug(error: Exception, invocation: Invocation) -> None:
         click.echo(looks("".join(traceback.format_exception(error))), err=True, nl=False)
     what = looks(" ".join(str(error).split()))
     hint = "" if invocation.debug else " ('glimpsed --debug' shows where)"
-    click.echo(f"glimpsed: unexpected error: {type(error).__name__}: {what}{hint}", err=True)
+    say(f"glimpsed: unexpected error: {type(error).__name__}: {what}{hint}", error=True)

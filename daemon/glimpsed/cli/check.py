@@ -232,13 +232,13 @@ def _show(report: Report, *, online: bool) -> None:
             "this config needs what is not installed",
         )
     for note in report.notes:
-        click.echo(f"{click.style('note', fg='yellow')}  {note}")
+        click.echo(f"{click.style('note', fg='yellow')}  {shown(note)}")
     if not online and any(model.api != "local" for model in report.models.values()):
         click.echo(f"{click.style('note', fg='yellow')}  models were not asked; --online does")
 
 
 def _line(what: str, how: str, problem: str | None) -> None:
     if problem is None:
-        click.echo(f"{click.style('ok', fg='green')}    {what}  {how}")
+        click.echo(f"{click.style('ok', fg='green')}    {shown(f'{what}  {how}')}")
     else:
-        click.echo(f"{click.style('FAIL', fg='red', bold=True)}  {what}  {how}: {shown(problem)}")
+        click.echo(f"{click.style('FAIL', fg='red', bold=True)}  {shown(f'{what}  {how}: {problem}')}")

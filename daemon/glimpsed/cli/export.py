@@ -94,7 +94,8 @@ def _kind_of(output: Path | None) -> str:
 
 def _answers(desk: Desk, folder: Folder) -> Iterator[tuple[str, Answer | None]]:
     """Every done file of a folder by path, and its answer; None where that is nowhere to be read."""
-    from glimpsed import files, sidecar
+    from glimpsed import sidecar
+    from glimpsed.disk import files
 
     try:
         root = files.find_root(folder.path)

@@ -20,6 +20,7 @@ from glimpsed.cli.common import (
     load_config,
     out,
     print_json,
+    say,
 )
 from glimpsed.errors import FileError, GlimpsedError, UsageError, VisionError
 from glimpsed.model import FileKey, Job, shown
@@ -261,8 +262,8 @@ def _show(tries: Sequence[Try], models: Sequence[str], *, as_json: bool) -> None
     if as_json:
         print_json([t.as_json() for t in tries])
     elif len(tries) == 1 and tries[0].answer is not None:
-        click.echo(tries[0].answer.text)
-        err().print(tries[0].facts())
+        say(tries[0].answer.text)
+        err().print(tries[0].facts(), soft_wrap=True)
     elif len(tries) == 1:
         err().print(f"{shown(str(tries[0].image))}: {tries[0].error}", soft_wrap=True)
     elif len(models) > 1:
@@ -278,7 +279,7 @@ def _show(tries: Sequence[Try], models: Sequence[str], *, as_json: bool) -> None
 def _print(one: Try) -> None:
     out().rule(shown(str(one.image)), align="left")
     if one.answer is not None:
-        click.echo(one.answer.text)
+        say(one.answer.text)
     out().print(one.facts(), style="dim" if one.answer else "red")
 
 

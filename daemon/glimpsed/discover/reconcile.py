@@ -199,9 +199,13 @@ class Reconciler:
     ) -> dict[str, Seen]:
         """Files that have all their sidecars are done, without settling; the others are returned."""
         left = dict(new)
-        for at in range(0, len(names), _BATCH):
+        at = 0
+        while at < len(names):
             some = names[at : at + _BATCH]
-            found = await self._disk.run_within(PATIENCE, scan.adopted, root, self._folder, listing, some)
+            found, looked_at = await self._disk.run_within(
+                PATIENCE, scan.adopted, root, self._folder, listing, some
+            )
+            at += looked_at
             if not found:
                 continue
             adopted = [

@@ -36,6 +36,10 @@ from glimpsed.model import Version, shown
 SLICE = 0.1  # s of work in one call, so that other calls get their turn
 RACY = 3.0  # s: a directory that changed so shortly before its listing may change again within the same mtime
 TOLD_MOST = 1000  # skipped files that one pass reports
+_MOST_TEXT = 4_000_000  # characters of answers that one call brings along
+_LONGEST = (
+    2.0  # s of looking at sidecars in one call: sixteen megabytes of somebody's JSON take half a second
+)
 
 Watch: TypeAlias = Callable[[str, int, tuple[int, int]], None]
 Stamp: TypeAlias = tuple[int, int, int]  # st_dev, st_ino, st_mtime_ns
@@ -321,11 +325,20 @@ def _read(fd: int, offset: int, length: int, size: int) -> bytes:
     return data
 
 
-def adopted(root: Root, folder: Folder, listing: Listing, names: Iterable[str]) -> dict[str, sidecar.Found]:
-    """Of files that the ledger does not know, those whose sidecars are all there (DESIGN 8)."""
+def adopted(
+    root: Root, folder: Folder, listing: Listing, names: Sequence[str]
+) -> tuple[dict[str, sidecar.Found], int]:
+    """Of files that the ledger does not know, those whose sidecars are all there (DESIGN 8); how many were looked at.
+
+    Not all of the names, where the sidecars are large: the texts of 500 are not held in memory at once, and a
+    folder of planted ones does not look like a share that hangs.
+    """
     found: dict[str, sidecar.Found] = {}
     assert listing.files is not None
-    for name in names:
+    characters, until = 0, time.monotonic() + _LONGEST
+    for looked_at, name in enumerate(names):
+        if looked_at and (characters > _MOST_TEXT or time.monotonic() > until):
+            return found, looked_at
         version = listing.files[name].version
         try:
             judged = sidecar.adoptable(root, listing.directory, name, version, folder, listing.names)
@@ -336,7 +349,8 @@ def adopted(root: Root, folder: Folder, listing: Listing, names: Iterable[str]) 
                 continue
         if judged.verdict == "adopt":
             found[name] = judged
-    return found
+            characters += sum(map(len, judged.texts))
+    return found, len(names)
 
 
 def remove_error_sidecars(root: Root, paths: Sequence[str]) -> None:

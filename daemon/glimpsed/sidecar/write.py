@@ -21,7 +21,7 @@ from glimpsed.disk.names import exchange, is_fixed, keep_aside, rename_no_replac
 from glimpsed.errors import FileError, ForeignSidecar, Reach, ShareTrouble, SidecarBlocked, Vanished
 from glimpsed.model import Answer, Content, Written, shown
 from glimpsed.sidecar import own
-from glimpsed.sidecar.render import error_name, is_error_sidecar, names, render, render_error
+from glimpsed.sidecar.render import error_name, names, render, render_error
 
 _BLOCKED = frozenset(
     {
@@ -94,7 +94,7 @@ def write(
         for sidecar, (_, rendered) in outputs.items():
             own.refuse_long_name(parent, sidecar)
             status = own.refuse_foreign(place, sidecar, rendered)
-            if status is None or own.read(parent, sidecar) != rendered:
+            if status is None or not own.holds(parent, sidecar, rendered):
                 missing[sidecar] = rendered
         with temporary.files(parent, like, missing) as ready:
             named = {sidecar: ready.get(sidecar, sidecar) for sidecar in outputs}
@@ -133,9 +133,7 @@ def write_error(
         except FileError:
             return ()
         status = entry(parent, sidecar)
-        if status is not None and (
-            not is_error_sidecar(own.read(parent, sidecar) or b"") or is_fixed(parent, sidecar, status)
-        ):
+        if status is not None and (not own.is_error(parent, sidecar) or is_fixed(parent, sidecar, status)):
             return ()
         with temporary.files(parent, like, {sidecar: content}) as ready:
             try:
@@ -211,7 +209,7 @@ def _remove_error(parent: int, name: str) -> None:
     status = entry(parent, sidecar)
     if status is None or is_fixed(parent, sidecar, status):
         return
-    if is_error_sidecar(own.read(parent, sidecar) or b""):
+    if own.is_error(parent, sidecar):
         temporary.remove(parent, sidecar, status)
 
 

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import Verdict
 from glimpsed.model import Api, Request
+from glimpsed.schemas import NOT_JSON
 from glimpsed.vision import chat, responses, structured
 from glimpsed.vision.memory import Facts
 from glimpsed.vision.verdict import Finding
@@ -109,7 +110,7 @@ def _repaired(state: State, finding: Finding) -> Next:
     if state.repaired:
         return Verdict("fail", f"{finding.verdict.reason}, also after a repair request")
     learnt = state.learnt
-    if finding.verdict.reason == structured.NOT_JSON and state.ask.mode == "schema":
+    if finding.verdict.reason == NOT_JSON and state.ask.mode == "schema":
         # The gateway dropped the schema without a word: the next question has it in the prompt as well,
         # which costs less than a repair for each.
         learnt = {**learnt, "mode": "json"}

@@ -8,18 +8,19 @@ worked.
 
 from __future__ import annotations
 
-import json
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from glimpsed import bounded
 from glimpsed.clock import elapsed
 from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import Verdict, VisionError
 from glimpsed.model import Api, Image, Reply, Request, Usage
+from glimpsed.schemas.checker import Checker
 from glimpsed.vision import chat, families, memory, reaction, reading, responses
-from glimpsed.vision.client import Client, Failure, Response
+from glimpsed.vision.client import LARGEST_REPLY, Client, Failure, Response
 from glimpsed.vision.memory import Ceiling, Memory
 from glimpsed.vision.pacing import Pacing
 from glimpsed.vision.reaction import APIS, State
@@ -62,6 +63,7 @@ class RemoteModel:
         self.clock = clock
         self.pacing = Pacing(entry)
         self.client = Client(entry)
+        self.checker = Checker()
         self.family = families.family(entry.model)
         self._notes: OrderedDict[str, Note] = OrderedDict()
         self._blind = 0
@@ -85,8 +87,9 @@ class RemoteModel:
         raise self._error(Verdict("fail", f"no answer after {MOST} requests"), spent, request)
 
     async def aclose(self) -> None:
-        """Close every connection."""
+        """Close every connection, end the process that checks answers."""
         await self.client.aclose()
+        await self.checker.aclose()
 
     # --- one request ---
 
@@ -112,14 +115,14 @@ class RemoteModel:
             raise self._error(e.verdict, spent, request, sent=False) from None
         if isinstance(found, Finding):
             return found
-        data, flaw = reading.read(found, request.schema)
+        data, flaw = await reading.read(found, request.schema, self.checker)
         return flaw or self._reply(state, found, data, response, spent)
 
     def _understood(self, state: State, response: Response) -> Answered | Finding:
         if response.status == 200:
             try:
-                reply = json.loads(response.body)
-            except (ValueError, RecursionError):
+                reply = bounded.loads(response.body, largest=LARGEST_REPLY)
+            except ValueError:
                 reply = None
             if isinstance(reply, dict) and not reply.get("error"):
                 answered = chat.parse(reply) or responses.parse(reply)
