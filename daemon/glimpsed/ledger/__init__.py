@@ -4,7 +4,7 @@
                 ^  ^               │ │                    │
                 │  └──retry, lease out┘ └──failed──> failed   └──blocked, lease out: claimed again, written again
 
-`queue` holds offers, claims and leases, `finish` the ends of a job, `listing` what discovery compares with,
+`queue` holds offers, claims and leases, `finish` the ends of a job, `handing` its hand-over, `listing` what discovery compares with,
 `memory` what daemons share of the models, `hosts` who they are, `queries` and `search` what commands ask,
 `look` what `check` finds out without opening it for work.
 All of it is synchronous and may be called from several threads at once.
@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from glimpsed.clock import Clock
 from glimpsed.ledger.engine import Database
-from glimpsed.ledger.finish import Finish, local_day
+from glimpsed.ledger.finish import local_day
+from glimpsed.ledger.handing import Handing
 from glimpsed.ledger.hosts import Hosts, this_process
 from glimpsed.ledger.listing import Listing
 from glimpsed.ledger.memory import Memory
@@ -41,7 +42,7 @@ __all__ = [
 ]
 
 
-class Ledger(Finish, Listing, Memory, Hosts, Queries, Search):
+class Ledger(Handing, Listing, Memory, Hosts, Queries, Search):
     """Everything the program may ask of its ledger; each part is a module of this package.
 
     Every method may raise `LedgerUnavailable` (the database is away: ask again) or `LedgerError`.

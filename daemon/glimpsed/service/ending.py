@@ -19,7 +19,7 @@ from glimpsed.service.models import Models
 from glimpsed.service.tally import Tally
 
 LOOK = 0.1  # seconds between two looks
-WAITING: tuple[State, ...] = ("queued", "running", "answered")
+WAITING: tuple[State, ...] = ("queued", "running", "answered", "handing")
 
 
 class Ending:
