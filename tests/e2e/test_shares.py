@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
-from glimpsed.blocking import Blocking, Threads
+from glimpsed.blocking import Threads
 from glimpsed.config.schema import Folder
 from glimpsed.discover import FolderWatch, mounts, watch
-from glimpsed.ledger import Ledger, open_ledger
+from glimpsed.ledger import Books, Ledger, open_ledger
 
 pytestmark = pytest.mark.anyio
 
@@ -214,10 +214,9 @@ def share(request: pytest.FixtureRequest, server: Path, point: Path) -> Iterator
 async def watching(
     path: Path, ledger: Ledger, *, threads: Threads | None = None, **keys: Any
 ) -> AsyncIterator[FolderWatch]:
-    db = Blocking("db")
     options = {"settle": 0.05, "poll": 0.1, "rescan": 3600} | keys
     it = FolderWatch(
-        Folder(name="f", path=path, **options), ledger, db, offered=lambda: None, threads=threads
+        Folder(name="f", path=path, **options), Books(ledger), offered=lambda: None, threads=threads
     )
     task = asyncio.create_task(it.run())
     try:
@@ -227,7 +226,6 @@ async def watching(
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-        db.close()
 
 
 @pytest.fixture(autouse=True)

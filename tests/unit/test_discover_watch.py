@@ -11,7 +11,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,12 @@ import pytest
 from PIL import Image
 
 from glimpsed import sidecar
-from glimpsed.blocking import Blocking
 from glimpsed.config.schema import Folder
 from glimpsed.discover import FolderWatch, events, scan, watch
 from glimpsed.discover.events import WatchLimit
 from glimpsed.disk.files import find_root
 from glimpsed.errors import FileError, NotYet, ShareTrouble, SidecarBlocked, Vanished
-from glimpsed.ledger import Ledger, open_ledger
+from glimpsed.ledger import Books, Ledger, open_ledger
 from glimpsed.model import FileKey, Job, Offer, Version
 from sidecar_samples import inbox
 
@@ -48,7 +47,7 @@ class Desk:
 
     path: Path
     ledger: Ledger
-    db: Blocking
+    books: Books
     mode: str
     watch: FolderWatch = field(init=False)
     offered: int = 0
@@ -62,9 +61,7 @@ class Desk:
             "rescan": 3600,
             "watch": self.mode,
         } | options
-        self.watch = FolderWatch(
-            Folder(name="f", path=self.path, **keys), self.ledger, self.db, offered=self._count
-        )
+        self.watch = FolderWatch(Folder(name="f", path=self.path, **keys), self.books, offered=self._count)
         task = asyncio.create_task(self.watch.run())
         try:
             yield self.watch
@@ -107,9 +104,8 @@ def desk(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     folder = tmp_path / "in"
     folder.mkdir()
     ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite")
-    db = Blocking("db")
-    yield Desk(folder, ledger, db, request.param)
-    db.close()
+    books = Books(ledger)
+    yield Desk(folder, ledger, books, request.param)
     ledger.close()
 
 
@@ -479,10 +475,12 @@ async def test_a_deleted_file_and_a_deleted_directory_are_gone(desk: Desk) -> No
         await desk.until(lambda: desk.states()["x/b.png"] == "queued")
 
 
-async def test_a_file_that_came_after_the_listing_and_is_asked_about_already_is_not_gone(desk: Desk) -> None:
+async def test_a_file_that_came_after_the_listing_and_is_asked_about_already_is_not_gone(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     known, running = desk.ledger.known, []
 
-    def late(folder: str, directory: str) -> Any:
+    def late(_: Ledger, folder: str, directory: str) -> Any:
         """Between the listing and what the ledger knows: moved in, offered, claimed."""
         if not running:
             path = desk.path / "b.png"
@@ -492,7 +490,7 @@ async def test_a_file_that_came_after_the_listing_and_is_asked_about_already_is_
             running.extend(desk.claim())
         return known(folder, directory)
 
-    desk.ledger.known = late  # type: ignore[method-assign]
+    monkeypatch.setattr(Ledger, "known", late)
     (desk.path / "a.png").write_bytes(PNG)
     async with desk.watching() as w:
         await asyncio.wait_for(w.listed.wait(), 5)
@@ -751,14 +749,18 @@ async def test_what_an_interrupted_first_listing_had_queued_belongs_to_the_backl
         assert w.first_backlog == 4
 
 
-async def test_a_start_that_dies_in_a_folder_known_of_old_makes_it_no_first_sight(desk: Desk) -> None:
+async def test_a_start_that_dies_in_a_folder_known_of_old_makes_it_no_first_sight(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     desk.ledger.first_seen("f", 1)
     marked: list[object] = []
     remember = desk.ledger.set_fingerprints
-    desk.ledger.set_fingerprints = lambda folder, digests: (  # type: ignore[method-assign]
-        marked.extend(d for d in digests if d == "//first"),
-        remember(folder, digests),
-    )[1]
+
+    def marking(_: Ledger, folder: str, digests: Mapping[str, bytes | None]) -> None:
+        marked.extend(d for d in digests if d == "//first")
+        remember(folder, digests)
+
+    monkeypatch.setattr(Ledger, "set_fingerprints", marking)
     (desk.path / "new.png").write_bytes(PNG)
     async with desk.watching(existing="ignore") as w:
         await asyncio.wait_for(w.listed.wait(), 5)
@@ -945,8 +947,7 @@ def many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Many]:
     folder = tmp_path / "in"
     folder.mkdir()
     ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite")
-    db = Blocking("db")
+    books = Books(ledger)
     room = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
-    yield Many(Desk(folder, ledger, db, "inotify"), room)
-    db.close()
+    yield Many(Desk(folder, ledger, books, "inotify"), room)
     ledger.close()

@@ -21,7 +21,7 @@ from glimpsed.blocking import Blocking
 from glimpsed.errors import LedgerError, NotYet, ShareTrouble, SidecarBlocked
 from glimpsed.images import Images
 from glimpsed.journal import events
-from glimpsed.ledger import Ledger, open_ledger
+from glimpsed.ledger import Books, Ledger, open_ledger
 from glimpsed.model import FileKey, Job, Offer
 from glimpsed.pipeline import End, Kept, Pipeline, Place, ends
 from sidecar_samples import Inbox, inbox
@@ -81,7 +81,9 @@ def quiet() -> Iterator[None]:
 def pipeline(ledger: Ledger, dice: random.Random, clock: Hand, **keys: Any) -> Pipeline:
     db = cast("Blocking", Threads(dice))
     images = cast("Images", None)  # nothing here is asked about
-    return Pipeline(ledger, db, images, find_place=lambda _: None, locate=lambda _: None, clock=clock, **keys)
+    return Pipeline(
+        Books(ledger, db), images, find_place=lambda _: None, locate=lambda _: None, clock=clock, **keys
+    )
 
 
 async def handled(stories: Pipeline, job: Job, place: Place) -> End:
@@ -247,7 +249,7 @@ async def test_a_failure_that_cannot_be_kept_is_put_aside_and_not_asked_about_ag
 
     with monkeypatch.context() as patch:
         patch.setattr(sidecar, "write", write)
-        patch.setattr(ledger, "failed", broken)
+        patch.setattr(Ledger, "failed", broken)
         assert (await handled(stories, job, place)).outcome == "failed"
         assert ledger.claim(folders=["inbox"], limit=1, now=clock.now + 600) == []
         clock.now += 4000
@@ -268,7 +270,7 @@ async def test_where_no_failure_can_be_kept_at_all_the_daemon_ends(
     stories, box, place, clock = one
     jobs = answered(ledger, box, ["a/1.png", "a/2.png", "a/3.png"], clock.now)
     monkeypatch.setattr(sidecar, "write", broken)
-    monkeypatch.setattr(ledger, "failed", broken)
+    monkeypatch.setattr(Ledger, "failed", broken)
     for job in jobs[:2]:
         assert (await handled(stories, job, place)).outcome == "failed"
     with pytest.raises(KeyError):
@@ -286,7 +288,7 @@ async def test_a_ledger_that_is_damaged_ends_the_daemon_at_once(
     def damaged(*_: Any, **__: Any) -> Any:
         raise LedgerError("damaged")
 
-    monkeypatch.setattr(ledger, "all_done", damaged)
-    monkeypatch.setattr(ledger, "failed", damaged)
+    monkeypatch.setattr(Ledger, "all_done", damaged)
+    monkeypatch.setattr(Ledger, "failed", damaged)
     with pytest.raises(LedgerError):
         await handled(stories, job, place)

@@ -25,7 +25,7 @@ from glimpsed.discover.telling import Telling
 from glimpsed.disk.files import Root
 from glimpsed.errors import FileError, LedgerUnavailable, ShareTrouble, Vanished
 from glimpsed.journal import get_logger
-from glimpsed.ledger import Ledger
+from glimpsed.ledger import Books, Ledger
 from glimpsed.model import FileKey, Offer
 
 log = get_logger()
@@ -53,8 +53,7 @@ class FolderWatch:
     def __init__(
         self,
         folder: Folder,
-        ledger: Ledger,
-        db: Blocking,
+        books: Books,
         *,
         offered: Callable[[], None],
         changed: Callable[[], None] = lambda: None,
@@ -68,8 +67,7 @@ class FolderWatch:
         self.listed = asyncio.Event()
         self.io = Blocking(f"folder {folder.name}", threads=4, pool=threads)
         self._clock = clock
-        self._db = db
-        self._ledger = ledger
+        self._books = books
         self._offered = offered
         self._disk = Blocking(f"discovery of {folder.name}", threads=2, pool=threads)
         self._door = Blocking(f"root of {folder.name}", threads=1, spare=1, pool=threads)
@@ -78,7 +76,7 @@ class FolderWatch:
         self._settling = Settling(folder.settle, folder.settle_limit)
         self._tell = Telling(folder.name)
         self._reconciler = Reconciler(
-            folder, ledger, db, self._disk, self._settling, self._settle_now.set, self._tell, clock
+            folder, books, self._disk, self._settling, self._settle_now.set, self._tell, clock
         )
         self._status = Status(folder.name, clock, changed)
         self._hearing = Hearing(self._status, observing or Observing(), self._heard)
@@ -321,7 +319,9 @@ class FolderWatch:
                 raise ShareTrouble("the folder went away during the scan")
             listings = await self._disk.run_moving(PATIENCE, lambda: walk.moved, walk.slice)
             self._tell.skipped(walk.skipped)
+            self._tell.left_out(walk.left_out)
             walk.skipped.clear()
+            walk.left_out.clear()
             for listing in listings:
                 files += listing.count
                 waiting += await self._reconciler.reconcile(walk.root, listing, fresh=not self._first_scan)
@@ -398,7 +398,7 @@ class FolderWatch:
         return look
 
     async def _offer(self, offers: Iterable[Offer]) -> None:
-        queued = await self._db.run(self._ledger.offer, list(offers), self._clock())
+        queued = await self._books(Ledger.offer, list(offers), self._clock())
         self._tell.queued(queued)
         if queued:
             self._offered()

@@ -112,8 +112,8 @@ class Hosts(Part):
         """The other daemons that are alive, as one reads them: ``pid 12 on scanhost``."""
         return [f"pid {d.pid} on {d.host}" for d in self.daemons(now) if d.owner != self.owner]
 
-    def ping(self) -> None:
-        """Write something, to see that the database takes it. Raises `LedgerUnavailable` when not."""
+    def ping(self) -> bool:
+        """Write something, to see that the database takes it: True. Raises `LedgerUnavailable` when not."""
         with self._database.write() as c:
             insert = self._insert(about)
             put = insert.on_conflict_do_update(
@@ -121,6 +121,7 @@ class Hosts(Part):
             )
             # Another value each time: SQLite writes nothing when nothing is different.
             c.execute(put, {"name": "ping", "value": secrets.token_hex(8)})
+        return True
 
     def changes(self) -> int:
         """A number that changes when another process wrote; asking costs next to nothing."""

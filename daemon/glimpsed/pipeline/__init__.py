@@ -5,8 +5,7 @@ models, `after` hands over, `ends` writes down how it came out; `trouble` and `u
 """
 
 from glimpsed.pipeline.ends import End, Outcome
-from glimpsed.pipeline.patience import Patient
 from glimpsed.pipeline.place import Place
 from glimpsed.pipeline.story import Kept, Pipeline
 
-__all__ = ["End", "Kept", "Outcome", "Patient", "Pipeline", "Place"]
+__all__ = ["End", "Kept", "Outcome", "Pipeline", "Place"]

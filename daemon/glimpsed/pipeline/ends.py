@@ -12,13 +12,11 @@ from glimpsed.clock import Clock
 from glimpsed.disk import files
 from glimpsed.errors import FileError, ShareTrouble, SidecarBlocked, Vanished, Verdict, VisionError
 from glimpsed.journal import events, get_logger
-from glimpsed.ledger import Ledger
+from glimpsed.ledger import Books, Ledger
 from glimpsed.ledger.finish import RAW_LIMIT
 from glimpsed.model import Answer, Job, Usage, Written, shown, utc, utc_ns
 from glimpsed.pipeline import backoff
-from glimpsed.pipeline.patience import Patient
 from glimpsed.pipeline.place import Place
-from glimpsed.pipeline.together import Together
 from glimpsed.pipeline.trouble import Met, Troubles
 from glimpsed.pipeline.untold import Untold
 
@@ -41,8 +39,7 @@ class Ends:
 
     def __init__(
         self,
-        ledger: Ledger,
-        db: Patient,
+        books: Books,
         *,
         find_place: Callable[[str], Place | None],
         blocked: Callable[[str, str | None], None],
@@ -51,19 +48,15 @@ class Ends:
     ) -> None:
         self._find_place = find_place
         self._untold = Untold()
-        self._ledger = ledger
-        self._db = db
+        self._books = books
         self._clock = clock
         self._dice = dice
-        self._dones = Together[tuple[Job, tuple[Written, ...]], bool](
-            lambda several: db.run(ledger.all_done, several, clock.wall())
-        )
         self._reading = Troubles()
         self._writing = Troubles(blocked)
 
     async def done(self, job: Job, answer: Answer, written: tuple[Written, ...]) -> End:
         """The sidecars are on disk."""
-        if not await self._dones.run((job, written)):
+        if not await self._books.grouped(Ledger.all_done, (job, written), self._clock.wall()):
             return self.lost(job)
         self._reading.over(job.key)
         self._writing.over(job.key)
@@ -88,7 +81,7 @@ class Ends:
 
     async def adopted(self, job: Job, written: tuple[Written, ...]) -> End:
         """The sidecars were there before the ledger knew of them."""
-        if not await self._dones.run((job, written)):
+        if not await self._books.grouped(Ledger.all_done, (job, written), self._clock.wall()):
             return self.lost(job)
         self._reading.over(job.key)
         self._writing.forget(job.key)
@@ -101,7 +94,7 @@ class Ends:
         attempts = job.attempts + error.requests
         if verdict.kind == "pause":
             # Not the file's fault: the request that met the pause costs it no attempt.
-            await self._db.run(self._ledger.release, job, attempts=attempts, due=error.due)
+            await self._books.patient(Ledger.release, job, attempts=attempts, due=error.due)
             return End("later", verdict.reason if error.due is not None else None)
         if verdict.kind != "retry":
             return await self._unanswered(job, place, error, question, verdict.reason, attempts)
@@ -117,7 +110,7 @@ class Ends:
     ) -> End:
         due = self._clock() + after
         counts = {"attempts": attempts, "retries": again.retries, "cut_off": again.cut_off}
-        await self._db.run(self._ledger.retry, job, due, verdict.reason, **counts, now=self._clock.wall())
+        await self._books.patient(Ledger.retry, job, due, verdict.reason, **counts, now=self._clock.wall())
         log.info(
             events.FILE_RETRY,
             **_file(job),
@@ -166,8 +159,8 @@ class Ends:
         now = self._clock.wall()
         attempts = job.attempts if attempts is None else attempts
         raw = raw[:RAW_LIMIT] if raw else raw
-        kept = await self._db.run(
-            self._ledger.failed,
+        kept = await self._books.patient(
+            Ledger.failed,
             job,
             reason,
             advice,
@@ -221,7 +214,7 @@ class Ends:
 
     async def _is_the_last(self, job: Job, *, failed: str) -> bool:
         """Whether the file is a failure still, and this one: it may have been asked about again."""
-        row = await self._db.run(self._ledger.find, job.key)
+        row = await self._books.patient(Ledger.find, job.key)
         return row is not None and row.state == "failed" and utc(row.changed) == failed
 
     def close(self) -> None:
@@ -239,7 +232,7 @@ class Ends:
         """Deleted, or another version by now: nothing to do, nothing left behind."""
         self._reading.forget(job.key)
         self._writing.forget(job.key)
-        if await self._db.run(self._ledger.gone, job, self._clock.wall()):
+        if await self._books.patient(Ledger.gone, job, self._clock.wall()):
             await self._forget_failure(job, place)
         log.debug(events.FILE_SKIPPED, **_file(job), reason="gone, or changed, before its turn")
         return End("gone")
@@ -255,7 +248,7 @@ class Ends:
         now = self._clock()
         met = self._reading.met(job.key, str(error), now)
         _tell(events.FILE_RETRY, job, met, str(error))
-        await self._db.run(self._ledger.release, job, due=now + met.pause)
+        await self._books.patient(Ledger.release, job, due=now + met.pause)
         return End("later")
 
     async def blocked(self, job: Job, error: SidecarBlocked) -> End:
@@ -263,7 +256,7 @@ class Ends:
         now = self._clock()
         met = self._writing.met(job.key, str(error), now, error.reach)
         _tell(events.SIDECAR_BLOCKED, job, met, str(error))
-        await self._db.run(self._ledger.blocked, job, now + met.pause, str(error))
+        await self._books.patient(Ledger.blocked, job, now + met.pause, str(error))
         return End("blocked", str(error))
 
     async def put_off(self, job: Job) -> End | None:
@@ -271,7 +264,7 @@ class Ends:
         if (waits := self._writing.wait(job.key, self._clock())) is None:
             return None
         until, reason = waits
-        await self._db.run(self._ledger.blocked, job, until, reason)
+        await self._books.patient(Ledger.blocked, job, until, reason)
         return End("blocked", reason)
 
     def doubted(self, job: Job) -> bool:

@@ -14,12 +14,10 @@ from glimpsed.config.schema import ModelEntry
 from glimpsed.disk import files
 from glimpsed.errors import FileError, ShareTrouble, SidecarBlocked, Vanished
 from glimpsed.journal import get_logger
-from glimpsed.ledger import Ledger
+from glimpsed.ledger import Books, Ledger
 from glimpsed.model import Answer, Content, FileKey, shown
 from glimpsed.pipeline import answers, question
-from glimpsed.pipeline.patience import Patient
 from glimpsed.pipeline.place import Place, Story
-from glimpsed.pipeline.together import Together
 
 log = get_logger()
 
@@ -38,16 +36,10 @@ class Found:
 class Reuse:
     """Looks for answers: beside the file itself, beside others, and among those that are just being written."""
 
-    def __init__(
-        self, ledger: Ledger, db: Patient, *, find_place: Callable[[str], Place | None], clock: Clock
-    ) -> None:
-        self._ledger = ledger
-        self._db = db
+    def __init__(self, books: Books, *, find_place: Callable[[str], Place | None], clock: Clock) -> None:
+        self._books = books
         self._find_place = find_place
         self._clock = clock
-        self._reusables = Together[tuple[str, str], list[FileKey]](
-            lambda several: db.run(ledger.all_reusable, several)
-        )
         # Copies of one image that arrive together: the first is asked about, the others wait for it.
         self._turns: weakref.WeakValueDictionary[tuple[str, str], asyncio.Lock] = (
             weakref.WeakValueDictionary()
@@ -106,19 +98,19 @@ class Reuse:
     async def _touched(self, story: Story, content: Content, asked: str) -> list[FileKey]:
         """The file itself, when its last version had the same content and an answer to the same question."""
         key = story.job.key
-        row = await self._db.run(self._ledger.find, key) if story.job.written else None
+        row = await self._books.patient(Ledger.find, key) if story.job.written else None
         same = row is not None and row.sha256 == content.sha256 and row.question in (asked, None)
         return [key] if same else []
 
     async def _copies(self, story: Story, content: Content, asked: str) -> list[FileKey]:
-        found = await self._reusables.run((content.sha256, asked))
+        found = await self._books.grouped(Ledger.all_reusable, (content.sha256, asked))
         return [key for key in found if key != story.job.key]
 
     async def _from_text(
         self, story: Story, entry: ModelEntry, content: Content, there: Place, key: FileKey
     ) -> Answer | None:
         """For folders without JSON sidecars: the text alone, if nobody edited it."""
-        row = await self._db.run(self._ledger.find, key)
+        row = await self._books.patient(Ledger.find, key)
         if row is None or row.question is None:
             return None
         text = await there.do(sidecar.load_text, there.root, key.path, there.folder, row.written)
@@ -134,8 +126,8 @@ class Reuse:
         try:
             if await place.do(files.exists, place.root, origin.path):
                 return
-            row = await self._db.run(self._ledger.find, origin)  # discovery may have seen it go before us
+            row = await self._books.patient(Ledger.find, origin)  # discovery may have seen it go before us
             await place.do(sidecar.remove, place.root, origin.path, row.written if row else ())
-            await self._db.run(self._ledger.vanished, [origin], self._clock.wall())
+            await self._books.patient(Ledger.vanished, [origin], self._clock.wall())
         except (ShareTrouble, SidecarBlocked, Vanished, FileError) as e:
             log.debug("old sidecars stay", folder=origin.folder, file=shown(origin.path), reason=str(e))

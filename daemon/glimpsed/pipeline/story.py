@@ -13,24 +13,21 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from glimpsed import metrics, sidecar
-from glimpsed.blocking import Blocking
 from glimpsed.clock import Clock
 from glimpsed.config.schema import OnDone
 from glimpsed.disk import files
 from glimpsed.errors import FileError, LedgerError, ShareTrouble, SidecarBlocked, Vanished, VisionError
 from glimpsed.images import Images
 from glimpsed.journal import get_logger
-from glimpsed.ledger import Ledger
+from glimpsed.ledger import Books, Ledger
 from glimpsed.model import Answer, Content, FileKey, Job, Usage, shown
 from glimpsed.pipeline.after import Locate, after
 from glimpsed.pipeline.ask import Asked, Bill, Refusals
 from glimpsed.pipeline.document import ask_about
 from glimpsed.pipeline.ends import End, Ends
 from glimpsed.pipeline.look import Standing, look
-from glimpsed.pipeline.patience import Patient
 from glimpsed.pipeline.place import Place, Story
 from glimpsed.pipeline.reuse import Reuse
-from glimpsed.pipeline.together import Together
 
 T = TypeVar("T")
 
@@ -61,8 +58,7 @@ class Pipeline:
 
     def __init__(
         self,
-        ledger: Ledger,
-        db: Blocking,
+        books: Books,
         images: Images,
         *,
         find_place: Callable[[str], Place | None],
@@ -71,17 +67,13 @@ class Pipeline:
         clock: Clock,
         dice: Callable[[], float] = random.random,
     ) -> None:
-        self._ledger = ledger
-        self._db = Patient(db)  # while it is away, jobs wait where they are, with what they hold
+        self._books = books  # while the database is away, jobs wait where they are, with what they hold
         self._images = images
         self._locate = locate
         self._clock = clock
         self._refusals = Refusals()
-        self._reuse = Reuse(ledger, self._db, find_place=find_place, clock=clock)
-        self._ends = Ends(ledger, self._db, find_place=find_place, blocked=blocked, clock=clock, dice=dice)
-        self._answers = Together[tuple[Job, Answer, str], bool](
-            lambda several: self._db.run(ledger.all_answered, several, clock.wall())
-        )
+        self._reuse = Reuse(books, find_place=find_place, clock=clock)
+        self._ends = Ends(books, find_place=find_place, blocked=blocked, clock=clock, dice=dice)
         self._unkept: dict[int, str] = {}  # rows whose failure could not be kept, and that
         self._in_row = 0  # how many of them, with none in between that went well
 
@@ -132,7 +124,7 @@ class Pipeline:
 
         async def answered(asked: Asked) -> None:
             if place.folder.pages == "each":  # kept page by page: a crash repeats only the rest
-                kept = await self._db.run(self._ledger.page_answered, job, asked.record, self._clock.wall())
+                kept = await self._books.patient(Ledger.page_answered, job, asked.record, self._clock.wall())
                 if not kept:
                     raise LeaseLost
 
@@ -153,7 +145,7 @@ class Pipeline:
         """Money that went without an answer counts towards the budgets all the same."""
 
         async def bill(entry: str, usage: Usage) -> None:
-            await self._db.run(self._ledger.spent, job, entry, usage, self._clock.wall())
+            await self._books.patient(Ledger.spent, job, entry, usage, self._clock.wall())
 
         return bill
 
@@ -161,7 +153,9 @@ class Pipeline:
         """The answer goes into the ledger before anything else happens to it."""
         job = kept.story.job
         self._reuse.remember(job.key, kept.answer, kept.question)
-        if not await self._answers.run((job, kept.answer, kept.question)):
+        if not await self._books.grouped(
+            Ledger.all_answered, (job, kept.answer, kept.question), self._clock.wall()
+        ):
             raise LeaseLost
         return kept
 
@@ -179,8 +173,7 @@ class Pipeline:
                 place,
                 answer,
                 written,
-                ledger=self._ledger,
-                db=self._db,
+                books=self._books,
                 locate=self._locate,
                 question=kept.question,
                 now=self._clock.wall(),
@@ -248,7 +241,7 @@ class Pipeline:
 
     async def _put_aside(self, job: Job) -> None:
         try:
-            await self._db.run(self._ledger.release, job, due=self._clock() + PUT_ASIDE)
+            await self._books.patient(Ledger.release, job, due=self._clock() + PUT_ASIDE)
         except LedgerError:
             raise
         except Exception:

@@ -6,16 +6,15 @@ There is no queue here: what is claimed is being worked on, what is not stays a 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from glimpsed import metrics
-from glimpsed.blocking import Blocking, wait
+from glimpsed.blocking import wait
 from glimpsed.clock import Clock
 from glimpsed.errors import LedgerUnavailable
 from glimpsed.journal import events, get_logger
-from glimpsed.ledger import Ledger
+from glimpsed.ledger import Books, Ledger
 from glimpsed.model import Job
 from glimpsed.pipeline import End, Kept, Pipeline, Place
 from glimpsed.vision.pacing import Pacing
@@ -43,8 +42,7 @@ class Dispatcher:
 
     def __init__(
         self,
-        ledger: Ledger,
-        db: Blocking,
+        books: Books,
         pipeline: Pipeline,
         *,
         lanes: Callable[[], Awaitable[Sequence[Lane]]],
@@ -53,8 +51,7 @@ class Dispatcher:
         clock: Clock,
         patience: float | None = None,  # seconds that the database may be away; None: for ever
     ) -> None:
-        self._ledger = ledger
-        self._db = db
+        self._books = books
         self._pipeline = pipeline
         self._lanes = lanes
         self._finished = finished
@@ -96,37 +93,37 @@ class Dispatcher:
                 await self._nap(await self._round())
             except LedgerUnavailable as e:
                 log.warning(events.LEDGER_UNAVAILABLE, reason=str(e))
-                await self._come_back()
+                await self._come_back(e)
 
     async def renew_leases(self) -> None:
         """Keep the leases of what is in hand; what was lost to another daemon is dropped."""
         while True:
             await asyncio.sleep(RENEW)
-            with contextlib.suppress(LedgerUnavailable):  # `run` tells
-                await self._renew()
+            await self._renew()
 
-    async def _renew(self) -> None:
+    async def _renew(self) -> bool:
+        """False: the database is away, which `run` tells."""
         held, now = dict(self._held), self._clock()
         numbers = {number for number, _ in held}
-        ours = await self._db.run(self._ledger.renew, numbers, now, LEASE) if numbers else set()
+        ours = await self._books.maybe(Ledger.renew, numbers, now, LEASE) if numbers else set()
+        if ours is None:
+            return False
         self._renewed = now
         lost = {key for key in held if key[0] not in ours and key in self._held}
         for key in lost & self._doubted:  # seen twice: the first time it may just have come to its end
             self._held[key].cancel()
         self._doubted = lost
+        return True
 
-    async def _come_back(self) -> None:
+    async def _come_back(self, away: LedgerUnavailable) -> None:
         """Wait for the database. Whoever comes first must not take for abandoned what others still hold."""
         began = self._clock()
         while self._claiming:
             await asyncio.sleep(LEDGER_PAUSE)
-            try:
-                await self._renew()
-                await self._db.run(self._ledger.ping)
+            if await self._renew() and await self._books.maybe(Ledger.ping):
                 break
-            except LedgerUnavailable:
-                if self._patience is not None and self._clock() - began > self._patience:
-                    raise
+            if self._patience is not None and self._clock() - began > self._patience:
+                raise away
         await asyncio.sleep(GRACE)
 
     async def drain(self, seconds: float) -> None:
@@ -150,8 +147,8 @@ class Dispatcher:
             room = lane.pacing.room(self._clock())
             if room <= 0:
                 continue
-            jobs: Sequence[Job] = await self._db.run(
-                self._ledger.claim, folders=list(by_name), limit=room, now=self._clock(), lease=LEASE
+            jobs: Sequence[Job] = await self._books(
+                Ledger.claim, folders=list(by_name), limit=room, now=self._clock(), lease=LEASE
             )
             for job in jobs:
                 self._start(job, by_name[job.key.folder], lane.pacing)
@@ -176,8 +173,7 @@ class Dispatcher:
             end = come_to
         except asyncio.CancelledError:
             # Stopping: the row must not wait for its lease to run out.
-            with contextlib.suppress(LedgerUnavailable):
-                await self._db.run(self._ledger.release, job)
+            await self._books.maybe(Ledger.release, job)
             raise
         except Exception as e:  # noqa: BLE001 - raised in `run`, so that the daemon ends
             self._broken = e
@@ -201,7 +197,7 @@ class Dispatcher:
         if await self._woken_within(BUSY):  # under load it never comes to the question of what is due
             return
         now = self._clock()
-        due = await self._db.run(self._ledger.next_due, folders, now) if folders else None
+        due = await self._books(Ledger.next_due, folders, now) if folders else None
         times = [t for t in (due, self._next_change()) if t is not None]
         await self._woken_within(min([*times, now + LONGEST_NAP]) - now)
 

@@ -7,11 +7,9 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from glimpsed.blocking import Blocking
 from glimpsed.errors import LedgerUnavailable
-from glimpsed.ledger import Ledger
+from glimpsed.ledger import Books, Ledger
 from glimpsed.model import State
-from glimpsed.pipeline import Patient
 from glimpsed.service.budget import Reached
 from glimpsed.service.dispatch import Dispatcher, Lane
 from glimpsed.service.folders import ONCE_LIMIT, Folders
@@ -27,9 +25,7 @@ class Ending:
 
     def __init__(
         self,
-        ledger: Ledger,
-        db: Blocking,
-        patient: Patient,
+        books: Books,
         folders: Folders,
         models: Models,
         dispatcher: Dispatcher,
@@ -40,9 +36,7 @@ class Ending:
     ) -> None:
         self.left = 0  # files: nobody can be asked about them now, they are stuck, or it was stopped
         self.older_failures = 0
-        self._ledger = ledger
-        self._db = db
-        self._patient = patient
+        self._books = books
         self._folders = folders
         self._models = models
         self._dispatcher = dispatcher
@@ -89,8 +83,8 @@ class Ending:
     async def _nothing_to_do(self, idle: float) -> bool:
         """Whether nothing waits that can be seen to now; nothing has been in hand for `idle` seconds."""
         served = {place.folder.name for lane in await self._lanes() for place in lane.places}
-        held = await self._db.run(self._ledger.held_back, self._folders.names)
-        counts = await self._db.run(self._ledger.counts, self._folders.names)
+        held = await self._books(Ledger.held_back, self._folders.names)
+        counts = await self._books(Ledger.counts, self._folders.names)
         self.left = _waiting(counts) + self._folders.stuck
         mine = {name: by_state for name, by_state in counts.items() if name in served}
         paused = sum(key.folder in served for key in self._tally.waiting)
@@ -109,11 +103,11 @@ class Ending:
 
     async def cut_short(self) -> None:
         """It was stopped: count what is left."""
-        with contextlib.suppress(LedgerUnavailable):
-            self.left = _waiting(await self._db.run(self._ledger.counts, self._folders.names))
+        if (counts := await self._books.maybe(Ledger.counts, self._folders.names)) is not None:
+            self.left = _waiting(counts)
 
     async def _counts(self) -> dict[str, dict[State, int]]:
-        return await self._patient.run(self._ledger.counts, self._folders.names)
+        return await self._books.patient(Ledger.counts, self._folders.names)
 
 
 def _to_approve(held: Mapping[str, int]) -> list[str]:

@@ -7,10 +7,10 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from glimpsed.blocking import Blocking, Threads
+from glimpsed.blocking import Threads
 from glimpsed.config.schema import Config, Folder
 from glimpsed.discover import FolderWatch, Observing
-from glimpsed.ledger import Ledger
+from glimpsed.ledger import Books
 from glimpsed.model import FileKey, shown
 from glimpsed.pipeline import Place
 from glimpsed.service.backlog import Backlogs
@@ -34,16 +34,14 @@ class Folders:
 
     def __init__(
         self,
-        ledger: Ledger,
-        db: Blocking,
+        books: Books,
         backlogs: Backlogs,
         *,
         once: bool,
         wake: Callable[[], None],
         changed: Callable[[], None],
     ) -> None:
-        self._ledger = ledger
-        self._db = db
+        self._books = books
         self._backlogs = backlogs
         self._once = once
         self._wake = wake
@@ -138,8 +136,7 @@ class Folders:
             await self._backlogs.before_listing(folder)
         watch = FolderWatch(
             folder,
-            self._ledger,
-            self._db,
+            self._books,
             offered=self._wake,
             changed=self._changed,
             threads=self._threads,

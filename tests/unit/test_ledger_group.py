@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from glimpsed.pipeline.together import MOST, Together
+from glimpsed.ledger.group import MOST, GroupCommit
 
 
 class Ledger:
@@ -26,7 +26,7 @@ class Ledger:
         return [one % 2 == 0 for one in several]
 
 
-async def begun(together: Together[int, bool], *numbers: int) -> list[asyncio.Task[bool]]:
+async def begun(together: GroupCommit[int, bool], *numbers: int) -> list[asyncio.Task[bool]]:
     tasks = [asyncio.create_task(together.run(number)) for number in numbers]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -36,7 +36,7 @@ async def begun(together: Together[int, bool], *numbers: int) -> list[asyncio.Ta
 @pytest.mark.anyio
 async def test_what_comes_in_during_a_call_goes_together_in_the_next_and_each_gets_its_own_result() -> None:
     ledger = Ledger()
-    together = Together(ledger)
+    together = GroupCommit(ledger)
     first = await begun(together, 0)
     rest = await begun(together, *range(1, MOST + 3))
     ledger.go.set()
@@ -48,7 +48,7 @@ async def test_what_comes_in_during_a_call_goes_together_in_the_next_and_each_ge
 @pytest.mark.anyio
 async def test_one_that_fails_does_so_alone() -> None:
     ledger = Ledger(bad=frozenset({2}))
-    together = Together(ledger)
+    together = GroupCommit(ledger)
     first = await begun(together, 0)
     rest = await begun(together, 1, 2, 3)
     ledger.go.set()
@@ -59,7 +59,7 @@ async def test_one_that_fails_does_so_alone() -> None:
 @pytest.mark.anyio
 async def test_one_that_nobody_waits_for_any_more_is_left_out_and_later_ones_still_go() -> None:
     ledger = Ledger()
-    together = Together(ledger)
+    together = GroupCommit(ledger)
     first = await begun(together, 0)
     given_up, kept = await begun(together, 2, 4)
     given_up.cancel()
@@ -75,4 +75,4 @@ async def test_a_call_with_too_few_results_leaves_nobody_waiting() -> None:
         return []
 
     with pytest.raises(ValueError, match="shorter"):
-        await asyncio.wait_for(Together(nothing).run(1), 5)
+        await asyncio.wait_for(GroupCommit(nothing).run(1), 5)

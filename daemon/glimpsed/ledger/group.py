@@ -16,7 +16,7 @@ MOST = 32  # in one transaction: others want to write too
 LINGER = 0.005  # seconds that the next one waits for more, while they come in numbers
 
 
-class Together(Generic[T, R]):
+class GroupCommit(Generic[T, R]):
     """What comes in while a call is under way goes together in the next one. What comes alone does not wait."""
 
     def __init__(self, call: Callable[[Sequence[T]], Awaitable[Sequence[R]]]) -> None:
@@ -29,7 +29,7 @@ class Together(Generic[T, R]):
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((one, future))
         if self._task is None:
-            self._task = asyncio.create_task(self._work(), name="together")
+            self._task = asyncio.create_task(self._work(), name="group commit")
         return await future
 
     async def _work(self) -> None:
