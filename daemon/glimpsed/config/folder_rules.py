@@ -174,13 +174,23 @@ def _moving(folder: Folder) -> Iterator[Finding]:
             yield from _filled_in(folder, "rename_to", done.rename_to, ("folder", "date", "stem"))
     if (webhook := done.webhook) is not None:
         key: Key = ("on_done", "webhook")
-        if urlsplit(webhook.url).scheme not in {"http", "https"}:
+        if not _is_url(webhook.url):
             yield key, "must be a URL of http or https", None
         if (
             sum(s is not None for s in (webhook.secret_env, webhook.secret_file, webhook.secret_credential))
             > 1
         ):
             yield key, "takes one of secret_env, secret_file and secret_credential", None
+
+
+def _is_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - raises for one that is none
+    except ValueError:
+        return False
+    plain = url.isascii() and url.isprintable() and " " not in url
+    return plain and parts.scheme in {"http", "https"} and bool(parts.hostname) and not parts.fragment
 
 
 def _filled_in(folder: Folder, key: str, template: str, known: tuple[str, ...]) -> Iterator[Finding]:

@@ -145,7 +145,7 @@ class ModelEntry(Section):
 class Webhook(Section):
     """Where the JSON of an answer is posted to; its URL alone stands for all of it."""
 
-    url: Url = Field(
+    url: str = Field(
         repr=False, description="http or https; the rest of it may be a secret, and is never shown."
     )
     secret_env: str | None = Field(

@@ -16,7 +16,7 @@ from glimpsed.ledger import search
 from glimpsed.ledger.finish import DONE, DROP, OURS, Finish
 from glimpsed.ledger.part import HELD_LEASE, clean, written_text
 from glimpsed.ledger.schema import HANDED, IN_COMMAND, files
-from glimpsed.model import FileKey, Job, Version, Written
+from glimpsed.model import Answer, FileKey, Job, Version, Written
 
 _HANDING = (
     sa.update(files)
@@ -72,11 +72,12 @@ class Handing(Finish):
         version: Version,
         now: float,
         *,
+        answer: Answer | None = None,
         steps: Sequence[str] = (),
         in_command: bool = False,
         retries: int = 0,
     ) -> bool:
-        """The sidecars stand, these steps are done, and this is what the image has become.
+        """The sidecars stand, these steps are done, and this is what the image has become, and its answer with it.
 
         `in_command`: from now on a command may write to it.
         """
@@ -92,6 +93,8 @@ class Handing(Finish):
             if not c.execute(_HANDING, values | self._lease(job)).rowcount:
                 return False
             c.execute(self._put_answer, {"file": job.id, "page": HANDED, "body": json.dumps(list(steps))})
+            if answer is not None:
+                c.execute(self._put_answer, {"file": job.id, "page": 0, "body": answer.model_dump_json()})
             return True
 
     def not_handed_over(self, job: Job, reason: str, advice: str, now: float) -> bool:

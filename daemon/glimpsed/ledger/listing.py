@@ -186,7 +186,7 @@ class Listing(Part):
         insert = self._insert(files)
         new = insert.excluded
         state = files.c.state
-        busy_or_done = state.in_(("running", "answered", "handing", "done"))
+        busy_or_done = sa.or_(*(state == one for one in ("running", "answered", "handing", "done")))
         kept = ("id", "folder", "directory", "name", "claims")
         return insert.on_conflict_do_update(
             index_elements=[files.c.folder, files.c.directory, files.c.name],

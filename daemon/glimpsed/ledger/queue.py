@@ -103,7 +103,9 @@ _RENEW = (
     .where(files.c.id.in_(sa.bindparam("ids", expanding=True)))
     .values(due=sa.bindparam("until"))
 )
-STATE_BACK = sa.case((files.c.state.in_(("answered", "handing")), files.c.state), else_="queued")
+STATE_BACK = sa.case(
+    (files.c.state == "answered", "answered"), (files.c.state == "handing", "handing"), else_="queued"
+)
 _BACK = sa.update(files).where(HELD_LEASE).values(state=STATE_BACK, owner=None, due=sa.bindparam("at"))
 _OF_JOBS = sa.select(answers).where(
     answers.c.file.in_(sa.bindparam("ids", expanding=True)), answers.c.page != RAW

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from glimpsed.config.schema import Folder
 from glimpsed.disk import temporary
-from glimpsed.disk.files import Root, as_written, entry
+from glimpsed.disk.files import Root, as_written, entry, find_root
 from glimpsed.disk.names import rename_no_replace
 from glimpsed.model import Answer, Written
 from glimpsed.sidecar.render import names, render
@@ -39,6 +39,13 @@ def refresh(
                 return tuple(written)
         temporary.sync_directory(parent)
         return tuple(now if w.name == now.name else w for w in written)
+
+
+def refresh_at(
+    directory: str, name: str, folder: Folder, answer: Answer, written: Sequence[Written]
+) -> tuple[Written, ...]:
+    """`refresh`, of an image in a directory that need not be in a watched folder."""
+    return refresh(find_root(directory), name, folder, answer, written)
 
 
 def complete(

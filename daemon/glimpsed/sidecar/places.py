@@ -21,7 +21,6 @@ UNKNOWN = "unknown"  # what the answer lacks, or has as null or empty
 _FORBIDDEN = re.compile(r'[\\/:*?"<>|\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]')
 _LONGEST = 80  # bytes of a value
 _LONGEST_STEM = 180  # bytes, which leave room for a number and the endings of sidecars
-_DATE = r"\d{4}-\d\d-\d\d"
 
 
 def directory(folder: Folder, version: Version, data: Any) -> str:
@@ -37,14 +36,6 @@ def new_name(folder: Folder, name: str, version: Version, data: Any) -> str:
     stem, suffix = os.path.splitext(name)
     filled = PLACEHOLDER.sub(lambda m: _value(m[1], folder, version, data, stem), folder.on_done.rename_to)
     return (_cut(filled.strip().lstrip("."), _LONGEST_STEM) or UNKNOWN) + suffix
-
-
-def somewhere(folder: Folder) -> str:
-    """`move_to` as a regular expression for all that it may be filled in with."""
-    assert folder.on_done.move_to is not None
-    parts = PLACEHOLDER.split(folder.on_done.move_to)
-    known = {"folder": re.escape(folder.name), "date": _DATE}
-    return "".join(known.get(part, "[^/]+") if at % 2 else re.escape(part) for at, part in enumerate(parts))
 
 
 def _value(what: str, folder: Folder, version: Version, data: Any, stem: str) -> str:

@@ -28,7 +28,7 @@ _AGAIN = frozenset({408, 409, 425, 429})
 
 def delivery_key(job: Job, answer: Answer) -> str:
     """What tells this delivery from every other: the file, and this answer of it."""
-    parts = [str(job.id), job.key.folder, answer.source.sha256, answer.started, answer.finished, answer.text]
+    parts = [str(job.id), job.key.folder, answer.started, answer.finished, answer.text]
     return f"glimpsed-{hashlib.sha256(json_of(parts)).hexdigest()[:40]}"
 
 
