@@ -69,6 +69,11 @@ class FileKey:
     path: str
 
     @property
+    def one(self) -> str:
+        """Folder and path in one, for whoever only tells files apart."""
+        return f"{self.folder}/{self.path}"
+
+    @property
     def directory(self) -> str:
         """The part before the last slash, empty for the folder itself."""
         return self.path.rpartition("/")[0]
@@ -154,11 +159,20 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
+class PageText:
+    """The text that a page of a document has itself, sent with its picture or instead of it."""
+
+    page: int  # from 1
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """Pipeline to vision: everything one question holds."""
 
     prompt: str
     images: tuple[Image, ...]
+    texts: tuple[PageText, ...] = ()
     system: str | None = None
     schema: dict[str, Any] | None = None
     temperature: float | None = None
@@ -166,6 +180,7 @@ class Request:
     detail: str = "high"
     user: str | None = None
     idempotency_key: str | None = None
+    file: str = ""  # what the question is about, as `FileKey.one`: tells one file's requests from another's
 
 
 class Frozen(BaseModel):
@@ -209,16 +224,18 @@ class Source(Frozen):
     width: int
     height: int
     pages: int
+    left_out: tuple[int, ...] | None = None  # pages that were not sent; None: all were
 
 
 class Sent(Frozen):
-    """One picture as it was sent."""
+    """One picture as it was sent, or a page's own text: that has characters instead of pixels."""
 
     page: int
     media_type: str
-    width: int
-    height: int
+    width: int | None = None
+    height: int | None = None
     bytes: int
+    characters: int | None = None
 
 
 class PageAnswer(Frozen):
