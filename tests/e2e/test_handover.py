@@ -234,11 +234,18 @@ def test_a_scan_gets_the_name_that_its_answer_gives_it(
         assert counts(daemon) == {"done": 3}
         assert daemon.seen("file.queued", file=names[0]) == []
     assert len(gateway.requests) == 3
+    assert not move or os.listdir(inbox) == []
     with Daemon(config(gateway, inbox, folder), tmp_path) as daemon:  # nor at the next start
         daemon.wait_event("scan.finished")
         assert counts(daemon) == {"done": 3}
-    assert len(gateway.requests) == 3
-    assert os.listdir(inbox) == ([] if move else os.listdir(inbox))
+        found = glimpsed("search", "4711", "-c", daemon.config, home=tmp_path)
+        assert names[0] in found.stdout
+        again = glimpsed("redo", str(place / names[0]), "--yes", "-c", daemon.config, home=tmp_path)
+        assert again.returncode == 0, again.stderr
+        daemon.wait_event("file.done")
+        assert counts(daemon) == {"done": 3}
+        assert (place / names[0]).exists()
+    assert len(gateway.requests) == 4
 
 
 @pytest.mark.parametrize(
@@ -248,6 +255,7 @@ def test_a_scan_gets_the_name_that_its_answer_gives_it(
         ('{move_to: "x/{data.nothing}"}', "needs a schema"),
         ("{rename_to: a/b}", "without a directory"),
         ("{webhook: ftp://127.0.0.1/x}", "http or https"),
+        ('{webhook: "http://:80/x"}', "http or https"),
         ("{webhook: {url: http://127.0.0.1/x, secret_env: A, secret_file: b}}", "takes one of"),
         ("{webhook: {url: http://127.0.0.1/x, secret_env: NO_SUCH_VARIABLE}}", "NO_SUCH_VARIABLE is not set"),
     ],

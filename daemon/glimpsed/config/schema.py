@@ -164,7 +164,9 @@ class Webhook(Section):
     )
     secret_file: PathText | None = Field(None, description="File that holds it.")
     secret_credential: str | None = Field(None, description="systemd credential that holds it.")
-    secret: SecretStr | None = Field(None, exclude=True)  # resolved by the loader
+    secret: SecretStr | None = Field(
+        None, exclude=True, validation_alias=OURS + "secret"
+    )  # resolved by the loader
 
     @model_validator(mode="before")
     @classmethod

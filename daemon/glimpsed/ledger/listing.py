@@ -97,8 +97,11 @@ class Listing(Part):
         return f"root:{host}:{folder}"
 
     def has_files(self, folder: str) -> bool:
-        """Whether there is any that is not gone."""
-        some = sa.select(files.c.id).where(files.c.folder == folder, files.c.state.in_(_THERE)).limit(1)
+        """Whether there is any in it that is not gone; what was moved out of it lies above: in ``..``."""
+        moved = (files.c.directory == "..") | ((files.c.directory >= "../") & (files.c.directory < "..0"))
+        some = (
+            sa.select(files.c.id).where(files.c.folder == folder, files.c.state.in_(_THERE), ~moved).limit(1)
+        )
         with self._database.read() as c:
             return c.scalar(some) is not None
 

@@ -184,8 +184,8 @@ def _is_there(root: Root, folder: Folder, directory: str) -> bool:
         lambda match: {"folder": folder.name, "date": "\0"}.get(match[1], "\1"), folder.on_done.move_to
     )
     place = re.escape(_absolute(root, folder, filled)).replace("\0", r"\d{4}-\d\d-\d\d")
-    here = f"{root.path}/{directory}/".replace("//", "/")
-    return re.match(f"{place}/".replace("\1", "[^/]+"), here) is not None
+    here = os.path.normpath(os.path.join(root.path, directory))  # of one that was moved out: by way of ``..``
+    return re.match(f"{place}/".replace("\1", "[^/]+"), f"{here}/") is not None
 
 
 def _base(root: Root, folder: Folder, version: Version, data: Any) -> str:
