@@ -128,6 +128,9 @@ class ModelEntry(Section):
     allow_http: bool = Field(default=False, description="Allow plain http to anything but loopback.")
     budget: Limit | None = Field(None, description="What this model may spend.")
     key: SecretStr | None = Field(None, exclude=True, validation_alias=OURS + "key")  # resolved by the loader
+    quoted: bool = Field(
+        default=False, exclude=True, validation_alias=OURS + "quoted"
+    )  # as the key was found
 
     @model_validator(mode="before")
     @classmethod
