@@ -8,7 +8,7 @@ it next to the image. `service` starts, reloads and drains all of that; `cli` is
 `config` (YAML to frozen models), `prompt` (templates), `journal`, `notify` and `metrics` (structlog to
 journald, sd_notify, Prometheus), `fileworker` (reads and writes for busy local folders in a process of its
 own), `temporary` (files that are whole before they have their name), `files` and `blocking` (reads that
-follow no link, calls that may hang), `child` (processes of our own),
+follow no link, calls that may hang), `eventloop` (names looked up outside of any shared pool), `child` (processes of our own),
 `model` and `errors` (the values that flow between the stages, and the errors by what happens next).
 Imports only point down that list; import-linter holds them to it.
 """

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from glimpsed import eventloop
 from glimpsed.cli.common import common_options, config_file, json_option, load_config, print_json
 from glimpsed.errors import ConfigError, MissingExtra, VisionError
 from glimpsed.model import shown
@@ -132,7 +133,7 @@ def _models(config: Config, used: set[str], *, online: bool) -> dict[str, ModelR
     ]
     if asked:
         journal.silence()  # what the client logs is told here
-        answers = asyncio.run(_ask_all(asked, _picture()))
+        answers = eventloop.run(_ask_all(asked, _picture()))
         found |= dict(zip((entry.name for entry in asked), answers, strict=True))
     return found
 

@@ -67,6 +67,7 @@ LEAST_SECRET = 6  # characters; what is shorter is no secret, and would be found
 PUBLIC_HEADERS = frozenset({
     "accept", "accept-language", "content-type", "http-referer", "openai-beta", "referer", "user-agent", "x-title",
 })  # fmt: skip
+PUBLIC_QUERY = frozenset({"api-version", "api_version", "version"})
 OCR_EDGE = 1600  # px; `max_edge` of a local model that says nothing else
 
 
@@ -95,6 +96,9 @@ class ModelEntry(Section):
     user_agent: str = Field("glimpsed/1.0", description="User-Agent header.")
     extra: dict[str, Any] = Field(
         {}, repr=False, description="Merged into the request body, has the last word."
+    )
+    query: dict[str, str] = Field(
+        {}, repr=False, description="Added to each URL: api-version for classic Azure deployments."
     )
     concurrency: Whole = Field(8, ge=1, le=1024, description="Requests in flight at most.")
     requests_per_minute: Whole | None = Field(None, ge=1, description="Requests in any 60 s at most.")
@@ -130,11 +134,12 @@ class ModelEntry(Section):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must never be shown: the key, and the headers, which may hold one; longest first."""
+        """What must never be shown: the key, and the headers and the query, which may hold one; longest first."""
         found = {self.key.get_secret_value()} if self.key else set()
         for name, value in self.headers.items():
             if name.lower() not in PUBLIC_HEADERS:
                 found |= {value, value.rpartition(" ")[2]}  # ``Bearer …``: the key alone as well
+        found |= {value for name, value in self.query.items() if name.lower() not in PUBLIC_QUERY}
         return tuple(sorted((s for s in found if len(s) >= LEAST_SECRET), key=len, reverse=True))
 
 
