@@ -7,8 +7,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from glimpsed import files, sidecar
+from glimpsed import sidecar
 from glimpsed.config import Config
+from glimpsed.disk import files
 from glimpsed.ledger import Ledger
 from glimpsed.model import (
     Answer,

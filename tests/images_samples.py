@@ -8,8 +8,8 @@ import os
 import random
 import struct
 import zlib
-from collections.abc import Callable
-from typing import Any, BinaryIO
+from collections.abc import Callable, Sequence
+from typing import Any, BinaryIO, TypeAlias
 
 from PIL import Image, ImageCms, ImageDraw, ImageFont
 
@@ -149,6 +149,110 @@ def pdf(*contents: bytes, size: tuple[int, int] = (595, 842), encrypted: bool = 
     return out + b"xref\n0 %d\n0000000000 65535 f \n%s%sstartxref\n%d\n%%%%EOF\n" % (
         len(objects) + 1, table, trailer, len(out),
     )  # fmt: skip
+
+
+Entry: TypeAlias = tuple[int, int, tuple[int, ...] | bytes]  # tag, type (3 SHORT, 4 LONG, 7 bytes), values
+_TYPES = {1: "B", 3: "H", 4: "I", 7: "B", 16: "Q"}
+
+
+def tiff_file(
+    *directories: Sequence[Entry], data: bytes = b"", big: bool = False, order: str = "<", sub: int = 0
+) -> bytes:
+    """A TIFF by hand: pixel data first (from byte 16 on), then the directories, the last `sub` of them below the first."""
+    width, field = ("Q", 8) if big else ("I", 4)
+    start = 16 + len(data) + len(data) % 2
+    places, out = [start], b""
+    for entries in directories:  # all have the same form, so that their sizes are known before their offsets
+        below = 1 if sub and entries is directories[0] else 0
+        size = (8 if big else 2) + (20 if big else 12) * (len(entries) + below) + field
+        loose = (
+            sum(len(_packed(e, order)) + 1 for e in entries if len(_packed(e, order)) > field) + sub * field
+        )
+        places.append(places[-1] + size + loose + 8)
+    for n, listed in enumerate(directories):
+        entries = (
+            [*listed, (330, 16 if big else 4, tuple(places[-1 - sub : -1]))]
+            if sub and n == 0
+            else list(listed)
+        )
+        table, loose = b"", b""
+        at = places[n] + (8 if big else 2) + (20 if big else 12) * len(entries) + field
+        for tag, kind, values in sorted(entries):
+            packed = _packed((tag, kind, values), order)
+            table += struct.pack(order + ("HHQ" if big else "HHI"), tag, kind, len(values))
+            if len(packed) <= field:
+                table += packed.ljust(field, b"\0")
+            else:
+                table += struct.pack(order + width, at + len(loose))
+                loose += packed + b"\0" * (len(packed) % 2)
+        chained = n + 1 < len(directories) - sub
+        out += struct.pack(order + ("Q" if big else "H"), len(entries)) + table
+        out += struct.pack(order + width, places[n + 1] if chained else 0) + loose
+        out = out.ljust(places[n + 1] - start, b"\0")
+    mark = (b"II" if order == "<" else b"MM") + struct.pack(order + "H", 43 if big else 42)
+    head = mark + (struct.pack(order + "HHQ", 8, 0, start) if big else struct.pack(order + "I", start))
+    return head.ljust(16, b"\0") + data.ljust(start - 16, b"\0") + out
+
+
+def _packed(entry: Entry, order: str) -> bytes:
+    _, kind, values = entry
+    return (
+        values if isinstance(values, bytes) else struct.pack(f"{order}{len(values)}{_TYPES[kind]}", *values)
+    )
+
+
+def tiff(image: Image.Image, *, big: bool = False, tiled: bool = False) -> bytes:
+    """An uncompressed RGB TIFF of one strip, or of tiles, of which those at the edge are larger than the picture."""
+    width, height = image.size
+    entries: list[Entry] = [
+        (256, 4, (width,)), (257, 4, (height,)), (258, 3, (8, 8, 8)), (259, 3, (1,)), (262, 3, (2,)), (277, 3, (3,)),
+    ]  # fmt: skip
+    if not tiled:
+        data = image.tobytes()
+        entries += [(273, 4, (16,)), (278, 4, (height,)), (279, 4, (len(data),))]
+        return tiff_file(entries, data=data, big=big)
+    side = 64
+    corners = [(x, y) for y in range(0, height, side) for x in range(0, width, side)]
+    tiles = [image.crop((x, y, x + side, y + side)).tobytes() for x, y in corners]
+    offsets = tuple(16 + n * len(tiles[0]) for n in range(len(tiles)))
+    entries += [
+        (322, 3, (side,)),
+        (323, 3, (side,)),
+        (324, 4, offsets),
+        (325, 4, (len(tiles[0]),) * len(tiles)),
+    ]
+    return tiff_file(entries, data=b"".join(tiles), big=big)
+
+
+def dng(preview: Image.Image, *, orientation: int = 1, order: str = "<") -> bytes:
+    """A camera's raw file: a tiny thumbnail in the first directory; below it the mosaic, and the preview as JPEG."""
+    thumbnail = preview.resize((16, 12)).tobytes()
+    mosaic = random.Random(1).randbytes(320 * 240 * 2)
+    jpeg = save(preview, "JPEG", quality=95)
+    shown, raw = 16 + len(thumbnail) + len(mosaic), 16 + len(thumbnail)
+
+    def picture(
+        width: int, height: int, kind: int, photometric: int, compression: int, at: int, size: int
+    ) -> list[Entry]:
+        return [
+            (254, 4, (kind,)), (256, 4, (width,)), (257, 4, (height,)), (258, 3, (16,) if photometric == 32803 else (8, 8, 8)),
+            (259, 3, (compression,)), (262, 3, (photometric,)), (273, 4, (at,)), (277, 3, (1 if photometric == 32803 else 3,)),
+            (278, 4, (height,)), (279, 4, (size,)),
+        ]  # fmt: skip
+
+    first = [
+        *picture(16, 12, 1, 2, 1, 16, len(thumbnail)),
+        (274, 3, (orientation,)),
+        (50706, 1, (1, 4, 0, 0)),
+    ]
+    return tiff_file(
+        first,
+        picture(320, 240, 0, 32803, 1, raw, len(mosaic)),
+        picture(*preview.size, 1, 6, 7, shown, len(jpeg)),
+        data=thumbnail + mosaic + jpeg,
+        order=order,
+        sub=2,
+    )
 
 
 EVERY: dict[str, Callable[[], bytes]] = {

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from glimpsed import files, sidecar
+from glimpsed import sidecar
 from glimpsed.config.schema import Folder
+from glimpsed.disk import files
 from glimpsed.model import (
     Answer,
     Content,

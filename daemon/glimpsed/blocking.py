@@ -2,6 +2,7 @@
 
 `concurrent.futures` joins its threads when the interpreter ends, so one `stat` on a dead NFS server
 would hold up the stop of the daemon for ever. These are daemon threads: what hangs is left behind.
+`Threads` are shared by everything that may hang apart from everything else: each has a lane (`Blocking`) of its own.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import contextlib
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +21,8 @@ from glimpsed.errors import ShareTrouble
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+SLOW = 0.25  # s after which a call may be hanging, and another thread does the work
 
 
 class Returns:
@@ -50,16 +54,18 @@ class Returns:
 
 @dataclass(slots=True, eq=False)
 class Task:
-    """A call on its way through the queue."""
+    """A call on its way through a lane and a thread."""
 
+    lane: Blocking
     returns: Returns
     future: asyncio.Future[Any]
     call: Callable[..., Any]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
-    running: bool = False  # in a thread now
+    began: float | None = None  # time.monotonic() when a thread took it
     given_up: bool = False  # nobody waits for it any more
     lost: bool = False  # with the thread that it hangs in
+    timer: asyncio.TimerHandle | None = None
 
 
 def within(seconds: float, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -82,22 +88,163 @@ def within(seconds: float, call: Callable[P, T], /, *args: P.args, **kwargs: P.k
     return cast("T", result)
 
 
+class Threads:
+    """Daemon threads that many lanes share: a folder costs none, a call that hangs costs one for as long as it hangs.
+
+    So many work at a time. A call that takes longer than `SLOW` may be hanging and does not count among them: another
+    thread is started for those that wait, up to `most` in all, after which calls fail at once, saying so. Before that,
+    a lane that hangs gets no more of the last half of them, so that those that have not been tried still can be.
+    """
+
+    def __init__(self, name: str, *, working: int, most: int) -> None:
+        self.lock = threading.Lock()  # also of what its lanes count
+        self._name = name
+        self._working = working
+        self._most = most
+        self._queue: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+        self._waiting = 0  # tasks in the queue
+        self._alive = 0
+        self._running: dict[Task, None] = {}
+        self._lost = 0
+        self._closed = False
+        self._look: asyncio.TimerHandle | None = None  # whether another thread is needed
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def close(self) -> None:
+        """Let the threads end once they are idle; one that hangs is left to the end of the process.
+
+        Whoever still calls gets a thread again.
+        """
+        with self.lock:
+            self._closed = True
+            for _ in range(self._alive):
+                self._queue.put(None)
+
+    # -- for the lanes, which hold the lock
+
+    def refuse(self, *, hanging: int) -> str | None:
+        """Why there is no thread for a lane that has so many calls hanging."""
+        used_up = self._lost >= self._most or (hanging and self._lost > self._most // 2)
+        return f"{self._lost} calls hang in the file system" if used_up else None
+
+    def put(self, task: Task) -> None:
+        """To a thread, at once or when one is free. Raises `ShareTrouble` when the machine has none left."""
+        self._waiting += 1
+        try:
+            self._grow()
+        except (RuntimeError, MemoryError) as e:
+            if not self._alive:
+                self._waiting -= 1
+                raise ShareTrouble(f"{task.lane.name}: {e}") from e
+        self._queue.put(task)
+
+    def lose(self, task: Task) -> bool:
+        """Nobody waits for it any more. Whether it holds a thread for as long as it hangs."""
+        if task.began is None or task not in self._running:
+            return False
+        self._lost += not task.lost
+        return True
+
+    def serves(self, lane: Blocking) -> bool:
+        """Whether calls of this lane are in a thread now."""
+        return any(task.lane is lane for task in self._running)
+
+    def look_later(self) -> None:
+        """Ask once more whether those that wait need a thread, when the calls that are running may be slow."""
+        loop = asyncio.get_running_loop()
+        # A thread that ends a call begins the next by itself: only the event loop has to ask.
+        if self._waiting > self._alive - len(self._running) and (
+            self._look is None or self._loop is not loop
+        ):
+            self._loop, self._look = loop, loop.call_later(SLOW, self._look_now)
+
+    # -- growing
+
+    def _grow(self) -> None:
+        """One more thread, if one is needed and may be. Raises what the machine says when it has none left."""
+        if self._waiting <= self._alive - len(self._running) or self._alive >= self._most:
+            return
+        if self._alive - self._slow() < self._working:
+            threading.Thread(target=self._work, name=self._name, daemon=True).start()
+            self._alive += 1  # under the lock, which the thread needs to end
+
+    def _slow(self) -> int:
+        late = time.monotonic() - SLOW
+        return sum(task.lost or (task.began or 0.0) < late for task in self._running)
+
+    def _look_now(self) -> None:
+        with self.lock:
+            self._look = None
+            with contextlib.suppress(RuntimeError, MemoryError):
+                for _ in range(self._waiting):
+                    self._grow()
+            self.look_later()
+
+    # -- in a thread
+
+    def _work(self) -> None:
+        while True:
+            task = self._queue.get()
+            if task is not None and self._begin(task):
+                try:
+                    result, error = task.call(*task.args, **task.kwargs), None
+                except BaseException as e:  # noqa: BLE001 - handed to whoever waits
+                    result, error = None, e
+                surplus = self._end(task)
+                with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                    task.returns.give(task, result, error)
+                del result, error
+            else:
+                surplus = self._idle_after_close()
+            del task
+            if surplus:
+                return
+
+    def _begin(self, task: Task) -> bool:
+        with self.lock:
+            self._waiting -= 1
+            if task.given_up or task.future.cancelled():
+                task.lane.ended(task)
+                return False
+            task.began = time.monotonic()
+            self._running[task] = None
+            return True
+
+    def _end(self, task: Task) -> bool:
+        """The call returned. Whether its thread is one too many."""
+        with self.lock:
+            del self._running[task]
+            self._lost -= task.lost
+            task.lane.ended(task)
+            return self._one_less(too_many=self._alive - self._slow() > self._working)
+
+    def _idle_after_close(self) -> bool:
+        with self.lock:
+            return self._one_less(too_many=False)
+
+    def _one_less(self, *, too_many: bool) -> bool:
+        if (too_many or self._closed) and not self._waiting:
+            self._alive -= 1
+            return True
+        return False
+
+
 class Blocking:
-    """A few named daemon threads that run blocking calls one after the other.
+    """A lane: so many blocking calls at a time, in threads of `pool`, or else of its own.
 
     A call that outlives its `timeout` raises `ShareTrouble`; its thread is replaced, at most `spare`
     times, after which every call fails at once until one of the lost threads comes back.
     """
 
-    def __init__(self, name: str, *, threads: int = 1, spare: int = 4) -> None:
-        self._name = name
-        self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._alive = 0
-        self._wanted = threads
+    def __init__(self, name: str, *, threads: int = 1, spare: int = 4, pool: Threads | None = None) -> None:
+        self.name = name
+        self._pool = pool or Threads(name, working=threads, most=threads + spare)
+        self._shared = pool is not None
+        self._width = threads
         self._most = threads + spare
+        self._waiting: deque[Task] = deque()
+        self._active = 0  # calls that have a thread or wait for one, but for those that hang
         self._lost = 0
-        self._closed = False
         self._returns: Returns | None = None
 
     async def run(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -111,14 +258,14 @@ class Blocking:
     ) -> T:
         """`run`, but give up on it after so many seconds: `ShareTrouble`."""
         task = self._submit(call, args, kwargs)
-        timer = task.returns.loop.call_later(seconds, self._too_late, task, seconds)
+        task.timer = task.returns.loop.call_later(seconds, self._too_late, task, seconds)
         try:
             result: T = await task.future
         except asyncio.CancelledError:
             self._give_up(task)
             raise
         finally:
-            timer.cancel()
+            task.timer.cancel()  # which may be another one by now
         return result
 
     async def run_moving(
@@ -137,91 +284,87 @@ class Blocking:
             while not task.future.done() and (now := progress()) != seen:
                 seen = now
                 await asyncio.wait([task.future], timeout=seconds)
+                if not task.future.done() and self._waits_for_others(task):
+                    seen = task
         except BaseException:
             self._give_up(task)
             raise
         if not task.future.done():
-            self._too_late(task, seconds)
+            self._expire(task, seconds)
         result: T = task.future.result()
         return result
 
     def close(self) -> None:
-        """Let the threads end once they are idle; one that hangs is left to the end of the process.
-
-        Jobs that began before a reload may still call: each such call gets a thread of its own.
-        """
-        with self._lock:
-            for _ in range(self._alive):
-                self._tasks.put(None)
-            self._closed = True
+        """Let threads of its own end; those that it shares are not its to end."""
+        if not self._shared:
+            self._pool.close()
 
     def _submit(self, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Task:
         loop = asyncio.get_running_loop()
         if self._returns is None or self._returns.loop is not loop:
             self._returns = Returns(loop)
-        task = Task(self._returns, loop.create_future(), call, args, kwargs)
-        with self._lock:
-            if self._closed or self._alive - self._lost < self._wanted:
-                # Once it is closed each call has a thread of its own: only those that hang count.
-                if (self._lost if self._closed else self._alive) >= self._most:
-                    raise ShareTrouble(f"{self._name}: {self._lost} calls hang in the file system")
-                self._start()
-            self._tasks.put(task)
-            if self._closed:
-                self._tasks.put(None)
+        task = Task(self, self._returns, loop.create_future(), call, args, kwargs)
+        with self._pool.lock:
+            if self._lost >= self._most:
+                raise ShareTrouble(f"{self.name}: {self._lost} calls hang in the file system")
+            if (why := self._pool.refuse(hanging=self._lost)) is not None:
+                raise ShareTrouble(f"{self.name}: {why}")
+            if self._has_room():
+                self._admit(task)
+            else:
+                self._waiting.append(task)
+            self._pool.look_later()
         return task
 
-    def _start(self) -> None:
-        """One more thread. Raises `ShareTrouble` when the machine has none left."""
-        try:
-            threading.Thread(target=self._work, name=self._name, daemon=True).start()
-        except (RuntimeError, MemoryError) as e:
-            raise ShareTrouble(f"{self._name}: {e}") from e
-        self._alive += 1  # under the lock, which the thread needs to end
-
     def _too_late(self, task: Task, seconds: float) -> None:
+        if self._waits_for_others(task):
+            task.timer = task.returns.loop.call_later(seconds, self._too_late, task, seconds)
+        elif not task.future.done():
+            self._expire(task, seconds)
+
+    def _expire(self, task: Task, seconds: float) -> None:
         self._give_up(task)
-        if not task.future.done():
-            late = ShareTrouble(f"{self._name}: no answer from the file system within {seconds:g} s")
-            task.future.set_exception(late)
+        task.future.set_exception(
+            ShareTrouble(f"{self.name}: no answer from the file system within {seconds:g} s")
+        )
+
+    def _waits_for_others(self, task: Task) -> bool:
+        """Whether it has no thread because of other lanes: that says nothing about this one's file system."""
+        with self._pool.lock:
+            mine = task.began is not None or self._lost or self._pool.serves(self)
+            return not mine and self._pool.refuse(hanging=self._lost) is None
 
     def _give_up(self, task: Task) -> None:
-        """A call that has begun costs its thread for as long as it hangs; one in the queue costs nothing."""
-        with self._lock:
+        """A call that has begun costs its thread for as long as it hangs; one that waits costs nothing."""
+        with self._pool.lock:
             task.given_up = True
-            if task.running and not task.lost:
+            if not task.lost and self._pool.lose(task):
                 task.lost = True
+                self._active -= 1
                 self._lost += 1
+                self._go_on()
+            self._pool.look_later()
 
-    def _work(self) -> None:
-        while (task := self._tasks.get()) is not None:
-            with self._lock:
-                if task.given_up or task.future.cancelled():
-                    continue
-                task.running = True
-            try:
-                result, error = task.call(*task.args, **task.kwargs), None
-            except BaseException as e:  # noqa: BLE001 - handed to whoever waits
-                result, error = None, e
-            surplus = self._came_back(task)
-            try:
-                task.returns.give(task, result, error)
-            except RuntimeError:  # the loop is closed: nobody waits any more
-                break
-            if surplus:
-                break
-            del task, result, error
-        with self._lock:
-            self._alive -= 1
+    def _has_room(self) -> bool:
+        return self._active < min(self._width, self._most - self._lost)
 
-    def _came_back(self, task: Task) -> bool:
-        """The call returned. Whether its thread, given up for lost, was replaced meanwhile."""
-        with self._lock:
-            task.running = False
-            if not task.lost:
-                return False
+    def _admit(self, task: Task) -> None:
+        self._pool.put(task)
+        self._active += 1
+
+    def ended(self, task: Task) -> None:
+        """A thread has done with it. For the threads, which hold the lock."""
+        if task.lost:
             self._lost -= 1
-            return not self._closed and self._alive - self._lost > self._wanted
+        else:
+            self._active -= 1
+        self._go_on()
+
+    def _go_on(self) -> None:
+        while self._waiting and self._has_room():
+            task = self._waiting.popleft()
+            if not task.given_up and not task.future.cancelled():
+                self._admit(task)
 
 
 async def wait(event: asyncio.Event, seconds: float | None) -> None:

@@ -5,6 +5,7 @@
     ├── UsageError         the command line asks for what does not exist                  exit 2
     ├── MissingExtra       an optional part is not installed; says how to get it          exit 78
     ├── LedgerError        the ledger is newer than the program, damaged, not ours        exit 78
+    ├── LedgerReplaced     its file is another one now: end, and begin anew with that   exit 69
     ├── LedgerUnavailable  the database is away for now: wait, try again         exit 69
     ├── FileError          this file fails, with an error sidecar: reason and advice
     │   └── ForeignSidecar a file of that name is not glimpsed's own
@@ -22,6 +23,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+Reach: TypeAlias = Literal["file", "directory", "disk"]
 VerdictKind: TypeAlias = Literal["retry", "shrink", "switch", "longer", "fail", "pause"]
 
 
@@ -85,6 +87,12 @@ class LedgerUnavailable(GlimpsedError):
     exit_code = 69  # of a command, which does not wait
 
 
+class LedgerReplaced(GlimpsedError):
+    """The ledger that is open is not the one any more that its name leads to."""
+
+    exit_code = 69
+
+
 class FileError(GlimpsedError):
     """The file fails for good: one sentence of what happened, one of what to do (DESIGN 7)."""
 
@@ -113,7 +121,14 @@ class NotYet(ShareTrouble):
 
 
 class SidecarBlocked(GlimpsedError):
-    """A sidecar cannot be written for now: no space, quota, read-only, no permission."""
+    """A sidecar cannot be written for now: no space, quota, read-only, no permission.
+
+    `reach`: whether that holds for this one, for the whole directory, or for all of the disk.
+    """
+
+    def __init__(self, what: str, *, reach: Reach = "file") -> None:
+        super().__init__(what)
+        self.reach = reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +162,7 @@ class VisionError(GlimpsedError):
     ) -> None:
         super().__init__(verdict.reason)
         self.verdict = verdict
-        self.due = (
-            due  # with 'pause': when the file is looked at again (epoch seconds); None: as soon as may be
-        )
+        self.due = due  # with 'pause': when the file is looked at again, by the ledger's clock; None: as soon as may be
         self.requests = requests  # sent to get here, less one that ended in a pause
         self.raw = raw  # text that the model gave, kept for the error sidecar
         self.input_tokens = input_tokens  # paid for all the same: a refusal, a cut answer

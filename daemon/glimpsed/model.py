@@ -12,29 +12,39 @@ from __future__ import annotations
 import datetime as dt
 import re
 from dataclasses import dataclass, field
-from mmap import mmap
 from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
 Api: TypeAlias = Literal["responses", "chat", "local"]
-Bytes: TypeAlias = bytes | mmap  # of an image: our own, or in memory that is shared with the file worker
+Bytes: TypeAlias = bytes
 State: TypeAlias = Literal["queued", "running", "answered", "done", "failed", "gone"]
 
-# What could break or forge a line: control characters, line and paragraph separators, and what turns the
-# direction of all that follows (bidirectional embeddings, overrides and isolates).
-_FORGING = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+# What could break or forge a line, or tell a terminal what to do: control characters, line and paragraph
+# separators, and what turns the direction of all that follows (bidirectional embeddings, overrides, isolates).
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+UNSAFE_IN_LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
-def shown(path: str) -> str:
-    """A path as it may be printed, logged or written as JSON: valid UTF-8, on one line that runs one way.
+def shown(text: str, *, lines: bool = False) -> str:
+    """A path, or any text from outside, as it may be printed or logged: valid UTF-8, on one line that runs one way.
 
+    `lines`: as it may be printed in more than one: an answer's newlines and tabs stay.
     All else stays as it is (DESIGN 5): a wide or a narrow space, a joiner in an emoji are parts of names.
     """
-    if path.isprintable():  # nearly all are, and this is asked of every image several times
-        return path
-    text = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return _FORGING.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+    if text.isprintable():  # nearly all names are, and this is asked of every image several times
+        return text
+    try:
+        text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half a pair, which no file name has, but JSON may
+        text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    if lines:
+        return UNSAFE_IN_LINES.sub(_escaped, text.replace("\r\n", "\n"))
+    return _UNSAFE.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")
 
 
 def utc(seconds: float) -> str:

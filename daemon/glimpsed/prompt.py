@@ -7,12 +7,14 @@ the model would be shown ``{file_name}`` as it stands, and answer anyway.
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 from collections.abc import Iterator
 
 NAMES = ("filename", "stem", "folder", "relpath", "date", "page", "pages")
 _PLACEHOLDER = re.compile(r"\{(" + "|".join(NAMES) + r")\}")
 _WORD = re.compile(r"\{( *)([^\W\d][\w-]*) *\}")
+_WORDS = 1000  # in braces that are looked at: each is compared with all names
 _NEAR = 0.75  # of difflib's ratio: 'file_name', 'Pages', 'filenme'; not 'total', 'image'
 _MEANT = {"name": "filename", "file": "filename", "path": "relpath"}  # too short for a ratio to tell
 
@@ -39,7 +41,8 @@ def near_misses(template: str) -> Iterator[tuple[str, str]]:
     With a space inside the braces, ``{ data }``, only the names themselves are mistakes: that is how to
     write a word that looks too much like one of them.
     """
-    for text, space, word in dict.fromkeys((m[0], m[1], m[2]) for m in _WORD.finditer(template)):
+    words = dict.fromkeys((m[0], m[1], m[2]) for m in itertools.islice(_WORD.finditer(template), _WORDS))
+    for text, space, word in words:
         if word in NAMES:
             if _PLACEHOLDER.fullmatch(text) is None:
                 yield text, word

@@ -27,11 +27,10 @@ from typing import Any
 import structlog
 from watchdog.observers.inotify_c import InotifyConstants, InotifyFD
 
-from glimpsed.blocking import Blocking
 from glimpsed.config.schema import Folder
 from glimpsed.discover import FolderWatch
 from glimpsed.discover.watch import FULL_REST
-from glimpsed.ledger import Ledger, open_ledger
+from glimpsed.ledger import Books, Ledger, open_ledger
 from glimpsed.model import FileKey, Version
 
 SETTLED = 1.0  # s in which nothing more arrives
@@ -164,9 +163,9 @@ async def _watching(
     path: Path, ledger: Path | None = None, **keys: Any
 ) -> AsyncIterator[tuple[FolderWatch, Ledger, list[float]]]:
     opened = open_ledger(f"sqlite:///{ledger or path.parent / (path.name + '.sqlite')}")
-    db, offered = Blocking("db", threads=2), []
+    books, offered = Books(opened), []
     watch = FolderWatch(
-        Folder(name="f", path=path, **keys), opened, db, offered=lambda: offered.append(time.monotonic())
+        Folder(name="f", path=path, **keys), books, offered=lambda: offered.append(time.monotonic())
     )
     task = asyncio.create_task(watch.run())
     try:
@@ -175,8 +174,7 @@ async def _watching(
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-        opened.close()
-        db.close()
+        await books.close()
 
 
 def _raw_inotify(path: Path) -> dict[str, float]:

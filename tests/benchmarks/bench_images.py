@@ -31,11 +31,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from PIL import Image, ImageOps
 
 import images_samples as samples
-from glimpsed.images import Images, asis, decode
+from glimpsed.formats import plain
+from glimpsed.formats.sniff import sniff
+from glimpsed.images import Images, decode
 from glimpsed.images.encode import Encoded
 from glimpsed.images.plan import Target
-from glimpsed.images.sniff import sniff
-from glimpsed.images.worker import Limits
+from glimpsed.images.prepare import DECODED
 from glimpsed.model import Content
 
 EDGE, ROUNDS = 2048, 9
@@ -79,7 +80,7 @@ def by_us(data: bytes, to: Target) -> list[Encoded]:
     kind = sniff(data)
     assert kind is not None
     with samples.as_file(data) as file:
-        return decode.prepare(file, kind, 1, to, Limits().decoded)
+        return decode.prepare(file, kind, 1, to, DECODED)
 
 
 def cpu(call: Callable[[], object]) -> float:
@@ -129,7 +130,7 @@ def as_it_is() -> None:
         data = samples.with_gps(samples.photo(1600, 1200), quality=quality)
     began = time.process_time()
     for _ in range(50):
-        asis.plain("jpeg", data, keep_metadata=False)
+        plain.plain("jpeg", data, keep_metadata=False)
     print(  # noqa: T201 - what it is for
         f"as it is, {len(data) // 1000} KB JPEG: {(time.process_time() - began) / 50 * 1e3:.2f} ms of CPU (2 allowed)"
     )

@@ -27,7 +27,7 @@ import pytest
 
 from daemon import Daemon, wait_until
 from gateway import Gateway, Scripted, Seen
-from glimpsed import temporary
+from glimpsed.disk import temporary
 from ledger_fixtures import Postgres
 from pictures import drop, picture
 

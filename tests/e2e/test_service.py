@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -289,10 +290,38 @@ def test_nothing_is_left_running_after_the_stop(tmp_path: Path, inbox: Path) -> 
         )
 
 
-def test_metrics_and_health_tell_what_happened(tmp_path: Path, inbox: Path) -> None:
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        return int(free.getsockname()[1])
+
+
+def test_a_crowd_at_the_metrics_port_holds_up_nothing(tmp_path: Path, inbox: Path) -> None:
+    """512 who connect, a third of them silent, a third half-way through a request, a third never reading."""
+    port = free_port()
+    said = (b"", b"GET /metrics HTTP/1.1\r\nHost: x\r\n", b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+    with (
+        Gateway() as gateway,
+        Daemon(config(gateway, inbox, top=f"metrics: 127.0.0.1:{port}"), tmp_path) as daemon,
+        contextlib.ExitStack() as crowd,
+    ):
+        daemon.wait_event("service.ready")
+        process = Path(f"/proc/{daemon.process.pid}")
+        threads, descriptors = (len(list((process / kind).iterdir())) for kind in ("task", "fd"))
+        for n in range(512):
+            one = crowd.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
+            one.sendall(said[n % 3])
+        assert len(list((process / "task").iterdir())) < threads + 20
+        assert len(list((process / "fd").iterdir())) < descriptors + 80
+        drop(inbox, "one.png", picture())
+        daemon.wait_event("file.done", file="one.png")
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as reply:
+            assert reply.read() == b"ok\n"
+        assert daemon.stop() == 0
+
+
+def test_metrics_and_health_tell_what_happened(tmp_path: Path, inbox: Path) -> None:
+    port = free_port()
     with (
         Gateway() as gateway,
         Daemon(config(gateway, inbox, top=f"metrics: 127.0.0.1:{port}"), tmp_path) as daemon,

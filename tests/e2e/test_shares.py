@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
-from glimpsed.blocking import Blocking
+from glimpsed.blocking import Threads
 from glimpsed.config.schema import Folder
 from glimpsed.discover import FolderWatch, mounts, watch
-from glimpsed.ledger import Ledger, open_ledger
+from glimpsed.ledger import Books, Ledger, open_ledger
 
 pytestmark = pytest.mark.anyio
 
@@ -211,10 +211,13 @@ def share(request: pytest.FixtureRequest, server: Path, point: Path) -> Iterator
 
 
 @contextlib.asynccontextmanager
-async def watching(path: Path, ledger: Ledger, **keys: Any) -> AsyncIterator[FolderWatch]:
-    db = Blocking("db")
+async def watching(
+    path: Path, ledger: Ledger, *, threads: Threads | None = None, **keys: Any
+) -> AsyncIterator[FolderWatch]:
     options = {"settle": 0.05, "poll": 0.1, "rescan": 3600} | keys
-    it = FolderWatch(Folder(name="f", path=path, **options), ledger, db, offered=lambda: None)
+    it = FolderWatch(
+        Folder(name="f", path=path, **options), Books(ledger), offered=lambda: None, threads=threads
+    )
     task = asyncio.create_task(it.run())
     try:
         yield it
@@ -223,7 +226,6 @@ async def watching(path: Path, ledger: Ledger, **keys: Any) -> AsyncIterator[Fol
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-        db.close()
 
 
 @pytest.fixture(autouse=True)
@@ -299,6 +301,38 @@ async def test_a_share_that_hangs_holds_up_neither_another_folder_nor_the_stop(
     assert time.monotonic() - began < 2
     share.go_on()
     second.close()
+
+
+async def test_many_shares_that_hang_at_once_cost_only_themselves(tmp_path: Path, ledger: Ledger) -> None:
+    threads, shares = Threads("folders", working=2, most=64), list[Bindfs]()
+    other, second = tmp_path / "other", open_ledger(f"sqlite:///{tmp_path}/second.sqlite")
+    other.mkdir()
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(second.close)
+        for number in range(6):
+            server, point = tmp_path / f"server{number}", tmp_path / f"share{number}"
+            server.mkdir()
+            point.mkdir()
+            shares.append(Bindfs(server, point))
+            stack.callback(_run, "umount", "-l", str(point))
+            stack.callback(shares[-1].kill)
+        watches = [
+            await stack.enter_async_context(watching(share.point, ledger, threads=threads))
+            for share in shares
+        ]
+        v = await stack.enter_async_context(watching(other, second, threads=threads))
+        await until(lambda: all(w.listed.is_set() for w in (*watches, v)))
+        for share in shares:
+            share.hang()
+        (other / "a.jpg").write_bytes(JPEG)
+        await until(lambda: states(second) == {"a.jpg": "queued"})
+        await until(lambda: all(w.state.state == "lost" for w in watches))
+        (other / "b.jpg").write_bytes(JPEG)
+        await until(lambda: len(states(second)) == 2)
+        assert v.state.state == "watching"
+        for share in shares:
+            share.go_on()
+        await until(lambda: all(w.state.state == "watching" for w in watches))
 
 
 async def test_a_server_that_comes_back_under_a_mount_that_stayed_is_taken_up_again(

@@ -154,3 +154,23 @@ def test_a_tree_that_is_copied_in_while_it_is_watched_is_found_whole(
         daemon.wait_event("file.done", count=30)
         assert daemon.stop() == 0
     assert len(gateway.requests) == 30
+
+
+def test_folders_cost_no_threads_and_no_inotify_instances(tmp_path: Path) -> None:
+    names = [f"f{number}" for number in range(150)]
+    for name in names:
+        (tmp_path / name).mkdir()
+    with Gateway() as gateway:
+        text = f"models:\n  m: {{api: chat, base_url: '{gateway.base_url}', api_key_env: GLIMPSED_API_KEY}}\nfolders:\n"
+        text += "".join(f"  {n}: {{path: {tmp_path / n}, settle: 0, prompt: Say.}}\n" for n in names)
+        with Daemon(text + "log: {target: json, level: debug}\n", tmp_path) as daemon:
+            daemon.wait_event("scan.finished", count=len(names), seconds=120)
+            process = Path(f"/proc/{daemon.process.pid}")
+            instances = [os.readlink(fd) for fd in (process / "fd").iterdir()]
+            assert len(list((process / "task").iterdir())) < 50
+            assert instances.count("anon_inode:inotify") <= 2  # the folders' and the ledger's
+            for name in (names[0], names[-1]):
+                drop(tmp_path / name, "a.png", picture(seed=int(name[1:])))
+                daemon.wait_event("file.done", folder=name)
+            assert len(daemon.seen("folder.watching", mode="inotify")) == len(names)
+            assert daemon.stop() == 0

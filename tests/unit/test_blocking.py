@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import threading
 import time
 
 import pytest
 
-from glimpsed.blocking import Blocking
+from glimpsed.blocking import Blocking, Threads
 from glimpsed.errors import ShareTrouble
 
 pytestmark = pytest.mark.anyio
@@ -143,3 +144,60 @@ async def test_what_a_call_raises_comes_out() -> None:
     with pytest.raises(ZeroDivisionError):
         await threads.run_within(5, lambda: 1 // 0)
     threads.close()
+
+
+async def test_lanes_that_hang_cost_the_others_nothing_and_threads_by_the_call_alone() -> None:
+    pool, release = Threads("t", working=2, most=64), threading.Event()
+    lanes = [Blocking(f"lane {n}", threads=2, spare=1, pool=pool) for n in range(40)]
+    before = threading.active_count()
+    hanging = [asyncio.create_task(lane.run_within(60, release.wait)) for lane in lanes[:20]]
+    assert await lanes[20].run_within(10, lambda: "works") == "works"
+    assert threading.active_count() - before <= 20 + 2
+    assert await asyncio.gather(*(lane.run_within(10, lambda: 1) for lane in lanes[20:])) == [1] * 20
+    assert threading.active_count() - before <= 20 + 2
+    release.set()
+    await asyncio.gather(*hanging)
+    for _ in range(500):
+        await asyncio.sleep(0.01)
+        if threading.active_count() - before <= 2:
+            break
+    assert threading.active_count() - before <= 2
+    pool.close()
+
+
+async def test_what_waits_for_a_thread_that_others_hold_is_no_trouble_of_its_own() -> None:
+    pool, release = Threads("t", working=1, most=1), threading.Event()
+    other, mine = (Blocking(name, pool=pool) for name in ("other", "mine"))
+    hanging = asyncio.create_task(other.run(release.wait))
+    waiting = asyncio.create_task(mine.run_within(0.05, lambda: "works"))
+    await asyncio.sleep(0.3)
+    assert not waiting.done()
+    release.set()
+    assert await waiting == "works"
+    assert await hanging
+    pool.close()
+
+
+async def test_when_no_thread_is_left_that_is_told_and_half_of_them_are_kept_for_lanes_that_work() -> None:
+    pool, release = Threads("t", working=1, most=4), threading.Event()
+    hung, mine = Blocking("hung", spare=9, pool=pool), Blocking("mine", pool=pool)
+    for _ in range(3):
+        with pytest.raises(ShareTrouble, match="no answer"):
+            await hung.run_within(0.3, release.wait)
+    with pytest.raises(ShareTrouble, match="hung: 3 calls hang in the file system"):
+        await hung.run_within(0.3, release.wait)
+    assert await mine.run_within(5, lambda: "works") == "works"
+    with pytest.raises(ShareTrouble, match="no answer"):
+        await mine.run_within(0.3, release.wait)
+    other = Blocking("other", pool=pool)
+    with pytest.raises(ShareTrouble, match="other: 4 calls hang in the file system"):
+        await other.run_within(60, lambda: "works")
+    release.set()
+    for _ in range(500):
+        with contextlib.suppress(ShareTrouble):
+            assert await other.run_within(5, lambda: "works") == "works"
+            break
+        await asyncio.sleep(0.01)
+    else:
+        pytest.fail("no thread came back")
+    pool.close()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import gc
 import os
 import shutil
-import tempfile
 import threading
 import time
 import warnings
@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent, InotifyFD, Mask, WatchDescriptor
+from watchdog.observers.inotify_c import InotifyConstants, WatchDescriptor, inotify_rm_watch
 
 from glimpsed.discover import events as module
 from glimpsed.discover.events import Batch, Events, WatchLimit
-from glimpsed.files import find_root
 
 
 class Ear:
@@ -31,13 +30,14 @@ class Ear:
         self.directories: set[str] = set()
         self.batches: list[Batch] = []
         self.arrived: dict[str, float] = {}
-        self.events = Events(find_root(path), self.hear)
+        self.events = Events()
+        self.ear = self.events.ear(self.hear)
         self.watch("")
 
     def watch(self, directory: str) -> None:
         fd = os.open(self.path / directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            self.events.watch(directory, fd, identity(fd))
+            self.ear.watch(directory, fd, identity(fd))
         finally:
             os.close(fd)
 
@@ -48,8 +48,6 @@ class Ear:
             self.files[path] = self.files.get(path, False) or closed
             self.arrived.setdefault(path, now)
         self.directories |= set(batch.directories)
-        if batch.probe:
-            self.events.heard_probe()
 
 
 def identity(fd: int) -> tuple[int, int]:
@@ -99,9 +97,26 @@ def test_a_folder_that_was_moved_out_reports_no_more(ear: Ear, tmp_path: Path) -
     assert "sub/ghost.png" not in ear.files
 
 
+def test_what_happens_in_a_folder_that_left_is_not_reported_even_if_both_are_heard_of_at_once(
+    ear: Ear, tmp_path: Path
+) -> None:
+    out = tmp_path.parent / f"{tmp_path.name}-at-once"
+    (ear.path / "sub").mkdir()
+    ear.watch("sub")
+    with _kernel(ear)._lock:  # all of it is read before any of it is sorted
+        (ear.path / "wakes.png").write_bytes(b"x")
+        time.sleep(0.05)
+        (ear.path / "sub").rename(out)
+        (out / "ghost.png").write_bytes(b"x")
+        (ear.path / "real.png").write_bytes(b"x")
+    until(lambda: ear.files.get("real.png"))
+    assert "sub/ghost.png" not in ear.files
+
+
 def test_a_folder_that_left_and_came_back_is_heard_again(ear: Ear, tmp_path: Path) -> None:
     (ear.path / "a").mkdir()
     ear.watch("a")
+    until(lambda: "a" in ear.directories)
     for away in (tmp_path.parent / f"{tmp_path.name}-left", ear.path / "b"):
         ear.directories.clear()
         (ear.path / "a").rename(away)
@@ -120,13 +135,11 @@ def test_a_folder_that_left_and_came_back_is_heard_again(ear: Ear, tmp_path: Pat
 def test_after_an_overflow_every_watch_is_asked_for_again(ear: Ear) -> None:
     (ear.path / "a").mkdir()
     ear.watch("a")
-    ear.events._reader._inotify.remove_callbacks(  # as if the kernel had, and its word was lost
-        [(wd, id_) for wd, (d, id_) in ear.events._reader._directories.items() if d == "a"]
-    )
+    del _kernel(ear)._spots[(wd := ear.ear.heard["a"][1])]  # as if the kernel had, and its word was lost
+    inotify_rm_watch(_kernel(ear)._fd, wd)
     ear.watch("a")
     (ear.path / "a/unheard.png").write_bytes(b"x")
-    overflow = InotifyEvent(WatchDescriptor(-1), Mask(InotifyConstants.IN_Q_OVERFLOW), 0, b"")
-    ear.events._reader._sort(overflow, Batch())
+    _kernel(ear)._sort(WatchDescriptor(-1), InotifyConstants.IN_Q_OVERFLOW, b"", module._Lot())
     ear.watch("a")
     (ear.path / "a/heard.png").write_bytes(b"x")
     until(lambda: ear.files.get("a/heard.png"))
@@ -161,11 +174,9 @@ def test_names_that_are_not_text_are_heard_of(ear: Ear) -> None:
 
 
 def test_a_full_queue_of_the_kernel_is_heard_of(ear: Ear) -> None:
-    reader = _reader(ear)
-    event = InotifyEvent(WatchDescriptor(-1), Mask(InotifyConstants.IN_Q_OVERFLOW), 0, b"")
-    batch = Batch()
-    reader._sort(event, batch)
-    assert batch.overflow
+    lot = module._Lot()
+    _kernel(ear)._sort(WatchDescriptor(-1), InotifyConstants.IN_Q_OVERFLOW, b"", lot)
+    assert lot.of(ear.ear).overflow
 
 
 def test_a_burst_of_20000_files_is_heard_of_completely(ear: Ear) -> None:
@@ -192,9 +203,9 @@ def test_a_handler_that_raises_ends_nothing(tmp_path: Path) -> None:
             heard.set()
         raise ValueError
 
-    events = Events(find_root(tmp_path), deliver)
+    events = Events()
     fd = os.open(tmp_path, os.O_RDONLY)
-    events.watch("", fd, identity(fd))
+    events.ear(deliver).watch("", fd, identity(fd))
     os.close(fd)
     (tmp_path / "first.png").write_bytes(b"x")
     (tmp_path / "second.png").write_bytes(b"x")
@@ -206,32 +217,31 @@ def test_the_watch_limit_is_heard_of(ear: Ear, monkeypatch: pytest.MonkeyPatch) 
     (ear.path / "sub").mkdir()
 
     def refuse(*_: Any) -> int:
-        raise OSError(28, "inotify watch limit reached")
+        ctypes.set_errno(errno.ENOSPC)
+        return -1
 
-    monkeypatch.setattr(_reader(ear)._inotify, "add_callback", refuse)
+    monkeypatch.setattr(module, "inotify_add_watch", refuse)
     with pytest.raises(WatchLimit, match="max_user_watches"):
         ear.watch("sub")
 
 
 def test_a_probe_comes_back_and_a_deaf_reader_is_noticed(ear: Ear) -> None:
     ear.events.probe(100)
-    until(lambda: any(batch.probe for batch in ear.batches))
+    until(lambda: ear.events._asked is None)
     assert ear.events.alive(1000)
-    _reader(ear)._inotify.remove_callbacks(
-        [(wd, id_) for wd, (d, id_) in _reader(ear)._directories.items() if d == "\0probe"]
-    )
+    inotify_rm_watch(_kernel(ear)._fd, _kernel(ear)._probe_wd)
     ear.events.probe(1000)
     assert ear.events.alive(1001)
     assert not ear.events.alive(1000 + module.PROBE_LIMIT + 1)
 
 
-def test_a_full_disk_for_temporary_files_costs_the_probe_not_the_events(
+def test_no_file_in_memory_costs_the_probe_not_the_events(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: Any, **__: Any) -> Any:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    monkeypatch.setattr(os, "memfd_create", full)
     ear = Ear(tmp_path)
     try:
         ear.events.probe(100)
@@ -256,33 +266,34 @@ def test_a_start_without_a_watch_for_the_probe_leaves_nothing_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any) -> int:
-        raise OSError(errno.ENOSPC, "inotify watch limit reached")
+        ctypes.set_errno(errno.ENOSPC)
+        return -1
 
-    monkeypatch.setattr(InotifyFD, "add_callback", refuse)
+    monkeypatch.setattr(module, "inotify_add_watch", refuse)
     gc.collect()
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(3):
         with pytest.raises(WatchLimit):
-            Events(find_root(tmp_path), lambda _: None)
+            Events()
     assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_a_reader_that_died_is_noticed(ear: Ear, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
 
-    def die() -> list[Batch]:
+    def die() -> None:
         raise KeyError(7)
 
-    monkeypatch.setattr(_reader(ear), "read", die)
+    monkeypatch.setattr(_kernel(ear), "read", die)
     (ear.path / "a.png").write_bytes(b"x")
     until(lambda: not ear.events.alive(0))
 
 
 def test_stop_does_not_wait_for_a_thread_that_hangs(tmp_path: Path) -> None:
     release = threading.Event()
-    events = Events(find_root(tmp_path), lambda _: release.wait(10) and None)
+    events = Events()
     fd = os.open(tmp_path, os.O_RDONLY)
-    events.watch("", fd, identity(fd))
+    events.ear(lambda _: release.wait(10) and None).watch("", fd, identity(fd))
     os.close(fd)
     (tmp_path / "a.png").write_bytes(b"x")
     began = time.monotonic()
@@ -305,9 +316,9 @@ def test_meeting_a_directory_again_warns_nobody(ear: Ear) -> None:
     until(lambda: ear.files.get("e/a.png"))
 
 
-def test_nothing_is_left_open_after_many_starts_and_stops(tmp_path: Path) -> None:
+def test_nothing_is_left_open_after_many_starts_and_stops() -> None:
     def cycle() -> None:
-        events = Events(find_root(tmp_path), lambda _: None)
+        events = Events()
         events.stop()
         until(lambda: not events.alive(0))
 
@@ -319,5 +330,117 @@ def test_nothing_is_left_open_after_many_starts_and_stops(tmp_path: Path) -> Non
     until(lambda: len(os.listdir("/proc/self/fd")) <= before)
 
 
-def _reader(ear: Ear) -> Any:
-    return ear.events._reader
+def test_two_folders_are_heard_by_the_same_threads_and_one_that_stops_listening_costs_the_other_nothing(
+    ear: Ear, tmp_path: Path
+) -> None:
+    before = threading.active_count()
+    ears = [ear.events.ear(lambda _: None) for _ in range(50)]
+    for number, other in enumerate(ears):
+        (tmp_path / f"d{number}").mkdir()
+        fd = os.open(tmp_path / f"d{number}", os.O_RDONLY)
+        other.watch("", fd, identity(fd))
+        os.close(fd)
+    assert threading.active_count() == before
+    watches = len(_kernel(ear)._spots)
+    for other in ears:
+        other.close()
+    until(lambda: len(_kernel(ear)._spots) == watches - 50)
+    assert not _kernel(ear)._ended
+    (ear.path / "a.png").write_bytes(b"x")
+    until(lambda: ear.files.get("a.png"))
+
+
+def test_a_directory_of_two_folders_is_heard_of_in_both(ear: Ear) -> None:
+    heard: list[str] = []
+    other = ear.events.ear(lambda batch: heard.extend(batch.files))
+    (ear.path / "sub").mkdir()
+    fd = os.open(ear.path / "sub", os.O_RDONLY)
+    other.watch("", fd, identity(fd))
+    os.close(fd)
+    ear.watch("sub")
+    (ear.path / "sub/a.png").write_bytes(b"x")
+    until(lambda: ear.files.get("sub/a.png") and "a.png" in heard)
+    other.close()
+    (ear.path / "sub/b.png").write_bytes(b"x")
+    until(lambda: ear.files.get("sub/b.png"))
+    assert "b.png" not in heard
+
+
+def test_a_watch_that_is_gone_before_it_is_known_is_asked_for_again(
+    ear: Ear, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (ear.path / "sub").mkdir()
+    add, asked = module.inotify_add_watch, list[int]()
+
+    def late(*args: Any) -> Any:
+        wd = add(*args)
+        asked.append(wd)
+        if len(asked) == 1:
+            inotify_rm_watch(args[0], wd)
+            until(lambda: wd in _kernel(ear)._ended)
+        return wd
+
+    monkeypatch.setattr(module, "inotify_add_watch", late)
+    ear.watch("sub")
+    (ear.path / "sub/a.png").write_bytes(b"x")
+    until(lambda: ear.files.get("sub/a.png"))
+    assert not _kernel(ear)._ended
+
+
+def test_a_folder_whose_watch_hangs_in_the_kernel_holds_up_no_other(
+    ear: Ear, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add, hangs, release = module.inotify_add_watch, threading.Event(), threading.Event()
+    (ear.path / "hung").mkdir()
+    (ear.path / "sub").mkdir()
+
+    def stuck(kernel: int, path: bytes, mask: Any) -> Any:
+        if os.path.realpath(path).endswith(b"hung"):
+            hangs.set()
+            release.wait(30)
+        return add(kernel, path, mask)
+
+    monkeypatch.setattr(module, "inotify_add_watch", stuck)
+    thread = threading.Thread(target=ear.watch, args=("hung",))
+    thread.start()
+    assert hangs.wait(5)
+    ear.watch("sub")
+    (ear.path / "sub/a.png").write_bytes(b"x")
+    until(lambda: ear.files.get("sub/a.png"))
+    release.set()
+    thread.join()
+
+
+def test_a_directory_that_took_the_name_of_one_that_left_is_the_one_that_is_heard(
+    ear: Ear, tmp_path: Path
+) -> None:
+    away = tmp_path.parent / f"{tmp_path.name}-gone"
+    (ear.path / "a").mkdir()
+    ear.watch("a")
+    with _kernel(ear)._lock:  # the reader has not come to it yet
+        (ear.path / "a").rename(away)
+        (ear.path / "a").mkdir()
+        fd = os.open(ear.path / "a", os.O_RDONLY)
+    ear.ear.watch("a", fd, identity(fd))
+    os.close(fd)
+    until(lambda: "a" in ear.directories)
+    ear.watch("a")  # as the listing does that this asks for
+    (away / "ghost.png").write_bytes(b"x")
+    (ear.path / "a/real.png").write_bytes(b"x")
+    until(lambda: ear.files.get("a/real.png"))
+    assert "a/ghost.png" not in ear.files
+
+
+def test_moving_many_directories_out_takes_time_by_their_number(ear: Ear, tmp_path: Path) -> None:
+    away = tmp_path.parent / f"{tmp_path.name}-many"
+    away.mkdir()
+    for number in range(3000):
+        (ear.path / str(number)).mkdir()
+        ear.watch(str(number))
+    for number in range(3000):
+        (ear.path / str(number)).rename(away / str(number))
+    until(lambda: len(ear.ear.heard) == 1, 10)
+
+
+def _kernel(ear: Ear) -> Any:
+    return ear.events._kernel

@@ -11,7 +11,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,12 @@ import pytest
 from PIL import Image
 
 from glimpsed import sidecar
-from glimpsed.blocking import Blocking
 from glimpsed.config.schema import Folder
 from glimpsed.discover import FolderWatch, events, scan, watch
 from glimpsed.discover.events import WatchLimit
+from glimpsed.disk.files import find_root
 from glimpsed.errors import FileError, NotYet, ShareTrouble, SidecarBlocked, Vanished
-from glimpsed.files import find_root
-from glimpsed.ledger import Ledger, open_ledger
+from glimpsed.ledger import Books, Ledger, open_ledger
 from glimpsed.model import FileKey, Job, Offer, Version
 from sidecar_samples import inbox
 
@@ -48,7 +47,7 @@ class Desk:
 
     path: Path
     ledger: Ledger
-    db: Blocking
+    books: Books
     mode: str
     watch: FolderWatch = field(init=False)
     offered: int = 0
@@ -62,9 +61,7 @@ class Desk:
             "rescan": 3600,
             "watch": self.mode,
         } | options
-        self.watch = FolderWatch(
-            Folder(name="f", path=self.path, **keys), self.ledger, self.db, offered=self._count
-        )
+        self.watch = FolderWatch(Folder(name="f", path=self.path, **keys), self.books, offered=self._count)
         task = asyncio.create_task(self.watch.run())
         try:
             yield self.watch
@@ -107,9 +104,8 @@ def desk(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     folder = tmp_path / "in"
     folder.mkdir()
     ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite")
-    db = Blocking("db")
-    yield Desk(folder, ledger, db, request.param)
-    db.close()
+    books = Books(ledger)
+    yield Desk(folder, ledger, books, request.param)
     ledger.close()
 
 
@@ -479,10 +475,12 @@ async def test_a_deleted_file_and_a_deleted_directory_are_gone(desk: Desk) -> No
         await desk.until(lambda: desk.states()["x/b.png"] == "queued")
 
 
-async def test_a_file_that_came_after_the_listing_and_is_asked_about_already_is_not_gone(desk: Desk) -> None:
+async def test_a_file_that_came_after_the_listing_and_is_asked_about_already_is_not_gone(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     known, running = desk.ledger.known, []
 
-    def late(folder: str, directory: str) -> Any:
+    def late(_: Ledger, folder: str, directory: str) -> Any:
         """Between the listing and what the ledger knows: moved in, offered, claimed."""
         if not running:
             path = desk.path / "b.png"
@@ -492,7 +490,7 @@ async def test_a_file_that_came_after_the_listing_and_is_asked_about_already_is_
             running.extend(desk.claim())
         return known(folder, directory)
 
-    desk.ledger.known = late  # type: ignore[method-assign]
+    monkeypatch.setattr(Ledger, "known", late)
     (desk.path / "a.png").write_bytes(PNG)
     async with desk.watching() as w:
         await asyncio.wait_for(w.listed.wait(), 5)
@@ -690,7 +688,7 @@ async def test_without_watches_the_folder_is_polled_and_says_so(
         if directory:
             raise WatchLimit("the limit of inotify watches is reached")
 
-    monkeypatch.setattr(events.Events, "watch", refuse)
+    monkeypatch.setattr(events.Ear, "watch", refuse)
     (desk.path / "sub").mkdir()
     async with desk.watching() as w:
         await desk.until(lambda: w.state.state == "degraded")
@@ -705,16 +703,16 @@ async def test_a_dead_event_reader_is_replaced(desk: Desk, monkeypatch: pytest.M
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
     async with desk.watching() as w:
         await asyncio.wait_for(w.listed.wait(), 5)
-        first = w._hearing._events
+        first = w._hearing._ear
         assert first is not None
 
         def die() -> Any:
             raise KeyError(7)
 
-        monkeypatch.setattr(first._reader, "read", die)
+        monkeypatch.setattr(first._kernel, "read", die)
         (desk.path / "a.png").write_bytes(PNG)
         await desk.until(lambda: desk.states() == {"a.png": "queued"})
-        await desk.until(lambda: w.state.state == "watching" and w._hearing._events not in {None, first})
+        await desk.until(lambda: w.state.state == "watching" and w._hearing._ear not in {None, first})
         (desk.path / "b.png").write_bytes(PNG)
         await desk.until(lambda: len(desk.states()) == 2)
 
@@ -751,14 +749,18 @@ async def test_what_an_interrupted_first_listing_had_queued_belongs_to_the_backl
         assert w.first_backlog == 4
 
 
-async def test_a_start_that_dies_in_a_folder_known_of_old_makes_it_no_first_sight(desk: Desk) -> None:
+async def test_a_start_that_dies_in_a_folder_known_of_old_makes_it_no_first_sight(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     desk.ledger.first_seen("f", 1)
     marked: list[object] = []
     remember = desk.ledger.set_fingerprints
-    desk.ledger.set_fingerprints = lambda folder, digests: (  # type: ignore[method-assign]
-        marked.extend(d for d in digests if d == "//first"),
-        remember(folder, digests),
-    )[1]
+
+    def marking(_: Ledger, folder: str, digests: Mapping[str, bytes | None]) -> None:
+        marked.extend(d for d in digests if d == "//first")
+        remember(folder, digests)
+
+    monkeypatch.setattr(Ledger, "set_fingerprints", marking)
     (desk.path / "new.png").write_bytes(PNG)
     async with desk.watching(existing="ignore") as w:
         await asyncio.wait_for(w.listed.wait(), 5)
@@ -894,18 +896,18 @@ async def test_what_the_kernels_full_queue_drops_is_found_by_the_listing_that_it
         pytest.skip("the kernel's queue is too long to be filled quickly")
     others = many.make(tmp_path / "others", many.room, "html")
     names = many.make(tmp_path / "made", 100)
-    full, read = threading.Event(), events._Reader.read
+    full, read = threading.Event(), events._Kernel.read
     batches: list[events.Batch] = []
 
-    def late(self: Any) -> list[events.Batch]:
-        heard = read(self)
+    def late(self: Any) -> events._Lot:
+        lot = read(self)
         full.wait(60)
-        batches.extend(heard)
-        return heard
+        batches.extend(batch for told in lot.batches.values() for batch in told)
+        return lot
 
     async with many.desk.watching(rescan=3600) as w:
         await asyncio.wait_for(w.listed.wait(), 5)
-        monkeypatch.setattr(events._Reader, "read", late)
+        monkeypatch.setattr(events._Kernel, "read", late)
         (many.desk.path / "first.png").write_bytes(PNG)  # whatever is read next, is read late
         await asyncio.to_thread(many.move_in, tmp_path / "others", others)
         await asyncio.to_thread(many.move_in, tmp_path / "made", names)
@@ -945,8 +947,7 @@ def many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Many]:
     folder = tmp_path / "in"
     folder.mkdir()
     ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite")
-    db = Blocking("db")
+    books = Books(ledger)
     room = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
-    yield Many(Desk(folder, ledger, db, "inotify"), room)
-    db.close()
+    yield Many(Desk(folder, ledger, books, "inotify"), room)
     ledger.close()

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from glimpsed import cli, config, files
+from glimpsed import cli, config
+from glimpsed.disk import files
 from glimpsed.estimate import survey
 from glimpsed.ledger import open_ledger
 from history import CONFIG, History

@@ -36,7 +36,7 @@ async def test_every_file_ends_as_pictures_or_with_a_reason_in_bounded_memory() 
                 check(*await images.prepare(content, page, samples.TARGET))
         except FileError as e:
             failed[path.name] = e.reason
-        peaks.append(sum(peak(pid) for pid in images._workers.processes()))
+        peaks.append(sum(peak(pid) for pid in images._pool.processes()))
 
     try:
         paths = sorted(path for path in CORPUS.glob("*/*") if path.is_file())
@@ -44,7 +44,7 @@ async def test_every_file_ends_as_pictures_or_with_a_reason_in_bounded_memory() 
         for at in range(0, len(paths), 8):
             await asyncio.gather(*(one(path) for path in paths[at : at + 8]))
         assert images.deaths == 0
-        assert len(images._workers.processes()) <= 2
+        assert len(images._pool.processes()) <= 2
         assert max(peaks) < 700 * MEGABYTE
         surprising = {
             name: why

@@ -12,10 +12,10 @@ from PIL import Image, ImageChops, ImageStat, TiffImagePlugin
 
 import images_samples as samples
 from glimpsed.errors import FileError
+from glimpsed.formats.sniff import MEDIA_TYPES, sniff
 from glimpsed.images import decode
 from glimpsed.images.encode import Encoded
 from glimpsed.images.plan import Target
-from glimpsed.images.sniff import MEDIA_TYPES, sniff
 
 MEMORY = 640_000_000
 

@@ -7,10 +7,10 @@ import random
 import pytest
 
 import images_samples as samples
+from glimpsed.children.program import Limits
 from glimpsed.errors import FileError
 from glimpsed.images import Images
 from glimpsed.images.plan import Target
-from glimpsed.images.worker import Limits
 from glimpsed.model import Image
 
 pytestmark = pytest.mark.anyio
@@ -59,7 +59,7 @@ async def test_damage_fails_the_file_at_most(name: str) -> None:
         assert all(e.reason.endswith(".") and e.advice.endswith(".") and "\n" not in e.reason for e in failed)
         assert failed  # or nothing was damaged
         assert await images.prepare(samples.content(whole), 1, TO)
-        assert len(images._workers.processes()) <= 1
+        assert len(images._pool.processes()) <= 1
     finally:
         await images.close()
 

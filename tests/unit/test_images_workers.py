@@ -14,16 +14,17 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import images_samples as samples
-from glimpsed.child import start
+from glimpsed.children import pool, start
 from glimpsed.errors import FileError, ShareTrouble
-from glimpsed.images import Document, Images, workers
+from glimpsed.images import Document, Images
 from glimpsed.images.plan import Target
-from glimpsed.images.worker import Limits
+from glimpsed.images.prepare import LIMITS
 from glimpsed.model import Content
 
 pytestmark = pytest.mark.anyio
@@ -37,9 +38,15 @@ def endless() -> Content:
     return samples.content(samples.pdf(b"0 0 m 600 800 l 300 20 l S\n" * 3_000_000))
 
 
+@functools.cache
+def busy(number: int) -> Content:
+    """What takes a second or so to draw."""
+    return samples.content(samples.pdf(b"0 0 m 600 %d l 300 20 l S\n" % (800 - number) * 1000))
+
+
 @contextlib.asynccontextmanager
 async def images(workers: int = 2, **limits: float) -> AsyncIterator[Images]:
-    them = Images(workers, limits=Limits(**limits))  # type: ignore[arg-type]
+    them = Images(workers, limits=replace(LIMITS, **limits))  # type: ignore[arg-type]
     try:
         yield them
     finally:
@@ -47,7 +54,11 @@ async def images(workers: int = 2, **limits: float) -> AsyncIterator[Images]:
 
 
 def pids(them: Images) -> list[int]:
-    return them._workers.processes()
+    return them._pool.processes()
+
+
+def at_work(them: Images) -> list[int]:
+    return [child.pid for child in them._pool._busy if child.asked]
 
 
 async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
@@ -80,7 +91,7 @@ async def test_a_file_does_not_fail_because_too_many_files_are_open(left: int) -
     async with images(1) as them:
         await them.inspect(TIFF)  # a worker is there
         with descriptors_left(left), pytest.raises(ShareTrouble):
-            await them.inspect(TIFF)
+            await them.prepare(TIFF, 1, samples.TARGET)
         assert (await them.inspect(TIFF)).pages == 1
 
 
@@ -112,7 +123,7 @@ async def test_pages_come_back_as_they_are_to_be_sent() -> None:
 async def test_a_large_file_is_copied_in_pieces_and_others_have_their_turn_between_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(workers, "_PIECE", 1000)
+    monkeypatch.setattr(pool, "_PIECE", 1000)
     data, turns = os.urandom(99_500), 0
 
     async def others() -> None:
@@ -122,7 +133,7 @@ async def test_a_large_file_is_copied_in_pieces_and_others_have_their_turn_betwe
             await asyncio.sleep(0)
 
     other = asyncio.create_task(others())
-    async with workers._memory_file(data) as file:
+    async with pool._memory_file(data) as file:
         other.cancel()
         assert os.pread(file, 1 << 20, 0) == data
     assert turns == 99
@@ -158,27 +169,51 @@ async def test_what_is_no_picture_fails_with_a_reason(data: bytes, reason: str) 
             await them.inspect(samples.content(data))
 
 
-async def test_a_crash_fails_its_own_file_and_no_other() -> None:
+async def test_a_worker_that_is_killed_once_fails_no_file() -> None:
     async with images(3) as them:
-        jobs = [asyncio.create_task(them.prepare(endless(), 1, samples.TARGET)) for _ in range(2)]
-        await until(lambda: len(pids(them)) == 2)
-        doomed, other = pids(them)
-        os.kill(doomed, signal.SIGSEGV)
-        done, running = await asyncio.wait(jobs, return_when="FIRST_COMPLETED")
-        with pytest.raises(FileError, match=r"The decoder crashed on it \(SIGSEGV\)"):
-            await done.pop()
-        assert them.deaths == 1
-        assert other in pids(them)
-        for _ in range(5):
-            await them.prepare(TIFF, 1, samples.TARGET)
-        assert not running.pop().done()
-        await until(lambda: gone(doomed))
+        jobs = [asyncio.create_task(them.prepare(busy(n), 1, samples.TARGET)) for n in range(3)]
+        await until(lambda: len(at_work(them)) == 3)
+        victims = at_work(them)
+        for pid in victims:
+            os.kill(pid, signal.SIGKILL)
+        most = 0
+        while not all(job.done() for job in jobs):
+            most = max(most, len(set(at_work(them)) - set(victims)))
+            await asyncio.sleep(0.01)
+        assert [len(await job) for job in jobs] == [1, 1, 1]
+        assert most == 1  # each again, alone: or they would end each other once more
+        assert them.deaths == 3
+        await until(lambda: all(gone(pid) for pid in victims))
         assert await them.healthy()
-        for job in jobs:
-            job.cancel()
-        await asyncio.gather(*jobs, return_exceptions=True)
-        await until(lambda: gone(other))
-        assert them.deaths == 1  # whoever gives up on a job ends its worker, which is no death
+
+
+@pytest.mark.parametrize("signum", [signal.SIGSEGV, signal.SIGKILL])
+async def test_what_ends_two_workers_fails_its_own_file_and_no_other(signum: int) -> None:
+    async with images() as them:
+        job = asyncio.create_task(them.prepare(endless(), 1, samples.TARGET))
+        for _ in range(2):
+            await until(lambda: bool(at_work(them)))
+            [doomed] = at_work(them)
+            os.kill(doomed, signum)
+            await until(lambda doomed=doomed: doomed not in at_work(them))  # type: ignore[misc]
+        with pytest.raises(
+            FileError, match=rf"The decoder crashed on it twice \({signal.Signals(signum).name}\)"
+        ):
+            await job
+        assert them.deaths == 2
+        assert await them.prepare(TIFF, 1, samples.TARGET)
+        assert await them.healthy()
+
+
+async def test_whoever_gives_up_on_a_job_ends_its_worker_which_is_no_death() -> None:
+    async with images() as them:
+        job = asyncio.create_task(them.prepare(endless(), 1, samples.TARGET))
+        await until(lambda: bool(at_work(them)))
+        [pid] = at_work(them)
+        job.cancel()
+        await asyncio.gather(job, return_exceptions=True)
+        await until(lambda: gone(pid))
+        assert them.deaths == 0
 
 
 async def test_what_takes_too_much_cpu_is_ended_by_the_kernel() -> None:
@@ -189,14 +224,30 @@ async def test_what_takes_too_much_cpu_is_ended_by_the_kernel() -> None:
         assert await them.prepare(TIFF, 1, samples.TARGET)
 
 
-async def test_what_hangs_without_using_the_cpu_is_ended_too() -> None:
-    async with images(clock=0.3) as them:
+async def test_what_is_stopped_is_replaced_and_what_hangs_twice_fails() -> None:
+    async with images(clock=0.5) as them:
         await them.start()
         [pid] = pids(them)
         os.kill(pid, signal.SIGSTOP)
-        with pytest.raises(FileError, match=r"Decoding took longer than 0\.3 s"):
-            await them.prepare(TIFF, 1, samples.TARGET)
+        assert await them.prepare(TIFF, 1, samples.TARGET)
         await until(lambda: gone(pid))
+        assert them.deaths == 1
+
+        job = asyncio.create_task(them.prepare(endless(), 1, samples.TARGET))
+        for _ in range(2):
+            await until(lambda: bool(at_work(them)))
+            [pid] = at_work(them)
+            os.kill(pid, signal.SIGSTOP)
+            await until(lambda pid=pid: gone(pid))  # type: ignore[misc]
+        with pytest.raises(FileError, match=r"Decoding took longer than 0\.5 s"):
+            await job
+        assert them.deaths == 3
+
+
+async def test_time_by_the_clock_does_not_count_while_a_worker_computes() -> None:
+    async with images(seconds=2, clock=0.2) as them:
+        with pytest.raises(FileError, match="took more than 2 s of CPU"):
+            await them.prepare(endless(), 1, samples.TARGET)
         assert them.deaths == 1
 
 
@@ -239,7 +290,7 @@ async def test_more_jobs_than_workers_wait_their_turn() -> None:
 
 
 async def test_idle_workers_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("glimpsed.images.workers.IDLE", 0.1)
+    monkeypatch.setattr("glimpsed.children.pool.IDLE", 0.1)
     async with images() as them:
         await them.start()
         [pid] = pids(them)
@@ -249,7 +300,7 @@ async def test_idle_workers_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_worker_retires_after_many_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("glimpsed.images.workers.JOBS", 2)
+    monkeypatch.setattr("glimpsed.children.pool.ASKED", 2)
     async with images(1) as them:
         await them.prepare(TIFF, 1, samples.TARGET)
         [pid] = pids(them)
@@ -285,8 +336,8 @@ async def test_no_worker_to_be_had_is_not_the_files_fault(monkeypatch: pytest.Mo
 async def test_nothing_is_left_behind_on_disk_or_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    passed = start.environment()
-    monkeypatch.setattr(start, "environment", lambda: {**passed, "TMPDIR": str(tmp_path)})
+    passed = start.passed_on()
+    monkeypatch.setattr(start, "passed_on", lambda: {**passed, "TMPDIR": str(tmp_path)})
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     async with images(seconds=1) as them:
         await them.prepare(TIFF, 1, samples.TARGET)
@@ -341,6 +392,11 @@ def test_a_worker_imports_nothing_that_it_does_not_need() -> None:
         m for m in modules if m.startswith((*heavy, "subprocess", "multiprocessing", "logging", "email"))
     ]
     ours = {m for m in modules if m.startswith("glimpsed.")}
-    assert ours == {"glimpsed.child", "glimpsed.errors", "glimpsed.images"} | {
-        f"glimpsed.images.{m}" for m in ("colour", "decode", "encode", "pdf", "plan", "sniff", "worker")
-    }
+    assert ours == {
+        "glimpsed.children",
+        "glimpsed.children.program",
+        "glimpsed.errors",
+        "glimpsed.formats",
+        "glimpsed.formats.sniff",
+        "glimpsed.images",
+    } | {f"glimpsed.images.{m}" for m in ("colour", "decode", "encode", "pdf", "plan", "worker")}

@@ -11,8 +11,9 @@ from dataclasses import replace
 
 import pytest
 
+from glimpsed.errors import LedgerReplaced
 from glimpsed.ledger import Adopted, GoneRow, Known, Ledger, Paused, local_day, queries
-from glimpsed.ledger.hosts import this_host
+from glimpsed.ledger.hosts import ALIVE, this_host
 from glimpsed.model import (
     Answer,
     FileKey,
@@ -618,6 +619,17 @@ def test_leases_of_dead_processes_of_this_host_are_taken_back_at_once(
     assert ledger.other_daemons(11) == [f"pid {child.pid} on elsewhere"]
     assert ledger.take_back(11) == 2
     assert {job.key.path: job.answer is not None for job in claim(ledger, now=11)} == {"0": False, "3": True}
+
+
+def test_an_older_copy_that_is_restored_under_a_daemon_is_noticed(opened: OpenLedger) -> None:
+    """It knows nothing of the last heartbeat."""
+    ledger = opened()
+    ledger.heartbeat(10)
+    ledger.heartbeat(20)
+    ledger.leave()  # as in a copy from before its start
+    with pytest.raises(LedgerReplaced):
+        ledger.heartbeat(30)
+    ledger.heartbeat(20 + 10 * ALIVE)  # after a long sleep the others have forgotten it
 
 
 def test_daemons_are_alive_while_they_beat(ledger: Ledger, opened: OpenLedger) -> None:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import math
+import random
+import sys
+from collections.abc import Callable
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glimpsed.vision.engines import layout
-from glimpsed.vision.engines.layout import Box
+from glimpsed.vision.engines.box import Box
 
 HEIGHT = 30.0
 
@@ -40,7 +43,7 @@ TABLE = [
 
 
 def test_a_line_in_several_boxes_is_one_line_from_left_to_right() -> None:
-    boxes = [*row(100, (500, 700, "world")), *row(104, (50, 400, "hello")), *row(150, (50, 100, "next"))]
+    boxes = [*row(100, (420, 700, "world")), *row(104, (50, 400, "hello")), *row(150, (50, 100, "next"))]
     assert layout.text(boxes) == "hello world\nnext"
 
 
@@ -59,12 +62,170 @@ def test_a_headline_and_a_footer_across_columns_keep_their_place() -> None:
 
 def test_a_table_is_read_row_by_row() -> None:
     assert layout.text(TABLE).split("\n") == [
-        "Schrauben M4 200 4,00",
-        "Muttern 100 2,50",
-        "Unterlegscheiben 500 1,25",
-        "Versand 1 5,90",
-        "Summe 13,65",
+        "Schrauben M4      200   4,00",
+        "Muttern           100   2,50",
+        "Unterlegscheiben  500   1,25",
+        "Versand             1   5,90",
+        "Summe                  13,65",
     ]
+
+
+def test_figures_stay_under_their_heading_also_under_a_wide_one_in_chinese() -> None:
+    heading = row(60, (50, 200, "品名"), (640, 765, "数量"), (860, 1000, "单价 (EUR)"))
+    first, second, *_ = layout.text([*heading, *TABLE]).split("\n")
+    assert first == "品名              数量  单价 (EUR)"
+    assert second == "Schrauben M4       200        4,00"
+
+
+def test_a_sentence_above_and_below_a_table_does_not_widen_it() -> None:
+    boxes = [*row(20, (50, 1000, "what stands above it")), *TABLE, *row(340, (50, 800, "and below"))]
+    lines = layout.text(boxes).split("\n")
+    assert (lines[0], lines[1], lines[-1]) == (
+        "what stands above it",
+        "Schrauben M4      200   4,00",
+        "and below",
+    )
+
+
+def test_the_values_of_a_form_stand_beside_their_keys() -> None:
+    form = [
+        box
+        for n, (key, value) in enumerate(
+            [("Name", "Anna Berg"), ("Street", "Harbour Street 27"), ("Town", "Bristol")]
+        )
+        for box in row(100 + 50 * n, (50, 60 + 20 * len(key), key), (400, 400 + 15 * len(value), value))
+    ]
+    assert layout.text(form).split("\n") == [
+        "Name    Anna Berg",
+        "Street  Harbour Street 27",
+        "Town    Bristol",
+    ]
+
+
+def test_words_of_a_line_that_were_found_apart_are_one_space_apart() -> None:
+    assert layout.text(row(100, (50, 200, "wide"), (220, 400, "words"))) == "wide words"
+
+
+def paragraph(
+    rng: random.Random,
+    left: float,
+    top: float,
+    width: float,
+    lines: int,
+    name: str,
+    *,
+    height: float = HEIGHT,
+) -> list[Box]:
+    """Lines as print has them: ragged to the right, each sixth the end of a paragraph."""
+    found = []
+    for n in range(lines):
+        share = rng.uniform(0.1, 0.9) if n % 6 == 5 else rng.uniform(0.84, 1.0)
+        y = top + 1.3 * height * n + rng.uniform(-1, 1)
+        found.append(Box(left + rng.uniform(-1, 1), y, left + share * width, y + height, f"{name}{n}"))
+    return found
+
+
+def side_by_side(rng: random.Random, count: int, top: float, lines: int, name: str) -> list[Box]:
+    gap = rng.uniform(0.7, 3) * HEIGHT
+    width = (2400 - gap * (count - 1)) / count
+    return [
+        box
+        for n in range(count)
+        for box in paragraph(rng, 50 + n * (width + gap), top, width, lines, f"{name}{n}.")
+    ]
+
+
+LEADING = 1.3 * HEIGHT
+
+
+def heading_over_columns(rng: random.Random, count: int, lines: int) -> list[Box]:
+    return [*paragraph(rng, 50, 20, 1500, 1, "heading"), *side_by_side(rng, count, 90, lines, "c")]
+
+
+def columns_over_fewer_columns(rng: random.Random, count: int, lines: int) -> list[Box]:
+    below = 20 + lines * LEADING + 40
+    return [*side_by_side(rng, count + 1, 20, lines, "a"), *side_by_side(rng, count, below, lines, "b")]
+
+
+def full_width_over_columns(rng: random.Random, count: int, lines: int) -> list[Box]:
+    text = paragraph(rng, 50, 20, 2400, lines, "p")
+    return [*text, *side_by_side(rng, count, 20 + lines * LEADING + 40, lines, "c")]
+
+
+def parts_under_headings(rng: random.Random, count: int, lines: int) -> list[Box]:
+    return [
+        box
+        for part in range(6)
+        for top in [20 + part * (lines * LEADING + 120)]
+        for box in [
+            *paragraph(rng, 50, top, 2300, 1, f"h{part}."),
+            *side_by_side(rng, count, top + 60, lines, f"s{part}."),
+        ]
+    ]
+
+
+def box_of_facts(rng: random.Random, count: int, lines: int) -> list[Box]:
+    text = paragraph(rng, 50, 20, 1500, 3 * lines, "m")
+    return [*text, *paragraph(rng, 1650, 20, 600, 2 * lines, "i", height=0.8 * HEIGHT)]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.sampled_from(
+        [
+            heading_over_columns,
+            columns_over_fewer_columns,
+            full_width_over_columns,
+            parts_under_headings,
+            box_of_facts,
+        ]
+    ),
+    st.integers(2, 4),
+    st.integers(8, 20),
+    st.integers(0, 2**32),
+)
+def test_every_column_is_read_to_its_end_before_the_next(
+    layout_of: Callable[[random.Random, int, int], list[Box]], count: int, lines: int, seed: int
+) -> None:
+    rng = random.Random(seed)
+    page = layout_of(rng, count, lines)
+    mixed = rng.sample(page, len(page))
+    assert layout.text(mixed).split("\n") == [box.text for box in page]
+
+
+@settings(deadline=None, max_examples=60)
+@given(rows=st.integers(2, 60), cells=st.integers(2, 7), seed=st.integers(0, 2**32))
+def test_a_table_of_any_shape_is_read_row_by_row(rows: int, cells: int, seed: int) -> None:
+    rng = random.Random(seed)
+    lefts = [50 + n * 400 for n in range(cells)]
+    table = [
+        [Box(x, 40 * n, x + rng.uniform(40, 230), 40 * n + HEIGHT, f"{n}/{i}") for i, x in enumerate(lefts)]
+        for n in range(rows)
+    ]
+    found = [box for line in table for box in line]
+    text = layout.text(rng.sample(found, len(found)))
+    assert [line.split() for line in text.split("\n")] == [[box.text for box in line] for line in table]
+
+
+def test_boxes_without_any_order_are_put_into_one_in_bounded_time() -> None:
+    rng = random.Random(1)
+    found = [
+        Box(x, y, x + rng.uniform(0, 900), y + rng.uniform(1, 60), "x")
+        for x, y in ((rng.uniform(0, 3000), rng.uniform(0, 3000)) for _ in range(3000))
+    ]
+    calls = 0
+
+    def count(*_: object) -> None:
+        nonlocal calls
+        calls += 1
+
+    sys.setprofile(count)
+    try:
+        text = layout.text(found)
+    finally:
+        sys.setprofile(None)
+    assert text.count("x") == len(found)
+    assert calls < 500 * len(found)  # each box a few hundred times, not once for each other box
 
 
 @settings(deadline=None)

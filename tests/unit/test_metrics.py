@@ -13,6 +13,7 @@ import pytest
 
 from glimpsed import __version__, metrics
 from glimpsed.errors import ConfigError, MissingExtra
+from glimpsed.metrics.server import Server
 
 pytest.importorskip("prometheus_client")
 
@@ -25,10 +26,10 @@ def fresh() -> Iterator[None]:
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[..., metrics.Server]]:
-    servers: list[metrics.Server] = []
+def serve() -> Iterator[Callable[..., Server]]:
+    servers: list[Server] = []
 
-    def start(where: str = "127.0.0.1:0", **given: Any) -> metrics.Server:
+    def start(where: str = "127.0.0.1:0", **given: Any) -> Server:
         given = {"health": lambda: None, "ready": lambda: None, **given}
         servers.append(metrics.serve(where, **given))
         return servers[-1]
@@ -38,7 +39,7 @@ def serve() -> Iterator[Callable[..., metrics.Server]]:
         server.stop()
 
 
-def get(server: metrics.Server, path: str) -> httpx.Response:
+def get(server: Server, path: str) -> httpx.Response:
     with httpx.Client(trust_env=False) as client:
         return client.get(f"http://127.0.0.1:{server.port}{path}", timeout=10)
 
@@ -56,7 +57,7 @@ def tell_everything() -> None:
     metrics.worker_death()
 
 
-def test_everything_told_is_shown(serve: Callable[..., metrics.Server]) -> None:
+def test_everything_told_is_shown(serve: Callable[..., Server]) -> None:
     server = serve()
     tell_everything()
     reply = get(server, "/metrics")
@@ -89,7 +90,7 @@ def test_nothing_happens_until_it_is_served() -> None:
     assert metrics._on is None
 
 
-def test_what_a_reload_removed_is_not_shown_any_more(serve: Callable[..., metrics.Server]) -> None:
+def test_what_a_reload_removed_is_not_shown_any_more(serve: Callable[..., Server]) -> None:
     server = serve()
     tell_everything()
     metrics.forget(folders=["in", "never"], models=["m", "never"])
@@ -97,14 +98,18 @@ def test_what_a_reload_removed_is_not_shown_any_more(serve: Callable[..., metric
     assert gauges == []
 
 
-def test_refresh_comes_before_the_answer_and_may_fail(serve: Callable[..., metrics.Server]) -> None:
+def test_refresh_comes_before_the_answer_and_may_fail(serve: Callable[..., Server]) -> None:
     ages = iter([5.0])
-    server = serve(refresh=lambda: metrics.queue_age(next(ages)))
+
+    async def refresh() -> None:
+        metrics.queue_age(next(ages))
+
+    server = serve(refresh=refresh)
     assert "glimpsed_queue_age_seconds 5.0" in get(server, "/metrics").text
     assert "glimpsed_queue_age_seconds 5.0" in get(server, "/metrics").text
 
 
-def test_health_is_503_with_the_reason(serve: Callable[..., metrics.Server]) -> None:
+def test_health_is_503_with_the_reason(serve: Callable[..., Server]) -> None:
     trouble: list[str | None] = [None]
     server = serve(health=lambda: trouble[0], ready=lambda: "folders are being listed")
     assert (get(server, "/healthz").status_code, get(server, "/healthz").text) == (200, "ok\n")
@@ -119,13 +124,13 @@ def test_health_is_503_with_the_reason(serve: Callable[..., metrics.Server]) -> 
         assert client.post(f"http://127.0.0.1:{server.port}/metrics").status_code == 501
 
 
-def test_a_client_that_says_nothing_holds_up_nobody(serve: Callable[..., metrics.Server]) -> None:
+def test_a_client_that_says_nothing_holds_up_nobody(serve: Callable[..., Server]) -> None:
     server = serve()
     with socket.create_connection(("127.0.0.1", server.port)):
         assert get(server, "/healthz").status_code == 200
 
 
-def test_it_stops_at_once_and_lets_go_of_the_port(serve: Callable[..., metrics.Server]) -> None:
+def test_it_stops_at_once_and_lets_go_of_the_port(serve: Callable[..., Server]) -> None:
     server = metrics.serve("127.0.0.1:0", health=lambda: None, ready=lambda: None)
     port = server.port
     began = time.monotonic()
@@ -135,7 +140,7 @@ def test_it_stops_at_once_and_lets_go_of_the_port(serve: Callable[..., metrics.S
     assert get(again, "/healthz").status_code == 200
 
 
-def test_a_port_that_is_taken_is_a_config_error_that_says_so(serve: Callable[..., metrics.Server]) -> None:
+def test_a_port_that_is_taken_is_a_config_error_that_says_so(serve: Callable[..., Server]) -> None:
     port = serve().port
     with pytest.raises(
         ConfigError, match=rf"metrics: cannot listen on 127.0.0.1:{port}: Address already in use"

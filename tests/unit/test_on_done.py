@@ -28,7 +28,7 @@ def moving(path: Path, move_to: object, file: str = "a/scan.jpg", **keys: object
 
 
 def move(box: Inbox, written: tuple[Written, ...]) -> Moved | None:
-    return sidecar.move(box.root, box.file, box.folder, written, now=NOW)
+    return sidecar.move(box.root, box.file, box.folder, written, box.version)
 
 
 def tree(path: Path) -> set[str]:
@@ -99,8 +99,9 @@ def test_one_taken_sidecar_name_is_enough_for_another_number(tmp_path: Path, arc
     assert tree(archive) == {"scan.jpg.txt", "scan-2.jpg", "scan-2.jpg.txt", "scan-2.jpg.json"}
 
 
-def test_a_relative_target_is_below_the_folder_and_filled_in(tmp_path: Path) -> None:
+def test_a_relative_target_is_below_the_folder_and_filled_in_with_the_files_own_day(tmp_path: Path) -> None:
     box = moving(tmp_path, "done/{folder}/{date}/{x}")
+    os.utime(box.image, (NOW, NOW))
     moved = move(box, box.write())
     assert moved is not None
     assert moved.path == str(tmp_path / "done/inbox/2026-11-22/{x}/a/scan.jpg")
@@ -117,6 +118,27 @@ def test_what_is_there_already_stays(tmp_path: Path) -> None:
     box = moving(tmp_path, "done", "done/scan.jpg")
     assert move(box, box.write()) is None
     assert box.image.exists()
+
+
+@pytest.mark.parametrize("day", ["2026-11-22", "2026-11-23"])
+def test_what_changes_in_a_dated_place_stays_there(tmp_path: Path, day: str) -> None:
+    box = moving(tmp_path, "done/{date}", f"done/{day}/a/scan.jpg")
+    os.utime(box.image, (NOW, NOW))
+    assert move(box, box.write()) is None
+    assert box.image.exists()
+
+
+@pytest.mark.parametrize("made", ["file", "dangling link", "long"])
+def test_a_target_that_can_be_no_directory_is_told_and_not_tried_for_ever(tmp_path: Path, made: str) -> None:
+    target = tmp_path / ("x" * 300 if made == "long" else "target")
+    if made == "file":
+        target.write_text("not a directory")
+    if made == "dangling link":
+        target.symlink_to(tmp_path / "nowhere")
+    box = moving(tmp_path / "inbox", target / "below" if made == "file" else target)
+    with pytest.raises(FileError, match="not a directory"):
+        move(box, box.write())
+    assert box.names() == {"scan.jpg", "scan.jpg.txt", "scan.jpg.json"}
 
 
 @pytest.mark.parametrize("absolute", [True, False])

@@ -9,10 +9,10 @@ import pytest
 
 from glimpsed import sidecar
 from glimpsed.blocking import Blocking
-from glimpsed.ledger import Ledger, open_ledger
+from glimpsed.clock import Clock
+from glimpsed.ledger import Books, Ledger, open_ledger
 from glimpsed.model import FileKey, Offer
 from glimpsed.pipeline.ends import Ends
-from glimpsed.pipeline.patience import Patient
 from glimpsed.pipeline.place import Place
 from sidecar_samples import Inbox, inbox
 
@@ -34,14 +34,19 @@ async def meets_vanished(ledger: Ledger, box: Inbox, *, deleted: bool) -> None:
     sidecar.write_error(box.root, box.file, box.folder, "It failed.", "Do something.", {})
     if deleted:
         box.image.unlink()
-    db, io = Blocking("db"), Blocking("io")
-    ends = Ends(ledger, Patient(db), find_place=lambda _: None, clock=lambda: 3.0, dice=lambda: 0.5)
+    io = Blocking("io")
+    ends = Ends(
+        Books(ledger),
+        find_place=lambda _: None,
+        blocked=lambda *_: None,
+        clock=Clock(lambda: 3.0, lambda: 3.0),
+        dice=lambda: 0.5,
+    )
     assert (await ends.gone(job, Place(box.folder, box.root, io, ()))).outcome == "gone"
     row = ledger.find(key)
     assert row is not None
     assert row.state == "gone"
-    for threads in (db, io):
-        threads.close()
+    io.close()
 
 
 async def test_the_error_sidecar_goes_with_an_image_that_was_deleted(tmp_path: Path, ledger: Ledger) -> None:

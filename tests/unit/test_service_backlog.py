@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 import structlog
 
-from glimpsed import config, files
-from glimpsed.blocking import Blocking
+from glimpsed import config
+from glimpsed.disk import files
 from glimpsed.images import Images
-from glimpsed.ledger import open_ledger
-from glimpsed.pipeline import Patient
+from glimpsed.ledger import Books, open_ledger
 from glimpsed.service import backlog
 from glimpsed.service.backlog import Backlogs
 from history import CONFIG, History
@@ -35,8 +34,8 @@ def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[History
 
 @pytest.fixture
 async def backlogs(history: History) -> AsyncIterator[Backlogs]:
-    db, images = Blocking("ledger"), Images(1)
-    yield Backlogs(history.ledger, Patient(db), history.config, images, clock=lambda: 1.0)
+    books, images = Books(history.ledger), Images(1)
+    yield Backlogs(books, history.config, images, clock=lambda: 1.0)
     await images.close()
 
 

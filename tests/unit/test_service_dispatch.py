@@ -11,12 +11,13 @@ from typing import Any, cast
 import pytest
 
 from glimpsed.blocking import Blocking
+from glimpsed.clock import Clock
 from glimpsed.config.schema import Folder, ModelEntry
+from glimpsed.disk.files import Root
 from glimpsed.errors import LedgerError, LedgerUnavailable
-from glimpsed.files import Root
-from glimpsed.ledger import Ledger, open_ledger
+from glimpsed.ledger import Books, Ledger, open_ledger
 from glimpsed.model import FileKey, Job, Offer, Version
-from glimpsed.pipeline import End, Pipeline, Place
+from glimpsed.pipeline import End, Kept, Pipeline, Place
 from glimpsed.service import dispatch
 from glimpsed.service.dispatch import Dispatcher, Lane
 from glimpsed.vision.pacing import Pacing
@@ -35,10 +36,17 @@ class Stories:
         self.go_on = asyncio.Event()
         self.answers = False  # whether the model has answered, and only the end is missing
 
-    async def handle(self, job: Job, place: Place, answered: Callable[[], None]) -> End:
+    async def answer(self, job: Job, place: Place) -> Kept | End:
         self.jobs.append(job)
         if self.answers:
-            answered()
+            return object.__new__(Kept)
+        return await self._end()
+
+    async def finish(self, kept: Kept) -> End:
+        del kept
+        return await self._end()
+
+    async def _end(self) -> End:
         await self.go_on.wait()
         if self.error is not None:
             raise self.error
@@ -48,26 +56,21 @@ class Stories:
         pass
 
 
-class Away:
+class Away(Books):
     """A ledger whose database can be taken away; remembers the order of calls."""
 
     def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+        super().__init__(ledger)
         self.away = False
         self.refused = 0
         self.calls: list[str] = []
 
-    def __getattr__(self, name: str) -> Any:
-        call = getattr(self._ledger, name)
-
-        def guarded(*args: Any, **kwargs: Any) -> Any:
-            if self.away:
-                self.refused += 1
-                raise LedgerUnavailable("away")
-            self.calls.append(name)
-            return call(*args, **kwargs)
-
-        return guarded
+    async def __call__(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        if self.away:
+            self.refused += 1
+            raise LedgerUnavailable("away")
+        self.calls.append(call.__name__)
+        return await super().__call__(call, *args, **kwargs)
 
 
 class Bench:
@@ -78,7 +81,8 @@ class Bench:
         monkeypatch.setattr(dispatch, "GRACE", 0.01)
         self.now = 1000.0
         self.stories = Stories()
-        self.ledger = Away(open_ledger(f"sqlite:///{tmp_path}/ledger.db"))
+        self.ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.db")
+        self.books = Away(self.ledger)
         entry = ModelEntry(name="m", api="chat", base_url="http://127.0.0.1:1/v1", model="m")
         self.pacing = Pacing(entry)
         folder = Folder(name="in", path=tmp_path, model="m")
@@ -88,13 +92,12 @@ class Bench:
             return [Lane((place,), self.pacing)]
 
         self.dispatcher = Dispatcher(
-            cast("Ledger", self.ledger),
-            Blocking("ledger"),
+            self.books,
             cast("Pipeline", self.stories),
             lanes=lanes,
             finished=lambda job, end: None,
             next_change=lambda: None,
-            clock=lambda: self.now,
+            clock=Clock(lambda: self.now, lambda: self.now),
         )
 
     def offer(self, size: int = 1) -> None:
@@ -109,9 +112,9 @@ class Bench:
     async def rounds(self, count: int = 3) -> None:
         """So many more looks at the queue."""
         for _ in range(count):
-            before = self.ledger.calls.count("claim")
+            before = self.books.calls.count("claim")
             self.dispatcher.wake()
-            await self.until(lambda before=before: self.ledger.calls.count("claim") > before)  # type: ignore[misc]
+            await self.until(lambda before=before: self.books.calls.count("claim") > before)  # type: ignore[misc]
 
 
 @pytest.fixture
@@ -120,7 +123,7 @@ async def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     yield bench
     bench.stories.go_on.set()
     await bench.dispatcher.drain(5)
-    bench.ledger._ledger.close()
+    bench.ledger.close()
 
 
 @contextlib.asynccontextmanager
@@ -146,14 +149,14 @@ async def test_after_an_outage_leases_are_renewed_before_anything_is_claimed(ben
     bench.offer()
     async with running(bench):
         await bench.until(lambda: len(bench.stories.jobs) == 1)
-        bench.ledger.away = True
+        bench.books.away = True
         bench.dispatcher.wake()
-        await bench.until(lambda: bench.ledger.refused > 0)
+        await bench.until(lambda: bench.books.refused > 0)
         bench.now += 3600
-        bench.ledger.calls.clear()
-        bench.ledger.away = False
+        bench.books.calls.clear()
+        bench.books.away = False
         await bench.rounds()
-    assert bench.ledger.calls[0] == "renew"
+    assert bench.books.calls[0] == "renew"
     assert len(bench.stories.jobs) == 1
 
 
@@ -186,7 +189,7 @@ async def test_while_answers_are_written_the_model_gets_other_files_but_not_with
     bench.ledger.offer([Offer(FileKey("in", f"{n}.png"), Version(n, n)) for n in range(total)], bench.now)
     async with running(bench):
         await bench.until(lambda: pacing.finishing >= pacing.prefetch)
-        await bench.until(lambda: "next_due" in bench.ledger.calls)  # it has come to rest
+        await bench.until(lambda: "next_due" in bench.books.calls)  # it has come to rest
         assert pacing.in_hand == 0
         assert pacing.prefetch <= len(bench.stories.jobs) <= most
         bench.stories.go_on.set()

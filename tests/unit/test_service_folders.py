@@ -9,9 +9,8 @@ from typing import Any, cast
 
 import pytest
 
-from glimpsed.blocking import Blocking
 from glimpsed.config.schema import Config, Folder
-from glimpsed.ledger import open_ledger
+from glimpsed.ledger import Books, open_ledger
 from glimpsed.service.backlog import Backlogs
 from glimpsed.service.folders import Folders
 
@@ -35,11 +34,10 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 async def folders(tmp_path: Path) -> AsyncIterator[Folders]:
-    ledger, db = open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite"), Blocking("ledger")
+    books = Books(open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite"))
     backlogs = cast("Backlogs", NoBacklogs())
-    yield Folders(ledger, db, backlogs, once=True, wake=lambda: None, changed=lambda: None)
-    db.close()
-    ledger.close()
+    yield Folders(books, backlogs, once=True, wake=lambda: None, changed=lambda: None)
+    await books.close()
 
 
 def config(path: Path, **folder: Any) -> Config:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from glimpsed.blocking import Blocking
+from clocks import Hand
 from glimpsed.config.schema import Config, Folder, ModelEntry
 from glimpsed.errors import LedgerUnavailable, VisionError
-from glimpsed.ledger import Ledger, open_ledger
+from glimpsed.ledger import Books, Ledger, open_ledger
 from glimpsed.service.models import Models
 from glimpsed.vision import memory
 from glimpsed.vision.remote import RemoteModel
@@ -22,18 +22,10 @@ NOW = 1_800_000_000.0
 
 
 @dataclass
-class Clock:
-    now: float = NOW
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@dataclass
 class Desk:
     models: Models
     ledger: Ledger
-    clock: Clock
+    clock: Hand
 
     def serving(self, after: float | None) -> list[str]:
         return [m.entry.name for m in self.models.serving(folder(after))]
@@ -59,21 +51,20 @@ Open = Callable[[float | None], Awaitable[Desk]]
 @pytest.fixture
 async def opened(tmp_path: Path) -> AsyncIterator[Open]:
     """Daemons' models on one ledger, whose clocks stand still."""
-    open_ones: list[tuple[Models, Blocking, Ledger]] = []
+    open_ones: list[tuple[Models, Books]] = []
 
     async def start(after: float | None = None) -> Desk:
         ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite", owner=f"here:{len(open_ones)}:1")
-        db, clock = Blocking("ledger"), Clock()
-        models = Models(ledger, db, changed=lambda: None, clock=clock)
+        books, clock = Books(ledger), Hand(NOW)
+        models = Models(books, changed=lambda: None, clock=clock)
         await models.open(config(after))
-        open_ones.append((models, db, ledger))
+        open_ones.append((models, books))
         return Desk(models, ledger, clock)
 
     yield start
-    for models, db, ledger in open_ones:
+    for models, books in open_ones:
         await models.close()
-        db.close()
-        ledger.close()
+        await books.close()
 
 
 async def test_a_model_that_pauses_is_waited_for_and_passed_over_after_fallback_after(opened: Open) -> None:

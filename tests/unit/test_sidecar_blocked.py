@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from glimpsed.disk import names
 from glimpsed.errors import SidecarBlocked
 from sidecar_samples import inbox as made
 
@@ -26,7 +27,10 @@ def test_the_answer_waits_and_no_temporary_file_stays(
         raise OSError(number, os.strerror(number))
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, call, fails)
+        if call == "rename":
+            patch.setattr(names, "_rename", lambda *_: number)
+        else:
+            patch.setattr(os, call, fails)
         with pytest.raises(SidecarBlocked, match=os.strerror(number)):
             inbox.write(answer)
     assert inbox.names() == before

@@ -3,20 +3,26 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import shutil
+import socket
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from glimpsed import files, sidecar, temporary
+from glimpsed import sidecar
 from glimpsed.discover.filters import Filter
-from glimpsed.discover.scan import Walk
-from glimpsed.errors import FileError, ForeignSidecar, ShareTrouble, SidecarBlocked, Vanished
+from glimpsed.discover.scan import Walk, look_at
+from glimpsed.discover.settle import Check
+from glimpsed.disk import files, names, temporary
+from glimpsed.errors import FileError, ForeignSidecar, GlimpsedError, ShareTrouble, SidecarBlocked, Vanished
+from glimpsed.model import Written
 from sidecar_samples import Inbox, inbox
 
 NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -175,6 +181,145 @@ def test_only_a_regular_file_is_ever_replaced(tmp_path: Path, kind: str) -> None
     assert outside.read_text() == "secret"
     assert not (tmp_path / "nowhere").exists()
     assert stat.S_IFMT(place.lstat().st_mode) != stat.S_IFREG
+
+
+def plant(place: Path, kind: str) -> None:
+    """What a sidecar's name may be taken by."""
+    match kind:
+        case "link":
+            place.symlink_to("scan.jpg")
+        case "dangling":
+            place.symlink_to("nowhere")
+        case "directory":
+            place.mkdir()
+        case "fifo":
+            os.mkfifo(place)
+        case "socket":
+            with socket.socket(socket.AF_UNIX) as server, contextlib.chdir(place.parent):
+                server.bind(place.name)
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.parametrize("name", ["scan.jpg.json", "scan.jpg.txt", "scan.jpg.error.txt"])
+@pytest.mark.parametrize("kind", ["link", "dangling", "directory", "fifo", "socket"])
+def test_a_name_that_is_taken_by_whatever_is_told_before_anything_is_sent_and_leaves_nothing_open(
+    tmp_path: Path, kind: str, name: str
+) -> None:
+    box = inbox(tmp_path / "inbox")
+    plant(box.beside(name), kind)
+    answer, content, before = box.answer(), box.content, open_files()
+    for _ in range(10):
+        if name != "scan.jpg.error.txt":
+            for attempt in (
+                box.check,
+                lambda: sidecar.write(box.root, box.file, box.folder, answer, (), content),
+            ):
+                with pytest.raises(FileError, match="already exists"):
+                    attempt()
+        assert (sidecar.write_error(box.root, box.file, box.folder, "It broke.", "Mend it.", {}) == ()) == (
+            name == "scan.jpg.error.txt"
+        )
+        sidecar.remove_error(box.root, box.file)
+        assert box.found().verdict != "adopt"
+        assert sidecar.load(box.root, box.file, box.folder) is None
+    assert open_files() == before
+    assert box.names() == {"scan.jpg", name}
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling", "directory", "fifo", "socket", "file", "nothing"])
+def test_whatever_stands_where_an_image_was_nothing_is_left_open(tmp_path: Path, kind: str) -> None:
+    box = inbox(tmp_path / "inbox")
+    root, version, answer, content = box.root, box.version, box.answer(), box.content
+    box.image.unlink()
+    if kind == "file":
+        box.image.write_bytes(b"another version")
+    elif kind != "nothing":
+        plant(box.image, kind)
+    attempts: list[Callable[[], object]] = [
+        lambda: files.read_content(root, box.file, version),
+        lambda: sidecar.write(root, box.file, box.folder, answer, (), content),
+        lambda: sidecar.write_error(root, box.file, box.folder, "It broke.", "Mend it.", {}),
+        lambda: sidecar.check(root, box.file, box.folder),
+        lambda: sidecar.refuse_closed(root, f"{box.file}/x", doubted=True),
+        lambda: sidecar.adoptable(
+            root, "a", "scan.jpg", version, box.folder, ["scan.jpg.json", "scan.jpg.txt"]
+        ),
+        lambda: look_at(root, [Check(box.file, None, at_its_word=True)]),
+        lambda: files.find_root(box.image),
+        lambda: temporary.sweep(root, box.file, now=0),
+    ]
+    before = open_files()
+    for attempt in attempts:
+        for _ in range(3):
+            with contextlib.suppress(GlimpsedError):
+                attempt()
+    assert open_files() == before
+
+
+@pytest.mark.parametrize("name", ["scan.jpg.json", "scan.jpg.txt"])
+def test_an_immutable_sidecar_of_our_own_is_told_before_anything_is_sent(tmp_path: Path, name: str) -> None:
+    box = inbox(tmp_path / "inbox")
+    written = box.write()
+    place = box.beside(name)
+    if subprocess.run(["chattr", "+i", str(place)], check=False, capture_output=True).returncode:
+        pytest.skip("no immutable files here")
+    try:
+        before = open_files()
+        for attempt in (lambda: box.check(written), lambda: box.write(box.answer("new"), written)):
+            with pytest.raises(FileError, match="cannot be replaced"):
+                attempt()
+        assert open_files() == before
+    finally:
+        subprocess.run(["chattr", "-i", str(place)], check=True)
+
+
+def test_a_backup_that_will_not_fit_is_told_before_anything_is_sent(tmp_path: Path) -> None:
+    box = inbox(tmp_path, "x" * 247 + ".jpg", outputs=("txt",))
+    written = box.write(box.answer("old"))
+    box.beside(written[0].name).write_text("edited by hand")
+    with pytest.raises(ForeignSidecar, match="edited"):
+        box.check(written)
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_what_somebody_saves_at_the_moment_of_the_write_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Just before one of the system calls, over a sidecar of ours, or where none was yet."""
+    dice = random.Random(seed)
+    box = inbox(tmp_path)
+    written = box.write(box.answer("old")) if dice.random() < 0.7 else ()
+    answer, content, at, steps, came = box.answer("new"), box.content, dice.randrange(40), 0, False
+    known: tuple[Written, ...] = ()
+
+    def step() -> None:
+        nonlocal steps, came
+        steps += 1
+        if steps == at:
+            (tmp_path / "edit").write_text("corrected by hand")
+            os.replace(tmp_path / "edit", box.beside("scan.jpg.txt"))
+            came = True
+
+    def hooked(call: Callable[..., Any]) -> Callable[..., Any]:
+        def hook(*args: Any, **keys: Any) -> Any:
+            step()
+            return call(*args, **keys)
+
+        return hook
+
+    with monkeypatch.context() as patch, contextlib.suppress(ForeignSidecar):
+        for call in ("open", "stat", "rename", "unlink", "fsync"):
+            patch.setattr(os, call, hooked(getattr(os, call)))
+        patch.setattr(names, "_rename", hooked(names._rename))
+        known = sidecar.write(box.root, box.file, box.folder, answer, written, content)
+    if came:
+        text = box.beside("scan.jpg.txt")
+        if text.read_text() == "corrected by hand":  # and does not pass for ours
+            assert text.stat().st_mtime_ns not in {w.mtime_ns for w in known if w.name == text.name}
+        assert "corrected by hand" in [box.beside(name).read_text() for name in box.names() if ".txt" in name]
 
 
 def test_a_link_in_the_place_of_the_directory_is_not_followed(tmp_path: Path) -> None:
@@ -488,7 +633,10 @@ def test_sidecars_of_an_old_name_go_but_an_edited_one_stays(tmp_path: Path) -> N
     written = box.write()
     box.beside("scan.jpg.md").write_text("edited")
     sidecar.remove(box.root, box.file, written)
-    assert box.names() == {"scan.jpg", "scan.jpg.md"}
+    assert len(box.names()) == 4  # the image is there, or there again
+    box.image.unlink()
+    sidecar.remove(box.root, box.file, written)
+    assert box.names() == {"scan.jpg.md"}
     sidecar.remove(box.root, box.file, written)
 
 

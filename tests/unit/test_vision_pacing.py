@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -331,6 +332,32 @@ async def test_who_waits_for_a_slot_hears_of_a_pause() -> None:
         ticket.heard, ticket.verdict = True, Verdict("pause", "HTTP 401")
     with pytest.raises(VisionError, match="HTTP 401"):
         await waiting
+
+
+class AskedMeanwhile:
+    """Other daemons, and what happens here while their rates are asked for."""
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        self.meanwhile = meanwhile
+
+    async def wait(self, tokens: int) -> float:
+        del tokens
+        await asyncio.sleep(0)
+        self.meanwhile()
+        return 0.0
+
+    def correct(self, tokens: int, started: float) -> None:
+        raise NotImplementedError
+
+
+@pytest.mark.anyio
+async def test_a_pause_that_begins_while_the_others_are_asked_is_heard_of() -> None:
+    pace = pacing(requests_per_minute=10)
+    pace.others = AskedMeanwhile(lambda: pace.pause("no money", T0))
+    with pytest.raises(VisionError, match="no money"):
+        async with pace.slot(clock=lambda: T0):
+            pass
+    assert pace.in_flight == 0
 
 
 @pytest.mark.anyio

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -18,7 +19,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from glimpsed import __version__
-from glimpsed.cli.common import Invocation, common_options
+from glimpsed.cli.common import Invocation, common_options, say
 from glimpsed.errors import ConfigError, FileError, GlimpsedError
 
 COMMANDS = {  # name, which is also its module's, to what `glimpsed --help` says of it
@@ -30,16 +31,18 @@ COMMANDS = {  # name, which is also its module's, to what `glimpsed --help` says
     "failures": "Failed files, and why.",
     "retry": "Put failed files back into the queue.",
     "redo": "Ask again about files that are done.",
+    "eval": "How right models and prompts are, on known answers.",
     "estimate": "What waits, and what it will cost.",
     "approve": "Release a backlog that waits for it.",
     "search": "Full-text search over the answers.",
     "report": "One HTML page to look at.",
+    "export": "The answers' fields as a table.",
     "init": "Write a starter config.",
     "schema": "JSON Schema of the config, for editors.",
     "completion": "Completion script for bash, zsh or fish.",
 }
 _OUTPUT_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
-_MODULES = {"try": "try_"}  # where the name is not one that Python allows
+_MODULES = {"try": "try_", "eval": "eval_"}  # where the name is Python's own
 
 
 def module_of(name: str) -> str:
@@ -119,7 +122,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             click.echo(err=True)  # the shell's prompt gets a line of its own
         code = 130
     except click.ClickException as e:
-        e.show()
+        told = io.StringIO()  # it holds what was typed, or what a shell made of `*`
+        e.show(file=told)
+        say(told.getvalue().rstrip("\n"), error=True)
         code = e.exit_code
     except GlimpsedError as e:
         _explain(e)
@@ -169,16 +174,18 @@ def _run(arguments: list[str] | None, invocation: Invocation) -> int:
 def _explain(error: GlimpsedError) -> None:
     if isinstance(error, ConfigError):
         for problem in error.problems:
-            click.echo(str(problem), err=True)
+            say(str(problem), error=True)
         return
-    click.echo(f"glimpsed: {error}", err=True)
+    say(f"glimpsed: {error}", error=True)
     if isinstance(error, FileError):
-        click.echo(f"  {error.advice}", err=True)
+        say(f"  {error.advice}", error=True)
 
 
 def _report_bug(error: Exception, invocation: Invocation) -> None:
+    from glimpsed.redact import looks  # what it is about may hold a key
+
     if invocation.debug:
-        traceback.print_exception(error)
-    what = " ".join(str(error).split())
+        click.echo(looks("".join(traceback.format_exception(error))), err=True, nl=False)
+    what = looks(" ".join(str(error).split()))
     hint = "" if invocation.debug else " ('glimpsed --debug' shows where)"
-    click.echo(f"glimpsed: unexpected error: {type(error).__name__}: {what}{hint}", err=True)
+    say(f"glimpsed: unexpected error: {type(error).__name__}: {what}{hint}", error=True)

@@ -140,8 +140,9 @@ def _models(config: Config, used: set[str], *, online: bool) -> dict[str, ModelR
 
 def _keyless(entry: ModelEntry) -> str | None:
     """Where the model's key should come from, if it is not there: a config error as soon as a folder uses it."""
-    source = entry.api_key_env or entry.api_key_file or entry.api_key_credential
-    return shown(str(source)) if source and entry.key is None else None
+    from glimpsed.config.files import key_source
+
+    return key_source(entry) if entry.key is None else None
 
 
 async def _ask_all(entries: list[ModelEntry], picture: Image) -> list[ModelReport]:
@@ -187,11 +188,11 @@ def _picture() -> Image:
 
 def _place(url: str) -> str:
     """The ledger's file, or its URL without the password."""
-    from sqlalchemy import make_url
+    from glimpsed.ledger.engine import parsed, told
 
-    parsed = make_url(url)
-    file = parsed.database if parsed.get_backend_name() == "sqlite" else None
-    return shown(file or parsed.render_as_string(hide_password=True))
+    place = parsed(url)
+    file = place.database if place.get_backend_name() == "sqlite" else None
+    return shown(file or told(place))
 
 
 def _as_data(report: Report) -> dict[str, Any]:
@@ -232,13 +233,13 @@ def _show(report: Report, *, online: bool) -> None:
             "this config needs what is not installed",
         )
     for note in report.notes:
-        click.echo(f"{click.style('note', fg='yellow')}  {note}")
+        click.echo(f"{click.style('note', fg='yellow')}  {shown(note)}")
     if not online and any(model.api != "local" for model in report.models.values()):
         click.echo(f"{click.style('note', fg='yellow')}  models were not asked; --online does")
 
 
 def _line(what: str, how: str, problem: str | None) -> None:
     if problem is None:
-        click.echo(f"{click.style('ok', fg='green')}    {what}  {how}")
+        click.echo(f"{click.style('ok', fg='green')}    {shown(f'{what}  {how}')}")
     else:
-        click.echo(f"{click.style('FAIL', fg='red', bold=True)}  {what}  {how}: {shown(problem)}")
+        click.echo(f"{click.style('FAIL', fg='red', bold=True)}  {shown(f'{what}  {how}: {problem}')}")

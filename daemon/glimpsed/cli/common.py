@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from collections.abc import Iterable
+
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
 
     from glimpsed.config import Config
 
@@ -94,13 +97,23 @@ def folder_names(context: click.Context, _: click.Parameter, incomplete: str) ->
 
 
 def print_json(data: Any) -> None:
-    """Data for programs: to stdout, Unicode as it is."""
-    click.echo(json.dumps(data, ensure_ascii=False, indent=2, allow_nan=False))
+    """Data for programs: to stdout, Unicode as it is, but for what could tell a terminal something."""
+    from glimpsed.model import UNSAFE_IN_LINES
+
+    text = json.dumps(data, ensure_ascii=False, indent=2, allow_nan=False)
+    click.echo(UNSAFE_IN_LINES.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+
+
+def say(text: str, *, error: bool = False) -> None:
+    """A line for people, or several, as it is and however wide: only what could tell a terminal something is escaped."""
+    from glimpsed.model import shown
+
+    click.echo(shown(text, lines=True), err=error)
 
 
 @functools.cache
 def out() -> Console:
-    """For people and data: stdout. Square brackets are text, colour only on a terminal."""
+    """For people: stdout. Square brackets are text, colour only on a terminal, and what comes from outside is `shown`."""
     return _console(stderr=False)
 
 
@@ -112,8 +125,20 @@ def err() -> Console:
 
 def _console(*, stderr: bool) -> Console:
     from rich.console import Console
+    from rich.segment import Segment
+
+    from glimpsed.model import shown
 
     class Pipe(Console):
+        def render(
+            self, renderable: RenderableType, options: ConsoleOptions | None = None
+        ) -> Iterable[Segment]:
+            """Colours and the cursor are segments of their own: in a text there is nothing for a terminal."""
+            for segment in super().render(renderable, options):
+                text = segment.text
+                safe = segment.control or text.isprintable() or text == "\n"
+                yield segment if safe else Segment(shown(text, lines=True), segment.style)
+
         def on_broken_pipe(self) -> None:
             """For `main` to see, as from every other command; rich would exit with 1."""
             raise BrokenPipeError

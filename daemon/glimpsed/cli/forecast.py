@@ -17,9 +17,9 @@ from glimpsed.cli.operator import files as file_count
 
 if TYPE_CHECKING:
     from glimpsed.config import Folder
+    from glimpsed.disk.files import Root
     from glimpsed.estimate import Estimate
     from glimpsed.estimate.survey import Kind
-    from glimpsed.files import Root
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Forecast:
 
 def forecast(desk: Desk, folder: Folder, find: Callable[[Root], Mapping[str, Kind]]) -> Forecast:
     """Measure what `find` finds below the folder's root, and reckon from that."""
-    from glimpsed import files
+    from glimpsed.disk import files
     from glimpsed.errors import ShareTrouble, Vanished
     from glimpsed.estimate import Estimate, estimate
     from glimpsed.estimate.survey import measured, past

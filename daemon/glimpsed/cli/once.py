@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from glimpsed.cli.common import common_options, config_file, err, out
-from glimpsed.cli.run import config_for, secrets
+from glimpsed.cli.run import config_for
 from glimpsed.model import shown
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def command(folder: Path | None, *, quiet: bool) -> int:
     if bar:
         journal.silence()
     else:
-        journal.configure(log, secrets=secrets(config))
+        journal.configure(log, secrets=config.secrets)
     service = Service(config, once=True, beside=_progress if bar else None)
     run(service)
     journal.flush()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from glimpsed.cli.common import common_options, folder_names
+from glimpsed import eventloop
+from glimpsed.cli.common import common_options, folder_names, say
 from glimpsed.errors import ShareTrouble, UsageError, Vanished
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from glimpsed.config import Folder, ModelEntry
     from glimpsed.ledger import FileRow
     from glimpsed.model import Answer, FileKey
+    from glimpsed.schemas.checker import Checker
 
 SAMPLE = 200  # rows that the estimate rests on
 
@@ -64,7 +65,7 @@ def command(*, paths: tuple[str, ...], name: str | None, stale: bool, yes: bool)
             click.echo("nothing is stale" if stale else "there are no such files", err=True)
             return
         for order in orders:
-            click.echo(_price(desk, order))
+            say(_price(desk, order))
         if not yes and not _agreed():
             click.echo("nothing is queued", err=True)
             return
@@ -118,32 +119,41 @@ def _stale(desk: Desk, folder: Folder) -> Order:
 def _stale_adopted(desk: Desk, folder: Folder, entries: Sequence[ModelEntry]) -> list[FileKey]:
     """Of the answers that were adopted, whose question the ledger does not know, those that tell of another one."""
     from glimpsed import sidecar
-    from glimpsed.files import find_root
+    from glimpsed.disk.files import find_root
     from glimpsed.pipeline.question import fits
 
     try:
         root = find_root(folder.path)
     except (ShareTrouble, Vanished) as e:
-        click.echo(f"{folder.name}: answers that were adopted are not looked at: {e}", err=True)
+        say(f"{folder.name}: answers that were adopted are not looked at: {e}", error=True)
         return []
-    keys = desk.ledger.adopted(folder.name)
-    answers = ((key, sidecar.load(root, key.path, folder)) for key in keys)
-    return [
-        key
-        for key, found in answers
-        if found
-        and not (any(fits(found, folder, entry) for entry in entries) and _meets_schema(found, folder))
-    ]
+
+    async def others() -> list[FileKey]:
+        from glimpsed.schemas.checker import Checker
+
+        checker = Checker()
+        try:
+            return [
+                key
+                for key in desk.ledger.adopted(folder.name)
+                if (found := sidecar.load(root, key.path, folder))
+                and not (
+                    any(fits(found, folder, entry) for entry in entries)
+                    and await _meets_schema(found, folder, checker)
+                )
+            ]
+        finally:
+            await checker.aclose()
+
+    return eventloop.run(others())
 
 
-def _meets_schema(found: Answer, folder: Folder) -> bool:
+async def _meets_schema(found: Answer, folder: Folder, checker: Checker) -> bool:
     """A sidecar does not name its schema; but data that does not meet the one of now was asked for by another."""
     if folder.schema_ is None:
         return True
-    from glimpsed.vision import structured  # jsonschema is slow to import, and most folders have no schema
-
-    values = [part.data for part in found.pages or (found,)]
-    return all(structured.read(json.dumps(value), folder.schema_)[1] is None for value in values)
+    misfits = [await checker.check(part.data, folder.schema_) for part in found.pages or (found,)]
+    return all(misfit is None or misfit.final for misfit in misfits)
 
 
 def _price(desk: Desk, order: Order) -> str:

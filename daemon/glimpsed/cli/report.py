@@ -22,7 +22,7 @@ from glimpsed.model import shown
 if TYPE_CHECKING:
     from glimpsed.cli.operator import Desk
     from glimpsed.config import Folder
-    from glimpsed.files import Root
+    from glimpsed.disk.files import Root
     from glimpsed.images import Images
     from glimpsed.ledger import FileRow, Spend
     from glimpsed.model import Answer
@@ -125,7 +125,7 @@ def _spent(spent: Sequence[Spend]) -> str:
 
 
 async def _items(desk: Desk, folder: Folder, rows: Sequence[FileRow], output: Path | None) -> list[Item]:
-    from glimpsed import files
+    from glimpsed.disk import files
     from glimpsed.errors import ShareTrouble, Vanished
     from glimpsed.images import Images
 
@@ -155,10 +155,10 @@ async def _item(row: FileRow, folder: Folder, root: Root, images: Images, output
         path=shown(row.key.path),
         failed=failed,
         when=_when(row.changed),
-        text=text,
-        reason=(row.reason or "failed") if failed else "",
-        advice=(row.advice or "") if failed else "",
-        facts=f"requests sent: {row.attempts}" if failed else facts,
+        text=shown(text, lines=True),
+        reason=shown(row.reason or "failed") if failed else "",
+        advice=shown(row.advice or "") if failed else "",
+        facts=f"requests sent: {row.attempts}" if failed else shown(facts),
         thumbnail=await _thumbnail(row, root, images),
         link=_link(root.path, row.key.path, output),
     )
@@ -194,8 +194,8 @@ def _facts(answer: Answer) -> str:
 
 async def _thumbnail(row: FileRow, root: Root, images: Images) -> bytes | None:
     """A small JPEG of the first page; None for what is gone, changed or cannot be decoded."""
+    from glimpsed.disk.files import read_content
     from glimpsed.errors import FileError, ShareTrouble, Vanished
-    from glimpsed.files import read_content
     from glimpsed.images.plan import Target
 
     small = Target(

@@ -13,8 +13,6 @@ from glimpsed.errors import ConfigError, GlimpsedError, UsageError
 from glimpsed.model import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from glimpsed.config import Config
 
     LogTarget = Literal["auto", "console", "json", "journald"]
@@ -61,10 +59,10 @@ def command(folder: Path | None, target: LogTarget | None) -> int:
         _log_end(e)
         return e.exit_code
 
-    to = journal.configure(config.log, secrets=secrets(config))
+    to = journal.configure(config.log, secrets=config.secrets)
 
     def log_as(new: Config) -> None:
-        journal.configure(new.log, secrets=secrets(new))
+        journal.configure(new.log, secrets=new.secrets)
 
     try:
         run(Service(config, reload=load, reloading=log_as))
@@ -107,8 +105,3 @@ def config_for(folder: Path | None, file: Path | None) -> Config:
         known = ", ".join(whole.folders) or "none"
         raise UsageError(f"{shown(str(folder))} is not a folder of {file}, which has: {known}")
     return whole.model_copy(update={"folders": chosen})
-
-
-def secrets(config: Config) -> Iterable[str]:
-    """What must never be in a log line."""
-    return [secret for model in config.models.values() for secret in model.secrets]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from glimpsed.cli.operator import Desk
 from glimpsed.model import shown, utc
 
 if TYPE_CHECKING:
+    from glimpsed.clock import Clock
     from glimpsed.config import Config, Folder, Limit
     from glimpsed.ledger import Daemon, Ledger, Paused, Spend
 
@@ -19,13 +21,14 @@ PATIENCE = 3.0  # seconds that a folder's file system may take to say what it is
 
 
 def snapshot(desk: Desk, now: float) -> dict[str, Any]:
-    """Everything at this moment."""
-    daemons = desk.ledger.daemons(now)
+    """Everything at this moment, `now` by the clock on the wall."""
+    clock = desk.ledger.clock
+    daemons = [replace(d, since=clock.to_wall(d.since)) for d in desk.ledger.daemons(clock())]
     folders = _folders(desk, daemons)
     return {
         "daemon": _daemon(daemons),
         "folders": folders,
-        "models": _models(desk, daemons, now),
+        "models": _models(desk, daemons),
         "spend": _spend(desk, now),
         "failures": _failures(desk.ledger, folders),
     }
@@ -102,29 +105,32 @@ def _as_seen(folder: Folder | None) -> dict[str, Any]:
     return found[0] if found else hangs
 
 
-def _models(desk: Desk, daemons: Sequence[Daemon], now: float) -> dict[str, dict[str, Any]]:
+def _models(desk: Desk, daemons: Sequence[Daemon]) -> dict[str, dict[str, Any]]:
     told = _told(daemons, "models")
     pauses = desk.ledger.pauses()
-    learnt = desk.ledger.all_learnt(now)
+    clock = desk.ledger.clock
+    learnt = desk.ledger.all_learnt(clock())
     names = dict.fromkeys([*_used(desk.config), *told, *pauses])
     return {
         name: {
-            **_pause(pauses.get(name), told.get(name), now),
+            **_pause(pauses.get(name), told.get(name), clock),
             "learnt": _learnt(desk.config, name, learnt),
         }
         for name in names
     }
 
 
-def _pause(paused: Paused | None, told: Mapping[str, Any] | None, now: float) -> dict[str, Any]:
-    if paused is not None and (paused.next_probe is not None or paused.until is None or paused.until > now):
+def _pause(paused: Paused | None, told: Mapping[str, Any] | None, clock: Clock) -> dict[str, Any]:
+    if paused is not None and (
+        paused.next_probe is not None or paused.until is None or paused.until > clock()
+    ):
         until = paused.until if paused.until is not None else paused.next_probe
         return {
             "state": "paused",
             "reason": paused.reason,
-            "until": _time(until),
-            "since": utc(paused.since),
-            "next_probe": _time(paused.next_probe),
+            "until": _shown(until, clock),
+            "since": _shown(paused.since, clock),
+            "next_probe": _shown(paused.next_probe, clock),
         }
     told = told or {}
     return {
@@ -209,6 +215,10 @@ def _failures(ledger: Ledger, folders: Mapping[str, Mapping[str, Any]]) -> list[
 
 def _used(config: Config) -> list[str]:
     return list(dict.fromkeys(n for f in config.folders.values() for n in (f.model, *f.fallbacks)))
+
+
+def _shown(time: float | None, clock: Clock) -> str | None:
+    return None if time is None else utc(clock.to_wall(time))
 
 
 def _time(when: Any) -> str | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from glimpsed.cli.common import (
     load_config,
     out,
     print_json,
+    say,
 )
 from glimpsed.errors import FileError, GlimpsedError, UsageError, VisionError
 from glimpsed.model import FileKey, Job, shown
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
     from glimpsed.config import Config, Folder, ModelEntry
     from glimpsed.images import Images
-    from glimpsed.model import Answer, Usage
+    from glimpsed.model import Answer, Content, Usage
+    from glimpsed.pipeline.ask import Asked
     from glimpsed.vision import Model
 
 UNREACHABLE = 69
@@ -182,7 +183,7 @@ async def _try(
 ) -> Try:
     entry = chain[0].entry.name
     try:
-        return Try(path, entry, answer=await _ask(path, folder, chain, images, sent))
+        return Try(path, entry, answer=await ask_now(path, folder, chain, images, sent))
     except VisionError as e:
         unreachable = e.verdict.kind in ("retry", "pause")
         return Try(path, entry, error=e.verdict.reason, code=UNREACHABLE if unreachable else 1)
@@ -192,29 +193,33 @@ async def _try(
         return Try(path, entry, error=str(e).removeprefix(f"{shown(path.name)}: "), code=1)
 
 
-async def _ask(
+async def ask_now(
     path: Path, folder: Folder, chain: Sequence[Model], images: Images, sent: list[dict[str, Any]]
 ) -> Answer:
-    from glimpsed import files
-    from glimpsed.pipeline import answers
-    from glimpsed.pipeline.ask import Matter, ask
+    """What the first of the models says that can be reached, about all of the file, as the folder asks.
+
+    `sent` gets the requests as they may be shown. Raises `VisionError`, `FileError`, or as `content_of`.
+    """
+    from glimpsed.clock import Clock
+    from glimpsed.pipeline.document import ask_about
     from glimpsed.vision import preview
 
-    started = time.time()
-    real = path.resolve()  # noqa: ASYNC240 - one command, nothing else in this loop
-    root = files.find_root(real.parent)
-    with files.opened_file(root, real.name) as (_, status):
-        version = files.version_of(status)
-    content = files.read_content(root, real.name, version)
-    job = Job(0, FileKey(folder.name, real.name), version, attempts=0, retries=0, cut_off=0, fresh=True)
-    document = await images.inspect(content)
-    if document.pages > folder.max_pages:
-        raise FileError(f"The document has {document.pages} pages.", f"max_pages is {folder.max_pages}.")
-    every = range(1, document.pages + 1)
-    records, requests = [], 0
+    content = content_of(path)
+    job = Job(
+        0,
+        FileKey(folder.name, path.resolve().name),  # noqa: ASYNC240 - one command, nothing else in this loop
+        content.version,
+        attempts=0,
+        retries=0,
+        cut_off=0,
+        fresh=True,
+    )
 
     async def bill(_entry: str, _usage: Usage) -> None:
         """Nothing is remembered."""
+
+    async def answered(asked: Asked) -> None:
+        sent.append(preview(asked.model.entry, asked.request))
 
     def passed_over(entry: ModelEntry, reason: str) -> None:
         if entry is not chain[-1].entry:
@@ -222,13 +227,28 @@ async def _ask(
                 f"{entry.name} cannot be reached, so the next model is asked: {reason}", soft_wrap=True
             )
 
-    matter = Matter(job, folder, content, document, images, bill, passed_over=passed_over)
-    for pages in [every] if folder.pages == "together" else [[page] for page in every]:
-        asked = await ask(matter, chain, pages)
-        records.append(asked.record)
-        requests += asked.requests
-        sent.append(preview(asked.model.entry, asked.request))
-    return answers.answer(job, folder, records, attempts=requests, started=started, finished=time.time())
+    return await ask_about(
+        job,
+        folder,
+        content,
+        chain,
+        images=images,
+        clock=Clock(),
+        bill=bill,
+        answered=answered,
+        passed_over=passed_over,
+    )
+
+
+def content_of(path: Path) -> Content:
+    """An image that a command was given. Raises `Vanished` or `ShareTrouble` when it cannot be read."""
+    from glimpsed.disk import files
+
+    real = path.resolve()
+    root = files.find_root(real.parent)
+    with files.opened_file(root, real.name) as (_, status):
+        version = files.version_of(status)
+    return files.read_content(root, real.name, version)
 
 
 def _save(path: Path, sent: Sequence[dict[str, Any]]) -> None:
@@ -243,8 +263,8 @@ def _show(tries: Sequence[Try], models: Sequence[str], *, as_json: bool) -> None
     if as_json:
         print_json([t.as_json() for t in tries])
     elif len(tries) == 1 and tries[0].answer is not None:
-        click.echo(tries[0].answer.text)
-        err().print(tries[0].facts())
+        say(tries[0].answer.text)
+        err().print(tries[0].facts(), soft_wrap=True)
     elif len(tries) == 1:
         err().print(f"{shown(str(tries[0].image))}: {tries[0].error}", soft_wrap=True)
     elif len(models) > 1:
@@ -260,7 +280,7 @@ def _show(tries: Sequence[Try], models: Sequence[str], *, as_json: bool) -> None
 def _print(one: Try) -> None:
     out().rule(shown(str(one.image)), align="left")
     if one.answer is not None:
-        click.echo(one.answer.text)
+        say(one.answer.text)
     out().print(one.facts(), style="dim" if one.answer else "red")
 
 

@@ -3,28 +3,46 @@
 PyYAML parses; its tree of nodes, which knows every line, is turned into values here. That is also where
 YAML 1.1's surprises end: keys are always text (a folder may be called ``2024`` or ``no``), and a date
 stays the text it was written as.
+
+A few bytes of YAML can stand for billions of values (aliases of aliases), and a number can take hours to be read.
+What there may be of everything is therefore counted while it is read, not when it is there.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import yaml
 
-from glimpsed.errors import ConfigError, Problem
+from glimpsed.blocking import within
+from glimpsed.errors import ConfigError, Problem, ShareTrouble
 from glimpsed.model import shown
+from glimpsed.redact import LEAST_SECRET, without_keys
 
 Key: TypeAlias = tuple[str | int, ...]  # ("folders", "invoices", "outputs", 1)
 
-LARGEST = 4_000_000  # bytes of a config file: more is some other file
+LARGEST = 1_000_000  # bytes of a config file, or one that it names: more is some other file
+DEEPEST = 100  # levels of mappings and lists in one another
+VALUES = 200_000  # in the whole config, each alias and merge counted as what it stands for
+TEXT = 16_000_000  # characters of all texts, aliases and variables filled in
+PROBLEMS = 100  # told at once; whoever has more has one cause for them
+_LONGEST_NUMBER = 100  # characters; '1:1:1:…' of a megabyte takes hours
+_LONGEST_TOLD = 500  # characters of a message
+_PATIENCE = 5.0  # seconds for a file that the config names
+_PATIENCE_CONFIG = (
+    15.0  # for the config itself, which may come through a pipe, from a program that decrypts it
+)
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C, ten times as fast
+_UNUSABLE = re.compile("[\0\ud800-\udfff]")  # what no header, argument or file can hold
 _VARIABLE = re.compile(r"\$(\$?)\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _TAG = "tag:yaml.org,2002:"
 _SCALARS = {_TAG + name for name in ("null", "bool", "int", "float")}
 _TEXTS = {_TAG + name for name in ("str", "timestamp", "value")}
+_COLLECTIONS = {_TAG + "map", _TAG + "seq"}
 _MERGE = _TAG + "merge"
 
 
@@ -35,7 +53,10 @@ class Document:
     file: str
     data: dict[str, Any] = field(default_factory=dict)
     lines: dict[Key, int] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    problems: dict[Problem, None] = field(default_factory=dict)  # in the order in which they were found
+    filled_in: dict[str, str] = field(
+        default_factory=dict
+    )  # what came out of the environment, by ``${NAME}``
     _wrong: set[Key] = field(default_factory=set)
 
     def written(self, key: Key) -> Key:
@@ -58,50 +79,91 @@ class Document:
         """Note what is wrong with a key; the same thing is noted once."""
         key = self.written(key)
         self._wrong.add(key)
-        shown_hint = None if hint is None else shown(hint)
-        found = Problem(shown(message), dotted(key), line or self.line(key), self.file, shown_hint)
-        if found not in self.problems:
-            self.problems.append(found)
+        self.note(Problem(message, dotted(key), line or self.line(key), self.file, hint))
+
+    def note(self, problem: Problem) -> None:
+        """Add a problem, as it may be shown. Raises `ConfigError` when there are enough of them."""
+        key = problem.key and self._clean(problem.key)
+        hint = problem.hint and self._clean(problem.hint)
+        self.problems[replace(problem, message=self._clean(problem.message), key=key, hint=hint)] = None
+        if len(self.problems) >= PROBLEMS:
+            self.problems[Problem("has more mistakes than these", file=self.file)] = None
+            raise self.error()
+
+    def error(self) -> ConfigError:
+        """All that is wrong, in the order of the file."""
+        return ConfigError(*sorted(self.problems, key=lambda problem: problem.line or 0))
+
+    def _clean(self, text: str) -> str:
+        """Without what was filled in, or looks like a key: it may have been put where its name belongs."""
+        for value in sorted(self.filled_in, key=len, reverse=True):
+            text = text.replace(value, self.filled_in[value])
+        return without_keys(shown(text if len(text) <= _LONGEST_TOLD else text[:_LONGEST_TOLD] + "…"))
 
 
 def dotted(key: Key) -> str | None:
     """``folders.invoices.outputs[1]``; None for the whole document."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in key)
-    return shown(text.removeprefix(".")) or None
+    return text.removeprefix(".") or None
 
 
 def read(file: Path, env: Mapping[str, str]) -> Document:
     """Parse a config file. Raises `ConfigError` when there is no YAML mapping to go on with."""
     try:
-        with file.open("rb") as stream:
-            text = stream.read(LARGEST + 1)
+        text = contents(file, _PATIENCE_CONFIG)
     except OSError as e:
         raise ConfigError(Problem(f"cannot be read: {e.strerror}", file=str(file))) from e
+    except ShareTrouble as e:
+        raise ConfigError(Problem(f"cannot be read: {e}", file=str(file))) from e
     if len(text) > LARGEST:
         raise ConfigError(Problem("is too large for a config", file=str(file)))
     return parse(text, str(file), env)
+
+
+def contents(file: Path, seconds: float | None = None) -> bytes:
+    """What is in a file, up to a little more than `LARGEST`. It may also be a pipe, a device, on a dead share.
+
+    Raises `OSError`, and `ShareTrouble` where nothing comes.
+    """
+
+    def read() -> bytes:
+        with file.open("rb") as stream:
+            return stream.read(LARGEST + 1)
+
+    return within(seconds or _PATIENCE, read)
 
 
 def parse(text: bytes | str, file: str, env: Mapping[str, str]) -> Document:
     """`read` for text that is already here."""
     document = Document(file)
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        _measure(text, file)
+        node = yaml.compose(text, Loader=_LOADER)
         data = None if node is None else _Builder(document, env).value(node, ())
     except yaml.MarkedYAMLError as e:
         mark = e.problem_mark or e.context_mark
         message = ": ".join(part for part in (e.context, e.problem) if part)
         line = mark.line + 1 if mark else None
-        raise ConfigError(Problem(shown(f"is not YAML: {message}"), None, line, file)) from e
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
+        raise ConfigError(Problem(without_keys(shown(f"is not YAML: {message}")), None, line, file)) from e
+    # PyYAML passes on what chr() and decode() say.
+    except (yaml.YAMLError, ValueError, OverflowError) as e:
         reason = getattr(e, "reason", "it cannot be parsed")
         raise ConfigError(Problem(f"is not YAML: {reason}", None, None, file)) from e
-    except RecursionError as e:
-        raise ConfigError(Problem("is nested too deeply", None, None, file)) from e
     if data is not None and not isinstance(data, dict):
         raise ConfigError(Problem("must hold keys and values, like 'folders:'", None, 1, file))
     document.data = data or {}
     return document
+
+
+def _measure(text: bytes | str, file: str) -> None:
+    """Look through the events, which takes no memory and no recursion, before a tree is made of them."""
+    depth = 0
+    for count, event in enumerate(yaml.parse(text, Loader=_LOADER)):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST or count > 2 * VALUES:  # a collection has two events
+            why = "is nested too deeply" if depth > DEEPEST else f"holds more than {VALUES:,} values"
+            line = event.start_mark.line + 1 if event.start_mark else None
+            raise ConfigError(Problem(why, None, line, file))
 
 
 class _Builder:
@@ -112,11 +174,16 @@ class _Builder:
         self._env = env
         self._open: list[yaml.Node] = []  # to notice an alias inside of what it names
         self._scalars = yaml.constructor.SafeConstructor()
+        self._values, self._text = VALUES, TEXT  # that there still may be
 
     def value(self, node: yaml.Node, key: Key) -> Any:
+        self._count(node)
         self._document.lines.setdefault(key, node.start_mark.line + 1)
         if node in self._open:
             self._document.problem(key, "is an alias of something that holds it")
+            return None
+        if isinstance(node, yaml.CollectionNode) and node.tag not in _COLLECTIONS:
+            self._document.problem(key, "has a YAML tag, which has no meaning here")
             return None
         self._open.append(node)
         try:
@@ -139,11 +206,8 @@ class _Builder:
                 self._document.problem(key, "has a key that is not plain text")
             elif name.value in own:
                 first = self._document.lines[*key, name.value]
-                file = self._document.file
-                problem = Problem(
-                    f"duplicate key, first on line {first}", dotted((*key, name.value)), line, file
-                )
-                self._document.problems.append(problem)
+                message = f"duplicate key, first on line {first}"
+                self._document.note(Problem(message, dotted((*key, name.value)), line, self._document.file))
             else:
                 self._document.lines[*key, name.value] = line
                 own[name.value] = self.value(value, (*key, name.value))
@@ -160,13 +224,20 @@ class _Builder:
 
     def _scalar(self, node: yaml.Node, key: Key) -> Any:
         if node.tag in _TEXTS:
-            return self._filled_in(node.value, key)
+            text = self._filled_in(node.value, key)
+            if _UNUSABLE.search(text):
+                self._document.problem(key, "holds a character that no text has")
+                return None
+            return text
         if node.tag in _SCALARS:
             try:
-                return self._scalars.construct_object(node)
-            except (ValueError, yaml.YAMLError):
-                self._document.problem(key, "is not a value that YAML knows")
-                return None
+                if len(node.value) <= _LONGEST_NUMBER:
+                    return self._scalars.construct_object(node)
+            # `!!int ""`, `!!bool maybe`: with a tag, anything gets here.
+            except (ValueError, LookupError, OverflowError, yaml.YAMLError):
+                pass
+            self._document.problem(key, "is not a value that YAML knows")
+            return None
         self._document.problem(key, "has a YAML tag, which has no meaning here")
         return None
 
@@ -180,6 +251,21 @@ class _Builder:
                 message = f"the environment variable {match[2]} is not set"
                 self._document.problem(key, message, f"write $${{{match[2]}}} for the text itself")
                 return match[0]
-            return self._env[match[2]]
+            value = self._env[match[2]]
+            self._take(len(value))
+            if len(value) >= LEAST_SECRET:
+                self._document.filled_in[value] = match[0]
+            return value
 
         return _VARIABLE.sub(variable, text)
+
+    def _count(self, node: yaml.Node) -> None:
+        """One more value. Raises `ConfigError` when there are too many, or too much text in them."""
+        self._values -= 1
+        self._take(len(node.value) if isinstance(node, yaml.ScalarNode) else 0)
+
+    def _take(self, characters: int) -> None:
+        self._text -= characters
+        if self._values < 0 or self._text < 0:
+            most = f"{VALUES:,} values" if self._values < 0 else f"{TEXT:,} characters"
+            raise ConfigError(Problem(f"stands for more than {most}", file=self._document.file))

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
 
-from glimpsed.config.document import Document, Key
+from glimpsed.config.document import LARGEST, Document, Key, contents
 from glimpsed.config.folder_rules import used_models
 from glimpsed.config.schema import Config, Folder, ModelEntry
 from glimpsed.config.units import file_path
+from glimpsed.errors import ShareTrouble
+from glimpsed.model import shown
+from glimpsed.redact import reads_like_a_name, without_keys
 
 # The search path of LoadCredential=, less encrypted ones: systemd.exec(5).
 CREDENTIAL_STORES = (Path("/etc/credstore"), Path("/run/credstore"), Path("/usr/lib/credstore"))
-LARGEST = 1_000_000  # bytes of a prompt or schema
+_VARIABLE_NAME = re.compile(r"[A-Z_][A-Z0-9_]*|[a-z]+(?:_[a-z0-9]+)*")  # as people write them
+_MOST_STEPS = 10_000  # parts of a schema that one value is held against: each reference counts what it names
+_IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas")
 
 
 def read_schemas(document: Document) -> None:
@@ -45,7 +52,7 @@ def _schema_file(document: Document, key: Key, name: str) -> Any:
         found = json.loads(_text(path))
     except json.JSONDecodeError as e:
         document.problem(key, f"{name} is not JSON: {e.msg} on line {e.lineno}")
-    except (OSError, ValueError, RecursionError) as e:
+    except (OSError, ShareTrouble, ValueError, RecursionError) as e:
         document.problem(key, _why(name, e))
     else:
         if isinstance(found, dict):
@@ -60,41 +67,80 @@ def _valid(document: Document, key: Key, schema: dict[str, Any]) -> bool:
     checker = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
     try:
         checker.check_schema(schema)
-        missing = [reference for reference in _references(schema) if not _resolves(schema, reference)]
+        found = list(_References(schema).problems())
     except jsonschema.SchemaError as e:
         at = "".join(f"/{part}" for part in e.absolute_path)
-        message = f"is not a valid JSON Schema: {e.message[:200]}" + (f" at {at}" if at else "")
-        document.problem(key, message)
-        return False
+        found = [f"is not a valid JSON Schema: {e.message[:200]}" + (f" at {at}" if at else "")]
     except RecursionError:
-        document.problem(key, "is nested too deeply")
-        return False
-    for reference in missing:
-        document.problem(key, f"refers to {reference}, which is not inside of it")
-    return not missing
+        found = ["is nested too deeply"]
+    for message in found:
+        document.problem(key, message)
+    return not found
 
 
-def _references(schema: Any) -> list[str]:
-    if isinstance(schema, list):
-        return [found for item in schema for found in _references(item)]
-    if not isinstance(schema, dict):
-        return []
-    own = [text for key, text in schema.items() if key == "$ref" and isinstance(text, str)]
-    return own + [found for item in schema.values() for found in _references(item)]
+class _References:
+    """Whether each `$ref` of a schema can be followed, without a network, and to an end.
+
+    One that leads back to itself by way of what is held against the same value would never end, and a few that name
+    each other twice stand for millions of steps.
+    """
+
+    def __init__(self, schema: dict[str, Any]) -> None:
+        from referencing import Registry, Resource, jsonschema  # noqa: PLC0415 - slow to import, seldom needed
+
+        self._schema = schema
+        resource = Resource.from_contents(schema, default_specification=jsonschema.DRAFT202012)
+        self._uri = resource.id() or ""
+        self._registry: Any = Registry().with_resource(self._uri, resource).crawl()
+        self._steps: dict[int, float] = {}  # of each part, by its id
+
+    def problems(self) -> Iterator[str]:
+        parts = list(_parts(self._schema))
+        references = dict.fromkeys(r for part in parts if isinstance(r := part.get("$ref"), str))
+        missing = [reference for reference in references if self._target(reference) is None]
+        for reference in missing:
+            yield f"refers to {reference}, which is not inside of it"
+        steps = 0 if missing else max(map(self._count, parts), default=0)
+        if steps == math.inf:
+            yield "refers to itself without end"
+        elif steps > _MOST_STEPS:
+            yield "is too intricate: its references stand for more than can be checked"
+
+    def _target(self, reference: str) -> Any:
+        from referencing import exceptions  # noqa: PLC0415 - as above
+
+        try:
+            return self._registry.resolver(self._uri).lookup(reference).contents
+        except (exceptions.Unresolvable, exceptions.Unretrievable, ValueError):
+            return None
+
+    def _count(self, part: Any) -> float:
+        """How many parts a value is held against, beginning with this one; infinite in a circle."""
+        if not isinstance(part, dict):
+            return 1
+        if id(part) not in self._steps:
+            self._steps[id(part)] = math.inf  # for whoever comes back here meanwhile
+            self._steps[id(part)] = 1 + sum(map(self._count, self._in_place(part)))
+        return self._steps[id(part)]
+
+    def _in_place(self, part: dict[str, Any]) -> Iterator[Any]:
+        """The parts that the same value has to fit."""
+        if isinstance(reference := part.get("$ref"), str):
+            yield self._target(reference)
+        for name in _IN_PLACE:
+            below = part.get(name)
+            if isinstance(below, list):
+                yield from below
+            elif isinstance(below, dict):
+                yield from below.values() if name == "dependentSchemas" else [below]
 
 
-def _resolves(schema: dict[str, Any], reference: str) -> bool:
-    """Whether a `$ref` can be followed without a network."""
-    from referencing import Registry, Resource, exceptions, jsonschema  # noqa: PLC0415 - as above
-
-    resource = Resource.from_contents(schema, default_specification=jsonschema.DRAFT202012)
-    uri = resource.id() or ""
-    try:
-        registry: Any = Registry().with_resource(uri, resource).crawl()
-        registry.resolver(uri).lookup(reference)
-    except (exceptions.Unresolvable, exceptions.Unretrievable, ValueError):
-        return False
-    return True
+def _parts(schema: Any) -> Iterator[dict[str, Any]]:
+    """Every mapping in a schema: most are schemas themselves."""
+    if isinstance(schema, dict):
+        yield schema
+    for below in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
+        yield from _parts(below)
 
 
 def read_prompts(config: Config, document: Document) -> Config:
@@ -112,7 +158,7 @@ def _prompted(folder: Folder, config: Config, document: Document) -> Folder:
     try:
         text = _text(path).strip()
         problem = None if text else f"{folder.prompt_file} is empty"
-    except (OSError, ValueError) as e:
+    except (OSError, ShareTrouble, ValueError) as e:
         problem = _why(str(folder.prompt_file), e)
     if problem:
         document.problem(("folders", folder.name, "prompt_file"), problem)
@@ -121,8 +167,7 @@ def _prompted(folder: Folder, config: Config, document: Document) -> Folder:
 
 
 def _text(path: Path) -> str:
-    with path.open("rb") as stream:
-        data = stream.read(LARGEST + 1)
+    data = contents(path)
     if len(data) > LARGEST:
         raise ValueError(f"is larger than {LARGEST} bytes")
     return data.decode("utf-8-sig")
@@ -131,9 +176,11 @@ def _text(path: Path) -> str:
 def _why(name: str, error: Exception) -> str:
     if isinstance(error, OSError):
         return f"{name} cannot be read: {error.strerror}"
+    if isinstance(error, ShareTrouble):
+        return f"{name} cannot be read: {error}"
     if isinstance(error, UnicodeDecodeError):
         return f"{name} is not UTF-8"
-    return f"{name} {error}"
+    return f"{name} is nested too deeply" if isinstance(error, RecursionError) else f"{name} {error}"
 
 
 def read_keys(config: Config, document: Document, env: Mapping[str, str], asked: Sequence[str]) -> Config:
@@ -152,8 +199,7 @@ def _key(entry: ModelEntry, file: Path, env: Mapping[str, str]) -> tuple[str | N
     """Where the key should come from, and the key, or else (a plain text) why there is none."""
     if entry.api_key_env is not None:
         value = env.get(entry.api_key_env)
-        missing = f"the environment variable {entry.api_key_env} is not set"
-        return "api_key_env", _clean(value) if value else missing
+        return "api_key_env", _clean(value) if value else _unset(entry.api_key_env)
     if entry.api_key_file is not None:
         return "api_key_file", _key_file(file.absolute().parent / entry.api_key_file)
     if (name := entry.api_key_credential) is not None:
@@ -161,6 +207,25 @@ def _key(entry: ModelEntry, file: Path, env: Mapping[str, str]) -> tuple[str | N
             return "api_key_credential", "must be the name of a credential, not a path"
         return "api_key_credential", _key_file(_credential(name, env))
     return None, None
+
+
+def _unset(name: str) -> str:
+    if _like_a_variable(name):
+        return f"the environment variable {name} is not set"
+    return "names no environment variable that is set; the key itself does not belong here"
+
+
+def _like_a_variable(name: str) -> bool:
+    """What stands there is shown only where it can be a name: it may be the key itself."""
+    return bool(_VARIABLE_NAME.fullmatch(name)) and reads_like_a_name(name)
+
+
+def key_source(entry: ModelEntry) -> str | None:
+    """Where the model's key should come from, as it may be shown; None where it has none."""
+    if (name := entry.api_key_env) is not None:
+        return name if _like_a_variable(name) else "the variable of api_key_env"
+    source = entry.api_key_file or entry.api_key_credential
+    return None if source is None else without_keys(shown(str(source)))
 
 
 def _credential(name: str, env: Mapping[str, str]) -> Path:
@@ -174,8 +239,8 @@ def _credential(name: str, env: Mapping[str, str]) -> Path:
 def _key_file(path: Path) -> SecretStr | str:
     try:
         return _clean(_text(path))
-    except OSError as e:
-        return f"{os.fspath(path)} cannot be read: {e.strerror}"
+    except (OSError, ShareTrouble) as e:
+        return _why(os.fspath(path), e)
     except ValueError:
         return f"{os.fspath(path)} does not hold a key"
 

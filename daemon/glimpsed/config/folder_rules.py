@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
@@ -20,7 +22,7 @@ Finding: TypeAlias = tuple[Key, str, str | None]
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _PLACEHOLDERS = {"name", "stem", "ext"}
 _IMAGES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "heic", "heif", "avif", "pdf")
-_PATIENCE = 2.0  # seconds that a path may take to be resolved: a dead share would take for ever
+_PATIENCE = 5.0  # seconds that all paths may take to be resolved: a dead share would take for ever
 
 
 def about(key: Key, findings: Iterator[Finding]) -> Iterator[Finding]:
@@ -167,20 +169,26 @@ def _moving(folder: Folder) -> Iterator[Finding]:
 
 def overlapping(config: Config) -> Iterator[Finding]:
     """Two folders of which one holds the other would do every file twice, and pay twice."""
-    real = {name: _real(folder.path) for name, folder in config.folders.items()}
-    for i, (name, path) in enumerate(real.items()):
-        for other in list(real)[:i]:
-            if path == real[other]:
-                yield ("folders", name, "path"), f"is the same directory as that of '{other}'", None
-            elif path.is_relative_to(real[other]):
-                yield ("folders", name, "path"), f"is inside of that of '{other}'", None
-            elif real[other].is_relative_to(path):
-                yield ("folders", name, "path"), f"holds that of '{other}'", None
+    at: dict[Path, str] = {}  # the folders so far
+    below: dict[Path, list[str]] = {}  # and each directory above one of them
+    for name, path in _real(config).items():
+        key = ("folders", name, "path")
+        if path in at:
+            yield key, f"is the same directory as that of '{at[path]}'", None
+        for parent in path.parents:
+            if parent in at:
+                yield key, f"is inside of that of '{at[parent]}'", None
+            below.setdefault(parent, []).append(name)
+        for other in below.get(path, ()):
+            yield key, f"holds that of '{other}'", None
+        at.setdefault(path, name)
 
 
-def _real(path: Path) -> Path:
-    """The path with links resolved, as far as the file systems answer."""
-    try:
-        return Path(within(_PATIENCE, os.path.realpath, path))
-    except ShareTrouble:
-        return path
+def _real(config: Config) -> dict[str, Path]:
+    """The folders' paths with links resolved, as far as the file systems answer in time."""
+    paths = {name: folder.path for name, folder in config.folders.items()}
+    until = time.monotonic() + _PATIENCE
+    for name, path in paths.items():
+        with contextlib.suppress(ShareTrouble):
+            paths[name] = Path(within(max(0.0, until - time.monotonic()), os.path.realpath, path))
+    return paths

@@ -60,7 +60,7 @@ def complete(
     rules.check(config, document)
     config = files.read_keys(config, document, env, asked) if keys else config
     if document.problems:
-        raise ConfigError(*sorted(document.problems, key=lambda problem: problem.line or 0))
+        raise document.error()
     return config
 
 

@@ -6,10 +6,11 @@ a key that is wrong already is a consequence, and is left out. No message repeat
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 
-from glimpsed.config.document import Document
+from glimpsed.config.document import PROBLEMS, Document
 from glimpsed.config.folder_rules import Finding, about, folder_findings, overlapping, used_models
 from glimpsed.config.schema import Config, ModelEntry
 from glimpsed.config.units import loopback
@@ -23,9 +24,9 @@ _STATES = ("sqlite", "sqlite+pysqlite", "postgresql+psycopg")
 
 def check(config: Config, document: Document) -> None:
     """Note everything that contradicts something else."""
-    for key, message, hint in [
-        found for found in _findings(config, document) if not document.is_wrong(found[0])
-    ]:
+    # All of them before the first is noted, which would make the others its consequences.
+    findings = (found for found in _findings(config, document) if not document.is_wrong(found[0]))
+    for key, message, hint in list(itertools.islice(findings, PROBLEMS)):
         document.problem(key, message, hint)
 
 
@@ -106,5 +107,7 @@ def _state(config: Config) -> Iterator[Finding]:
         return
     if url.drivername not in _STATES:
         yield ("state",), "must be SQLite or PostgreSQL with psycopg", hint
+    elif "\0" in (url.database or ""):
+        yield ("state",), "holds a character that no text has", None
     elif url.drivername.startswith("sqlite") and (url.database or ":memory:") == ":memory:":
         yield ("state",), "must name a file: a ledger in memory pays for every answer again", hint

@@ -6,13 +6,16 @@ the loader sets it. Anything that may hold a secret stays out of a repr.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema, model_validator
 
 from glimpsed.config.units import Address, Duration, Number, PathText, Size, Url, Whole
 from glimpsed.model import Api
+from glimpsed.redact import LEAST_SECRET
 
 
 class Section(BaseModel):
@@ -63,11 +66,11 @@ class Budget(Limit):
     currency: Currency = Field("USD", description="Currency of every budget; priced models must share it.")
 
 
-LEAST_SECRET = 6  # characters; what is shorter is no secret, and would be found in any text
 PUBLIC_HEADERS = frozenset({
     "accept", "accept-language", "content-type", "http-referer", "openai-beta", "referer", "user-agent", "x-title",
 })  # fmt: skip
 PUBLIC_QUERY = frozenset({"api-version", "api_version", "version"})
+_SECRETIVE = re.compile(r"key|token|secret|passw|auth", re.IGNORECASE)  # names of what may be one
 OCR_EDGE = 1600  # px; `max_edge` of a local model that says nothing else
 
 
@@ -134,8 +137,9 @@ class ModelEntry(Section):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must never be shown: the key, and the headers and the query, which may hold one; longest first."""
+        """What must never be shown: the key, and what headers, `extra` and `query` may hold of the kind; longest first."""
         found = {self.key.get_secret_value()} if self.key else set()
+        found |= {str(value) for name, value in self.extra.items() if _SECRETIVE.search(name)}
         for name, value in self.headers.items():
             if name.lower() not in PUBLIC_HEADERS:
                 found |= {value, value.rpartition(" ")[2]}  # ``Bearer …``: the key alone as well
@@ -180,9 +184,11 @@ class Folder(Section):
     sidecar: str = Field("{name}.{ext}", description="{name} scan.jpg, {stem} scan, {ext} txt.")
     recursive: bool = Field(default=True, description="Watch subfolders too.")
     include: tuple[str, ...] = Field(
-        ("*",), min_length=1, description="gitignore-style patterns of files to take."
+        ("*",), min_length=1, max_length=1000, description="gitignore-style patterns of files to take."
     )
-    exclude: tuple[str, ...] = Field((), description="Patterns to leave out, added to the built-in ones.")
+    exclude: tuple[str, ...] = Field(
+        (), max_length=1000, description="Patterns to leave out, added to the built-in ones."
+    )
     settle: Duration = Field(2.0, ge=0, description="Quiet time before a file counts as complete.")
     settle_limit: Duration = Field(600.0, gt=0, description="Quiet, but not whole after this: failed.")
     watch: Literal["auto", "inotify", "poll"] = Field(
@@ -257,3 +263,13 @@ class Config(Section):
     metrics: Address | None = Field(None, description="HOST:PORT that serves /metrics, /healthz and /readyz.")
     workers: Whole | None = Field(None, ge=1, le=256, description="Image processes; default: CPU count.")
     file: Path | None = Field(None, exclude=True)  # where it was read from
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be shown, of all models and of the ledger's URL."""
+        found = {secret for model in self.models.values() for secret in model.secrets}
+        if self.state is not None:
+            url = urlsplit(self.state)
+            values = [value for name, value in parse_qsl(url.query) if _SECRETIVE.search(name)]
+            found |= {url.password or "", unquote(url.password or ""), *values}
+        return tuple(secret for secret in found if len(secret) >= LEAST_SECRET)

@@ -18,6 +18,7 @@ from glimpsed.config.document import Document, Key
 from glimpsed.config.schema import Config, Folder
 
 _NOWHERE = "/nonexistent/glimpsed"  # stands in for a path that is missing or wrong: never nested in another
+_LONGEST_TYPO = 100  # characters; what is longer takes long to compare, and is none
 _MESSAGES = {
     "missing": "is required",
     "string_type": "must be text",
@@ -41,6 +42,7 @@ _MESSAGES = {
     "less_than": "must be less than {lt:g}",
     "less_than_equal": "must be at most {le:g}",
     "too_short": "must not be empty",
+    "too_long": "must not have more than {max_length} entries",
     "string_pattern_mismatch": "must be three capital letters, like USD",  # only currencies have a pattern
     "value_error": "{error}",
 }
@@ -119,6 +121,8 @@ def _optional(annotation: Any) -> bool:
 
 def meant(word: str, known: Iterable[str]) -> str | None:
     """``did you mean 'settle'?``, when one of the known words is close."""
+    if len(word) > _LONGEST_TYPO:
+        return None
     plain = {name.replace("_", "").lower(): name for name in known}
     close = difflib.get_close_matches(word.replace("_", "").replace("-", "").lower(), plain, n=1)
     return f"did you mean '{plain[close[0]]}'?" if close else None
@@ -127,16 +131,24 @@ def meant(word: str, known: Iterable[str]) -> str | None:
 def typed(document: Document) -> Config:
     """The config, with a default for every value that is wrong, noted as a problem."""
     defaults = document.data.get("defaults", {})
-    for error in _errors(Folder, {"path": _NOWHERE, **defaults}):
-        document.problem(("defaults", *error["loc"]), _message(error), _hint(error))
+    _note(document, _errors(Folder, {"path": _NOWHERE, **defaults}), ("defaults",))
     data = {key: value for key, value in document.data.items() if key != "defaults"}
     if isinstance(data.get("folders"), dict):
         data["folders"] = {name: merged(own, defaults) for name, own in data["folders"].items()}
     while errors := _errors(Config, data):
+        _note(document, errors)
         for error in errors:
-            document.problem(tuple(error["loc"]), _message(error), _hint(error))
             _leave_out(data, error)
     return Config.model_validate(data)
+
+
+def _note(document: Document, errors: list[ErrorDetails], around: Key = ()) -> None:
+    """What was no value in the YAML already is no mistake of its own here."""
+    found = {
+        (*around, *error["loc"]): error for error in errors if not document.is_wrong((*around, *error["loc"]))
+    }
+    for key, error in found.items():
+        document.problem(key, _message(error), _hint(error))
 
 
 def merged(own: Any, defaults: dict[str, Any]) -> Any:

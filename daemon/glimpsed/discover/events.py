@@ -1,42 +1,45 @@
-"""watchdog's events for one folder, made safe: hints about what to look at, never the truth.
+"""watchdog's events for all folders, made safe: hints about what to look at, never the truth.
 
-One Observer a folder, with an emitter of our own that reads inotify directly. watchdog's own one holds
-events back for half a second while it pairs moves, throws away what it has read when the kernel's queue
-overflows, swallows the watch limit, and dies of a KeyError when a moved directory is deleted, taking
-every folder with it. Which directories are watched is decided by the scan, which adds a watch to each
-directory just before it lists it: what happens after the listing is an event, what happened before is in it.
+One Observer, with an emitter of our own that reads inotify directly: threads and inotify instances do not grow with
+the folders. watchdog's own emitter holds events back for half a second while it pairs moves, throws away what it has
+read when the kernel's queue overflows, swallows the watch limit, and dies of a KeyError when a moved directory is
+deleted. Which directories are watched is decided by the scan, which adds a watch to each directory just before it
+lists it: what happens after the listing is an event, what happened before is in it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import itertools
 import os
-import tempfile
+import select
+import struct
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import IO
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers.api import BaseObserver, EventEmitter, EventQueue, ObservedWatch
 from watchdog.observers.inotify_c import (
-    CallbackId,
     InotifyConstants,
-    InotifyEvent,
-    InotifyFD,
     Mask,
     WatchDescriptor,
+    inotify_add_watch,
+    inotify_init,
+    inotify_rm_watch,
 )
 
+from glimpsed.discover.depth import is_below
 from glimpsed.errors import ShareTrouble
-from glimpsed.files import Root
 from glimpsed.model import shown
 from glimpsed.sidecar import is_temporary
 
-_MASK = (
+_SELF = InotifyConstants.IN_DELETE_SELF | InotifyConstants.IN_MOVE_SELF
+_MASK = Mask(
     InotifyConstants.IN_CLOSE_WRITE
     | InotifyConstants.IN_MOVED_TO
     | InotifyConstants.IN_MOVED_FROM
@@ -44,20 +47,27 @@ _MASK = (
     | InotifyConstants.IN_DELETE
     | InotifyConstants.IN_ATTRIB  # times set after the close; permissions that arrive late
     | InotifyConstants.IN_ONLYDIR
+    | _SELF
 )
-_ROOT_MASK = InotifyConstants.IN_DELETE_SELF | InotifyConstants.IN_MOVE_SELF
 _CLOSED = InotifyConstants.IN_CLOSE_WRITE | InotifyConstants.IN_MOVED_TO
 _LEFT = InotifyConstants.IN_MOVED_FROM | InotifyConstants.IN_DELETE
-_SELF = _ROOT_MASK | InotifyConstants.IN_UNMOUNT | InotifyConstants.IN_IGNORED
 _BUFFER = (
     1 << 20
 )  # bytes: the kernel's whole queue at its default length, so that a burst is read before it overflows
+_EVENT = struct.Struct("iIII")  # wd, mask, cookie, length of the name: inotify(7)
 # Files that come one after the other without end, and the sidecars of those before them, are read in lots: each
 # read alone takes the interpreter from whoever works on them. A file that comes alone is heard of at once.
 _BUSY = 20  # reads in a row
 _BREATH = 0.01  # seconds
 _BATCH = 2000  # paths handed over at once, so that the event loop is never held up for long
-_PROBE = "\0probe"
+_UNSURE = (-1, -1)  # no directory's identity
+_NOTHING: frozenset[str] = frozenset()
+_NONE = (_UNSURE, WatchDescriptor(-1))
+_TRIES = 3  # to watch a directory whose watch goes away meanwhile
+_RETIRED = (
+    1000  # watches that are given back at once: each comes back as an event, and the kernel's queue is short
+)
+PROBE_EVERY = 4.0  # s between two probes, whoever asks
 PROBE_LIMIT = 4.0  # s that a probe may take before the events count as dead
 
 
@@ -72,27 +82,29 @@ class Batch:
     files: dict[str, bool] = field(default_factory=dict)  # path -> closed or moved into place
     directories: dict[str, None] = field(default_factory=dict)  # new ones, or gone ones: to be listed
     overflow: bool = False  # events were lost
-    root: bool = False  # something happened to the folder itself
-    probe: bool = False  # an answer to `Events.probe`
+    root: bool = False  # something happened to the folder itself, or its events end
 
 
 class Events:
-    """The Observer of one folder. `deliver` is called in a thread of watchdog's, a batch at a time."""
+    """The Observer, as long as it is not deaf."""
 
-    def __init__(self, root: Root, deliver: Callable[[Batch], None]) -> None:
-        """Raises `WatchLimit`. Looks at the disk: call it where that may hang."""
-        try:
-            self._reader = _Reader()
-        except OSError as e:
-            raise WatchLimit(f"no inotify instance: {e.strerror}") from e
-        self._observer = BaseObserver(_emitter_on(self._reader))
-        self._observer.schedule(_Handler(deliver), root.path, recursive=True)
-        self._observer.start()
+    def __init__(self) -> None:
+        """Raises `WatchLimit`. Touches no folder: nothing here can hang."""
         self._asked: float | None = None  # when, for a probe without an answer
+        self._sent = -PROBE_EVERY
+        self._kernel = _Kernel()
+        self._observer = BaseObserver(_emitter_on(self._kernel))
+        # Of all folders, and so of no path: this one is only looked up once, and cannot hang.
+        self._observer.schedule(_Handler(self._heard_probe), "/")
+        try:
+            self._observer.start()
+        except (RuntimeError, MemoryError) as e:
+            self._stop()
+            raise WatchLimit(f"no thread for events: {e}") from e
 
-    def watch(self, directory: str, fd: int, identity: tuple[int, int]) -> None:
-        """Hear of what happens in this directory from now on. Raises `WatchLimit`."""
-        self._reader.watch(directory, fd, identity)
+    def ear(self, deliver: Callable[[Batch], None]) -> Ear:
+        """What a folder hears with. `deliver` is called in a thread of watchdog's, a batch at a time."""
+        return Ear(self, self._kernel, deliver)
 
     def alive(self, now: float) -> bool:
         """Whether all threads run, and no probe has been on its way for too long."""
@@ -105,47 +117,89 @@ class Events:
 
         Where there can be no such file, nothing is asked, and the events count as alive while the threads run.
         """
-        if self._asked is None and self._reader.probe():
-            self._asked = now
-
-    def heard_probe(self) -> None:
-        """A batch answered the probe."""
-        self._asked = None
+        if self._asked is None and now - self._sent >= PROBE_EVERY:
+            self._asked = self._sent = now
+            if not self._kernel.probe():
+                self._asked = None
 
     def stop(self) -> None:
-        """End in the background: watchdog joins its threads, and one of them may hang on a dead share."""
-        threading.Thread(target=self._stop, name="events-stop", daemon=True).start()
+        """End in the background: watchdog joins its threads."""
+        with contextlib.suppress(RuntimeError):  # the machine has no thread to spare
+            threading.Thread(target=self._stop, name="events-stop", daemon=True).start()
 
     def _stop(self) -> None:
         with contextlib.suppress(Exception):  # nobody is left to be told
             self._observer.stop()
             self._observer.join()
+        self._kernel.close()
+
+    def _heard_probe(self) -> None:
+        self._asked = None
+
+
+class Ear:
+    """What one folder hears of."""
+
+    def __init__(self, events: Events, kernel: _Kernel, deliver: Callable[[Batch], None]) -> None:
+        self.events = events
+        self.heard: dict[str, tuple[tuple[int, int], WatchDescriptor]] = {}  # directories that have a watch
+        self._kernel = kernel
+        self._deliver: Callable[[Batch], None] | None = deliver
+
+    def watch(self, directory: str, fd: int, identity: tuple[int, int]) -> None:
+        """Hear of what happens in this directory from now on. Raises `WatchLimit`, `ShareTrouble`."""
+        known = self.heard.get(directory)
+        if known is not None and known[0] == identity:  # each listing asks for it again
+            return
+        try:
+            self._kernel.add(self, directory, fd, identity)
+        except OSError as e:
+            if e.errno not in {errno.ENOSPC, errno.ENOMEM}:
+                raise ShareTrouble(
+                    f"{shown(directory)}: cannot be watched: {os.strerror(e.errno or 0)}"
+                ) from e
+            raise WatchLimit("the limit of inotify watches (fs.inotify.max_user_watches) is reached") from e
+
+    def close(self) -> None:
+        """Hear nothing more."""
+        self._deliver = None
+        self._kernel.retire(self)
+
+    def tell(self, batch: Batch) -> None:
+        """To the folder, whatever that makes of it: an exception here would end watchdog's dispatch for good."""
+        deliver = self._deliver
+        if deliver is not None:
+            with contextlib.suppress(Exception):
+                deliver(batch)
 
 
 class _Handler(FileSystemEventHandler):
-    """Hands over, and nothing else: an exception here would end watchdog's dispatch for good."""
+    """Hands over, and nothing else."""
 
-    def __init__(self, deliver: Callable[[Batch], None]) -> None:
-        self._deliver = deliver
+    def __init__(self, heard_probe: Callable[[], None]) -> None:
+        self._heard_probe = heard_probe
 
     def dispatch(self, event: FileSystemEvent) -> None:
         if isinstance(event, _Heard):
-            with contextlib.suppress(Exception):
-                self._deliver(event.batch)
-
-
-_numbers = itertools.count()
+            if event.probe:
+                self._heard_probe()
+            for ear, batch in event.batches:
+                ear.tell(batch)
 
 
 class _Heard(FileSystemEvent):
-    """A batch on its way through watchdog's queue, numbered because that drops what equals its predecessor."""
+    """What one read told, on its way through watchdog's queue, which drops what equals its predecessor."""
 
-    def __init__(self, batch: Batch) -> None:
-        super().__init__(str(next(_numbers)))
-        self.batch = batch
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+    def __init__(self, lot: _Lot) -> None:
+        super().__init__("")
+        self.probe = lot.probe
+        self.batches = [(ear, batch) for ear, batches in lot.batches.items() for batch in batches]
 
 
-def _emitter_on(reader: _Reader) -> type[EventEmitter]:
+def _emitter_on(kernel: _Kernel) -> type[EventEmitter]:
     class Emitter(EventEmitter):
         def __init__(
             self,
@@ -158,147 +212,232 @@ def _emitter_on(reader: _Reader) -> type[EventEmitter]:
             super().__init__(event_queue, watch, timeout=timeout, event_filter=event_filter)
             self.name = "events-reader"
 
+        def run(self) -> None:
+            try:
+                super().run()
+            finally:
+                kernel.close()
+
         def queue_events(self, timeout: float) -> None:  # noqa: ARG002 - watchdog's signature
-            for batch in reader.read():
-                self.queue_event(_Heard(batch))
+            lot = kernel.read()
+            if lot.probe or lot.batches:
+                self.queue_event(_Heard(lot))
 
         def on_thread_stop(self) -> None:
-            reader.close()
+            kernel.wake()
 
     return Emitter
 
 
-class _Reader:
-    """watchdog's inotify descriptor, and which watch is which directory."""
+class _Lot:
+    """What one read of the kernel's queue told, by folder."""
 
     def __init__(self) -> None:
-        self._inotify = InotifyFD()
-        self._lock = threading.Lock()  # a watch and its directory become known together
-        self._directories: dict[WatchDescriptor, tuple[str, CallbackId]] = {}
-        self._heard: dict[str, tuple[int, int]] = {}  # identities of the directories that have a watch
-        self._ids = itertools.count(1)
+        self.batches: dict[Ear, list[Batch]] = {}
+        self.probe = False
+        self.left: dict[Ear, set[str]] = {}  # directories that were moved away
+
+    def of(self, ear: Ear) -> Batch:
+        """The batch to be filled."""
+        batches = self.batches.setdefault(ear, [Batch()])
+        if len(batches[-1].files) >= _BATCH:
+            batches.append(Batch())
+        return batches[-1]
+
+
+class _Kernel:
+    """An inotify descriptor, and which watch is which directory of which folders.
+
+    No lock is held while the kernel adds a watch: on a file system that hangs, that may hang, and nobody else is to
+    wait for it. So a watch may be gone again before it is known here.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._spots: dict[WatchDescriptor, tuple[tuple[Ear, str], ...]] = {}
+        self._ended: set[WatchDescriptor] = set()  # before they were known
+        self._retiring: deque[Ear] = deque()
         self._in_a_row = 0  # reads that did not have to wait
-        self._probe: IO[bytes] | None = None
+        self._fd = inotify_init()
+        if self._fd < 0:
+            raise WatchLimit(f"no inotify instance: {os.strerror(ctypes.get_errno())}")
+        os.set_inheritable(self._fd, False)  # noqa: FBT003 - positional only
+        os.set_blocking(self._fd, False)
         try:
-            self._probe = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - lives as long as the reader
-            self._add(_PROBE, self._probe.fileno(), InotifyConstants.IN_ATTRIB)
-        except OSError:
-            if self._probe is not None:  # no watch is to be had
-                self._inotify._is_reading = False  # noqa: SLF001 - else it leaves the closing to its reader
-                self.close()
-                raise
-
-    # watchdog calls these on a watch that went away
-
-    def on_event(self, event: InotifyEvent) -> None:
-        """Not used: `read` looks at the events itself."""
-
-    def on_watch_deleted(self, wd: WatchDescriptor) -> None:
-        """The kernel dropped the watch with its directory."""
-        place = self._directories.pop(wd, None)
-        if place is not None:
-            self._heard.pop(place[0], None)
-
-    def on_queue_overflow(self) -> None:
-        """Not used: `read` looks at the events itself."""
-
-    def watch(self, directory: str, fd: int, identity: tuple[int, int]) -> None:
-        if self._heard.get(directory) == identity:  # each listing asks for it again
-            return
-        try:
-            self._add(directory, fd, Mask(_MASK if directory else _MASK | _ROOT_MASK))
+            self._wake = os.eventfd(0)
         except OSError as e:
-            if e.errno not in {errno.ENOSPC, errno.ENOMEM}:
-                raise ShareTrouble(
-                    f"{shown(directory)}: cannot be watched: {os.strerror(e.errno or 0)}"
-                ) from e
+            os.close(self._fd)
+            raise WatchLimit(f"no descriptor for events: {e.strerror}") from e
+        self._poll = select.poll()
+        self._poll.register(self._fd, select.POLLIN)
+        self._poll.register(self._wake, select.POLLIN)
+        self._probe = -1
+        self._probe, self._probe_wd = self._watched_probe()
+
+    def _watched_probe(self) -> tuple[int, WatchDescriptor]:
+        """A file in memory, so that no disk that is full or hangs can be in its way."""
+        try:
+            fd = os.memfd_create("events-probe")
+        except OSError:
+            return -1, WatchDescriptor(-1)
+        try:
+            return fd, self._add(fd, InotifyConstants.IN_ATTRIB)
+        except OSError as e:
+            os.close(fd)
+            self.close()
             raise WatchLimit("the limit of inotify watches (fs.inotify.max_user_watches) is reached") from e
-        self._heard[directory] = identity
+
+    def add(self, ear: Ear, directory: str, fd: int, identity: tuple[int, int]) -> None:
+        """Watch an open directory. Raises OSError."""
+        for _ in range(_TRIES):
+            wd = self._add(fd, _MASK)
+            with self._lock:
+                if wd in self._ended:  # with its directory, or as the last of what is just being retired
+                    self._ended.discard(wd)
+                    continue
+                before = ear.heard.get(directory, _NONE)[1]
+                if before not in {-1, wd}:  # of another directory that had the name
+                    self._drop(ear, directory, before)
+                for name in [name for other, name in self._spots.get(wd, ()) if other is ear]:
+                    self._drop(ear, name, wd, keep=True)
+                self._spots[wd] = (*self._spots.get(wd, ()), (ear, directory))
+                ear.heard[directory] = identity, wd
+                return
+
+    def retire(self, ear: Ear) -> None:
+        """Give back all watches of a folder, a few at a time: that is for the thread that reads."""
+        with self._lock:
+            self._retiring.append(ear)
+        self.wake()
 
     def probe(self) -> bool:
-        """Touch the file, which even a full disk has room for. False: it cannot be."""
-        if self._probe is None:
-            return False
-        try:
-            os.utime(self._probe.fileno())
-        except (OSError, ValueError):  # ValueError: the reader's thread is just closing it
-            return False
-        return True
+        """Touch the file. False: it cannot be."""
+        with contextlib.suppress(OSError):  # the reader's thread is just closing it
+            if self._probe >= 0:
+                os.utime(self._probe)
+                return True
+        return False
 
-    def read(self) -> list[Batch]:
+    def read(self) -> _Lot:
         """Wait for events, then all that the kernel has."""
         if self._in_a_row > _BUSY:
             time.sleep(_BREATH)
         began = time.monotonic()
-        events = self._inotify.read_events(event_buffer_size=_BUFFER)
+        ready = dict(self._poll.poll())
         self._in_a_row = self._in_a_row + 1 if time.monotonic() - began < _BREATH else 0
-        batches = [Batch()]
-        for event in events:
-            if len(batches[-1].files) >= _BATCH:
-                batches.append(Batch())
-            self._sort(event, batches[-1])
-        return [batch for batch in batches if batch != Batch()]
+        if self._wake in ready:
+            os.eventfd_read(self._wake)
+        data = os.read(self._fd, _BUFFER) if self._fd in ready else b""
+        lot = _Lot()
+        with self._lock:
+            for wd, mask, name in _parsed(data):
+                self._sort(wd, mask, name, lot)
+            for ear, directories in lot.left.items():
+                self._forget(ear, directories)
+            self._retire_some()
+        return lot
+
+    def wake(self) -> None:
+        """Have `read` return."""
+        with contextlib.suppress(OSError, ValueError):  # it is closed
+            os.eventfd_write(self._wake, 1)
 
     def close(self) -> None:
-        self._inotify.close()
-        if self._probe is not None:
-            self._probe.close()
-
-    def _add(self, directory: str, fd: int, mask: Mask) -> WatchDescriptor:
-        # By descriptor: no link is followed, no rename in between matters. A fresh id each time, or watchdog
-        # warns on stderr whenever a directory is met again.
-        path, new = f"/proc/self/fd/{fd}".encode(), CallbackId(next(self._ids))
+        """When nobody reads any more."""
         with self._lock:
-            wd = self._inotify.add_callback(path, mask, self, new)
-            old = self._directories.get(wd)
-            self._directories[wd] = directory, new
-            if old is not None:
-                self._heard.pop(old[0], None)
-                self._inotify.remove_callbacks([(wd, old[1])])
+            fds = self._fd, self._wake, self._probe
+            self._fd = self._wake = self._probe = -1  # never to be taken for another file's
+        for fd in fds:
+            if fd >= 0:
+                os.close(fd)
+
+    def _add(self, fd: int, mask: Mask) -> WatchDescriptor:
+        # By descriptor: no link is followed, no rename in between matters.
+        wd = inotify_add_watch(self._fd, f"/proc/self/fd/{fd}".encode(), mask)
+        if wd < 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
         return wd
 
-    def _sort(self, event: InotifyEvent, batch: Batch) -> None:
-        if event.mask & InotifyConstants.IN_Q_OVERFLOW:
-            batch.overflow = True
-            self._heard.clear()  # that a watch ended, or its directory moved, may be among what was lost
-            return
-        place = self._directories.get(event.wd)
-        if place is None:
-            with self._lock:  # it is just being added
-                place = self._directories.get(event.wd)
-        if event.mask & _SELF:
-            batch.root |= place is not None and place[0] == ""
-            if event.is_ignored:
-                self._inotify.handle_event(event)
-        elif place is not None:
-            self._note(event, place[0], batch)
+    # -- the rest under the lock
 
-    def _note(self, event: InotifyEvent, directory: str, batch: Batch) -> None:
-        if directory == _PROBE:
-            batch.probe = True
-            return
-        name = os.fsdecode(event.name)
-        if is_temporary(name):
-            return
-        path = f"{directory}/{name}" if directory else name
-        if not event.is_directory:
-            batch.files[path] = batch.files.get(path, False) or bool(event.mask & _CLOSED)
-        elif event.mask & (_CLOSED | _LEFT | InotifyConstants.IN_CREATE):
-            batch.directories[path] = None
-            if event.mask & InotifyConstants.IN_MOVED_FROM:
-                self._forget(path)
-        elif event.mask & InotifyConstants.IN_ATTRIB and name:
-            batch.directories[path] = None  # it may be readable now
+    def _sort(self, wd: WatchDescriptor, mask: int, name: bytes, lot: _Lot) -> None:
+        if mask & InotifyConstants.IN_Q_OVERFLOW:
+            for ear in {ear for spots in self._spots.values() for ear, _ in spots}:
+                # That a watch ended, or its directory moved, may be among what was lost.
+                ear.heard = {name: (_UNSURE, wd) for name, (_, wd) in ear.heard.items()}
+                lot.of(ear).overflow = True
+        elif wd == self._probe_wd:
+            lot.probe = True
+        elif mask & InotifyConstants.IN_IGNORED:
+            self._watch_ended(wd, lot)
+        else:
+            for ear, directory in self._spots.get(wd, ()):
+                _note(mask, directory, name, lot, ear)
 
-    def _forget(self, directory: str) -> None:
-        """A directory was moved away: what is in it would go on reporting under its old name."""
-        with self._lock:
-            gone = [
-                (wd, id_)
-                for wd, (d, id_) in self._directories.items()
-                if d == directory or d.startswith(directory + "/")
-            ]
-            for wd, _ in gone:
-                self._heard.pop(self._directories.pop(wd)[0], None)
-        with contextlib.suppress(OSError):
-            self._inotify.remove_callbacks(gone)
+    def _watch_ended(self, wd: WatchDescriptor, lot: _Lot) -> None:
+        if wd not in self._spots:
+            self._ended.add(wd)
+        for ear, directory in self._spots.pop(wd, ()):
+            if ear.heard.get(directory, _NONE)[1] == wd:
+                del ear.heard[directory]
+            _look_at(directory, lot.of(ear))
+
+    def _forget(self, ear: Ear, directories: set[str]) -> None:
+        """Directories were moved away: what is in them would go on reporting under its old name."""
+        for directory, (_, wd) in [item for item in ear.heard.items() if is_below(item[0], directories)]:
+            self._drop(ear, directory, wd)
+
+    def _retire_some(self) -> None:
+        while self._retiring:
+            ear = self._retiring[0]
+            for directory, (_, wd) in list(itertools.islice(ear.heard.items(), _RETIRED)):
+                self._drop(ear, directory, wd)
+            if ear.heard:
+                self.wake()
+                return
+            self._retiring.popleft()
+
+    def _drop(self, ear: Ear, directory: str, wd: WatchDescriptor, *, keep: bool = False) -> None:
+        """A watch is not this directory of the folder's any more; where it is nobody's, it goes unless it is kept."""
+        if ear.heard.get(directory, _NONE)[1] == wd:
+            del ear.heard[directory]
+        if wd in self._spots:
+            self._spots[wd] = tuple(spot for spot in self._spots[wd] if spot != (ear, directory))
+            if not self._spots[wd] and not keep:
+                inotify_rm_watch(self._fd, wd)  # it says so itself, and is forgotten then
+
+
+def _parsed(data: bytes) -> Iterator[tuple[WatchDescriptor, int, bytes]]:
+    at = 0
+    while at < len(data):
+        wd, mask, _, length = _EVENT.unpack_from(data, at)
+        at += _EVENT.size + length
+        yield WatchDescriptor(wd), mask, data[at - length : at].rstrip(b"\0")
+
+
+def _look_at(directory: str, batch: Batch) -> None:
+    if directory:
+        batch.directories[directory] = None
+    else:
+        batch.root = True
+
+
+def _note(mask: int, directory: str, raw: bytes, lot: _Lot, ear: Ear) -> None:
+    if mask & (_SELF | InotifyConstants.IN_UNMOUNT):
+        if not directory:
+            lot.of(ear).root = True
+        return
+    name = os.fsdecode(raw)
+    if is_temporary(name) or is_below(directory, lot.left.get(ear, _NOTHING)):
+        return
+    path = f"{directory}/{name}" if directory else name
+    if not mask & InotifyConstants.IN_ISDIR:
+        files = lot.of(ear).files
+        files[path] = files.get(path, False) or bool(mask & _CLOSED)
+    elif mask & (_CLOSED | _LEFT | InotifyConstants.IN_CREATE):
+        lot.of(ear).directories[path] = None
+        if mask & InotifyConstants.IN_MOVED_FROM:
+            lot.left.setdefault(ear, set()).add(path)
+    elif mask & InotifyConstants.IN_ATTRIB and name:
+        lot.of(ear).directories[path] = None  # it may be readable now

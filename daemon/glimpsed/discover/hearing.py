@@ -1,4 +1,4 @@
-"""Whether a folder is heard: its events are started, supervised, given up, and asked for again."""
+"""Whether folders are heard: their events are started, supervised, given up, and asked for again."""
 
 from __future__ import annotations
 
@@ -7,62 +7,94 @@ import contextlib
 import time
 from collections.abc import Callable
 
-from glimpsed.blocking import Blocking
-from glimpsed.discover.events import Batch, Events, WatchLimit
+from glimpsed.discover.events import Batch, Ear, Events, WatchLimit
 from glimpsed.discover.scan import Watch
 from glimpsed.discover.state import Status
-from glimpsed.files import Root
 
 AGAIN = 3600.0  # s after which a folder that got no watches asks for them again
-PATIENCE = 30.0  # s that the start may take
+
+
+class Observing:
+    """The one Observer of all folders: it runs while any of them wants to hear, and is replaced when it is deaf."""
+
+    def __init__(self) -> None:
+        self._events: Events | None = None
+        self._ears: set[Ear] = set()
+
+    def ear(self, deliver: Callable[[Batch], None]) -> Ear:
+        """What a folder hears with. Raises `WatchLimit`."""
+        if self._events is None:
+            self._events = Events()
+        ear = self._events.ear(deliver)
+        self._ears.add(ear)
+        return ear
+
+    def release(self, ear: Ear) -> None:
+        """A folder hears nothing more."""
+        ear.close()
+        self._ears.discard(ear)
+        if not self._ears:
+            self._stop()
+
+    def sound(self, ear: Ear) -> bool:
+        """Whether an ear hears; watchdog says so even when its reader is dead.
+
+        Each thread is asked, and a probe is sent, which a later call expects to have come back.
+        """
+        if self._events is None or ear.events is not self._events:
+            return False
+        now = time.monotonic()
+        if not self._events.alive(now):
+            self._stop()
+            return False
+        self._events.probe(now)
+        return True
+
+    def _stop(self) -> None:
+        """Who still listens is told to look, and finds that its ear is not sound."""
+        events, self._events = self._events, None
+        ears, self._ears = self._ears, set()
+        if events is not None:
+            events.stop()
+        for ear in ears:
+            ear.tell(Batch(root=True))
 
 
 class Hearing:
     """The events of one folder, or their absence; `heard` is called on the event loop."""
 
-    def __init__(self, status: Status, disk: Blocking, heard: Callable[[Batch], None]) -> None:
+    def __init__(self, status: Status, observing: Observing, heard: Callable[[Batch], None]) -> None:
         self._status = status
-        self._disk = disk
+        self._observing = observing
         self._heard = heard
-        self._events: Events | None = None
+        self._ear: Ear | None = None
         self._tried = 0.0
 
     @property
     def watch(self) -> Watch | None:
         """What a listing does to each directory before it lists it."""
-        return self._events.watch if self._events is not None else None
+        return self._ear.watch if self._ear is not None else None
 
-    async def start(self, root: Root) -> None:
-        """Raises `WatchLimit`, or `ShareTrouble` when the disk does not answer."""
+    def start(self) -> None:
+        """Raises `WatchLimit`."""
         loop = asyncio.get_running_loop()
-        own: list[Events] = []  # filled in before the loop can run `_deliver`
 
         def hand_over(batch: Batch) -> None:
             with contextlib.suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(self._deliver, own, batch)
+                loop.call_soon_threadsafe(self._deliver, ear, batch)
 
         self._tried = time.monotonic()
-        self._events = await self._disk.run_within(PATIENCE, Events, root, hand_over)
-        own.append(self._events)
+        self._ear = ear = self._observing.ear(hand_over)
 
     def stop(self) -> None:
         """Hear nothing more."""
-        if self._events is not None:
-            self._events.stop()
-            self._events = None
+        if self._ear is not None:
+            self._observing.release(self._ear)
+            self._ear = None
 
     def sound(self) -> bool:
-        """Whether the events live, as far as there are any; watchdog says so even when its reader is dead.
-
-        Each thread is asked, and a probe is sent, which the next call expects to have come back.
-        """
-        if self._events is None:
-            return True
-        now = time.monotonic()
-        if not self._events.alive(now):
-            return False
-        self._events.probe(now)
-        return True
+        """Whether the events live, as far as there are any."""
+        return self._ear is None or self._observing.sound(self._ear)
 
     def give_up(self, reason: str, *, at_once: bool = False) -> None:
         """Poll instead; `at_once`: and try to hear again with the next scan."""
@@ -70,21 +102,18 @@ class Hearing:
         self._tried = time.monotonic() - (AGAIN if at_once else 0.0)
         self._status.degraded(self._status.now.filesystem, reason)
 
-    async def try_again(self, root: Root) -> bool:
+    def try_again(self) -> bool:
         """A degraded folder gets its events back when there are watches again. Whether it just did."""
         if self._status.now.state != "degraded" or time.monotonic() - self._tried < AGAIN:
             return False
         try:
-            await self.start(root)
+            self.start()
         except WatchLimit as e:
             self._status.still_degraded(str(e))
             return False
         self._status.watching("inotify", self._status.now.filesystem, "events arrive again")
         return True
 
-    def _deliver(self, own: list[Events], batch: Batch) -> None:
-        if not own or own[0] is not self._events:
-            return  # of an observer that was stopped
-        if batch.probe:
-            own[0].heard_probe()
-        self._heard(batch)
+    def _deliver(self, ear: Ear, batch: Batch) -> None:
+        if ear is self._ear:  # else it is of an observer that was stopped
+            self._heard(batch)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Collection, Iterable, KeysView, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,12 +9,12 @@ from dataclasses import dataclass
 from glimpsed.blocking import Blocking
 from glimpsed.config.schema import Folder
 from glimpsed.discover import scan
+from glimpsed.discover.depth import is_below
 from glimpsed.discover.scan import Listing, Seen, Stamp, Walk
 from glimpsed.discover.settle import Settling
 from glimpsed.discover.telling import Telling
-from glimpsed.errors import LedgerUnavailable
-from glimpsed.files import Root
-from glimpsed.ledger import Adopted, Ledger
+from glimpsed.disk.files import Root
+from glimpsed.ledger import Adopted, Books, Ledger
 from glimpsed.model import FileKey
 
 PATIENCE = 60.0
@@ -39,8 +38,7 @@ class Reconciler:
     def __init__(
         self,
         folder: Folder,
-        ledger: Ledger,
-        db: Blocking,
+        books: Books,
         disk: Blocking,
         settling: Settling,
         wake: Callable[[], None],
@@ -48,8 +46,7 @@ class Reconciler:
         clock: Callable[[], float],
     ) -> None:
         self._folder = folder
-        self._ledger = ledger
-        self._db = db
+        self._books = books
         self._disk = disk
         self._settling = settling
         self._wake = wake
@@ -70,13 +67,8 @@ class Reconciler:
         The ledger is asked until it answers.
         """
         name = self._folder.name
-        while True:
-            try:
-                same = await self._db.run(self._ledger.root, name) == root.identity
-                return same or not await self._db.run(self._ledger.has_files, name)
-            except LedgerUnavailable as e:
-                self._tell.ledger_away(e)
-                await asyncio.sleep(LEDGER_RETRY)
+        same = await self._books.patient(Ledger.root, name) == root.identity
+        return same or not await self._books.patient(Ledger.has_files, name)
 
     def root_changed(self) -> None:
         """What is known of the directories' times is worth nothing on another mount."""
@@ -96,28 +88,26 @@ class Reconciler:
 
     def not_below(self, directories: Iterable[str]) -> set[str]:
         """Directories that were listed before and are none of these, nor below one of them."""
-        tops = [(d, f"{d}/") for d in directories]
-        return {
-            d for d in self._directories if not any(d == top or d.startswith(below) for top, below in tops)
-        }
+        tops = set(directories)
+        return {d for d in self._directories if not is_below(d, tops)}
 
     async def start(self, root: Root, *, first: bool) -> None:
         """Before a listing of everything: the ledger is told of which root, and before the first asked what it knows."""
         if root.identity != self._remembered:
-            await self._db.run(self._ledger.set_root, self._folder.name, root.identity)
+            await self._books(Ledger.set_root, self._folder.name, root.identity)
             self._remembered = root.identity
         if not first:
             return
         self._began = self._began or self._clock()
         name = self._folder.name
-        self.digests = await self._db.run(self._ledger.fingerprints, name)
+        self.digests = await self._books(Ledger.fingerprints, name)
         interrupted = self.digests.pop(_UNDER_WAY, None) is not None
         if interrupted:  # what it had queued by then belongs to the backlog too
-            counts = await self._db.run(self._ledger.counts, [name])
+            counts = await self._books(Ledger.counts, [name])
             self._backlog = counts[name]["queued"]
-        elif not await self._db.run(self._ledger.seen, name):
-            await self._db.run(self._ledger.set_fingerprints, name, {_UNDER_WAY: b"1"})
-        seen_now = await self._db.run(self._ledger.first_seen, name, self._clock())
+        elif not await self._books(Ledger.seen, name):
+            await self._books(Ledger.set_fingerprints, name, {_UNDER_WAY: b"1"})
+        seen_now = await self._books(Ledger.first_seen, name, self._clock())
         self._never_seen = seen_now or interrupted
 
     async def reconcile(self, root: Root, listing: Listing, *, fresh: bool) -> int:
@@ -128,7 +118,7 @@ class Reconciler:
         self._directories[listing.directory] = _Directory(listing.identity, listing.mtime_ns, listing.bare)
         if listing.files is None:
             return 0
-        known = await self._db.run(self._ledger.known, self._folder.name, listing.directory)
+        known = await self._books(Ledger.known, self._folder.name, listing.directory)
         missing = [n for n, k in known.items() if k.state != "gone" and n not in listing.names]
         await self._vanished_from(root, listing.directory, missing, listing.names)
         new = {
@@ -141,7 +131,7 @@ class Reconciler:
         if new and self._never_seen and self._folder.existing == "ignore":
             there = {n for n, s in new.items() if s.ctime_ns / 1e9 < self._began}  # the others came since
             versions = {self._key(listing, n): new[n].version for n in there}
-            await self._db.run(self._ledger.ignore, versions, self._clock())
+            await self._books(Ledger.ignore, versions, self._clock())
             new = {n: s for n, s in new.items() if n not in there}
         if new:
             self._settle(listing, new, fresh=fresh)
@@ -151,7 +141,7 @@ class Reconciler:
 
     async def finish(self, walk: Walk, *, first: bool) -> None:
         """After a pass over everything: directories that are not there any more, and what is to be stored."""
-        known = await self._db.run(self._ledger.directories, self._folder.name)
+        known = await self._books(Ledger.directories, self._folder.name)
         lost = {d for d in known | self.digests.keys() if d not in walk.visited}
         if not self._folder.recursive:
             lost = set()
@@ -160,15 +150,11 @@ class Reconciler:
         if first and self._never_seen:
             self._never_seen = False
             self.first_backlog = self._backlog
-            await self._db.run(self._ledger.set_fingerprints, self._folder.name, {_UNDER_WAY: None})
+            await self._books(Ledger.set_fingerprints, self._folder.name, {_UNDER_WAY: None})
 
     async def missing_below(self, walk: Walk) -> None:
         """After a pass over some directories: known ones that it found missing, and all that is below them."""
-        gone = {
-            d
-            for d in [*self._directories, *self.digests]
-            if any(d == m or d.startswith(f"{m}/") for m in walk.missing)
-        }
+        gone = {d for d in [*self._directories, *self.digests] if is_below(d, walk.missing)}
         await self._forget(walk, gone | walk.missing)
         await self._store()
 
@@ -188,7 +174,7 @@ class Reconciler:
     async def vanished(self, root: Root, paths: Sequence[str]) -> None:
         """These files are not there any more; their error sidecars go with them."""
         keys = [FileKey(self._folder.name, path) for path in paths]
-        rows = await self._db.run(self._ledger.vanished, keys, self._clock())
+        rows = await self._books(Ledger.vanished, keys, self._clock())
         # One that is asked again may have failed before; what is done took its error sidecar away.
         undone = [row.key.path for row in rows if row.was != "done"]
         if undone:
@@ -199,16 +185,20 @@ class Reconciler:
     ) -> dict[str, Seen]:
         """Files that have all their sidecars are done, without settling; the others are returned."""
         left = dict(new)
-        for at in range(0, len(names), _BATCH):
+        at = 0
+        while at < len(names):
             some = names[at : at + _BATCH]
-            found = await self._disk.run_within(PATIENCE, scan.adopted, root, self._folder, listing, some)
+            found, looked_at = await self._disk.run_within(
+                PATIENCE, scan.adopted, root, self._folder, listing, some
+            )
+            at += looked_at
             if not found:
                 continue
             adopted = [
                 Adopted(self._key(listing, n), left[n].version, f.written, f.sha256, texts=f.texts)
                 for n, f in found.items()
             ]
-            await self._db.run(self._ledger.adopt, adopted, self._clock())
+            await self._books(Ledger.adopt, adopted, self._clock())
             for name in found:
                 del left[name]
         return left
@@ -235,22 +225,18 @@ class Reconciler:
     async def _store(self) -> None:
         if self._stored:
             stored, self._stored = self._stored, {}
-            await self._db.run(self._ledger.set_fingerprints, self._folder.name, stored)
+            await self._books(Ledger.set_fingerprints, self._folder.name, stored)
 
     async def _forget(self, walk: Walk, directories: Iterable[str]) -> None:
         """Directories that are gone for certain: all their files are."""
-        doubted = [
-            d
-            for d in directories
-            if not any(d == u or d.startswith(f"{u}/") for u in walk.unreadable) and d != _UNDER_WAY
-        ]
+        doubted = [d for d in directories if not is_below(d, walk.unreadable) and d != _UNDER_WAY]
         for directory in await self._disk.run_within(PATIENCE, scan.gone, walk.root, doubted):
-            known = await self._db.run(self._ledger.known, self._folder.name, directory)
+            known = await self._books(Ledger.known, self._folder.name, directory)
             names = [n for n, k in known.items() if k.state != "gone"]
             await self._vanished_from(walk.root, directory, names)
             self.digests.pop(directory, None)
             self._directories.pop(directory, None)
-            await self._db.run(self._ledger.set_fingerprints, self._folder.name, {directory: None})
+            await self._books(Ledger.set_fingerprints, self._folder.name, {directory: None})
 
 
 def _path(directory: str, name: str) -> str:

@@ -18,16 +18,29 @@ from typing import TypeAlias
 
 from glimpsed import sidecar
 from glimpsed.config.schema import Folder
-from glimpsed.discover import whole
+from glimpsed.discover import depth
+from glimpsed.discover.depth import Descent
 from glimpsed.discover.filters import SIDECARS, Filter
 from glimpsed.discover.settle import Check, Look
+from glimpsed.disk.files import (
+    Root,
+    entry,
+    find_root,
+    opened_directory,
+    opened_file,
+    version_of,
+)
 from glimpsed.errors import FileError, NotYet, ShareTrouble, SidecarBlocked, Vanished
-from glimpsed.files import Root, entry, find_root, opened_below, opened_directory, opened_file, version_of
+from glimpsed.formats import whole
 from glimpsed.model import Version, shown
 
 SLICE = 0.1  # s of work in one call, so that other calls get their turn
 RACY = 3.0  # s: a directory that changed so shortly before its listing may change again within the same mtime
 TOLD_MOST = 1000  # skipped files that one pass reports
+_MOST_TEXT = 4_000_000  # characters of answers that one call brings along
+_LONGEST = (
+    2.0  # s of looking at sidecars in one call: sixteen megabytes of somebody's JSON take half a second
+)
 
 Watch: TypeAlias = Callable[[str, int, tuple[int, int]], None]
 Stamp: TypeAlias = tuple[int, int, int]  # st_dev, st_ino, st_mtime_ns
@@ -81,46 +94,56 @@ class Walk:
     unreadable: set[str] = field(default_factory=set)  # nothing below these is believed to be gone
     missing: set[str] = field(default_factory=set)
     skipped: dict[str, str] = field(default_factory=dict)  # path -> rule
+    left_out: dict[str, str] = field(default_factory=dict)  # path -> reason that people should know of
     left_over: set[str] = field(default_factory=set)  # directories, with a slash, that hold temporary files
 
     def slice(self) -> list[Listing]:
         """The next directories. Raises `ShareTrouble` when the root itself is away, `WatchLimit`."""
         end, began = time.monotonic() + SLICE, time.thread_time()
         listings: list[Listing] = []
-        with opened_directory(self.root) as top:
+        with opened_directory(self.root) as top, Descent(top) as descent:
             while self.todo and time.monotonic() < end:
-                listing = self._one(top, self.todo[-1])
+                listing = self._one(descent, self.todo[-1])
                 directory = self.todo.pop()
                 if listing is None:
                     continue
                 self.visited.add(directory)
                 listings.append(listing)
                 if self.recursive:
-                    self.todo += [s for s in listing.subdirectories if s not in self.visited]
+                    self._go_on([s for s in listing.subdirectories if s not in self.visited])
         self.cpu += time.thread_time() - began
         return listings
 
-    def _one(self, top: int, directory: str) -> Listing | None:
+    def _go_on(self, below: list[str]) -> None:
+        room = max(0, depth.MOST - len(self.visited) - len(self.todo))
+        self.todo += below[:room]
+        if len(below) > room:
+            self.left_out[""] = f"it has more than {depth.MOST:,} directories: the others are not looked at"
+
+    def _one(self, descent: Descent, directory: str) -> Listing | None:
         try:
-            return self._list(top, directory)
+            return self._list(descent, directory)
         except Vanished:
             self.missing.add(directory)
         except (ShareTrouble, FileError) as e:
             with opened_directory(self.root):  # is it the share, or just this directory?
                 self.unreadable.add(directory)
+            if isinstance(e, FileError):
+                self.left_out[directory] = str(e)
+            else:
                 self._tell(directory, str(e))
         return None
 
-    def _list(self, top: int, directory: str) -> Listing:
+    def _list(self, descent: Descent, directory: str) -> Listing:
         now, prefix = time.time(), f"{directory}/" if directory else ""
-        with opened_below(top, directory) as fd:
-            try:
-                status = os.fstat(fd)
-                if self.watch is not None:
-                    self.watch(directory, fd, (status.st_dev, status.st_ino))
-                names, found, below = self._read(fd, prefix)
-            except OSError as e:
-                raise ShareTrouble(f"{shown(directory) or 'the folder'}: {os.strerror(e.errno or 0)}") from e
+        fd = descent.open(directory)
+        try:
+            status = os.fstat(fd)
+            if self.watch is not None:
+                self.watch(directory, fd, (status.st_dev, status.st_ino))
+            names, found, below = self._read(fd, prefix)
+        except OSError as e:
+            raise ShareTrouble(f"{shown(directory) or 'the folder'}: {os.strerror(e.errno or 0)}") from e
         if prefix in self.left_over:  # by a crash, or by a daemon that is just writing: `sweep` tells
             sidecar.sweep(self.root, directory, now=now)
         self.moved += 1
@@ -134,14 +157,14 @@ class Walk:
             count=len(found),
             subdirectories=tuple(below),
             bare=len(names) == len(below),
-            files=None if same else {name: Seen(version_of(st), st.st_ctime_ns) for name, st in found},
+            files=None if same else {name: Seen(version, ctime) for name, version, ctime in found},
             names=frozenset() if same else frozenset(names),
         )
 
-    def _read(self, fd: int, prefix: str) -> tuple[list[str], list[tuple[str, os.stat_result]], list[str]]:
-        """All names, the candidates with their status, the directories below. A million names come by here."""
+    def _read(self, fd: int, prefix: str) -> tuple[list[str], list[tuple[str, Version, int]], list[str]]:
+        """All names, the candidates with version and ctime, the directories below. A million names come by here."""
         names: list[str] = []
-        found: list[tuple[str, os.stat_result]] = []
+        found: list[tuple[str, Version, int]] = []
         below: list[str] = []
         suffixes, plain = self.filter.suffixes, self.filter.plain
         with os.scandir(fd) as entries:
@@ -164,7 +187,7 @@ class Walk:
                 elif (not plain or name[0] in "._~") and self._skip(prefix + name, is_dir=False):
                     pass
                 elif stat.S_ISREG(status.st_mode):
-                    found.append((name, status))
+                    found.append((name, version_of(status), status.st_ctime_ns))
                     if not len(found) & 255:
                         self.moved += 1
                 else:
@@ -172,8 +195,13 @@ class Walk:
         return names, found, below
 
     def _note_directory(self, path: str, below: list[str]) -> None:
-        if self.recursive and (path in self.listed or not self._skip(path, is_dir=True)):
-            below.append(path)
+        if not self.recursive or (path not in self.listed and self._skip(path, is_dir=True)):
+            return
+        if len(path) * 4 > depth.LONGEST and len(os.fsencode(f"{self.root.path}/{path}")) > depth.LONGEST:
+            reason = f"its path is longer than {depth.LONGEST:,} bytes: what is in it is not looked at"
+            self.left_out[path] = reason
+            return
+        below.append(path)
 
     def _note_other(self, prefix: str, name: str) -> None:
         if sidecar.is_temporary(name):
@@ -192,9 +220,9 @@ class Walk:
             self.skipped[path] = rule
 
 
-def digest_of(found: Sequence[tuple[str, os.stat_result]]) -> bytes:
+def digest_of(found: Sequence[tuple[str, Version, int]]) -> bytes:
     """What a listing comes down to: 16 bytes that change with any name, size or time."""
-    lines = "".join([f"{name}\0{st.st_size}\0{st.st_mtime_ns}\n" for name, st in found])
+    lines = "".join([f"{name}\0{version.size}\0{version.mtime_ns}\n" for name, version, _ in found])
     return hashlib.blake2b(lines.encode("utf-8", "surrogateescape"), digest_size=16).digest()
 
 
@@ -239,17 +267,15 @@ def examine(path: str) -> Found:
 def gone(root: Root, directories: Iterable[str]) -> list[str]:
     """Those of the directories that are certainly not there."""
     missing: list[str] = []
-    for directory in directories:
-        try:
-            with opened_directory(root, directory):
-                pass
-        except Vanished:
-            missing.append(directory)
-        except FileError:  # a link stands there now
-            missing.append(directory)
-        except ShareTrouble:
-            with opened_directory(root):  # is it the share, or just this directory?
-                continue
+    with opened_directory(root) as top, Descent(top) as descent:
+        for directory in sorted(directories):
+            try:
+                descent.open(directory)
+            except (Vanished, FileError):  # FileError: a link stands there now
+                missing.append(directory)
+            except ShareTrouble:
+                with opened_directory(root):  # is it the share, or just this directory?
+                    continue
     return missing
 
 
@@ -313,11 +339,20 @@ def _read(fd: int, offset: int, length: int, size: int) -> bytes:
     return data
 
 
-def adopted(root: Root, folder: Folder, listing: Listing, names: Iterable[str]) -> dict[str, sidecar.Found]:
-    """Of files that the ledger does not know, those whose sidecars are all there (DESIGN 8)."""
+def adopted(
+    root: Root, folder: Folder, listing: Listing, names: Sequence[str]
+) -> tuple[dict[str, sidecar.Found], int]:
+    """Of files that the ledger does not know, those whose sidecars are all there (DESIGN 8); how many were looked at.
+
+    Not all of the names, where the sidecars are large: the texts of 500 are not held in memory at once, and a
+    folder of planted ones does not look like a share that hangs.
+    """
     found: dict[str, sidecar.Found] = {}
     assert listing.files is not None
-    for name in names:
+    characters, until = 0, time.monotonic() + _LONGEST
+    for looked_at, name in enumerate(names):
+        if looked_at and (characters > _MOST_TEXT or time.monotonic() > until):
+            return found, looked_at
         version = listing.files[name].version
         try:
             judged = sidecar.adoptable(root, listing.directory, name, version, folder, listing.names)
@@ -328,7 +363,8 @@ def adopted(root: Root, folder: Folder, listing: Listing, names: Iterable[str]) 
                 continue
         if judged.verdict == "adopt":
             found[name] = judged
-    return found
+            characters += sum(map(len, judged.texts))
+    return found, len(names)
 
 
 def remove_error_sidecars(root: Root, paths: Sequence[str]) -> None:

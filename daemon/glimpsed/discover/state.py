@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from glimpsed.discover.mounts import Mode, is_shared
+from glimpsed.discover.mounts import Mode
 from glimpsed.journal import events, get_logger
 
 log = get_logger()
@@ -24,11 +24,6 @@ class WatchState:
     reason: str
     since: float  # epoch
 
-    @property
-    def local(self) -> bool:
-        """Whether it is on a disk of this machine, as far as that can be told."""
-        return self.mode == "inotify" and not is_shared(self.filesystem)
-
 
 class Status:
     """Keeps the state; each change of it is one log event, and one call of `changed` before that."""
@@ -38,7 +33,27 @@ class Status:
         self._clock = clock
         self._changed = changed
         self._looked = False
-        self.now = WatchState("lost", "poll", "unknown", "not looked at yet", clock())
+        self._blocked: str | None = None
+        self.now = WatchState("lost", "poll", "unknown", "not looked at yet", clock())  # how it is watched
+
+    @property
+    def shown(self) -> WatchState:
+        """What people are told: a folder that is watched well, but takes no sidecars, is degraded too."""
+        if self._blocked is None or self.now.state == "lost":
+            return self.now
+        reason = self._blocked if self.now.state == "watching" else f"{self.now.reason}; {self._blocked}"
+        return replace(self.now, state="degraded", reason=reason)
+
+    def blocked(self, reason: str | None) -> None:
+        """Sidecars cannot be written into it, and why; None: they can. The first reason and the end are told."""
+        before, self._blocked = self._blocked, reason
+        if reason == before:
+            return
+        self._changed()
+        if before is None:
+            self._tell(log.warning, events.FOLDER_DEGRADED, reason)
+        elif reason is None and self.now.state == "watching":
+            self._tell(log.info, events.FOLDER_WATCHING)
 
     def watching(self, mode: Mode, filesystem: str, reason: str) -> None:
         """The folder is there, and watched as it should be."""

@@ -28,6 +28,13 @@ class Telling:
                 self._told.add(path)
                 log.debug(events.FILE_SKIPPED, folder=self._folder, file=shown(path), reason=rule)
 
+    def left_out(self, reasons: Mapping[str, str]) -> None:
+        """These are left alone, and whoever put them there would not expect it."""
+        for path, reason in reasons.items():
+            if path not in self._told and len(self._told) < TOLD_MOST:
+                self._told.add(path)
+                log.info(events.FILE_SKIPPED, folder=self._folder, file=shown(path), reason=reason)
+
     def waiting(self, path: str, verdict: Verdict) -> None:
         """After `settle_limit`, it still grows or cannot be read."""
         if verdict.kind == "growing":

@@ -12,20 +12,20 @@ import time
 from collections.abc import Callable, Iterable
 
 from glimpsed import metrics
-from glimpsed.blocking import Blocking, wait
+from glimpsed.blocking import Blocking, Threads, wait
 from glimpsed.config.schema import Folder
 from glimpsed.discover import mounts, scan
 from glimpsed.discover.events import Batch, WatchLimit
 from glimpsed.discover.filters import Filter
-from glimpsed.discover.hearing import Hearing
+from glimpsed.discover.hearing import Hearing, Observing
 from glimpsed.discover.reconcile import LEDGER_RETRY, Reconciler
 from glimpsed.discover.settle import Look, Settling
 from glimpsed.discover.state import Status, WatchState
 from glimpsed.discover.telling import Telling
+from glimpsed.disk.files import Root
 from glimpsed.errors import FileError, LedgerUnavailable, ShareTrouble, Vanished
-from glimpsed.files import Root
 from glimpsed.journal import get_logger
-from glimpsed.ledger import Ledger
+from glimpsed.ledger import Books, Ledger
 from glimpsed.model import FileKey, Offer
 
 log = get_logger()
@@ -53,33 +53,33 @@ class FolderWatch:
     def __init__(
         self,
         folder: Folder,
-        ledger: Ledger,
-        db: Blocking,
+        books: Books,
         *,
         offered: Callable[[], None],
         changed: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.time,
+        threads: Threads | None = None,
+        observing: Observing | None = None,
     ) -> None:
         self.folder = folder
         self.root: Root | None = None
         self.begun = False  # it was looked for once, and if it is there, its first listing has begun
         self.listed = asyncio.Event()
-        self.io = Blocking(f"folder {folder.name}", threads=4)
+        self.io = Blocking(f"folder {folder.name}", threads=4, pool=threads)
         self._clock = clock
-        self._db = db
-        self._ledger = ledger
+        self._books = books
         self._offered = offered
-        self._disk = Blocking(f"discovery of {folder.name}", threads=2)
-        self._door = Blocking(f"root of {folder.name}", threads=1)
+        self._disk = Blocking(f"discovery of {folder.name}", threads=2, pool=threads)
+        self._door = Blocking(f"root of {folder.name}", threads=1, spare=1, pool=threads)
         self._filter = Filter(folder)
         self._settle_now = asyncio.Event()
         self._settling = Settling(folder.settle, folder.settle_limit)
         self._tell = Telling(folder.name)
         self._reconciler = Reconciler(
-            folder, ledger, db, self._disk, self._settling, self._settle_now.set, self._tell, clock
+            folder, books, self._disk, self._settling, self._settle_now.set, self._tell, clock
         )
         self._status = Status(folder.name, clock, changed)
-        self._hearing = Hearing(self._status, self._disk, self._heard)
+        self._hearing = Hearing(self._status, observing or Observing(), self._heard)
         self._identity: tuple[int, int] | None = None  # of the root that was there last
         self._present = asyncio.Event()
         self._look = asyncio.Event()  # at the root, now
@@ -93,7 +93,11 @@ class FolderWatch:
     @property
     def state(self) -> WatchState:
         """How it is watched at the moment."""
-        return self._status.now
+        return self._status.shown
+
+    def blocked(self, reason: str | None) -> None:
+        """Sidecars cannot be written into the folder, and why; None: they can."""
+        self._status.blocked(reason)
 
     @property
     def missing(self) -> bool:
@@ -168,7 +172,7 @@ class FolderWatch:
         limit: WatchLimit | None = None
         if mode == "inotify":
             try:
-                await self._hearing.start(root)
+                self._hearing.start()
             except WatchLimit as e:
                 limit = e
         self.root, self._identity = root, root.identity
@@ -254,7 +258,7 @@ class FolderWatch:
 
     async def _scan(self, root: Root, *, due: bool) -> None:
         """One pass: everything, or what is dirty, or what a poll finds changed."""
-        self._full |= await self._hearing.try_again(root)  # each directory gets its watch by being listed
+        self._full |= self._hearing.try_again()  # each directory gets its watch by being listed
         dirty, self._dirty = self._dirty, {}
         if self._full or due:
             heard = not self._full and not dirty and not self.unlisted and self.state.mode == "inotify"
@@ -315,7 +319,9 @@ class FolderWatch:
                 raise ShareTrouble("the folder went away during the scan")
             listings = await self._disk.run_moving(PATIENCE, lambda: walk.moved, walk.slice)
             self._tell.skipped(walk.skipped)
+            self._tell.left_out(walk.left_out)
             walk.skipped.clear()
+            walk.left_out.clear()
             for listing in listings:
                 files += listing.count
                 waiting += await self._reconciler.reconcile(walk.root, listing, fresh=not self._first_scan)
@@ -392,7 +398,7 @@ class FolderWatch:
         return look
 
     async def _offer(self, offers: Iterable[Offer]) -> None:
-        queued = await self._db.run(self._ledger.offer, list(offers), self._clock())
+        queued = await self._books(Ledger.offer, list(offers), self._clock())
         self._tell.queued(queued)
         if queued:
             self._offered()

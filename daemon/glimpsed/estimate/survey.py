@@ -12,9 +12,9 @@ from glimpsed import sidecar
 from glimpsed.config.schema import Folder
 from glimpsed.discover.filters import Filter
 from glimpsed.discover.scan import Listing, Walk
+from glimpsed.disk.files import Root, read_content
 from glimpsed.errors import FileError, NotYet, Vanished
 from glimpsed.estimate import Group, Past, Seen
-from glimpsed.files import Root, read_content
 from glimpsed.images import Images
 from glimpsed.ledger import FileRow, Ledger, local_day
 from glimpsed.model import Content, Version

@@ -1,8 +1,8 @@
 """From a file's bytes to pictures that a model accepts.
 
-`prepare.Images` is the front: what can go out as it is (`asis`) never leaves the process, since that needs
-no decoder; everything else goes to a worker process (`workers`, `worker`), where `decode`, `pdf`, `colour`
-and `encode` do what `plan` works out.
+`prepare.Images` is the front: what can go out as it is (`formats.plain`) never leaves the process, since that needs
+no decoder; everything else goes to a child process (`worker`), where `decode`, `pdf`, `colour` and `encode`
+ do what `plan` works out.
 """
 
 from __future__ import annotations

@@ -15,10 +15,10 @@ from typing import BinaryIO, TypeAlias
 from PIL import Image, ImageChops, UnidentifiedImageError
 
 from glimpsed.errors import FileError, GlimpsedError, MissingExtra
+from glimpsed.formats.sniff import Kind
 from glimpsed.images import colour, pdf
 from glimpsed.images.encode import Encoded, encode
 from glimpsed.images.plan import Layout, Target, layout
-from glimpsed.images.sniff import Kind
 
 Box: TypeAlias = tuple[float, float, float, float]
 

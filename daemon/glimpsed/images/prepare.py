@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from glimpsed.errors import FileError
-from glimpsed.images import asis, plan
-from glimpsed.images.sniff import MEDIA_TYPES, Kind, sniff
-from glimpsed.images.worker import Limits, Task
-from glimpsed.images.workers import Workers
+from glimpsed import metrics
+from glimpsed.children.child import Died, Late, Program, Unavailable
+from glimpsed.children.pool import Pool
+from glimpsed.children.program import Limits
+from glimpsed.errors import FileError, ShareTrouble
+from glimpsed.formats import plain
+from glimpsed.formats.common import NotPlain
+from glimpsed.formats.sniff import MEDIA_TYPES, Kind, sniff
+from glimpsed.images import plan
+from glimpsed.images.worker import Task
 from glimpsed.model import Bytes, Content, Image
+
+LIMITS = Limits(seconds=60.0, clock=60.0, address_space=1_500_000_000)
+DECODED = 640_000_000  # bytes of one decoded page: A0 in colour at 300 dpi, in black and white at 600
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,27 +44,33 @@ class Document:
 class Images:
     """Prepares pages for models, in this process where no decoder is needed, else in a worker process."""
 
-    def __init__(self, workers: int | None = None, *, limits: Limits | None = None) -> None:
-        self._workers = Workers(workers or len(os.sched_getaffinity(0)), limits or Limits())
+    def __init__(self, workers: int | None = None, *, limits: Limits = LIMITS) -> None:
+        program = Program(
+            "image worker",
+            "glimpsed.images.worker",
+            limits,
+            settings={"decoded": DECODED},
+            environment={"MALLOC_ARENA_MAX": "1"},  # or threads eat up the address space
+        )
+        self._pool = Pool(program, workers or len(os.sched_getaffinity(0)), died=metrics.worker_death)
 
     @property
     def deaths(self) -> int:
         """How many workers died, or had to be killed, in the middle of a job."""
-        return self._workers.deaths
+        return self._pool.deaths
 
     async def start(self) -> None:
         """Make sure that a worker can be started at all. Raises `ShareTrouble`."""
-        await self._workers.start()
+        with _told(self._pool.program.limits):
+            await self._pool.start()
 
     async def inspect(self, content: Content) -> Document:
         """What the file holds. Raises `FileError` when it is no picture, or damaged."""
         kind = _kind(content.data)
         try:
-            size = asis.measure(kind, content.data)
-        except asis.NotPlain:
-            answer, _ = await self._workers.run(Task(kind), content.data)
-            pages, width, height = _checked(answer)["document"]
-            return Document(MEDIA_TYPES[kind], pages, width, height)
+            size = plain.measure(kind, content.data)
+        except NotPlain:
+            return await self._do(Task(kind), content.data, lambda answer, _: _document(kind, answer))
         return Document(MEDIA_TYPES[kind], 1, size.width, size.height)
 
     async def prepare(self, content: Content, page: int, target: plan.Target) -> tuple[Image, ...]:
@@ -62,16 +81,42 @@ class Images:
         kind = _kind(content.data)
         if page == 1 and (as_is := _as_it_is(kind, content.data, target)):
             return (as_is,)
-        answer, data = await self._workers.run(Task(kind, page, target), content.data)
-        return _images(_checked(answer)["images"], data, page)
+        task = Task(kind, page, target)
+        return await self._do(task, content.data, lambda answer, data: _images(answer["images"], data, page))
 
     async def healthy(self) -> bool:
         """Whether there is a worker that answers, or all are at work."""
-        return await self._workers.healthy()
+        return await self._pool.healthy()
 
     async def close(self) -> None:
         """End every worker."""
-        await self._workers.close()
+        await self._pool.close()
+
+    async def _do(self, task: Task, data: Bytes, read: Callable[[dict[str, Any], bytes], T]) -> T:
+        """Raises `FileError` when the file is to blame, `ShareTrouble` when no worker is to be had."""
+        with _told(self._pool.program.limits):
+            return await self._pool.ask(task, data, read)
+
+
+@contextlib.contextmanager
+def _told(limits: Limits) -> Iterator[None]:
+    """What becomes of a worker, as what it means for the file."""
+    try:
+        yield
+    except Unavailable as e:
+        raise ShareTrouble(str(e)) from None
+    except Late:
+        reason, advice = f"Decoding took longer than {limits.clock:g} s.", "Save or scan it again, smaller."
+        raise FileError(reason, advice) from None
+    except Died as e:
+        if e.used_up:
+            reason = f"Decoding took more than {limits.seconds:g} s of CPU."
+            raise FileError(reason, "Save or scan it again, smaller.") from None
+        how = f" ({signal.Signals(e.signum).name})" if e.signum in set(signal.Signals) else ""
+        raise FileError(
+            f"The decoder crashed on it twice{how}, or ran out of memory.",
+            "Save or scan it again; the file may be damaged or malicious.",
+        ) from None
 
 
 def _kind(data: Bytes) -> Kind:
@@ -89,21 +134,20 @@ def _as_it_is(kind: Kind, data: Bytes, to: plan.Target) -> Image | None:
     if not to.as_is or MEDIA_TYPES[kind] not in to.media_types:
         return None
     try:
-        size = asis.measure(kind, data)
+        size = plain.measure(kind, data)
         if max(size.width, size.height) > to.max_edge:
             return None
-        found = asis.plain(kind, data, keep_metadata=to.keep_metadata)
-    except asis.NotPlain:
+        found = plain.plain(kind, data, keep_metadata=to.keep_metadata)
+    except NotPlain:
         return None
     if not plan.fits(size.width, size.height, len(found.data), found.media_type, to):
         return None
     return Image(1, found.media_type, size.width, size.height, found.data)
 
 
-def _checked(answer: dict[str, Any]) -> dict[str, Any]:
-    if "reason" in answer:
-        raise FileError(str(answer["reason"]), str(answer["advice"]))
-    return answer
+def _document(kind: Kind, answer: dict[str, Any]) -> Document:
+    pages, width, height = (int(number) for number in answer["document"])
+    return Document(MEDIA_TYPES[kind], pages, width, height)
 
 
 def _images(listed: list[tuple[str, int, int, int]], data: bytes, page: int) -> tuple[Image, ...]:
@@ -112,4 +156,6 @@ def _images(listed: list[tuple[str, int, int, int]], data: bytes, page: int) -> 
         band = (number, len(listed)) if len(listed) > 1 else None
         images.append(Image(page, media_type, width, height, data[at : at + size], band))
         at += size
+    if at != len(data):
+        raise ValueError
     return tuple(images)

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast
 import structlog
 
 from glimpsed.journal import foreign, sinks
-from glimpsed.journal.redact import Redactor
 from glimpsed.journal.writer import Writer
+from glimpsed.redact import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, MutableMapping

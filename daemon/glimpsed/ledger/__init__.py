@@ -7,25 +7,21 @@
 `queue` holds offers, claims and leases, `finish` the ends of a job, `listing` what discovery compares with,
 `memory` what daemons share of the models, `hosts` who they are, `queries` and `search` what commands ask,
 `look` what `check` finds out without opening it for work.
-All of it is synchronous and may be called from several threads at once.
+`Ledger` is synchronous and may be called from several threads at once; the daemon awaits it through `Books`.
 """
 
 from __future__ import annotations
 
-from glimpsed.ledger.engine import Database
-from glimpsed.ledger.finish import Finish, local_day
-from glimpsed.ledger.hosts import Hosts, this_process
-from glimpsed.ledger.listing import Listing
-from glimpsed.ledger.memory import Memory
-from glimpsed.ledger.queries import Queries
+from glimpsed.ledger.books import Books
+from glimpsed.ledger.finish import local_day
+from glimpsed.ledger.ledger import Ledger, open_ledger
 from glimpsed.ledger.queue import LEASE
-from glimpsed.ledger.schema import prepare
-from glimpsed.ledger.search import Search
 from glimpsed.ledger.values import Adopted, Daemon, FileRow, GoneRow, Hit, Known, Paused, Spend
 
 __all__ = [
     "LEASE",
     "Adopted",
+    "Books",
     "Daemon",
     "FileRow",
     "GoneRow",
@@ -37,36 +33,3 @@ __all__ = [
     "local_day",
     "open_ledger",
 ]
-
-
-class Ledger(Finish, Listing, Memory, Hosts, Queries, Search):
-    """Everything the program may ask of its ledger; each part is a module of this package.
-
-    Every method may raise `LedgerUnavailable` (the database is away: ask again) or `LedgerError`.
-    """
-
-    @property
-    def where(self) -> str:
-        """The database as it may be shown: the path of its file, or its URL without the password."""
-        return self._database.where
-
-    def close(self) -> None:
-        """Close the database's connections."""
-        self._database.close()
-
-
-def open_ledger(url: str, *, search: bool = True, owner: str | None = None) -> Ledger:
-    """Open the ledger at this SQLAlchemy URL; create it, or bring it forward to this version.
-
-    Raises `LedgerError` for one that is newer, damaged or not ours, `LedgerUnavailable` when the database
-    is away. `owner` stands for another process, in tests.
-    """
-    owner = owner or this_process()
-    database = Database(url, owner)
-    try:
-        with database.write() as connection:
-            prepare(connection, database.where)
-    except BaseException:
-        database.close()
-        raise
-    return Ledger(database, owner, search=search)

@@ -23,7 +23,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import exc, pool
 
-from glimpsed.errors import LedgerError, LedgerUnavailable, MissingExtra
+from glimpsed.errors import LedgerError, LedgerReplaced, LedgerUnavailable, MissingExtra
 from glimpsed.ledger.news import Listener, tell
 
 BUSY = 15.0  # seconds that SQLite waits for another process's transaction
@@ -46,7 +46,7 @@ class Database:
         self._owner = owner
         self._listener: Listener | None = None
         place = parsed(url)
-        self.where = place.render_as_string(hide_password=True)
+        self.where = told(place)
         self.postgresql = place.get_backend_name() == "postgresql"
         if self.postgresql:
             options = {k: v for k, v in _PG_CONNECT.items() if k not in place.query}
@@ -55,6 +55,7 @@ class Database:
         else:
             self.where = str(_create_file(place))
             self._writer, self._reader = _sqlite(place)
+            self._files: dict[str, tuple[int, int]] = {}  # by name: the file, its log, the log's index
         self._write_lock = contextlib.nullcontext() if self.postgresql else threading.Lock()
 
     @contextlib.contextmanager
@@ -95,6 +96,40 @@ class Database:
             return self._listener.heard()
         with translated(self.where), self._write_lock, self._writer.connect() as connection:
             return int(connection.exec_driver_sql("PRAGMA data_version").scalar_one())
+
+    def refuse_another(self) -> None:
+        """Raises `LedgerReplaced` when a file of the ledger is not there any more, or is another one.
+
+        SQLite would go on with what is open, and whoever comes later begin anew beside it. What only the log has,
+        which without its name nobody would find, is put into the database first.
+        """
+        if self.postgresql:
+            return
+        for name in (self.where, f"{self.where}-wal", f"{self.where}-shm"):
+            try:
+                status = os.stat(name)
+            except FileNotFoundError:
+                found = None
+            except OSError:  # a file system in trouble says nothing about the file
+                continue
+            else:
+                found = status.st_dev, status.st_ino
+            if found is not None and self._files.setdefault(name, found) == found:
+                continue
+            if name in self._files or name == self.where:
+                if name != self.where:
+                    self._checkpoint()
+                what = "is not there any more" if found is None else "is another file now"
+                raise LedgerReplaced(f"the ledger's file {name} {what}")
+
+    def _checkpoint(self) -> None:
+        with (
+            contextlib.suppress(LedgerError, LedgerUnavailable),
+            translated(self.where),
+            self._write_lock,
+            self._writer.connect() as connection,
+        ):
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(FULL)")
 
     @property
     def log_file(self) -> str | None:
@@ -151,6 +186,11 @@ def parsed(url: str) -> sa.URL:
     if backend != "sqlite":
         raise LedgerError(f"'state' must be a sqlite or postgresql URL, not {backend}")
     return place
+
+
+def told(place: sa.URL) -> str:
+    """The URL without its password: that may stand in the query as well."""
+    return place.set(query={}).render_as_string(hide_password=True)
 
 
 def _create_file(url: sa.URL) -> Path:

@@ -14,11 +14,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from glimpsed.errors import LedgerReplaced
 from glimpsed.ledger.part import Part
 from glimpsed.ledger.schema import about, daemons, files
+from glimpsed.ledger.timekeeping import keep_time
 from glimpsed.ledger.values import Daemon
 
 ALIVE = 45.0  # seconds after its last heartbeat that a daemon on another host counts as alive
+FURTHEST = 3700.0  # seconds, further than anything waits: the longest that an API may ask for is an hour
 
 _OWNERS = sa.select(files.c.owner).where(files.c.owner.is_not(None)).distinct()
 _TAKE_BACK = (
@@ -26,26 +29,42 @@ _TAKE_BACK = (
     .where(files.c.owner.in_(sa.bindparam("dead", expanding=True)))
     .values(state=sa.case((files.c.state == "answered", "answered"), else_="queued"), owner=None, due=0.0)
 )
-_FORGET = sa.delete(daemons).where(daemons.c.beat < sa.bindparam("before"))
+# From before the ledger had a clock of its own; as `files_due` has it, for that index to be taken.
+_FAR = sa.text("due > 0"), files.c.due > sa.bindparam("furthest")
+_SOME_TOO_FAR = sa.select(files.c.id).where(*_FAR).limit(1)
+_TOO_FAR = sa.update(files).where(*_FAR).values(due=0.0)
+_FORGET = sa.delete(daemons).where(~daemons.c.beat.between(sa.bindparam("before"), sa.bindparam("after")))
 
 
 class Hosts(Part):
     """Several daemons on one ledger."""
 
+    _beats = False  # whether this process sent a heartbeat
+    _last_beat = 0.0
+
     def take_back(self, now: float) -> int:
-        """Free at once the leases of processes that died on this host. Returns how many."""
-        del now  # a dead process is dead whatever the time
+        """Free at once the leases of processes that died on this host, and what is due too far off to be true.
+
+        Returns how many rows that was.
+        """
+        far = {"furthest": now + FURTHEST}
         with self._database.read() as c:
             dead = [owner for owner in c.execute(_OWNERS).scalars() if _died_here(owner)]
-        if not dead:
+            too_far = c.scalar(_SOME_TOO_FAR, far) is not None
+        if not dead and not too_far:
             return 0
         with self._database.write() as c:
             c.execute(sa.delete(daemons).where(daemons.c.owner.in_(dead)))
             self._database.tell(c)
-            return c.execute(_TAKE_BACK, {"dead": dead}).rowcount
+            return c.execute(_TAKE_BACK, {"dead": dead}).rowcount + c.execute(_TOO_FAR, far).rowcount
 
     def heartbeat(self, now: float, report: Mapping[str, Any] | None = None) -> None:
-        """Tell the others that this daemon lives, and what `status` should show of it (JSON values)."""
+        """Tell the others that this daemon lives, and what `status` should show of it (JSON values).
+
+        Raises `LedgerReplaced` when the ledger is another one by now: its file was deleted or replaced, or an older
+        copy of it was restored, which knows nothing of the last heartbeat.
+        """
+        self._database.refuse_another()
         host, pid, _ = self.owner.rsplit(":", 2)
         row = {
             "owner": self.owner,
@@ -56,8 +75,14 @@ class Hosts(Part):
             "report": json.dumps(report or {}),
         }
         with self._database.write() as c:
+            keep_time(c, self.clock)
+            last = c.scalar(sa.select(daemons.c.beat).where(daemons.c.owner == self.owner))
+            # Others forget a daemon that has been silent for long, as on a machine that slept.
+            if self._beats and last != self._last_beat and now - self._last_beat < 10 * ALIVE:
+                raise LedgerReplaced(f"{self._database.where} is not what it was: an older copy was restored")
             c.execute(self._beat, row)
-            c.execute(_FORGET, {"before": now - 20 * ALIVE})
+            c.execute(_FORGET, {"before": now - 20 * ALIVE, "after": now + 20 * ALIVE})
+        self._beats, self._last_beat = True, now
 
     @functools.cached_property
     def _beat(self) -> Any:
@@ -72,7 +97,8 @@ class Hosts(Part):
 
     def daemons(self, now: float) -> list[Daemon]:
         """The daemons that are alive, as far as their heartbeat and this host's processes tell."""
-        statement = sa.select(daemons).where(daemons.c.beat > now - ALIVE).order_by(daemons.c.since)
+        alive = daemons.c.beat.between(now - ALIVE, now + ALIVE)
+        statement = sa.select(daemons).where(alive).order_by(daemons.c.since)
         with self._database.read() as c:
             rows = c.execute(statement).all()
         return [
@@ -85,8 +111,8 @@ class Hosts(Part):
         """The other daemons that are alive, as one reads them: ``pid 12 on scanhost``."""
         return [f"pid {d.pid} on {d.host}" for d in self.daemons(now) if d.owner != self.owner]
 
-    def ping(self) -> None:
-        """Write something, to see that the database takes it. Raises `LedgerUnavailable` when not."""
+    def ping(self) -> bool:
+        """Write something, to see that the database takes it: True. Raises `LedgerUnavailable` when not."""
         with self._database.write() as c:
             insert = self._insert(about)
             put = insert.on_conflict_do_update(
@@ -94,6 +120,7 @@ class Hosts(Part):
             )
             # Another value each time: SQLite writes nothing when nothing is different.
             c.execute(put, {"name": "ping", "value": secrets.token_hex(8)})
+        return True
 
     def changes(self) -> int:
         """A number that changes when another process wrote; asking costs next to nothing."""

@@ -42,7 +42,7 @@ class Memory(Part):
         """The facts of every model that are still believed."""
         found: dict[str, dict[str, Any]] = {}
         with self._database.read() as c:
-            for row in c.execute(sa.select(learned).where(learned.c.at > now - WEEK)):
+            for row in c.execute(sa.select(learned).where(learned.c.at.between(now - WEEK, now + WEEK))):
                 found.setdefault(row.model, {})[row.fact] = json.loads(row.value)
         return found
 
@@ -101,7 +101,7 @@ class Memory(Part):
         `requests` and `tokens` are what all daemons together may send in any 60 s. Seconds are counted whole,
         so that a minute here is up to 61 s. A request that alone is more than the rate goes alone.
         """
-        # Clocks differ a little; what is from further in the future is from before a clock was set back.
+        # Hosts' clocks differ a little.
         recent = sa.select(paces).where(
             paces.c.model == model, paces.c.second.between(int(now) - 60, int(now) + 60)
         )

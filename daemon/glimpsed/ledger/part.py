@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
+from glimpsed.clock import Clock
 from glimpsed.ledger.engine import Database
 from glimpsed.ledger.schema import files
 from glimpsed.ledger.values import FileRow
@@ -29,8 +30,9 @@ HELD_LEASE = (
 class Part:
     """Base of the ledger's parts."""
 
-    def __init__(self, database: Database, owner: str, *, search: bool) -> None:
+    def __init__(self, database: Database, owner: str, clock: Clock, *, search: bool) -> None:
         self._database = database
+        self.clock = clock  # that of all due times, leases, pauses and rates in the ledger
         self._search = search
         self.owner = owner  # "host:pid:start" of this process
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -133,6 +133,18 @@ class Queries(Part):
         with self._database.read() as c:
             ordered = statement.order_by(files.c.changed.desc(), files.c.id.desc()).limit(limit)
             return [file_row(row) for row in c.execute(ordered)]
+
+    def done_files(self, folder: str) -> Iterator[FileRow]:
+        """Every done file of a folder, as they were first seen; read in pages, so that nobody waits meanwhile."""
+        page = sa.select(files).where(files.c.folder == folder, files.c.state == "done").order_by(files.c.id)
+        last = 0
+        while True:
+            with self._database.read() as c:
+                found = list(c.execute(page.where(files.c.id > last).limit(_ROWS)))
+            if not found:
+                return
+            yield from map(file_row, found)
+            last = found[-1].id
 
     def reusable(self, sha256: str, question: str, *, limit: int = 10) -> list[FileKey]:
         """Files that got an answer to this question about this content, also those that are gone.

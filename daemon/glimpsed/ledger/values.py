@@ -53,7 +53,7 @@ class FileRow:
     attempts: int
     reason: str | None
     advice: str | None
-    due: float | None  # not before this; None: nothing is to be done
+    due: float | None  # not before this, by the ledger's clock; None: nothing is to be done
     sha256: str | None
     question: str | None
     written: tuple[Written, ...]
@@ -76,14 +76,14 @@ class Daemon:
     owner: str
     host: str
     pid: int
-    since: float
+    since: float  # by the ledger's clock, as `beat`
     beat: float
     report: dict[str, Any] = field(default_factory=dict)  # what it tells of itself: folders, models
 
 
 @dataclass(frozen=True, slots=True)
 class Paused:
-    """A model that pauses, for every daemon on this ledger."""
+    """A model that pauses, for every daemon on this ledger; times are the ledger's clock's."""
 
     model: str
     reason: str

@@ -12,9 +12,8 @@ from collections.abc import Callable
 from glimpsed import sidecar
 from glimpsed.errors import FileError
 from glimpsed.journal import events, get_logger
-from glimpsed.ledger import Adopted, Ledger
+from glimpsed.ledger import Adopted, Books, Ledger
 from glimpsed.model import Answer, FileKey, Job, Written, shown
-from glimpsed.pipeline.patience import Patient
 from glimpsed.pipeline.place import Place
 
 log = get_logger()
@@ -29,8 +28,7 @@ async def after(
     answer: Answer,
     written: tuple[Written, ...],
     *,
-    ledger: Ledger,
-    db: Patient,
+    books: Books,
     locate: Locate,
     question: str,
     now: float,
@@ -40,7 +38,9 @@ async def after(
     path = os.path.join(place.root.path, job.key.path)
     if on_done.move_to is not None:
         try:
-            moved = await place.do(sidecar.move, place.root, job.key.path, place.folder, written, now=now)
+            moved = await place.do_with(
+                job.version, sidecar.move, place.root, job.key.path, place.folder, written, job.version
+            )
         except FileError as e:  # the answer stands; only the move cannot be
             log.warning(
                 events.SIDECAR_BLOCKED,
@@ -53,6 +53,6 @@ async def after(
             path, written = moved.path, moved.written
             if (key := locate(path)) is not None:  # not new there, although it just arrived
                 known = Adopted(key, moved.version, written, answer.source.sha256, question, (answer.text,))
-                await db.run(ledger.adopt, [known], now)
+                await books.patient(Ledger.adopt, [known], now)
     if on_done.command is not None:
         await sidecar.run_command(place.folder, path, job.key.path, written)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import urllib.parse
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from glimpsed import metrics
+from glimpsed.clock import elapsed
 from glimpsed.config.schema import Folder, ModelEntry
 from glimpsed.errors import FileError, Verdict, VerdictKind, VisionError
 from glimpsed.images import Document, Images, plan
@@ -73,7 +73,7 @@ class Matter:
     images: Images
     bill: Bill
     refusals: Refusals = field(default_factory=Refusals)
-    clock: Callable[[], float] = time.time
+    clock: Callable[[], float] = elapsed
     # `try` does not wait for a model that cannot be reached, but asks the next: told of it, with the reason.
     passed_over: Callable[[ModelEntry, str], None] | None = None
 

@@ -10,6 +10,7 @@ from glimpsed.model import Job
 
 FIRST = 1.0  # seconds; doubled each time
 LONGEST = 600.0
+ASKED = 3600.0  # of what an API asks to wait
 MOST_RETRIES = 12  # 'retry' verdicts for one file: about half an hour
 MOST_CUT_OFF = 2  # 504 and 524 among them: upstream may have finished, and billed
 
@@ -31,7 +32,7 @@ def again(job: Job, verdict: Verdict, dice: Callable[[], float]) -> Again:
         return Again(None, retries, cut_off)
     # Clamped before it is exponentiated: 2 ** retries of a wild row would overflow.
     ceiling = min(LONGEST, FIRST * 2 ** min(retries - 1, 20))
-    return Again(max(ceiling * dice(), verdict.retry_after or 0.0), retries, cut_off)
+    return Again(max(ceiling * dice(), min(verdict.retry_after or 0.0, ASKED)), retries, cut_off)
 
 
 def share_pause(failures: int) -> float:

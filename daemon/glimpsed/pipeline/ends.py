@@ -5,31 +5,32 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-from glimpsed import files, metrics, sidecar
+from glimpsed import metrics, sidecar
+from glimpsed.clock import Clock
+from glimpsed.disk import files
 from glimpsed.errors import FileError, ShareTrouble, SidecarBlocked, Vanished, Verdict, VisionError
 from glimpsed.journal import events, get_logger
-from glimpsed.ledger import Ledger
+from glimpsed.ledger import Books, Ledger
 from glimpsed.ledger.finish import RAW_LIMIT
 from glimpsed.model import Answer, Job, Usage, Written, shown, utc, utc_ns
 from glimpsed.pipeline import backoff
-from glimpsed.pipeline.patience import Patient
 from glimpsed.pipeline.place import Place
-from glimpsed.pipeline.together import Together
+from glimpsed.pipeline.trouble import Met, Troubles
 from glimpsed.pipeline.untold import Untold
 
 log = get_logger()
 
-Outcome: TypeAlias = Literal["done", "reused", "failed", "retry", "later", "gone", "lost"]
+Outcome: TypeAlias = Literal["done", "reused", "failed", "retry", "later", "blocked", "gone", "lost"]
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a job's story ended, for whoever counts: `lost` is another's now, `later` lost no attempt."""
+    """How a job's story ended, for whoever counts: `lost` is another's now, `later` and `blocked` lost no attempt."""
 
     outcome: Outcome
-    reason: str | None = None  # of a failure, or of waiting for a fallback that pauses
+    reason: str | None = None  # of a failure, of waiting for a fallback that pauses, of what is blocked
     usage: Usage | None = None  # of an answer
 
 
@@ -38,30 +39,27 @@ class Ends:
 
     def __init__(
         self,
-        ledger: Ledger,
-        db: Patient,
+        books: Books,
         *,
         find_place: Callable[[str], Place | None],
-        clock: Callable[[], float],
+        blocked: Callable[[str, str | None], None],
+        clock: Clock,
         dice: Callable[[], float],
     ) -> None:
         self._find_place = find_place
         self._untold = Untold()
-        self._ledger = ledger
-        self._db = db
+        self._books = books
         self._clock = clock
         self._dice = dice
-        self._dones = Together[tuple[Job, tuple[Written, ...]], bool](
-            lambda several: db.run(ledger.all_done, several, clock())
-        )
-        # Folders whose files or sidecars are out of reach, and how often in a row: told of once.
-        self._trouble: dict[str, int] = {}
+        self._reading = Troubles()
+        self._writing = Troubles(blocked)
 
     async def done(self, job: Job, answer: Answer, written: tuple[Written, ...]) -> End:
         """The sidecars are on disk."""
-        if not await self._dones.run((job, written)):
+        if not await self._books.grouped(Ledger.all_done, (job, written), self._clock.wall()):
             return self.lost(job)
-        self._trouble.pop(job.key.folder, None)
+        self._reading.over(job.key)
+        self._writing.over(job.key)
         usage = answer.usage
         if answer.reused_from is not None:
             reason = f"same content as {answer.reused_from}"
@@ -83,8 +81,10 @@ class Ends:
 
     async def adopted(self, job: Job, written: tuple[Written, ...]) -> End:
         """The sidecars were there before the ledger knew of them."""
-        if not await self._dones.run((job, written)):
+        if not await self._books.grouped(Ledger.all_done, (job, written), self._clock.wall()):
             return self.lost(job)
+        self._reading.over(job.key)
+        self._writing.forget(job.key)
         log.info(events.FILE_REUSED, **_file(job), reason="its own sidecars were there already")
         return End("reused")
 
@@ -94,7 +94,7 @@ class Ends:
         attempts = job.attempts + error.requests
         if verdict.kind == "pause":
             # Not the file's fault: the request that met the pause costs it no attempt.
-            await self._db.run(self._ledger.release, job, attempts=attempts, due=error.due)
+            await self._books.patient(Ledger.release, job, attempts=attempts, due=error.due)
             return End("later", verdict.reason if error.due is not None else None)
         if verdict.kind != "retry":
             return await self._unanswered(job, place, error, question, verdict.reason, attempts)
@@ -108,9 +108,9 @@ class Ends:
     async def _retry(
         self, job: Job, place: Place, verdict: Verdict, after: float, again: backoff.Again, attempts: int
     ) -> End:
-        now = self._clock()
+        due = self._clock() + after
         counts = {"attempts": attempts, "retries": again.retries, "cut_off": again.cut_off}
-        await self._db.run(self._ledger.retry, job, now + after, verdict.reason, **counts, now=now)
+        await self._books.patient(Ledger.retry, job, due, verdict.reason, **counts, now=self._clock.wall())
         log.info(
             events.FILE_RETRY,
             **_file(job),
@@ -154,11 +154,13 @@ class Ends:
 
         `happened` is the error sidecar's sentence, where `reason` is none. `question` as the ledger's `failed`.
         """
-        now = self._clock()
+        self._reading.forget(job.key)
+        self._writing.forget(job.key)
+        now = self._clock.wall()
         attempts = job.attempts if attempts is None else attempts
         raw = raw[:RAW_LIMIT] if raw else raw
-        kept = await self._db.run(
-            self._ledger.failed,
+        kept = await self._books.patient(
+            Ledger.failed,
             job,
             reason,
             advice,
@@ -206,11 +208,13 @@ class Ends:
             return
         except (FileError, Vanished) as e:
             log.debug(events.SIDECAR_BLOCKED, **_file(job), reason=str(e))
+        except Exception:
+            log.exception("bug", **_file(job))  # it has failed all the same
         self._untold.forget(job.key)
 
     async def _is_the_last(self, job: Job, *, failed: str) -> bool:
         """Whether the file is a failure still, and this one: it may have been asked about again."""
-        row = await self._db.run(self._ledger.find, job.key)
+        row = await self._books.patient(Ledger.find, job.key)
         return row is not None and row.state == "failed" and utc(row.changed) == failed
 
     def close(self) -> None:
@@ -219,12 +223,16 @@ class Ends:
 
     def lost(self, job: Job) -> End:
         """The row is not ours any more: the file is gone or changed, or another daemon has it."""
+        self._reading.forget(job.key)
+        self._writing.forget(job.key)
         log.debug(events.FILE_SKIPPED, **_file(job), reason="gone, changed, or another daemon's by now")
         return End("lost")
 
     async def gone(self, job: Job, place: Place) -> End:
         """Deleted, or another version by now: nothing to do, nothing left behind."""
-        if await self._db.run(self._ledger.gone, job, self._clock()):
+        self._reading.forget(job.key)
+        self._writing.forget(job.key)
+        if await self._books.patient(Ledger.gone, job, self._clock.wall()):
             await self._forget_failure(job, place)
         log.debug(events.FILE_SKIPPED, **_file(job), reason="gone, or changed, before its turn")
         return End("gone")
@@ -237,24 +245,37 @@ class Ends:
 
     async def share_trouble(self, job: Job, error: ShareTrouble) -> End:
         """The share misbehaves: later, and no attempt is lost."""
-        pause = self._pause(job.key.folder)
-        await self._db.run(self._ledger.release, job, due=self._clock() + pause)
-        self._tell(events.FILE_RETRY, **_file(job), seconds=pause, reason=str(error))
+        now = self._clock()
+        met = self._reading.met(job.key, str(error), now)
+        _tell(events.FILE_RETRY, job, met, str(error))
+        await self._books.patient(Ledger.release, job, due=now + met.pause)
         return End("later")
 
     async def blocked(self, job: Job, error: SidecarBlocked) -> End:
-        """The answer waits in the ledger until its sidecar can be written."""
-        pause = self._pause(job.key.folder)
-        await self._db.run(self._ledger.blocked, job, self._clock() + pause, str(error))
-        self._tell(events.SIDECAR_BLOCKED, **_file(job), seconds=pause, reason=str(error))
-        return End("later")
+        """It waits until its sidecars can be written: with its answer in the ledger, or unasked."""
+        now = self._clock()
+        met = self._writing.met(job.key, str(error), now, error.reach)
+        _tell(events.SIDECAR_BLOCKED, job, met, str(error))
+        await self._books.patient(Ledger.blocked, job, now + met.pause, str(error))
+        return End("blocked", str(error))
 
-    def _pause(self, folder: str) -> float:
-        self._trouble[folder] = self._trouble.get(folder, 0) + 1
-        return backoff.share_pause(self._trouble[folder])
+    async def put_off(self, job: Job) -> End | None:
+        """It waits as others do, while nothing can be written where its sidecars belong; None: it may be tried."""
+        if (waits := self._writing.wait(job.key, self._clock())) is None:
+            return None
+        until, reason = waits
+        await self._books.patient(Ledger.blocked, job, until, reason)
+        return End("blocked", reason)
 
-    def _tell(self, event: str, /, **facts: Any) -> None:
-        (log.warning if self._trouble[facts["folder"]] == 1 else log.debug)(event, **facts)
+    def doubted(self, job: Job) -> bool:
+        """Whether nothing could be written where its sidecars belong, when that was tried last."""
+        return self._writing.closed(job.key)
+
+
+def _tell(event: str, job: Job, met: Met, reason: str) -> None:
+    """Before anything is waited for: the first warning must not be lost."""
+    write = log.warning if met.first else log.debug
+    write(event, **_file(job), seconds=round(met.pause, 3), reason=reason)
 
 
 def _file(job: Job) -> dict[str, str]:

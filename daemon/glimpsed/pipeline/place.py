@@ -1,15 +1,16 @@
-"""Where a job lives."""
+"""Where a job lives, and what is to be asked about it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
 from glimpsed.blocking import Blocking
 from glimpsed.config.schema import Folder
-from glimpsed.files import Root
-from glimpsed.fileworker.process import FileWorker
+from glimpsed.disk.files import Root
+from glimpsed.model import Answer, Job, Version
+from glimpsed.pipeline import question
 from glimpsed.vision import Model
 
 P = ParamSpec("P")
@@ -27,8 +28,36 @@ class Place:
     root: Root
     io: Blocking
     chain: tuple[Model, ...]
-    worker: FileWorker | None = None  # for folders on local disks
 
     async def do(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """File work in the folder's own threads; a share that hangs is `ShareTrouble` after a minute."""
         return await self.io.run_within(PATIENCE, call, *args, **kwargs)
+
+    async def do_with(
+        self, version: Version, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """`do`, for what reads or copies all of a file of this version."""
+        return await self.io.run_within(PATIENCE + version.size / RATE, call, *args, **kwargs)
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A claimed job, where it lives, and the question's fingerprint for each model that may be asked."""
+
+    job: Job
+    place: Place
+    questions: Mapping[str, str]  # by model entry; the first is the one that is asked first
+
+    @classmethod
+    def of(cls, job: Job, place: Place) -> Story:
+        """The story as it begins."""
+        return cls(job, place, question.fingerprints(place.folder, [model.entry for model in place.chain]))
+
+    @property
+    def question(self) -> str:
+        """As it is asked first."""
+        return next(iter(self.questions.values()), "")
+
+    def asked_of(self, answer: Answer) -> str:
+        """The question that this answers; as asked first, when who answered is not in the config any more."""
+        return self.questions.get(answer.model.entry) or self.question

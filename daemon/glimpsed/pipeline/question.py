@@ -36,6 +36,15 @@ def fingerprint(folder: Folder, entry: ModelEntry, *, stands_in: bool = False) -
     )
 
 
+def fingerprints(folder: Folder, entries: Sequence[ModelEntry]) -> dict[str, str]:
+    """By model entry, in the order in which they are asked: unless another stands in for it, the folder's own is first."""
+    own = folder.model
+    return {
+        entry.name: fingerprint(folder, entry, stands_in=own not in (entry.name, entries[0].name))
+        for entry in entries
+    }
+
+
 # A handful of questions, each put to thousands of files.
 @functools.lru_cache(maxsize=1024)
 def _fingerprint(stands_in: bool, prompt: str, schema: str | None, *others: object) -> str:

@@ -69,6 +69,8 @@ class Untold:
                 continue
             except (FileError, Vanished):
                 pass  # it cannot have one, or needs none any more
+            except Exception:
+                log.exception("bug", folder=key.folder)  # of one file: the others are still to be told
             if self._waiting.get(key) is write:
                 self.forget(key)
         return len(self._waiting) < before

@@ -7,21 +7,20 @@ import contextlib
 import gc
 import os
 import signal
-import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any
 
 from glimpsed import __version__, eventloop, metrics
 from glimpsed.blocking import Blocking, wait
+from glimpsed.clock import elapsed
 from glimpsed.config import state_url
 from glimpsed.config.schema import Config
-from glimpsed.errors import ConfigError, GlimpsedError, LedgerUnavailable
-from glimpsed.fileworker.process import FileWorker
+from glimpsed.errors import ConfigError, GlimpsedError, LedgerReplaced, LedgerUnavailable
 from glimpsed.images import Images
 from glimpsed.journal import events, get_logger
-from glimpsed.ledger import Ledger, open_ledger
+from glimpsed.ledger import Books, Ledger
 from glimpsed.notify import Notifier
-from glimpsed.pipeline import Patient, Pipeline, Place
+from glimpsed.pipeline import Pipeline, Place
 from glimpsed.service.backlog import Backlogs
 from glimpsed.service.budget import Reached, concerned, has_budget, reached
 from glimpsed.service.dispatch import Dispatcher, Lane
@@ -35,7 +34,8 @@ from glimpsed.vision import Model
 
 log = get_logger()
 
-LEDGER_THREADS = 2
+ONCE_OUTAGE = 120.0  # and for one that goes away meanwhile: what is paid for waits to be kept
+ONCE_PATIENCE = 20.0  # seconds that `once` waits for a database that is away when it starts
 LEDGER_PATIENCE = 5.0  # seconds between tries while the database is away at the start
 READ_CONFIG = 60.0  # seconds after which the file system that the config is on counts as hung
 CLOSE_SECONDS = 15.0  # beyond the drain, for the ledger and the processes to end
@@ -53,7 +53,6 @@ class Service:
         reloading: Callable[[Config], object] = lambda _: None,  # just before it is taken over
         once: bool = False,
         beside: Callable[[Service], contextlib.AbstractAsyncContextManager[None]] | None = None,
-        clock: Callable[[], float] = time.time,
     ) -> None:
         self.config = config
         self.tally = Tally()
@@ -62,12 +61,8 @@ class Service:
         self._reload = reload
         self._reloading = reloading
         self._beside = beside
-        self._clock = clock
-        self._db = Blocking("ledger", threads=LEDGER_THREADS)
-        self._patient = Patient(self._db)
-        self._file_worker = FileWorker()
         self._disk = Blocking("config")
-        self._heart = Blocking("heartbeat")  # its own: it must not queue behind what waits for the database
+        self._replaced: LedgerReplaced | None = None
         self._told_budgets: dict[str, set[float]] = {}  # folder budgets, by the time that they go on
         self._stop = asyncio.Event()
         self._now = asyncio.Event()  # the second signal: stop without draining
@@ -75,7 +70,7 @@ class Service:
         self._notify = Notifier()
         self._health = Health(self, self._notify, self._became_ready)
         self._group: asyncio.TaskGroup
-        self.ledger: Ledger
+        self.books: Books
         self.images: Images
         self.models: Models
         self.dispatcher: Dispatcher
@@ -83,7 +78,11 @@ class Service:
         self.ending: Ending | None = None  # set once the ledger is open
 
     async def run(self) -> None:
-        """Everything from start to stop. A task that dies takes the daemon with it."""
+        """Everything from start to stop. A task that dies takes the daemon with it.
+
+        Raises `LedgerUnavailable` when `once` has waited long enough for the database, `LedgerReplaced` once what was
+        in hand is done, for a daemon that is started again to go on from the ledger that is there.
+        """
         log.info(events.SERVICE_STARTED, reason=f"glimpsed {__version__}, process {os.getpid()}")
         with self._signals():
             if not await self._open():
@@ -103,6 +102,8 @@ class Service:
                     self.folders.cancel()
             finally:
                 await self._close()
+        if self._replaced is not None:
+            raise self._replaced
         log.info(events.SERVICE_STOPPED)
 
     def stop(self) -> None:
@@ -136,25 +137,26 @@ class Service:
 
     async def _open(self) -> bool:
         """Ledger, models and image workers; False when told to stop before the database answered."""
-        url = state_url(self.config)
+        url, began = state_url(self.config), elapsed()
         while True:
             try:
-                self.ledger = await self._db.run(open_ledger, url, search=self.config.search)
+                self.books = await Books.open(url, search=self.config.search)
                 break
             except LedgerUnavailable as e:
+                if self.once and elapsed() - began > ONCE_PATIENCE:
+                    raise
                 log.warning(events.LEDGER_UNAVAILABLE, reason=str(e))
                 await wait(self._stop, LEDGER_PATIENCE)
                 if self._stop.is_set():
                     return False
-        await self._patient.run(self.ledger.take_back, self._clock())
+        await self.books.patient(Ledger.take_back, self.books.clock())
         self.images = Images(self.config.workers)
         await self.images.start()
-        self.models = Models(self.ledger, self._db, changed=self._wake, clock=self._clock)
+        self.models = Models(self.books, changed=self._wake, clock=self.books.clock)
         await self.models.open(self.config)
-        self._backlogs = Backlogs(self.ledger, self._patient, self.config, self.images, clock=self._clock)
+        self._backlogs = Backlogs(self.books, self.config, self.images, clock=self.books.clock.wall)
         self.folders = Folders(
-            self.ledger,
-            self._db,
+            self.books,
             self._backlogs,
             once=self.once,
             wake=self._wake,
@@ -162,25 +164,23 @@ class Service:
         )
         self._health.serve(self.config.metrics)
         self.dispatcher = Dispatcher(
-            self.ledger,
-            self._db,
+            self.books,
             Pipeline(
-                self.ledger,
-                self._db,
+                self.books,
                 self.images,
                 find_place=self.folders.place,
                 locate=self.folders.locate,
-                clock=self._clock,
+                blocked=self.folders.blocked,
+                clock=self.books.clock,
             ),
             lanes=self._lanes,
             finished=self.tally.add,
             next_change=self.models.next_change,
-            clock=self._clock,
+            clock=self.books.clock,
+            patience=ONCE_OUTAGE if self.once else None,
         )
         self.ending = Ending(
-            self.ledger,
-            self._db,
-            self._patient,
+            self.books,
             self.folders,
             self.models,
             self.dispatcher,
@@ -195,8 +195,8 @@ class Service:
         jobs: list[Coroutine[Any, Any, None]] = [
             self.dispatcher.run(),
             self.dispatcher.renew_leases(),
-            look_for_changes(self.ledger, self._db, self.models, self.dispatcher.wake),
-            watch_others(self.ledger, self._db, self.dispatcher.wake, self._clock),
+            look_for_changes(self.books, self.models, self.dispatcher.wake),
+            watch_others(self.books, self.dispatcher.wake),
             self._health.run(),
             self._reloads(),
         ]
@@ -218,9 +218,7 @@ class Service:
             paid = chain[0].entry.price is not None
             if paid and concerned(over, folder=folder.name, model=""):
                 continue
-            place = Place(
-                folder, watch.root, watch.io, chain, self._file_worker if watch.state.local else None
-            )
+            place = Place(folder, watch.root, watch.io, chain)
             by_model.setdefault(chain[0].entry.name, []).append(place)
         return [Lane(tuple(places), self.models[name].pacing) for name, places in by_model.items()]
 
@@ -229,8 +227,8 @@ class Service:
         if not has_budget(self.config):
             self.models.apply_budgets([])  # one that a reload took away may still hold a model up
             return []
-        now = self._clock()
-        found = reached(self.config, await self._db.run(self.ledger.spend_this_month, now), now)
+        now = self.books.clock.wall()
+        found = reached(self.config, await self.books(Ledger.spend_this_month, now), now)
         for one in found:
             if one.of.startswith("folder ") and one.until not in self._told_budgets.get(one.of, ()):
                 self._told_budgets[one.of] = {one.until}
@@ -305,13 +303,8 @@ class Service:
         self._health.close()
         await self.models.close()
         await self.images.close()
-        self._file_worker.close()
-        with contextlib.suppress(LedgerUnavailable):
-            await self._db.run(self.ledger.leave)
-        await self._db.run(self.ledger.close)
+        await self.books.close()
         self._disk.close()
-        self._heart.close()
-        self._db.close()
 
     # -- health
 
@@ -328,7 +321,14 @@ class Service:
             for watch in self.folders
             for s in [watch.state]
         }
-        await self._heart.run(self.ledger.heartbeat, self._clock(), {"folders": folders})
+        try:
+            await self.books.apart(Ledger.heartbeat, self.books.clock(), {"folders": folders})
+        except LedgerReplaced as e:
+            if self._replaced is None:
+                log.error(events.LEDGER_UNAVAILABLE, reason=f"{e}; ending, to begin anew with what is there")
+                self._replaced = e
+                self._stop.set()
+            raise
         if not await self.images.healthy():
             raise GlimpsedError("the image workers do not answer")
 
@@ -349,14 +349,15 @@ class Service:
     async def gauges(self) -> None:
         """Metrics that nobody sets meanwhile."""
         names = self.folders.names
-        counts = await self._db.run(self.ledger.counts, names)
+        counts = await self.books(Ledger.counts, names)
         for watch in self.folders:
             name, state = watch.folder.name, watch.state
             metrics.files(name, counts.get(name, {}))
             metrics.folder(name, up=state.state != "lost", mode=state.mode)
-        since = [await self._db.run(self.ledger.waiting_since, name) for name in names]
+            metrics.degraded(name, state.reason if state.state == "degraded" else None)
+        since = [await self.books(Ledger.waiting_since, name) for name in names]
         oldest = min((s for s in since if s is not None), default=None)
-        metrics.queue_age(0.0 if oldest is None else max(0.0, self._clock() - oldest))
+        metrics.queue_age(0.0 if oldest is None else max(0.0, self.books.clock.wall() - oldest))
         for model in self.models:
             metrics.paused(model.entry.name, paused=model.pacing.paused is not None)
 

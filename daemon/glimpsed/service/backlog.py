@@ -10,14 +10,13 @@ from collections.abc import Callable
 from typing import Any
 
 from glimpsed.config.schema import Config, Folder
+from glimpsed.disk.files import Root
 from glimpsed.errors import ShareTrouble
 from glimpsed.estimate import Estimate, estimate
 from glimpsed.estimate.survey import measured, of_rows, past
-from glimpsed.files import Root
 from glimpsed.images import Images
 from glimpsed.journal import events, get_logger
-from glimpsed.ledger import FileRow, Ledger
-from glimpsed.pipeline import Patient
+from glimpsed.ledger import Books, FileRow, Ledger
 from glimpsed.pipeline.question import fingerprint
 
 log = get_logger()
@@ -30,11 +29,8 @@ _LOOK = 0.25  # seconds between two looks
 class Backlogs:
     """Holds and releases what the first listings find."""
 
-    def __init__(
-        self, ledger: Ledger, db: Patient, config: Config, images: Images, *, clock: Callable[[], float]
-    ) -> None:
-        self._ledger = ledger
-        self._db = db
+    def __init__(self, books: Books, config: Config, images: Images, *, clock: Callable[[], float]) -> None:
+        self._books = books
         self._images = images
         self._clock = clock
         self.config = config
@@ -45,28 +41,29 @@ class Backlogs:
         entry = self.config.models[folder.model]
         if entry.local or entry.price is None:
             return
-        if not await self._db.run(self._ledger.seen, folder.name):
-            await self._db.run(self._ledger.hold, folder.name, self._clock())
+        if not await self._books.patient(Ledger.seen, folder.name):
+            await self._books.patient(Ledger.hold, folder.name, self._clock())
 
     async def ask_failed_again(self, folder: Folder) -> None:
         """What no model answered goes back into the queue, if the folder asks another question by now (DESIGN 9)."""
         asked = fingerprint(folder, self.config.models[folder.model])
-        again = self._ledger.requeue_other_questions
-        if files := await self._db.run(again, folder.name, asked, now=self._clock()):
+        if files := await self._books.patient(
+            Ledger.requeue_other_questions, folder.name, asked, now=self._clock()
+        ):
             log.info(
                 "failures asked again", folder=folder.name, files=files, reason="another prompt or model"
             )
 
     async def after_listing(self, folder: Folder, first_backlog: int | None, root: Root | None) -> None:
         """Let a small backlog go; tell of a large one, also of one that waits since an earlier start."""
-        if folder.name not in await self._db.run(self._ledger.held):
+        if folder.name not in await self._books.patient(Ledger.held):
             return
         if first_backlog is not None and first_backlog <= self.config.backlog_confirm:
-            await self._db.run(self._ledger.approve, folder.name)
+            await self._books.patient(Ledger.approve, folder.name)
             return
         waiting = first_backlog
         if waiting is None:
-            counts = await self._db.run(self._ledger.counts, [folder.name])
+            counts = await self._books.patient(Ledger.counts, [folder.name])
             waiting = counts.get(folder.name, {}).get("queued", 0)
         expected = await self._expected(folder, waiting, root) if waiting and root is not None else None
         hint = "'glimpsed estimate' says what it will cost, 'glimpsed approve' releases it"
@@ -84,6 +81,7 @@ class Backlogs:
 
     async def _expected(self, folder: Folder, waiting: int, root: Root) -> Estimate | None:
         """What they will take, from some of those that the ledger has already; None: it cannot be told."""
+        entry = self.config.models[folder.model]  # now: a reload may come meanwhile
         rows = await self._some(folder, min(waiting, SAMPLE))
         try:
             groups = await measured(of_rows(rows, waiting).values(), root, self._images)
@@ -91,13 +89,13 @@ class Backlogs:
             return None
         if not any(seen for group in groups for seen in group.sample):
             return None
-        so_far = await self._db.run(past, self._ledger, folder, self._clock())
-        return estimate(groups, folder, self.config.models[folder.model], so_far)
+        so_far = await self._books.patient(past, folder, self._clock())
+        return estimate(groups, folder, entry, so_far)
 
     async def _some(self, folder: Folder, wanted: int) -> list[FileRow]:
         """Rows of the backlog: after the first listing they may still be settling."""
         for _ in range(round((folder.settle + _SETTLING) / _LOOK)):
-            rows = await self._db.run(self._ledger.latest, folder.name, "queued", SAMPLE)
+            rows = await self._books.patient(Ledger.latest, folder.name, "queued", SAMPLE)
             if len(rows) >= wanted:
                 break
             await asyncio.sleep(_LOOK)

@@ -6,17 +6,17 @@ There is no queue here: what is claimed is being worked on, what is not stays a 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from glimpsed import metrics
-from glimpsed.blocking import Blocking, wait
+from glimpsed.blocking import wait
+from glimpsed.clock import Clock
 from glimpsed.errors import LedgerUnavailable
 from glimpsed.journal import events, get_logger
-from glimpsed.ledger import Ledger
+from glimpsed.ledger import Books, Ledger
 from glimpsed.model import Job
-from glimpsed.pipeline import End, Pipeline, Place
+from glimpsed.pipeline import End, Kept, Pipeline, Place
 from glimpsed.vision.pacing import Pacing
 
 log = get_logger()
@@ -42,22 +42,22 @@ class Dispatcher:
 
     def __init__(
         self,
-        ledger: Ledger,
-        db: Blocking,
+        books: Books,
         pipeline: Pipeline,
         *,
         lanes: Callable[[], Awaitable[Sequence[Lane]]],
         finished: Callable[[Job, End], None],
         next_change: Callable[[], float | None],
-        clock: Callable[[], float],
+        clock: Clock,
+        patience: float | None = None,  # seconds that the database may be away; None: for ever
     ) -> None:
-        self._ledger = ledger
-        self._db = db
+        self._books = books
         self._pipeline = pipeline
         self._lanes = lanes
         self._finished = finished
         self._next_change = next_change
         self._clock = clock
+        self._patience = patience
         self._wake = asyncio.Event()
         # By row and claim: a file that changes while it is asked about is claimed anew beside the old job.
         self._held: dict[tuple[int, int], asyncio.Task[None]] = {}
@@ -76,7 +76,10 @@ class Dispatcher:
         self._wake.set()
 
     async def run(self) -> None:
-        """Claim and start jobs until cancelled, or until `drain`. Raises what no job can cope with."""
+        """Claim and start jobs until cancelled, or until `drain`. Raises what no job can cope with.
+
+        Also `LedgerUnavailable`, when the database is away for longer than there is patience.
+        """
         while self._claiming:
             self._wake.clear()
             if self._broken is not None:
@@ -90,33 +93,37 @@ class Dispatcher:
                 await self._nap(await self._round())
             except LedgerUnavailable as e:
                 log.warning(events.LEDGER_UNAVAILABLE, reason=str(e))
-                await self._come_back()
+                await self._come_back(e)
 
     async def renew_leases(self) -> None:
         """Keep the leases of what is in hand; what was lost to another daemon is dropped."""
         while True:
             await asyncio.sleep(RENEW)
-            with contextlib.suppress(LedgerUnavailable):  # `run` tells
-                await self._renew()
+            await self._renew()
 
-    async def _renew(self) -> None:
+    async def _renew(self) -> bool:
+        """False: the database is away, which `run` tells."""
         held, now = dict(self._held), self._clock()
         numbers = {number for number, _ in held}
-        ours = await self._db.run(self._ledger.renew, numbers, now, LEASE) if numbers else set()
+        ours = await self._books.maybe(Ledger.renew, numbers, now, LEASE) if numbers else set()
+        if ours is None:
+            return False
         self._renewed = now
         lost = {key for key in held if key[0] not in ours and key in self._held}
         for key in lost & self._doubted:  # seen twice: the first time it may just have come to its end
             self._held[key].cancel()
         self._doubted = lost
+        return True
 
-    async def _come_back(self) -> None:
+    async def _come_back(self, away: LedgerUnavailable) -> None:
         """Wait for the database. Whoever comes first must not take for abandoned what others still hold."""
+        began = self._clock()
         while self._claiming:
             await asyncio.sleep(LEDGER_PAUSE)
-            with contextlib.suppress(LedgerUnavailable):
-                await self._renew()
-                await self._db.run(self._ledger.ping)
+            if await self._renew() and await self._books.maybe(Ledger.ping):
                 break
+            if self._patience is not None and self._clock() - began > self._patience:
+                raise away
         await asyncio.sleep(GRACE)
 
     async def drain(self, seconds: float) -> None:
@@ -140,8 +147,8 @@ class Dispatcher:
             room = lane.pacing.room(self._clock())
             if room <= 0:
                 continue
-            jobs: Sequence[Job] = await self._db.run(
-                self._ledger.claim, folders=list(by_name), limit=room, now=self._clock(), lease=LEASE
+            jobs: Sequence[Job] = await self._books(
+                Ledger.claim, folders=list(by_name), limit=room, now=self._clock(), lease=LEASE
             )
             for job in jobs:
                 self._start(job, by_name[job.key.folder], lane.pacing)
@@ -149,28 +156,24 @@ class Dispatcher:
 
     def _start(self, job: Job, place: Place, pacing: Pacing) -> None:
         pacing.take()
-        metrics.stage("wait", max(0.0, self._clock() - job.since))
+        metrics.stage("wait", max(0.0, self._clock.wall() - job.since))
         task = asyncio.create_task(self._see_through(job, place, pacing), name=f"job {job.id}")
         self._held[job.id, job.claim] = task
 
     async def _see_through(self, job: Job, place: Place, pacing: Pacing) -> None:
         end = End("later")
         asking = True
-
-        def answered() -> None:
-            """The model is free for another, while this one's answer is kept and written."""
-            nonlocal asking
-            if asking:
-                asking = False
-                pacing.answered()
-                self.wake()
-
         try:
-            end = await self._pipeline.handle(job, place, answered)
+            come_to = await self._pipeline.answer(job, place)
+            if isinstance(come_to, Kept):  # not before: budgets are reckoned from what the ledger knows
+                asking = False
+                pacing.answered()  # the model is free for another, while this one's answer is written
+                self.wake()
+                come_to = await self._pipeline.finish(come_to)
+            end = come_to
         except asyncio.CancelledError:
             # Stopping: the row must not wait for its lease to run out.
-            with contextlib.suppress(LedgerUnavailable):
-                await self._db.run(self._ledger.release, job)
+            await self._books.maybe(Ledger.release, job)
             raise
         except Exception as e:  # noqa: BLE001 - raised in `run`, so that the daemon ends
             self._broken = e
@@ -180,15 +183,21 @@ class Dispatcher:
                 pacing.give_back()
             else:
                 pacing.written()
-            self._finished(job, end)
+            self._count(job, end)
             self.wake()
+
+    def _count(self, job: Job, end: End) -> None:
+        try:
+            self._finished(job, end)
+        except Exception:
+            log.exception("bug", folder=job.key.folder)  # the file has come to its end all the same
 
     async def _nap(self, folders: list[str]) -> None:
         """Until something wakes us, a row becomes due or a model may be asked again."""
         if await self._woken_within(BUSY):  # under load it never comes to the question of what is due
             return
         now = self._clock()
-        due = await self._db.run(self._ledger.next_due, folders, now) if folders else None
+        due = await self._books(Ledger.next_due, folders, now) if folders else None
         times = [t for t in (due, self._next_change()) if t is not None]
         await self._woken_within(min([*times, now + LONGEST_NAP]) - now)
 

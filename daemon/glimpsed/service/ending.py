@@ -7,11 +7,9 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from glimpsed.blocking import Blocking
 from glimpsed.errors import LedgerUnavailable
-from glimpsed.ledger import Ledger
+from glimpsed.ledger import Books, Ledger
 from glimpsed.model import State
-from glimpsed.pipeline import Patient
 from glimpsed.service.budget import Reached
 from glimpsed.service.dispatch import Dispatcher, Lane
 from glimpsed.service.folders import ONCE_LIMIT, Folders
@@ -27,9 +25,7 @@ class Ending:
 
     def __init__(
         self,
-        ledger: Ledger,
-        db: Blocking,
-        patient: Patient,
+        books: Books,
         folders: Folders,
         models: Models,
         dispatcher: Dispatcher,
@@ -40,9 +36,7 @@ class Ending:
     ) -> None:
         self.left = 0  # files: nobody can be asked about them now, they are stuck, or it was stopped
         self.older_failures = 0
-        self._ledger = ledger
-        self._db = db
-        self._patient = patient
+        self._books = books
         self._folders = folders
         self._models = models
         self._dispatcher = dispatcher
@@ -50,7 +44,6 @@ class Ending:
         self._lanes = lanes
         self._budgets = budgets
         self._because: list[str] = []  # why folders wait whose models could be asked
-        self._blocked = ""  # why an answer could not be written that was left
 
     async def waiting(self) -> int:
         """Files that are queued, running, or answered without a sidecar."""
@@ -59,7 +52,9 @@ class Ending:
     def why_left(self) -> str:
         """Why files were left undone."""
         pauses = [f"{m.entry.name}: {m.pacing.paused.reason}" for m in self._models if m.pacing.paused]
-        blocked = [f"answered, but a sidecar cannot be written: {self._blocked}"] if self._blocked else []
+        blocked = [
+            f"a sidecar cannot be written: {reason}" for reason in list(self._tally.blocked.values())[:1]
+        ]
         stuck = ["still being written, or not to be read"] if self._folders.stuck else []
         reasons = pauses + self._because + self._folders.missing + blocked + stuck
         return "; ".join(reasons) or "stopped before they were done"
@@ -88,17 +83,16 @@ class Ending:
     async def _nothing_to_do(self, idle: float) -> bool:
         """Whether nothing waits that can be seen to now; nothing has been in hand for `idle` seconds."""
         served = {place.folder.name for lane in await self._lanes() for place in lane.places}
-        held = await self._db.run(self._ledger.held_back, self._folders.names)
-        counts = await self._db.run(self._ledger.counts, self._folders.names)
+        held = await self._books(Ledger.held_back, self._folders.names)
+        counts = await self._books(Ledger.counts, self._folders.names)
         self.left = _waiting(counts) + self._folders.stuck
         mine = {name: by_state for name, by_state in counts.items() if name in served}
         paused = sum(key.folder in served for key in self._tally.waiting)
         waiting = _waiting(mine) - paused - sum(held.get(name, 0) for name in mine)
         if waiting > 0:
-            blocked = sum(by_state.get("answered", 0) for by_state in mine.values())
+            blocked = sum(key.folder in served for key in self._tally.blocked)
             if waiting > blocked or idle <= ONCE_LIMIT:
                 return False
-            self._blocked = await self._why_blocked()
         self._because = [*await self._used_up(counts), *_to_approve(held)]
         return True
 
@@ -109,17 +103,11 @@ class Ending:
 
     async def cut_short(self) -> None:
         """It was stopped: count what is left."""
-        with contextlib.suppress(LedgerUnavailable):
-            self.left = _waiting(await self._db.run(self._ledger.counts, self._folders.names))
+        if (counts := await self._books.maybe(Ledger.counts, self._folders.names)) is not None:
+            self.left = _waiting(counts)
 
     async def _counts(self) -> dict[str, dict[State, int]]:
-        return await self._patient.run(self._ledger.counts, self._folders.names)
-
-    async def _why_blocked(self) -> str:
-        for name in self._folders.names:
-            for row in await self._patient.run(self._ledger.latest, name, "answered", 1):
-                return row.reason or ""
-        return ""
+        return await self._books.patient(Ledger.counts, self._folders.names)
 
 
 def _to_approve(held: Mapping[str, int]) -> list[str]:

@@ -7,14 +7,16 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from glimpsed.blocking import Blocking
+from glimpsed.blocking import Threads
 from glimpsed.config.schema import Config, Folder
-from glimpsed.discover import FolderWatch
-from glimpsed.ledger import Ledger
+from glimpsed.discover import FolderWatch, Observing
+from glimpsed.ledger import Books
 from glimpsed.model import FileKey, shown
 from glimpsed.pipeline import Place
 from glimpsed.service.backlog import Backlogs
 
+THREADS = 16  # file work of all folders at a time …
+THREADS_MOST = 256  # … and with the calls that hang; TasksMax in systemd/*.service is twice that
 ONCE_LIMIT = 10.0  # seconds at most, instead of `settle_limit`, with `once`
 
 
@@ -32,21 +34,21 @@ class Folders:
 
     def __init__(
         self,
-        ledger: Ledger,
-        db: Blocking,
+        books: Books,
         backlogs: Backlogs,
         *,
         once: bool,
         wake: Callable[[], None],
         changed: Callable[[], None],
     ) -> None:
-        self._ledger = ledger
-        self._db = db
+        self._books = books
         self._backlogs = backlogs
         self._once = once
         self._wake = wake
         self._changed = changed
         self._watched: dict[str, Watched] = {}
+        self._threads = Threads("folders", working=THREADS, most=THREADS_MOST)
+        self._observing = Observing()
 
     def __iter__(self) -> Iterator[FolderWatch]:
         return (w.watch for w in self._watched.values())
@@ -104,6 +106,7 @@ class Folders:
         """Watch nothing any more."""
         for watched in self._watched.values():
             watched.task.cancel()
+        self._threads.close()
 
     def place(self, name: str) -> Place | None:
         """Where a folder is now, without models to ask; None when it is not there."""
@@ -111,6 +114,11 @@ class Folders:
         if watched is None or watched.watch.root is None:
             return None
         return Place(watched.watch.folder, watched.watch.root, watched.watch.io, ())
+
+    def blocked(self, name: str, reason: str | None) -> None:
+        """Sidecars cannot be written into a folder, and why; None: they can."""
+        if (watched := self._watched.get(name)) is not None:
+            watched.watch.blocked(reason and f"no sidecars can be written: {reason}")
 
     def locate(self, path: str) -> FileKey | None:
         """The watched folder that an absolute path lies in, and the path in it."""
@@ -126,7 +134,14 @@ class Folders:
             folder = folder.model_copy(update={"settle_limit": limit})
         else:
             await self._backlogs.before_listing(folder)
-        watch = FolderWatch(folder, self._ledger, self._db, offered=self._wake, changed=self._changed)
+        watch = FolderWatch(
+            folder,
+            self._books,
+            offered=self._wake,
+            changed=self._changed,
+            threads=self._threads,
+            observing=self._observing,
+        )
         return Watched(asked, watch, group.create_task(self._watching(watch)))
 
     async def _watching(self, watch: FolderWatch) -> None:

@@ -11,6 +11,7 @@ from typing import Protocol
 from glimpsed import metrics
 from glimpsed.blocking import wait
 from glimpsed.errors import GlimpsedError, LedgerUnavailable
+from glimpsed.metrics.server import Server
 from glimpsed.notify import Notifier
 
 EVERY = 10.0  # seconds between two checks
@@ -46,7 +47,7 @@ class Health:
     at: float = 0.0  # time.monotonic() of the last check
     is_ready: bool = False
     _news: asyncio.Event = field(default_factory=asyncio.Event)
-    _server: metrics.Server | None = None
+    _server: Server | None = None
     _loop: asyncio.AbstractEventLoop | None = None
 
     def serve(self, where: str | None) -> None:
@@ -56,7 +57,7 @@ class Health:
             self._server = metrics.serve(where, health=self.unwell, ready=self.unready, refresh=self._refresh)
 
     def unwell(self) -> str | None:
-        """Why not to trust the daemon, or None. Called from the server's threads."""
+        """Why not to trust the daemon, or None. Called from the server's thread."""
         if self.at and time.monotonic() - self.at > STALE:
             return f"no health check for {STALE:.0f} s: the event loop hangs"
         return self.trouble
@@ -91,10 +92,11 @@ class Health:
             self._server.stop()
         self.notify.close()
 
-    def _refresh(self) -> None:
-        """Set the gauges when somebody looks, and only then. Called from the server's threads."""
+    async def _refresh(self) -> None:
+        """Set the gauges when somebody looks, and only then. Runs in the server's loop, in another thread."""
         if self._loop is not None and self._loop.is_running():
-            asyncio.run_coroutine_threadsafe(self.service.gauges(), self._loop).result(SCRAPE)
+            gauges = asyncio.run_coroutine_threadsafe(self.service.gauges(), self._loop)
+            await asyncio.wait_for(asyncio.wrap_future(gauges), SCRAPE)
 
     async def _check(self) -> None:
         try:

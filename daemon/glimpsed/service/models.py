@@ -7,14 +7,12 @@ import contextlib
 import functools
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from glimpsed.blocking import Blocking
+from glimpsed.clock import Clock
 from glimpsed.config.schema import Config, Folder, ModelEntry
-from glimpsed.errors import LedgerUnavailable
 from glimpsed.journal import events, get_logger
-from glimpsed.ledger import Ledger, Paused
-from glimpsed.pipeline import Patient
+from glimpsed.ledger import Books, Ledger, Paused
 from glimpsed.pipeline.ask import chain_of
 from glimpsed.service.budget import Reached, concerned
 from glimpsed.vision import Memory, Model, connect
@@ -29,18 +27,15 @@ log = get_logger()
 class Models:
     """Every model of the config that a folder names, by entry. The ledger hears of pauses and lessons."""
 
-    def __init__(
-        self, ledger: Ledger, db: Blocking, *, changed: Callable[[], None], clock: Callable[[], float]
-    ) -> None:
-        self._ledger = ledger
-        self._db = db
+    def __init__(self, books: Books, *, changed: Callable[[], None], clock: Clock) -> None:
+        self._books = books
         self._changed = changed
         self._clock = clock
         self._memory = Memory(self._learnt)
         self._models: dict[str, Model] = {}
         self._folders: tuple[Folder, ...] = ()
         self._retired: list[Model] = []
-        self._writes: set[asyncio.Task[None]] = set()
+        self._writes: set[asyncio.Task[object]] = set()
         self._begun = 0  # writes so far
         self._shared: dict[str, Paused] = {}  # the pauses in the ledger, when it was looked at last
         self._known: set[str] = set()  # models that pause, and whose pause has been in the ledger
@@ -56,14 +51,13 @@ class Models:
 
         Pauses do not outlive a restart; those of other daemons stay theirs.
         """
-        db = Patient(self._db)
-        self._memory.load(await db.run(self._ledger.all_learnt, self._clock()))
+        self._memory.load(await self._books.patient(Ledger.all_learnt, self._clock()))
         self.apply(config, self.connect(config))
-        if await db.run(self._ledger.other_daemons, self._clock()):
-            self._shared = await db.run(self._ledger.pauses)
+        if await self._books.patient(Ledger.other_daemons, self._clock()):
+            self._shared = await self._books.patient(Ledger.pauses)
             return
         for name in self._models:
-            await db.run(self._ledger.resume, name)
+            await self._books.patient(Ledger.resume, name)
 
     def connect(self, config: Config) -> dict[str, Model]:
         """The models that are new or changed in this config, by entry; nothing is changed yet.
@@ -71,7 +65,11 @@ class Models:
         Raises `ConfigError`, `MissingExtra` when an entry cannot be used.
         """
         now = {name: model.entry for name, model in self._models.items()}
-        return {n: connect(entry, self._memory) for n, entry in used(config).items() if now.get(n) != entry}
+        return {
+            n: connect(entry, self._memory, self._clock)
+            for n, entry in used(config).items()
+            if now.get(n) != entry
+        }
 
     def apply(self, config: Config, connected: Mapping[str, Model]) -> None:
         """Take in what was connected for this config, retire what is gone; what is unchanged keeps its pace.
@@ -87,10 +85,10 @@ class Models:
                     log.info(events.MODEL_RESUMED, model=name, reason="its config or key is another one now")
                 self._retired.append(self._models.pop(name))
                 model.pacing.on_change = None
-                self._write(functools.partial(self._ledger.resume, name))
+                self._write(Ledger.resume, name)
         for name, model in connected.items():
             model.pacing.on_change = functools.partial(self._pause_changed, name)
-            model.pacing.others = Rates(model.entry, self._ledger, self._db, self._write, self._clock)
+            model.pacing.others = Rates(model.entry, self._books, self._write, self._clock)
             self._models[name] = model
 
     def serving(self, folder: Folder) -> tuple[Model, ...]:
@@ -113,7 +111,7 @@ class Models:
         return (*first, *last) if first else ()
 
     def next_change(self) -> float | None:
-        """When a paused model is tried again, another may stand in for it, or a hold ends; epoch seconds."""
+        """When a paused model is tried again, another may stand in for it, or a hold ends, by the ledger's clock."""
         now = self._clock()
         times = [model.pacing.ready_at(now) for model in self]
         for folder in self._folders:
@@ -131,7 +129,7 @@ class Models:
                 hit = concerned(found, folder="", model=model.entry.name)
             pause = model.pacing.paused_at(now)
             if hit is not None and (pause is None or pause.probe):
-                model.pacing.pause(hit.reason, now, until=hit.until, probe=False)
+                model.pacing.pause(hit.reason, now, until=self._clock.from_wall(hit.until), probe=False)
             elif hit is None and pause is not None and not pause.probe:
                 model.pacing.resume()
 
@@ -140,7 +138,7 @@ class Models:
 
         Budgets are everybody's own arithmetic, from the ledger's sums. Raises `LedgerUnavailable`.
         """
-        rows = await self._read(self._ledger.pauses)
+        rows = await self._read(Ledger.pauses)
         before, self._shared = self._shared, rows
         now = self._clock()
         for model in self:
@@ -163,14 +161,16 @@ class Models:
 
     async def share_lessons(self) -> None:
         """Know what other daemons learnt, and forget what somebody had forgotten. Raises `LedgerUnavailable`."""
-        self._memory.load(await self._read(self._ledger.all_learnt, self._clock()))
+        self._memory.load(await self._read(Ledger.all_learnt, self._clock()))
 
     @contextlib.contextmanager
     def _not_told(self, model: Model) -> Iterator[None]:
         """What we heard from the ledger is not written to it again."""
         told, model.pacing.on_change = model.pacing.on_change, None
-        yield
-        model.pacing.on_change = told
+        try:
+            yield
+        finally:
+            model.pacing.on_change = told
         self._changed()
 
     def stop_asking(self) -> None:
@@ -189,7 +189,7 @@ class Models:
     def _pause_changed(self, name: str, pause: Pause | None) -> None:
         if pause is None:
             log.info(events.MODEL_RESUMED, model=name)
-            self._write(functools.partial(self._ledger.resume, name))
+            self._write(Ledger.resume, name)
         else:
             seconds = round(max(0.0, pause.until - self._clock()))
             event = events.MODEL_PAUSED if pause.probe else events.BUDGET_REACHED
@@ -201,8 +201,8 @@ class Models:
         """Put a pause into the ledger; only one that got there can be taken away by others."""
         row = Paused(name, pause.reason, pause.since, pause.until, pause.next_probe)
 
-        def write() -> None:
-            self._ledger.pause(row)
+        def write(ledger: Ledger) -> None:
+            ledger.pause(row)
             self._known.add(name)
 
         self._known.discard(name)
@@ -212,26 +212,26 @@ class Models:
         what = ", ".join(f"{name}: {fact[0]}" for name, fact in sorted(facts.items()))
         names = [m.entry.name for m in self if where.startswith(f"{m.entry.base_url} {m.entry.model} ")]
         log.info(events.MODEL_LEARNED, model=", ".join(names) or where, reason=what)
-        self._write(functools.partial(self._ledger.learn, where, facts, self._clock()))
+        self._write(Ledger.learn, where, facts, self._clock())
 
-    async def _read(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def _read(
+        self, call: Callable[Concatenate[Ledger, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
         """What the ledger holds once everything of ours is in it: else we would hear our own past as news."""
         while True:
             await asyncio.gather(*self._writes)
             begun = self._begun
-            found = await self._db.run(call, *args, **kwargs)
+            found = await self._books(call, *args, **kwargs)
             if self._begun == begun:
                 return found
 
-    def _write(self, call: Callable[[], object]) -> None:
+    def _write(
+        self, call: Callable[Concatenate[Ledger, P], object], /, *args: P.args, **kwargs: P.kwargs
+    ) -> None:
         """Beside the work: a lesson that does not reach the ledger is learnt again."""
-
-        async def write() -> None:
-            with contextlib.suppress(LedgerUnavailable):
-                await self._db.run(call)
-
+        write = self._books.maybe(call, *args, **kwargs)
         self._begun += 1
-        task = asyncio.get_running_loop().create_task(write())
+        task = asyncio.get_running_loop().create_task(write)
         self._writes.add(task)
         task.add_done_callback(self._writes.discard)
 
@@ -241,28 +241,25 @@ class Rates:
     """The rates of one model entry, kept in the ledger for all daemons together."""
 
     entry: ModelEntry
-    ledger: Ledger
-    db: Blocking
-    write: Callable[[Callable[[], object]], None]
+    books: Books
+    write: Callable[..., None]
     clock: Callable[[], float]
 
     async def wait(self, tokens: int) -> float:
         """Seconds until another request fits into the minute; 0: it does, and is counted."""
-        try:
-            return await self.db.run(
-                self.ledger.may_send,
-                self.entry.name,
-                self.clock(),
-                requests=self.entry.requests_per_minute,
-                tokens=self.entry.tokens_per_minute,
-                cost=tokens,
-            )
-        except LedgerUnavailable:  # nor could the answer be kept
-            return 1.0
+        seconds = await self.books.maybe(
+            Ledger.may_send,
+            self.entry.name,
+            self.clock(),
+            requests=self.entry.requests_per_minute,
+            tokens=self.entry.tokens_per_minute,
+            cost=tokens,
+        )
+        return 1.0 if seconds is None else seconds  # while it is away the answer could not be kept either
 
     def correct(self, tokens: int, started: float) -> None:
         """The request that started then took so many tokens more than it was counted with."""
-        self.write(functools.partial(self.ledger.sent, self.entry.name, 0, tokens, started))
+        self.write(Ledger.sent, self.entry.name, 0, tokens, started)
 
 
 def used(config: Config) -> dict[str, ModelEntry]:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable
 
-from glimpsed.blocking import Blocking
 from glimpsed.errors import LedgerUnavailable
 from glimpsed.journal import events, get_logger
-from glimpsed.ledger import Ledger
+from glimpsed.ledger import Books, Ledger
 from glimpsed.service.models import Models
 from glimpsed.service.stir import Stir
 
@@ -21,14 +19,14 @@ LOOK_ANYWAY = 30.0  # seconds, a safety net: the log's file may have been replac
 LOOK_FOR_OTHERS = 30.0  # seconds, half a lease
 
 
-async def look_for_changes(ledger: Ledger, db: Blocking, models: Models, wake: Callable[[], None]) -> None:
+async def look_for_changes(books: Books, models: Models, wake: Callable[[], None]) -> None:
     """What a command beside us or another daemon wrote is noticed within a second."""
     seen = -1
-    with contextlib.closing(Stir(ledger.log_file)) as stir:
+    with contextlib.closing(Stir(books.log_file)) as stir:
         while True:
             stir.arm()
             try:
-                counter = await db.run(ledger.changes)
+                counter = await books(Ledger.changes)
                 if counter != seen:
                     await models.share_pauses()
                     await models.share_lessons()
@@ -42,17 +40,14 @@ async def look_for_changes(ledger: Ledger, db: Blocking, models: Models, wake: C
             await stir.wait(LOOK_ANYWAY)
 
 
-async def watch_others(
-    ledger: Ledger, db: Blocking, wake: Callable[[], None], clock: Callable[[], float] = time.time
-) -> None:
+async def watch_others(books: Books, wake: Callable[[], None]) -> None:
     """Say so when another daemon works from the same ledger; take over from one that died here."""
     others: frozenset[str] = frozenset()
     while True:
-        with contextlib.suppress(LedgerUnavailable):
-            if await db.run(ledger.take_back, clock()):
-                wake()
-            now = frozenset(await db.run(ledger.other_daemons, clock()))
-            for other in sorted(now - others):
+        if await books.maybe(Ledger.take_back, books.clock()):
+            wake()
+        if (found := await books.maybe(Ledger.other_daemons, books.clock())) is not None:
+            for other in sorted(set(found) - others):
                 log.warning(events.LEDGER_SHARED, reason=other)
-            others = now
+            others = frozenset(found)
         await asyncio.sleep(LOOK_FOR_OTHERS)

@@ -20,6 +20,7 @@ class Tally:
     failed: list[tuple[FileKey, str]] = field(default_factory=list)  # with the reason; at most `KEPT`
     usage: Usage = field(default_factory=Usage)
     waiting: set[FileKey] = field(default_factory=set)  # for a fallback that pauses
+    blocked: dict[FileKey, str] = field(default_factory=dict)  # whose sidecars cannot be written, and why
 
     @property
     def finished(self) -> int:
@@ -30,8 +31,11 @@ class Tally:
         """One more job has ended."""
         self.outcomes[end.outcome] += 1
         self.waiting.discard(job.key)
+        self.blocked.pop(job.key, None)
         if end.outcome == "later" and end.reason is not None:
             self.waiting.add(job.key)
+        if end.outcome == "blocked":
+            self.blocked[job.key] = end.reason or ""
         if end.usage is not None:
             self.usage = total([self.usage, end.usage])
         if end.outcome == "failed" and len(self.failed) < KEPT:

@@ -5,12 +5,12 @@ disk by way of `temporary` files, `adopt` reads back what is there, `move` and `
 `on_done` asks for.
 """
 
+from glimpsed.disk.temporary import is_temporary, sweep
 from glimpsed.sidecar.adopt import Found, adoptable, load, load_text
 from glimpsed.sidecar.command import run as run_command
 from glimpsed.sidecar.move import Moved, move
 from glimpsed.sidecar.render import error_name, names, render, render_error, sidecar_name, whole_text
-from glimpsed.sidecar.write import check, remove, remove_error, write, write_error
-from glimpsed.temporary import is_temporary, sweep
+from glimpsed.sidecar.write import check, refuse_closed, remove, remove_error, write, write_error
 
 __all__ = [
     "Found",
@@ -23,6 +23,7 @@ __all__ = [
     "load_text",
     "move",
     "names",
+    "refuse_closed",
     "remove",
     "remove_error",
     "render",

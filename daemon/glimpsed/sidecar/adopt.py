@@ -17,8 +17,8 @@ from typing import Any, Literal
 import pydantic
 
 from glimpsed.config.schema import Folder
+from glimpsed.disk.files import Root, entry, opened_directory, opened_file, translated, version_of
 from glimpsed.errors import FileError, ShareTrouble, Vanished
-from glimpsed.files import Root, entry, opened_directory, opened_file, translated, version_of
 from glimpsed.model import Answer, Version, Written, utc_ns
 from glimpsed.sidecar import own
 from glimpsed.sidecar.render import names, sidecar_name

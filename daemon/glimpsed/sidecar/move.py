@@ -1,7 +1,18 @@
 """``on_done: move_to``: the image leaves the folder once its sidecars are written, and they go with it.
 
-Sidecars first, the image last: whoever watches the target never sees the image without its answer.
-Nothing there is ever overwritten; a name that is taken gets a number.
+What is moved is the version that was answered, or nothing; nothing at the target is ever overwritten, a name that is
+taken gets a number. On one file system all is renamed, sidecars first, the image last. To another, all is copied,
+synced and read again, the image last; then it leaves its old place, sidecars first, the image last.
+
+**A crash at any point** leaves image and sidecars together at one place, or does so from the next start on. The image's
+old name is the last that goes. As long as it stands, its row is `answered`: the next start writes the sidecars there
+anew, from the ledger, and moves again. What the attempt before had brought to the target is recognised, because the
+same answer always gives the same bytes, and a copied image has the time of the original: it is taken for what it is,
+and gets no number. Once the old name is gone, everything is at the target, and there is nothing left to do.
+
+**A new version at any point** stays, and is asked about. Of the image a descriptor-true status is taken first. A rename
+shows afterwards what it moved: if that was another file it goes back, and the sidecars with it. An unlink would not
+show it, so what was copied is renamed away and looked at before it is removed (`temporary.remove`).
 """
 
 from __future__ import annotations
@@ -9,25 +20,31 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import errno
+import hashlib
 import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from glimpsed import temporary
 from glimpsed.config.schema import Folder
+from glimpsed.disk import temporary
+from glimpsed.disk.files import DIRECTORY, READ, Root, entry, find_root, opened_directory, version_of
+from glimpsed.disk.names import is_fixed, rename_no_replace, same_file
 from glimpsed.errors import FileError, ShareTrouble, Vanished
-from glimpsed.files import MISSING, Root, entry, find_root, opened_directory, rename_no_replace, version_of
 from glimpsed.model import Version, Written, shown
 from glimpsed.sidecar.render import names, stem
-from glimpsed.sidecar.write import opened, owner_of_image
+from glimpsed.sidecar.write import is_open, opened
 
 _PLACEHOLDER = re.compile(r"\{(folder|date)\}")
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _MOST_NUMBERS = 100_000
+_MOST_TRIES = 10  # for names that somebody else takes at this moment
 _CHUNK = 1 << 20
+_COARSE = 2_000_000_000  # ns: FAT keeps times no finer
+# What waiting will not mend: a file where a directory belongs, a name or a size that the target does not take.
+_NEVER = frozenset(
+    {errno.EEXIST, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL, errno.EFBIG, errno.EISDIR}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,39 +56,93 @@ class Moved:
     written: tuple[Written, ...]
 
 
-def move(root: Root, path: str, folder: Folder, written: Sequence[Written], *, now: float) -> Moved | None:
-    """Move a finished image and its sidecars to the folder's ``move_to``; None when it is there already.
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """The image, or one of its sidecars: its names, and how it was seen at the old one."""
 
-    ``move_to`` is absolute, or relative to the folder; ``{folder}`` and ``{date}`` are filled in, and the
-    image's subdirectory is kept below it. Raises `Vanished`, `SidecarBlocked`, `ShareTrouble` or
+    old: str
+    new: str
+    seen: os.stat_result
+    there: bool  # an attempt before has brought it to the target already
+
+
+def move(root: Root, path: str, folder: Folder, written: Sequence[Written], version: Version) -> Moved | None:
+    """Move this version of a finished image, and its sidecars, to the folder's ``move_to``; None when it is there.
+
+    ``move_to`` is absolute, or relative to the folder; ``{folder}`` and ``{date}``, the day of the file's own time, are
+    filled in, and the image's subdirectory is kept below it. Raises `Vanished`, `SidecarBlocked`, `ShareTrouble` or
     `FileError`; then everything is where it was.
     """
     directory = path.rpartition("/")[0]
-    base = _base(root, folder, now)
-    if f"{root.path}/{directory}/".startswith(f"{base}/"):
+    if _is_there(root, folder, directory):
         return None
+    base = _base(root, folder, version)
     with opened(root, path) as (source, name), _target(root, base, directory) as target:
-        owner_of_image(source, name)
-        pairs = _moved(source, target, folder, name, [w.name for w in written])
-        temporary.sync_directory(target)
-        temporary.sync_directory(source)
-        statuses = [(new, entry(target, new)) for _, new in pairs]
-    (image, status), sidecars = statuses[-1], statuses[:-1]
+        for _ in range(_MOST_TRIES):
+            pieces = _plan(source, target, folder, name, version, [w.name for w in written])
+            try:
+                _move(source, target, pieces)
+                break
+            except FileExistsError:
+                continue
+            except PermissionError as e:
+                if is_open(source) and is_open(target):  # so it is this file, for good
+                    raise _cannot(name, e) from e
+                raise
+            except OSError as e:
+                if e.errno in _NEVER:
+                    raise _cannot(name, e) from e
+                raise
+        else:
+            raise ShareTrouble(f"{shown(name)}: its name at the target is taken each time")
+        there = {piece.old: (piece.new, entry(target, piece.new)) for piece in pieces}
+    image, status = there.pop(name)
     if status is None:
         raise Vanished(f"{shown(image)} was taken away right after it was moved")
+    seen = {piece.old: piece.seen for piece in pieces}
     return Moved(
         path="/".join(part for part in (base, directory, image) if part),
         version=version_of(status),
-        written=tuple(Written(new, s.st_size, s.st_mtime_ns) for new, s in sidecars if s is not None),
+        written=tuple(_written(w, seen[w.name], *there[w.name]) for w in written if w.name in there),
     )
 
 
-def _base(root: Root, folder: Folder, now: float) -> str:
+def _written(known: Written, seen: os.stat_result, new: str, now: os.stat_result | None) -> Written:
+    """A sidecar at its new place. One that was edited meanwhile came along, and still counts as edited."""
+    if now is None or (seen.st_size, seen.st_mtime_ns) != (known.size, known.mtime_ns):
+        return Written(new, known.size, known.mtime_ns)
+    return Written(new, now.st_size, now.st_mtime_ns)
+
+
+def _cannot(name: str, error: OSError) -> FileError:
+    return FileError(
+        f"{shown(name)} cannot be moved: {os.strerror(error.errno or 0)}.", "Look at the folder's 'move_to'."
+    )
+
+
+# -- where to
+
+
+def _is_there(root: Root, folder: Folder, directory: str) -> bool:
+    """Whether this directory is, or is below, a place that ``move_to`` names, on whatever day."""
+    filled = _filled(folder, "\0")
+    place = re.escape(_absolute(root, folder, filled)).replace("\0", r"\d{4}-\d\d-\d\d")
+    return re.match(f"{place}/", f"{root.path}/{directory}/".replace("//", "/")) is not None
+
+
+def _base(root: Root, folder: Folder, version: Version) -> str:
     """The directory that ``move_to`` names, as an absolute path without ``..``."""
+    day = dt.datetime.fromtimestamp(version.mtime_ns // 1_000_000_000).astimezone().date()
+    return _absolute(root, folder, _filled(folder, day.isoformat()))
+
+
+def _filled(folder: Folder, date: str) -> str:
     assert folder.on_done.move_to is not None
-    date = dt.datetime.fromtimestamp(now).astimezone().date().isoformat()
     values = {"folder": folder.name, "date": date}
-    filled = _PLACEHOLDER.sub(lambda match: values[match[1]], folder.on_done.move_to)
+    return _PLACEHOLDER.sub(lambda match: values[match[1]], folder.on_done.move_to)
+
+
+def _absolute(root: Root, folder: Folder, filled: str) -> str:
     base = os.path.normpath(os.path.join(root.path, filled))
     below = os.path.relpath(base, folder.path)  # an absolute one may go by way of a link to the folder
     return base if _is_outside(below) else os.path.normpath(os.path.join(root.path, below))
@@ -89,7 +160,12 @@ def _target(root: Root, base: str, directory: str) -> Iterator[int]:
     """
     below = os.path.relpath(base, root.path)
     if _is_outside(below):
-        os.makedirs(base, exist_ok=True)
+        try:
+            os.makedirs(base, exist_ok=True)
+        except OSError as e:
+            if e.errno in _NEVER:
+                raise _no_directory(base, base) from e
+            raise
         start, parts = find_root(base), directory
     else:
         start, parts = root, f"{below}/{directory}"
@@ -97,47 +173,75 @@ def _target(root: Root, base: str, directory: str) -> Iterator[int]:
         fd = stack.enter_context(opened_directory(start))
         like = os.fstat(fd)
         for part in filter(None, parts.split("/")):
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(part, stat.S_IMODE(like.st_mode) & 0o777, dir_fd=fd)
             try:
-                fd = os.open(part, _DIRECTORY, dir_fd=fd)
-            except NotADirectoryError as e:
-                raise FileError(
-                    f"{shown(part)} in 'move_to' is a link or a file, not a directory.",
-                    f"Make {shown(base)} a directory.",
-                ) from e
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(part, stat.S_IMODE(like.st_mode) & 0o777, dir_fd=fd)
+                fd = os.open(part, DIRECTORY, dir_fd=fd)
+            except OSError as e:
+                if e.errno in _NEVER:
+                    raise _no_directory(part, base) from e
+                raise
             stack.callback(os.close, fd)
         yield fd
 
 
-def _moved(
-    source: int, target: int, folder: Folder, name: str, sidecars: Sequence[str]
-) -> list[tuple[str, str]]:
-    """Move under the first number for which every name is free: pairs of old and new name, the image last."""
-    there = {sidecar for sidecar in sidecars if entry(source, sidecar) is not None}
-    kinds = {sidecar: kind for kind, sidecar in names(folder, name).items() if sidecar in there}
+def _no_directory(part: str, base: str) -> FileError:
+    return FileError(
+        f"{shown(part)} in 'move_to' is a link or a file, not a directory, or no name for one.",
+        f"Make {shown(base)} a directory.",
+    )
+
+
+# -- what
+
+
+def _plan(
+    source: int, target: int, folder: Folder, name: str, version: Version, sidecars: Sequence[str]
+) -> list[_Piece]:
+    """All that is to be moved, the image last, under the first number for which every name is free."""
+    image = entry(source, name)
+    if image is None or not stat.S_ISREG(image.st_mode) or version_of(image) != version:
+        raise Vanished(f"{shown(name)} was deleted or changed before it was moved")
+    kinds = {sidecar: kind for kind, sidecar in names(folder, name).items() if sidecar in sidecars}
+    beside = {sidecar: entry(source, sidecar) for sidecar in kinds}
+    seen = {
+        old: status for old, status in beside.items() if status is not None and stat.S_ISREG(status.st_mode)
+    }
+    for old, status in [*seen.items(), (name, image)]:
+        if is_fixed(source, old, status):
+            raise FileError(
+                f"{shown(old)} cannot be moved: it is immutable, or its directory is sticky.", "See lsattr."
+            )
     for number in range(1, _MOST_NUMBERS):
         new_name = _numbered(name, number)
         new_names = names(folder, new_name)
-        pairs = [(old, new_names[kind]) for old, kind in kinds.items()] + [(name, new_name)]
-        if any(entry(target, new) is not None for _, new in pairs):
-            continue
-        done: list[tuple[str, str]] = []
-        try:
-            for old, new in pairs:
-                _move_one(source, old, target, new)
-                done.append((old, new))
-        except OSError as e:
-            for old, new in reversed(done):
-                with contextlib.suppress(OSError):
-                    _move_one(target, new, source, old)
-            if not isinstance(e, FileExistsError):
-                raise
-        else:
-            return done
+        pieces = [
+            _piece(source, target, old, new_names[kinds[old]], status, image=False)
+            for old, status in seen.items()
+        ]
+        pieces.append(_piece(source, target, name, new_name, image, image=True))
+        found = [piece for piece in pieces if piece is not None]
+        if len(found) == len(pieces):
+            return found
     raise FileError(
         f"{shown(name)} cannot be moved: every number is taken.", "Clear the directory of 'move_to'."
     )
+
+
+def _piece(
+    source: int, target: int, old: str, new: str, seen: os.stat_result, *, image: bool
+) -> _Piece | None:
+    """None when the name is taken there, by something else."""
+    there = entry(target, new)
+    if there is None:
+        return _Piece(old, new, seen, there=False)
+    same = (
+        stat.S_ISREG(there.st_mode)
+        and there.st_size == seen.st_size
+        and (not image or abs(there.st_mtime_ns - seen.st_mtime_ns) < _COARSE)
+        and _digest(target, new) == _digest(source, old)
+    )
+    return _Piece(old, new, seen, there=True) if same else None
 
 
 def _numbered(name: str, number: int) -> str:
@@ -146,44 +250,131 @@ def _numbered(name: str, number: int) -> str:
     return name if number == 1 else f"{base}-{number}{name[len(base) :]}"
 
 
-def _move_one(source: int, old: str, target: int, new: str) -> None:
-    """Move one file, over nothing. Raises FileExistsError when the name is taken."""
+# -- how
+
+
+def _move(source: int, target: int, pieces: Sequence[_Piece]) -> None:
+    """Raises FileExistsError when somebody took or changed a file; then, as with any error, all is where it was."""
+    if os.fstat(source).st_dev == os.fstat(target).st_dev:
+        try:
+            return _rename(source, target, pieces)
+        except OSError as e:
+            if e.errno != errno.EXDEV:  # two mounts of one file system
+                raise
+    return _copy(source, target, pieces)
+
+
+def _rename(source: int, target: int, pieces: Sequence[_Piece]) -> None:
+    *sidecars, image = pieces
+    left: list[_Piece] = []  # their old names
     try:
-        rename_no_replace(source, old, target, new)
-    except OSError as e:
-        if e.errno == errno.EXDEV:
-            _copy(source, old, target, new)
-            os.unlink(old, dir_fd=source)
+        for piece in sidecars:
+            if not piece.there:
+                rename_no_replace(source, piece.old, target, piece.new)
+                left.append(piece)
+            elif temporary.remove(source, piece.old, piece.seen):
+                left.append(piece)
+        temporary.sync_directory(target)
+        if image.there:
+            temporary.remove(source, image.old, image.seen)
         else:
-            raise
+            _rename_image(source, target, image)
+    except BaseException:
+        for piece in reversed(left):
+            with contextlib.suppress(OSError):
+                rename_no_replace(target, piece.new, source, piece.old)
+        raise
+    temporary.sync_directory(target)
+    temporary.sync_directory(source)
 
 
-def _copy(source: int, old: str, target: int, new: str) -> None:
-    """To another file system: whole and durable under a temporary name, with its time, then renamed."""
+def _rename_image(source: int, target: int, image: _Piece) -> None:
+    """What arrives must be what was seen: whoever came in between gets the old name back."""
+    rename_no_replace(source, image.old, target, image.new)
+    arrived = entry(target, image.new)
+    if arrived is not None and same_file(arrived, image.seen):
+        return
+    for number in range(
+        1, _MOST_NUMBERS
+    ):  # the old name, unless a third version came meanwhile: nothing is lost
+        with contextlib.suppress(FileExistsError):
+            rename_no_replace(target, image.new, source, _numbered(image.old, number))
+            break
+    raise Vanished(f"{shown(image.old)} changed while it was moved")
+
+
+def _copy(source: int, target: int, pieces: Sequence[_Piece]) -> None:
+    """To another file system. Only when all is there, durable and read again, anything leaves its old place."""
+    made: list[tuple[str, os.stat_result]] = []
+    try:
+        for piece in (piece for piece in pieces if not piece.there):
+            made += [(piece.new, _copy_one(source, target, piece))]
+        temporary.sync_directory(target)
+        _refuse_change(source, pieces[-1])
+    except BaseException:
+        for new, status in reversed(made):
+            with contextlib.suppress(OSError):
+                temporary.remove(target, new, status)
+        raise
+    for piece in pieces:  # the image last; what changed at this very moment stays where it is
+        temporary.remove(source, piece.old, piece.seen)
+    temporary.sync_directory(source)
+
+
+def _refuse_change(source: int, image: _Piece) -> None:
+    now = entry(source, image.old)
+    if now is None or not same_file(now, image.seen):
+        raise Vanished(f"{shown(image.old)} changed while it was moved")
+
+
+def _copy_one(source: int, target: int, piece: _Piece) -> os.stat_result:
+    """Whole and durable under a temporary name, with its time, compared, and only then with its own name."""
     temp = temporary.new_name()
     with contextlib.ExitStack() as stack:
-        reader = os.open(old, _READ, dir_fd=source)
+        reader = os.open(piece.old, READ, dir_fd=source)
         stack.callback(os.close, reader)
         status = os.fstat(reader)
         writer = os.open(temp, temporary.CREATE, 0o600, dir_fd=target)
-        stack.callback(_remove, target, temp)
+        stack.callback(_unlink, target, temp)
         stack.callback(os.close, writer)
-        copied = 0
+        digest = hashlib.sha256()
         while chunk := os.read(reader, _CHUNK):
             temporary.write_all(writer, chunk)
-            copied += len(chunk)
-        if copied != status.st_size:
-            raise ShareTrouble(f"{shown(old)}: read {copied} of {status.st_size} bytes")
-        mode = stat.S_IMODE(status.st_mode)
-        temporary.follow_owner(writer, temporary.Owner(status.st_uid, status.st_gid, mode))
+            digest.update(chunk)
+        after = os.fstat(reader)
+        if not (
+            same_file(status, piece.seen)
+            and same_file(after, status)
+            and after.st_ctime_ns == status.st_ctime_ns
+        ):
+            raise FileExistsError(errno.EEXIST, "changed while it was copied", piece.old)
+        temporary.follow_owner(
+            writer, temporary.Owner(status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
+        )
         os.utime(writer, ns=(status.st_atime_ns, status.st_mtime_ns))
         temporary.sync(writer)
-        rename_no_replace(target, temp, target, new)
+        with contextlib.suppress(OSError):  # so that the disk is asked, and not memory
+            os.posix_fadvise(writer, 0, 0, os.POSIX_FADV_DONTNEED)
+        if _digest(target, temp) != digest.digest():
+            raise ShareTrouble(f"{shown(piece.old)}: its copy is not what was written")
+        rename_no_replace(target, temp, target, piece.new)
+        there = entry(target, piece.new)
+        if there is None:
+            raise FileExistsError(errno.EEXIST, "taken away right after it was copied", piece.new)
+        return there
 
 
-def _remove(parent: int, name: str) -> None:
+def _digest(parent: int, name: str) -> bytes:
+    fd = os.open(name, READ, dir_fd=parent)
     try:
-        os.unlink(name, dir_fd=parent)
-    except OSError as e:
-        if e.errno not in MISSING:
-            raise
+        digest = hashlib.sha256()
+        while chunk := os.read(fd, _CHUNK):
+            digest.update(chunk)
+        return digest.digest()
+    finally:
+        os.close(fd)
+
+
+def _unlink(parent: int, temp: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(temp, dir_fd=parent)

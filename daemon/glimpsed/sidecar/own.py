@@ -7,7 +7,6 @@ obstacle: after a crash between the write and the ledger's `done`, that is how a
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from collections.abc import Iterable
@@ -16,15 +15,15 @@ from typing import Any
 
 import pydantic
 
+from glimpsed import bounded
 from glimpsed.config.schema import Folder
+from glimpsed.disk.files import entry, read_regular
+from glimpsed.disk.names import is_fixed
 from glimpsed.errors import FileError, ForeignSidecar
-from glimpsed.files import BUSY, MISSING, entry
 from glimpsed.model import Answer, Written, shown
-from glimpsed.sidecar.render import render, sidecar_name
+from glimpsed.sidecar.render import LARGEST, LARGEST_ERROR, is_error_sidecar, render, sidecar_name
 
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 FITS = 143  # bytes of a name that every file system takes; eCryptfs no more
-_LARGEST = 64 << 20  # bytes; larger than any answer, so not ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +54,8 @@ class Place:
         if self.own_json is None or (kind == "json" and known is not None):
             return True
         try:
-            return read(self.parent, sidecar) != render(Answer.model_validate(self.own_json), kind)
-        except pydantic.ValidationError:
+            return not holds(self.parent, sidecar, render(Answer.model_validate(self.own_json), kind))
+        except (pydantic.ValidationError, FileError):
             return True
 
 
@@ -84,13 +83,24 @@ def refuse_foreign(place: Place, sidecar: str, content: bytes | None = None) -> 
     if status is None:
         return None
     if stat.S_ISREG(status.st_mode) and (
-        place.is_own(sidecar) or (content is not None and read(place.parent, sidecar) == content)
+        place.is_own(sidecar) or (content is not None and holds(place.parent, sidecar, content))
     ):
+        refuse_fixed(place.parent, sidecar, status)
         return status
+    large = f": it is larger than {LARGEST >> 20} MB" if status.st_size > LARGEST else ""
     raise ForeignSidecar(
-        f"{shown(sidecar)} already exists and was not written by glimpsed.",
+        f"{shown(sidecar)} already exists and was not written by glimpsed{large}.",
         f"Move {shown(sidecar)} away, then run 'glimpsed retry' on the image.",
     )
+
+
+def refuse_fixed(parent: int, sidecar: str, status: os.stat_result) -> None:
+    """Raise `FileError` when this file can never be replaced, which is no moment's trouble."""
+    if is_fixed(parent, sidecar, status):
+        raise FileError(
+            f"{shown(sidecar)} cannot be replaced: it is immutable, or somebody else's in a directory with the sticky bit.",
+            f"Take {shown(sidecar)} away (lsattr and ls -ld tell more), then run 'glimpsed retry' on the image.",
+        )
 
 
 def refuse_long_name(parent: int, sidecar: str) -> None:
@@ -117,30 +127,26 @@ def _exists(parent: int, name: str) -> bool:
         return False
 
 
-def read(parent: int, name: str) -> bytes | None:
+def read(parent: int, name: str, largest: int = LARGEST) -> bytes | None:
     """A regular file's bytes; None for anything else, for one that is not ours to read or too large."""
-    try:
-        fd = os.open(name, _READ, dir_fd=parent)
-    except OSError as e:
-        if (
-            e.errno in MISSING | BUSY
-            or (status := entry(parent, name)) is None
-            or not stat.S_ISREG(status.st_mode)
-        ):
-            return None
-        raise
-    with os.fdopen(fd, "rb") as file:
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST:
-            return None
-        return file.read(_LARGEST)
+    return read_regular(parent, name, largest)
+
+
+def holds(parent: int, name: str, content: bytes) -> bool:
+    """Whether a regular file of that name holds exactly this. What is longer is not read."""
+    return read(parent, name, largest=len(content)) == content
+
+
+def is_error(parent: int, name: str) -> bool:
+    """Whether an error sidecar of ours stands there."""
+    return is_error_sidecar(read(parent, name, LARGEST_ERROR) or b"")
 
 
 def parse_own(data: bytes | None) -> dict[str, Any] | None:
     """The JSON of a sidecar that says it is glimpsed's own, else None."""
     try:
-        parsed = json.loads(data) if data else None
-    except (ValueError, RecursionError):
+        parsed = bounded.loads(data, largest=LARGEST) if data else None
+    except ValueError:
         return None
     own = isinstance(parsed, dict) and parsed.get("glimpsed") == 1 and isinstance(parsed.get("source"), dict)
     return parsed if own else None

@@ -12,14 +12,20 @@ from xml.sax.saxutils import escape
 
 import pydantic_core
 
-from glimpsed import __version__
+from glimpsed import __version__, bounded
 from glimpsed.config.schema import Folder
+from glimpsed.errors import FileError
 from glimpsed.model import Answer, shown
+
+LARGEST = 16 << 20  # bytes of a sidecar that is written, and so of one that is believed to be ours
+LARGEST_ERROR = 1 << 20  # bytes of an error sidecar
 
 _PLACEHOLDER = re.compile(r"\{(name|stem|ext)\}")
 _ILLEGAL_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # Every error sidecar ends its facts with this; it is how one is told from somebody's own file.
 _SIGNATURE = "written by: glimpsed "
+_INTRICATE = 10_000  # bytes of indented JSON: fewer hold neither too many values nor too many levels
+_LONGEST_RAW = 100_000  # characters of what a model said that an error sidecar shows
 
 _XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="glimpsed">
@@ -75,13 +81,31 @@ def stem(name: str) -> str:
 
 
 def render(answer: Answer, kind: str) -> bytes:
-    """The bytes of one sidecar; the same answer always gives the same bytes."""
+    """The bytes of one sidecar; the same answer always gives the same bytes.
+
+    Raises `FileError` when it would be too large to be taken for ours when it is read back.
+    """
     if kind == "json":
-        return _json(answer)
+        return _within_bounds(_json(answer), kind)
     text = whole_text(answer).rstrip("\r\n")
     if kind == "xmp":
-        return _encoded(_XMP.replace("{text}", escape(_xml_text(text))))
-    return _encoded(text + "\n")
+        return _within_bounds(_encoded(_XMP.replace("{text}", escape(_xml_text(text)))), kind)
+    return _within_bounds(_encoded(text + "\n"), kind)
+
+
+def _within_bounds(data: bytes, kind: str) -> bytes:
+    too_much = f"more than {LARGEST >> 20} MB" if len(data) > LARGEST else ""
+    if kind == "json" and not too_much and len(data) > _INTRICATE:
+        try:
+            bounded.check(data)
+        except ValueError as e:
+            too_much = str(e)
+    if too_much:
+        raise FileError(
+            f"The answer is too large: its {kind} sidecar would have {too_much}.",
+            "Split the document, or have the prompt ask for less.",
+        )
+    return data
 
 
 def whole_text(answer: Answer) -> str:
@@ -92,11 +116,12 @@ def whole_text(answer: Answer) -> str:
 
 def render_error(reason: str, advice: str, facts: Mapping[str, object], raw: str | None = None) -> bytes:
     """One sentence of what happened, one of what to do, then the facts; last, what the model gave."""
-    lines = [" ".join(reason.split()), " ".join(advice.split()), ""]
+    lines = [shown(" ".join(reason.split())), shown(" ".join(advice.split())), ""]
     lines += [f"{key}: {shown(str(value))}" for key, value in facts.items() if value is not None]
     lines.append(f"{_SIGNATURE}{__version__}")
     if raw:
-        lines += ["", "what the model answered:", raw.rstrip()]
+        cut = "…" if len(raw) > _LONGEST_RAW else ""
+        lines += ["", "what the model answered:", shown(raw[:_LONGEST_RAW].rstrip(), lines=True) + cut]
     return _encoded("\n".join(lines) + "\n")
 
 

@@ -11,23 +11,17 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from glimpsed import temporary
 from glimpsed.config.schema import Folder
-from glimpsed.errors import FileError, ForeignSidecar, ShareTrouble, SidecarBlocked, Vanished
-from glimpsed.files import (
-    MISSING,
-    Root,
-    as_written,
-    entry,
-    opened_directory,
-    rename_no_replace,
-    version_there,
-)
+from glimpsed.disk import temporary
+from glimpsed.disk.files import MISSING, Root, as_written, entry, opened_directory, version_there
+from glimpsed.disk.names import exchange, is_fixed, keep_aside, rename_no_replace, same_file
+from glimpsed.errors import FileError, ForeignSidecar, Reach, ShareTrouble, SidecarBlocked, Vanished
 from glimpsed.model import Answer, Content, Written, shown
 from glimpsed.sidecar import own
-from glimpsed.sidecar.render import error_name, is_error_sidecar, names, render, render_error
+from glimpsed.sidecar.render import error_name, names, render, render_error
 
 _BLOCKED = frozenset(
     {
@@ -41,7 +35,9 @@ _BLOCKED = frozenset(
         errno.EAGAIN,
     }
 )
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 _MOST_NUMBERS = 100_000
+_MOST_CHANGES = 10  # of a sidecar, by others, while it is written
 
 
 def check(root: Root, path: str, folder: Folder, written: Sequence[Written] = ()) -> bool:
@@ -51,16 +47,28 @@ def check(root: Root, path: str, folder: Folder, written: Sequence[Written] = ()
     """
     with opened(root, path) as (parent, name):
         place = own.place(parent, folder, name, written)
-        sidecars = list(names(folder, name).values())
+        named = names(folder, name)
+        sidecars = list(named.values())
         if len({name, *sidecars}) <= len(sidecars):
             raise FileError(
                 f"The folder's 'sidecar' template gives several files one name: {shown(', '.join(sidecars))}.",
                 "Use {name} and {ext} in it.",
             )
-        for sidecar in sidecars:
+        for kind, sidecar in named.items():
             own.refuse_long_name(parent, sidecar)
-            own.refuse_foreign(place, sidecar)
+            if place.is_edited(sidecar, kind, own.refuse_foreign(place, sidecar)):
+                _refuse_long_backup(parent, sidecar)
         return place.own_json is not None
+
+
+def refuse_closed(root: Root, path: str, *, doubted: bool) -> None:
+    """See, before anything is sent, whether files can be made beside this image at all: else `SidecarBlocked`.
+
+    `doubted`: the last time they could not, so it is tried, and not only asked.
+    """
+    with opened(root, path) as (parent, _):
+        if doubted or not is_open(parent):
+            temporary.try_out(parent)
 
 
 def write(
@@ -86,20 +94,19 @@ def write(
         for sidecar, (_, rendered) in outputs.items():
             own.refuse_long_name(parent, sidecar)
             status = own.refuse_foreign(place, sidecar, rendered)
-            if status is None or own.read(parent, sidecar) != rendered:
+            if status is None or not own.holds(parent, sidecar, rendered):
                 missing[sidecar] = rendered
         with temporary.files(parent, like, missing) as ready:
+            named = {sidecar: ready.get(sidecar, sidecar) for sidecar in outputs}
+            if "json" not in folder.outputs:
+                _newer_than(parent, content.version.mtime_ns, named.values())
+            # As they are before anybody else can know their names: an edit at this moment must not pass for ours.
+            known = tuple(replace(as_written(parent, now), name=sidecar) for sidecar, now in named.items())
             for sidecar, rendered in missing.items():
-                status = own.refuse_foreign(place, sidecar, rendered)
-                if place.is_edited(sidecar, outputs[sidecar][0], status):
-                    _keep(parent, sidecar)
-                os.rename(ready[sidecar], sidecar, src_dir_fd=parent, dst_dir_fd=parent)
-                del ready[sidecar]
+                _put(place, sidecar, outputs[sidecar][0], rendered, ready)
         _remove_error(parent, name)
         temporary.sync_directory(parent)
-        if "json" not in folder.outputs:
-            _newer_than(parent, content.version.mtime_ns, outputs)
-        return tuple(as_written(parent, sidecar) for sidecar in outputs)
+        return known
 
 
 def write_error(
@@ -125,11 +132,18 @@ def write_error(
             own.refuse_long_name(parent, sidecar)
         except FileError:
             return ()
-        if entry(parent, sidecar) is not None and not is_error_sidecar(own.read(parent, sidecar) or b""):
+        status = entry(parent, sidecar)
+        if status is not None and (not own.is_error(parent, sidecar) or is_fixed(parent, sidecar, status)):
             return ()
         with temporary.files(parent, like, {sidecar: content}) as ready:
-            os.rename(ready[sidecar], sidecar, src_dir_fd=parent, dst_dir_fd=parent)
-            del ready[sidecar]
+            try:
+                if status is not None and not _replaced(parent, ready, sidecar, status):
+                    return ()
+                if status is None:
+                    rename_no_replace(parent, ready[sidecar], parent, sidecar)
+                    del ready[sidecar]
+            except FileExistsError:
+                return ()
         temporary.sync_directory(parent)
         return (as_written(parent, sidecar),)
 
@@ -141,15 +155,17 @@ def remove_error(root: Root, path: str) -> None:
 
 
 def remove(root: Root, path: str, written: Sequence[Written]) -> None:
-    """Take away these sidecars of an image that is gone; one that somebody edited since stays."""
-    with contextlib.suppress(Vanished), opened(root, path) as (parent, _):
+    """Take away these sidecars of an image that is gone; one that somebody edited since stays, all if it is back."""
+    with contextlib.suppress(Vanished), opened(root, path) as (parent, name):
         for sidecar in written:
+            if entry(parent, name) is not None:
+                return
             status = entry(parent, sidecar.name)
             if status is not None and (status.st_size, status.st_mtime_ns) == (
                 sidecar.size,
                 sidecar.mtime_ns,
             ):
-                os.unlink(sidecar.name, dir_fd=parent)
+                temporary.remove(parent, sidecar.name, status)
 
 
 @contextlib.contextmanager
@@ -162,10 +178,22 @@ def opened(root: Root, path: str) -> Iterator[tuple[int, str]]:
         except OSError as e:
             what = f"{shown(path)}: {os.strerror(e.errno or 0)}"
             if e.errno in _BLOCKED:
-                raise SidecarBlocked(what) from e
+                raise SidecarBlocked(what, reach=_reach(parent, e.errno)) from e
             if e.errno in MISSING:
                 raise Vanished(what) from e
             raise ShareTrouble(what) from e
+
+
+def _reach(parent: int, number: int) -> Reach:
+    """Of how much an error tells that nothing can be written."""
+    if number in _FULL:
+        return "disk"
+    return "file" if is_open(parent) else "directory"
+
+
+def is_open(parent: int) -> bool:
+    """Whether files may be made in this directory, as far as the kernel knows: rights, read-only, immutable."""
+    return os.access(".", os.W_OK | os.X_OK, dir_fd=parent)
 
 
 def owner_of_image(parent: int, name: str) -> temporary.Owner:
@@ -178,11 +206,59 @@ def owner_of_image(parent: int, name: str) -> temporary.Owner:
 
 def _remove_error(parent: int, name: str) -> None:
     sidecar = error_name(name)
-    if is_error_sidecar(own.read(parent, sidecar) or b""):
-        os.unlink(sidecar, dir_fd=parent)
+    status = entry(parent, sidecar)
+    if status is None or is_fixed(parent, sidecar, status):
+        return
+    if own.is_error(parent, sidecar):
+        temporary.remove(parent, sidecar, status)
 
 
-def _keep(parent: int, sidecar: str) -> None:
+def _put(place: own.Place, sidecar: str, kind: str, rendered: bytes, ready: dict[str, str]) -> None:
+    """A sidecar that is ready gets its name, over glimpsed's own, unedited one, or over nothing."""
+    parent = place.parent
+    for _ in range(_MOST_CHANGES):
+        status = own.refuse_foreign(place, sidecar, rendered)
+        if place.is_edited(sidecar, kind, status):
+            _refuse_long_backup(parent, sidecar)
+            keep_aside(parent, sidecar, f"{sidecar}~")
+            status = None
+        try:
+            if status is not None:
+                if _replaced(parent, ready, sidecar, status):
+                    return
+            else:
+                rename_no_replace(parent, ready[sidecar], parent, sidecar)
+                del ready[sidecar]
+                return
+        except FileExistsError:  # somebody was quicker: is it theirs?
+            continue
+        except PermissionError as e:
+            if status is None or not is_open(parent):
+                raise
+            raise FileError(
+                f"{shown(sidecar)} cannot be replaced: {os.strerror(e.errno or 0)}.",
+                f"Take {shown(sidecar)} away, then run 'glimpsed retry' on the image.",
+            ) from e
+    raise ShareTrouble(f"{shown(sidecar)} changes while it is written")
+
+
+def _replaced(parent: int, ready: dict[str, str], sidecar: str, seen: os.stat_result) -> bool:
+    """Whether what is ready took the place of this very file. What somebody saves at this moment stays.
+
+    Both change names, so that what stood there can be looked at, under the temporary name, before it goes.
+    """
+    if not exchange(parent, ready[sidecar], sidecar):  # older network file systems
+        os.rename(ready[sidecar], sidecar, src_dir_fd=parent, dst_dir_fd=parent)
+        del ready[sidecar]
+        return True
+    was = entry(parent, ready[sidecar])
+    if was is None or same_file(was, seen):
+        return True
+    exchange(parent, ready[sidecar], sidecar)
+    return False
+
+
+def _refuse_long_backup(parent: int, sidecar: str) -> None:
     """What somebody edited stays, as ``NAME~``, or the first of ``NAME~2``, ``NAME~3``, ... that is free."""
     for number in range(1, _MOST_NUMBERS):
         kept = f"{sidecar}~{number if number > 1 else ''}"
@@ -193,8 +269,7 @@ def _keep(parent: int, sidecar: str) -> None:
                 f"{shown(sidecar)} was edited, and its name is too long to keep it as a backup.",
                 f"Rename {shown(sidecar)}, then run 'glimpsed retry' on the image.",
             ) from e
-        with contextlib.suppress(FileExistsError):
-            rename_no_replace(parent, sidecar, parent, kept)
+        if entry(parent, kept) is None:
             return
     raise ForeignSidecar(
         f"{shown(sidecar)} was edited, and every number for a backup of it is taken.",
@@ -202,7 +277,7 @@ def _keep(parent: int, sidecar: str) -> None:
     )
 
 
-def _newer_than(parent: int, mtime_ns: int, sidecars: Mapping[str, object]) -> None:
+def _newer_than(parent: int, mtime_ns: int, sidecars: Iterable[str]) -> None:
     """Where a clock runs behind, give sidecars a time after the image's: adoption goes by it (DESIGN 8)."""
     for sidecar in sidecars:
         status = entry(parent, sidecar)

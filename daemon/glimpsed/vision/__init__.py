@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
+from glimpsed.clock import elapsed
 from glimpsed.config.schema import ModelEntry
 from glimpsed.model import Reply, Request
 from glimpsed.vision.memory import Ceiling, Memory
@@ -31,18 +33,18 @@ class Model(Protocol):
         ...
 
 
-def connect(entry: ModelEntry, memory: Memory) -> Model:
+def connect(entry: ModelEntry, memory: Memory, clock: Callable[[], float] = elapsed) -> Model:
     """The model that an entry describes. Nothing is sent or started before the first `ask`.
 
-    Raises MissingExtra when the entry needs a part that is not installed.
+    `clock` is that of its pacing and of what is learnt. Raises MissingExtra when the entry needs a part that is not installed.
     """
     if entry.local:
         from glimpsed.vision.local import LocalModel  # noqa: PLC0415 - most daemons never need it
 
-        return LocalModel(entry)
+        return LocalModel(entry, clock)
     from glimpsed.vision.remote import RemoteModel  # noqa: PLC0415 - httpx, only when there is a remote model
 
-    return RemoteModel(entry, memory)
+    return RemoteModel(entry, memory, clock)
 
 
 def preview(entry: ModelEntry, request: Request) -> dict[str, Any]:

@@ -6,9 +6,10 @@ engine that finds no text has found that there is none, and would find it again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 
+from glimpsed.clock import elapsed
 from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import Verdict, VisionError
 from glimpsed.journal import events, get_logger
@@ -25,11 +26,12 @@ IGNORES_PROMPT = "reads the text as it stands; prompts are ignored"
 class LocalModel:
     """An OCR engine as a model. Costs nothing, sends nothing."""
 
-    def __init__(self, entry: ModelEntry) -> None:
+    def __init__(self, entry: ModelEntry, clock: Callable[[], float] = elapsed) -> None:
         self.entry = entry
         self._engine = engine_for(entry)
         at_once = min(entry.concurrency, self._engine.at_once)
         self.pacing = Pacing(entry.model_copy(update={"concurrency": at_once}))
+        self._clock = clock
         self._told = False
 
     def ceiling(self, images: int = 1) -> Ceiling:  # noqa: ARG002 - the protocol's
@@ -46,7 +48,7 @@ class LocalModel:
         if not self._told:
             self._told = True
             log.info(events.MODEL_LEARNED, model=self.entry.name, reason=IGNORES_PROMPT)
-        async with self.pacing.slot(file=request.idempotency_key or "") as ticket:
+        async with self.pacing.slot(file=request.idempotency_key or "", clock=self._clock) as ticket:
             try:
                 text = await self._read(request.images)
             except VisionError as e:

@@ -13,13 +13,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from glimpsed import blocking, metrics
+from glimpsed.clock import elapsed
 from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import Verdict, VisionError
 
@@ -178,7 +178,7 @@ class Pacing:
 
     @contextlib.asynccontextmanager
     async def slot(
-        self, tokens: int = 0, file: str = "", clock: Callable[[], float] = time.time
+        self, tokens: int = 0, file: str = "", clock: Callable[[], float] = elapsed
     ) -> AsyncIterator[Ticket]:
         """A place in flight. The caller notes in the ticket what came of the request.
 
@@ -214,10 +214,17 @@ class Pacing:
     ) -> Ticket:
         """When there is a place here, and room in the rates that other daemons share."""
         async with self._door:
-            while seconds := self.wait(clock(), tokens) or await others.wait(tokens):
-                self._changed.clear()
-                await blocking.wait(self._changed, None if seconds == math.inf else seconds)
-            return self.start(clock(), tokens, file)
+            counted = False
+            while True:
+                seconds = self.wait(clock(), tokens)
+                if seconds == 0 and counted:
+                    return self.start(clock(), tokens, file)
+                if seconds == 0:
+                    seconds = await others.wait(tokens)
+                    counted = seconds == 0
+                if seconds:  # else once more: a pause may have begun while the others were asked
+                    self._changed.clear()
+                    await blocking.wait(self._changed, None if seconds == math.inf else seconds)
 
     def _admit(self) -> None:
         """Something changed: let in whoever can be let in now."""

@@ -1,8 +1,9 @@
-"""One model behind an HTTP API, and the conversation that gets an answer out of it.
+"""One model behind an HTTP API, and the loop that gets an answer out of it.
 
 `RemoteModel.ask` does by itself what needs no new images: leave out a parameter that the model refuses, ask
 the other API at the same base_url, ask for a structure in another way, let a cut answer be longer once, have
-an answer that does not fit the schema repaired once. What it learns on the way is remembered when it worked.
+an answer that does not fit the schema repaired once (`reaction`). What it learns on the way is remembered when it
+worked.
 """
 
 from __future__ import annotations
@@ -10,16 +11,23 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from glimpsed import bounded
+from glimpsed.clock import elapsed
 from glimpsed.config.schema import ModelEntry
+from glimpsed.errors import Verdict, VisionError
 from glimpsed.model import Api, Image, Reply, Request, Usage
-from glimpsed.vision import families, memory
-from glimpsed.vision.client import Client
-from glimpsed.vision.conversation import Conversation
+from glimpsed.schemas.checker import Checker
+from glimpsed.vision import chat, families, memory, reaction, reading, responses
+from glimpsed.vision.client import LARGEST_REPLY, Client, Failure, Response
 from glimpsed.vision.memory import Ceiling, Memory
 from glimpsed.vision.pacing import Pacing
+from glimpsed.vision.reaction import APIS, State
+from glimpsed.vision.verdict import Finding, judge
+from glimpsed.vision.wire import MARK, Answered, splice
 
+MOST = 12  # requests for one question, whatever a gateway makes up
 NOTES = 1000  # jobs that something is remembered of
 BLIND_OFTEN = 3  # times that only the other API's model saw the image, until that API is asked first
 # What servers allow a body, usually: nginx's own default is the first.
@@ -35,26 +43,156 @@ class Note:
     no_candidates: int = 0
 
 
+@dataclass(slots=True)
+class Spent:
+    """What the requests for one question came to so far, and the last text that was no answer."""
+
+    requests: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    estimated: bool = False
+    raw: str | None = None
+
+
 class RemoteModel:
     """A model entry with ``api: chat`` or ``api: responses``."""
 
-    def __init__(self, entry: ModelEntry, known: Memory, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, entry: ModelEntry, known: Memory, clock: Callable[[], float] = elapsed) -> None:
         self.entry = entry
         self.memory = known
         self.clock = clock
         self.pacing = Pacing(entry)
         self.client = Client(entry)
+        self.checker = Checker()
         self.family = families.family(entry.model)
         self._notes: OrderedDict[str, Note] = OrderedDict()
         self._blind = 0
 
     async def ask(self, request: Request) -> Reply:
         """The answer. Raises VisionError, with what to do next, and nothing else."""
-        return await Conversation(self, request).run()
+        facts = {api: self.facts(api) for api in APIS}
+        known = self._notes.get(request.idempotency_key or "", Note())
+        state = reaction.begin(self.entry, request, self.api, facts, known.no_candidates)
+        spent = Spent()
+        while spent.requests < MOST:
+            outcome = await self._one_request(state, spent)
+            if isinstance(outcome, Reply):
+                self._worked(state)
+                return outcome
+            spent.raw = outcome.said or spent.raw
+            after = self._after(state, outcome)
+            if isinstance(after, Verdict):
+                raise self._error(after, spent, request)
+            state = after
+        raise self._error(Verdict("fail", f"no answer after {MOST} requests"), spent, request)
 
     async def aclose(self) -> None:
-        """Close every connection."""
+        """Close every connection, end the process that checks answers."""
         await self.client.aclose()
+        await self.checker.aclose()
+
+    # --- one request ---
+
+    async def _one_request(self, state: State, spent: Spent) -> Reply | Finding:
+        request, module = state.ask.request, APIS[state.api]
+        tokens = self.estimate(request)
+        body = splice(module.body(state.ask, MARK), request.images, MARK)
+        try:
+            async with self.pacing.slot(tokens, _file(request), self.clock) as ticket:
+                spent.requests += 1
+                try:
+                    response = await self.client.post(module.PATH, body, _headers(request, spent.requests))
+                    found = self._understood(state, response)
+                except Failure as e:
+                    found = Finding(e.verdict)
+                ticket.heard = True
+                if isinstance(found, Answered):
+                    ticket.used = self._count(found, tokens, spent)
+                else:
+                    found = reaction.weighed(state, self._hidden(found))
+                    ticket.verdict, ticket.proof = found.verdict, found.hint != "missing"
+        except VisionError as e:  # paused meanwhile
+            raise self._error(e.verdict, spent, request, sent=False) from None
+        if isinstance(found, Finding):
+            return found
+        data, flaw = await reading.read(found, request.schema, self.checker)
+        return flaw or self._reply(state, found, data, response, spent)
+
+    def _understood(self, state: State, response: Response) -> Answered | Finding:
+        if response.status == 200:
+            try:
+                reply = bounded.loads(response.body, largest=LARGEST_REPLY)
+            except ValueError:
+                reply = None
+            if isinstance(reply, dict) and not reply.get("error"):
+                answered = chat.parse(reply) or responses.parse(reply)
+                if answered is not None:
+                    return answered
+        return judge(response.status, response.headers, response.body, state.api, time.time())
+
+    def _count(self, answered: Answered, tokens: int, spent: Spent) -> int:
+        """Add the reply's usage, or an estimate of it; its tokens."""
+        got, gave = answered.input_tokens, answered.output_tokens
+        if got is None or gave is None:
+            spent.estimated = True
+        got = tokens if got is None else got
+        gave = families.text_tokens(answered.text) if gave is None else gave
+        spent.input_tokens += got
+        spent.output_tokens += gave
+        return got + gave
+
+    def _reply(
+        self, state: State, answered: Answered, data: object, response: Response, spent: Spent
+    ) -> Reply:
+        return Reply(
+            text=answered.text,
+            finish="stop" if state.api == "responses" else answered.finish,
+            answered=answered.model or state.ask.model,
+            api=state.api,
+            usage=self.usage(spent.input_tokens, spent.output_tokens, estimated=spent.estimated),
+            request_id=response.headers.get("x-request-id") or answered.id,
+            data=data,
+            requests=spent.requests,
+        )
+
+    # --- what comes of it ---
+
+    def _after(self, state: State, finding: Finding) -> reaction.Next:
+        """The next state or the verdict, and what this finding says of the job's images."""
+        after = reaction.react(state, finding)
+        if finding.hint == "candidates":
+            self.note(state.ask.request).no_candidates += 1
+        if isinstance(after, Verdict) and after.kind == "shrink":
+            self.too_large(state.api, state.ask.request, by_bytes=finding.hint == "bytes")
+        return after
+
+    def _worked(self, state: State) -> None:
+        """Remember how."""
+        if state.learnt:
+            self.learn(state.api, **state.learnt)
+        if state.first is not None:
+            self.learn_api(state.api, sure=state.first.hint in reaction.ABSENT)
+        self.answered(state.api, state.ask.request)
+
+    def _error(self, verdict: Verdict, spent: Spent, request: Request, *, sent: bool = True) -> VisionError:
+        """The exception. `sent`: the verdict is about a request, which does not count if it ended in a pause.
+
+        A failure that comes while the model is paused is part of the pause, and costs the file nothing; but
+        when this file alone failed, on the way or while it was waited for, it may be the reason: it counts.
+        """
+        pause = self.pacing.paused
+        failed = verdict.kind == "retry" and (verdict.transport or verdict.server)
+        if pause is not None and failed and not (verdict.server and pause.file == _file(request)):
+            verdict = replace(verdict, kind="pause", reason=pause.reason)
+        usage = self.usage(spent.input_tokens, spent.output_tokens, estimated=spent.estimated)
+        return VisionError(
+            verdict,
+            requests=spent.requests - (sent and verdict.kind == "pause"),
+            raw=spent.raw,
+            input_tokens=spent.input_tokens,
+            output_tokens=spent.output_tokens,
+            cost=usage.cost,
+        )
 
     # --- what is known ---
 
@@ -138,13 +276,28 @@ class RemoteModel:
             estimated=estimated,
         )
 
-    def hidden(self, text: str) -> str:
-        """`text` without the key and the entry's own headers, should a server have sent them back."""
+    def _hidden(self, finding: Finding) -> Finding:
+        """Without the key and the entry's own headers, should a server have sent them back."""
+        reason = finding.verdict.reason
         for secret in self.entry.secrets:
-            text = text.replace(secret, "[hidden]")
-        return text
+            reason = reason.replace(secret, "[hidden]")
+        return replace(finding, verdict=replace(finding.verdict, reason=reason))
 
 
 def size(images: tuple[Image, ...]) -> tuple[int, int]:
     """Bytes of all of them, and the longest side of any, px."""
     return sum(len(i.data) for i in images), max((max(i.width, i.height) for i in images), default=0)
+
+
+def _file(request: Request) -> str:
+    """What tells one file's requests from another's."""
+    return request.idempotency_key or ""
+
+
+def _headers(request: Request, number: int) -> dict[str, str]:
+    """The job's key for its first request, the same when that is sent again later.
+
+    The requests that differ from it have others, lest a gateway give them the first one's reply.
+    """
+    key = request.idempotency_key
+    return {} if key is None else {"idempotency-key": key if number == 1 else f"{key}-{number}"}

@@ -6,10 +6,12 @@ import io
 import json
 from typing import Any
 
+from glimpsed import bounded
 from glimpsed.vision.wire import written
 
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 _BLANK = b"\xef\xbb\xbf \t\r\n"  # and the mark that some begin with
+_LARGEST = 8 << 20  # bytes of one event
 _OBJECT = 64  # bytes that an object takes beside its content
 _SNIFF = 64  # bytes, in which it shows what a body is
 _ENDS = ("response.completed", "response.incomplete", "response.failed")
@@ -293,7 +295,7 @@ def _response(event: dict[str, Any]) -> dict[str, Any] | None:
 
 def _object(data: bytes) -> dict[str, Any] | None:
     try:
-        value = json.loads(data)
+        value = bounded.loads(data, largest=_LARGEST)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

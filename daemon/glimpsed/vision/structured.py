@@ -1,26 +1,19 @@
-"""Answers that fit a JSON Schema: how it is asked for, how an answer is read, what a repair request says. Pure."""
+"""Answers that fit a JSON Schema: how they are asked for, and what a repair request says. Pure.
+
+How they are read is the business of `glimpsed.schemas`.
+"""
 
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-import json_repair
-import jsonschema
-from referencing import Registry
-from referencing.exceptions import Unresolvable
-
 from glimpsed.model import Request
-from glimpsed.vision.wire import Mode, sane
+from glimpsed.vision.wire import Mode
 
 NEXT: dict[Mode, Mode] = {"schema": "json", "json": "prompt"}  # what is tried when the model refuses one
-NOT_JSON = "the answer is not JSON"
-LONGEST_MENDED = 50_000  # characters; mending is slow, and the event loop waits for it
-_FENCE = re.compile(r"```(?:[a-zA-Z]+)?[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL)
 # Keywords that strict mode refuses (platform.openai.com, 'Structured model outputs', supported schemas).
 _NOT_STRICT = frozenset({
     "allOf", "oneOf", "not", "if", "then", "else", "dependentRequired", "dependentSchemas", "patternProperties",
@@ -84,81 +77,6 @@ def repair(problem: str, schema: Mapping[str, Any]) -> str:
         f"That does not fit the JSON Schema: {problem}\nAnswer again, looking at the image, with one JSON value "
         f"only, that fits this JSON Schema:\n{_dumps(schema)}"
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Misfit:
-    """Why an answer does not fit: `told` to the model; `reason` for the log, without the answer's words."""
-
-    told: str
-    reason: str
-
-
-def read(text: str, schema: Mapping[str, Any]) -> tuple[Any, Misfit | None]:
-    """The answer's value, and what is wrong with it. Fences and small breakage are mended."""
-    problem: Misfit | None = Misfit("it is not JSON", NOT_JSON)
-    for value in _values(text):
-        problem = _problem(value, schema)
-        if problem is None:
-            return _sane(value), None
-    return None, problem
-
-
-def _values(text: str) -> list[Any]:
-    """What the text may mean, likeliest first: as it is, what a fence holds, or mended."""
-    found = []
-    for candidate in (text, *_FENCE.findall(text)):
-        try:
-            return [json.loads(candidate, parse_constant=_refuse)]
-        except (ValueError, RecursionError):
-            continue
-    if len(text) > LONGEST_MENDED:
-        return []
-    try:
-        mended = json_repair.loads(text)
-    except (ValueError, RecursionError):
-        return []
-    if mended not in ("", None):  # what it makes of prose
-        found.append(mended)
-    if isinstance(mended, list):  # prose around the value, or several values: the last one is the answer
-        found += reversed(mended)
-    return found
-
-
-def _problem(value: Any, schema: Mapping[str, Any]) -> Misfit | None:
-    if not _finite(value):
-        return Misfit("it holds a number that is not finite", "the answer holds a number that is not finite")
-    kind = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
-    try:  # an empty registry: a $ref never makes us fetch anything
-        error = jsonschema.exceptions.best_match(kind(schema, registry=Registry()).iter_errors(value))
-    except (Unresolvable, RecursionError, re.error, jsonschema.exceptions.UnknownType) as e:
-        return Misfit(f"the schema cannot be used: {e}"[:300], f"the schema cannot be used: {e}"[:300])
-    if error is None:
-        return None
-    where = "/".join(str(p) for p in error.absolute_path)
-    rule = "/".join(str(p) for p in error.absolute_schema_path)
-    return Misfit(f"{where}: {error.message}"[:500], f"the answer does not fit the schema: {rule}")
-
-
-def _finite(value: object) -> bool:
-    if isinstance(value, float):
-        return math.isfinite(value)
-    if isinstance(value, dict):
-        return all(_finite(v) for v in value.values())
-    return all(_finite(v) for v in value) if isinstance(value, list) else True
-
-
-def _sane(value: Any) -> Any:
-    """`value` with strings that can be written anywhere: JSON text may escape what no file can hold."""
-    if isinstance(value, str):
-        return sane(value)
-    if isinstance(value, dict):
-        return {sane(k) if isinstance(k, str) else k: _sane(v) for k, v in value.items()}
-    return [_sane(v) for v in value] if isinstance(value, list) else value
-
-
-def _refuse(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _dumps(value: object) -> str:

@@ -44,6 +44,8 @@ class Finding:
     verdict: Verdict
     hint: Hint = ""
     name: str = ""  # the parameter that was refused
+    said: str = ""  # what the model said that is no answer
+    told: str = ""  # what is to be said to that
 
 
 def judge(status: int, headers: Mapping[str, str], body: bytes, api: Api, now: float) -> Finding:
@@ -90,21 +92,14 @@ def _from_error(status: int, error: dict[str, Any], wait: float | None) -> Findi
     delay = _delay(error)
     wait = wait if wait is not None else delay
     for row in ERRORS:
-        if row.kind == "pause" and real == 429 and delay is not None:
-            continue  # Gemini calls its rate a quota too, but says when it goes on
-        if row.statuses and real not in row.statuses:
+        # Gemini calls its rate a quota too, but says when it goes on.
+        if not row.fits(real, codes, message) or (row.kind == "pause" and real == 429 and delay is not None):
             continue
-        if not row.codes.isdisjoint(codes) or (row.words and row.words.search(message)):
-            name = _parameter(error, message) if row.hint in ("parameter", "limit") else ""
-            if row.hint == "parameter" and not name:
-                continue
-            return _finding(row.kind, reason, wait, status=real, hint=row.hint, name=name)
-    if real == 404 and codes & {"not_found_error", "not_found"}:
-        return _finding("switch", reason, wait, hint="model")
-    if real == 403 and "model" in message.lower():
-        return _finding("switch", reason, wait, hint="model")
-    found = _from_status(real if real >= 300 else 500, reason, wait)
-    return Finding(found.verdict, "api") if found.hint == "missing" and status == 404 else found
+        name = _parameter(error, message) if row.hint in ("parameter", "limit") else ""
+        if row.hint == "parameter" and not name:
+            continue
+        return _finding(row.kind, reason, wait, status=real, hint=row.hint, name=name)
+    return _from_status(real if real >= 300 else 500, reason, wait)
 
 
 def _from_page(status: int, wait: float | None) -> Finding:

@@ -18,6 +18,7 @@ The `hint` says what can be done about it with the same images, before the verdi
 from __future__ import annotations
 
 import re
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -49,6 +50,14 @@ class Row:
     codes: frozenset[str]
     words: re.Pattern[str] | None
     statuses: frozenset[int]
+
+    def fits(self, status: int, codes: AbstractSet[str], message: str) -> bool:
+        """Whether this row speaks of such a body; one without codes and words speaks of any at its statuses."""
+        if self.statuses and status not in self.statuses:
+            return False
+        if self.words is not None and self.words.search(message):
+            return True
+        return not self.codes.isdisjoint(codes) or (self.words is None and not self.codes)
 
 
 def row(kind: VerdictKind, hint: Hint = "", *, codes: str = "", words: str = "", at: str = "") -> Row:
@@ -127,6 +136,10 @@ ERRORS: tuple[Row, ...] = (
     row("retry", "candidates", words=r"no[ ]candidates[ ]returned"),
     # --- new-api's default for what went wrong in itself: not retryable, whatever the status says ---
     row("switch", "model", at="500", codes="count_token_failed invalid_request invalid_request_error"),
+    # --- what only the status makes clear ---
+    row("switch", "model", at="404", codes="not_found_error not_found"),
+    row("switch", "model", at="403", words="model"),
+    row("switch", "api", at="404"),  # somebody answers in JSON, and knows no such endpoint
 )  # fmt: skip
 
 # By status alone, when neither code nor message said more. 504 and 524 are in `CUT_OFF` as well.

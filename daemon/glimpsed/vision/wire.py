@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 import pybase64
 
+from glimpsed.bounded import sane as sane  # noqa: PLC0414 - for `chat` and `responses`
 from glimpsed.model import Image, Request
 
 # How a schema reaches the model: as the API's own structured output, as its JSON mode with the schema in
@@ -79,13 +80,6 @@ def merge(body: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
         old = merged.get(key)
         merged[key] = merge(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
     return merged
-
-
-def sane(text: str) -> str:
-    """`text` as every file, database and log takes it: no half surrogates (JSON can escape them), no NUL."""
-    if text.isascii():
-        return text.replace("\x00", "")
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\x00", "")
 
 
 def written(content: object) -> str:

@@ -1,7 +1,7 @@
 """OCR engines behind ``api: local``: one picture in, its text out.
 
 `rapid` keeps rapidocr in a process of its own (`rapid_worker`), `tesseract` starts Debian's program for
-each picture; `layout` puts boxes into reading order and joins bands.
+each picture. From boxes to text: `layout` makes the page's, with `order` (columns) and `rows` (lines, tables).
 """
 
 from __future__ import annotations

@@ -7,39 +7,15 @@ import math
 import re
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from glimpsed.vision.engines import order, rows
+from glimpsed.vision.engines.box import Box
 
 Point = Sequence[float]
 
 _EDGE = 3.0  # px
 _NO_DIGIT = re.compile(r"\D")
 _ALIKE = 0.8  # of difflib's ratio
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A piece of one line of text; px, with the page's slant taken out."""
-
-    left: float
-    top: float
-    right: float
-    bottom: float
-    text: str
-
-    @property
-    def width(self) -> float:
-        """From the left edge to the right one."""
-        return self.right - self.left
-
-    @property
-    def height(self) -> float:
-        """From the top edge to the bottom one."""
-        return self.bottom - self.top
-
-    @property
-    def middle(self) -> float:
-        """Where the line runs."""
-        return (self.top + self.bottom) / 2
 
 
 def boxes(quads: Sequence[Sequence[Point]], texts: Sequence[str]) -> list[Box]:
@@ -58,7 +34,7 @@ def uncut(quads: Sequence[Sequence[Point]], height: int, band: tuple[int, int] |
 
 def text(found: Sequence[Box]) -> str:
     """The page's text in reading order: column after column, a line break after each line."""
-    return "\n".join(line for column in _columns(list(found)) for line in _lines(column))
+    return "\n".join(line for column in order.columns(found) for line in rows.lines(column))
 
 
 def joined(bands: Sequence[str]) -> str:
@@ -95,76 +71,6 @@ def _upright(quad: Sequence[Point], text: str, slant: float) -> Box:
     return Box(min(xs), middle - half, max(xs), middle + half, text.strip())
 
 
-def _lines(found: list[Box]) -> list[str]:
-    """Boxes whose middles lie within each other's height are one line, from left to right."""
-    rows: list[list[Box]] = []
-    for box in sorted(found, key=lambda b: b.middle):
-        row = rows[-1] if rows else None
-        if row and box.middle - statistics.fmean(b.middle for b in row) < 0.5 * min(
-            box.height, *(b.height for b in row)
-        ):
-            row.append(box)
-        else:
-            rows.append([box])
-    return [" ".join(b.text for b in sorted(row, key=lambda b: b.left)) for row in rows]
-
-
-def _columns(found: list[Box]) -> list[list[Box]]:
-    """Groups of boxes to be read one after the other.
-
-    Columns are told from tables by what they hold: at least four long lines on either side of a gap.
-    Boxes across the gap (a headline) part the page into what is above and what is below them.
-    """
-    gutter = _gutter(found)
-    if gutter is None:
-        return [found] if found else []
-    groups: list[list[Box]] = []
-    left: list[Box] = []
-    right: list[Box] = []
-    for box in sorted(found, key=lambda b: b.middle):
-        if box.left < gutter < box.right:
-            groups += [*_columns(left), *_columns(right), [box]]
-            left, right = [], []
-        else:
-            (left if box.right <= gutter else right).append(box)
-    return [*groups, *_columns(left), *_columns(right)]
-
-
-def _gutter(found: list[Box]) -> float | None:
-    """The x of an empty strip between two columns of running text, None when there is none."""
-    if len(found) < 8:
-        return None
-    height = statistics.median(b.height for b in found)
-    best: tuple[int, float] | None = None
-    for x in sorted({b.right + height / 4 for b in found}):
-        left, right = [b for b in found if b.right <= x], [b for b in found if b.left >= x + height / 2]
-        across = len(found) - len(left) - len(right)
-        if across <= len(found) // 5 and _is_column(left, height) and _is_column(right, height):
-            if not _side_by_side(left, right):
-                continue
-            if best is None or across < best[0]:
-                best = (across, x + height / 8)
-    return best[1] if best else None
-
-
-def _is_column(side: list[Box], height: float) -> bool:
-    """Running text: four lines or more, most of them long, and about as wide as the column."""
-    if len(side) < 4:
-        return False
-    width = max(b.right for b in side) - min(b.left for b in side)
-    usual = statistics.median(b.width for b in side)
-    return usual > 8 * height and usual > 0.6 * width
-
-
-def _side_by_side(left: list[Box], right: list[Box]) -> bool:
-    """Whether the two share at least half of the shorter one's height."""
-    shared = min(max(b.bottom for b in left), max(b.bottom for b in right)) - max(
-        min(b.top for b in left), min(b.top for b in right)
-    )
-    shorter = min(max(b.bottom for b in side) - min(b.top for b in side) for side in (left, right))
-    return shared > 0.5 * shorter
-
-
 def _seam(upper: list[str], lower: list[str]) -> tuple[int, int]:
     """Where to end the upper lines and start the lower ones: at the longest run that both have.
 
@@ -193,7 +99,11 @@ def _run(upper: list[str], lower: list[str]) -> int:
 
 
 def _alike(one: str, other: str) -> bool:
-    """The same line, read twice: letters may differ a little, numbers (rows of a table) not."""
+    """The same line, read twice: letters may differ a little, numbers (rows of a table) not.
+
+    How wide a table's columns are depends on the rows of each band.
+    """
+    one, other = " ".join(one.split()), " ".join(other.split())
     if one == other or _NO_DIGIT.sub("", one) != _NO_DIGIT.sub("", other):
         return one == other
     matcher = difflib.SequenceMatcher(None, one, other, autojunk=False)

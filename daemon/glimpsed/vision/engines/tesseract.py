@@ -2,73 +2,56 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
+from glimpsed.children.child import Program
+from glimpsed.children.pool import Pool
+from glimpsed.children.program import Limits
 from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import ConfigError, Problem, Verdict, VisionError
 from glimpsed.model import Image
-
-_LARGEST_TEXT = 16 << 20
-_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TESSDATA_PREFIX")
+from glimpsed.vision.engines.told import told
 
 
 class Tesseract:
     """``model: tesseract``, with ``extra: {languages: [eng, deu]}``."""
 
     def __init__(self, entry: ModelEntry) -> None:
-        program = shutil.which("tesseract")
-        if program is None:
+        found = shutil.which("tesseract")
+        if found is None:
             raise ConfigError(
                 Problem(
                     "tesseract is not on PATH: apt install tesseract-ocr", key=f"models.{entry.name}.model"
                 )
             )
-        self.name = _version(program)
+        self.name = _version(found)
         self.at_once = len(os.sched_getaffinity(0))
-        self._program = program
-        self._languages = _languages(entry)
-        self._timeout = entry.timeout
-        self._running: set[asyncio.subprocess.Process] = set()
+        command = [found, "stdin", "stdout", "-l", "+".join(_languages(entry))]
+        program = Program(
+            "tesseract process",
+            str(Path(__file__).with_name("tesseract_worker.py")),
+            Limits(clock=entry.timeout),
+            settings={"command": command},
+            environment={"OMP_THREAD_LIMIT": "1"},
+        )
+        self._pool = Pool(program, self.at_once)
 
     async def read(self, image: Image) -> str:
         """The text of one picture; see `Engine`."""
-        process = await asyncio.create_subprocess_exec(
-            self._program, "stdin", "stdout", "-l", "+".join(self._languages),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            cwd="/",
-            env={"OMP_THREAD_LIMIT": "1", **{k: os.environ[k] for k in _ENVIRONMENT if k in os.environ}},
-        )  # fmt: skip
-        self._running.add(process)
-        try:
-            async with asyncio.timeout(self._timeout):
-                text, complaints = await process.communicate(memoryview(image.data))
-        except TimeoutError as e:
-            raise VisionError(
-                Verdict("retry", f"tesseract failed: no text after {self._timeout:g} s", cut_off=True)
-            ) from e
-        finally:
-            await self._end(process)
-        if process.returncode != 0:
-            raise VisionError(_verdict(complaints.decode("utf-8", "replace")))
-        return _tidy(text[:_LARGEST_TEXT].decode("utf-8", "replace"))
+        with told("tesseract", self._pool.program.limits):
+            code, complaints, text = await self._pool.ask(
+                None, image.data, lambda answer, data: (int(answer["code"]), str(answer["complaints"]), data)
+            )
+        if code != 0:
+            raise VisionError(_verdict(complaints))
+        return _tidy(text.decode("utf-8", "replace"))
 
     async def aclose(self) -> None:
         """End what runs; pages in work are lost."""
-        for process in list(self._running):
-            await self._end(process)
-
-    async def _end(self, process: asyncio.subprocess.Process) -> None:
-        self._running.discard(process)
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await asyncio.shield(process.wait())
+        await self._pool.close()
 
 
 def _languages(entry: ModelEntry) -> list[str]:

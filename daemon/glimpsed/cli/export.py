@@ -1,0 +1,131 @@
+"""``glimpsed export``: the answers' fields as a table."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from glimpsed.cli.common import common_options, err, folder_names
+from glimpsed.errors import ShareTrouble, UsageError, Vanished
+from glimpsed.model import shown
+
+if TYPE_CHECKING:
+    from glimpsed.cli.operator import Desk
+    from glimpsed.config import Folder
+    from glimpsed.export.table import Table
+    from glimpsed.model import Answer
+
+FORMATS = ("csv", "jsonl", "sqlite", "xlsx")
+
+
+@click.command()
+@click.option("--folder", "name", metavar="NAME", shell_complete=folder_names, help="Only this folder.")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(FORMATS),
+    help="Default: what the output file's name ends with, else csv.",
+)
+@click.option(
+    "-o", "--output", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Where to."
+)
+@click.option(
+    "--excel", is_flag=True, help="CSV that Excel opens by a double click: BOM, the locale's separators."
+)
+@click.option("--explode", metavar="KEY", help="A row for each entry of this list.")
+@common_options
+def command(
+    *, name: str | None, kind: str | None, output: Path | None, excel: bool, explode: str | None
+) -> int:
+    """Write one row for each file that is done: folder, file, model, time, cost, doubt, then its fields.
+
+    Nested fields are columns like `a.b`, lists JSON text (or rows, with --explode); without a schema there is
+    `text`; a document that was asked about page by page has a row for each, with `page`. In CSV a text that a
+    spreadsheet would take for a formula gets a ' in front.
+
+    \b
+    Examples:
+      glimpsed export --folder invoices > invoices.csv
+      glimpsed export --folder invoices --explode items -o items.xlsx
+      glimpsed export --format jsonl | jq .text
+    """
+    from glimpsed.cli.operator import chosen, files, opened
+    from glimpsed.export import table as tables
+
+    kind = kind or _kind_of(output)
+    if kind in ("sqlite", "xlsx") and output is None:
+        raise UsageError(f"{kind} cannot go to standard output: say where with -o FILE")
+    if excel and kind != "csv":
+        raise UsageError("--excel is for CSV; --format xlsx writes a workbook")
+    with opened() as desk:
+        folders = chosen(desk.config, name)
+        columns = dict.fromkeys(c for f in folders for c in tables.fields(f.schema_, explode=explode))
+        lacking = 0
+        with tables.Table(columns) as table:
+            for folder in folders:
+                for path, answer in _answers(desk, folder):
+                    if answer is None:
+                        lacking += 1
+                        continue
+                    for row in tables.rows(
+                        answer, path, with_data=folder.schema_ is not None, explode=explode
+                    ):
+                        table.add(row)
+            _write(table, kind, output, excel=excel)
+            written = table.rows
+    if output is not None:
+        err().print(f"{shown(str(output))}: {written:,} row{'' if written == 1 else 's'}", soft_wrap=True)
+    if lacking:
+        err().print(
+            f"{files(lacking)} left out: the answer is not in the JSON sidecar any more", soft_wrap=True
+        )
+    return 0
+
+
+def _kind_of(output: Path | None) -> str:
+    ending = output.suffix.lower().removeprefix(".") if output else ""
+    return {"db": "sqlite", "json": "jsonl"}.get(ending, ending if ending in FORMATS else "csv")
+
+
+def _answers(desk: Desk, folder: Folder) -> Iterator[tuple[str, Answer | None]]:
+    """Every done file of a folder by path, and its answer; None where that is nowhere to be read."""
+    from glimpsed import sidecar
+    from glimpsed.disk import files
+
+    try:
+        root = files.find_root(folder.path)
+    except (ShareTrouble, Vanished) as e:
+        err().print(f"{folder.name} is left out: {e}", soft_wrap=True)
+        return
+    for row in desk.ledger.done_files(folder.name):
+        yield shown(row.key.path), sidecar.load(root, row.key.path, folder)
+
+
+def _write(table: Table, kind: str, output: Path | None, *, excel: bool) -> None:
+    from glimpsed.export import write
+
+    if output is None:
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="")  # type: ignore[union-attr]
+        if kind == "csv":
+            write.to_csv(table, sys.stdout, excel=excel)
+        else:
+            write.to_jsonl(table, sys.stdout)
+        return
+    try:
+        if kind == "sqlite":
+            write.to_sqlite(table, output)
+        elif kind == "xlsx":
+            write.to_xlsx(table, output)
+        else:
+            with open(output, "w", encoding="utf-8", newline="", errors="backslashreplace") as file:
+                if kind == "csv":
+                    write.to_csv(table, file, excel=excel)
+                else:
+                    write.to_jsonl(table, file)
+    except OSError as e:
+        raise UsageError(f"{shown(os.fspath(output))} cannot be written: {e.strerror}") from e

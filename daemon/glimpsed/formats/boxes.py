@@ -1,0 +1,105 @@
+"""JPEG 2000, HEIF, AVIF and Canon's raw files: boxes, each with its length, of which the last may be open."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+from glimpsed.formats.common import Read, find
+
+_MOST = 10_000  # boxes at one level, items, extents of an item
+_LARGEST_META = 16 << 20
+_SOT, _EOC, _SOC = b"\xff\x90", b"\xff\xd9", b"\xff\x4f\xff\x51"
+
+
+def whole(read: Read, size: int) -> str | None:
+    """Every box, every part of a picture that the metadata point at, and the codestream of an open box."""
+    if read(0, 4) == _SOC:
+        return _codestream(read, 0, size)
+    seen: dict[bytes, tuple[int, int]] = {}
+    for name, start, end in boxes(read, 0, size):
+        if end > size:
+            return "data that a box announces"
+        seen.setdefault(name, (start, end))
+    if b"jp2c" in seen:
+        return _codestream(read, *seen[b"jp2c"])
+    if b"meta" in seen:
+        extents = list(_extents(read, *seen[b"meta"]))
+        if any(end > size for _, end in extents):
+            return "a part of the picture"
+        if extents:
+            return None
+    return None if seen.keys() & {b"mdat", b"idat"} else "the picture"
+
+
+def boxes(read: Read, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """(name, start of its content, end) of each box from here on, up to what is none."""
+    for _ in range(_MOST):
+        if at + 8 > end:
+            return
+        length, name = struct.unpack(">I4s", read(at, 8))
+        head = 8
+        if length == 1:
+            (length,) = struct.unpack(">Q", read(at + 8, 8))
+            head = 16
+        elif length == 0:
+            length = end - at
+        if length < head or not any(name):
+            return  # zeros that wait for content, or bytes after the end
+        yield name, at + head, at + length
+        at += length
+
+
+def _extents(read: Read, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """(start, end) in the file of each part of an item: what `iloc` says (ISO 14496-12, 8.11.3)."""
+    for name, at, stop in boxes(read, start + 4, end):
+        if name == b"iloc":
+            yield from _located(bytes(read(at, min(stop - at, _LARGEST_META))))
+
+
+def _located(iloc: bytes) -> Iterator[tuple[int, int]]:
+    version, sizes, more = iloc[0], iloc[4], iloc[5]
+    offsets, lengths, bases, indices = sizes >> 4, sizes & 15, more >> 4, more & 15 if version else 0
+    wide = 4 if version == 2 else 2
+    at = 6
+
+    def number(length: int) -> int:
+        nonlocal at
+        if at + length > len(iloc):
+            raise IndexError
+        at += length
+        return int.from_bytes(iloc[at - length : at], "big")
+
+    for _ in range(min(number(wide), _MOST)):
+        number(wide)
+        method = number(2) & 15 if version else 0
+        number(2)
+        base = number(bases)
+        for _ in range(min(number(2), _MOST)):
+            number(indices)
+            start = base + number(offsets)
+            length = number(lengths)
+            yield (start, start + length) if method == 0 else (0, 0)  # else within the metadata
+
+
+def _codestream(read: Read, at: int, end: int) -> str | None:
+    """JPEG 2000: from tile part to tile part (ISO 15444-1, A.4.2) to its end mark."""
+    if read(end - 2, 2) == _EOC:
+        return None
+    at += 2
+    for _ in range(1_000_000):
+        marker = read(at, 2)
+        if marker == _EOC:
+            return None
+        if marker == _SOT:
+            (length,) = struct.unpack(">I", read(at + 6, 4))
+            if not length:  # the last one, which is open
+                return None if find(read, _EOC, at, end) >= 0 else "the end marker (EOC)"
+            at += length
+        elif len(marker) == 2 and marker[0] == 0xFF:
+            at += 2 + int.from_bytes(read(at + 2, 2), "big")
+        else:
+            break
+        if at >= end:
+            break
+    return "the end marker (EOC)"

@@ -1,0 +1,67 @@
+"""What the formats have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from glimpsed.model import Bytes
+
+Read: TypeAlias = (
+    "Callable[[int, int], Bytes]"  # (offset, length); never short, unless it asks beyond the end
+)
+
+CHUNK = 1 << 20
+_WINDOW = 1 << 12
+
+
+class NotPlain(Exception):
+    """Not whole, not known, or not simple enough to be sent without a decoder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Width and height in pixels, as they are stored: before any orientation."""
+
+    width: int
+    height: int
+
+
+def windowed(read: Read, size: int) -> Read:
+    """The same, but for formats of many small pieces: what comes next is already there."""
+    start, window = 0, b""
+
+    def windowed_read(offset: int, length: int) -> Bytes:
+        nonlocal start, window
+        if length > _WINDOW:
+            return read(offset, length)
+        if not start <= offset <= offset + length <= start + len(window):
+            start, window = offset, bytes(read(offset, max(0, min(_WINDOW, size - offset))))
+        return window[offset - start : offset - start + length]
+
+    return windowed_read
+
+
+def find(read: Read, pattern: bytes, start: int, size: int) -> int:
+    """Where these few bytes stand first, -1 when nowhere."""
+    carry = b""
+    for at in range(start, size, CHUNK):
+        chunk = carry + read(at, min(CHUNK, size - at))
+        if (found := chunk.find(pattern)) >= 0:
+            return at - len(carry) + found
+        carry = chunk[1 - len(pattern) :]
+    return -1
+
+
+def joined(data: Bytes, ranges: list[tuple[int, int]]) -> Bytes:
+    """Those ranges of the data, in one copy; the data itself when that is all of it."""
+    view = memoryview(data)
+    merged = [ranges[0]]
+    for start, end in ranges[1:]:
+        if start == merged[-1][1]:
+            merged[-1] = (merged[-1][0], end)
+        else:
+            merged.append((start, end))
+    return data if merged == [(0, len(data))] else b"".join(view[start:end] for start, end in merged)

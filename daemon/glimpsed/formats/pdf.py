@@ -1,0 +1,33 @@
+"""PDF: where the last `%%EOF` has to be, which may stand in the middle of a file, too."""
+
+from __future__ import annotations
+
+import re
+
+from glimpsed.formats.common import Read
+
+_HEAD, _TAIL = 1024, 64 * 1024
+_LINEARIZED = re.compile(rb"/Linearized\b")
+_LENGTH = re.compile(rb"/L\s+(\d+)")
+# What a reader finds its way from, where only the mark itself has not been written.
+_TRAILER = re.compile(rb"trailer\s*<<.*>>\s*(?:startxref\s*\d*\s*%?%?E?O?)?\s*\Z", re.DOTALL)
+_STARTXREF = re.compile(rb"startxref\s+(\d+)\s*%?%?E?O?\s*\Z")
+_TABLE = re.compile(rb"\s*(?:xref|\d+\s+\d+\s+obj)\b")
+_OBJECT = re.compile(rb"\b\d+\s+\d+\s+obj\b")
+
+
+def whole(read: Read, size: int) -> str | None:
+    """Whether its last part is there: of a linearized file the first part has an end mark as well."""
+    head = bytes(read(0, min(size, _HEAD)))
+    if _LINEARIZED.search(head) and (announced := _LENGTH.search(head)) and int(announced[1]) > size:
+        return "data that its header announces"
+    tail = bytes(read(max(0, size - _TAIL), min(size, _TAIL)))
+    _, mark, after = tail.rpartition(b"%%EOF")
+    if mark and not _OBJECT.search(after):  # objects after it are an update that has not arrived whole
+        return None
+    if _TRAILER.search(tail[tail.rfind(b"trailer") :]) and b"trailer" in tail:
+        return None
+    at = _STARTXREF.search(tail)
+    if at and int(at[1]) < size and _TABLE.match(bytes(read(int(at[1]), 32))):
+        return None
+    return "the end marker (%%EOF)"

@@ -1,0 +1,98 @@
+"""PNG: chunks, each with its length and checksum."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from glimpsed.formats import orientation
+from glimpsed.formats.common import NotPlain, Read, Size, joined, windowed
+
+if TYPE_CHECKING:
+    from glimpsed.model import Bytes
+
+_MOST_CHUNKS = 10_000  # a hostile file may have millions, and the event loop would wait
+_MOST_LOOKED_AT = 1_000_000  # in a thread
+_KEPT = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP", b"pHYs"})
+_XMP_KEYWORD = b"XML:com.adobe.xmp\0"
+_GRAY, _RGB = 0, 2
+_DEPTHS = {_GRAY: (1, 2, 4, 8), _RGB: (8,)}  # what is legal of up to 8 bits a channel
+
+
+def whole(read: Read, size: int) -> str | None:
+    """From chunk to chunk: an end chunk that merely stands inside another one is none."""
+    for name, _, end in _chunks(windowed(read, size), size, _MOST_LOOKED_AT):
+        if name == b"IEND" and end <= size:
+            return None
+        if not name.isalpha() or end > size:
+            break
+    return "the end chunk (IEND)"
+
+
+def size(data: Bytes) -> Size:
+    """From the header."""
+    return _header(data)[0]
+
+
+def plain(data: Bytes, *, keep_metadata: bool) -> Bytes:
+    """Gray or RGB of at most 8 bits a channel, opaque, upright, up to IEND; without what is no part of the picture."""
+    _, bits, colour, methods = _header(data)
+    if bits not in _DEPTHS.get(colour, ()) or methods not in {b"\0\0\0", b"\0\0\1"}:
+        raise NotPlain
+    kept = [(0, 8)]
+    exif = xmp = None
+    pixels, view = 0, memoryview(data)
+    for name, start, end in _chunks(lambda at, length: data[at : at + length], len(data), _MOST_CHUNKS):
+        if (
+            struct.unpack_from(">I", data, end - 4)[0] != zlib.crc32(view[start + 4 : end - 4])
+            or name == b"tRNS"
+        ):
+            raise NotPlain
+        if name == b"eXIf":
+            exif = orientation.exif(data[start + 8 : end - 4])
+        elif name in {b"tEXt", b"zTXt", b"iTXt"}:
+            found = _text(data[start + 8 : end - 4])
+            xmp = xmp if found is None else found
+        if keep_metadata or name in _KEPT:
+            kept.append((start, end))
+        pixels += name == b"IDAT"
+        if name == b"IEND":
+            break
+    else:
+        raise NotPlain
+    if not pixels or (exif or (orientation.UPRIGHT if xmp is None else xmp)) != orientation.UPRIGHT:
+        raise NotPlain
+    return joined(data, kept)
+
+
+def _chunks(read: Read, size: int, most: int) -> Iterator[tuple[bytes, int, int]]:
+    """(name, start, end) of each chunk."""
+    at = 8
+    for _ in range(most):
+        if at + 12 > size:
+            return
+        length, name = struct.unpack(">I4s", read(at, 8))
+        start, at = at, at + 12 + length
+        yield name, start, at
+
+
+def _header(data: Bytes) -> tuple[Size, int, int, Bytes]:
+    """Size, bits a sample, colour type, and the methods of compression, filter and interlace."""
+    length, name, width, height, bits, colour = struct.unpack_from(">I4sIIBB", data, 8)
+    if length != 13 or name != b"IHDR" or not (width and height):
+        raise NotPlain
+    return Size(width, height), bits, colour, data[26:29]
+
+
+def _text(body: bytes) -> int | None:
+    """The orientation that a text chunk may hold: XMP, or EXIF in ImageMagick's hexadecimal."""
+    if body.startswith(b"Raw profile type "):
+        return orientation.UNKNOWN
+    if not body.startswith(_XMP_KEYWORD):
+        return None
+    if body[len(_XMP_KEYWORD)]:  # compressed
+        return orientation.UNKNOWN
+    found = orientation.XMP.search(body)
+    return int(found[1]) if found else None

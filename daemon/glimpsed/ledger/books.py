@@ -1,0 +1,113 @@
+"""The one handle for the ledger that the daemon awaits: threads, patience, grouping and the lack of a database are its affair.
+
+await books(Ledger.find, key)                          # LedgerUnavailable when the database is away
+await books.patient(Ledger.release, job)               # when it is back
+await books.maybe(Ledger.leave)                        # or not at all: None
+await books.grouped(Ledger.all_done, (job, written), now)   # with whoever comes meanwhile, in one transaction
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
+from glimpsed.blocking import Blocking
+from glimpsed.clock import Clock
+from glimpsed.errors import LedgerUnavailable
+from glimpsed.ledger.group import GroupCommit
+from glimpsed.ledger.ledger import Ledger, open_ledger
+
+P = ParamSpec("P")
+T = TypeVar("T")
+R = TypeVar("R")
+
+THREADS = 2
+AGAIN = 1.0  # seconds between two tries
+
+
+class Books:
+    """A ledger that is open. Each call has a thread for as long as it takes."""
+
+    def __init__(self, ledger: Ledger, lane: Blocking | None = None) -> None:
+        self._ledger = ledger
+        self._lane = lane or Blocking("ledger", threads=THREADS)
+        self._apart = Blocking("heartbeat")
+        self._groups: dict[Any, GroupCommit[Any, Any]] = {}
+
+    @classmethod
+    async def open(cls, url: str, *, search: bool) -> Self:
+        """As `open_ledger`, off the event loop."""
+        return cls(await Blocking("ledger").run(open_ledger, url, search=search))
+
+    @property
+    def clock(self) -> Clock:
+        """That of all due times in the ledger."""
+        return self._ledger.clock
+
+    @property
+    def log_file(self) -> str | None:
+        """As `Ledger.log_file`."""
+        return self._ledger.log_file
+
+    async def __call__(
+        self, call: Callable[Concatenate[Ledger, P], R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """The call's result. Raises what it raises: `LedgerUnavailable` when the database is away."""
+        return await self._lane.run(call, self._ledger, *args, **kwargs)
+
+    async def patient(
+        self, call: Callable[Concatenate[Ledger, P], R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """The call, again and again while the database is away: what was paid for is not dropped because of that.
+
+        Nothing is logged: the dispatcher, which asks the ledger all the time, tells that it is away.
+        """
+        while True:
+            try:
+                return await self(call, *args, **kwargs)
+            except LedgerUnavailable:
+                await asyncio.sleep(AGAIN)
+
+    async def maybe(
+        self, call: Callable[Concatenate[Ledger, P], R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R | None:
+        """The call's result; None when the database is away."""
+        try:
+            return await self(call, *args, **kwargs)
+        except LedgerUnavailable:
+            return None
+
+    async def apart(
+        self, call: Callable[Concatenate[Ledger, P], R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """The call in a thread of its own, which does not queue behind what waits for the database."""
+        return await self._apart.run(call, self._ledger, *args, **kwargs)
+
+    async def grouped(
+        self,
+        call: Callable[Concatenate[Ledger, Sequence[T], P], Sequence[R]],
+        one: T,
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R:
+        """`patient`, for a call about many: those that come in while one is under way share the next one."""
+        if (group := self._groups.get(call)) is None:
+
+            async def together(several: Sequence[tuple[T, tuple[Any, ...], dict[str, Any]]]) -> Sequence[R]:
+                _, rest, named = several[
+                    -1
+                ]  # all but the things themselves is the same, or the time of the last
+                return await self.patient(call, [thing for thing, _, _ in several], *rest, **named)
+
+            group = self._groups[call] = GroupCommit(together)
+        result: R = await group.run((one, args, kwargs))
+        return result
+
+    async def close(self) -> None:
+        """Leave no heartbeat behind, and let go of the database."""
+        await self.maybe(Ledger.leave)
+        await self(Ledger.close)
+        self._lane.close()
+        self._apart.close()

@@ -1,0 +1,68 @@
+"""All of a document: one request for its pages together, or one for each."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from glimpsed.clock import Clock
+from glimpsed.config.schema import Folder, ModelEntry
+from glimpsed.errors import FileError, VisionError
+from glimpsed.images import Images
+from glimpsed.model import Answer, Content, Job, PageRecord
+from glimpsed.pipeline import answers
+from glimpsed.pipeline.ask import Asked, Bill, Matter, Refusals, ask
+from glimpsed.vision import Model
+
+
+async def ask_about(
+    job: Job,
+    folder: Folder,
+    content: Content,
+    chain: Sequence[Model],
+    *,
+    images: Images,
+    clock: Clock,
+    bill: Bill,
+    answered: Callable[[Asked], Awaitable[None]],
+    refusals: Refusals | None = None,
+    passed_over: Callable[[ModelEntry, str], None] | None = None,
+) -> Answer:
+    """The answer to what the folder asks about this file; pages that the job has an answer to are not asked about.
+
+    `answered` is told of each reply as it comes. Raises `VisionError` as `ask`, `FileError`.
+    """
+    started = clock()
+    document = await images.inspect(content)
+    if document.pages > folder.max_pages:
+        raise FileError(
+            f"The document has {document.pages} pages; at most {folder.max_pages} are sent.",
+            f"Split it, or raise max_pages of the folder '{folder.name}'.",
+        )
+    matter = Matter(
+        job, folder, content, document, images, bill, refusals or Refusals(), clock, passed_over=passed_over
+    )
+    each = folder.pages == "each"
+    every = range(1, document.pages + 1)
+    before = {record.answer.page: record for record in job.pages} if each else {}
+    records: list[PageRecord] = []
+    requests = 0
+    for pages in [[page] for page in every] if each else [every]:
+        if (record := before.get(pages[0])) is not None:
+            records.append(record)
+            continue
+        try:
+            asked = await ask(matter, chain, pages)
+        except VisionError as e:
+            raise VisionError(e.verdict, requests=requests + e.requests, raw=e.raw, due=e.due) from e
+        requests += asked.requests
+        records.append(asked.record)
+        await answered(asked)
+    finished = clock.wall()
+    return answers.answer(
+        job,
+        folder,
+        records,
+        attempts=job.attempts + requests,
+        started=finished - (clock() - started),
+        finished=finished,
+    )

@@ -1,0 +1,48 @@
+"""The first look at a file whose turn has come: what stands beside it, whether more can be written, what it holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from glimpsed import sidecar
+from glimpsed.disk import files
+from glimpsed.model import Content, Job, Written
+from glimpsed.pipeline.place import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The file is done: its own sidecars are there already."""
+
+    written: tuple[Written, ...]
+
+
+def look(job: Job, place: Place, *, doubted: bool) -> Standing | Content:
+    """Before anything is paid for, see whether the answer is there already, and whether there is room for it.
+
+    `doubted` as `sidecar.refuse_closed`. Raises as that, `sidecar.check` and `files.read_content`.
+    """
+    if (written := _standing(job, place)) is not None:
+        return Standing(written)
+    sidecar.refuse_closed(place.root, job.key.path, doubted=doubted)
+    return files.read_content(place.root, job.key.path, job.version)
+
+
+def _standing(job: Job, place: Place) -> tuple[Written, ...] | None:
+    """The own sidecars about this very version that the ledger does not know of.
+
+    It was restored from an old copy, or they came with the image: without a JSON among them, what a listing would
+    take for them is taken here too. None: there are none, but they can be written. Raises as `sidecar.check` when
+    they cannot.
+    """
+    root, folder, key = place.root, place.folder, job.key
+    names = sidecar.names(folder, key.name)
+    if "json" not in names and not job.written and not job.again:
+        found = sidecar.adoptable(root, key.directory, key.name, job.version, folder, names.values())
+        if found.verdict == "adopt":
+            return found.written
+    if not sidecar.check(root, key.path, folder, job.written) or "json" not in names or job.again:
+        return None
+    found = sidecar.adoptable(root, key.directory, key.name, job.version, folder, names.values())
+    news = {w for w in found.written if w.name == names["json"]} - set(job.written)
+    return found.written if found.verdict == "adopt" and news else None

@@ -1,0 +1,252 @@
+"""One file's story, top down: claim → read → reuse or ask → keep → write → hand over → finish.
+
+`Pipeline.answer` takes a claimed job to an answer that is kept, `Pipeline.finish` that to its end: in between, the model
+is free for another. Whatever happens on the way, every error of the tree in `glimpsed.errors` becomes one row update
+and one log line (`ends`). Nothing is raised for a file's sake.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from glimpsed import metrics, sidecar
+from glimpsed.clock import Clock
+from glimpsed.config.schema import OnDone
+from glimpsed.disk import files
+from glimpsed.errors import FileError, LedgerError, ShareTrouble, SidecarBlocked, Vanished, VisionError
+from glimpsed.images import Images
+from glimpsed.journal import get_logger
+from glimpsed.ledger import Books, Ledger
+from glimpsed.model import Answer, Content, FileKey, Job, Usage, shown
+from glimpsed.pipeline.after import Locate, after
+from glimpsed.pipeline.ask import Asked, Bill, Refusals
+from glimpsed.pipeline.document import ask_about
+from glimpsed.pipeline.ends import End, Ends
+from glimpsed.pipeline.look import Standing, look
+from glimpsed.pipeline.place import Place, Story
+from glimpsed.pipeline.reuse import Reuse
+
+T = TypeVar("T")
+
+log = get_logger()
+
+NOTHING = OnDone()
+PUT_ASIDE = 3600.0  # seconds that a file waits whose failure could not be kept …
+IN_ROW = 3  # … and so many of them in a row are no file's fault
+
+
+class LeaseLost(Exception):
+    """Whoever has the job now sees to the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An answer that is in the ledger, and still to be written beside its file."""
+
+    story: Story
+    content: Content
+    answer: Answer
+    question: str
+    origin: FileKey | None = None  # the file whose answer it was, if it is used again
+
+
+class Pipeline:
+    """Takes claimed jobs to their end."""
+
+    def __init__(
+        self,
+        books: Books,
+        images: Images,
+        *,
+        find_place: Callable[[str], Place | None],
+        locate: Locate,
+        blocked: Callable[[str, str | None], None] = lambda _folder, _reason: None,
+        clock: Clock,
+        dice: Callable[[], float] = random.random,
+    ) -> None:
+        self._books = books  # while the database is away, jobs wait where they are, with what they hold
+        self._images = images
+        self._locate = locate
+        self._clock = clock
+        self._refusals = Refusals()
+        self._reuse = Reuse(books, find_place=find_place, clock=clock)
+        self._ends = Ends(books, find_place=find_place, blocked=blocked, clock=clock, dice=dice)
+        self._unkept: dict[int, str] = {}  # rows whose failure could not be kept, and that
+        self._in_row = 0  # how many of them, with none in between that went well
+
+    async def answer(self, job: Job, place: Place) -> Kept | End:
+        """Take a job to an answer that is kept, or to its end. Raises as `finish`."""
+        if (reason := self._unkept.get(job.id)) is not None:  # it is not asked, and paid for, again
+            return await self._given_up(job, place, reason)
+        story = Story.of(job, place)
+        return await self._safely(story, self._to_an_answer(story))
+
+    async def finish(self, kept: Kept) -> End:
+        """Take a kept answer to the job's end.
+
+        Raises when not even a failure can be kept, of several files in a row: then no file can be helped any more,
+        and whatever is asked about is paid for in vain.
+        """
+        return await self._safely(kept.story, self._to_the_end(kept))
+
+    def close(self) -> None:
+        """No job will come any more."""
+        self._ends.close()
+
+    # -- to an answer
+
+    async def _to_an_answer(self, story: Story) -> Kept | End:
+        job, place = story.job, story.place
+        if (end := await self._ends.put_off(job)) is not None:
+            return end
+        if job.answer is not None:  # paid for before a crash or a full disk
+            content = await place.do_with(
+                job.version, files.read_content, place.root, job.key.path, job.version
+            )
+            return Kept(story, content, job.answer, story.asked_of(job.answer))
+        if job.problem is not None:
+            raise FileError(job.problem, "Copy the file into the folder again, whole.")
+        seen = await place.do_with(job.version, look, job, place, doubted=self._ends.doubted(job))
+        if isinstance(seen, Standing):
+            return await self._ends.adopted(job, seen.written)
+        if not place.folder.reuse or job.again:
+            return await self._asked(story, seen)
+        async with self._reuse.turn(story, seen):
+            if (found := await self._reuse.find(story, seen)) is not None:
+                return await self._keep(Kept(story, seen, found.answer, found.question, found.origin))
+            return await self._asked(story, seen)
+
+    async def _asked(self, story: Story, content: Content) -> Kept:
+        job, place = story.job, story.place
+
+        async def answered(asked: Asked) -> None:
+            if place.folder.pages == "each":  # kept page by page: a crash repeats only the rest
+                kept = await self._books.patient(Ledger.page_answered, job, asked.record, self._clock.wall())
+                if not kept:
+                    raise LeaseLost
+
+        answer = await ask_about(
+            job,
+            place.folder,
+            content,
+            place.chain,
+            images=self._images,
+            clock=self._clock,
+            bill=self._bill(job),
+            answered=answered,
+            refusals=self._refusals,
+        )
+        return await self._keep(Kept(story, content, answer, story.asked_of(answer)))
+
+    def _bill(self, job: Job) -> Bill:
+        """Money that went without an answer counts towards the budgets all the same."""
+
+        async def bill(entry: str, usage: Usage) -> None:
+            await self._books.patient(Ledger.spent, job, entry, usage, self._clock.wall())
+
+        return bill
+
+    async def _keep(self, kept: Kept) -> Kept:
+        """The answer goes into the ledger before anything else happens to it."""
+        job = kept.story.job
+        self._reuse.remember(job.key, kept.answer, kept.question)
+        if not await self._books.grouped(
+            Ledger.all_answered, (job, kept.answer, kept.question), self._clock.wall()
+        ):
+            raise LeaseLost
+        return kept
+
+    # -- to the end
+
+    async def _to_the_end(self, kept: Kept) -> End:
+        job, place, answer = kept.story.job, kept.story.place, kept.answer
+        with metrics.timed("write"):
+            written = await place.do(
+                sidecar.write, place.root, job.key.path, place.folder, answer, job.written, kept.content
+            )
+        if place.folder.on_done != NOTHING:
+            await after(
+                job,
+                place,
+                answer,
+                written,
+                books=self._books,
+                locate=self._locate,
+                question=kept.question,
+                now=self._clock.wall(),
+            )
+        end = await self._ends.done(job, answer, written)
+        if end.outcome != "lost":
+            self._reuse.written(job.key, answer, kept.question)
+        # A file that was only touched is its own origin: it keeps its name, and its sidecars.
+        if end.outcome == "reused" and kept.origin not in {None, job.key}:
+            await self._reuse.forget_old_name(kept.origin)
+        return end
+
+    # -- when it goes wrong
+
+    async def _safely(self, story: Story, way: Awaitable[T]) -> T | End:
+        """What goes wrong is in the ledger and the log.
+
+        What does so unexpectedly is this file's failure, also when it does while the end is written down.
+        """
+        job, place = story.job, story.place
+        try:
+            end = await self._told(story, way)
+        except Exception as e:
+            log.exception("bug", **_file(job))
+            reason = f"glimpsed has a bug: {type(e).__name__} while working on this file."
+            return await self._given_up(job, place, reason)
+        if isinstance(end, End):
+            self._in_row = 0
+        return end
+
+    async def _told(self, story: Story, way: Awaitable[T]) -> T | End:  # noqa: PLR0911 - one line for each kind of end
+        job, place = story.job, story.place
+        try:
+            return await way
+        except LeaseLost:
+            return self._ends.lost(job)
+        except Vanished:
+            return await self._ends.gone(job, place)
+        except SidecarBlocked as e:
+            return await self._ends.blocked(job, e)
+        except ShareTrouble as e:
+            return await self._ends.share_trouble(job, e)
+        except FileError as e:
+            return await self._ends.failed(job, place, e.reason, e.advice)
+        except VisionError as e:
+            return await self._ends.verdict(job, place, e, story.question)
+
+    async def _given_up(self, job: Job, place: Place, reason: str) -> End:
+        """Failed, by a bug of ours; put aside where not even that can be kept."""
+        try:
+            end = await self._ends.failed(job, place, reason, "Please report it, with the log of this time.")
+        except LedgerError:
+            raise
+        except Exception:
+            log.exception("bug", **_file(job))
+            self._in_row += job.id not in self._unkept
+            self._unkept[job.id] = reason
+            await self._put_aside(job)
+            if self._in_row >= IN_ROW:
+                raise
+            return End("failed", reason)
+        self._unkept.pop(job.id, None)
+        self._in_row = 0
+        return end
+
+    async def _put_aside(self, job: Job) -> None:
+        try:
+            await self._books.patient(Ledger.release, job, due=self._clock() + PUT_ASIDE)
+        except LedgerError:
+            raise
+        except Exception:
+            log.exception("bug", **_file(job))  # it comes back when its lease runs out, and is remembered
+
+
+def _file(job: Job) -> dict[str, str]:
+    return {"folder": job.key.folder, "file": shown(job.key.path)}

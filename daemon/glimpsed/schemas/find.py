@@ -1,0 +1,106 @@
+"""Which JSON values does a text hold? Pure, and linear in the length of the text.
+
+Models wrap what they were asked for: in a fence, in prose, behind a draft or an example of the format, in a list,
+in a JSON string. What comes last is meant; a draft comes before it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import json_repair
+
+from glimpsed import bounded
+from glimpsed.schemas import LARGEST
+
+LONGEST_MENDED = 50_000  # characters; mending is slow
+MOST = 50  # values that are looked at, from the end
+_WRAPPERS = 3  # around one another
+# A text in JSON stays on its line, so a stray quotation mark in prose does no harm beyond it.
+_MARK = re.compile(r'"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"?|[\[\]{}]')
+_FENCED = re.compile(r"^[ \t]*```[^`\n]*\n(.*?)^[ \t]*```", re.DOTALL | re.MULTILINE)
+_PAIRS = {"]": "[", "}": "{"}
+
+
+def values(text: str, answer: str) -> Iterator[Any]:
+    """What the text may mean, likeliest first. `answer`: the text without reasoning in front of it."""
+    found = 0
+    for value in _values(text, answer):
+        for inner in _unwrapped(value, _WRAPPERS):
+            yield inner
+            found += 1
+            if found >= MOST:
+                return
+
+
+def _values(text: str, answer: str) -> Iterator[Any]:
+    for whole in (text, answer):
+        if value := _parsed(whole):
+            yield from value
+            return
+    segments, rest = _segments(answer)
+    if rest:  # something that was opened and never closed: the end of the answer is missing
+        yield from _mended(rest)
+    for segment in reversed(segments[-MOST:]):
+        yield from _parsed(segment) or _mended(segment)
+    for fenced in reversed(_fenced(answer)):
+        yield from _parsed(fenced)
+    yield from _mended(answer)
+
+
+def _segments(text: str) -> tuple[list[str], str]:
+    """What stands between brackets that belong together, outermost ones only, and what follows one that never closes."""
+    pairs: list[tuple[int, int]] = []
+    opened: list[tuple[str, int]] = []
+    for mark in _MARK.finditer(text):
+        if (bracket := mark[0]) in "[{":
+            opened.append((bracket, mark.start()))
+        elif bracket in _PAIRS and opened and opened[-1][0] == _PAIRS[bracket]:
+            start = opened.pop()[1]
+            while pairs and pairs[-1][0] > start:  # inside of this one
+                pairs.pop()
+            pairs.append((start, mark.end()))
+    return [text[start:end] for start, end in pairs], text[opened[0][1] :] if opened else ""
+
+
+def _fenced(text: str) -> list[str]:
+    """What stands in fences: there, a lone number or word may be the value."""
+    return _FENCED.findall(text)[-MOST:] if text.count("```") > 1 else []
+
+
+def _parsed(text: str) -> list[Any]:
+    """The value of a JSON text; none for what is no JSON, or too large."""
+    try:
+        return [bounded.loads(text, largest=LARGEST)]
+    except ValueError:
+        return []
+
+
+def _mended(text: str) -> list[Any]:
+    """What small breakage may have been meant for: quotation marks, commas, the end."""
+    if len(text) > LONGEST_MENDED:
+        return []
+    try:
+        bounded.check(text.encode("utf-8", "surrogatepass"))
+        value = json_repair.loads(text)
+    except Exception:  # noqa: BLE001 - it asserts what hostile text does not keep to
+        return []
+    return [] if value in ("", None) else [value]  # what it makes of prose
+
+
+def _unwrapped(value: Any, wrappers: int) -> Iterator[Any]:
+    """The value, then what it may only be the wrapper of: a list, an object with one key, JSON text in a string."""
+    yield value
+    if not wrappers:
+        return
+    inner: list[Any] = []
+    if isinstance(value, list):
+        inner = value[: -MOST - 1 : -1]
+    elif isinstance(value, dict) and len(value) == 1:
+        inner = [v for v in value.values() if isinstance(v, dict | list)]
+    elif isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+        inner = _parsed(value)
+    for one in inner:
+        yield from _unwrapped(one, wrappers - 1)

@@ -1,0 +1,38 @@
+"""The program that reads answers to a schema: it may take too long, so that the daemon does not.
+
+Its file is JSON: ``{"text", "answer", "schema"}``, or ``{"value", "schema"}``. It answers with the value, as JSON, or
+with ``{"misfit": [told, reason, final]}``.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, BinaryIO
+
+from glimpsed.children.program import Answer, Answering, serve
+from glimpsed.schemas import fit
+
+
+def start(_settings: dict[str, Any]) -> Answering:
+    """What reads the answers."""
+    return _read
+
+
+def _read(_question: None, file: BinaryIO) -> Answer:
+    task = json.load(file)
+    value = None
+    try:
+        if "text" in task:
+            value, misfit = fit.read(task["text"], task["answer"], task["schema"])
+        else:
+            misfit = fit.check(task["value"], task["schema"])
+    except Exception as e:  # noqa: BLE001 - whatever a schema makes of the library, or no memory left
+        unusable = f"the answer cannot be checked against the schema: {type(e).__name__}: {e}"[:300]
+        return {"misfit": [unusable, unusable, True]}, ()
+    if misfit is not None:
+        return {"misfit": [misfit.told, misfit.reason, misfit.final]}, ()
+    return {}, (json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"),)
+
+
+if __name__ == "__main__":
+    serve(start)

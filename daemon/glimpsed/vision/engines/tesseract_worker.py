@@ -1,0 +1,38 @@
+"""The program of a process that has Debian's tesseract read a picture, and waits for it.
+
+Started as a script, by path, so that next to nothing of the daemon is loaded here.
+"""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+import sys
+from typing import Any, BinaryIO
+
+from glimpsed.children.program import Answer, Answering, end_with_daemon, serve
+
+_LARGEST_TEXT = 16 << 20
+
+
+def start(settings: dict[str, Any]) -> Answering:
+    """Only remembers the command line: tesseract has no mode in which it stays."""
+    return functools.partial(_answer, command=settings["command"])
+
+
+def _answer(_: object, picture: BinaryIO, *, command: list[str]) -> Answer:
+    done = subprocess.run(  # noqa: S603 - found on PATH, with the languages of the config
+        command,
+        stdin=picture,
+        capture_output=True,
+        check=False,
+        preexec_fn=end_with_daemon,
+    )
+    if done.returncode < 0:
+        sys.exit(1)  # something killed it, and may not have done so for its picture
+    complaints = done.stderr[-10_000:].decode("utf-8", "replace")
+    return {"code": done.returncode, "complaints": complaints}, [done.stdout[:_LARGEST_TEXT]]
+
+
+if __name__ == "__main__":
+    serve(start)

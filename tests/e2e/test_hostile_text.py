@@ -1,0 +1,92 @@
+"""What people plant in a folder, and what models answer, costs a running daemon neither memory nor its heartbeat."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from daemon import Daemon
+from gateway import Gateway, Scripted, Seen
+from pictures import drop, picture
+
+CONFIG = """
+models:
+  m: {{api: chat, base_url: "{url}", api_key_env: GLIMPSED_API_KEY}}
+folders:
+  inbox: {{path: {home}/inbox, settle: 20ms, outputs: [txt, json], prompt: "{{relpath}}"}}
+  evil: {{path: {home}/evil, settle: 20ms, prompt: "{{relpath}}", schema: {{type: object, properties: {{a: {{pattern: "^(a+)+$"}}}}}}}}
+log: {{target: json, level: debug}}
+"""
+LISTS = b"[" + b"[]," * (67_000_000 // 3) + b"[]]"
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    with Gateway() as running:
+        yield running
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, gateway: Gateway) -> Daemon:
+    for name in ("inbox", "evil"):
+        (tmp_path / name).mkdir()
+    return Daemon(CONFIG.format(url=gateway.base_url, home=tmp_path), tmp_path)
+
+
+def peak(daemon: Daemon) -> int:
+    """MB that the daemon ever held."""
+    status = Path(f"/proc/{daemon.process.pid}/status").read_text()
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    assert found
+    return int(found[1]) // 1024
+
+
+def test_planted_json_of_67_mb_fails_its_images_and_takes_no_memory(
+    tmp_path: Path, gateway: Gateway, daemon: Daemon
+) -> None:
+    for number in range(6):
+        (tmp_path / "inbox" / f"{number}.png.json").write_bytes(LISTS)
+        (tmp_path / "inbox" / f"{number}.png.txt").write_bytes(b"x")
+        (tmp_path / "inbox" / f"{number}.png.error.txt").write_bytes(LISTS)
+        drop(tmp_path / "inbox", f"{number}.png", picture(seed=number))
+    drop(tmp_path / "inbox", "good.png", picture(seed=9))
+    with daemon:
+        daemon.wait_event("file.done", file="good.png")
+        for number in range(6):
+            failed = daemon.wait_event("file.failed", file=f"{number}.png")
+            assert failed["reason"] == (
+                f"{number}.png.json already exists and was not written by glimpsed: it is larger than 16 MB."
+            )
+        assert peak(daemon) < 300
+        assert daemon.stop() == 0
+    assert len(gateway.requests) == 1
+    assert (tmp_path / "inbox" / "0.png.json").stat().st_size == len(LISTS)
+    assert (tmp_path / "inbox" / "0.png.error.txt").stat().st_size == len(LISTS)
+
+
+def test_a_schema_that_takes_for_ever_fails_its_own_files_once_and_holds_up_nobody(
+    tmp_path: Path, gateway: Gateway, daemon: Daemon
+) -> None:
+    def reply(seen: Seen) -> Scripted:
+        answers = {"slow.png": json.dumps({"a": "a" * 40 + "!"}), "blank.png": "```json\n" + " " * 250_000}
+        return Scripted(text=answers.get(seen.prompt.split("\n")[0].strip(), '{"a": "aaa"}'))
+
+    gateway.default = reply
+    with daemon:
+        drop(tmp_path / "evil", "slow.png", picture(seed=1))
+        gateway.wait_for(1)
+        drop(tmp_path / "inbox", "good.png", picture(seed=2))
+        daemon.wait_event("file.done", file="good.png")
+        failed = daemon.wait_event("file.failed", file="slow.png")
+        assert "could not be checked against the schema within 3 s of CPU" in failed["reason"]
+        drop(tmp_path / "evil", "fine.png", picture(seed=3))
+        drop(tmp_path / "evil", "blank.png", picture(seed=4))
+        daemon.wait_event("file.done", file="fine.png")
+        daemon.wait_event("file.failed", file="blank.png")
+        assert daemon.stop() == 0
+    asked = [seen.prompt.split("\n")[0] for seen in gateway.requests]
+    assert sorted(asked) == ["blank.png", "blank.png", "fine.png", "good.png", "slow.png"]  # one repair

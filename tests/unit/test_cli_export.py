@@ -1,0 +1,81 @@
+"""`export` on a folder that `once` has worked through."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gateway import Gateway, Scripted
+from glimpsed import cli
+from pictures import picture
+
+SCHEMA = "{type: object, properties: {total: {type: number}, supplier: {type: object, properties: {name: {type: string}}}}}"
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Any command in a directory whose folder `in` holds two answered scans."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GLIMPSED_CONFIG", raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+    def command(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as e:
+            cli.main([*arguments])
+        assert isinstance(e.value.code, int)
+        told = capsys.readouterr()
+        return e.value.code, told.out, told.err
+
+    (tmp_path / "in").mkdir()
+    for number, name in enumerate(("b.png", "ä.png")):
+        (tmp_path / "in" / name).write_bytes(picture(seed=number))
+    with Gateway() as gateway:
+        gateway.default = Scripted(text=json.dumps({"total": 12.5, "supplier": {"name": "=Berg"}}))
+        (tmp_path / "glimpsed.yaml").write_text(
+            f"models: {{m: {{api: chat, base_url: '{gateway.base_url}'}}}}\n"
+            f"folders: {{bills: {{path: in, model: m, settle: 0, schema: {SCHEMA}}}}}\n"
+        )
+        assert command("once", "-q")[0] == 0
+    return command
+
+
+def test_every_done_file_is_a_row_in_each_format(run: Run, tmp_path: Path) -> None:
+    code, out, _ = run("export")
+    found = list(csv.DictReader(io.StringIO(out, newline="")))
+    assert code == 0
+    assert sorted(row["file"] for row in found) == ["b.png", "ä.png"]
+    assert {(r["folder"], r["model"], r["total"], r["supplier.name"]) for r in found} == {
+        ("bills", "m", "12.5", "'=Berg")
+    }
+    lines = run("export", "--format", "jsonl")[1].splitlines()
+    assert [json.loads(line)["supplier.name"] for line in lines] == ["=Berg", "=Berg"]
+    assert run("export", "-o", "t.db")[0] == 0
+    connection = sqlite3.connect(tmp_path / "t.db")
+    assert connection.execute('SELECT sum(total), max("supplier.name") FROM answers').fetchall() == [
+        (25, "=Berg")
+    ]
+    connection.close()
+    assert run("export", "-o", "t.xlsx")[0] == 0
+    assert (tmp_path / "t.xlsx").read_bytes().startswith(b"PK")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--format", "xlsx"), "-o FILE"),
+        (("--excel", "--format", "jsonl"), "--excel is for CSV"),
+        (("--folder", "nope"), "no folder 'nope'"),
+        (("-o", "missing/t.csv"), "cannot be written"),
+    ],
+)
+def test_mistakes_are_told_with_the_mend(run: Run, arguments: tuple[str, ...], told: str) -> None:
+    code, out, err = run("export", *arguments)
+    assert (code, out) == (2, "")
+    assert told in err
