@@ -60,6 +60,8 @@ def _folders(desk: Desk, daemons: Sequence[Daemon]) -> dict[str, dict[str, Any]]
         watch = _as_told(told[name]) if name in told else _as_seen(folder)
         found[name] = {
             **watch,
+            "settling": told[name].get("settling", 0) if name in told else 0,
+            "settling_reason": told[name].get("settling_reason") if name in told else None,
             "watched": name in told,
             "path": str(folder.path) if folder is not None else None,
             "waits_since": utc(held[name]) if name in held else None,

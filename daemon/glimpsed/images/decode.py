@@ -69,6 +69,22 @@ def inspect(file: BinaryIO, kind: Kind) -> tuple[int, int, int]:
         return 1, *image.size
 
 
+def own_text(file: BinaryIO, kind: Kind, number: int) -> tuple[str, str | None]:
+    """The text that page `number` (from 1) of a PDF has itself, and what it is good for."""
+    with translated(kind):
+        return pdf.own_text(file, number)
+
+
+def is_blank(file: BinaryIO, kind: Kind, number: int, memory: int) -> bool:
+    """Whether there is nothing on page `number` (from 1)."""
+    from glimpsed.images import blank  # noqa: PLC0415 - asked by few folders
+
+    to = Target(max_edge=blank.EDGE, max_bytes=0)
+    with translated(kind):
+        image, _ = pdf.render(file, number, to) if kind == "pdf" else _page(file, kind, number, to, memory)
+        return blank.is_blank(image)
+
+
 def prepare(file: BinaryIO, kind: Kind, number: int, to: Target, memory: int) -> list[Encoded]:
     """Page `number` (from 1), encoded, in as many bands as the plan has."""
     with translated(kind):

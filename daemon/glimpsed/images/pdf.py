@@ -25,12 +25,23 @@ def inspect(file: BinaryIO) -> tuple[int, int, int]:
             page.close()
 
 
+def own_text(file: BinaryIO, number: int) -> tuple[str, str | None]:
+    """The text of page `number` (from 1), and what it is good for (`usable.nature`)."""
+    from glimpsed.images import pdftext  # noqa: PLC0415 - needs the extra
+
+    with _document(file) as document:
+        page = _page(document, number)
+        try:
+            found = pdftext.read(page, document.formenv)
+        finally:
+            page.close()
+    return found.text, found.nature
+
+
 def render(file: BinaryIO, number: int, to: Target) -> tuple[Image.Image, Layout]:
     """Page `number` (from 1), of the layout's size."""
     with _document(file) as document:
-        if number > len(document):
-            raise FileError(f"There is no page {number}: the document has {len(document)}.")
-        page = document[number - 1]
+        page = _page(document, number)
         try:
             plan = layout(*_pixels(page), to)
             size = plan.width, plan.height
@@ -40,6 +51,12 @@ def render(file: BinaryIO, number: int, to: Target) -> tuple[Image.Image, Layout
             page.close()
     # Rendering rounds up: one pixel is cut off at most.
     return (image if image.size == size else image.crop((0, 0, *size))), plan
+
+
+def _page(document: Any, number: int) -> Any:
+    if number > len(document):
+        raise FileError(f"There is no page {number}: the document has {len(document)}.")
+    return document[number - 1]
 
 
 def _pixels(page: Any) -> tuple[int, int]:
