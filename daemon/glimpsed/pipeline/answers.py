@@ -25,8 +25,7 @@ from glimpsed.model import (
     utc_ns,
 )
 from glimpsed.pipeline.question import prompt_sha256
-
-FORM_FEED = "\f"  # between pages in the text
+from glimpsed.sidecar.render import PAGE_BREAK
 
 
 def source(job: Job, content: Content, document: Document) -> Source:
@@ -83,7 +82,7 @@ def answer(
         prompt=PromptUsed(sha256=prompt_sha256(folder)),
         model=last.model,
         sent=tuple(sent for r in records for sent in r.sent),
-        text=FORM_FEED.join(r.answer.text for r in records),
+        text=PAGE_BREAK.join(r.answer.text.rstrip("\r\n") for r in records) if each else last.answer.text,
         data=data if folder.schema_ is not None else None,
         pages=tuple(r.answer for r in records) if each else None,
         finish=last.finish,
