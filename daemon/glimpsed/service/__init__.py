@@ -316,6 +316,8 @@ class Service:
                 "mode": s.mode,
                 "filesystem": s.filesystem,
                 "reason": s.reason,
+                "settling": watch.settling,
+                "settling_reason": watch.troubles,
                 "backlog": self._backlogs.expected.get(watch.folder.name),
             }
             for watch in self.folders
