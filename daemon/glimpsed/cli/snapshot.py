@@ -130,9 +130,10 @@ def _pause(paused: Paused | None, told: Mapping[str, Any] | None, clock: Clock) 
         return {
             "state": "paused",
             "reason": paused.reason,
-            "until": _shown(until, clock),
+            # Past its time it is probed as soon as there is a file to ask about.
+            "until": _shown(until and max(until, clock()), clock),
             "since": _shown(paused.since, clock),
-            "next_probe": _shown(paused.next_probe, clock),
+            "next_probe": _shown(paused.next_probe and max(paused.next_probe, clock()), clock),
         }
     told = told or {}
     return {

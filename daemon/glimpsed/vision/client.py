@@ -193,7 +193,7 @@ def _meaning(error: Exception, timeout: float, through: str) -> Verdict | None: 
         case httpx.ConnectTimeout():
             return Verdict("retry", f"no connection in time{through}", transport=True)
         case TimeoutError() | httpx.TimeoutException():
-            return _broken(f"no answer within {timeout:g} s{through}")
+            return _broken(f"no answer within {timeout:g} s{through}", slow=True)
         case httpx.ConnectError() | httpx.ProxyError() if "CERTIFICATE_VERIFY_FAILED" in cause:
             advice = "name your own CA in SSL_CERT_FILE"
             return Verdict(
@@ -220,9 +220,9 @@ def _meaning(error: Exception, timeout: float, through: str) -> Verdict | None: 
     return None
 
 
-def _broken(reason: str) -> Verdict:
+def _broken(reason: str, *, slow: bool = False) -> Verdict:
     """The request was on its way: the API's fault, or that of this very file (so `server` as well)."""
-    return Verdict("retry", clean(reason), transport=True, server=True)
+    return Verdict("retry", clean(reason), transport=True, server=True, slow=slow)
 
 
 def _cause(error: BaseException) -> str:
