@@ -200,6 +200,7 @@ class Source(Frozen):
     width: int
     height: int
     pages: int
+    left_out: tuple[int, ...] = ()  # pages that were not sent
 
 
 class Sent(Frozen):

@@ -20,6 +20,7 @@ SUFFIXES = frozenset(
         "jpeg",
         "jpe",
         "jfif",
+        "mpo",
         "png",
         "webp",
         "gif",
@@ -36,6 +37,18 @@ SUFFIXES = frozenset(
         "j2c",
         "jpx",
         "jpf",
+        "jpeg2000",
+        "pbm",
+        "pgm",
+        "ppm",
+        "pnm",
+        "tga",
+        "ico",
+        "dng",
+        "cr2",
+        "cr3",
+        "nef",
+        "arw",
         "pdf",
     ]
 )
@@ -77,13 +90,16 @@ class Filter:
             return "not an image"
         if not is_dir and self._own is not None and self._own.fullmatch(path.rpartition("/")[2]):
             return "a sidecar of glimpsed's own"
-        folded = _fold(path)
-        result = self._exclude.check_file(f"{folded}/" if is_dir else folded)
-        if result.include and result.index is not None:
-            return str(self._exclude_lines[result.index])
-        if not is_dir and not self.plain and not self._include.match_file(folded):
+        if (rule := self.excluded(f"{path}/" if is_dir else path)) is not None:
+            return rule
+        if not is_dir and not self.plain and not self._include.match_file(_fold(path)):
             return "not included"
         return None
+
+    def excluded(self, path: str) -> str | None:
+        """The pattern that keeps this path out, of a directory with a slash; None when there is none."""
+        result = self._exclude.check_file(_fold(path))
+        return str(self._exclude_lines[result.index]) if result.include and result.index is not None else None
 
     def may_be(self, name: str) -> bool:
         """The cheap part of `skips` for a file: whether its name ends like an image's."""

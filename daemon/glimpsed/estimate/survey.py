@@ -82,7 +82,7 @@ async def _seen(images: Images, content: Content) -> Seen | None:
         document = await images.inspect(content)
     except FileError:
         return None
-    return Seen(document.pages, document.width, document.height)
+    return Seen(document.pages - len(document.left_out), document.width, document.height)
 
 
 def _read(root: Root, path: str, version: Version) -> Content | None:

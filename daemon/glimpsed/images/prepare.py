@@ -39,6 +39,7 @@ class Document:
     pages: int
     width: int
     height: int
+    left_out: tuple[int, ...] = ()  # pages (from 1) that there is nothing to draw of
 
 
 class Images:
@@ -147,7 +148,8 @@ def _as_it_is(kind: Kind, data: Bytes, to: plan.Target) -> Image | None:
 
 def _document(kind: Kind, answer: dict[str, Any]) -> Document:
     pages, width, height = (int(number) for number in answer["document"])
-    return Document(MEDIA_TYPES[kind], pages, width, height)
+    left_out = tuple(int(page) for page in answer["undrawable"])
+    return Document(MEDIA_TYPES[kind], pages, width, height, left_out)
 
 
 def _images(listed: list[tuple[str, int, int, int]], data: bytes, page: int) -> tuple[Image, ...]:

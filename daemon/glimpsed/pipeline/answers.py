@@ -40,6 +40,7 @@ def source(job: Job, content: Content, document: Document) -> Source:
         width=document.width,
         height=document.height,
         pages=document.pages,
+        left_out=document.left_out,
     )
 
 

@@ -33,16 +33,16 @@ async def ask_about(
     """
     started = clock()
     document = await images.inspect(content)
-    if document.pages > folder.max_pages:
+    every = [page for page in range(1, document.pages + 1) if page not in set(document.left_out)]
+    if len(every) > folder.max_pages:
         raise FileError(
-            f"The document has {document.pages} pages; at most {folder.max_pages} are sent.",
+            f"The document has {len(every)} pages; at most {folder.max_pages} are sent.",
             f"Split it, or raise max_pages of the folder '{folder.name}'.",
         )
     matter = Matter(
         job, folder, content, document, images, bill, refusals or Refusals(), clock, passed_over=passed_over
     )
     each = folder.pages == "each"
-    every = range(1, document.pages + 1)
     before = {record.answer.page: record for record in job.pages} if each else {}
     records: list[PageRecord] = []
     requests = 0

@@ -133,6 +133,8 @@ def is_error_sidecar(data: bytes) -> bool:
 def _json(answer: Answer) -> bytes:
     dumped = answer.model_dump()
     dumped["source"]["name"] = shown(answer.source.name)
+    if not dumped["source"]["left_out"]:
+        del dumped["source"]["left_out"]
     dumped["seconds"] = round(answer.seconds, 3)
     usage = dumped["usage"]
     if usage["cost"] is not None:
