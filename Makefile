@@ -29,6 +29,10 @@ man1 = $(DESTDIR)$(prefix)/share/man/man1
 SYSTEM_PYTHON ?= $(shell for p in /usr/bin/python3 /usr/local/bin/python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; exit; }; done; echo $(PYTHON))
 
+# systemd-python comes as source: where it cannot be built, everything else works without.
+installed = $(1) ".[ready]" && { $(1) ".[journald]" >/dev/null 2>&1 || \
+	echo "Going on without systemd-python, which could not be built (gcc, pkg-config, libsystemd-dev, python3-dev): the log goes to stderr, not into the journal's fields." >&2; }
+
 .PHONY: help
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -84,7 +88,7 @@ install:  ## as a systemd service, as root: prefix, home, sysconfdir and DESTDIR
 	@"$(SYSTEM_PYTHON)" -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "$(SYSTEM_PYTHON) will not do: Python 3.11 or newer, with python3-venv" >&2; exit 1; }
 	[ -x "$(DESTDIR)$(home)/bin/python" ] || "$(SYSTEM_PYTHON)" -m venv "$(DESTDIR)$(home)"
-	"$(DESTDIR)$(home)/bin/python" -m pip --disable-pip-version-check install -q --upgrade ".[all]"
+	$(call installed,"$(DESTDIR)$(home)/bin/python" -m pip --disable-pip-version-check install -q --upgrade)
 ifneq ($(DESTDIR),)
 	grep -lIr -- "$(DESTDIR)" "$(DESTDIR)$(home)/bin" "$(DESTDIR)$(home)/pyvenv.cfg" | xargs -r sed -i "s|$(DESTDIR)||g"
 endif
@@ -147,7 +151,7 @@ $(VENV)/.pip: | $(VENV)/bin/python
 
 $(VENV)/.installed: pyproject.toml | $(VENV)/.pip
 	@echo "Installing glimpsed and the OCR model into $(VENV): a few minutes the first time"
-	@$(PIP) install -q -e ".[all]"
+	@$(call installed,$(PIP) install -q -e)
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/.installed

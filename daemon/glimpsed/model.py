@@ -145,11 +145,20 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
+class PageText:
+    """The text that a page of a document has itself, sent with its picture or instead of it."""
+
+    page: int  # from 1
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """Pipeline to vision: everything one question holds."""
 
     prompt: str
     images: tuple[Image, ...]
+    texts: tuple[PageText, ...] = ()
     system: str | None = None
     schema: dict[str, Any] | None = None
     temperature: float | None = None
@@ -200,17 +209,18 @@ class Source(Frozen):
     width: int
     height: int
     pages: int
-    left_out: tuple[int, ...] = ()  # pages that were not sent
+    left_out: tuple[int, ...] | None = None  # pages that were not sent; None: all were
 
 
 class Sent(Frozen):
-    """One picture as it was sent."""
+    """One picture as it was sent, or a page's own text: that has characters instead of pixels."""
 
     page: int
     media_type: str
-    width: int
-    height: int
+    width: int | None = None
+    height: int | None = None
     bytes: int
+    characters: int | None = None
 
 
 class PageAnswer(Frozen):

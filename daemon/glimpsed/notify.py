@@ -1,9 +1,13 @@
-"""sd_notify(3): what systemd is told of the daemon. Without systemd, nothing happens."""
+"""sd_notify(3): what systemd is told of the daemon. Without systemd, nothing happens.
+
+systemd-python says it. Where that is not installed, the socket that is asked whether systemd listens carries the same
+message itself: a unit of Type=notify would else be ended as one that does not get ready.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import os
+import select
 import socket
 import time
 from typing import TYPE_CHECKING
@@ -11,18 +15,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+try:
+    from systemd.daemon import notify
+except ImportError:  # the extra [journald] is not there
+    notify = None
+
 
 class Notifier:
-    """Datagrams to the socket in ``$NOTIFY_SOCKET``. Never blocks, never raises: True when it was taken."""
+    """Messages to the socket in ``$NOTIFY_SOCKET``. Never blocks, never raises: True when it was taken."""
 
     def __init__(self, env: Mapping[str, str] = os.environ) -> None:
         self._address = _address(env.get("NOTIFY_SOCKET", ""))
         self.watchdog_seconds = _watchdog_seconds(env)  # None: systemd does not want to be fed
-        self._socket: socket.socket | None = None
-        if self._address is not None:
-            self._socket = socket.socket(
-                socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
-            )
+        self._socket: socket.socket | None = None  # connected, while there is somebody
 
     def ready(self, status: str | None = None) -> bool:
         """Start or reload is finished."""
@@ -51,19 +56,40 @@ class Notifier:
         return self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1_000_000)}")
 
     def close(self) -> None:
-        """Let go of the socket."""
+        """No message any more."""
+        self._address = None
+        self._disconnect()
+
+    def _send(self, *lines: str) -> bool:
+        if self._address is None:
+            return False
+        message = "\n".join(lines).encode("utf-8", "backslashreplace").decode()
+        try:
+            ours = self._socket = self._socket or _connected(self._address)
+            # `notify` holds the interpreter while systemd is busy or restarts itself: the next message will get there.
+            writable = select.poll()
+            writable.register(ours, select.POLLOUT)
+            if not writable.poll(0):
+                return False
+            return bool(notify(message)) if notify is not None else ours.send(message.encode()) > 0
+        except OSError:
+            self._disconnect()
+            return False
+
+    def _disconnect(self) -> None:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
 
-    def _send(self, *lines: str) -> bool:
-        if self._socket is None or self._address is None:
-            return False
-        message = "\n".join(lines).encode("utf-8", "backslashreplace")
-        # systemd is busy or restarts itself: the next message will get there.
-        with contextlib.suppress(OSError):
-            return self._socket.sendto(message, self._address) == len(message)
-        return False
+
+def _connected(address: str | bytes) -> socket.socket:
+    opened = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+    try:
+        opened.connect(address)
+    except OSError:
+        opened.close()
+        raise
+    return opened
 
 
 def _address(value: str) -> str | bytes | None:

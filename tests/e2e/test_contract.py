@@ -250,7 +250,7 @@ def test_prompts_pages_schema_and_every_kind_of_sidecar(tmp_path: Path) -> None:
     assert (tmp_path / "whole/sub/t 1.TIF.txt").read_text() == (
         't 1.TIF t 1 whole sub/t 1.TIF 1-3 of 3 {"a": {x}} {}\n'
     )
-    assert (tmp_path / "single/t.tif.txt").read_text() == "page 1\fpage 2\n"
+    assert (tmp_path / "single/t.tif.txt").read_text() == "page 1\n\fpage 2\n"
     single = json.loads((tmp_path / "single/t.tif.json").read_text())
     assert [p["page"] for p in single["pages"]] == [1, 2]
     assert (single["attempts"], single["usage"]["input_tokens"]) == (2, 2210)

@@ -223,6 +223,25 @@ def test_a_stop_waits_for_the_request_in_flight(service: Machine, scans: Path, g
     assert len(gateway.requests) == 2
 
 
+def test_a_journald_that_hangs_does_not_hold_up_the_daemon(
+    service: Machine, gateway: Gateway, scans: Path
+) -> None:
+    journald = service.run("systemctl", "show", "-P", "MainPID", "systemd-journald").stdout.strip()
+    names = [f"held{n}.png" for n in range(40)]
+    service.run("kill", "-STOP", journald)
+    try:
+        for n, name in enumerate(names):
+            drop(scans / "invoices", name, picture(seed=500 + n))
+        wait_until(
+            lambda: all((scans / "invoices" / f"{name}.json").exists() for name in names),
+            "the daemon waits for the journal",
+        )
+    finally:
+        service.run("kill", "-CONT", journald)
+    done = wait_log(service, "GLIMPSED_EVENT=file.done", "GLIMPSED_FOLDER=invoices", count=len(names))
+    assert set(names) <= {entry["GLIMPSED_FILE"] for entry in done}
+
+
 def test_a_frozen_daemon_is_restarted_by_the_watchdog_and_loses_nothing(
     service: Machine, scans: Path, gateway: Gateway
 ) -> None:

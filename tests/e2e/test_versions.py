@@ -141,7 +141,7 @@ def test_pages_each_asks_page_by_page_and_a_bad_page_repeats_only_itself(tmp_pat
             "Page 2 of 3.",
             "Page 3 of 3.",
         ]
-        assert (inbox / "a.tif.txt").read_text() == "one\ftwo\fthree\n"
+        assert (inbox / "a.tif.txt").read_text() == "one\n\ftwo\n\fthree\n"
         sidecar = json.loads((inbox / "a.tif.json").read_text())
         assert [p["text"] for p in sidecar["pages"]] == ["one", "two", "three"]
         assert sidecar["attempts"] == 4

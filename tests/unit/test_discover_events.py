@@ -97,9 +97,26 @@ def test_a_folder_that_was_moved_out_reports_no_more(ear: Ear, tmp_path: Path) -
     assert "sub/ghost.png" not in ear.files
 
 
+def test_what_happens_in_a_folder_that_left_is_not_reported_even_if_both_are_heard_of_at_once(
+    ear: Ear, tmp_path: Path
+) -> None:
+    out = tmp_path.parent / f"{tmp_path.name}-at-once"
+    (ear.path / "sub").mkdir()
+    ear.watch("sub")
+    with _kernel(ear)._lock:  # all of it is read before any of it is sorted
+        (ear.path / "wakes.png").write_bytes(b"x")
+        time.sleep(0.05)
+        (ear.path / "sub").rename(out)
+        (out / "ghost.png").write_bytes(b"x")
+        (ear.path / "real.png").write_bytes(b"x")
+    until(lambda: ear.files.get("real.png"))
+    assert "sub/ghost.png" not in ear.files
+
+
 def test_a_folder_that_left_and_came_back_is_heard_again(ear: Ear, tmp_path: Path) -> None:
     (ear.path / "a").mkdir()
     ear.watch("a")
+    until(lambda: "a" in ear.directories)
     for away in (tmp_path.parent / f"{tmp_path.name}-left", ear.path / "b"):
         ear.directories.clear()
         (ear.path / "a").rename(away)

@@ -20,7 +20,7 @@ import structlog
 
 from glimpsed import journal
 from glimpsed.config.schema import Log
-from glimpsed.journal import events, foreign, native, sinks
+from glimpsed.journal import events, foreign, journald, sinks
 from glimpsed.journal.sentence import sentence
 from glimpsed.journal.writer import Writer
 
@@ -198,7 +198,7 @@ def test_a_terminal_gets_colours_unless_told_otherwise() -> None:
 def test_under_a_journald_that_cannot_be_reached_lines_carry_their_priority(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(native, "SOCKET", str(tmp_path / "none"))
+    monkeypatch.setattr(journald, "SOCKET", str(tmp_path / "none"))
     with (tmp_path / "stream").open("w+") as stream:
         status = os.fstat(stream.fileno())
         monkeypatch.setattr(sys, "stderr", stream)
@@ -212,21 +212,51 @@ def test_under_a_journald_that_cannot_be_reached_lines_carry_their_priority(
     assert failed == "<3>in/a: failed: x y"
 
 
-def test_an_entry_is_a_datagram_of_fields_and_a_journald_that_came_back_is_found(tmp_path: Path) -> None:
-    where = str(tmp_path / "socket")
-    sender = native.Journal(where)
-    with pytest.raises(FileNotFoundError):
-        sender.send({"MESSAGE": "lost"})
-    for _ in range(2):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
-            server.bind(where)
-            sender.send({"MESSAGE": "ä\udcff", "TRACE": "a\nb", "LONG": "x" * 100_000})
-            assert server.recv(200_000) == (
-                "MESSAGE=ä\\udcff\nTRACE\n".encode() + (3).to_bytes(8, "little") + b"a\nb\n"
-                b"LONG=" + b"x" * native.LONGEST + b"\n"
-            )
-        Path(where).unlink()
-    sender.close()
+@pytest.mark.parametrize("reads", [True, False])
+def test_without_the_extra_lines_carry_their_priority_and_one_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reads: bool
+) -> None:
+    monkeypatch.setitem(sys.modules, "systemd.journal", None)
+    monkeypatch.setattr(journald, "SOCKET", str(tmp_path / "socket"))
+    with (
+        (tmp_path / "stream").open("w+") as stream,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server,
+    ):
+        server.bind(journald.SOCKET)
+        status = os.fstat(stream.fileno())
+        monkeypatch.setattr(sys, "stderr", stream)
+        env = {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"} if reads else {}
+        assert journal.configure(Log(target="auto" if reads else "journald"), env=env) == "stderr"
+        journal.get_logger().error(events.FILE_FAILED, folder="in", file="a", reason="x")
+        assert journal.flush(SECONDS)
+        stream.seek(0)
+        told, failed = stream.read().splitlines()
+    assert told.startswith(
+        "<4>glimpsed.journal: logging to stderr, without fields: the journal needs an extra"
+    )
+    assert failed == "<3>in/a: failed: x"
+
+
+def test_what_a_sink_does_not_take_is_counted_and_told_when_it_works_again() -> None:
+    written: list[Mapping[str, Any]] = []
+    broken = True
+
+    def sink(record: Mapping[str, Any]) -> None:
+        if broken:
+            raise OSError("nobody there")
+        written.append(record)
+
+    writer = Writer(sink)
+    for n in range(3):
+        writer.put({"event": "e", "n": n})
+    assert writer.flush(SECONDS)
+    broken = False
+    writer.put({"event": "e", "n": 3})
+    assert writer.flush(SECONDS)
+    writer.close(SECONDS)
+    assert written[0]["n"] == 3
+    assert written[1]["reason"].startswith("3 log lines were dropped")
+    assert len(written) == 2
 
 
 def test_a_journal_stream_that_is_not_ours_does_not_count() -> None:
@@ -291,7 +321,8 @@ def test_a_sink_that_fails_does_not_end_the_log() -> None:
     for event in ("bad", "good"):
         writer.put({"event": event})
     writer.close(SECONDS)
-    assert [r["event"] for r in written] == ["good"]
+    assert [r["event"] for r in written] == ["good", "library"]
+    assert written[1]["reason"].startswith("1 log lines were dropped")
 
 
 def test_what_was_kept_back_is_said_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:

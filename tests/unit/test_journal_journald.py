@@ -20,6 +20,7 @@ CATALOG = Path(__file__).parents[2] / "systemd" / "glimpsed.catalog"
 # $1 is a script for bash. Nothing outside is touched; all of it dies with the namespaces.
 INSIDE = f"""
 set -eu
+echo 512 > /proc/sys/net/unix/max_dgram_qlen  # as systemd sets it
 mount -t tmpfs -o mode=755 tmpfs /run; mount -t tmpfs -o mode=755 tmpfs /var/log
 mkdir -p /run/systemd/journal /run/log/journal /run/systemd/journald.conf.d
 printf '[Journal]\\nStorage=volatile\\nRateLimitIntervalSec=0\\nReadKMsg=no\\nAudit=no\\nForwardToSyslog=no\\n' \
@@ -43,6 +44,7 @@ def _unshare(script: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
     command = [
         "unshare",
         "--mount",
+        "--net",
         "--pid",
         "--fork",
         "--kill-child",
@@ -58,6 +60,7 @@ def _unshare(script: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module", autouse=True)
 def possible(tmp_path_factory: pytest.TempPathFactory) -> None:
+    pytest.importorskip("systemd.journal", reason="needs systemd-python")
     if os.geteuid() != 0 or not Path(JOURNALD).exists() or shutil.which("unshare") is None:
         pytest.skip("needs root, systemd-journald and unshare")
     if _unshare("true", tmp_path_factory.mktemp("try")).returncode != 0:
@@ -125,15 +128,53 @@ def test_the_target_auto_is_journald_when_standard_error_is_its_stream(tmp_path:
     assert done.stdout.splitlines()[-1] == "journald"
 
 
-def test_a_journald_that_hangs_holds_nobody_up(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [10, 2000])  # 512 of the largest are more than a socket's buffer holds
+def test_a_journald_that_hangs_holds_nobody_up_and_reads_on_where_it_stopped(
+    tmp_path: Path, size: int
+) -> None:
     (tmp_path / "speak.py").write_text(
         LOG
-        + "import time\nbegan = time.monotonic()\n"
-        + "for n in range(50_000):\n    log.info('file.done', folder='in', file=str(n), reason='x' * 500)\n"
-        + "print('looped', journal.flush(0.2), flush=True)\n"
+        + "import os, signal, time\nos.kill(int(sys.argv[1]), signal.SIGSTOP)\n"
+        + f"turns, more = [], {{f'more{{n}}': '- ' * ({size} // 2) for n in range(10)}}\n"
+        + "for n in range(600):\n"
+        + f"    log.info('file.done', folder='in', file=str(n), exception='- ' * 4 * {size}, **more)\n"
+        + "    turns.append(time.monotonic())\n"
+        + "    time.sleep(0.001)\n"
+        + "print('turns', max(b - a for a, b in zip(turns, turns[1:])) < 20, journal.flush(0.2))\n"
+        + "os.kill(int(sys.argv[1]), signal.SIGCONT)\nprint('flushed', journal.flush(60), flush=True)\n"
+    )
+    done = _unshare(
+        "timeout 80 $PY speak.py $daemon; journalctl --sync;"
+        " journalctl -o json --output-fields=GLIMPSED_FILE -t glimpsed GLIMPSED_EVENT=file.done",
+        tmp_path,
+    )
+    assert done.stdout.splitlines()[:2] == ["turns True False", "flushed True"], done
+    assert [e["GLIMPSED_FILE"] for e in entries(done.stdout)] == [str(n) for n in range(600)]
+
+
+def test_the_end_does_not_wait_for_a_journald_that_hangs(tmp_path: Path) -> None:
+    (tmp_path / "speak.py").write_text(
+        LOG
+        + "for n in range(2000):\n    log.info('file.done', folder='in', file=str(n), exception='- ' * 10_000)\n"
     )
     done = _unshare("kill -STOP $daemon; timeout 60 $PY speak.py; echo code $?; kill -CONT $daemon", tmp_path)
-    assert done.stdout.splitlines() == ["looped False", "code 0"], done
+    assert done.stdout.splitlines() == ["code 0"], done
+
+
+def test_an_entry_that_no_datagram_holds_arrives_whole(tmp_path: Path) -> None:
+    (tmp_path / "speak.py").write_text(
+        "from glimpsed.journal.journald import Journal\n"
+        "journal = Journal()\n"
+        "for text in ('ä\\n' * 2_000_000, 'small\\udcff'): journal.send({'MESSAGE': text, 'SYSLOG_IDENTIFIER': 'big'})\n"
+    )
+    done = _unshare(
+        "$PY speak.py; journalctl --sync; journalctl -o json --all -t big | $PY -c '"
+        'import json, sys\nfor line in sys.stdin: print(len(m := json.loads(line)["MESSAGE"]), ascii(m[-9:]))\'',
+        tmp_path,
+    )
+    large, small = done.stdout.splitlines()
+    assert large == r"4000000 '\n\xe4\n\xe4\n\xe4\n\xe4\n'"
+    assert small == r"11 'all\\udcff'"
 
 
 def test_a_journald_that_is_gone_ends_nothing(tmp_path: Path) -> None:

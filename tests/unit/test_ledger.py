@@ -544,6 +544,53 @@ def test_search_finds_words_phrases_and_scripts_without_spaces(ledger: Ledger) -
     assert ledger.search("invoice", folder="other") == []
 
 
+def test_search_finds_words_by_their_beginning_when_asked_or_when_nothing_else_is_found(
+    ledger: Ledger,
+) -> None:
+    offer(ledger)
+    finish(ledger, text="Invoice R-12345\nin voices\noak planking, 2 m\n发票号码 08")
+    lines = {q: [hit.line for hit in ledger.search(q)] for q in
+             ("invoic", "invoic*", "1234", "INV", "oak plank", '"oak plank"', '"oak plank"*', "发*", "voic planks", "*", "in*")}  # fmt: skip
+    assert lines == {
+        "invoic": ["Invoice R-12345"], "invoic*": ["Invoice R-12345"], "1234": ["Invoice R-12345"], "INV": ["Invoice R-12345"],
+        "oak plank": ["oak planking, 2 m"], '"oak plank"': [], '"oak plank"*': ["oak planking, 2 m"], "发*": ["发票号码 08"],
+        "voic planks": [], "*": [], "in*": ["Invoice R-12345"],
+    }  # fmt: skip
+
+
+def test_a_whole_word_is_not_mixed_with_beginnings(ledger: Ledger) -> None:
+    for name, text in (("a", "total"), ("b", "totals")):
+        key = FileKey(SCAN.folder, f"{name}.png")
+        offer(ledger, key)
+        finish(ledger, text=text)
+    assert [hit.line for hit in ledger.search("total")] == ["total"]
+    assert {hit.line for hit in ledger.search("total*")} == {"total", "totals"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "²",
+        "a:*",
+        "'; --",
+        "NEAR(a b)",
+        "a AND NOT",
+        '"',
+        '""*',
+        "*" * 50,
+        "(",
+        "\\",
+        "!a & b",
+        "x" * 5000,
+        "é* ü",
+    ],
+)
+def test_nothing_that_is_searched_for_is_taken_for_a_query(ledger: Ledger, text: str) -> None:
+    offer(ledger)
+    finish(ledger, text="page")
+    assert ledger.search(text) == []
+
+
 def test_search_tells_the_page_and_forgets_deleted_and_replaced_files(ledger: Ledger) -> None:
     offer(ledger)
     pages = tuple(PageAnswer(page=n, text=f"page number {word}") for n, word in ((1, "one"), (2, "two")))

@@ -6,12 +6,33 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from glimpsed import notify
 from glimpsed.notify import Notifier
+
+
+@pytest.fixture(params=["systemd-python", "plain"], autouse=True)
+def implementation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the extra and without: what systemd hears is the same."""
+    if request.param == "plain":
+        monkeypatch.setattr(notify, "notify", None)
+    elif notify.notify is None:
+        pytest.skip("systemd-python is not installed")
+
+
+@pytest.fixture
+def under(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Notifier]:
+    """A notifier as systemd would start it: systemd-python looks into the process's own environment."""
+
+    def started(where: str) -> Notifier:
+        monkeypatch.setenv("NOTIFY_SOCKET", where)
+        return Notifier()
+
+    return started
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -23,9 +44,11 @@ def heard(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[sock
         yield server, name
 
 
-def test_each_message_is_what_sd_notify_documents(heard: tuple[socket.socket, str]) -> None:
+def test_each_message_is_what_sd_notify_documents(
+    heard: tuple[socket.socket, str], under: Callable[[str], Notifier]
+) -> None:
     server, name = heard
-    notifier = Notifier({"NOTIFY_SOCKET": name})
+    notifier = under(name)
 
     def said(taken: bool) -> list[str]:
         assert taken
@@ -46,20 +69,22 @@ def test_each_message_is_what_sd_notify_documents(heard: tuple[socket.socket, st
 
 
 @pytest.mark.parametrize("where", ["", "@", "relative", "vsock:2:1234"])
-def test_without_a_socket_nothing_happens(where: str) -> None:
-    notifier = Notifier({"NOTIFY_SOCKET": where} if where else {})
+def test_without_a_socket_nothing_happens(where: str, under: Callable[[str], Notifier]) -> None:
+    notifier = under(where)
     assert not notifier.ready()
     assert not notifier.watchdog()
     notifier.close()
 
 
-def test_a_socket_that_is_gone_or_full_neither_raises_nor_blocks(tmp_path: Path) -> None:
-    gone = Notifier({"NOTIFY_SOCKET": str(tmp_path / "nobody")})
+def test_a_socket_that_is_gone_or_full_neither_raises_nor_blocks(
+    tmp_path: Path, under: Callable[[str], Notifier]
+) -> None:
+    gone = under(str(tmp_path / "nobody"))
     assert not gone.ready()
     gone.close()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
         server.bind(str(tmp_path / "full"))
-        full = Notifier({"NOTIFY_SOCKET": str(tmp_path / "full")})
+        full = under(str(tmp_path / "full"))
         began = time.monotonic()
         assert not all(full.status("x" * 1000) for _ in range(100_000))
         assert time.monotonic() - began < 30
@@ -81,3 +106,15 @@ def test_the_watchdog_interval_is_that_of_the_unit_when_it_is_for_us(
     env: dict[str, str], seconds: float | None
 ) -> None:
     assert Notifier(env).watchdog_seconds == seconds
+
+
+def test_a_systemd_that_came_back_is_told_again(tmp_path: Path, under: Callable[[str], Notifier]) -> None:
+    notifier = under(str(tmp_path / "socket"))
+    for _ in range(2):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
+            server.bind(str(tmp_path / "socket"))
+            assert notifier.watchdog() or notifier.watchdog()  # the first finds out
+            assert server.recv(100) == b"WATCHDOG=1"
+        (tmp_path / "socket").unlink()
+        assert not notifier.watchdog()
+    notifier.close()

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -143,3 +144,40 @@ def test_the_samples_fill_an_empty_inbox_and_no_other(tmp_path: Path) -> None:
     (inbox / "mine.jpg").touch()
     subprocess.run(make, cwd=tmp_path, check=True, capture_output=True)
     assert os.listdir(inbox) == ["mine.jpg"]
+
+
+@pytest.mark.parametrize("builds", [True, False])
+def test_make_installs_without_systemd_python_where_that_cannot_be_built(
+    tmp_path: Path, builds: bool
+) -> None:
+    """With a pip that only says what it was asked for."""
+    venv = tmp_path / "venv"
+    (venv / "bin").mkdir(parents=True)
+    (venv / "bin" / "python").touch()
+    (venv / ".pip").touch()
+    pip = venv / "bin" / "pip"
+    pip.write_text(
+        f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\ncase "$*" in *journald*) exit {int(not builds)};; esac\n'
+    )
+    pip.chmod(0o755)
+    done = subprocess.run(
+        ["make", "-s", f"VENV={venv}", f"{venv}/.installed"],
+        cwd=REPO,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    asked = [line.split()[-1] for line in (tmp_path / "asked").read_text().splitlines()]
+    assert asked == [".[ready]", ".[journald]"]
+    assert ("Going on without systemd-python" in done.stderr) == (not builds)
+    assert len(done.stderr.splitlines()) <= 1
+
+
+def test_what_is_ready_built_and_the_journal_are_everything() -> None:
+    extras = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert extras["all"] == ["glimpsed[ready,journald]"]
+    assert set(extras["ready"][0][len("glimpsed[") : -1].split(",")) == extras.keys() - {
+        "all",
+        "ready",
+        "journald",
+    }

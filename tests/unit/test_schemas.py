@@ -33,8 +33,7 @@ DRAFT = json.dumps({"total": 0, "lines": ["DRAFT"]})
 WHOLE = json.dumps(GOOD)
 
 
-def read(text: str, schema: Mapping[str, Any]) -> tuple[Any, Misfit | None]:
-    return fit.read(text, text, schema)
+read = fit.read
 
 
 @pytest.mark.parametrize(
@@ -123,12 +122,6 @@ def test_the_last_value_that_fits_counts_whatever_is_around_it(text: str) -> Non
     assert read(text, CLOSED) == (GOOD, None)
 
 
-def test_text_without_reasoning_counts_unless_all_of_it_is_json() -> None:
-    quoted = {"total": 1, "lines": ["</think> is a tag"]}
-    assert fit.read(json.dumps(quoted), "is a tag", CLOSED) == (quoted, None)
-    assert fit.read(f"{DRAFT}</think>{WHOLE}", WHOLE, CLOSED) == (GOOD, None)
-
-
 @settings(deadline=None, max_examples=50)
 @given(
     st.lists(st.sampled_from([DRAFT, "```json\n", "\n```\n", "[", "{", '"', "prose ", "]", "}"]), max_size=30)
@@ -183,7 +176,7 @@ def asked(*questions: tuple[str, Mapping[str, Any]]) -> list[tuple[Any, Misfit |
 
         heart = asyncio.create_task(beat())
         started = time.monotonic()
-        found = await asyncio.gather(*(own.read(text, text, schema) for text, schema in questions))
+        found = await asyncio.gather(*(own.read(text, schema) for text, schema in questions))
         took = time.monotonic() - started
         heart.cancel()
         await own.aclose()
@@ -225,9 +218,9 @@ def test_what_takes_too_long_is_given_up_and_the_next_answer_is_read(
 def test_a_process_that_somebody_ends_costs_nobody_an_answer() -> None:
     async def main() -> None:
         own = Checker()
-        assert await own.read(WHOLE, WHOLE, CLOSED) == (GOOD, None)
+        assert await own.read(WHOLE, CLOSED) == (GOOD, None)
         os.kill(*own.processes(), signal.SIGKILL)
-        assert await own.read(WHOLE, WHOLE, CLOSED) == (GOOD, None)
+        assert await own.read(WHOLE, CLOSED) == (GOOD, None)
         await own.aclose()
         assert own.processes() == []
 
@@ -291,5 +284,5 @@ _ONE: dict[str, Any] = {}
 
 
 def _in_one_process(text: str, schema: dict[str, Any]) -> tuple[Any, Misfit | None]:
-    found: tuple[Any, Misfit | None] = _ONE["runner"].run(_ONE["checker"].read(text, text, schema))
+    found: tuple[Any, Misfit | None] = _ONE["runner"].run(_ONE["checker"].read(text, schema))
     return found

@@ -44,12 +44,21 @@ def description(xmp: bytes) -> str:
 def test_a_txt_ends_with_exactly_one_newline() -> None:
     assert text_of("one\ntwo") == "one\ntwo\n"
     assert text_of("one\ntwo\n\n") == "one\ntwo\n"
-    assert text_of("") == "\n"
+    assert text_of("\n\n one\r\n") == "\n\n one\n"
 
 
-def test_pages_are_separated_by_a_form_feed() -> None:
+def test_a_txt_of_nothing_is_empty() -> None:
+    blank = tuple(PageAnswer(page=n, text=t) for n, t in enumerate(("", " \n"), 1))
+    assert (text_of(""), text_of("\n"), text_of(" "), text_of("", pages=blank)) == ("", "", "", "")
+    assert sidecar.render(answer(SOURCE, ""), "md") == b""
+    assert json.loads(sidecar.render(answer(SOURCE, ""), "json"))["text"] == ""
+
+
+def test_pages_begin_and_end_on_lines_of_their_own_with_a_form_feed_between() -> None:
+    pages = (PageAnswer(page=1, text="EUR\n"), PageAnswer(page=2, text="Invoice"))
+    assert text_of("ignored", pages=pages) == "EUR\n\fInvoice\n"
     pages = tuple(PageAnswer(page=n, text=t) for n, t in enumerate(("first", "", "third"), 1))
-    assert text_of("ignored", pages=pages) == "first\f\fthird\n"
+    assert text_of("ignored", pages=pages) == "first\n\f\n\fthird\n"
 
 
 def test_what_a_schema_asked_for_is_printed_as_indented_json_with_its_own_letters() -> None:
@@ -109,7 +118,7 @@ def test_md_is_txt_under_another_name() -> None:
 @given(any_text)
 def test_whatever_a_model_says_the_sidecars_are_utf8_and_well_formed(text: str) -> None:
     one = answer(SOURCE, text)
-    assert sidecar.render(one, "txt").decode().endswith("\n")
+    assert sidecar.render(one, "txt").decode().endswith("\n") == bool(text.strip())
     read_back = Answer.model_validate_json(sidecar.render(one, "json"))
     clean = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     assert read_back.text == clean

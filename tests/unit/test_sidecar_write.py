@@ -672,3 +672,25 @@ def test_exiv2_by_which_digikam_reads_gets_the_description(tmp_path: Path) -> No
     )
     assert told.stdout.decode() == f'lang="x-default" {text}\n'
     assert told.stderr == b""
+
+
+@pytest.mark.parametrize("outputs", [("txt",), ("txt", "json"), ("md",)])
+def test_two_images_of_one_stem_are_told_of_one_another(tmp_path: Path, outputs: tuple[str, ...]) -> None:
+    box = inbox(tmp_path, "scan.jpg", sidecar="{stem}.{ext}", outputs=outputs)
+    box.write()
+    other = Inbox(tmp_path, box.folder, "scan.png")
+    other.image.write_bytes(b"another")
+    with pytest.raises(ForeignSidecar) as e:
+        other.check()
+    name = "scan.json" if "json" in outputs else f"scan.{outputs[0]}"
+    assert e.value.reason == f"The sidecar name {name} is already taken by scan.jpg."
+    assert "{name}" in e.value.advice
+
+
+def test_a_file_of_somebodys_beside_a_lone_image_is_no_other_image(tmp_path: Path) -> None:
+    box = inbox(tmp_path, "scan.jpg", sidecar="{stem}.{ext}", outputs=("txt",))
+    for name in ("scan.txt", "scan.md", "scan.XMP", "scanner.png", "scan"):
+        (tmp_path / name).write_text("mine")
+    (tmp_path / "scan").unlink()
+    with pytest.raises(ForeignSidecar, match=r"scan\.txt already exists and was not written by glimpsed\."):
+        box.check()

@@ -43,7 +43,7 @@ def forecast(desk: Desk, folder: Folder, find: Callable[[Root], Mapping[str, Kin
     async def look(root: Root, kinds: Mapping[str, Kind]) -> Forecast:
         images = Images(desk.config.workers)
         try:
-            groups = await measured(kinds.values(), root, images)
+            groups = await measured(folder, kinds.values(), root, images)
         finally:
             await images.close()
         so_far = past(desk.ledger, folder, time.time())

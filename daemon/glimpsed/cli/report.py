@@ -170,12 +170,12 @@ def _words(row: FileRow, folder: Folder, root: Root) -> tuple[str, str]:
 
     answer = sidecar.load(root, row.key.path, folder)
     if answer is not None:
-        return sidecar.whole_text(answer).replace("\f", "\n\n"), _facts(answer)
+        return sidecar.whole_text(answer).replace("\f", "\n"), _facts(answer)
     try:
         text = sidecar.load_text(root, row.key.path, folder, row.written)
     except (FileError, ShareTrouble, Vanished):
         text = None
-    return (text or "").replace("\f", "\n\n"), "" if text else "its sidecar is not there"
+    return (text or "").replace("\f", "\n"), "" if text else "its sidecar is not there"
 
 
 def _facts(answer: Answer) -> str:

@@ -22,7 +22,8 @@ from glimpsed.model import shown
 def command(*, text: tuple[str, ...], name: str | None, limit: int, as_json: bool) -> None:
     """Search all answers for pages that hold every word of TEXT, best match first.
 
-    Words in quotes stand side by side. Each match is a line: file, page, and the line that matches.
+    Words in quotes stand side by side; invoic* is any word that begins so, which is tried by itself when whole words
+    find nothing. Each match is a line: file, page, and the line that matches.
 
     \b
     --json (more keys may come, these stay):
@@ -52,7 +53,7 @@ def command(*, text: tuple[str, ...], name: str | None, limit: int, as_json: boo
         return
     from rich.text import Text
 
-    words = [re.escape(word.strip('"')) for word in wanted.split() if word.strip('"')]
+    words = [re.escape(word.strip('"*')) for word in wanted.split() if word.strip('"*')]
     for hit in hits:
         line = Text(f"{hit.key.folder}/{shown(hit.key.path)}", style="magenta")
         line.append(f":{hit.page}: ", style="default")

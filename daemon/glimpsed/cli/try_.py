@@ -262,7 +262,7 @@ def _show(tries: Sequence[Try], models: Sequence[str], *, as_json: bool) -> None
     if as_json:
         print_json([t.as_json() for t in tries])
     elif len(tries) == 1 and tries[0].answer is not None:
-        say(tries[0].answer.text)
+        say(tries[0].answer.text.replace("\f", "\n"))
         err().print(tries[0].facts(), soft_wrap=True)
     elif len(tries) == 1:
         err().print(f"{shown(str(tries[0].image))}: {tries[0].error}", soft_wrap=True)
@@ -279,7 +279,7 @@ def _show(tries: Sequence[Try], models: Sequence[str], *, as_json: bool) -> None
 def _print(one: Try) -> None:
     out().rule(shown(str(one.image)), align="left")
     if one.answer is not None:
-        say(one.answer.text)
+        say(one.answer.text.replace("\f", "\n"))
     out().print(one.facts(), style="dim" if one.answer else "red")
 
 

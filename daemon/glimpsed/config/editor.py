@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from glimpsed.config.schema import Config, Folder, ModelEntry
+from glimpsed.config.schema import OURS, Config, Folder, ModelEntry
 
 _VARIABLE = {"type": "string", "pattern": r"\$\{[A-Za-z_][A-Za-z0-9_]*\}"}
 _NOTES = ("description", "default", "title", "examples")
@@ -40,7 +40,7 @@ def _without_ours(section: dict[str, Any], model: type[BaseModel]) -> None:
     """Leave out what is no key of the file."""
     for name, field in model.model_fields.items():
         if field.exclude:
-            del section["properties"][name]
+            section["properties"].pop(OURS + name)
 
 
 def _tell_of_schema(folder: dict[str, Any]) -> None:

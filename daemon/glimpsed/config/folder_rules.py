@@ -87,7 +87,7 @@ def _private(folder: Folder, config: Config, document: Document) -> Iterator[Fin
 
 
 def _prompts(folder: Folder, document: Document) -> Iterator[Finding]:
-    places = (document.data["folders"][folder.name], document.data.get("defaults", {}))
+    places = (document.data["folders"][folder.name], document.data["defaults"])
     if any(place.get("prompt") is not None and place.get("prompt_file") is not None for place in places):
         yield ("prompt_file",), "stands beside prompt: only one of them can count", None
     elif folder.prompt_file is None and not folder.prompt.strip():

@@ -52,7 +52,6 @@ def complete(
     document: Document, env: Mapping[str, str], asked: Sequence[str] = (), *, keys: bool = True
 ) -> Config:
     """A parsed document as a config: names, keys, prompts and schemas in place."""
-    validate.check_keys(document)
     files.read_schemas(document)
     config = validate.typed(document)
     config = _named(config, Path(document.file))

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema, model_validator
 
-from glimpsed.config.units import Address, Duration, Number, PathText, Size, Url, Whole
+from glimpsed.config.units import Address, Duration, Number, PageRanges, PathText, Size, Url, Whole
 from glimpsed.model import Api
 from glimpsed.redact import LEAST_SECRET
+
+OURS = "\0"  # before the alias of what the loader sets, and no key of a file can be
 
 
 class Section(BaseModel):
@@ -28,7 +30,16 @@ class Section(BaseModel):
         allow_inf_nan=False,
         hide_input_in_errors=True,
         defer_build=True,  # built once, with what holds it, and not for each section alone
+        populate_by_name=True,  # in the program; `validate` takes a file's keys by their aliases only
     )
+
+
+def _headed(value: object) -> object:
+    return {} if value is None else value
+
+
+Part = TypeVar("Part")
+Headed = Annotated[Part, BeforeValidator(_headed)]  # a heading whose keys are all commented out is no mistake
 
 
 def _bands(value: object) -> object:
@@ -76,7 +87,7 @@ OCR_EDGE = 1600  # px; `max_edge` of a local model that says nothing else
 class ModelEntry(Section):
     """How to reach a model."""
 
-    name: str = Field("", exclude=True)  # the entry's key
+    name: str = Field("", exclude=True, validation_alias=OURS + "name")  # the entry's key
     api: Api = Field(
         "responses",
         description="responses and chat: an OpenAI-compatible API; local: OCR inside glimpsed, no network.",
@@ -116,7 +127,7 @@ class ModelEntry(Section):
     currency: Currency = Field("USD", description="Currency of the price.")
     allow_http: bool = Field(default=False, description="Allow plain http to anything but loopback.")
     budget: Limit | None = Field(None, description="What this model may spend.")
-    key: SecretStr | None = Field(None, exclude=True)  # resolved by the loader
+    key: SecretStr | None = Field(None, exclude=True, validation_alias=OURS + "key")  # resolved by the loader
 
     @model_validator(mode="before")
     @classmethod
@@ -157,7 +168,7 @@ class OnDone(Section):
 class Folder(Section):
     """One watched folder; ``defaults`` has the same keys, less `path`."""
 
-    name: str = Field("", exclude=True)  # the folder's key
+    name: str = Field("", exclude=True, validation_alias=OURS + "name")  # the folder's key
     path: PathText = Field(description="Directory to watch; relative to the config file.")
     prompt: str = Field(
         "Transcribe all text in this image, in reading order. Answer with the text only.",
@@ -205,6 +216,16 @@ class Folder(Section):
     max_pages: Whole = Field(
         50, ge=1, description="More pages are an error for that file, never a silent cut."
     )
+    send_pages: PageRanges = Field(
+        "all", description="Only these pages: 1-3, or 1-2,-1 (-1 is the last one)."
+    )
+    blank_pages: Literal["send", "skip"] = Field(
+        "send", description="Pages of a document with nothing on them: send, or skip."
+    )
+    pdf_text: Literal["auto", "attach", "instead", "ignore"] = Field(
+        "auto",
+        description="A PDF page's own text, where it is usable: auto sends it with the picture, instead without.",
+    )
     temperature: Number | None = Field(0.1, ge=0, le=2, description="null: not sent.")
     max_output_tokens: Whole | None = Field(None, ge=16, description="null: the model's own limit.")
     detail: Literal["low", "high", "auto", "original"] = Field(
@@ -223,7 +244,7 @@ class Folder(Section):
         default=False, description="false: EXIF and XMP (GPS!) never leave the machine."
     )
     priority: Whole = Field(0, ge=-1000, le=1000, description="Folders with a higher one are served first.")
-    on_done: OnDone = Field(OnDone(), description="What to do when the sidecars are written.")
+    on_done: Headed[OnDone] = Field(OnDone(), description="What to do when the sidecars are written.")
     budget: Limit | None = Field(None, description="What this folder may spend.")
 
 
@@ -241,23 +262,25 @@ class Log(Section):
 class Config(Section):
     """The whole config, with defaults merged into the folders and files read in."""
 
-    models: dict[str, ModelEntry] = Field({}, description="How to reach models; omitted: one model, local.")
-    folders: dict[str, Folder] = Field(
+    models: Headed[dict[str, ModelEntry]] = Field(
+        {}, description="How to reach models; omitted: one model, local."
+    )
+    folders: Headed[dict[str, Folder]] = Field(
         {}, description="Folders to watch, by the name they have in logs and ledger."
     )
     state: str | None = Field(
         None, repr=False, description="SQLAlchemy URL of the ledger; default: SQLite in the state directory."
     )
-    budget: Budget = Field(Budget(), description="What may be spent by everything together.")
+    budget: Headed[Budget] = Field(Budget(), description="What may be spent by everything together.")
     backlog_confirm: Whole = Field(
         1000, ge=0, description="More waiting files than this wait for 'glimpsed approve'."
     )
     drain: Duration = Field(30.0, ge=0, description="How long a stop waits for requests in flight.")
     search: bool = Field(default=True, description="Full-text index over the answers.")
-    log: Log = Field(Log(), description="Where the log goes.")
+    log: Headed[Log] = Field(Log(), description="Where the log goes.")
     metrics: Address | None = Field(None, description="HOST:PORT that serves /metrics, /healthz and /readyz.")
     workers: Whole | None = Field(None, ge=1, le=256, description="Image processes; default: CPU count.")
-    file: Path | None = Field(None, exclude=True)  # where it was read from
+    file: Path | None = Field(None, exclude=True, validation_alias=OURS + "file")  # where it was read from
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -130,3 +130,23 @@ Address = Annotated[
 ]
 Url = Annotated[str, AfterValidator(url), WithJsonSchema({"type": "string", "format": "uri"})]
 PathText = Annotated[Path, BeforeValidator(file_path), WithJsonSchema({"type": "string"})]
+
+
+_PAGE_RANGES = re.compile(
+    r"(?:[1-9]\d{0,5}(?:-[1-9]\d{0,5})?|-[1-9]\d{0,5})(?:,(?:[1-9]\d{0,5}(?:-[1-9]\d{0,5})?|-[1-9]\d{0,5}))*"
+)
+
+
+def page_ranges(value: object) -> str:
+    """``all``, or pages as ``1-3`` and ``1-2,-1`` (the last one), without blanks."""
+    text = str(value).replace(" ", "") if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    if text != "all" and not _PAGE_RANGES.fullmatch(text):
+        raise ValueError("must be all, or pages like 1-3 or 1-2,-1 (-1 is the last one)")
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        if first.isdigit() and last and int(last) < int(first):
+            raise ValueError("must name the first page of a range before its last")
+    return text
+
+
+PageRanges = Annotated[str, BeforeValidator(page_ranges)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
-from typing import Any, TypeGuard, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -20,6 +20,7 @@ from glimpsed.config.schema import Config, Folder
 _NOWHERE = "/nonexistent/glimpsed"  # stands in for a path that is missing or wrong: never nested in another
 _LONGEST_TYPO = 100  # characters; what is longer takes long to compare, and is none
 _MESSAGES = {
+    "extra_forbidden": "unknown key",
     "missing": "is required",
     "string_type": "must be text",
     "int_type": "must be a whole number",
@@ -48,22 +49,6 @@ _MESSAGES = {
 }
 
 
-def check_keys(document: Document) -> None:
-    """Note unknown keys, and drop them."""
-    data = document.data
-    _check_section(document, data, Config, (), more=("defaults",))
-    defaults = data.get("defaults")
-    if defaults is None:
-        data.pop("defaults", None)
-    elif not isinstance(defaults, dict):
-        document.problem(("defaults",), "must hold keys and values")
-        del data["defaults"]
-    else:
-        if defaults.pop("path", None) is not None:
-            document.problem(("defaults", "path"), "is for each folder to say")
-        _check_section(document, defaults, Folder, ("defaults",))
-
-
 def key_names(section: type[BaseModel]) -> dict[str, Any]:
     """The keys that a section may have in the file, with their types."""
     return {
@@ -73,50 +58,25 @@ def key_names(section: type[BaseModel]) -> dict[str, Any]:
     }
 
 
-def _check_section(
-    document: Document, data: dict[str, Any], section: type[BaseModel], key: Key, more: Iterable[str] = ()
-) -> None:
-    known = key_names(section)
-    for name in list(data):
-        if name in known:
-            _check_below(document, data, name, known[name], (*key, name))
-        elif name not in more:
-            document.problem((*key, name), "unknown key", meant(name, [*known, *more]))
-            del data[name]
-
-
-def _check_below(document: Document, data: dict[str, Any], name: str, annotation: Any, key: Key) -> None:
-    """Go on with the section, or the sections by name, that a key holds."""
-    inner, named = _section_in(annotation)
-    value = data[name]
-    if inner is None:
-        return
-    if value is None and not _optional(annotation):
-        del data[name]  # a heading whose keys are all commented out
-    elif isinstance(value, dict):
-        sections = {(*key, below): entry for below, entry in value.items()} if named else {key: value}
-        for at, entry in sections.items():
-            if isinstance(entry, dict):
-                _check_section(document, entry, inner, at)
+def _keys_at(loc: Key) -> dict[str, Any]:
+    """The keys that may stand where this location leads to; of the top level, also `defaults`."""
+    keys: dict[str, Any] = {**key_names(Config), "defaults": Folder | None}
+    named = False
+    for part in loc:
+        if not named:  # else it is a name that the user chose
+            section, named = _section_in(keys.get(str(part)))
+            keys = key_names(section) if section else {}
+        else:
+            named = False
+    return keys
 
 
 def _section_in(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
     """The section that a type holds, and whether it holds them by name."""
-    if _is_section(annotation):
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation, False
-    named = get_origin(annotation) is dict
-    for argument in get_args(annotation):
-        if _is_section(argument):
-            return argument, named
-    return None, False
-
-
-def _is_section(annotation: Any) -> TypeGuard[type[BaseModel]]:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
-
-
-def _optional(annotation: Any) -> bool:
-    return type(None) in get_args(annotation)
+    found = (_section_in(argument)[0] for argument in get_args(annotation))
+    return next(filter(None, found), None), get_origin(annotation) is dict
 
 
 def meant(word: str, known: Iterable[str]) -> str | None:
@@ -130,7 +90,7 @@ def meant(word: str, known: Iterable[str]) -> str | None:
 
 def typed(document: Document) -> Config:
     """The config, with a default for every value that is wrong, noted as a problem."""
-    defaults = document.data.get("defaults", {})
+    defaults = document.data["defaults"] = _defaults(document)
     _note(document, _errors(Folder, {"path": _NOWHERE, **defaults}), ("defaults",))
     data = {key: value for key, value in document.data.items() if key != "defaults"}
     if isinstance(data.get("folders"), dict):
@@ -139,7 +99,18 @@ def typed(document: Document) -> Config:
         _note(document, errors)
         for error in errors:
             _leave_out(data, error)
-    return Config.model_validate(data)
+    return Config.model_validate(data, by_name=False)
+
+
+def _defaults(document: Document) -> dict[str, Any]:
+    """What counts for every folder that says nothing else."""
+    defaults = document.data.get("defaults") or {}
+    if not isinstance(defaults, dict):
+        document.problem(("defaults",), "must hold keys and values")
+        return {}
+    if "path" in defaults:
+        document.problem(("defaults", "path"), "is for each folder to say")
+    return {key: value for key, value in defaults.items() if key != "path"}
 
 
 def _note(document: Document, errors: list[ErrorDetails], around: Key = ()) -> None:
@@ -147,8 +118,9 @@ def _note(document: Document, errors: list[ErrorDetails], around: Key = ()) -> N
     found = {
         (*around, *error["loc"]): error for error in errors if not document.is_wrong((*around, *error["loc"]))
     }
-    for key, error in found.items():
-        document.problem(key, _message(error), _hint(error))
+    places = {key: place for place, key in enumerate(document.lines)}  # in the order of the file
+    for key, error in sorted(found.items(), key=lambda item: places.get(document.written(item[0]), 0)):
+        document.problem(key, _message(error), _hint(key, error))
 
 
 def merged(own: Any, defaults: dict[str, Any]) -> Any:
@@ -162,7 +134,7 @@ def merged(own: Any, defaults: dict[str, Any]) -> Any:
 
 def _errors(section: type[BaseModel], data: dict[str, Any]) -> list[ErrorDetails]:
     try:
-        section.model_validate(data)
+        section.model_validate(data, by_name=False)
     except ValidationError as e:
         return e.errors(include_url=False)
     return []
@@ -188,7 +160,9 @@ def _message(error: ErrorDetails) -> str:
     return known.format(**error.get("ctx", {})) if known else error["msg"]
 
 
-def _hint(error: ErrorDetails) -> str | None:
+def _hint(key: Key, error: ErrorDetails) -> str | None:
+    if error["type"] == "extra_forbidden":
+        return meant(str(key[-1]), _keys_at(key[:-1]))
     if error["type"] == "string_type" and isinstance(error["input"], int | float):
         return "put it in quotes"
     if error["type"] == "literal_error" and isinstance(error["input"], str):

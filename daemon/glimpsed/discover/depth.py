@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from typing import Self
 
 from glimpsed.disk.files import DIRECTORY, translated
@@ -70,24 +70,18 @@ class Descent:
         return fd
 
 
-class Tops:
-    """Some directories with all that is below them: `path in tops`, without comparing each with each."""
-
-    def __init__(self, directories: Iterable[str]) -> None:
-        self._directories = frozenset(directories)
-
-    def __contains__(self, path: object) -> bool:
-        assert isinstance(path, str)
-        if not self._directories:
-            return False
-        if "" in self._directories or path in self._directories:
-            return True
-        at = path.rfind("/")
-        while at > 0:
-            if path[:at] in self._directories:
-                return True
-            at = path.rfind("/", 0, at)
+def is_below(path: str, tops: AbstractSet[str]) -> bool:
+    """Whether a path is one of these directories or lies below one, without comparing it with each."""
+    if not tops:
         return False
+    if "" in tops or path in tops:
+        return True
+    at = path.rfind("/")
+    while at > 0:
+        if path[:at] in tops:
+            return True
+        at = path.rfind("/", 0, at)
+    return False
 
 
 def _identity(fd: int) -> tuple[int, int]:

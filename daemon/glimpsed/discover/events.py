@@ -33,7 +33,7 @@ from watchdog.observers.inotify_c import (
     inotify_rm_watch,
 )
 
-from glimpsed.discover.depth import Tops
+from glimpsed.discover.depth import is_below
 from glimpsed.errors import ShareTrouble
 from glimpsed.model import shown
 from glimpsed.sidecar import is_temporary
@@ -61,6 +61,7 @@ _BUSY = 20  # reads in a row
 _BREATH = 0.01  # seconds
 _BATCH = 2000  # paths handed over at once, so that the event loop is never held up for long
 _UNSURE = (-1, -1)  # no directory's identity
+_NOTHING: frozenset[str] = frozenset()
 _NONE = (_UNSURE, WatchDescriptor(-1))
 _TRIES = 3  # to watch a directory whose watch goes away meanwhile
 _RETIRED = (
@@ -384,8 +385,7 @@ class _Kernel:
 
     def _forget(self, ear: Ear, directories: set[str]) -> None:
         """Directories were moved away: what is in them would go on reporting under its old name."""
-        gone = Tops(directories)
-        for directory, (_, wd) in [item for item in ear.heard.items() if item[0] in gone]:
+        for directory, (_, wd) in [item for item in ear.heard.items() if is_below(item[0], directories)]:
             self._drop(ear, directory, wd)
 
     def _retire_some(self) -> None:
@@ -429,7 +429,7 @@ def _note(mask: int, directory: str, raw: bytes, lot: _Lot, ear: Ear) -> None:
             lot.of(ear).root = True
         return
     name = os.fsdecode(raw)
-    if is_temporary(name):
+    if is_temporary(name) or is_below(directory, lot.left.get(ear, _NOTHING)):
         return
     path = f"{directory}/{name}" if directory else name
     if not mask & InotifyConstants.IN_ISDIR:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from glimpsed.blocking import Blocking
 from glimpsed.config.schema import Folder
 from glimpsed.discover import scan
-from glimpsed.discover.depth import Tops
+from glimpsed.discover.depth import is_below
 from glimpsed.discover.scan import Listing, Seen, Stamp, Walk
 from glimpsed.discover.settle import Settling
 from glimpsed.discover.telling import Telling
@@ -88,8 +88,8 @@ class Reconciler:
 
     def not_below(self, directories: Iterable[str]) -> set[str]:
         """Directories that were listed before and are none of these, nor below one of them."""
-        tops = Tops(directories)
-        return {d for d in self._directories if d not in tops}
+        tops = set(directories)
+        return {d for d in self._directories if not is_below(d, tops)}
 
     async def start(self, root: Root, *, first: bool) -> None:
         """Before a listing of everything: the ledger is told of which root, and before the first asked what it knows."""
@@ -154,8 +154,7 @@ class Reconciler:
 
     async def missing_below(self, walk: Walk) -> None:
         """After a pass over some directories: known ones that it found missing, and all that is below them."""
-        missing = Tops(walk.missing)
-        gone = {d for d in [*self._directories, *self.digests] if d in missing}
+        gone = {d for d in [*self._directories, *self.digests] if is_below(d, walk.missing)}
         await self._forget(walk, gone | walk.missing)
         await self._store()
 
@@ -230,8 +229,7 @@ class Reconciler:
 
     async def _forget(self, walk: Walk, directories: Iterable[str]) -> None:
         """Directories that are gone for certain: all their files are."""
-        unreadable = Tops(walk.unreadable)
-        doubted = [d for d in directories if d not in unreadable and d != _UNDER_WAY]
+        doubted = [d for d in directories if not is_below(d, walk.unreadable) and d != _UNDER_WAY]
         for directory in await self._disk.run_within(PATIENCE, scan.gone, walk.root, doubted):
             known = await self._books(Ledger.known, self._folder.name, directory)
             names = [n for n, k in known.items() if k.state != "gone"]

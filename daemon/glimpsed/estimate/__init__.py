@@ -26,9 +26,11 @@ OVERHEAD = 20  # tokens of a request around its texts and images
 class Seen:
     """One file that was looked at. Pixels are those of its first page."""
 
-    pages: int
+    pages: int  # that are sent
     width: int
     height: int
+    texts: tuple[int, ...] = ()  # tokens of the own text of pages that have one
+    blind: int = 0  # of those, pages that go without their picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ def input_tokens(seen: Seen, folder: Folder, entry: ModelEntry) -> int:
     size = plan.layout(seen.width, seen.height, plan.target(entry, folder))
     page = sum(kind.tokens((size.width, last - first), folder.detail) for first, last in size.rows)
     requests = seen.pages if folder.pages == "each" else 1
-    return page * seen.pages + requests * _text(folder)
+    return page * (seen.pages - seen.blind) + sum(seen.texts) + requests * _text(folder)
 
 
 def output_tokens(seen: Seen, folder: Folder, entry: ModelEntry, past: Past) -> float:

@@ -16,9 +16,12 @@ from glimpsed.disk.files import Root, read_content
 from glimpsed.errors import FileError, NotYet, Vanished
 from glimpsed.estimate import Group, Past, Seen
 from glimpsed.images import Images
+from glimpsed.images.pages import pages_of, text_of
 from glimpsed.ledger import FileRow, Ledger, local_day
 from glimpsed.model import Content, Version
+from glimpsed.vision.families import text_tokens
 
+LOOKED_AT = 5  # pages of a document whose own text is read
 PER_KIND = 25  # files of one kind that are looked at, chosen by chance
 
 
@@ -64,7 +67,7 @@ def past(ledger: Ledger, folder: Folder, now: float) -> Past:
     return Past(sum(s.answers for s in spent), sum(s.output_tokens for s in spent))
 
 
-async def measured(kinds: Iterable[Kind], root: Root, images: Images) -> list[Group]:
+async def measured(folder: Folder, kinds: Iterable[Kind], root: Root, images: Images) -> list[Group]:
     """Each kind with those of its files that could be looked at. Raises `ShareTrouble`."""
     groups = []
     for kind in kinds:
@@ -72,17 +75,21 @@ async def measured(kinds: Iterable[Kind], root: Root, images: Images) -> list[Gr
         for path, version in kind.some:
             with contextlib.suppress(Vanished):
                 content = await asyncio.to_thread(_read, root, path, version)
-                sample.append(await _seen(images, content) if content is not None else None)
+                sample.append(await _seen(folder, images, content) if content is not None else None)
         groups.append(Group(kind.files, tuple(sample)))
     return groups
 
 
-async def _seen(images: Images, content: Content) -> Seen | None:
+async def _seen(folder: Folder, images: Images, content: Content) -> Seen | None:
     try:
-        document = await images.inspect(content)
+        document, pages = await pages_of(folder, content, images)
+        texts = [own for page in pages[:LOOKED_AT] if (own := await text_of(folder, content, images, page))]
     except FileError:
         return None
-    return Seen(document.pages - len(document.left_out), document.width, document.height)
+    share = len(pages) / max(1, len(pages[:LOOKED_AT]))
+    tokens = tuple(round(share * (text_tokens(own.text) + 30)) for own in texts)
+    blind = round(share * len(texts)) if folder.pdf_text == "instead" else 0
+    return Seen(len(pages), document.width, document.height, tokens, blind)
 
 
 def _read(root: Root, path: str, version: Version) -> Content | None:

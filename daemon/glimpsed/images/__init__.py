@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from glimpsed.images.prepare import Document, Images
+    from glimpsed.images.prepare import Document, Images, OwnText
 
-__all__ = ["Document", "Images"]
+__all__ = ["Document", "Images", "OwnText"]
 
 
 def __getattr__(name: str) -> Any:

@@ -73,14 +73,33 @@ def undrawable(file: BinaryIO, kind: Kind) -> list[int]:
         return pdf.undrawable(file) if kind == "pdf" else []
 
 
+def own_text(file: BinaryIO, kind: Kind, number: int) -> tuple[str, str | None]:
+    """The text that page `number` (from 1) of a PDF has itself, and what it is good for."""
+    with translated(kind):
+        return pdf.own_text(file, number)
+
+
+def is_blank(file: BinaryIO, kind: Kind, number: int, memory: int) -> bool:
+    """Whether there is nothing on page `number` (from 1)."""
+    from glimpsed.images import blank  # noqa: PLC0415 - asked by few folders
+
+    to = Target(max_edge=blank.EDGE, max_bytes=0)
+    with translated(kind):
+        image, _ = _drawn(file, kind, number, to, memory)
+        return blank.is_blank(image)
+
+
 def prepare(file: BinaryIO, kind: Kind, number: int, to: Target, memory: int) -> list[Encoded]:
     """Page `number` (from 1), encoded, in as many bands as the plan has."""
     with translated(kind):
-        if kind == "pdf":
-            image, plan = pdf.render(file, number, to)
-        else:
-            image, plan = _page(_picture(file, kind, number, memory), to, memory)
+        image, plan = _drawn(file, kind, number, to, memory)
         return [encode(image.crop((0, top, image.width, bottom)), to) for top, bottom in plan.rows]
+
+
+def _drawn(file: BinaryIO, kind: Kind, number: int, to: Target, memory: int) -> tuple[Image.Image, Layout]:
+    if kind == "pdf":
+        return pdf.render(file, number, to)
+    return _page(_picture(file, kind, number, memory), to, memory)
 
 
 def _page(picture: Picture, to: Target, memory: int) -> tuple[Image.Image, Layout]:

@@ -44,17 +44,23 @@ def undrawable(file: BinaryIO) -> list[int]:
         return [number for number in range(1, len(document) + 1) if not _drawable(document, number)]
 
 
+def own_text(file: BinaryIO, number: int) -> tuple[str, str | None]:
+    """The text of page `number` (from 1), and what it is good for (`usable.nature`)."""
+    from glimpsed.images import pdftext  # noqa: PLC0415 - needs the extra
+
+    with _document(file) as document:
+        page = _page(document, number)
+        try:
+            found = pdftext.read(page, document.formenv)
+        finally:
+            page.close()
+    return found.text, found.nature
+
+
 def render(file: BinaryIO, number: int, to: Target) -> tuple[Image.Image, Layout]:
     """Page `number` (from 1), of the layout's size."""
     with _document(file) as document:
-        if number > len(document):
-            raise FileError(f"There is no page {number}: the document has {len(document)}.")
-        if not _drawable(document, number):
-            raise FileError(
-                f"Page {number} has no size: 0 by 0 points.",
-                "Save it again with the program that it comes from.",
-            )
-        page = document[number - 1]
+        page = _page(document, number)
         try:
             plan = layout(*_pixels(page, _masks(file)), to)
             size = plan.width, plan.height
@@ -74,6 +80,15 @@ def _drawable(document: Any, number: int) -> bool:
         return bool(min(document.get_page_size(number - 1)) > 0)
     except pypdfium2.PdfiumError:
         return False
+
+
+def _page(document: Any, number: int) -> Any:
+    if number > len(document):
+        raise FileError(f"There is no page {number}: the document has {len(document)}.")
+    if not _drawable(document, number):
+        advice = "Save it again with the program that it comes from."
+        raise FileError(f"Page {number} has no size: 0 by 0 points.", advice)
+    return document[number - 1]
 
 
 def _pixels(page: Any, masks: Masks) -> tuple[int, int]:

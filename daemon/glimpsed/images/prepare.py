@@ -18,6 +18,7 @@ from glimpsed.formats import plain
 from glimpsed.formats.common import NotPlain
 from glimpsed.formats.sniff import MEDIA_TYPES, Kind, sniff
 from glimpsed.images import plan
+from glimpsed.images.usable import Nature
 from glimpsed.images.worker import Task
 from glimpsed.model import Bytes, Content, Image
 
@@ -39,7 +40,15 @@ class Document:
     pages: int
     width: int
     height: int
-    left_out: tuple[int, ...] = ()  # pages (from 1) that there is nothing to draw of
+    left_out: tuple[int, ...] = ()  # pages that are not sent; as `inspect` gives it: that cannot be drawn
+
+
+@dataclass(frozen=True, slots=True)
+class OwnText:
+    """A page's own text: `digital` when it says what is drawn, `layer` when it is an OCR program's under a scan."""
+
+    text: str
+    nature: Nature
 
 
 class Images:
@@ -84,6 +93,22 @@ class Images:
             return (as_is,)
         task = Task(kind, page, target)
         return await self._do(task, content.data, lambda answer, data: _images(answer["images"], data, page))
+
+    async def own_text(self, content: Content, page: int) -> OwnText | None:
+        """The text that a page (from 1) has itself; None where it has none that is usable.
+
+        Raises `FileError` when the file cannot be read.
+        """
+        kind = _kind(content.data)
+        if kind != "pdf":
+            return None
+        task = Task(kind, page, look="text")
+        return await self._do(task, content.data, lambda answer, _: _own_text(answer))
+
+    async def is_blank(self, content: Content, page: int) -> bool:
+        """Whether a page (from 1) has nothing on it. Raises `FileError` as `prepare`."""
+        task = Task(_kind(content.data), page, look="blank")
+        return await self._do(task, content.data, lambda answer, _: bool(answer["blank"]))
 
     async def healthy(self) -> bool:
         """Whether there is a worker that answers, or all are at work."""
@@ -150,6 +175,11 @@ def _document(kind: Kind, answer: dict[str, Any]) -> Document:
     pages, width, height = (int(number) for number in answer["document"])
     left_out = tuple(int(page) for page in answer["undrawable"])
     return Document(MEDIA_TYPES[kind], pages, width, height, left_out)
+
+
+def _own_text(answer: dict[str, Any]) -> OwnText | None:
+    nature = answer["nature"]
+    return OwnText(str(answer["text"]), nature) if nature in ("digital", "layer") else None
 
 
 def _images(listed: list[tuple[str, int, int, int]], data: bytes, page: int) -> tuple[Image, ...]:

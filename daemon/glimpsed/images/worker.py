@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 from PIL import Image
 
@@ -20,11 +20,12 @@ from glimpsed.images.plan import Target
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A page to prepare, or with `to` None a document to look at."""
+    """A page to prepare, or with `to` None a document to look at, or one of its pages: for its text, or whether it is blank."""
 
     kind: Kind
     page: int = 1
     to: Target | None = None
+    look: Literal["document", "text", "blank"] = "document"
 
 
 def start(settings: dict[str, Any]) -> Answering:
@@ -35,6 +36,11 @@ def start(settings: dict[str, Any]) -> Answering:
 
 def _work(task: Task, file: BinaryIO, *, decoded: int) -> Answer:
     """The answer to one task, and the bytes of the pictures that it lists. Raises `FileError`."""
+    if task.look == "text":
+        text, nature = decode.own_text(file, task.kind, task.page)
+        return {"text": text, "nature": nature}, []
+    if task.look == "blank":
+        return {"blank": decode.is_blank(file, task.kind, task.page, decoded)}, []
     if task.to is None:
         document = decode.inspect(file, task.kind, decoded)
         return {"document": document, "undrawable": decode.undrawable(file, task.kind)}, []

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast
 
 import structlog
 
+from glimpsed.errors import MissingExtra
 from glimpsed.journal import foreign, sinks
 from glimpsed.journal.writer import Writer
 from glimpsed.redact import Redactor
@@ -125,8 +126,11 @@ def _choose(wanted: str, env: Mapping[str, str]) -> tuple[Target, Sink, str | No
     stderr = _stderr()
     under_journald = sinks.journald_reads(stderr, env.get("JOURNAL_STREAM"))
     if wanted == "journald" or (wanted == "auto" and under_journald):
-        if (sink := sinks.journald()) is not None:
-            return "journald", sink, None
+        try:
+            if (sink := sinks.journald()) is not None:
+                return "journald", sink, None
+        except MissingExtra as e:
+            return "stderr", sinks.prefixed, f"logging to stderr, without fields: {e}"
         problem = "There is no journal to be reached here: logging to stderr."
         if under_journald:
             return "stderr", sinks.prefixed, problem

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glimpsed.journal import native
+from glimpsed.journal import journald as native
 from glimpsed.journal.events import EVENTS
 from glimpsed.journal.sentence import sentence
 
@@ -32,7 +32,7 @@ def priority(record: Record) -> int:
 
 
 def journald() -> Sink | None:
-    """Native journal entries (DESIGN 10); None when nobody listens at journald's socket."""
+    """Native journal entries (DESIGN 10); None when nobody listens at journald's socket. Raises `MissingExtra`."""
     if not Path(native.SOCKET).is_socket():
         return None
     journal = native.Journal()
@@ -82,7 +82,7 @@ def console(record: Record) -> None:
 
 
 def prefixed(record: Record) -> None:
-    """``<6>sentence`` on stderr: sd-daemon(3) priorities, where journald reads, but not its own socket."""
+    """``<6>sentence`` on stderr: sd-daemon(3) priorities, for journald where it cannot have fields."""
     lines = (sentence(record), *str(record.get("exception") or "").splitlines())
     _write("".join(f"<{priority(record)}>{line}\n" for line in lines))
 

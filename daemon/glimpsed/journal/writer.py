@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import queue
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from glimpsed.journal.events import LIBRARY
+from glimpsed.journal import foreign
 from glimpsed.journal.flood import Flood
-from glimpsed.model import utc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,20 +82,18 @@ class Writer:
         return None if due is None else max(0.0, due - time.monotonic())
 
     def _write_all(self, records: list[Record]) -> None:
-        for record in records:
-            # Nowhere to complain to: a closed pipe, a full disk under the journal.
-            with contextlib.suppress(Exception):
-                self._sink(record)
-        if self._dropped:
+        written = [self._write(record) for record in records]
+        if self._dropped and any(written):
             dropped, self._dropped = self._dropped, 0
-            reason = f"{dropped} log lines were dropped: whoever reads the log is too slow"
-            with contextlib.suppress(Exception):
-                self._sink(
-                    {
-                        "event": LIBRARY,
-                        "logger": "glimpsed.journal",
-                        "reason": reason,
-                        "level": "warning",
-                        "timestamp": utc(time.time()),
-                    }
-                )
+            reason = f"{dropped} log lines were dropped: whoever reads the log is too slow, or was not there"
+            if not self._write(foreign.record("warning", "glimpsed.journal", reason)):
+                self._dropped = dropped
+
+    def _write(self, record: Record) -> bool:
+        """Write one; what cannot be written is counted: a closed pipe, a full disk, a journald that ended."""
+        try:
+            self._sink(record)
+        except Exception:  # noqa: BLE001 -- nowhere to complain to
+            self._dropped += 1
+            return False
+        return True

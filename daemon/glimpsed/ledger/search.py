@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
@@ -31,24 +32,46 @@ _WORDS_DROP = sa.text("INSERT INTO words(words, rowid, body) VALUES ('delete', :
 _FOUND = {
     "sqlite": "SELECT rowid AS id, rank FROM words WHERE words MATCH :query ORDER BY rank LIMIT :most",
     "postgresql": (
-        "SELECT id, -ts_rank(vector, websearch_to_tsquery('simple', :query)) AS rank FROM texts"
-        " WHERE vector @@ websearch_to_tsquery('simple', :query) ORDER BY rank LIMIT :most"
+        "SELECT id, -ts_rank(vector, query) AS rank FROM texts, (SELECT {query} AS query) AS q"
+        " WHERE vector @@ query ORDER BY rank LIMIT :most"
     ),
 }
+_PHRASE = re.compile(r'"([^"]*)"(\*?)|(\S+)')
+_DIGITS = re.compile("[0-9]+")
+_MOST_PHRASES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _Phrase:
+    """Words that stand side by side; with `begun`, the last of them may go on."""
+
+    text: str
+    quoted: bool
+    begun: bool
 
 
 class Search(Part):
     """Queries over the answers' text."""
 
     def search(self, text: str, *, limit: int = 50, folder: str | None = None) -> list[Hit]:
-        """The pages that hold all of these words, best first; words in quotes stand side by side."""
-        phrases = [p for p in re.findall(r'"([^"]*)"|(\S+)', text) if any(c.isalnum() for c in "".join(p))]
-        wanted = [_spaced("".join(p).replace('"', " ")).strip() for p in phrases]
+        """The pages that hold all of these words, best first; words in quotes stand side by side.
+
+        ``invoic*`` is any word that begins so; where whole words find nothing, all that are not quoted are taken for
+        beginnings.
+        """
+        wanted = _phrases(text)
+        begun = [phrase if phrase.quoted else replace(phrase, begun=True) for phrase in wanted]
+        found = self._found(wanted, limit, folder)
+        return found or (self._found(begun, limit, folder) if begun != wanted else [])
+
+    def _found(self, wanted: Sequence[_Phrase], limit: int, folder: str | None) -> list[Hit]:
         if not wanted:
             return []
-        query = " ".join(f'"{phrase}"' for phrase in wanted)
         with self._database.read() as c:
-            found = sa.text(_FOUND[c.dialect.name]).columns(id=texts.c.id.type, rank=sa.Double()).subquery()
+            sqlite = c.dialect.name == "sqlite"
+            query, values = _fts5(wanted) if sqlite else _tsquery(wanted)
+            words = sa.text(_FOUND[c.dialect.name].format(query=query))
+            found = words.columns(id=texts.c.id.type, rank=sa.Double()).subquery()
             statement = (
                 sa.select(files.c.folder, files.c.directory, files.c.name, texts.c.page, texts.c.body)
                 .join_from(found, texts, texts.c.id == found.c.id)
@@ -58,10 +81,38 @@ class Search(Part):
             )
             if folder is not None:
                 statement = statement.where(files.c.folder == folder)
-            most = limit if folder is None else -1 if c.dialect.name == "sqlite" else None
-            rows = c.execute(statement, {"query": query, "most": most}).all()
-        words = ["".join(p) for p in phrases]
-        return [Hit(key_of(row), row.page, matching_line(row.body, words)) for row in rows]
+            most = limit if folder is None else -1 if sqlite else None
+            rows = c.execute(statement, {**values, "most": most}).all()
+        looked_for = [phrase.text for phrase in wanted]
+        return [Hit(key_of(row), row.page, matching_line(row.body, looked_for)) for row in rows]
+
+
+def _phrases(text: str) -> list[_Phrase]:
+    found = []
+    for part in list(_PHRASE.finditer(text))[:_MOST_PHRASES]:
+        words, begun = (part[1], bool(part[2])) if part[3] is None else (part[3], part[3].endswith("*"))
+        words = words.replace('"', " ").strip().strip("*")
+        if any(c.isalnum() for c in words):
+            found.append(_Phrase(words, quoted=part[3] is None, begun=begun))
+    return found
+
+
+def _fts5(wanted: Sequence[_Phrase]) -> tuple[str, dict[str, str]]:
+    """SQLite's query language: ``"oak planks" "invoic"*``."""
+    parts = [f'"{_spaced(phrase.text).strip()}"{"*" if phrase.begun else ""}' for phrase in wanted]
+    return "", {"query": " ".join(parts)}
+
+
+def _tsquery(wanted: Sequence[_Phrase]) -> tuple[str, dict[str, str]]:
+    """PostgreSQL's, whose parser cuts the words; what it finds no word in finds nothing."""
+    whole = "phraseto_tsquery('simple', :p{0})"
+    begun = f"(nullif({whole}::text, '') || ':*')::tsquery"
+    number = f"({begun} || ('-' || :p{{0}} || ':*')::tsquery)"  # it takes the 12345 of R-12345 for -12345
+    parts = [
+        (whole if not phrase.begun else number if _DIGITS.fullmatch(phrase.text) else begun).format(at)
+        for at, phrase in enumerate(wanted)
+    ]
+    return " && ".join(parts), {f"p{at}": _spaced(phrase.text) for at, phrase in enumerate(wanted)}
 
 
 def pages_of(answer: Answer) -> list[str]:

@@ -10,13 +10,13 @@ from glimpsed.model import (
     Answer,
     Content,
     FileKey,
-    Image,
     Job,
     ModelUsed,
     PageAnswer,
     PageRecord,
     PromptUsed,
     Reply,
+    Request,
     Sent,
     Source,
     Usage,
@@ -25,8 +25,7 @@ from glimpsed.model import (
     utc_ns,
 )
 from glimpsed.pipeline.question import prompt_sha256
-
-FORM_FEED = "\f"  # between pages in the text
+from glimpsed.sidecar.render import PAGE_BREAK
 
 
 def source(job: Job, content: Content, document: Document) -> Source:
@@ -40,24 +39,34 @@ def source(job: Job, content: Content, document: Document) -> Source:
         width=document.width,
         height=document.height,
         pages=document.pages,
-        left_out=document.left_out,
+        left_out=document.left_out or None,
     )
 
 
-def record(page: int, reply: Reply, entry: ModelEntry, images: Sequence[Image], about: Source) -> PageRecord:
+def record(page: int, reply: Reply, entry: ModelEntry, asked: Request, about: Source) -> PageRecord:
     """One request's reply, for one page or for all of them."""
     return PageRecord(
         answer=PageAnswer(page=page, text=reply.text, data=reply.data),
-        sent=tuple(
-            Sent(page=i.page, media_type=i.media_type, width=i.width, height=i.height, bytes=len(i.data))
-            for i in images
-        ),
+        sent=_sent(asked),
         model=ModelUsed(entry=entry.name, api=reply.api, asked=entry.model, answered=reply.answered),
         usage=reply.usage,
         finish=reply.finish,
         request_id=reply.request_id,
         source=about,
     )
+
+
+def _sent(request: Request) -> tuple[Sent, ...]:
+    """Page by page, the picture before the text."""
+    images = [
+        Sent(page=i.page, media_type=i.media_type, width=i.width, height=i.height, bytes=len(i.data))
+        for i in request.images
+    ]
+    texts = [
+        Sent(page=t.page, media_type="text/plain", bytes=len(t.text.encode()), characters=len(t.text))
+        for t in request.texts
+    ]
+    return tuple(sorted([*images, *texts], key=lambda sent: sent.page))
 
 
 def answer(
@@ -73,7 +82,7 @@ def answer(
         prompt=PromptUsed(sha256=prompt_sha256(folder)),
         model=last.model,
         sent=tuple(sent for r in records for sent in r.sent),
-        text=FORM_FEED.join(r.answer.text for r in records),
+        text=PAGE_BREAK.join(r.answer.text.rstrip("\r\n") for r in records) if each else last.answer.text,
         data=data if folder.schema_ is not None else None,
         pages=tuple(r.answer for r in records) if each else None,
         finish=last.finish,

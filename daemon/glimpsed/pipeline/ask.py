@@ -12,8 +12,9 @@ from glimpsed import metrics
 from glimpsed.clock import elapsed
 from glimpsed.config.schema import Folder, ModelEntry
 from glimpsed.errors import FileError, Verdict, VerdictKind, VisionError
-from glimpsed.images import Document, Images, plan
-from glimpsed.model import Content, Image, Job, PageRecord, Request, Usage
+from glimpsed.images import Document, Images, OwnText, plan
+from glimpsed.images.pages import text_of
+from glimpsed.model import Content, Image, Job, PageRecord, PageText, Request, Usage
 from glimpsed.pipeline import answers, question
 from glimpsed.vision import Model
 
@@ -137,8 +138,8 @@ async def _shrinking(matter: Matter, model: Model, pages: Sequence[int], key: st
     last: VisionError | None = None
     while target is not None:
         with metrics.timed("prepare"):
-            prepared = await _prepared(matter, pages, target, local=entry.local)
-        asked = question.request(matter.job, matter.folder, prepared, matter.document.pages, key)
+            prepared, texts = await _prepared(matter, pages, target, local=entry.local)
+        asked = question.request(matter.job, matter.folder, prepared, texts, matter.document.pages, key)
         try:
             with metrics.timed("model"):
                 reply = await model.ask(asked)
@@ -150,7 +151,7 @@ async def _shrinking(matter: Matter, model: Model, pages: Sequence[int], key: st
             last, target = e, plan.shrunk(target)
         else:
             about = answers.source(matter.job, matter.content, matter.document)
-            record = answers.record(pages[0], reply, entry, prepared, about)
+            record = answers.record(pages[0], reply, entry, asked, about)
             return Asked(record, model, asked, spent + reply.requests)
     assert last is not None
     verdict = Verdict("switch", f"too large at every size: {last.verdict.reason}")
@@ -170,14 +171,24 @@ async def _pay(matter: Matter, entry: ModelEntry, error: VisionError) -> None:
 
 async def _prepared(
     matter: Matter, pages: Sequence[int], target: plan.Target, *, local: bool
-) -> tuple[Image, ...]:
+) -> tuple[tuple[Image, ...], tuple[PageText, ...]]:
     base, document = matter.folder.image_url_base, matter.document
     if base and not local and document.pages == 1 and document.media_type in URL_TYPES:
-        return (_by_url(matter.job, base, document),)
+        return (_by_url(matter.job, base, document),), ()
     prepared: list[Image] = []
+    texts: list[PageText] = []
     for page in pages:  # one after the other: a few pages in memory, whatever the document
-        prepared += await matter.images.prepare(matter.content, page, target)
-    return tuple(prepared)
+        own = await text_of(matter.folder, matter.content, matter.images, page)
+        if own is not None:
+            texts.append(PageText(page, own.text))
+        if own is None or not _instead(matter.folder, own, local=local):
+            prepared += await matter.images.prepare(matter.content, page, target)
+    return tuple(prepared), tuple(texts)
+
+
+def _instead(folder: Folder, own: OwnText, *, local: bool) -> bool:
+    """Whether a page's text stands for its picture: an OCR engine can only do worse than the text itself."""
+    return own.nature == "digital" and (local or folder.pdf_text == "instead")
 
 
 def _by_url(job: Job, base: str, document: Document) -> Image:

@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from glimpsed.clock import Clock
 from glimpsed.config.schema import Folder, ModelEntry
-from glimpsed.errors import FileError, VisionError
+from glimpsed.errors import VisionError
 from glimpsed.images import Images
+from glimpsed.images.pages import pages_of
 from glimpsed.model import Answer, Content, Job, PageRecord
 from glimpsed.pipeline import answers
 from glimpsed.pipeline.ask import Asked, Bill, Matter, Refusals, ask
@@ -32,13 +33,7 @@ async def ask_about(
     `answered` is told of each reply as it comes. Raises `VisionError` as `ask`, `FileError`.
     """
     started = clock()
-    document = await images.inspect(content)
-    every = [page for page in range(1, document.pages + 1) if page not in set(document.left_out)]
-    if len(every) > folder.max_pages:
-        raise FileError(
-            f"The document has {len(every)} pages; at most {folder.max_pages} are sent.",
-            f"Split it, or raise max_pages of the folder '{folder.name}'.",
-        )
+    document, every = await pages_of(folder, content, images)
     matter = Matter(
         job, folder, content, document, images, bill, refusals or Refusals(), clock, passed_over=passed_over
     )
@@ -46,12 +41,12 @@ async def ask_about(
     before = {record.answer.page: record for record in job.pages} if each else {}
     records: list[PageRecord] = []
     requests = 0
-    for pages in [[page] for page in every] if each else [every]:
-        if (record := before.get(pages[0])) is not None:
+    for asked_pages in [[page] for page in every] if each else [every]:
+        if (record := before.get(asked_pages[0])) is not None:
             records.append(record)
             continue
         try:
-            asked = await ask(matter, chain, pages)
+            asked = await ask(matter, chain, asked_pages)
         except VisionError as e:
             raise VisionError(e.verdict, requests=requests + e.requests, raw=e.raw, due=e.due) from e
         requests += asked.requests

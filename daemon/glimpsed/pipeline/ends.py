@@ -283,12 +283,12 @@ def _file(job: Job) -> dict[str, str]:
     return {"folder": job.key.folder, "file": shown(job.key.path)}
 
 
-def _left_out(pages: tuple[int, ...]) -> dict[str, str]:
-    """What is said of pages that could not be sent."""
+def _left_out(pages: tuple[int, ...] | None) -> dict[str, str]:
+    """What is said of pages that were not sent."""
     if not pages:
         return {}
     listed = ", ".join(str(page) for page in pages)
-    return {"reason": f"left out, having no size: page{'' if len(pages) == 1 else 's'} {listed}"}
+    return {"reason": f"left out: page{'' if len(pages) == 1 else 's'} {listed}"}
 
 
 def _advice(verdict: Verdict) -> str:

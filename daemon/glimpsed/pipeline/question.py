@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from glimpsed import prompt
 from glimpsed.config.schema import Folder, ModelEntry
-from glimpsed.model import Answer, FileKey, Image, Job, Request, shown
+from glimpsed.model import Answer, FileKey, Image, Job, PageText, Request, shown
 
 
 def prompt_sha256(folder: Folder) -> str:
@@ -33,7 +33,15 @@ def fingerprint(folder: Folder, entry: ModelEntry, *, stands_in: bool = False) -
         folder.pages,
         folder.bands,
         folder.detail,
+        *_unusual(folder),
     )
+
+
+def _unusual(folder: Folder) -> list[str]:
+    """What came later to the question, only where it is not as it always was: old answers keep their fingerprint."""
+    later = {"pdf_text": "auto", "send_pages": "all", "blank_pages": "send"}
+    found = {name: str(getattr(folder, name)) for name in later}
+    return [f"{name}={value}" for name, value in found.items() if value != later[name]]
 
 
 def fingerprints(folder: Folder, entries: Sequence[ModelEntry]) -> dict[str, str]:
@@ -67,9 +75,11 @@ def fits(found: Answer, folder: Folder, entry: ModelEntry) -> bool:
     )
 
 
-def request(job: Job, folder: Folder, images: tuple[Image, ...], pages: int, key: str) -> Request:
-    """The whole question for these images, its templates filled in. `key`: as `idempotency_key` gave it."""
-    asked = sorted({i.page for i in images})
+def request(
+    job: Job, folder: Folder, images: tuple[Image, ...], texts: tuple[PageText, ...], pages: int, key: str
+) -> Request:
+    """The whole question for these pages, its templates filled in. `key`: as `idempotency_key` gave it."""
+    asked = sorted({i.page for i in images} | {t.page for t in texts})
     page = str(asked[0]) if folder.pages == "each" else f"{asked[0]}-{asked[-1]}"  # 1-N (DESIGN 5)
     text = _filled(folder.prompt, job, page, pages)
     if any(i.band for i in images):
@@ -77,6 +87,7 @@ def request(job: Job, folder: Folder, images: tuple[Image, ...], pages: int, key
     return Request(
         prompt=text,
         images=images,
+        texts=texts,
         system=_filled(folder.system, job, page, pages) if folder.system else None,
         schema=folder.schema_,
         temperature=folder.temperature,

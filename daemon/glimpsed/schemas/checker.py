@@ -26,9 +26,9 @@ class Checker:
     def __init__(self, *, idle: float | None = None) -> None:
         self._pool = Pool(_PROGRAM, idle=idle)
 
-    async def read(self, text: str, answer: str, schema: Mapping[str, Any]) -> tuple[Any, Misfit | None]:
+    async def read(self, text: str, schema: Mapping[str, Any]) -> tuple[Any, Misfit | None]:
         """The last value in the text that meets the schema, or why there is none; see `fit.read`."""
-        return await self._asked({"text": text, "answer": answer, "schema": schema})
+        return await self._asked({"text": text, "schema": schema})
 
     async def check(self, value: Any, schema: Mapping[str, Any]) -> Misfit | None:
         """What is wrong with a value."""

@@ -24,10 +24,10 @@ _FENCED = re.compile(r"^[ \t]*```[^`\n]*\n(.*?)^[ \t]*```", re.DOTALL | re.MULTI
 _PAIRS = {"]": "[", "}": "{"}
 
 
-def values(text: str, answer: str) -> Iterator[Any]:
-    """What the text may mean, likeliest first. `answer`: the text without reasoning in front of it."""
+def values(text: str) -> Iterator[Any]:
+    """What the text may mean, likeliest first."""
     found = 0
-    for value in _values(text, answer):
+    for value in _values(text):
         for inner in _unwrapped(value, _WRAPPERS):
             yield inner
             found += 1
@@ -35,19 +35,18 @@ def values(text: str, answer: str) -> Iterator[Any]:
                 return
 
 
-def _values(text: str, answer: str) -> Iterator[Any]:
-    for whole in (text, answer):
-        if value := _parsed(whole):
-            yield from value
-            return
-    segments, rest = _segments(answer)
+def _values(text: str) -> Iterator[Any]:
+    if value := _parsed(text):
+        yield from value
+        return
+    segments, rest = _segments(text)
     if rest:  # something that was opened and never closed: the end of the answer is missing
         yield from _mended(rest)
     for segment in reversed(segments[-MOST:]):
         yield from _parsed(segment) or _mended(segment)
-    for fenced in reversed(_fenced(answer)):
+    for fenced in reversed(_fenced(text)):
         yield from _parsed(fenced)
-    yield from _mended(answer)
+    yield from _mended(text)
 
 
 def _segments(text: str) -> tuple[list[str], str]:

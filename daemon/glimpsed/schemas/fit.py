@@ -15,13 +15,10 @@ from glimpsed.bounded import sane
 from glimpsed.schemas import NOT_JSON, Misfit, find
 
 
-def read(text: str, answer: str, schema: Mapping[str, Any]) -> tuple[Any, Misfit | None]:
-    """The answer's value, the last one in the text that fits, and what is wrong where there is none.
-
-    `answer` is the text without what is no part of it.
-    """
+def read(text: str, schema: Mapping[str, Any]) -> tuple[Any, Misfit | None]:
+    """The answer's value, the last one in the text that fits, and what is wrong where there is none."""
     problem: Misfit | None = None
-    for value in find.values(text, answer):
+    for value in find.values(text):
         misfit = check(value, schema)
         if misfit is None:
             return _sane(value), None

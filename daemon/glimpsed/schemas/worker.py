@@ -1,6 +1,6 @@
 """The program that reads answers to a schema: it may take too long, so that the daemon does not.
 
-Its file is JSON: ``{"text", "answer", "schema"}``, or ``{"value", "schema"}``. It answers with the value, as JSON, or
+Its file is JSON: ``{"text", "schema"}``, or ``{"value", "schema"}``. It answers with the value, as JSON, or
 with ``{"misfit": [told, reason, final]}``.
 """
 
@@ -23,7 +23,7 @@ def _read(_question: None, file: BinaryIO) -> Answer:
     value = None
     try:
         if "text" in task:
-            value, misfit = fit.read(task["text"], task["answer"], task["schema"])
+            value, misfit = fit.read(task["text"], task["schema"])
         else:
             misfit = fit.check(task["value"], task["schema"])
     except Exception as e:  # noqa: BLE001 - whatever a schema makes of the library, or no memory left

@@ -84,7 +84,7 @@ class Backlogs:
         entry = self.config.models[folder.model]  # now: a reload may come meanwhile
         rows = await self._some(folder, min(waiting, SAMPLE))
         try:
-            groups = await measured(of_rows(rows, waiting).values(), root, self._images)
+            groups = await measured(folder, of_rows(rows, waiting).values(), root, self._images)
         except ShareTrouble:
             return None
         if not any(seen for group in groups for seen in group.sample):

@@ -21,8 +21,17 @@ from glimpsed.disk.files import entry, read_regular
 from glimpsed.disk.names import is_fixed
 from glimpsed.errors import FileError, ForeignSidecar
 from glimpsed.model import Answer, Written, shown
-from glimpsed.sidecar.render import LARGEST, LARGEST_ERROR, is_error_sidecar, render, sidecar_name
+from glimpsed.sidecar.render import (
+    LARGEST,
+    LARGEST_ERROR,
+    is_error_sidecar,
+    names,
+    render,
+    sidecar_name,
+    stem,
+)
 
+_TEXTS = frozenset({"txt", "json", "md", "xmp", "hocr", "html"})  # endings that no image has
 FITS = 143  # bytes of a name that every file system takes; eCryptfs no more
 
 
@@ -70,10 +79,7 @@ def place(parent: int, folder: Folder, name: str, written: Iterable[Written] = (
     if own is not None and "{name}" not in folder.sidecar:
         about = own["source"].get("name")
         if isinstance(about, str) and about != shown(name) and _exists(parent, about):
-            raise ForeignSidecar(
-                f"The sidecar name {shown(json_name)} is already taken by {shown(about)}.",
-                "Use {name} in the folder's 'sidecar' template, or rename one of the two images.",
-            )
+            raise _taken(json_name, about)
     return Place(parent, folder, name, {w.name: w for w in written}, own)
 
 
@@ -87,10 +93,34 @@ def refuse_foreign(place: Place, sidecar: str, content: bytes | None = None) -> 
     ):
         refuse_fixed(place.parent, sidecar, status)
         return status
+    if (twin := _twin(place)) is not None:
+        raise _taken(sidecar, twin)
     large = f": it is larger than {LARGEST >> 20} MB" if status.st_size > LARGEST else ""
     raise ForeignSidecar(
         f"{shown(sidecar)} already exists and was not written by glimpsed{large}.",
         f"Move {shown(sidecar)} away, then run 'glimpsed retry' on the image.",
+    )
+
+
+def _twin(place: Place) -> str | None:
+    """Another image beside this one whose sidecar has the same name, as the folder's template makes it."""
+    if "{name}" in place.folder.sidecar:
+        return None
+    sidecars = set(names(place.folder, place.name).values())
+    for other in sorted(os.listdir(place.parent)):
+        if (
+            other not in {place.name, *sidecars}
+            and stem(other) == stem(place.name)
+            and other.rpartition(".")[2].lower() not in _TEXTS
+        ):
+            return other
+    return None
+
+
+def _taken(sidecar: str, other: str) -> ForeignSidecar:
+    return ForeignSidecar(
+        f"The sidecar name {shown(sidecar)} is already taken by {shown(other)}.",
+        "Use {name} in the folder's 'sidecar' template, or rename one of the two images.",
     )
 
 

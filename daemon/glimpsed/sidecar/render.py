@@ -24,6 +24,7 @@ _PLACEHOLDER = re.compile(r"\{(name|stem|ext)\}")
 _ILLEGAL_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # Every error sidecar ends its facts with this; it is how one is told from somebody's own file.
 _SIGNATURE = "written by: glimpsed "
+PAGE_BREAK = "\n\f"  # a form feed alone leaves two pages on one line in most editors
 _INTRICATE = 10_000  # bytes of indented JSON: fewer hold neither too many values nor too many levels
 _LONGEST_RAW = 100_000  # characters of what a model said that an error sidecar shows
 
@@ -90,7 +91,7 @@ def render(answer: Answer, kind: str) -> bytes:
     text = whole_text(answer).rstrip("\r\n")
     if kind == "xmp":
         return _within_bounds(_encoded(_XMP.replace("{text}", escape(_xml_text(text)))), kind)
-    return _within_bounds(_encoded(text + "\n"), kind)
+    return _within_bounds(_encoded(text + "\n") if text.strip() else b"", kind)
 
 
 def _within_bounds(data: bytes, kind: str) -> bytes:
@@ -109,9 +110,12 @@ def _within_bounds(data: bytes, kind: str) -> bytes:
 
 
 def whole_text(answer: Answer) -> str:
-    """The text for people: pages apart by form feeds, what a schema asked for as indented JSON."""
-    parts = answer.pages if answer.pages is not None else (answer,)
-    return "\f".join(part.text if part.data is None else _pretty(part.data) for part in parts)
+    """The text for people: pages apart by `PAGE_BREAK`, what a schema asked for as indented JSON."""
+    if answer.pages is None:
+        return answer.text if answer.data is None else _pretty(answer.data)
+    return PAGE_BREAK.join(
+        page.text.rstrip("\r\n") if page.data is None else _pretty(page.data) for page in answer.pages
+    )
 
 
 def render_error(reason: str, advice: str, facts: Mapping[str, object], raw: str | None = None) -> bytes:
@@ -133,9 +137,12 @@ def is_error_sidecar(data: bytes) -> bool:
 def _json(answer: Answer) -> bytes:
     dumped = answer.model_dump()
     dumped["source"]["name"] = shown(answer.source.name)
-    if not dumped["source"]["left_out"]:
-        del dumped["source"]["left_out"]
     dumped["seconds"] = round(answer.seconds, 3)
+    if dumped["source"]["left_out"] is None:
+        del dumped["source"]["left_out"]
+    dumped["sent"] = [
+        {key: value for key, value in sent.items() if value is not None} for sent in dumped["sent"]
+    ]
     usage = dumped["usage"]
     if usage["cost"] is not None:
         usage["cost"] = round(usage["cost"], 6)
@@ -165,7 +172,7 @@ def _finite(value: Any) -> Any:
 
 def _xml_text(text: str) -> str:
     """A form feed, like most control characters, does not exist in XML 1.0: pages get an empty line."""
-    return _ILLEGAL_IN_XML.sub("", text.replace("\f", "\n\n"))
+    return _ILLEGAL_IN_XML.sub("", text.replace(PAGE_BREAK, "\f").replace("\f", "\n\n"))
 
 
 def _encoded(text: str) -> bytes:

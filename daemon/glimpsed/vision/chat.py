@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from glimpsed.vision import structured
-from glimpsed.vision.wire import Answered, Ask, image_url, merge, name, sane, tokens
+from glimpsed.vision.wire import Answered, Ask, image_url, merge, name, own_texts, sane, tokens
 
 PATH = "/chat/completions"
 # A parameter's other name, for models that refuse the first. The old names come first: a gateway that does
@@ -41,6 +41,7 @@ def _messages(ask: Ask, mark: str) -> list[dict[str, Any]]:
         {"type": "image_url", "image_url": {"url": image_url(image, mark), **detail}}
         for image in request.images
     ]
+    parts += [{"type": "text", "text": text} for text in own_texts(request)]
     parts.append({"type": "text", "text": structured.prompt(request, ask.mode, ask.refused)})
     messages: list[dict[str, Any]] = [{"role": "user", "content": parts}]
     if request.system and "system" not in ask.refused:

@@ -6,14 +6,14 @@ engine that finds no text has found that there is none, and would find it again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import groupby
 
 from glimpsed.clock import elapsed
 from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import Verdict, VisionError
 from glimpsed.journal import events, get_logger
-from glimpsed.model import Image, Reply, Request, Usage
+from glimpsed.model import Reply, Request, Usage
 from glimpsed.vision.engines import engine_for, layout
 from glimpsed.vision.memory import Ceiling
 from glimpsed.vision.pacing import Pacing
@@ -50,7 +50,7 @@ class LocalModel:
             log.info(events.MODEL_LEARNED, model=self.entry.name, reason=IGNORES_PROMPT)
         async with self.pacing.slot(file=request.idempotency_key or "", clock=self._clock) as ticket:
             try:
-                text = await self._read(request.images)
+                text = await self._read(request)
             except VisionError as e:
                 ticket.heard, ticket.verdict = True, e.verdict
                 raise
@@ -64,11 +64,13 @@ class LocalModel:
             request_id=None,
         )
 
-    async def _read(self, images: Sequence[Image]) -> str:
-        pages = []
-        for _, parts in groupby(images, key=lambda image: image.page):
-            pages.append(layout.joined([await self._engine.read(part) for part in parts]))
-        return "\n\n".join(pages)
+    async def _read(self, request: Request) -> str:
+        """A page's own text is exact, so its picture is not looked at."""
+        pages = {own.page: own.text for own in request.texts}
+        for page, parts in groupby(request.images, key=lambda image: image.page):
+            if page not in pages:
+                pages[page] = layout.joined([await self._engine.read(part) for part in parts])
+        return "\n\n".join(pages[page] for page in sorted(pages))
 
     async def aclose(self) -> None:
         """End the engine's processes."""

@@ -35,7 +35,7 @@ async def read(
     if flaw is not None or schema is None:
         return None, flaw
     try:
-        data, misfit = await checker.read(text, text, schema)
+        data, misfit = await checker.read(text, schema)
     except Unavailable as e:
         return None, _finding("retry", f"the answer could not be checked against the schema: {e}", text)
     if misfit is None:

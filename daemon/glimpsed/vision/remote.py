@@ -21,6 +21,7 @@ from glimpsed.model import Api, Image, Reply, Request, Usage
 from glimpsed.schemas.checker import Checker
 from glimpsed.vision import chat, families, memory, reaction, reading, responses
 from glimpsed.vision.client import LARGEST_REPLY, Client, Failure, Response
+from glimpsed.vision.meant import meant
 from glimpsed.vision.memory import Ceiling, Memory
 from glimpsed.vision.pacing import Pacing
 from glimpsed.vision.reaction import APIS, State
@@ -115,6 +116,7 @@ class RemoteModel:
             raise self._error(e.verdict, spent, request, sent=False) from None
         if isinstance(found, Finding):
             return found
+        found = replace(found, text=meant(found.text))
         data, flaw = await reading.read(found, request.schema, self.checker)
         return flaw or self._reply(state, found, data, response, spent)
 
@@ -260,7 +262,8 @@ class RemoteModel:
     def estimate(self, request: Request) -> int:
         """About how many input tokens a request has."""
         pictures = sum(self.family.tokens((i.width, i.height), request.detail) for i in request.images)
-        return pictures + families.text_tokens(request.prompt) + families.text_tokens(request.system or "")
+        texts = (request.prompt, request.system or "", *(own.text for own in request.texts))
+        return pictures + sum(map(families.text_tokens, texts))
 
     def usage(self, input_tokens: int, output_tokens: int, *, estimated: bool) -> Usage:
         """Tokens, and what they cost by the entry's price."""

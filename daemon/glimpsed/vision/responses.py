@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from glimpsed.vision import structured
-from glimpsed.vision.wire import Answered, Ask, image_url, merge, name, sane, tokens
+from glimpsed.vision.wire import Answered, Ask, image_url, merge, name, own_texts, sane, tokens
 
 PATH = "/responses"
 RENAMED = {"user": "safety_identifier"}
@@ -39,6 +39,7 @@ def _input(ask: Ask, mark: str) -> list[dict[str, Any]]:
         {"type": "input_image", "image_url": image_url(image, mark), "detail": detail}
         for image in request.images
     ]
+    parts += [{"type": "input_text", "text": text} for text in own_texts(request)]
     parts.append({"type": "input_text", "text": structured.prompt(request, ask.mode, ask.refused)})
     items: list[dict[str, Any]] = [{"role": "user", "content": parts}]
     for said, answer in ask.turns:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Literal, TypeAlias
 
+from glimpsed.vision.apology import is_about_people, offers, refuses
+
 Emptiness: TypeAlias = Literal["empty", "blind", "refusal", "loop"]
 
 SHORT = 420  # characters
@@ -90,7 +92,7 @@ _REFUSAL = re.compile(
 # What may stand beside: apologies, and what to do instead.
 _FILLER = re.compile(
     r"""
-    ^(i'?m[ ])?(very[ ])?sorry\b | ^(i[ ])?apologi[sz]e | ^unfortunately\b | ^(but[ ])?(please|kindly|could[ ]you|can[ ]you|if[ ]you|let[ ]me[ ]know|feel[ ]free|once[ ]you|however,[ ](if|i[ ]can|you)|you[ ]can|try)\b
+    ^(i'?m[ ])?(very[ ])?sorry\b | ^(i[ ])?apologi[sz]e | ^unfortunately\b | ^(but[ ])?(please|kindly|could[ ]you|can[ ]you|if[ ]you|let[ ]me[ ]know|feel[ ]free|once[ ]you|however,[ ](if|you)|you[ ]can|try)\b
     | ^(but[ ])?(i[ ]can|i'll|i'd|i[ ]will|i[ ]would|i'm[ ](happy|here)|how[ ]can[ ]i)\b.{0,20}\b(help|assist|happy|glad|here)
     | ^as[ ]an?[ ](ai|text|language) | ^i'm[ ](a|an)[ ](text|language|ai)
     | ^(很?抱歉|对不起|非常抱歉|请|如果|您可以|你可以|若|麻烦|但我?可以|作为)
@@ -120,12 +122,15 @@ def _nothing_said(text: str) -> Emptiness | None:
     for raw in _END.split(text):
         if not (sentence := raw.strip(_MARKS)):
             continue
+        refused = _REFUSAL.search(sentence) or refuses(sentence)
         # "Unable to view images?" is the first line of a newsletter.
-        if not raw.endswith("?") and any(pattern.fullmatch(sentence) for pattern in _BLIND):
-            found = "blind"
-        elif _REFUSAL.search(sentence):
+        if refused and is_about_people(sentence):
             found = found or "refusal"
-        elif not _FILLER.search(sentence):
+        elif not raw.endswith("?") and any(pattern.fullmatch(sentence) for pattern in _BLIND):
+            found = "blind"
+        elif refused:
+            found = found or "refusal"
+        elif not _FILLER.search(sentence) and not offers(sentence):
             return None  # here something is said
     return found
 

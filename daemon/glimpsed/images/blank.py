@@ -1,0 +1,102 @@
+"""Whether a scanned page has nothing on it: a scanner's empty back, with its dust, holes and shine-through; pure.
+
+In doubt there is something: a page that was sent in vain costs a little, one that was left out is lost.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from PIL import Image
+
+EDGE = 1170  # px of the longer side that is looked at: 100 to the inch on A4
+_INK = 0.72  # of the paper's brightness: darker is ink; what shines through from the other side is lighter
+_MOST = 0.004  # of the pixels: more ink is no dust, and is not looked at piece by piece
+_SPECK = 0.0045  # of the longer side: 1.3 mm on A4
+_RIM = 0.02  # of the page's width and height: shadows of the scanner's lid
+_HOLES = 0.12  # of the longer side from the edge: where punches and staples go
+_HOLE = (0.011, 0.035)  # of the longer side: 3 to 10 mm on A4
+
+
+@dataclass(frozen=True, slots=True)
+class Blot:
+    """A connected piece of ink; px."""
+
+    left: int
+    top: int
+    right: int  # one beyond
+    bottom: int
+    area: int
+
+    @property
+    def size(self) -> int:
+        """Of its longer side."""
+        return max(self.right - self.left, self.bottom - self.top)
+
+
+def is_blank(page: Image.Image) -> bool:
+    """Whether nothing is written or drawn on it. A picture of about `EDGE` px."""
+    grey = page.convert("L")
+    width, height = grey.size
+    longer = max(width, height)
+    paper = _paper(grey)
+    if paper < 90:  # a dark page: a photo, a cover
+        return False
+    ink = grey.point([255 if value < paper * _INK else 0 for value in range(256)])
+    rim_x, rim_y = round(width * _RIM), round(height * _RIM)
+    ink = ink.crop((rim_x, rim_y, width - rim_x, height - rim_y))
+    if ink.histogram()[255] > _MOST * ink.width * ink.height + _holes(longer):
+        return False
+    return all(_is_dirt(blot, ink.width, ink.height, longer) for blot in blots(ink))
+
+
+def blots(ink: Image.Image) -> Iterator[Blot]:
+    """The connected pieces of a picture of 0 and 255, corners included."""
+    width, height = ink.size
+    data = bytearray(ink.tobytes())
+    start = data.find(255)
+    while start >= 0:
+        data[start] = 0
+        todo, left, right, top, bottom, area = [start], width, 0, height, 0, 0
+        while todo:
+            at = todo.pop()
+            y, x = divmod(at, width)
+            left, right, top, bottom, area = (
+                min(left, x),
+                max(right, x),
+                min(top, y),
+                max(bottom, y),
+                area + 1,
+            )
+            for ny in range(max(0, y - 1), min(height, y + 2)):
+                for near in range(ny * width + max(0, x - 1), ny * width + min(width, x + 2)):
+                    if data[near]:
+                        data[near] = 0
+                        todo.append(near)
+        yield Blot(left, top, right + 1, bottom + 1, area)
+        start = data.find(255, start)
+
+
+def _paper(grey: Image.Image) -> float:
+    """The brightness of the paper: that of the middle pixel."""
+    return float(statistics.median_grouped(grey.resize((60, 60), Image.Resampling.BOX).tobytes()))
+
+
+def _holes(longer: int) -> float:
+    """Pixels of four punched holes of 6 mm."""
+    return 4 * (0.022 * longer) ** 2
+
+
+def _is_dirt(blot: Blot, width: int, height: int, longer: int) -> bool:
+    """A speck of dust, a hole, or a shadow that runs along the edge."""
+    if blot.size <= max(2, round(_SPECK * longer)):
+        return True
+    across, down = blot.right - blot.left, blot.bottom - blot.top
+    if min(blot.left, blot.top, width - blot.right, height - blot.bottom) <= 1:
+        return min(across, down) <= 0.03 * longer
+    x, y = (blot.left + blot.right) / 2, (blot.top + blot.bottom) / 2
+    near = min(x, y, width - x, height - y) < _HOLES * longer
+    round_ = 0.75 < across / down < 1.33 and blot.area > 0.65 * across * down
+    return near and round_ and _HOLE[0] * longer <= blot.size <= _HOLE[1] * longer

@@ -1,0 +1,138 @@
+"""From glyphs on a page to pieces of lines, pure: words, spaces between them, and the direction they are read in."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from glimpsed.vision.engines.box import Box
+
+_WORD_GAP = 0.7  # of the font's size: words of a line that are further apart are cells
+_CHARACTER_GAP = 0.2  # of the font's size: further apart are two words, also without a space between
+_RAISED = 0.45  # of the font's size: so much above or below a line its small figures may stand
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A glyph where it stands, in points: one character, or several of a ligature; y grows downwards."""
+
+    text: str
+    left: float
+    right: float
+    base: float  # the y that its line stands on
+    size: float  # of its font
+
+
+def pieces(marks: Sequence[Mark]) -> list[Box]:
+    """Words that follow one another on a line, together; columns of vertical writing as lines."""
+    if _is_vertical(marks):
+        return _vertical(marks)
+    return [box for line in _lines(marks) for box in map(_box, _runs(line)) if box.text]
+
+
+def _lines(marks: Sequence[Mark]) -> list[list[Mark]]:
+    """Glyphs that stand on the same line, raised and lowered ones too, from left to right."""
+    lines: list[list[Mark]] = []
+    for mark in sorted(marks, key=lambda m: m.base):
+        if lines and mark.base - lines[-1][0].base < _RAISED * max(lines[-1][0].size, mark.size):
+            lines[-1].append(mark)
+        else:
+            lines.append([mark])
+    return [sorted(line, key=lambda m: (m.left, m.right)) for line in lines]
+
+
+def _runs(line: Sequence[Mark]) -> Iterator[list[Mark]]:
+    """Cut where a gap is wider than one between words."""
+    run: list[Mark] = []
+    end = 0.0
+    for mark in line:
+        if run and mark.left - end > _WORD_GAP * mark.size:
+            yield run
+            run = []
+        end = max(end, mark.right) if run else mark.right
+        if run and mark.text == run[-1].text and abs(mark.left - run[-1].left) < 0.1 * mark.size:
+            continue  # printed twice, to look bold
+        run.append(mark)
+    if run:
+        yield run
+
+
+def _box(run: Sequence[Mark]) -> Box:
+    texts = [run[0].text]
+    for last, mark in itertools.pairwise(run):
+        wide = mark.left - last.right > _CHARACTER_GAP * mark.size
+        if wide and not (_is_east(last.text) and _is_east(mark.text)):
+            texts.append(" ")
+        texts.append(mark.text)
+    return Box(
+        run[0].left,
+        min(m.base - 0.8 * m.size for m in run),
+        max(m.right for m in run),
+        max(m.base + 0.2 * m.size for m in run),
+        " ".join("".join(_logical(texts)).split()),
+    )
+
+
+def _logical(texts: Sequence[str]) -> list[str]:
+    """Glyphs from left to right, as they are read: Arabic and Hebrew from right to left, numbers among them not."""
+    kinds = [_direction(text) for text in texts]
+    if "R" not in kinds:
+        return list(texts)
+    backwards = kinds.count("R") > kinds.count("L")
+    pairs = list(zip(kinds, texts, strict=True))
+    if backwards:
+        pairs.reverse()
+    found: list[str] = []
+    for against, group in itertools.groupby(_settled(pairs, backwards=backwards), key=lambda pair: pair[0]):
+        part = [text for _, text in group]
+        found += reversed(part) if against else part
+    return found
+
+
+def _settled(pairs: Sequence[tuple[str, str]], *, backwards: bool) -> Iterator[tuple[bool, str]]:
+    """(whether it runs against the line's direction, text): what has none goes with the line, but within a number."""
+    against = {"L", "N"} if backwards else {"R"}
+    for number, (kind, text) in enumerate(pairs):
+        before, after = (pairs[n][0] if 0 <= n < len(pairs) else "" for n in (number - 1, number + 1))
+        inside = (
+            kind == "-" and before in against and after in against and (not text.isspace() or before == after)
+        )
+        yield kind in against or inside, text
+
+
+def _direction(text: str) -> str:
+    """R, L, N for digits, - for what has no direction of its own."""
+    kind = unicodedata.bidirectional(text[0])
+    return {"R": "R", "AL": "R", "L": "L", "EN": "N", "AN": "N"}.get(kind, "-")
+
+
+def _is_vertical(marks: Sequence[Mark]) -> bool:
+    """Chinese or Japanese from top to bottom: most characters stand below the one before."""
+    pairs = [
+        (one, two) for one, two in itertools.pairwise(marks) if _is_east(one.text) and _is_east(two.text)
+    ]
+    below = sum(
+        two.base - one.base > 0.5 * one.size and abs(two.left - one.left) < 0.5 * one.size
+        for one, two in pairs
+    )
+    return len(pairs) > 3 and below > 0.6 * len(pairs)
+
+
+def _vertical(marks: Sequence[Mark]) -> list[Box]:
+    """Columns from right to left, as lines from top to bottom."""
+    columns: list[list[Mark]] = []
+    for mark in sorted(marks, key=lambda m: -(m.left + m.right)):
+        if columns and columns[-1][0].left <= (mark.left + mark.right) / 2 <= columns[-1][0].right:
+            columns[-1].append(mark)
+        else:
+            columns.append([mark])
+    size = statistics.median(m.size for m in marks)
+    texts = ("".join(m.text for m in sorted(column, key=lambda m: m.base)) for column in columns)
+    return [Box(0.0, 2 * size * n, 1000.0, 2 * size * n + size, text) for n, text in enumerate(texts)]
+
+
+def _is_east(text: str) -> bool:
+    return unicodedata.east_asian_width(text[0]) in "WF"

@@ -1,0 +1,190 @@
+"""The text that a PDF page has itself, in the order in which a person reads it (pypdfium2)."""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import math
+import unicodedata
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pypdfium2 import raw
+
+from glimpsed.images import glyphs, usable
+from glimpsed.images.glyphs import Mark
+from glimpsed.vision.engines import order, rows
+from glimpsed.vision.engines.box import Box
+
+MOST = 200_000  # characters of one page that are looked at
+_JOINED = {
+    "\x02": "-",
+    "\ufffe": "-",
+    "\u00ad": "-",
+}  # what PDFium and others say for a hyphen at the end of a line
+_LIGATURES = range(0xFB00, 0xFB07)
+_SAMPLED = 8  # one character in so many is asked whether its font says which it is
+_LAM = "\N{ARABIC LETTER LAM}"
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A page's own text and what it is good for."""
+
+    text: str
+    nature: usable.Nature | None
+
+
+def read(page: Any, form: Any = None) -> Text:
+    """The page's text. `form`: the document's, for what was filled in; None without."""
+    textpage = page.get_textpage()
+    try:
+        by_angle, unmapped = _marks(textpage)
+    finally:
+        textpage.close()
+    count = sum(map(len, by_angle.values()))
+    main, *others = sorted(by_angle, key=lambda angle: -len(by_angle[angle])) or [0]
+    pieces = glyphs.pieces(by_angle[main])
+    pieces += _filled_in(page, form, main)
+    texts = [_text(pieces), *(_text(glyphs.pieces(by_angle[angle])) for angle in others)]
+    text = "\n".join(filter(None, texts))
+    hidden, pictures, curves = _drawn(page)
+    found = usable.Page(text, unmapped, round(hidden * count), pictures, curves)
+    return Text(text, usable.nature(found))
+
+
+def _text(pieces: Sequence[Box]) -> str:
+    return "\n".join(line for column in order.columns(pieces) for line in rows.lines(column))
+
+
+def _marks(textpage: Any) -> tuple[dict[int, list[Mark]], int]:
+    """Glyphs by how many quarters they are turned, each turned upright; and how many have no meaning, about."""
+    handle, box, matrix = textpage.raw, raw.FS_RECTF(), raw.FS_MATRIX()
+    x, y = ctypes.c_double(), ctypes.c_double()
+    found: dict[int, list[Mark]] = defaultdict(list)
+    unmapped, turn, size = 0, 0, 1.0
+    before: Any = None  # where the last glyph stands
+    written: Any = None  # what it was written with: one font, one direction
+    for number in range(min(textpage.count_chars(), MOST)):
+        text = _character(raw.FPDFText_GetUnicode(handle, number))
+        if not text or not raw.FPDFText_GetLooseCharBox(handle, number, box):
+            continue
+        raw.FPDFText_GetCharOrigin(handle, number, x, y)
+        item = ctypes.cast(raw.FPDFText_GetTextObject(handle, number), ctypes.c_void_p).value
+        if item is not None and item != written:
+            written = item
+            raw.FPDFText_GetMatrix(handle, number, matrix)
+            turn = round(math.degrees(math.atan2(matrix.b, matrix.a)) / 90) % 4
+            size = max(1.0, raw.FPDFText_GetFontSize(handle, number) * math.hypot(matrix.a, matrix.b))
+        if number % _SAMPLED == 0:
+            unmapped += _SAMPLED * (raw.FPDFText_HasUnicodeMapError(handle, number) == 1)
+        marks, here = found[turn], (x.value, y.value)
+        left, _, right, _ = _upright(box.left, box.bottom, box.right, box.top, turn)
+        _, base, _, _ = _upright(*here, *here, turn)
+        if marks and here == before:  # the next letter of a ligature; an Arabic lam comes before its alef
+            last = marks.pop()
+            text = text + last.text if text == _LAM else last.text + text
+            left, right = min(last.left, left), max(last.right, right)
+        marks.append(Mark(text, left, right, base, size))
+        before = here
+    return found, unmapped
+
+
+def _character(code: int) -> str | None:
+    """A character as it is read; None for what is no character, or ends a line."""
+    if (code < 0x20 and code != 2) or 0xD800 <= code <= 0xDFFF or code > 0x10FFFF:
+        return None
+    text = chr(code)
+    if text in _JOINED:
+        return "-"
+    return unicodedata.normalize("NFKC", text) if code in _LIGATURES else text
+
+
+def _upright(
+    left: float, bottom: float, right: float, top: float, turn: int
+) -> tuple[float, float, float, float]:
+    """A box of the page as (left, top, right, bottom) of the page turned so that its text stands upright.
+
+    PDF's y grows upwards; `turn` is in quarters against the clock.
+    """
+    for _ in range(turn):
+        left, bottom, right, top = bottom, -right, top, -left
+    return left, -top, right, -bottom
+
+
+# -- what else is on the page
+
+
+def _filled_in(page: Any, form: Any, turn: int) -> list[Box]:
+    """What somebody typed into fields and notes: no part of the page's own text."""
+    found = []
+    for number in range(min(raw.FPDFPage_GetAnnotCount(page.raw), 1000)):
+        annotation = raw.FPDFPage_GetAnnot(page.raw, number)
+        if not annotation:
+            continue
+        try:
+            rect = raw.FS_RECTF()
+            text = _annotated(annotation, form)
+            if text and raw.FPDFAnnot_GetRect(annotation, rect):
+                left, top, right, bottom = _upright(rect.left, rect.bottom, rect.right, rect.top, turn)
+                lines = text.splitlines()
+                height = (bottom - top) / max(1, len(lines))
+                found += [
+                    Box(left, top + n * height, right, top + (n + 1) * height, line)
+                    for n, line in enumerate(lines)
+                ]
+        finally:
+            raw.FPDFPage_CloseAnnot(annotation)
+    return [box for box in found if box.text.strip()]
+
+
+def _annotated(annotation: Any, form: Any) -> str:
+    kind = raw.FPDFAnnot_GetSubtype(annotation)
+    if kind == raw.FPDF_ANNOT_FREETEXT:
+        return _string(
+            lambda buffer, size: raw.FPDFAnnot_GetStringValue(annotation, b"Contents", buffer, size)
+        )
+    if kind != raw.FPDF_ANNOT_WIDGET or form is None:
+        return ""
+    field = raw.FPDFAnnot_GetFormFieldType(form.raw, annotation)
+    if field in (raw.FPDF_FORMFIELD_TEXTFIELD, raw.FPDF_FORMFIELD_COMBOBOX, raw.FPDF_FORMFIELD_LISTBOX):
+        return _string(
+            lambda buffer, size: raw.FPDFAnnot_GetFormFieldValue(form.raw, annotation, buffer, size)
+        )
+    if field in (raw.FPDF_FORMFIELD_CHECKBOX, raw.FPDF_FORMFIELD_RADIOBUTTON):
+        return "[x]" if raw.FPDFAnnot_IsChecked(form.raw, annotation) else "[ ]"
+    return ""
+
+
+def _string(get: Any) -> str:
+    size = min(get(None, 0), 200_000)
+    if size <= 2:
+        return ""
+    buffer = ctypes.create_string_buffer(size)
+    get(ctypes.cast(buffer, ctypes.POINTER(ctypes.c_ushort)), size)
+    return buffer.raw[: size - 2].decode("utf-16-le", "replace").rstrip("\0")
+
+
+def _drawn(page: Any) -> tuple[float, float, int]:
+    """The share of text objects that nobody sees, the share of the page under pictures, and how many curves there are."""
+    width, height = page.get_size()
+    area = max(1.0, width * height)
+    seen = unseen = curves = 0
+    pictures = 0.0
+    for item in itertools.islice(page.get_objects(max_depth=3), 20_000):
+        if item.type == raw.FPDF_PAGEOBJ_TEXT:
+            if raw.FPDFTextObj_GetTextRenderMode(item.raw) == raw.FPDF_TEXTRENDERMODE_INVISIBLE:
+                unseen += 1
+            else:
+                seen += 1
+        elif item.type == raw.FPDF_PAGEOBJ_IMAGE:
+            left, bottom, right, top = item.get_bounds()
+            share = max(0.0, right - left) * max(0.0, top - bottom) / area
+            pictures += share
+            if share > 0.8:  # what was drawn before lies under it
+                seen, unseen = 0, seen + unseen
+        elif item.type == raw.FPDF_PAGEOBJ_PATH:
+            curves += max(1, raw.FPDFPath_CountSegments(item.raw) // 8)
+    return unseen / max(1, seen + unseen), min(1.0, pictures), curves

@@ -1,0 +1,233 @@
+"""A PDF page's own text: in the order in which it is read, and only where it says what is drawn."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pypdfium2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from reportlab.lib.utils import ImageReader
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.cidfonts import UnicodeCIDFont
+from reportlab.pdfbase.ttfonts import TTFont
+from reportlab.pdfgen.canvas import Canvas
+
+from glimpsed.images import glyphs, pdftext, usable
+from glimpsed.images.glyphs import Mark
+
+DEJAVU = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"
+TEXT = (
+    "We have examined the figures you enclosed and agree that the service charge for the second quarter was "
+    "calculated on the wrong floor area, namely 412 square metres instead of 386."
+)
+
+
+def read(draw: Callable[[Canvas], object], **page: Any) -> pdftext.Text:
+    file = io.BytesIO()
+    canvas = Canvas(file, **page)
+    draw(canvas)
+    canvas.showPage()
+    canvas.save()
+    with pypdfium2.PdfDocument(file.getvalue()) as document:
+        document.init_forms()
+        return pdftext.read(document[0], document.formenv)
+
+
+def lines(canvas: Canvas, x: float, y: float, words: str, width: int = 38) -> list[str]:
+    found, line = [], ""
+    for word in words.split():
+        if len(line) + len(word) >= width:
+            found.append(line)
+            line = word
+        else:
+            line = f"{line} {word}".strip()
+    found.append(line)
+    for number, text in enumerate(found):
+        canvas.drawString(x, y - 14 * number, text)
+    return found
+
+
+def grey(width: int = 850, height: int = 1100) -> ImageReader:
+    return ImageReader(Image.new("L", (width, height), 240))
+
+
+def test_columns_are_read_one_after_the_other() -> None:
+    wanted: list[str] = []
+
+    def draw(canvas: Canvas) -> None:
+        canvas.setFont("Helvetica", 10)
+        wanted.extend(lines(canvas, 50, 700, TEXT * 3, 44) + lines(canvas, 310, 700, TEXT * 3, 44))
+
+    found = read(draw)
+    assert found.text.split("\n") == wanted
+    assert found.nature == "digital"
+
+
+def test_a_table_keeps_its_columns() -> None:
+    def draw(canvas: Canvas) -> None:
+        rows = [("Article", "Qty", "Price"), ("Oak planks", "12", "1,200.00"), ("Screws M4", "200", "4.00")]
+        for number, (article, quantity, price) in enumerate(rows):
+            canvas.drawString(50, 700 - 20 * number, article)
+            canvas.drawRightString(300, 700 - 20 * number, quantity)
+            canvas.drawRightString(420, 700 - 20 * number, price)
+
+    assert read(draw).text.split("\n") == [
+        "Article     Qty     Price",
+        "Oak planks   12  1,200.00",
+        "Screws M4   200      4.00",
+    ]
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_page_that_is_turned_reads_as_one_that_is_not(quarters: int) -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.translate(300, 400)
+        canvas.rotate(90 * quarters)
+        canvas.drawString(-200, 40, "The first line of it.")
+        canvas.drawString(-200, 20, "And the second one.")
+
+    assert read(draw).text == "The first line of it.\nAnd the second one."
+
+
+def test_what_is_printed_twice_to_look_bold_is_read_once() -> None:
+    def draw(canvas: Canvas) -> None:
+        for shift in (0, 0.3):
+            canvas.drawString(50 + shift, 700, "Invoice 2024-0381")
+
+    assert read(draw).text == "Invoice 2024-0381"
+
+
+def test_chinese_has_no_spaces_between_its_characters() -> None:
+    pdfmetrics.registerFont(UnicodeCIDFont("STSong-Light"))
+
+    def draw(canvas: Canvas) -> None:
+        canvas.setFont("STSong-Light", 14)
+        canvas.drawString(72, 700, "这是办公室的一封信，关于发票")
+        canvas.drawString(72, 678, "一百二十三。谢谢。")
+
+    assert read(draw).text == "这是办公室的一封信，关于发票\n一百二十三。谢谢。"
+
+
+def test_what_was_filled_in_stands_where_it_was_filled_in() -> None:
+    def draw(canvas: Canvas) -> None:
+        for y, label in ((720, "Name"), (680, "Paid"), (640, "Town")):
+            canvas.drawString(72, y, label)
+        canvas.acroForm.textfield(name="name", value="Anna Berg", x=130, y=714, width=200, height=20)
+        canvas.acroForm.checkbox(name="paid", checked=True, x=130, y=676, size=14)
+        canvas.acroForm.textfield(name="town", value="", x=130, y=634, width=200, height=20)
+
+    assert read(draw).text.split("\n") == ["Name  Anna Berg", "Paid  [x]", "Town"]
+
+
+def under_a_scan(canvas: Canvas, text: str = TEXT) -> None:
+    canvas.drawImage(grey(), 0, 0, 595, 842)
+    layer = canvas.beginText(72, 700)
+    layer.setTextRenderMode(3)
+    for start in range(0, len(text), 60):
+        layer.textLine(text[start : start + 60])
+    canvas.drawText(layer)
+
+
+def behind_a_scan(canvas: Canvas) -> None:
+    lines(canvas, 72, 700, TEXT)
+    canvas.drawImage(grey(), 0, 0, 595, 842)
+
+
+def stamped(canvas: Canvas) -> None:
+    canvas.drawImage(grey(), 0, 0, 595, 842)
+    canvas.drawString(72, 20, "Page 3 of 10")
+
+
+def with_a_logo(canvas: Canvas) -> None:
+    canvas.drawImage(grey(120, 60), 40, 740, 120, 60)
+    canvas.drawString(72, 600, "See you.")
+
+
+def shifted(canvas: Canvas) -> None:
+    lines(canvas, 72, 700, "".join(chr(ord(c) - 29) if c.islower() else c for c in TEXT).replace("\\", "/"))
+
+
+@pytest.mark.parametrize(
+    ("draw", "nature"),
+    [
+        (under_a_scan, "layer"),
+        (behind_a_scan, "layer"),
+        (stamped, None),
+        (with_a_logo, "digital"),
+        (shifted, None),
+        (lambda canvas: canvas.rect(50, 50, 100, 100), None),
+    ],
+)
+def test_only_text_that_says_what_is_drawn_is_digital(
+    draw: Callable[[Canvas], object], nature: str | None
+) -> None:
+    assert read(draw).nature == nature
+
+
+@pytest.mark.skipif(not os.path.exists(DEJAVU), reason="needs fonts-dejavu-core")
+def test_text_in_arabic_and_hebrew_is_read_from_right_to_left() -> None:
+    pdfmetrics.registerFont(TTFont("DejaVu", DEJAVU))
+
+    def draw(canvas: Canvas) -> None:
+        canvas.setFont("DejaVu", 14)
+        canvas.drawRightString(500, 700, "שלום רב 123, זהו מכתב"[::-1].replace("321", "123"))
+
+    assert read(draw).text == "שלום רב 123, זהו מכתב"
+
+
+@pytest.mark.parametrize(
+    ("text", "good"),
+    [
+        (TEXT, True),
+        (
+            "Die Rechnung über 1.234,50 EUR wird zum 5. September fällig; bitte überweisen Sie rechtzeitig.",
+            True,
+        ),
+        ("Это письмо из конторы о счёте номер сорок два, который мы получили вчера утром.", True),
+        ("这是办公室的一封信，关于发票号码一百二十三。请在三十天内付款，谢谢。", True),
+        ("هذه رسالة من المكتب إلى السيد أحمد بشأن الفاتورة", True),
+        ("Oak 12", True),
+        ("\ufffd" * 40, False),
+        ("".join(chr(0xE000 + n) for n in range(60)), False),
+        ("Sgd bnqqdbsdc `lntms hr rn ` bqdchs ne vhkk ad rds `f`hmrs xntq mdws hmunhbd vd `krn mnsd", False),
+        ("7KH FRUUHFWHG DPRXQW LV VR D FUHGLW RI ZLOO EH VHW DJDLQVW QHW LQYRLFH :H DOVR QRWH", False),
+    ],
+)
+def test_garbage_is_told_from_languages(text: str, good: bool) -> None:
+    assert (usable.nature(usable.Page(text)) == "digital") == good
+
+
+@given(
+    st.text(max_size=300), st.integers(0, 300), st.integers(0, 300), st.floats(0, 1), st.integers(0, 10**6)
+)
+def test_any_page_has_a_nature_and_the_more_is_hidden_the_less(
+    text: str, unmapped: int, hidden: int, pictures: float, curves: int
+) -> None:
+    found = usable.nature(usable.Page(text, unmapped, hidden, pictures, curves))
+    assert found in ("digital", "layer", None)
+    if found == "layer":
+        assert usable.nature(usable.Page(text, unmapped, len(text), pictures, curves)) == "layer"
+
+
+@given(st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=40), st.integers(0, 2**32))
+def test_glyphs_in_any_order_of_the_file_make_the_same_line(letters: list[str], seed: int) -> None:
+    marks = [Mark(c, 10 + 6.0 * n, 16 + 6.0 * n, 700.0, 12.0) for n, c in enumerate(letters)]
+    random.Random(seed).shuffle(marks)
+    assert [box.text for box in glyphs.pieces(marks)] == ["".join(letters)]
+
+
+def test_vertical_columns_are_read_from_top_to_bottom_and_right_to_left() -> None:
+    columns = ["春眠不觉晓", "处处闻啼鸟"]
+    marks = [
+        Mark(c, 400 - 24.0 * column, 414 - 24.0 * column, 100 + 18.0 * n, 14.0)
+        for column, text in enumerate(columns)
+        for n, c in enumerate(text)
+    ]
+    assert [box.text for box in sorted(glyphs.pieces(marks), key=lambda b: b.top)] == columns
