@@ -67,7 +67,15 @@ BUILT_IN = (
         ".DS_Store",
     ),
     *("._*", "@eaDir/", ".@__thumb/", "\\#recycle/", "@Recycle/", ".stfolder/", ".stversions/", "__MACOSX/"),
-    *("lost+found/", ".snapshot/"),
+    *(
+        "lost+found/",
+        "$RECYCLE.BIN/",
+        "$Recycle.Bin/",
+        "RECYCLER/",
+        "Recycled/",
+        "System Volume Information/",
+    ),
+    *(".snapshot/", "\\#snapshot/", "~snapshot/", "@Recently-Snapshot/", "Network Trash Folder/"),
 )
 
 _PLACEHOLDER = re.compile(r"(\{(?:name|stem|ext)\})")
@@ -90,16 +98,20 @@ class Filter:
             return "not an image"
         if not is_dir and self._own is not None and self._own.fullmatch(path.rpartition("/")[2]):
             return "a sidecar of glimpsed's own"
-        if (rule := self.excluded(f"{path}/" if is_dir else path)) is not None:
+        if (rule := self.excluded(path, is_dir=is_dir)) is not None:
             return rule
         if not is_dir and not self.plain and not self._include.match_file(_fold(path)):
             return "not included"
         return None
 
-    def excluded(self, path: str) -> str | None:
-        """The pattern that keeps this path out, of a directory with a slash; None when there is none."""
-        result = self._exclude.check_file(_fold(path))
-        return str(self._exclude_lines[result.index]) if result.include and result.index is not None else None
+    def excluded(self, path: str, *, is_dir: bool = False) -> str | None:
+        """The pattern that keeps this path out, whatever it is; None when there is none."""
+        folded = _fold(path)
+        for asked in {f"{folded}/", f"{path}/"} if is_dir else (folded,):
+            result = self._exclude.check_file(asked)
+            if result.include and result.index is not None:
+                return str(self._exclude_lines[result.index])
+        return None
 
     def may_be(self, name: str) -> bool:
         """The cheap part of `skips` for a file: whether its name ends like an image's."""
@@ -128,6 +140,6 @@ def _spec(lines: tuple[str, ...]) -> Any:
 
 
 def _fold(path: str) -> str:
-    """The path with its suffix in lower case: ``*.PDF`` and ``a.pdf`` are to match."""
+    """The path with its suffix in lower case: ``*.PDF`` and ``a.pdf`` are to match. Directories have none."""
     head, dot, suffix = path.rpartition(".")
-    return path if not dot or "/" in suffix.rstrip("/") else f"{head}.{suffix.lower()}"
+    return path if not dot or "/" in suffix else f"{head}.{suffix.lower()}"
