@@ -221,12 +221,16 @@ def _bad_config(error: ConfigError) -> dict[str, Any]:
 
 def _show(report: Report, *, online: bool) -> None:
     """For people: a line for everything, what is wrong in red."""
+    from glimpsed.discover.passed import in_words
+
     _line("config", report.config, None)
     _line("ledger", report.ledger, report.ledger_problem)
     for name, folder in report.folders.items():
         how = f"{folder.path}  {folder.filesystem}, {folder.mode}" if folder.mode else folder.path
         why = f" ({folder.reason})" if folder.reason else ""
         _line(f"folder {name}", how + why, folder.problem)
+        if folder.passed_over:
+            click.echo(f"        passed over by their ending: {shown(in_words(folder.passed_over))}")
     for name, model in report.models.items():
         asked = f", answered in {model.seconds:g} s" if model.reachable else ""
         _line(f"model {name}", model.api + asked, model.problem)
