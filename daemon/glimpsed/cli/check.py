@@ -60,8 +60,12 @@ def command(*, online: bool, as_json: bool) -> int:
       glimpsed check --online              asks every model, which costs a few tokens
       glimpsed check -c new.yaml --json    for scripts
     """
+    from glimpsed.service.alerts import connected
+
     try:
         config = load_config()
+        if config.notify is not None:
+            connected(config.notify)
     except ConfigError as e:
         if as_json:
             print_json(_bad_config(e))
@@ -174,12 +178,16 @@ def _bad_config(error: ConfigError) -> dict[str, Any]:
 
 def _show_parts(report: Report) -> None:
     """For people: a line for everything, what is wrong in red."""
+    from glimpsed.discover.passed import in_words
+
     _line("config", report.config, None)
     _line("ledger", report.ledger, report.ledger_problem)
     for name, folder in report.folders.items():
         how = f"{folder.path}  {folder.filesystem}, {folder.mode}" if folder.mode else folder.path
         why = f" ({folder.reason})" if folder.reason else ""
         _line(f"folder {name}", how + why, folder.problem)
+        if folder.passed_over:
+            click.echo(f"        passed over by their ending: {shown(in_words(folder.passed_over))}")
 
 
 def _show_model(name: str, model: ModelReport) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from glimpsed import eventloop
 from glimpsed.errors import MissingExtra, VisionError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ Told = Callable[[str, ModelReport], None]
 
 def ask_all(config: Config, entries: Iterable[ModelEntry], told: Told) -> None:
     """Ask these models; each is `told` of as it is known."""
-    asyncio.run(_ask_all(config, list(entries), told))
+    eventloop.run(_ask_all(config, list(entries), told))
 
 
 async def _ask_all(config: Config, entries: list[ModelEntry], told: Told) -> None:

@@ -123,17 +123,16 @@ def _models(desk: Desk, daemons: Sequence[Daemon]) -> dict[str, dict[str, Any]]:
 
 
 def _pause(paused: Paused | None, told: Mapping[str, Any] | None, clock: Clock) -> dict[str, Any]:
-    if paused is not None and (
-        paused.next_probe is not None or paused.until is None or paused.until > clock()
-    ):
+    now = clock()
+    if paused is not None and (paused.next_probe is not None or paused.until is None or paused.until > now):
         until = paused.until if paused.until is not None else paused.next_probe
         return {
             "state": "paused",
             "reason": paused.reason,
             # Past its time it is probed as soon as there is a file to ask about.
-            "until": _shown(until and max(until, clock()), clock),
+            "until": _shown(until and max(until, now), clock),
             "since": _shown(paused.since, clock),
-            "next_probe": _shown(paused.next_probe and max(paused.next_probe, clock()), clock),
+            "next_probe": _shown(paused.next_probe and max(paused.next_probe, now), clock),
         }
     told = told or {}
     return {
