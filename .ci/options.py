@@ -16,7 +16,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from glimpsed.config import units
-from glimpsed.config.schema import Budget, Config, Folder, Limit, Log, ModelEntry, OnDone, Price
+from glimpsed.config.schema import Config, Folder, ModelEntry
+from glimpsed.config.validate import section_in
 
 ROOT = Path(__file__).parents[1]
 WIDTH = 112
@@ -138,7 +139,7 @@ def options() -> str:
     parts = [
         "# Every option\n\nMade by `make options`. [config.example.yaml](../config.example.yaml) shows them in use.\n"
     ]
-    for title, section in _SECTIONS.items():
+    for title, section in _sections("The top level", Config):
         parts.append(f"\n## {title}\n\n| key | default | |\n|---|---|---|\n")
         for key, field in _fields(section):
             default = "required" if field.is_required() else f"`{_default(field)}`"
@@ -147,10 +148,14 @@ def options() -> str:
     return "".join(parts)
 
 
-_SECTIONS = {
-    "The top level": Config, "models: NAME": ModelEntry, "price": Price, "folders: NAME, and defaults": Folder,
-    "on_done": OnDone, "budget": Budget, "budget of a model or folder": Limit, "log": Log,
-}  # fmt: skip
+def _sections(title: str, section: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
+    """A section and those in it, by the keys that lead there."""
+    yield title, section
+    for key, field in _fields(section):
+        inner, named = section_in(field.annotation)
+        if inner is not None:
+            above = "" if section is Config else f"{title}, "
+            yield from _sections(f"{above}{key}{': NAME' if named else ''}", inner)
 
 
 def _fields(section: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
@@ -201,9 +206,15 @@ def _meaning(field: FieldInfo, shown: str | None) -> str:
 
 
 def _choices(field: FieldInfo) -> list[str]:
+    """What may stand there: one of a few words, or a section that is not there by default."""
     if get_origin(field.annotation) is Literal:
         return [" | ".join(map(str, get_args(field.annotation)))]
-    return []
+    inner, named = section_in(field.annotation)
+    return (
+        []
+        if inner is None or named or field.default
+        else [f"{{{', '.join(key for key, _ in _fields(inner))}}}"]
+    )
 
 
 def _default(field: FieldInfo) -> str:

@@ -84,7 +84,7 @@ def _as_told(report: Mapping[str, Any]) -> dict[str, Any]:
 
 def _as_seen(folder: Folder | None) -> dict[str, Any]:
     """Of a folder that no daemon watches: whether it is there, and how it would be watched."""
-    from glimpsed.disk.blocking import within
+    from glimpsed.blocking import within
     from glimpsed.errors import ShareTrouble
 
     hangs = {"state": "lost", "mode": "poll", "filesystem": None, "reason": "its file system does not answer"}

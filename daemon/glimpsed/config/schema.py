@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_args
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema, model_validator
@@ -80,6 +80,7 @@ class Budget(Limit):
 PUBLIC_HEADERS = frozenset({
     "accept", "accept-language", "content-type", "http-referer", "openai-beta", "referer", "user-agent", "x-title",
 })  # fmt: skip
+PUBLIC_QUERY = frozenset({"api-version", "api_version", "version"})
 _SECRETIVE = re.compile(r"key|token|secret|passw|auth", re.IGNORECASE)  # names of what may be one
 OCR_EDGE = 1600  # px; `max_edge` of a local model that says nothing else
 
@@ -109,6 +110,9 @@ class ModelEntry(Section):
     user_agent: str = Field("glimpsed/1.0", description="User-Agent header.")
     extra: dict[str, Any] = Field(
         {}, repr=False, description="Merged into the request body, has the last word."
+    )
+    query: dict[str, str] = Field(
+        {}, repr=False, description="Added to each URL: api-version for classic Azure deployments."
     )
     concurrency: Whole = Field(8, ge=1, le=1024, description="Requests in flight at most.")
     requests_per_minute: Whole | None = Field(
@@ -150,13 +154,40 @@ class ModelEntry(Section):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must never be shown: the key, and what headers and `extra` may hold of the kind; longest first."""
+        """What must never be shown: the key, and what headers, `extra` and `query` may hold of the kind; longest first."""
         found = {self.key.get_secret_value()} if self.key else set()
         found |= {str(value) for name, value in self.extra.items() if _SECRETIVE.search(name)}
         for name, value in self.headers.items():
             if name.lower() not in PUBLIC_HEADERS:
                 found |= {value, value.rpartition(" ")[2]}  # ``Bearer …``: the key alone as well
+        found |= {value for name, value in self.query.items() if name.lower() not in PUBLIC_QUERY}
         return tuple(sorted((s for s in found if len(s) >= LEAST_SECRET), key=len, reverse=True))
+
+
+Told: TypeAlias = Literal[
+    "budget.reached",
+    "model.paused",
+    "model.resumed",
+    "folder.lost",
+    "folder.degraded",
+    "folder.back",
+    "file.failed",
+    "sidecar.blocked",
+    "backlog.waiting",
+    "ledger.unavailable",
+]
+
+
+class Notify(Section):
+    """Who hears of what, through Apprise."""
+
+    urls: list[SecretStr] = Field(
+        min_length=1, max_length=20, description="Apprise URLs: mailto://, ntfy://, …"
+    )
+    events: list[Told] = Field(list(get_args(Told)), description="Log events that are told.")
+    digest: Duration = Field(
+        900.0, ge=0, description="At most one message in this time; failed files are counted."
+    )
 
 
 class OnDone(Section):
@@ -304,6 +335,7 @@ class Config(Section):
     metrics: Address | None = Field(
         None, description="HOST:PORT, like 127.0.0.1:9464, that serves /metrics, /healthz and /readyz."
     )
+    notify: Notify | None = Field(None, description="Tells people, by mail, chat or push, what the log says.")
     workers: Whole | None = Field(None, ge=1, le=256, description="Image processes; default: CPU count.")
     file: Path | None = Field(None, exclude=True, validation_alias=OURS + "file")  # where it was read from
 
@@ -315,4 +347,6 @@ class Config(Section):
             url = urlsplit(self.state)
             values = [value for name, value in parse_qsl(url.query) if _SECRETIVE.search(name)]
             found |= {url.password or "", unquote(url.password or ""), *values}
+        if self.notify is not None:
+            found |= {url.get_secret_value() for url in self.notify.urls}
         return tuple(secret for secret in found if len(secret) >= LEAST_SECRET)
