@@ -20,6 +20,7 @@ Exceptions of libraries are translated into these once, at the border where they
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -142,6 +143,9 @@ class Verdict:
     transport: bool = False  # never reached the API: counts for the breaker
     server: bool = False  # a 5xx: counts for the breaker over more than one file
     overload: bool = False  # 429, 503, 529: fewer requests at once
+    slow: bool = False  # no answer in time: fewer requests at once
+    doubtful: bool = False  # with 'pause': it may be about this very file
+    alike: frozenset[str] = frozenset()  # of a 4xx: what refusals that are alike have in common
 
 
 class VisionError(GlimpsedError):
@@ -159,11 +163,13 @@ class VisionError(GlimpsedError):
         output_tokens: int = 0,
         cost: float | None = None,
         due: float | None = None,
+        alike: Mapping[str, frozenset[str]] | None = None,
     ) -> None:
         super().__init__(verdict.reason)
         self.verdict = verdict
         self.due = due  # with 'pause': when the file is looked at again, by the ledger's clock; None: as soon as may be
         self.requests = requests  # sent to get here, less one that ended in a pause
+        self.alike = alike or {}  # by model, `Verdict.alike` of each that was asked
         self.raw = raw  # text that the model gave, kept for the error sidecar
         self.input_tokens = input_tokens  # paid for all the same: a refusal, a cut answer
         self.output_tokens = output_tokens

@@ -69,6 +69,11 @@ class FileKey:
     path: str
 
     @property
+    def one(self) -> str:
+        """Folder and path in one, for whoever only tells files apart."""
+        return f"{self.folder}/{self.path}"
+
+    @property
     def directory(self) -> str:
         """The part before the last slash, empty for the folder itself."""
         return self.path.rpartition("/")[0]
@@ -166,6 +171,7 @@ class Request:
     detail: str = "high"
     user: str | None = None
     idempotency_key: str | None = None
+    file: str = ""  # what the question is about, as `FileKey.one`: tells one file's requests from another's
 
 
 class Frozen(BaseModel):

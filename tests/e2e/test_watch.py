@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon import Daemon, wait_until
+from daemon import Daemon, glimpsed, wait_until
 from gateway import Gateway, Scripted
 from pictures import drop, picture
 
@@ -115,7 +116,9 @@ def test_a_hostile_folder_costs_a_line_each_and_sends_nothing_from_outside(
     with Gateway() as gateway, Daemon(config(gateway, inbox, watch), tmp_path) as daemon:
         daemon.wait_event("file.done")
         daemon.wait_event("file.skipped", file="pipe.png")
-        daemon.wait_event("file.skipped", file="link.png")
+        for link in ("link.png", "dir"):
+            skipped_link = daemon.wait_event("file.skipped", file=link, level="info")
+            assert "leads out of the folder" in skipped_link["reason"]
         daemon.wait_event("file.skipped", file="._document.pdf", reason="._*")
         daemon.wait_event("file.skipped", file="@eaDir", reason="@eaDir/")
         assert daemon.stop() == 0
@@ -123,6 +126,58 @@ def test_a_hostile_folder_costs_a_line_each_and_sends_nothing_from_outside(
         skipped = [e["file"] for e in daemon.seen("file.skipped")]
         assert len(skipped) == len(set(skipped))
     assert len(gateway.requests) == 1
+
+
+def test_bins_and_snapshots_of_a_share_are_never_asked_about(tmp_path: Path, inbox: Path, watch: str) -> None:
+    for number, name in enumerate(
+        [
+            "$RECYCLE.BIN/S-1-5",
+            "System Volume Information",
+            "#snapshot/daily",
+            "@Recently-Snapshot/x",
+            "sub/~snapshot",
+        ]
+    ):
+        drop(inbox, f"{name}/a.png", picture(seed=number))
+    with Gateway() as gateway, Daemon(config(gateway, inbox, watch), tmp_path) as daemon:
+        daemon.wait_event("scan.finished")
+        drop(inbox, "$RECYCLE.BIN/S-1-5/b.png", picture(seed=8))
+        drop(inbox, "$Recycle.Bin/b.png", picture(seed=9))
+        drop(inbox, "sub/real.png", picture(seed=10))
+        daemon.wait_event("file.done", file="sub/real.png")
+        assert daemon.stop() == 0
+    assert len(gateway.requests) == 1
+    assert not list(inbox.rglob("*.error.txt"))
+
+
+def test_status_shows_what_is_waited_for_and_why(tmp_path: Path, inbox: Path, watch: str) -> None:
+    text = CONFIG.replace("settle_limit: 2s", "settle_limit: 10m")
+    with (
+        Gateway() as gateway,
+        Daemon(
+            text.format(url=gateway.base_url, inbox=inbox, watch=watch, settle="20ms"), tmp_path
+        ) as daemon,
+    ):
+        daemon.wait_event("scan.finished")
+        drop(inbox, "half.png", picture()[:-30])
+        drop(inbox, "empty.png", b"")
+
+        def status(*options: str) -> str:
+            return glimpsed("status", *options, "-c", daemon.config, home=tmp_path).stdout
+
+        wait_until(
+            lambda: json.loads(status("--json"))["folders"]["inbox"]["settling"] == 2, "not settling", 5
+        )
+        reason = json.loads(status("--json"))["folders"]["inbox"]["settling_reason"]
+        wait_until(lambda: "half.png: " in status() and "The file is empty." in status(), "no reason", 5)
+        assert "half.png: " in reason or "empty.png: " in reason
+        drop(inbox, "half.png", picture())
+        (inbox / "empty.png").unlink()
+        daemon.wait_event("file.done", file="half.png")
+        wait_until(
+            lambda: json.loads(status("--json"))["folders"]["inbox"]["settling"] == 0, "still settling", 5
+        )
+        assert daemon.stop() == 0
 
 
 def test_a_file_that_stays_cut_off_fails_beside_itself_and_a_new_version_is_asked(

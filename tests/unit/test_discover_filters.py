@@ -46,10 +46,25 @@ def test_what_is_never_looked_at(path: str, rule: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["@eaDir", ".@__thumb", "#recycle", "@Recycle", ".stversions", "__MACOSX", ".snapshot"]
+    "name",
+    [
+        *(
+            "@eaDir",
+            ".@__thumb",
+            "#recycle",
+            "@Recycle",
+            ".stversions",
+            "__MACOSX",
+            ".snapshot",
+            ".Trash-1000",
+        ),
+        *("$RECYCLE.BIN", "$Recycle.Bin", "RECYCLER", "System Volume Information", "#snapshot", "~snapshot"),
+        *("@Recently-Snapshot", "Network Trash Folder"),
+    ],
 )
-def test_directories_of_other_programs_are_not_opened(name: str) -> None:
+def test_directories_of_other_programs_bins_and_snapshots_are_not_opened(name: str) -> None:
     assert skips(f"deep/{name}", is_dir=True)
+    assert skips(f"deep/{name}/S-1/a.png")
 
 
 def test_exclude_adds_to_the_built_in_rules_and_can_take_back() -> None:

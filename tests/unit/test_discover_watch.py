@@ -331,6 +331,106 @@ async def test_links_and_pipes_neither_block_nor_lead_out(desk: Desk, tmp_path: 
         assert desk.states() == {"a.png": "queued"}
 
 
+async def test_a_link_that_leads_out_is_told_once_and_one_that_stays_inside_is_not(
+    desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, target in {"in.png": "real.png", "dir": "/etc", "up": "../x", "s/down": "../real.png"}.items():
+        (desk.path / name).parent.mkdir(exist_ok=True)
+        (desk.path / name).symlink_to(target)
+    async with desk.watching(rescan=0.1) as w:
+        await asyncio.wait_for(w.listed.wait(), 5)
+        (desk.path / "later").symlink_to(tmp_path)
+        (desk.path / "later.png").symlink_to(tmp_path / "x.png")
+        told: list[str] = []
+
+        def heard() -> bool:
+            told.extend(line for line in capsys.readouterr().out.splitlines() if "leads out" in line)
+            return len(told) >= 4
+
+        await desk.until(heard)
+        await asyncio.sleep(0.5)
+        heard()
+    assert sorted(line.split(" file=")[1].split()[0] for line in told) == ["dir", "later", "later.png", "up"]
+    assert all("info" in line for line in told)
+    assert "to /etc" in next(line for line in told if "file=dir" in line)
+
+
+async def test_a_root_that_is_removed_and_made_again_under_its_number_is_watched_at_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "CHECK", 60)
+    async with desk.watching() as w:
+        await asyncio.wait_for(w.listed.wait(), 5)
+        for number in range(3):
+            before = desk.path.stat().st_ino
+            desk.path.rmdir()
+            desk.path.mkdir()
+            if desk.path.stat().st_ino != before:
+                pytest.skip("this file system does not use its numbers again")
+            await asyncio.sleep(0.3)
+            (desk.path / f"{number}.png").write_bytes(picture(number))
+            await desk.until(lambda number=number: desk.states().get(f"{number}.png") == "queued", 5)
+            (desk.path / f"{number}.png").unlink()
+        assert w.state.state == "watching"
+
+
+async def test_a_directory_that_is_removed_and_made_again_under_its_number_is_heard(desk: Desk) -> None:
+    (desk.path / "sub").mkdir()
+    async with desk.watching() as w:
+        await asyncio.wait_for(w.listed.wait(), 5)
+        for number in range(5):
+            (desk.path / "sub").rmdir()
+            (desk.path / "sub").mkdir()
+            await asyncio.sleep(0.2)
+            (desk.path / f"sub/{number}.png").write_bytes(picture(number))
+            await desk.until(lambda number=number: desk.states().get(f"sub/{number}.png") == "queued", 5)
+            (desk.path / f"sub/{number}.png").unlink()
+
+
+async def test_what_was_ignored_stays_so_under_another_name_and_a_copy_of_it_does_not(desk: Desk) -> None:
+    (desk.path / "old").mkdir()
+    for number in range(4):
+        (desk.path / f"old/{number}.png").write_bytes(picture(number))
+    shutil.copytree(desk.path / "old", desk.path / "twin")  # of the same versions
+    async with desk.watching(existing="ignore") as w:
+        await desk.until(lambda: list(desk.states().values()) == ["done"] * 8)
+        await asyncio.wait_for(w.listed.wait(), 5)
+        (desk.path / "old").rename(desk.path / "new")
+        (desk.path / "new/0.png").rename(desk.path / "moved.png")
+        await desk.until(lambda: desk.states().get("moved.png") == desk.states().get("new/3.png") == "done")
+        await desk.calm()
+        shutil.copy2(desk.path / "new/1.png", desk.path / "copy.png")
+        await desk.until(lambda: desk.states().get("copy.png") == "queued")
+        await desk.calm()
+        there = {path: state for path, state in desk.states().items() if state != "gone"}
+        twins = [f"twin/{number}.png" for number in range(4)]
+        done = ["moved.png", *(f"new/{number}.png" for number in range(1, 4)), *twins]
+        assert there == {"copy.png": "queued"} | dict.fromkeys(done, "done")
+    (desk.path / "new").rename(desk.path / "newer")  # while nobody looks
+    async with desk.watching(existing="ignore") as w:
+        await asyncio.wait_for(w.listed.wait(), 5)
+        await desk.until(lambda: desk.states().get("newer/3.png") == "done")
+        await desk.calm()
+        assert [path for path, state in desk.states().items() if state == "queued"] == ["copy.png"]
+
+
+async def test_why_files_are_not_complete_is_known_while_they_are_waited_for(desk: Desk) -> None:
+    async with desk.watching(settle_limit=60) as w:
+        await asyncio.wait_for(w.listed.wait(), 5)
+        assert w.troubles is None
+        (desk.path / "half.png").write_bytes(PNG[:-20])
+        (desk.path / "empty.png").touch()
+        (desk.path / "whole.png").write_bytes(PNG)
+        await desk.until(lambda: desk.states() == {"whole.png": "queued"} and w.settling == 2)
+        await desk.until(lambda: w.troubles is not None and w.troubles.count(";") == 1)
+        assert w.troubles is not None
+        assert {part.split(":")[0] for part in w.troubles.split("; ")} == {"half.png", "empty.png"}
+        assert "empty.png: The file is empty." in w.troubles
+        (desk.path / "half.png").write_bytes(picture(1))
+        (desk.path / "empty.png").unlink()
+        await desk.until(lambda: w.settling == 0 and w.troubles is None)
+
+
 async def test_what_was_there_at_first_sight_can_be_ignored_for_ever(desk: Desk) -> None:
     (desk.path / "old.png").write_bytes(PNG)
     async with desk.watching(existing="ignore") as w:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from clocks import Hand
 from glimpsed.config.schema import Config, Folder, ModelEntry
-from glimpsed.errors import LedgerUnavailable, VisionError
+from glimpsed.errors import LedgerUnavailable, Verdict, VisionError
 from glimpsed.ledger import Books, Ledger, open_ledger
 from glimpsed.service.models import Models
 from glimpsed.vision import memory
@@ -150,3 +151,35 @@ async def test_what_one_daemon_learnt_all_know_and_what_is_forgotten_is_forgotte
     for desk in (one, other):
         await desk.models.share_lessons()
         assert desk.remote("a").ceiling().edge is None
+
+
+async def test_somebody_who_asks_for_a_probe_is_heard_and_each_new_time_is_told(opened: Open) -> None:
+    desk = await opened(None)
+    pacing = desk.models["a"].pacing
+    pacing.pause("HTTP 401", NOW)
+    await desk.models.share_pauses()
+    row = desk.ledger.pauses()["a"]
+    assert row.next_probe == NOW + 60
+    desk.ledger.pause(replace(row, until=NOW + 1, next_probe=NOW + 1))  # as `resume` does
+    desk.clock.now = NOW + 1
+    await desk.models.share_pauses()
+    assert pacing.room(NOW + 1) == 1
+    ticket = pacing.start(NOW + 1)
+    ticket.heard, ticket.verdict = True, Verdict("pause", "HTTP 401")
+    pacing.finish(ticket, NOW + 1)
+    await desk.models.share_pauses()
+    assert desk.ledger.pauses()["a"].next_probe == NOW + 121
+    assert pacing.paused is not None
+
+
+async def test_a_pause_and_its_end_reach_the_ledger_in_their_order(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = await opened(None)
+    write = desk.ledger.pause
+    monkeypatch.setattr(desk.ledger, "pause", lambda row: (time.sleep(0.2), write(row)))
+    desk.models["a"].pacing.pause("HTTP 403", NOW)
+    desk.models["a"].pacing.resume()
+    await desk.models.share_pauses()
+    assert desk.ledger.pauses() == {}
+    assert desk.models["a"].pacing.paused is None

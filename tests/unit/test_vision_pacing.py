@@ -150,7 +150,7 @@ def test_pause_verdict_pauses_at_once_and_is_told() -> None:
     pace, told = pacing(), []
     pace.on_change = told.append
     once(pace, T0, QUOTA)
-    assert pace.paused == Pause("HTTP 402", T0, T0 + 60)
+    assert pace.paused == Pause("HTTP 402", T0, T0 + 60, file="a", own_probe=T0 + 60)
     assert told == [pace.paused]
     assert pace.room(T0 + 59) == 0
     with pytest.raises(VisionError) as raised:
@@ -364,7 +364,7 @@ async def test_a_pause_that_begins_while_the_others_are_asked_is_heard_of() -> N
 async def test_who_is_let_in_by_something_broken_hears_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     pace = pacing(concurrency=1)
 
-    def broken(_now: float, _tokens: int) -> float:
+    def broken(*_: object) -> float:
         raise RuntimeError("bug")
 
     async with pace.slot():
@@ -453,3 +453,100 @@ def test_jobs_that_are_answered_leave_room_for_others_but_not_for_any_number() -
     assert pace.room(T0) == 0, "five of them hold their images"
     pace.written(2)
     assert pace.room(T0) == 2
+
+
+# --- whose fault it is, and who probes ---
+
+DOUBTFUL = Verdict("pause", "HTTP 403", doubtful=True)
+SLOW = Verdict("retry", "no answer in time", transport=True, server=True, slow=True)
+
+
+def test_a_refusal_that_may_be_about_one_file_is_probed_at_once_by_another() -> None:
+    pace = pacing()
+    once(pace, T0, DOUBTFUL, "bad")
+    assert pace.paused is not None
+    assert (pace.room(T0), pace.wait(T0, file="good")) == (1, 0)
+    assert not pace.may_probe("bad", T0)
+    with pytest.raises(VisionError):
+        pace.wait(T0, file="bad")
+    assert pace.ready_at(T0) == T0 + 60  # with nothing else to ask about
+    once(pace, T0 + 1, None, "good")
+    assert pace.paused is None
+
+
+def test_an_answer_that_was_on_its_way_to_another_file_clears_the_doubt() -> None:
+    pace = pacing()
+    bad, good = pace.start(T0, file="bad"), pace.start(T0, file="good")
+    bad.verdict, bad.heard, good.heard = DOUBTFUL, True, True
+    pace.finish(bad, T0 + 1)
+    assert pace.paused is not None
+    pace.finish(good, T0 + 2)
+    assert pace.paused is None
+
+
+def test_a_refusal_to_another_file_ends_the_doubt_too() -> None:
+    pace = pacing()
+    first, second = pace.start(T0, file="a"), pace.start(T0, file="b")
+    for ticket in (first, second):
+        ticket.verdict, ticket.heard = DOUBTFUL, True
+        pace.finish(ticket, T0 + 1)
+    assert pace.paused is not None
+    assert (pace.paused.until, pace.paused.doubtful, pace.room(T0 + 2)) == (T0 + 61, False, 0)
+
+
+def test_the_next_probe_is_another_file_than_the_last_that_failed_and_each_time_is_told() -> None:
+    pace, waits = pacing(), []
+    pace.on_wait = waits.append
+    once(pace, T0, QUOTA, "a")
+    once(pace, T0 + 60, QUOTA, "b")
+    assert pace.paused is not None
+    assert (pace.paused.file, pace.paused.until, waits) == ("b", T0 + 180, [pace.paused])
+    pace.probe_now(T0 + 70)
+    assert pace.room(T0 + 70) == 1
+    assert waits[-1].until == T0 + 70
+
+
+def test_files_refused_alike_pause_until_an_answer_and_the_same_refusal_goes_on() -> None:
+    pace, alike = pacing(), frozenset({"400 drelm"})
+    pace.pause_alike("3 files in a row", "c", alike, T0)
+    once(pace, T0 + 60, Verdict("switch", "HTTP 400", alike=alike), "a")
+    assert pace.paused is not None
+    assert pace.paused.until == T0 + 180
+    once(pace, T0 + 180, Verdict("switch", "HTTP 400", alike=frozenset({"400 else"})), "b")
+    assert pace.paused is None
+
+
+@pytest.mark.parametrize(("answers", "left"), [(0, 1), (2, 1), (8, 4), (100, 4)])
+def test_time_outs_bring_concurrency_down_to_what_is_answered_in_that_time(answers: int, left: int) -> None:
+    pace = pacing(concurrency=8)
+    slow = [pace.start(T0, file=str(n)) for n in range(3)]
+    for n in range(answers):
+        once(pace, T0 + n / 100, None, "good")
+    for ticket in slow:
+        ticket.verdict, ticket.heard = SLOW, True
+        pace.finish(ticket, T0 + 4)
+    assert int(pace.limit) == left
+    assert pace.paused is None
+
+
+def test_a_server_that_works_on_one_request_at_a_time_gets_every_file_through() -> None:
+    """The server as a sum: 24 files, 1.5 s each, one after the other, also for those whose client has gone."""
+    pace, now, busy_until, sent = pacing(concurrency=8), T0, T0, 0
+    left, flying = 24, []
+    while left:
+        while len(flying) < left and pace.wait(now) == 0:
+            busy_until = max(busy_until, now) + 1.5
+            flying.append(
+                (min(busy_until, now + 4.0), busy_until <= now + 4.0, pace.start(now, file=str(sent)))
+            )
+            sent += 1
+        if not flying:
+            now += 0.1
+            continue
+        now, fine, ticket = flying.pop(flying.index(min(flying, key=lambda f: f[0])))
+        ticket.heard, ticket.verdict = True, None if fine else SLOW
+        pace.finish(ticket, now)
+        left -= fine
+    assert sent <= 36
+    assert pace.paused is None
+    assert int(pace.limit) <= 2

@@ -31,6 +31,7 @@ COMMANDS = {  # name, which is also its module's, to what `glimpsed --help` says
     "failures": "Failed files, and why.",
     "retry": "Put failed files back into the queue.",
     "redo": "Ask again about files that are done.",
+    "resume": "Probe a paused model now.",
     "eval": "How right models and prompts are, on known answers.",
     "estimate": "What waits, and what it will cost.",
     "approve": "Release a backlog that waits for it.",

@@ -76,8 +76,12 @@ def command(*, online: bool, as_json: bool) -> int:
       glimpsed check --online              asks every model, which costs a few tokens
       glimpsed check -c new.yaml --json    for scripts
     """
+    from glimpsed.service.alerts import connected
+
     try:
         config = load_config()
+        if config.notify is not None:
+            connected(config.notify)
     except ConfigError as e:
         if as_json:
             print_json(_bad_config(e))

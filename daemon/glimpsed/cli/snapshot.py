@@ -60,6 +60,8 @@ def _folders(desk: Desk, daemons: Sequence[Daemon]) -> dict[str, dict[str, Any]]
         watch = _as_told(told[name]) if name in told else _as_seen(folder)
         found[name] = {
             **watch,
+            "settling": told[name].get("settling", 0) if name in told else 0,
+            "settling_reason": told[name].get("settling_reason") if name in told else None,
             "watched": name in told,
             "path": str(folder.path) if folder is not None else None,
             "waits_since": utc(held[name]) if name in held else None,
@@ -128,9 +130,10 @@ def _pause(paused: Paused | None, told: Mapping[str, Any] | None, clock: Clock) 
         return {
             "state": "paused",
             "reason": paused.reason,
-            "until": _shown(until, clock),
+            # Past its time it is probed as soon as there is a file to ask about.
+            "until": _shown(until and max(until, clock()), clock),
             "since": _shown(paused.since, clock),
-            "next_probe": _shown(paused.next_probe, clock),
+            "next_probe": _shown(paused.next_probe and max(paused.next_probe, clock()), clock),
         }
     told = told or {}
     return {

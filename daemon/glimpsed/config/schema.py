@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_args
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema, model_validator
@@ -153,6 +153,32 @@ class ModelEntry(Section):
         return tuple(sorted((s for s in found if len(s) >= LEAST_SECRET), key=len, reverse=True))
 
 
+Told: TypeAlias = Literal[
+    "budget.reached",
+    "model.paused",
+    "model.resumed",
+    "folder.lost",
+    "folder.degraded",
+    "folder.back",
+    "file.failed",
+    "sidecar.blocked",
+    "backlog.waiting",
+    "ledger.unavailable",
+]
+
+
+class Notify(Section):
+    """Who hears of what, through Apprise."""
+
+    urls: list[SecretStr] = Field(
+        min_length=1, max_length=20, description="Apprise URLs: mailto://, ntfy://, …"
+    )
+    events: list[Told] = Field(list(get_args(Told)), description="Log events that are told.")
+    digest: Duration = Field(
+        900.0, ge=0, description="At most one message in this time; failed files are counted."
+    )
+
+
 class OnDone(Section):
     """What happens to an image once its sidecars are written."""
 
@@ -279,6 +305,7 @@ class Config(Section):
     search: bool = Field(default=True, description="Full-text index over the answers.")
     log: Headed[Log] = Field(Log(), description="Where the log goes.")
     metrics: Address | None = Field(None, description="HOST:PORT that serves /metrics, /healthz and /readyz.")
+    notify: Notify | None = Field(None, description="Tells people, by mail, chat or push, what the log says.")
     workers: Whole | None = Field(None, ge=1, le=256, description="Image processes; default: CPU count.")
     file: Path | None = Field(None, exclude=True, validation_alias=OURS + "file")  # where it was read from
 
@@ -290,4 +317,6 @@ class Config(Section):
             url = urlsplit(self.state)
             values = [value for name, value in parse_qsl(url.query) if _SECRETIVE.search(name)]
             found |= {url.password or "", unquote(url.password or ""), *values}
+        if self.notify is not None:
+            found |= {url.get_secret_value() for url in self.notify.urls}
         return tuple(secret for secret in found if len(secret) >= LEAST_SECRET)

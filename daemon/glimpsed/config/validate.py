@@ -119,7 +119,9 @@ def _note(document: Document, errors: list[ErrorDetails], around: Key = ()) -> N
         (*around, *error["loc"]): error for error in errors if not document.is_wrong((*around, *error["loc"]))
     }
     places = {key: place for place, key in enumerate(document.lines)}  # in the order of the file
-    for key, error in sorted(found.items(), key=lambda item: places.get(document.written(item[0]), 0)):
+    for key, error in sorted(
+        found.items(), key=lambda item: places.get(document.written(item[0]), len(places))
+    ):
         document.problem(key, _message(error), _hint(key, error))
 
 

@@ -54,7 +54,15 @@ BUILT_IN = (
         ".DS_Store",
     ),
     *("._*", "@eaDir/", ".@__thumb/", "\\#recycle/", "@Recycle/", ".stfolder/", ".stversions/", "__MACOSX/"),
-    *("lost+found/", ".snapshot/"),
+    *(
+        "lost+found/",
+        "$RECYCLE.BIN/",
+        "$Recycle.Bin/",
+        "RECYCLER/",
+        "Recycled/",
+        "System Volume Information/",
+    ),
+    *(".snapshot/", "\\#snapshot/", "~snapshot/", "@Recently-Snapshot/", "Network Trash Folder/"),
 )
 
 _PLACEHOLDER = re.compile(r"(\{(?:name|stem|ext)\})")
@@ -78,9 +86,10 @@ class Filter:
         if not is_dir and self._own is not None and self._own.fullmatch(path.rpartition("/")[2]):
             return "a sidecar of glimpsed's own"
         folded = _fold(path)
-        result = self._exclude.check_file(f"{folded}/" if is_dir else folded)
-        if result.include and result.index is not None:
-            return str(self._exclude_lines[result.index])
+        for asked in {f"{folded}/", f"{path}/"} if is_dir else (folded,):
+            result = self._exclude.check_file(asked)
+            if result.include and result.index is not None:
+                return str(self._exclude_lines[result.index])
         if not is_dir and not self.plain and not self._include.match_file(folded):
             return "not included"
         return None
@@ -112,6 +121,6 @@ def _spec(lines: tuple[str, ...]) -> Any:
 
 
 def _fold(path: str) -> str:
-    """The path with its suffix in lower case: ``*.PDF`` and ``a.pdf`` are to match."""
+    """The path with its suffix in lower case: ``*.PDF`` and ``a.pdf`` are to match. Directories have none."""
     head, dot, suffix = path.rpartition(".")
-    return path if not dot or "/" in suffix.rstrip("/") else f"{head}.{suffix.lower()}"
+    return path if not dot or "/" in suffix else f"{head}.{suffix.lower()}"

@@ -15,7 +15,7 @@ from glimpsed.discover.settle import Settling
 from glimpsed.discover.telling import Telling
 from glimpsed.disk.files import Root
 from glimpsed.ledger import Adopted, Books, Ledger
-from glimpsed.model import FileKey
+from glimpsed.model import FileKey, Offer, Version
 
 PATIENCE = 60.0
 LEDGER_RETRY = 5.0  # s
@@ -202,6 +202,23 @@ class Reconciler:
             for name in found:
                 del left[name]
         return left
+
+    async def without_renamed(self, root: Root, offers: Sequence[Offer]) -> list[Offer]:
+        """What was there before glimpsed stays ignored under another name: its version, where no file of it is left."""
+        name, versions = self._folder.name, {offer.version for offer in offers}
+        ignored = await self._books(Ledger.ignored, name, versions)
+        paths = [key.path for keys in ignored.values() for key in keys]
+        there = await self._disk.run_within(PATIENCE, scan.existing, root, paths) if paths else set()
+        renamed: dict[FileKey, Version] = {}
+        before: list[FileKey] = []
+        for offer in offers:
+            left = [k for k in ignored.get(offer.version, ()) if k.path not in there and k not in before]
+            if left:
+                before.append(min(left, key=lambda key: key.name != offer.key.name))
+                renamed[offer.key] = offer.version
+        if renamed:
+            await self._books(Ledger.ignore, renamed, self._clock(), instead_of=before)
+        return [offer for offer in offers if offer.key not in renamed]
 
     def _key(self, listing: Listing, name: str) -> FileKey:
         return FileKey(self._folder.name, _path(listing.directory, name))

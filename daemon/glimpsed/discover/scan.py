@@ -176,7 +176,7 @@ class Walk:
                     if entry.is_dir(follow_symlinks=False):
                         self._note_directory(prefix + name, below)
                     elif suffix not in SIDECARS:
-                        self._note_other(prefix, name)
+                        self._note_other(fd, prefix, entry)
                     continue
                 try:
                     status = entry.stat(follow_symlinks=False)
@@ -191,7 +191,7 @@ class Walk:
                     if not len(found) & 255:
                         self.moved += 1
                 else:
-                    self._tell(prefix + name, "not a regular file")
+                    self._note_odd(fd, prefix + name)
         return names, found, below
 
     def _note_directory(self, path: str, below: list[str]) -> None:
@@ -203,11 +203,21 @@ class Walk:
             return
         below.append(path)
 
-    def _note_other(self, prefix: str, name: str) -> None:
+    def _note_other(self, fd: int, prefix: str, entry: os.DirEntry[str]) -> None:
+        name = entry.name
         if sidecar.is_temporary(name):
             self.left_over.add(prefix)
+        elif entry.is_symlink():
+            self._note_odd(fd, prefix + name)
         elif len(self.skipped) < TOLD_MOST:
             self._skip(prefix + name, is_dir=False)
+
+    def _note_odd(self, fd: int, path: str) -> None:
+        reason = leads_out(fd, self.root, path)
+        if reason is None:
+            self._tell(path, "not a regular file")
+        elif len(self.left_out) < TOLD_MOST:
+            self.left_out[path] = reason
 
     def _skip(self, path: str, *, is_dir: bool) -> bool:
         rule = self.filter.skips(path, is_dir)
@@ -218,6 +228,22 @@ class Walk:
     def _tell(self, path: str, rule: str) -> None:
         if len(self.skipped) < TOLD_MOST:
             self.skipped[path] = rule
+
+
+def leads_out(fd: int, root: Root, path: str) -> str | None:
+    """Whether a link in an open directory leads out of the folder, in words; None where it does not, or is none.
+
+    By its text alone: to look where it leads could hang.
+    """
+    directory, _, name = path.rpartition("/")
+    try:
+        target = os.readlink(name, dir_fd=fd)
+    except OSError:
+        return None
+    meant = os.path.normpath(os.path.join(root.path, directory, target))
+    if meant == root.path or meant.startswith(root.path.rstrip("/") + "/"):
+        return None
+    return f"a link that leads out of the folder, to {shown(target)}: such links are not followed"
 
 
 def digest_of(found: Sequence[tuple[str, Version, int]]) -> bytes:
@@ -291,6 +317,19 @@ def present(root: Root, directory: str, names: Iterable[str]) -> set[str]:
             return set(names)
 
 
+def existing(root: Root, paths: Iterable[str]) -> set[str]:
+    """Those of the files that are there, or of which that cannot be told."""
+    by_directory: dict[str, list[str]] = {}
+    for path in paths:
+        directory, _, name = path.rpartition("/")
+        by_directory.setdefault(directory, []).append(name)
+    return {
+        f"{directory}/{name}" if directory else name
+        for directory, names in by_directory.items()
+        for name in present(root, directory, names)
+    }
+
+
 def _is_present(directory: int, name: str) -> bool:
     try:
         return entry(directory, name) is not None
@@ -314,6 +353,16 @@ def look_at(root: Root, checks: Sequence[Check]) -> dict[str, Look | FileError |
         if time.monotonic() > end:
             break
     return looks
+
+
+def links_out(root: Root, paths: Iterable[str]) -> dict[str, str]:
+    """Of paths that are no images by their names, the links that lead out of the folder, in words."""
+    found: dict[str, str] = {}
+    for path in paths:
+        with contextlib.suppress(Vanished, FileError), opened_directory(root, path.rpartition("/")[0]) as fd:
+            if (reason := leads_out(fd, root, path)) is not None:
+                found[path] = reason
+    return found
 
 
 def look(root: Root, check: Check) -> Look:

@@ -19,6 +19,7 @@ UNCLOSED = 1.0  # s of quiet for a file with ``settle: 0`` that nobody said was 
 GLANCE = 0.25  # s after which a file that was only created is looked at: its close mostly comes first
 BACKOFF = 1.0  # s, doubled up to `BACKOFF_MOST` while a file is busy, or quiet but not whole
 BACKOFF_MOST = 30.0
+EMPTY = "The file is empty."
 
 Kind: TypeAlias = Literal["wait", "complete", "problem", "growing", "busy", "drop"]
 
@@ -74,6 +75,7 @@ class Settling:
         self._limit = limit
         self._files: dict[str, _Candidate] = {}
         self._heap: list[tuple[float, str]] = []
+        self.troubled: dict[str, str] = {}  # why those that were looked at are not complete
 
     def __len__(self) -> int:
         return len(self._files)
@@ -152,6 +154,7 @@ class Settling:
             candidate.version = look.version
             return Verdict("wait")
         candidate.busy = look.not_yet is not None
+        self._note(path, look)
         if look.not_yet is not None:
             self._later(path, candidate, now)
             if candidate.told or now - candidate.first < self._limit:
@@ -159,24 +162,34 @@ class Settling:
             candidate.told = True
             return Verdict("busy", reason=look.not_yet)
         if look.version is None:
-            del self._files[path]
+            self.forget(path)
             return Verdict("drop")
         return self._judge(path, candidate, look, now)
 
     def forget(self, path: str) -> None:
         """It is no longer of interest."""
         self._files.pop(path, None)
+        self.troubled.pop(path, None)
 
     def clear(self) -> None:
         """Forget everything: the folder is lost, and a listing will find again what is there."""
         self._files.clear()
         self._heap.clear()
+        self.troubled.clear()
+
+    def _note(self, path: str, look: Look) -> None:
+        empty = look.version is not None and not look.version.size
+        reason = look.not_yet or look.not_whole or (EMPTY if empty else None)
+        if reason is None:
+            self.troubled.pop(path, None)
+        else:
+            self.troubled[path] = reason
 
     def _judge(self, path: str, c: _Candidate, look: Look, now: float) -> Verdict:
         version = look.version
         assert version is not None
         if look.checked and look.not_whole is None and version.size:
-            del self._files[path]
+            self.forget(path)
             return Verdict("complete", version, c.fresh, took=now - c.first)
         if version != c.version:
             return self._changed(path, c, version, now)
@@ -184,8 +197,8 @@ class Settling:
             self._again(path, c, max(now, c.since + self._quiet(c.closed)))
             return Verdict("wait")
         if now - c.since >= self._limit:
-            del self._files[path]
-            reason = look.not_whole or "The file is empty."
+            self.forget(path)
+            reason = look.not_whole or EMPTY
             return Verdict("problem", version, c.fresh, reason)
         return self._later(path, c, now)
 

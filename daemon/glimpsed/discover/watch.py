@@ -7,6 +7,7 @@ lists it, `_settle_forever` looks at files until they are complete and offers th
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterable
@@ -16,17 +17,17 @@ from glimpsed.blocking import Blocking, Threads, wait
 from glimpsed.config.schema import Folder
 from glimpsed.discover import mounts, scan
 from glimpsed.discover.events import Batch, WatchLimit
-from glimpsed.discover.filters import Filter
+from glimpsed.discover.filters import SIDECARS, Filter
 from glimpsed.discover.hearing import Hearing, Observing
 from glimpsed.discover.reconcile import LEDGER_RETRY, Reconciler
-from glimpsed.discover.settle import Look, Settling
+from glimpsed.discover.settle import Check, Look, Settling
 from glimpsed.discover.state import Status, WatchState
 from glimpsed.discover.telling import Telling
 from glimpsed.disk.files import Root
 from glimpsed.errors import FileError, LedgerUnavailable, ShareTrouble, Vanished
 from glimpsed.journal import get_logger
 from glimpsed.ledger import Books, Ledger
-from glimpsed.model import FileKey, Offer
+from glimpsed.model import FileKey, Offer, shown
 
 log = get_logger()
 
@@ -34,6 +35,8 @@ CHECK = 8.0  # s between two looks at the root, and what each may take: DESIGN 8
 PATIENCE = 30.0  # s without progress after which the file system counts as hung
 RETRY = 1.0  # s after something failed under a root that is there
 CHECKS = 256  # looks in one call
+ODD = 1000  # created names that may be links, in one look
+TOLD = 3  # files that are not complete, whose reason `status` shows
 AHEAD = 2000  # files due for a look beyond which the scan waits: memory stays small
 MOST = 50_000  # files whose quiet time runs, likewise
 # Times its own CPU time that a full listing is followed by none: with the polls between, less than 1 % of a core.
@@ -69,6 +72,7 @@ class FolderWatch:
         self._clock = clock
         self._books = books
         self._offered = offered
+        self._changed = changed
         self._disk = Blocking(f"discovery of {folder.name}", threads=2, pool=threads)
         self._door = Blocking(f"root of {folder.name}", threads=1, spare=1, pool=threads)
         self._filter = Filter(folder)
@@ -83,9 +87,13 @@ class FolderWatch:
         self._identity: tuple[int, int] | None = None  # of the root that was there last
         self._present = asyncio.Event()
         self._look = asyncio.Event()  # at the root, now
+        self._shaken = (
+            False  # something happened to the root itself: numbers are used again, so they prove nothing
+        )
         self._scan_now = asyncio.Event()
         self._full = True  # the next scan lists everything
         self._dirty: dict[str, None] = {}
+        self._odd: dict[str, None] = {}  # names of no image, which may be links
         self._first_scan = True
         self._full_cpu = 0.0  # s that the last full listing took
         self.unlisted: set[str] = set()  # subdirectories that could not be listed at the last full listing
@@ -108,6 +116,16 @@ class FolderWatch:
     def settling(self) -> int:
         """Files that were noticed and are not known to be complete yet."""
         return len(self._settling)
+
+    @property
+    def troubles(self) -> str | None:
+        """Why some of them are not, of the first few."""
+        some = [
+            why if why.startswith(shown(path)) else f"{shown(path)}: {why}"
+            for path, why in itertools.islice(self._settling.troubled.items(), TOLD)
+        ]
+        more = len(self._settling.troubled) - len(some)
+        return "; ".join([*some, f"and {more:,} more"] if more else some) or None
 
     @property
     def stuck(self) -> int:
@@ -154,16 +172,19 @@ class FolderWatch:
 
     async def _judge_root(self, found: scan.Found) -> None:
         """An empty directory that is not the one we knew is where a share used to be mounted."""
+        shaken, self._shaken = self._shaken, False
         if self.root == found.root:
-            return
-        if (
+            if not shaken:
+                return
+            self._hearing.stop()
+        elif (
             found.empty
             and found.root.identity != self._identity
             and (self._identity or not await self._reconciler.may_be_empty(found.root))
         ):
             self._lose("an empty directory stands where the folder was: unmounted or replaced")
             return
-        if self.root is not None:
+        elif self.root is not None:
             self._lose("another directory or file system stands in its place")
         mode, filesystem, reason = await self._door.run_within(CHECK, mounts.mode, self.folder)
         await self._begin(found.root, mode, filesystem, reason)
@@ -199,6 +220,7 @@ class FolderWatch:
     def _heard(self, batch: Batch) -> None:
         """A batch of hints, on the event loop."""
         if batch.root:
+            self._shaken = self._hearing.sound()  # else it says that the events have ended
             self._look.set()
         if batch.overflow:
             self._status.overflow()
@@ -213,6 +235,10 @@ class FolderWatch:
 
     def _hint(self, path: str, now: float, *, closed: bool) -> None:
         if not self._filter.may_be(path):
+            # Links are created and never closed, and may be the names of directories.
+            if not closed and path.rpartition(".")[2] not in SIDECARS and len(self._odd) < ODD:
+                self._odd[path] = None
+                self._settle_now.set()
             return
         rule = self._filter.skips(path, is_dir=False)
         if rule is not None:
@@ -333,6 +359,7 @@ class FolderWatch:
     # -- settle
 
     async def _settle_forever(self) -> None:
+        told: str | None = None
         while True:
             await self._present.wait()
             due = self._settling.next_due()
@@ -344,11 +371,10 @@ class FolderWatch:
             if root is None:
                 continue
             checks = self._settling.due(time.monotonic(), CHECKS)
-            if not checks:
+            if not checks and not self._odd:
                 continue
             try:
-                looks = await self._disk.run_within(PATIENCE, scan.look_at, root, checks)
-                await self._conclude(root, looks)
+                await self._look_at(root, checks)
             except LedgerUnavailable as e:
                 self.rescan()  # what was not offered is found again
                 self._tell.ledger_away(e)
@@ -359,6 +385,17 @@ class FolderWatch:
             now = time.monotonic()
             for check in checks:
                 self._settling.put_back(check.path, now)
+            if self.troubles != told:
+                told = self.troubles
+                self._changed()
+
+    async def _look_at(self, root: Root, checks: list[Check]) -> None:
+        if self._odd:
+            odd, self._odd = self._odd, {}
+            self._tell.left_out(await self._disk.run_within(PATIENCE, scan.links_out, root, odd))
+        if checks:
+            looks = await self._disk.run_within(PATIENCE, scan.look_at, root, checks)
+            await self._conclude(root, looks)
 
     async def _conclude(self, root: Root, looks: dict[str, Look | FileError | ShareTrouble]) -> None:
         offers: list[Offer] = []
@@ -367,7 +404,7 @@ class FolderWatch:
         for path, look in looks.items():
             if isinstance(look, FileError):
                 self._settling.forget(path)
-                self._tell.skipped({path: look.reason})
+                self._tell.left_out({path: look.reason})
                 continue
             verdict = self._settling.looked(path, self._calm(path, look), now)
             if verdict.kind == "drop":
@@ -383,6 +420,8 @@ class FolderWatch:
                 )
         if self.root is not root:
             return
+        if offers and self.folder.existing == "ignore":
+            offers = await self._reconciler.without_renamed(root, offers)
         if offers:
             await self._offer(offers)
         if gone:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -39,6 +39,16 @@ _HERE = (
     (files.c.folder == sa.bindparam("in_folder"))
     & (files.c.directory == sa.bindparam("in_directory"))
     & files.c.name.in_(sa.bindparam("names", expanding=True))
+)
+# As the index `files_ignored` says.
+_NEVER_READ = sa.text("files.sha256 IS NULL AND files.due IS NULL")
+_IGNORED = sa.select(files.c.folder, files.c.directory, files.c.name, files.c.size, files.c.mtime_ns).where(
+    files.c.folder == sa.bindparam("in_folder"),
+    files.c.mtime_ns.in_(sa.bindparam("times", expanding=True)),
+    _NEVER_READ,
+    files.c.question.is_(None),
+    files.c.written.is_(None),
+    (files.c.state == "done") | ((files.c.state == "gone") & (files.c.was == "done")),
 )
 _VANISHED = (
     sa.update(files)
@@ -147,9 +157,29 @@ class Listing(Part):
         with_text = {a.key: a.texts for a in adopted if a.texts} if self._search else {}
         return self._put_done(rows, with_text)
 
-    def ignore(self, found: Mapping[FileKey, Version], now: float) -> int:
-        """Files that were there before glimpsed and are not to be asked about (``existing: ignore``)."""
+    def ignore(
+        self, found: Mapping[FileKey, Version], now: float, *, instead_of: Sequence[FileKey] = ()
+    ) -> int:
+        """Files that were there before glimpsed and are not to be asked about (``existing: ignore``).
+
+        `instead_of` is where they were until they were renamed.
+        """
+        for place, names in by_directory(instead_of):
+            where = {"in_folder": place["folder"], "in_directory": place["directory"], "names": names}
+            with self._database.write() as c:
+                c.execute(sa.delete(files).where(_HERE, _NEVER_READ), where)
         return self._put_done({key: _done_row(Adopted(key, v, ()), now) for key, v in found.items()}, {})
+
+    def ignored(self, folder: str, versions: Collection[Version]) -> dict[Version, list[FileKey]]:
+        """Where files of these versions are, or were, that `ignore` was told of."""
+        found: dict[Version, list[FileKey]] = {}
+        with self._database.read() as c:
+            for some in chunks(sorted({version.mtime_ns for version in versions}), CHUNK):
+                for row in c.execute(_IGNORED, {"in_folder": folder, "times": some}):
+                    version = Version(row.size, row.mtime_ns)
+                    if version in versions:
+                        found.setdefault(version, []).append(key_of(row))
+        return found
 
     def vanished(self, keys: Sequence[FileKey], now: float) -> list[GoneRow]:
         """These files were deleted. Returns the rows that were not gone before, as they were.

@@ -182,6 +182,8 @@ INDEXES = (
     "CREATE INDEX files_owner ON files (owner) WHERE owner IS NOT NULL",
     "CREATE INDEX files_state ON files (folder, state, changed)",
     "CREATE INDEX files_content ON files (sha256) WHERE sha256 IS NOT NULL",
+    # What was never read is found again by its version (`listing.ignored`).
+    "CREATE INDEX files_ignored ON files (folder, mtime_ns, size) WHERE sha256 IS NULL AND due IS NULL",
 )
 
 # A claim walks over what earlier ones left dead at the head of `files_claim`: with PostgreSQL's own limit that would

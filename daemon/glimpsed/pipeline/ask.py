@@ -87,6 +87,7 @@ async def ask(matter: Matter, chain: Sequence[Model], pages: Sequence[int]) -> A
     """
     spent, passed = 0, 0
     refused: dict[str, Refusal] = {}
+    alike: dict[str, frozenset[str]] = {}
     for model in chain:
         key = question.idempotency_key(matter.job, matter.folder, model.entry, pages)
         if (before := matter.refusals.get(key)) is not None:
@@ -95,9 +96,10 @@ async def ask(matter: Matter, chain: Sequence[Model], pages: Sequence[int]) -> A
         try:
             if model is not chain[0]:
                 _not_paused(model, matter.clock())
-            asked = await _shrinking(matter, model, pages, key)
+            asked = await _asked(matter, model, pages, key)
         except VisionError as e:
             spent += e.requests
+            alike[model.entry.name] = e.verdict.alike
             if e.verdict.kind in UNREACHABLE and matter.passed_over and len(chain) > 1:
                 passed += 1
                 matter.passed_over(model.entry, e.verdict.reason)
@@ -105,14 +107,14 @@ async def ask(matter: Matter, chain: Sequence[Model], pages: Sequence[int]) -> A
                 # Waiting for a fallback costs nothing; failing the file because of an outage would.
                 matter.refusals.keep(refused)
                 due = _next_look(model, matter.clock()) if model is not chain[0] else None
-                raise VisionError(e.verdict, requests=spent, raw=e.raw, due=due) from e
+                raise VisionError(e.verdict, requests=spent, raw=e.raw, due=due, alike=alike) from e
             refused[key] = Refusal(f"{model.entry.name}: {e.verdict.reason}", e.raw)
         else:
             return replace(asked, requests=spent + asked.requests)
     raw = next((refusal.raw for refusal in reversed(refused.values()) if refusal.raw), None)
     reasons = "; ".join(refusal.reason for refusal in refused.values())
     kind: VerdictKind = "retry" if passed == len(chain) else "fail"
-    raise VisionError(Verdict(kind, reasons), requests=spent, raw=raw)
+    raise VisionError(Verdict(kind, reasons), requests=spent, raw=raw, alike=alike)
 
 
 def _not_paused(model: Model, now: float) -> None:
@@ -128,34 +130,61 @@ def _next_look(model: Model, now: float) -> float | None:
     return min(pause.until, now + LOOK_AGAIN) if pause is not None else None
 
 
-async def _shrinking(matter: Matter, model: Model, pages: Sequence[int], key: str) -> Asked:
+@dataclass(slots=True)
+class Pictures:
+    """The pages of one question, as they are sent: at first as large as the model takes them, then smaller."""
+
+    matter: Matter
+    pages: Sequence[int]
+    target: plan.Target
+    local: bool
+    sent: tuple[Image, ...] = ()
+
+    async def first(self) -> tuple[tuple[Image, ...], tuple[PageText, ...]]:
+        """As large as may be; with the pages' own text."""
+        return await self._prepared(self.target)
+
+    async def smaller(self, last: bool) -> tuple[Image, ...] | None:
+        """By one rung, or at once as small as they are ever sent; None when they are that already."""
+        if not self.sent or any(image.url is not None for image in self.sent):
+            return None
+        target = plan.shrunk(self.target)
+        if not self.target.as_is:  # else it is encoded anew at least: that may be what was not taken
+            longest = max(max(i.width, i.height) for i in self.sent)
+            while target is not None and target.max_edge >= longest:
+                target = plan.shrunk(target)
+        while last and target is not None and (below := plan.shrunk(target)) is not None:
+            target = below
+        if target is None:
+            return None
+        self.target = target
+        return (await self._prepared(target))[0]
+
+    async def _prepared(self, target: plan.Target) -> tuple[tuple[Image, ...], tuple[PageText, ...]]:
+        with metrics.timed("prepare"):
+            self.sent, texts = await _prepared(self.matter, self.pages, target, local=self.local)
+        return self.sent, texts
+
+
+async def _asked(matter: Matter, model: Model, pages: Sequence[int], key: str) -> Asked:
     """One model, with ever smaller images as long as it calls them too large."""
     entry, ceiling = model.entry, model.ceiling()
-    target: plan.Target | None = plan.target(
+    target = plan.target(
         entry, matter.folder, pages=len(pages), max_edge=ceiling.edge, max_bytes=ceiling.bytes
     )
-    spent = 0
-    last: VisionError | None = None
-    while target is not None:
-        with metrics.timed("prepare"):
-            prepared, texts = await _prepared(matter, pages, target, local=entry.local)
-        asked = question.request(matter.job, matter.folder, prepared, texts, matter.document.pages, key)
-        try:
-            with metrics.timed("model"):
-                reply = await model.ask(asked)
-        except VisionError as e:
-            spent += e.requests
-            await _pay(matter, entry, e)
-            if e.verdict.kind != "shrink":
-                raise VisionError(e.verdict, requests=spent, raw=e.raw) from e
-            last, target = e, plan.shrunk(target)
-        else:
-            about = answers.source(matter.job, matter.content, matter.document)
-            record = answers.record(pages[0], reply, entry, asked, about)
-            return Asked(record, model, asked, spent + reply.requests)
-    assert last is not None
-    verdict = Verdict("switch", f"too large at every size: {last.verdict.reason}")
-    raise VisionError(verdict, requests=spent, raw=last.raw) from last
+    pictures = Pictures(matter, pages, target, entry.local)
+    images, texts = await pictures.first()
+    request = question.request(matter.job, matter.folder, images, texts, matter.document.pages, key)
+    try:
+        with metrics.timed("model"):
+            reply = await model.ask(request, pictures.smaller)
+    except VisionError as e:
+        await _pay(matter, entry, e)
+        raise
+    request = replace(request, images=pictures.sent)
+    about = answers.source(matter.job, matter.content, matter.document)
+    record = answers.record(pages[0], reply, entry, request, about)
+    return Asked(record, model, request, reply.requests)
 
 
 async def _pay(matter: Matter, entry: ModelEntry, error: VisionError) -> None:

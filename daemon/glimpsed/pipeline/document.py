@@ -48,7 +48,8 @@ async def ask_about(
         try:
             asked = await ask(matter, chain, asked_pages)
         except VisionError as e:
-            raise VisionError(e.verdict, requests=requests + e.requests, raw=e.raw, due=e.due) from e
+            requests += e.requests
+            raise VisionError(e.verdict, requests=requests, raw=e.raw, due=e.due, alike=e.alike) from e
         requests += asked.requests
         records.append(asked.record)
         await answered(asked)

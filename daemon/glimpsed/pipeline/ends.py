@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
@@ -14,8 +14,9 @@ from glimpsed.errors import FileError, ShareTrouble, SidecarBlocked, Vanished, V
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Books, Ledger
 from glimpsed.ledger.finish import RAW_LIMIT
-from glimpsed.model import Answer, Job, Usage, Written, shown, utc, utc_ns
+from glimpsed.model import Answer, FileKey, Job, Usage, Written, shown, utc, utc_ns
 from glimpsed.pipeline import backoff
+from glimpsed.pipeline.acquitted import acquitted
 from glimpsed.pipeline.place import Place
 from glimpsed.pipeline.trouble import Met, Troubles
 from glimpsed.pipeline.untold import Untold
@@ -124,7 +125,15 @@ class Ends:
     async def _unanswered(
         self, job: Job, place: Place, error: VisionError, question: str, reason: str, attempts: int
     ) -> End:
-        """Failed for the sake of the models: their reasons are no sentences for the people at the share."""
+        """Failed for the sake of the models: their reasons are no sentences for the people at the share.
+
+        Unless it turns out that the model refuses whatever it is asked.
+        """
+        innocent = await acquitted(job, place, error, self._clock())
+        if innocent is not None:
+            await self._books(Ledger.release, job, attempts=attempts)
+            await self._failed_wrongly(innocent)
+            return End("later")
         happened = f"No model gave a usable answer: {reason}."
         advice = _advice(error.verdict)
         return await self.failed(
@@ -185,6 +194,16 @@ class Ends:
             await self._error_sidecar(job, place, happened or reason, advice, facts, raw)
         log.error(events.FILE_FAILED, **_file(job), attempt=attempts, reason=reason)
         return End("failed", reason)
+
+    async def _failed_wrongly(self, keys: Sequence[FileKey]) -> None:
+        """Those that failed before it was clear that the model is at fault go back into the queue."""
+        if not keys or not await self._books(Ledger.requeue, keys, now=self._clock()):
+            return
+        for key in keys:
+            there = self._find_place(key.folder)
+            if there is not None:
+                with contextlib.suppress(FileError, ShareTrouble, SidecarBlocked):  # it goes with the answer
+                    await there.do(sidecar.remove_error, there.root, key.path)
 
     async def _error_sidecar(
         self, job: Job, place: Place, reason: str, advice: str, facts: dict[str, str], raw: str | None

@@ -95,6 +95,7 @@ def request(
         detail=folder.detail,
         user=folder.user,
         idempotency_key=key,
+        file=job.key.one,
     )
 
 

@@ -39,7 +39,7 @@ ONCE_PATIENCE = 20.0  # seconds that `once` waits for a database that is away wh
 LEDGER_PATIENCE = 5.0  # seconds between tries while the database is away at the start
 READ_CONFIG = 60.0  # seconds after which the file system that the config is on counts as hung
 CLOSE_SECONDS = 15.0  # beyond the drain, for the ledger and the processes to end
-AT_START = ("state", "search", "workers", "metrics")  # what a reload does not change
+AT_START = ("state", "search", "workers", "metrics", "notify")  # what a reload does not change
 
 
 class Service:
@@ -316,6 +316,8 @@ class Service:
                 "mode": s.mode,
                 "filesystem": s.filesystem,
                 "reason": s.reason,
+                "settling": watch.settling,
+                "settling_reason": watch.troubles,
                 "backlog": self._backlogs.expected.get(watch.folder.name),
             }
             for watch in self.folders

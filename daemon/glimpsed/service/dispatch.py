@@ -147,12 +147,27 @@ class Dispatcher:
             room = lane.pacing.room(self._clock())
             if room <= 0:
                 continue
+            # A probe is another file than the last that failed.
+            most = room + (lane.pacing.paused is not None)
             jobs: Sequence[Job] = await self._books(
-                Ledger.claim, folders=list(by_name), limit=room, now=self._clock(), lease=LEASE
+                Ledger.claim, folders=list(by_name), limit=most, now=self._clock(), lease=LEASE
             )
-            for job in jobs:
+            for job in await self._probing(jobs, lane.pacing):
                 self._start(job, by_name[job.key.folder], lane.pacing)
         return served
+
+    async def _probing(self, jobs: Sequence[Job], pacing: Pacing) -> Sequence[Job]:
+        """Of these, who may probe a model that pauses; the others go back. All, where it does not."""
+        pause, now = pacing.paused, self._clock()
+        if pause is None:
+            return jobs
+        chosen = [job for job in jobs if job.key.one != pause.file] or [
+            job for job in jobs if pacing.may_probe(job.key.one, now)
+        ]
+        for job in jobs:
+            if job not in chosen[:1]:
+                await self._books(Ledger.release, job)
+        return chosen[:1]
 
     def _start(self, job: Job, place: Place, pacing: Pacing) -> None:
         pacing.take()

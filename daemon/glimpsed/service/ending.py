@@ -17,6 +17,7 @@ from glimpsed.service.models import Models
 from glimpsed.service.tally import Tally
 
 LOOK = 0.1  # seconds between two looks
+PROBED = 3.0  # seconds that another file has to come and probe a model that pauses
 WAITING: tuple[State, ...] = ("queued", "running", "answered")
 
 
@@ -82,7 +83,13 @@ class Ending:
 
     async def _nothing_to_do(self, idle: float) -> bool:
         """Whether nothing waits that can be seen to now; nothing has been in hand for `idle` seconds."""
-        served = {place.folder.name for lane in await self._lanes() for place in lane.places}
+        served = {
+            place.folder.name
+            for lane in await self._lanes()
+            # One that pauses may be probed, but if nobody came to do it, there is nobody.
+            if lane.pacing.paused is None or idle <= PROBED
+            for place in lane.places
+        }
         held = await self._books(Ledger.held_back, self._folders.names)
         counts = await self._books(Ledger.counts, self._folders.names)
         self.left = _waiting(counts) + self._folders.stuck

@@ -35,7 +35,8 @@ class Models:
         self._models: dict[str, Model] = {}
         self._folders: tuple[Folder, ...] = ()
         self._retired: list[Model] = []
-        self._writes: set[asyncio.Task[object]] = set()
+        self._writes: set[asyncio.Task[None]] = set()
+        self._in_order = asyncio.Lock()
         self._begun = 0  # writes so far
         self._shared: dict[str, Paused] = {}  # the pauses in the ledger, when it was looked at last
         self._known: set[str] = set()  # models that pause, and whose pause has been in the ledger
@@ -84,10 +85,11 @@ class Models:
                 if name in wanted and model.pacing.paused is not None and model.pacing.paused.probe:
                     log.info(events.MODEL_RESUMED, model=name, reason="its config or key is another one now")
                 self._retired.append(self._models.pop(name))
-                model.pacing.on_change = None
+                model.pacing.on_change = model.pacing.on_wait = None
                 self._write(Ledger.resume, name)
         for name, model in connected.items():
             model.pacing.on_change = functools.partial(self._pause_changed, name)
+            model.pacing.on_wait = functools.partial(self._share, name)
             model.pacing.others = Rates(model.entry, self._books, self._write, self._clock)
             self._models[name] = model
 
@@ -146,6 +148,9 @@ class Models:
             row = rows.get(name)
             if row is not None and pause is not None:
                 self._known.add(name)
+                if row.next_probe is not None and row.next_probe < pause.until and row != before.get(name):
+                    with self._not_told(model):  # `resume`
+                        model.pacing.probe_now(now)
             elif row is not None and row != before.get(name) and row.next_probe is not None:
                 log.warning(events.MODEL_PAUSED, model=name, reason=f"{row.reason} (another daemon found)")
                 with self._not_told(model):
@@ -166,11 +171,12 @@ class Models:
     @contextlib.contextmanager
     def _not_told(self, model: Model) -> Iterator[None]:
         """What we heard from the ledger is not written to it again."""
-        told, model.pacing.on_change = model.pacing.on_change, None
+        pacing = model.pacing
+        told, pacing.on_change, pacing.on_wait = (pacing.on_change, pacing.on_wait), None, None
         try:
             yield
         finally:
-            model.pacing.on_change = told
+            pacing.on_change, pacing.on_wait = told
         self._changed()
 
     def stop_asking(self) -> None:
@@ -199,7 +205,8 @@ class Models:
 
     def _share(self, name: str, pause: Pause) -> None:
         """Put a pause into the ledger; only one that got there can be taken away by others."""
-        row = Paused(name, pause.reason, pause.since, pause.until, pause.next_probe)
+        until = pause.until if pause.until > self._clock() else max(pause.until, pause.own_probe)
+        row = Paused(name, pause.reason, pause.since, until, until if pause.probe else None)
 
         def write(ledger: Ledger) -> None:
             ledger.pause(row)
@@ -229,9 +236,14 @@ class Models:
         self, call: Callable[Concatenate[Ledger, P], object], /, *args: P.args, **kwargs: P.kwargs
     ) -> None:
         """Beside the work: a lesson that does not reach the ledger is learnt again."""
-        write = self._books.maybe(call, *args, **kwargs)
+
+        async def write() -> None:
+            # One after the other: a pause must not get there after its end.
+            async with self._in_order:
+                await self._books.maybe(call, *args, **kwargs)
+
         self._begun += 1
-        task = asyncio.get_running_loop().create_task(write)
+        task = asyncio.get_running_loop().create_task(write())
         self._writes.add(task)
         task.add_done_callback(self._writes.discard)
 

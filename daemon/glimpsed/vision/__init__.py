@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeAlias
 
 from glimpsed.clock import elapsed
 from glimpsed.config.schema import ModelEntry
-from glimpsed.model import Reply, Request
+from glimpsed.model import Image, Reply, Request
 from glimpsed.vision.memory import Ceiling, Memory
 from glimpsed.vision.pacing import Pacing, Pause
 
-__all__ = ["Ceiling", "Memory", "Model", "Pacing", "Pause", "connect", "preview"]
+__all__ = ["Ceiling", "Memory", "Model", "Pacing", "Pause", "Smaller", "connect", "preview"]
+
+
+# The question's images anew, smaller than before: by one rung, or (true) as small as they are ever sent. None: they
+# are that already.
+Smaller: TypeAlias = Callable[[bool], Awaitable[tuple[Image, ...] | None]]
 
 
 class Model(Protocol):
@@ -20,7 +25,7 @@ class Model(Protocol):
     entry: ModelEntry
     pacing: Pacing
 
-    async def ask(self, request: Request) -> Reply:
+    async def ask(self, request: Request, smaller: Smaller | None = None) -> Reply:
         """The answer. Raises VisionError, whose verdict says what to do next, and nothing else."""
         ...
 

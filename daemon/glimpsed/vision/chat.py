@@ -57,15 +57,18 @@ def parse(reply: Mapping[str, Any]) -> Answered | None:
     choices = reply.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         return None
+    finish = choices[0].get("finish_reason")
     message = choices[0].get("message")
     if not isinstance(message, dict):
-        return None
+        if not finish:
+            return None
+        message = {}  # a filter took it away
     usage = reply.get("usage")
     usage = usage if isinstance(usage, dict) else {}
     refusal = message.get("refusal")
     return Answered(
         text=sane(_text(message.get("content"))),
-        finish=str(choices[0].get("finish_reason") or "stop"),
+        finish=str(finish or "stop"),
         refusal=sane(refusal) if isinstance(refusal, str) and refusal else None,
         model=name(reply.get("model")),
         id=name(reply.get("id")) or None,

@@ -263,7 +263,7 @@ def _meaning(error: Exception, timeout: float) -> Verdict | None:  # noqa: PLR09
         case httpx.ConnectTimeout():
             return Verdict("retry", "no connection in time", transport=True)
         case TimeoutError() | httpx.TimeoutException():
-            return _broken(f"no answer within {timeout:g} s")
+            return _broken(f"no answer within {timeout:g} s", slow=True)
         case httpx.ConnectError() | httpx.ProxyError() if "CERTIFICATE_VERIFY_FAILED" in cause:
             advice = "name your own CA in SSL_CERT_FILE"
             return Verdict("pause", clean(f"the server's certificate is not trusted ({cause}); {advice}"))
@@ -286,9 +286,9 @@ def _meaning(error: Exception, timeout: float) -> Verdict | None:  # noqa: PLR09
     return None
 
 
-def _broken(reason: str) -> Verdict:
+def _broken(reason: str, *, slow: bool = False) -> Verdict:
     """The request was on its way: the API's fault, or that of this very file (so `server` as well)."""
-    return Verdict("retry", clean(reason), transport=True, server=True)
+    return Verdict("retry", clean(reason), transport=True, server=True, slow=slow)
 
 
 def _cause(error: BaseException) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from glimpsed.clock import elapsed
 from glimpsed.config.schema import ModelEntry
@@ -17,6 +18,9 @@ from glimpsed.model import Reply, Request, Usage
 from glimpsed.vision.engines import engine_for, layout
 from glimpsed.vision.memory import Ceiling
 from glimpsed.vision.pacing import Pacing
+
+if TYPE_CHECKING:
+    from glimpsed.vision import Smaller
 
 log = get_logger()
 
@@ -38,7 +42,7 @@ class LocalModel:
         """Nothing is too large here."""
         return Ceiling()
 
-    async def ask(self, request: Request) -> Reply:
+    async def ask(self, request: Request, smaller: Smaller | None = None) -> Reply:  # noqa: ARG002 - the protocol's
         """The text of all the pictures, pages apart by an empty line. Raises `VisionError`."""
         if request.schema is not None:
             raise VisionError(
@@ -48,7 +52,8 @@ class LocalModel:
         if not self._told:
             self._told = True
             log.info(events.MODEL_LEARNED, model=self.entry.name, reason=IGNORES_PROMPT)
-        async with self.pacing.slot(file=request.idempotency_key or "", clock=self._clock) as ticket:
+        file = request.file or request.idempotency_key or ""
+        async with self.pacing.slot(file=file, clock=self._clock) as ticket:
             try:
                 text = await self._read(request)
             except VisionError as e:

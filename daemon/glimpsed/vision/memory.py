@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, get_args
 
 from glimpsed.config.schema import ModelEntry
 from glimpsed.model import Api
 from glimpsed.vision.wire import Mode
 
 WEEK = 7 * 86_400.0
-Name: TypeAlias = Literal["api", "mode", "refused", "bytes", "edge"]
+SETS = frozenset({"refused", "finishes"})  # facts that are added to
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,10 @@ class Facts:
     refused: frozenset[str] = field(default_factory=frozenset)  # parameters
     bytes: int | None = None  # of all images of a request, before base64: more was refused
     edge: int | None = None  # px, longest side that worked where a longer one was refused
+    limit: int | None = None  # output tokens at most
+    finishes: frozenset[str] = field(
+        default_factory=frozenset
+    )  # finish reasons that nobody knows, of answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +67,16 @@ class Memory:
             refused=frozenset(known.get("refused", [()])[0]),
             bytes=known.get("bytes", [None])[0],
             edge=known.get("edge", [None])[0],
+            limit=known.get("limit", [None])[0],
+            finishes=frozenset(known.get("finishes", [()])[0]),
         )
 
     def learn(self, where: str, now: float, **facts: Any) -> None:
-        """Keep these facts; ``refused`` adds to what is refused already."""
+        """Keep these facts; those of `SETS` add to what is known already."""
         known = _fresh(self._known.get(where, {}), now)
         before = dict(known)
         for name, value in facts.items():
-            kept = sorted({*known.get("refused", [()])[0], *value}) if name == "refused" else value
+            kept = sorted({*known.get(name, [()])[0], *value}) if name in SETS else value
             if known.get(name, [None])[0] != kept:
                 known[name] = [kept, now]
         self._known[where] = known
@@ -110,8 +116,8 @@ def _valid(name: str, fact: object) -> bool:
             return value in get_args(Api)
         case "mode":
             return value in get_args(Mode)
-        case "refused":
+        case "refused" | "finishes":
             return isinstance(value, list | tuple) and all(isinstance(v, str) for v in value)
-        case "bytes" | "edge":
+        case "bytes" | "edge" | "limit":
             return isinstance(value, int) and value > 0
     return False

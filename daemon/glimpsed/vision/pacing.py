@@ -2,10 +2,12 @@
 
 `Pacing` is arithmetic over times that are handed in; only `slot` waits. One for each model entry:
 
-- `concurrency` requests in flight at most; an overload (429, 503, 529) halves that, successes win it back;
+- `concurrency` requests in flight at most; an overload (429, 503, 529) halves that, time-outs bring it down to what
+  was answered in that time, successes win it back;
 - `requests_per_minute` and `tokens_per_minute` hold in any 60 s; tokens are an estimate until the reply says;
 - a pause: at once for a 'pause' verdict, after 5 transport failures in a row, after 5 server errors in a
-  row over more than one file. It is probed with one request, after 1 minute, then 2, 4, 8, every 15.
+  row over more than one file, after 3 files that were refused alike. It is probed with one request, of another file
+  than the last that failed, after 1 minute, then 2, 4, 8, every 15; at once, where the refusal may be that file's own.
 """
 
 from __future__ import annotations
@@ -22,11 +24,15 @@ from glimpsed import blocking, metrics
 from glimpsed.clock import elapsed
 from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import Verdict, VisionError
+from glimpsed.model import FileKey
+from glimpsed.vision.breaker import Breaker
+from glimpsed.vision.jury import Jury
 
 WINDOW = 60.1  # seconds; a minute, and a little for what the way to the API adds
-IN_A_ROW = 5  # failures that open the breaker
 FIRST_PROBE, LAST_PROBE = 60.0, 900.0  # seconds
 LONGEST_HOLD = 60.0  # seconds that one Retry-After holds every request of the model back
+WARY = 16.0  # times as many answers win back what time-outs took
+ANSWERS = 256  # whose times are remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +44,11 @@ class Pause:
     until: float  # the next probe, or the end
     probe: bool = True
     wait: float = FIRST_PROBE  # seconds between `until` and the probe before it
-    file: str | None = None  # the only file whose requests failed: it may be the file's fault
+    file: str | None = None  # the last file that failed: another one probes
+    alone: bool = False  # no other file's requests failed: it may be the file's fault
+    own_probe: float = 0.0  # until then not even with nothing else to ask about
+    doubtful: bool = False  # about that file, or about the account: an answer to another one tells
+    alike: frozenset[str] = frozenset()  # what files were refused for: the same again does not end the pause
 
     @property
     def next_probe(self) -> float | None:
@@ -57,6 +67,7 @@ class Ticket:
     verdict: Verdict | None = None  # what came of it; None: an answer
     used: int | None = None  # tokens as reported
     heard: bool = False  # anything came of it at all (not cancelled)
+    answers: int = 0  # that the model had given when it left
     proof: bool = True  # whether a reply that is no failure proves that the model can be asked again
 
 
@@ -85,7 +96,8 @@ class Pacing:
 
     def __init__(self, entry: ModelEntry, on_change: Callable[[Pause | None], None] | None = None) -> None:
         self.name = entry.name
-        self.on_change = on_change
+        self.on_change = on_change  # a pause begins or ends
+        self.on_wait: Callable[[Pause], None] | None = None  # it goes on, to be probed at another time
         self.concurrency = entry.concurrency
         self.limit = float(entry.concurrency)  # slots in use at most, now
         self.in_flight = 0
@@ -102,8 +114,10 @@ class Pacing:
         self._pause: Pause | None = None
         self._probing = False
         self._closed = False
-        self._transport = 0  # failures in a row
-        self._server: deque[str] = deque(maxlen=IN_A_ROW)  # files of the server errors in a row
+        self._breaker = Breaker()
+        self._answered: deque[float] = deque(maxlen=ANSWERS)  # when the last answers came
+        self._wary = 1.0
+        self.jury: Jury[FileKey] = Jury(lambda waiting: self.in_hand > waiting)
         self._queue: deque[Waiter] = deque()  # for a place
         self._timer: asyncio.TimerHandle | None = None  # when the first of them may have one
         # Where other daemons share the rates: one at a time asks for room in them.
@@ -129,6 +143,7 @@ class Pacing:
     def give_back(self, jobs: int = 1) -> None:
         """So many jobs came to their end without an answer."""
         self.in_hand = max(0, self.in_hand - jobs)
+        self.jury.look()
 
     def answered(self, jobs: int = 1) -> None:
         """So many jobs need the model no more: their answers are kept, and still to be written."""
@@ -142,7 +157,14 @@ class Pacing:
     def ready_at(self, now: float) -> float:
         """When `room` may be more than nothing for time alone: the end of a hold, a pause's next probe."""
         pause = self.paused_at(now)
-        return pause.until if pause is not None else now + self._held(now)
+        if pause is None:
+            return now + self._held(now)
+        return pause.until if pause.until > now else pause.own_probe
+
+    def may_probe(self, file: str, now: float) -> bool:
+        """Whether a request for this file may find out that the pause is over, with no other to do so."""
+        pause = self._pause
+        return pause is None or pause.file != file or now >= pause.own_probe
 
     # --- pausing ---
 
@@ -162,16 +184,26 @@ class Pacing:
         until = now + FIRST_PROBE if until is None else until
         self._set(Pause(reason, now, until, probe))
 
+    def pause_alike(self, reason: str, file: str, alike: frozenset[str], now: float) -> None:
+        """Files were refused alike, this one the last."""
+        until = now + FIRST_PROBE
+        self._set(Pause(reason, now, until, file=file, own_probe=until, alike=alike))
+
+    def probe_now(self, now: float) -> None:
+        """Somebody asks to look whether it is over, now."""
+        if self._pause is not None and self._pause.probe:
+            self._set(replace(self._pause, until=now, own_probe=now))
+
     def resume(self) -> None:
         """Lift the pause: a probe was answered, the config changed, another host got through."""
-        self._transport = 0
-        self._server.clear()
+        self._breaker.clear()
         self._hold = 0.0
         self._set(None)
 
     def close(self) -> None:
         """The daemon stops: what is in flight may finish, what waits for its turn goes back."""
         self._closed = True
+        self.jury.released()
         self._admit()
 
     # --- one request ---
@@ -216,7 +248,7 @@ class Pacing:
         async with self._door:
             counted = False
             while True:
-                seconds = self.wait(clock(), tokens)
+                seconds = self.wait(clock(), tokens, file)
                 if seconds == 0 and counted:
                     return self.start(clock(), tokens, file)
                 if seconds == 0:
@@ -238,7 +270,7 @@ class Pacing:
                 continue
             now = waiter.clock()
             try:
-                seconds = self.wait(now, waiter.tokens)
+                seconds = self.wait(now, waiter.tokens, waiter.file)
             except Exception as e:  # noqa: BLE001 - a pause, or a bug: else this one would wait for ever
                 waiter.ticket.set_exception(e)
                 continue
@@ -254,13 +286,13 @@ class Pacing:
     def _rated(self) -> bool:
         return bool(self._requests_per_minute or self._tokens_per_minute)
 
-    def wait(self, now: float, tokens: int = 0) -> float:
+    def wait(self, now: float, tokens: int = 0, file: str = "") -> float:
         """Seconds until a request may start: 0 at once, infinity until another one ends."""
         if self._closed:
             raise VisionError(Verdict("pause", "stopping"), requests=0)
         pause = self.paused_at(now)
         if pause is not None:
-            if self._may_probe(now):
+            if self._may_probe(now) and self.may_probe(file, now):
                 return 0.0
             raise VisionError(Verdict("pause", pause.reason), requests=0)
         if self.in_flight >= int(self.limit):
@@ -274,7 +306,7 @@ class Pacing:
 
     def start(self, now: float, tokens: int = 0, file: str = "") -> Ticket:
         """A request leaves; only after `wait` said 0."""
-        ticket = Ticket(now, tokens, file, probe=self._pause is not None)
+        ticket = Ticket(now, tokens, file, probe=self._pause is not None, answers=self._breaker.answers)
         self._probing = self._probing or ticket.probe
         self.in_flight += 1
         if self._rated:
@@ -294,53 +326,84 @@ class Pacing:
             self._learn(ticket, now)
         self._admit()
 
+    def at_fault(self, ticket: Ticket, verdict: Verdict, now: float) -> bool:
+        """Whether this refusal is the file's own fault, since others are answered."""
+        return self._breaker.at_fault(ticket.file, verdict, ticket.answers, now)
+
     def _learn(self, ticket: Ticket, now: float) -> None:
-        verdict = ticket.verdict
+        verdict, pause = ticket.verdict, self._pause
         if verdict is None:
-            self.limit = min(float(self.concurrency), self.limit + 1 / self.limit)
-        elif verdict.kind == "retry" and not verdict.transport:
+            self._got_answer(ticket, now)
+            if pause is not None and pause.doubtful and ticket.file != pause.file:
+                self.resume()  # also one that was on its way: it was that file's fault
+                return
+        elif verdict.kind == "retry" and (verdict.slow or not verdict.transport):
             self._slow_down(ticket, verdict, now)
-        reason = self._breaks(ticket, verdict)
+        reason = self._breaks(ticket, verdict, now)
         if reason is not None:
             self._trip(reason, ticket, verdict, now)
-        elif ticket.probe and ticket.proof and self._pause is not None and self._pause.probe:
+        elif ticket.probe and ticket.proof and pause is not None and pause.probe:
             self.resume()  # somebody is there; a reply to an older request would not prove it
 
+    def _got_answer(self, ticket: Ticket, now: float) -> None:
+        self._answered.append(now)
+        self._breaker.answered(ticket.file, now)
+        self.jury.answered()
+        self._wary = max(1.0, self._wary * 0.99)
+        self.limit = min(float(self.concurrency), self.limit + 1 / (self.limit * self._wary))
+
     def _slow_down(self, ticket: Ticket, verdict: Verdict, now: float) -> None:
-        if verdict.overload and ticket.started >= self._halved:  # once for all that were in flight together
+        if verdict.slow:
+            self._wary = WARY
+        if (verdict.overload or verdict.slow) and ticket.started >= self._halved:
+            # Once for all that were in flight together.
             self.limit = max(1.0, self.limit / 2)
             self._halved = now
+            if verdict.slow:
+                # As many at once as are answered in the time that one has are too many by far; with none, what was
+                # given up is perhaps worked on still.
+                answers = sum(1 for at in self._answered if at >= ticket.started)
+                self.limit = max(1.0, min(self.limit, answers / 2))
+                if not answers:
+                    self._hold = max(self._hold, now + min(now - ticket.started, LONGEST_HOLD))
         if verdict.overload and verdict.retry_after:
             self._hold = max(self._hold, now + min(verdict.retry_after, LONGEST_HOLD))
 
-    def _breaks(self, ticket: Ticket, verdict: Verdict | None) -> str | None:
+    def _breaks(self, ticket: Ticket, verdict: Verdict | None, now: float) -> str | None:
         """The reason to pause that this reply gives, alone or with those before it."""
-        failed = verdict is not None and (verdict.transport or verdict.server)
-        self._transport = self._transport + 1 if verdict is not None and verdict.transport else 0
-        if verdict is not None and verdict.server:
-            self._server.append(ticket.file)
-        elif not failed:
-            self._server.clear()
         if verdict is None:
             return None
-        if verdict.kind == "pause" or (ticket.probe and failed):
+        reason = self._breaker.failed(ticket.file, verdict, ticket.started, now)
+        failed = verdict.transport or verdict.server
+        again = self._pause is not None and not verdict.alike.isdisjoint(self._pause.alike)
+        if verdict.kind == "pause" or (ticket.probe and (failed or again)):
             return verdict.reason
-        if self._transport >= IN_A_ROW:
-            return f"{IN_A_ROW} failures in a row; the last: {verdict.reason}"
-        if len(self._server) >= IN_A_ROW and len(set(self._server)) > 1:
-            return f"{IN_A_ROW} server errors in a row; the last: {verdict.reason}"
-        return None
+        return reason
 
     def _trip(self, reason: str, ticket: Ticket, verdict: Verdict | None, now: float) -> None:
         asked = (verdict.retry_after or 0.0) if verdict is not None else 0.0
-        old = self._pause
+        asked = asked if verdict is not None and verdict.kind == "pause" else min(asked, LAST_PROBE)
+        file, old = ticket.file, self._pause
         if old is None:
-            alone = ticket.file if set(self._server) == {ticket.file} else None
-            self._set(Pause(reason, now, now + max(FIRST_PROBE, min(asked, LAST_PROBE)), file=alone))
+            until = now + max(FIRST_PROBE, asked)
+            alone = self._breaker.alone(file)
+            pause = Pause(reason, now, until, file=file, alone=alone, own_probe=until)
+            if verdict is not None and verdict.doubtful and file and not asked:
+                answered = (
+                    self._breaker.answers > ticket.answers
+                )  # others, meanwhile: the same once more tells
+                own = now if answered else until
+                pause = replace(pause, until=now, own_probe=own, wait=FIRST_PROBE / 2, doubtful=True)
+            self._set(pause)
+        elif old.doubtful and not ticket.probe and file != old.file:  # another one, which was on its way
+            self._set(replace(old, until=old.own_probe, wait=FIRST_PROBE, doubtful=False))
         elif old.probe and ticket.probe:
             wait = min(old.wait * 2, LAST_PROBE)
-            alone = old.file if old.file == ticket.file else None
-            self._set(replace(old, until=now + max(wait, min(asked, LAST_PROBE)), wait=wait, file=alone))
+            until = now + max(wait, asked)
+            alone = old.alone and old.file == file
+            doubtful = old.doubtful and old.file == file
+            new = replace(old, reason=reason, until=until, wait=wait, file=file, alone=alone)
+            self._set(replace(new, own_probe=until, doubtful=doubtful))
 
     def _may_probe(self, now: float) -> bool:
         return (
@@ -351,8 +414,13 @@ class Pacing:
         if pause == self._pause:
             return
         before, self._pause = self._pause, pause
+        if pause is not None:
+            self.jury.released()
         self._admit()
-        if self.on_change is not None and (before is None or pause is None or before.reason != pause.reason):
+        if before is not None and pause is not None and before.probe == pause.probe:
+            if self.on_wait is not None:
+                self.on_wait(pause)
+        elif self.on_change is not None:
             self.on_change(pause)
 
     def _rate_wait(self, now: float, tokens: int) -> float:

@@ -7,18 +7,20 @@ of the model comes in with `begin`, what was learnt on the way goes out in `Stat
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import ModuleType
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import Verdict
-from glimpsed.model import Api, Request
+from glimpsed.model import Api, Image, Request
 from glimpsed.schemas import NOT_JSON
-from glimpsed.vision import chat, responses, structured
+from glimpsed.vision import chat, experiment, responses, structured
+from glimpsed.vision.experiment import Trial
 from glimpsed.vision.memory import Facts
 from glimpsed.vision.verdict import Finding
+from glimpsed.vision.verdict_table import Hint
 from glimpsed.vision.wire import MARK, Ask, Mode
 
 APIS: dict[Api, ModuleType] = {"chat": chat, "responses": responses}
@@ -28,6 +30,8 @@ LEAST_LONGER, MOST_LONGER = 8192, 32_768  # output tokens, when an answer was cu
 ABSENT = ("api", "missing")  # hints that an API is not there
 BIG_BODY = 1_000_000  # bytes; some gateways answer 404 to more
 NEEDED = frozenset({"model", "messages", "input"})  # parameters that are no choice
+CUT = "the answer was cut off at the output limit"
+TOO_MANY = "fewer images in one request, please: set 'pages: each' or 'bands: none' for the folder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,34 +43,51 @@ class State:
     other: Ask | None  # how the other API would be asked; None: it was
     first: Finding | None = None  # why the other API was asked
     learnt: Mapping[str, Any] = field(default_factory=dict)  # remembered when this leads to an answer
-    candidates: int = 0  # how often this job's answer had no candidates, before this question
-    lengthened: bool = False
+    seen: frozenset[Hint] = frozenset()  # what came of this job's earlier questions
+    spare: int = 1  # requests of an experiment that are kept for the other API
+    left: bool = True  # whether an experiment may be made: one a question
+    raised: Literal["", "asked", "lowered"] = ""  # the output limit, since an answer was cut
     repaired: bool = False
+    odd: str | None = None  # the finish reason that nobody knows, asked once more about
+    smaller: Literal["", "next", "last"] = ""  # the next request needs smaller images
+    # An experiment: the request that was refused, with what was known then; the trials that are left.
+    refused: State | None = None
+    trials: tuple[Trial, ...] = ()
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """What is sent."""
+        return self.ask.request.images
 
     @property
     def big(self) -> bool:
         """Whether the body is one that gateways may not find an endpoint for."""
-        return sum(len(i.data) for i in self.ask.request.images) * 4 // 3 > BIG_BODY
+        return sum(len(i.data) for i in self.images) * 4 // 3 > BIG_BODY
 
 
 Next: TypeAlias = State | Verdict
 
 
 def begin(
-    entry: ModelEntry, request: Request, api: Api, facts: Mapping[Api, Facts], candidates: int = 0
+    entry: ModelEntry,
+    request: Request,
+    api: Api,
+    facts: Mapping[Api, Facts],
+    seen: frozenset[Hint] = frozenset(),
 ) -> State:
     """The first request, at this API, with what is known of both."""
     first, other = (_ask(entry, request, facts[at]) for at in (api, OTHER[api]))
-    return State(api, first, other, candidates=candidates)
+    return State(api, first, other, seen=seen, spare=0 if facts[entry.api].api else 1)
 
 
 def _ask(entry: ModelEntry, request: Request, facts: Facts) -> Ask:
     mode: Mode = facts.mode or "schema"
+    limits = [limit for limit in (request.max_output_tokens, facts.limit) if limit is not None]
     return Ask(
         request,
         model=entry.model,
         extra=entry.extra,
-        limit=request.max_output_tokens,
+        limit=min(limits) if request.max_output_tokens is not None else None,
         refused=facts.refused,
         mode=mode,
         stream=entry.stream and "stream" not in facts.refused,
@@ -74,35 +95,61 @@ def _ask(entry: ModelEntry, request: Request, facts: Facts) -> Ask:
 
 
 def weighed(state: State, finding: Finding) -> Finding:
-    """What a finding means after the one before it: both APIs gave a plain 404, so base_url is wrong.
+    """What a finding means after the one before it, for whoever paces and pauses as well."""
+    first, hint = state.first, finding.hint
+    if first is not None and first.hint == hint == "missing" and not state.big:
+        # Neither API is there, unless the body is one that gateways do not find.
+        return _as(finding, "pause", f"{finding.verdict.reason}: no model API at base_url")
+    if state.raised and _about_limit(finding):
+        # The same request without it was answered just now: this is no verdict about images or the account.
+        return replace(_as(finding, "longer", finding.verdict.reason), hint="limit")
+    if hint == "limit" and finding.verdict.kind == "pause" and _named(state, finding) is not None:
+        return _as(finding, "switch", finding.verdict.reason)
+    if hint == "count" and len(state.images) > 1:
+        return _as(finding, "switch", f"{finding.verdict.reason} ({TOO_MANY})")
+    return finding
 
-    Unless the body is one that gateways do not find.
-    """
-    first = state.first
-    if first is None or {first.hint, finding.hint} != {"missing"} or state.big:
-        return finding
-    reason = f"{finding.verdict.reason}: no model API at base_url"
-    return replace(finding, verdict=replace(finding.verdict, kind="pause", reason=reason))
+
+def _as(finding: Finding, kind: Literal["pause", "longer", "switch"], reason: str) -> Finding:
+    return replace(finding, verdict=replace(finding.verdict, kind=kind, reason=reason))
+
+
+def _about_limit(finding: Finding) -> bool:
+    if finding.hint == "limit" or finding.status == 402:
+        return True
+    return finding.status in (400, 413, 422) and finding.verdict.kind in ("switch", "shrink")
 
 
 def react(state: State, finding: Finding) -> Next:
-    """The next state; or, when there is nothing left that the same images could do, the verdict."""
-    kind, hint = finding.verdict.kind, finding.hint
-    after: State | None = None
-    if hint == "repair":
-        return _repaired(state, finding)
-    if hint == "parameter":
-        after = _without(state, finding.name)
-    elif hint == "schema":
-        after = _other_structure(state)
-    elif hint == "limit":
-        after = _lowered(state, finding)
-    elif kind == "longer":
-        after = _lengthened(state)
-    if after is None and (kind == "switch" or (hint == "candidates" and state.candidates)):
+    """The next state; or, when there is nothing left to try, the verdict."""
+    kind = finding.verdict.kind
+    after = REACTIONS[finding.hint](state, finding) if finding.hint in REACTIONS else None
+    if after is None and kind == "longer":
+        after = _raised(state, finding)
+    if after is None and kind == "shrink":
+        after = _shrunk(state, finding)
+    if after is None and (
+        kind == "switch" or (finding.hint in ("candidates", "empty") and finding.hint in state.seen)
+    ):
         after = _other_api(state, finding)
         kind = "switch"
     return after or _verdict(state, finding, kind)
+
+
+def resized(state: State, images: tuple[Image, ...] | None, finding: Finding) -> Next:
+    """The smaller images that the state asked for; None: there are none that are smaller."""
+    if images is not None:
+        request = replace(state.ask.request, images=images)
+        return replace(state, ask=replace(state.ask, request=request, turns=()), smaller="")
+    if state.refused is not None:
+        left = tuple(trial for trial in state.trials if not trial.image)
+        return _next_trial(replace(state, smaller="", trials=left), finding)
+    return replace(
+        finding.verdict, kind="switch", reason=f"too large at every size: {finding.verdict.reason}"
+    )
+
+
+# --- what an answer lacks ---
 
 
 def _repaired(state: State, finding: Finding) -> Next:
@@ -118,50 +165,143 @@ def _repaired(state: State, finding: Finding) -> Next:
     return replace(state, ask=ask, learnt=learnt, repaired=True)
 
 
-def _without(state: State, name: str) -> State | None:
+def _once_more(state: State, finding: Finding) -> Next:
+    """The same again: an end that nobody knows counts when it comes again."""
+    return replace(state, odd=finding.name)
+
+
+def _raised(state: State, finding: Finding) -> Next:
+    """Once, four times as long; a refusal of that is met by the limit that it names. A cut answer is never a success."""
+    if finding.hint == "limit":
+        return _lowered(state, finding) or Verdict(
+            "fail", f"{CUT}, and more is refused: {finding.verdict.reason}"
+        )
+    limit = min(max((state.ask.limit or 0) * 4, LEAST_LONGER), MOST_LONGER)
+    if state.raised or (state.ask.limit is not None and limit <= state.ask.limit):
+        return replace(finding.verdict, kind="fail")
+    return replace(state, ask=replace(state.ask, limit=limit), raised="asked")
+
+
+# --- what a request should not have held ---
+
+
+def _without(state: State, finding: Finding) -> Next | None:
     """Leave out a parameter, or use its other name."""
-    ask = state.ask
+    ask, name = state.ask, finding.name
     if name in STRUCTURE and ask.request.schema is not None:
-        return _other_structure(state)
+        return _other_structure(state, finding)
     known = name in APIS[state.api].body(ask, MARK) or name in ("system", "detail")
     if not known or name in ask.refused or name in NEEDED:
-        return None
+        return _experiment(state, finding) if finding.status in (400, 422) else None
     learnt = {**state.learnt, "refused": state.learnt.get("refused", frozenset()) | {name}}
     ask = replace(ask, refused=ask.refused | {name}, stream=ask.stream and name != "stream")
     return replace(state, ask=ask, learnt=learnt)
 
 
-def _other_structure(state: State) -> State | None:
+def _other_structure(state: State, finding: Finding) -> Next | None:
     """The schema said in the next way."""
     mode = structured.NEXT.get(state.ask.mode)
     if state.ask.request.schema is None or mode is None:
-        return None
+        return _experiment(state, finding)
     return replace(state, ask=replace(state.ask, mode=mode), learnt={**state.learnt, "mode": mode})
 
 
-def _lowered(state: State, finding: Finding) -> State | None:
-    """The output limit is above the model's own, which the message may name."""
-    limit = state.ask.limit
-    numbers = [int(n) for n in re.findall(r"\d{3,6}", finding.verdict.reason.partition(":")[2])]
-    fitting = [n for n in numbers if limit is not None and n < limit]
-    if not fitting or (state.lengthened and max(fitting) <= (state.ask.request.max_output_tokens or 0)):
-        return None
-    return replace(state, ask=replace(state.ask, limit=max(fitting)))
+def _badly(state: State, finding: Finding) -> Next | None:
+    """Generated badly, which is no refusal, until it comes again."""
+    return _other_structure(state, finding) if "badly" in state.seen else None
 
 
-def _lengthened(state: State) -> State | None:
-    """Once, four times as long."""
-    limit = min(max((state.ask.limit or 0) * 4, LEAST_LONGER), MOST_LONGER)
-    if state.lengthened or (state.ask.limit is not None and limit <= state.ask.limit):
-        return None
-    return replace(state, ask=replace(state.ask, limit=limit), lengthened=True)
+def _lowered(state: State, finding: Finding) -> Next | None:
+    """The output limit is above what the message names; one of the folder's is remembered as the model's own."""
+    limit = _named(state, finding)
+    if limit is None or state.raised == "lowered":
+        if state.raised or finding.verdict.kind != "switch":
+            return None
+        return _shrunk(state, finding) if state.ask.limit is None else _experiment(state, finding)
+    learnt = state.learnt if state.raised or finding.status == 402 else {**state.learnt, "limit": limit}
+    raised: Literal["", "lowered"] = "lowered" if state.raised else ""
+    return replace(state, ask=replace(state.ask, limit=limit), learnt=learnt, raised=raised)
+
+
+def _named(state: State, finding: Finding) -> int | None:
+    """The output limit that a refusal names: the largest below ours, or what a context leaves beside the prompt."""
+    asked = state.ask.limit
+    numbers = [
+        int(n) for n in re.findall(r"(?<![\d.])\d{2,7}(?![\d.]\d)", finding.verdict.reason.partition(":")[2])
+    ]
+    if asked is None:
+        return min((n for n in numbers if n >= 16), default=None) if finding.status == 402 else None
+    # A context of C tokens, T tokens requested, of which ours are part: what is left for us is C - (T - ours).
+    prompts = {n - asked for n in numbers if n > asked}
+    left = [n - prompt for n in numbers for prompt in prompts if n != asked and asked > n - prompt > 0]
+    fitting = left or [n for n in numbers if n < asked]
+    best = max(fitting, default=0)
+    return best if best > (state.ask.request.max_output_tokens or 0 if state.raised else 0) else None
+
+
+def _shrunk(state: State, _: Finding) -> State:
+    """The next rung; in an experiment as well, where the words have become clear meanwhile."""
+    return replace(state, smaller="next", refused=None, trials=())
+
+
+def _fewer(state: State, finding: Finding) -> State | None:
+    """Too many images: which are left out is the folder's choice. One alone is not too many, but too much."""
+    return _shrunk(state, finding) if len(state.images) == 1 else None
+
+
+# --- what nobody's words explain ---
+
+
+def _experiment(state: State, finding: Finding) -> Next:
+    """Ask differently, or go on with that."""
+    if not state.left:
+        return _verdict(state, finding, "switch")
+    if state.refused is None:
+        spare = state.spare if state.other is not None or state.first is not None else 0
+        trials = experiment.trials(state.ask, finding.verdict.reason, spare=spare)
+        state = replace(state, refused=state, trials=trials)
+    return _next_trial(state, finding)
+
+
+def _next_trial(state: State, finding: Finding) -> Next:
+    before = state.refused
+    assert before is not None
+    if not state.trials:
+        return _other_api(replace(before, left=False), finding) or _verdict(before, finding, "switch")
+    trial, *rest = state.trials
+    if trial.image:
+        # From one rung to the next, without what an earlier trial left out.
+        ask = replace(before.ask, request=state.ask.request)
+        return replace(state, ask=ask, learnt=before.learnt, trials=tuple(rest), smaller=trial.image)
+    ask = experiment.tried(before.ask, trial)
+    learnt = dict(before.learnt)
+    if ask.refused != before.ask.refused:
+        learnt["refused"] = learnt.get("refused", frozenset()) | (ask.refused - before.ask.refused)
+    if ask.stream != before.ask.stream:
+        learnt["refused"] = learnt.get("refused", frozenset()) | {"stream"}
+    if ask.mode != before.ask.mode:
+        learnt["mode"] = ask.mode
+    return replace(state, ask=ask, learnt=learnt, trials=tuple(rest))
+
+
+# --- another API, or the end ---
 
 
 def _other_api(state: State, finding: Finding) -> State | None:
     """Begin anew at the other API, with what is known of it."""
     if state.other is None:
         return None
-    return State(OTHER[state.api], state.other, None, first=finding, repaired=state.repaired)
+    other = replace(state.other, request=state.ask.request)
+    return State(
+        OTHER[state.api],
+        other,
+        None,
+        left=state.left,
+        first=finding,
+        seen=state.seen,
+        repaired=state.repaired,
+        odd=state.odd,
+    )
 
 
 def _verdict(state: State, finding: Finding, kind: str) -> Verdict:
@@ -176,3 +316,15 @@ def _verdict(state: State, finding: Finding, kind: str) -> Verdict:
             return replace(verdict, kind="shrink")
         return replace(first.verdict, kind="switch")
     return replace(verdict, kind="switch")
+
+
+REACTIONS: Mapping[Hint, Callable[[State, Finding], Next | None]] = {
+    "repair": _repaired,
+    "parameter": _without,
+    "schema": _other_structure,
+    "badly": _badly,
+    "limit": _lowered,
+    "count": _fewer,
+    "unknown": _experiment,
+    "finish": _once_more,
+}

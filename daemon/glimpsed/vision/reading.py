@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from glimpsed.children.child import Unavailable
 from glimpsed.errors import Verdict, VerdictKind
 from glimpsed.schemas.checker import Checker
 from glimpsed.vision import structured
 from glimpsed.vision.seen import emptiness
-from glimpsed.vision.verdict import Finding
+from glimpsed.vision.verdict import Finding, clean
 from glimpsed.vision.verdict_table import Hint
 from glimpsed.vision.wire import Answered
 
 LONGEST = 4_000_000  # characters of an answer: its sidecars stay below what is read back
-CUT = frozenset({"length", "max_tokens", "max_output_tokens"})
-FILTERED = frozenset({"content_filter", "safety", "recitation", "prohibited_content", "sensitive"})
+Finish: TypeAlias = Literal["end", "filtered", "cut", "broken", "unknown"]
+
+ENDS = frozenset({
+    "", "stop", "end", "end_turn", "end_of_turn", "eos", "eos_token", "stop_sequence", "stop_token", "complete", "completed",
+    "normal", "finish", "finished", "done", "success", "succeeded", "finish_reason_stop", "null", "none",
+})  # fmt: skip
+# By the parts of their names, as new ones are made up all the time; the first that fits.
+PARTS: tuple[tuple[Finish, re.Pattern[str]], ...] = (
+    ("filtered", re.compile(r"filter|safe|guard|block|polic|refus|prohibit|recit|sensitive|spii|moderat|violat|flag|harm|censor")),
+    ("broken", re.compile(r"error|abort|cancel|network|insufficient|fail|interrupt|timeout|timed_out|disconnect|unavailable|malformed")),
+    ("cut", re.compile(r"length|token|context|limit|window|truncat|exceed")),
+)  # fmt: skip
 NOTHING = {
     "blind": "the model says that it cannot see an image",
     "refusal": "the model refused",
@@ -24,14 +35,28 @@ NOTHING = {
 }
 
 
+def finish(reason: str) -> Finish:
+    """What a finish reason means, by its name or the parts of its name."""
+    name = re.sub(r"[^a-z0-9]+", "_", reason.lower()).strip("_")
+    if name in ENDS:
+        return "end"
+    return next((meaning for meaning, parts in PARTS if parts.search(name)), "unknown")
+
+
 async def read(
-    answered: Answered, schema: Mapping[str, Any] | None, checker: Checker
+    answered: Answered,
+    schema: Mapping[str, Any] | None,
+    checker: Checker,
+    accepted: frozenset[str] = frozenset(),
 ) -> tuple[Any, Finding | None]:
-    """The answer's value (None without a schema), and why it is no answer."""
+    """The answer's value (None without a schema), and why it is no answer.
+
+    `accepted`: finish reasons that nobody knows, and that answers of this model end with.
+    """
     text = answered.text
     if len(text) > LONGEST:
         return None, _finding("fail", f"the answer is longer than {LONGEST:,} characters", "")
-    flaw = _flaw(answered)
+    flaw = _flaw(answered, accepted)
     if flaw is not None or schema is None:
         return None, flaw
     try:
@@ -46,17 +71,30 @@ async def read(
     return None, Finding(Verdict("fail", misfit.reason), "repair", said=text, told=told)
 
 
-def _flaw(answered: Answered) -> Finding | None:
+def _flaw(answered: Answered, accepted: frozenset[str]) -> Finding | None:
     """Why this is no answer, or not all of one."""
-    finish = answered.finish.lower()
-    cut = finish in CUT
+    ended = finish(answered.finish)
+    cut = ended == "cut"
     said = answered.text or answered.refusal or ""
-    nothing = "refusal" if answered.refusal or finish in FILTERED else emptiness(answered.text, cut=cut)
-    if finish == "error" or (nothing == "empty" and not cut):
-        return _finding("retry", "an empty answer" if nothing else "the model broke off", said)
+    named = clean(answered.finish)[:60]
+    if ended == "broken":
+        return _finding("retry", f"the model broke off ({named})", said)
+    nothing = "refusal" if answered.refusal or ended == "filtered" else emptiness(answered.text, cut=cut)
+    if nothing == "empty" and not cut:
+        return _finding("retry", "an empty answer", said, "empty" if answered.output_tokens else "")
     if nothing is not None and nothing != "empty":
-        return _finding("switch", NOTHING[nothing], said, "blind" if nothing == "blind" else "refused")
-    return _finding("longer", "the answer was cut off at the output limit", said) if cut else None
+        why = f" ({named})" if ended == "filtered" else ""
+        return _finding("switch", NOTHING[nothing] + why, said, "blind" if nothing == "blind" else "refused")
+    if cut:
+        return _finding("longer", "the answer was cut off at the output limit", said)
+    if ended == "unknown" and answered.finish not in accepted:
+        return Finding(
+            Verdict("retry", f"the answer ended for an unknown reason ({named})"),
+            "finish",
+            answered.finish,
+            said,
+        )
+    return None
 
 
 def _finding(kind: VerdictKind, reason: str, said: str, hint: Hint = "") -> Finding:

@@ -1,17 +1,20 @@
 """One model behind an HTTP API, and the loop that gets an answer out of it.
 
-`RemoteModel.ask` does by itself what needs no new images: leave out a parameter that the model refuses, ask
-the other API at the same base_url, ask for a structure in another way, let a cut answer be longer once, have
-an answer that does not fit the schema repaired once (`reaction`). What it learns on the way is remembered when it
-worked.
+`RemoteModel.ask` asks until there is an answer or nothing more to try: without what the model refuses, at the other
+API of the same base_url, for a structure in another way, longer where an answer was cut, with smaller images
+(`reaction`). What it learns on the way is remembered when it worked.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from glimpsed import bounded
 from glimpsed.clock import elapsed
@@ -23,14 +26,22 @@ from glimpsed.vision import chat, families, memory, reaction, reading, responses
 from glimpsed.vision.client import LARGEST_REPLY, Client, Failure, Response
 from glimpsed.vision.meant import meant
 from glimpsed.vision.memory import Ceiling, Memory
-from glimpsed.vision.pacing import Pacing
+from glimpsed.vision.pacing import Pacing, Ticket
 from glimpsed.vision.reaction import APIS, State
+from glimpsed.vision.told import error_of
 from glimpsed.vision.verdict import Finding, judge
+from glimpsed.vision.verdict_table import Hint
 from glimpsed.vision.wire import MARK, Answered, splice
+
+if TYPE_CHECKING:
+    from glimpsed.vision import Smaller
 
 MOST = 12  # requests for one question, whatever a gateway makes up
 NOTES = 1000  # jobs that something is remembered of
+LEAST_LIMIT = 200_000  # bytes; what is less is refused for something else, whatever the words
 BLIND_OFTEN = 3  # times that only the other API's model saw the image, until that API is asked first
+UNITS = {"b": 1, "k": 1 << 10, "m": 1 << 20}
+_BYTES = re.compile(r"(\d{1,12}(?:\.\d{1,3})?) ?(bytes|[km]i?b)\b", re.IGNORECASE)
 # What servers allow a body, usually: nginx's own default is the first.
 USUAL_LIMITS = tuple(mb << 20 for mb in (1, 2, 4, 5, 8, 10, 16, 20, 25, 32, 50))
 
@@ -41,7 +52,7 @@ class Note:
 
     edge: int | None = None  # px, longest side that was refused
     bytes: int | None = None  # of all images, that was refused
-    no_candidates: int = 0
+    seen: frozenset[Hint] = frozenset()  # what it was put off for
 
 
 @dataclass(slots=True)
@@ -53,6 +64,7 @@ class Spent:
     output_tokens: int = 0
     estimated: bool = False
     raw: str | None = None
+    last: Verdict | None = None
 
 
 class RemoteModel:
@@ -67,25 +79,54 @@ class RemoteModel:
         self.checker = Checker()
         self.family = families.family(entry.model)
         self._notes: OrderedDict[str, Note] = OrderedDict()
+        self._experimenting = asyncio.Lock()  # one finds out for all
         self._blind = 0
 
-    async def ask(self, request: Request) -> Reply:
-        """The answer. Raises VisionError, with what to do next, and nothing else."""
-        facts = {api: self.facts(api) for api in APIS}
-        known = self._notes.get(request.idempotency_key or "", Note())
-        state = reaction.begin(self.entry, request, self.api, facts, known.no_candidates)
+    async def ask(self, request: Request, smaller: Smaller | None = None) -> Reply:
+        """The answer; with `smaller`, images that are too large are replaced on the way.
+
+        Raises VisionError, with what to do next, and nothing else.
+        """
         spent = Spent()
-        while spent.requests < MOST:
-            outcome = await self._one_request(state, spent)
-            if isinstance(outcome, Reply):
-                self._worked(state)
-                return outcome
-            spent.raw = outcome.said or spent.raw
-            after = self._after(state, outcome)
-            if isinstance(after, Verdict):
-                raise self._error(after, spent, request)
-            state = after
-        raise self._error(Verdict("fail", f"no answer after {MOST} requests"), spent, request)
+        state, alone = self._begin(request), False
+        async with contextlib.AsyncExitStack() as stack:
+            while spent.requests < MOST:
+                outcome = await self._one_request(state, spent)
+                if isinstance(outcome, Reply):
+                    self._worked(state, outcome)
+                    return outcome
+                spent.raw = outcome.said or spent.raw
+                spent.last = outcome.verdict
+                after = self._after(state, outcome)
+                if isinstance(after, State) and after.refused is not None and not alone:
+                    known, alone = self._facts(), True
+                    await stack.enter_async_context(self._experimenting)
+                    if self._facts() != known:  # somebody else has found out meanwhile
+                        after = self._begin(after.ask.request)
+                if isinstance(after, Verdict) and after.kind == "shrink" and smaller is not None:
+                    after = replace(self._begin(state.ask.request), smaller="next")
+                if isinstance(after, State) and after.smaller:
+                    after = await self._resized(after, outcome, smaller)
+                if isinstance(after, Verdict):
+                    raise self._error(after, spent, request)
+                state = after
+        alike = spent.last.alike if spent.last is not None else frozenset[str]()
+        raise self._error(Verdict("fail", f"no answer after {MOST} requests", alike=alike), spent, request)
+
+    def _begin(self, request: Request) -> State:
+        seen = self._notes.get(request.idempotency_key or "", Note()).seen
+        return reaction.begin(self.entry, request, self.api, self._facts(), seen)
+
+    def _facts(self) -> dict[Api, memory.Facts]:
+        return {api: self.facts(api) for api in APIS}
+
+    async def _resized(self, state: State, finding: Finding, smaller: Smaller | None) -> reaction.Next:
+        """With the smaller images that the state asks for."""
+        self._refused(state, finding)
+        if smaller is None and state.refused is None:  # whoever asks sees to them
+            return replace(finding.verdict, kind="shrink")
+        images = await smaller(state.smaller == "last") if smaller is not None else None
+        return reaction.resized(state, images, finding)
 
     async def aclose(self) -> None:
         """Close every connection, end the process that checks answers."""
@@ -110,15 +151,24 @@ class RemoteModel:
                 if isinstance(found, Answered):
                     ticket.used = self._count(found, tokens, spent)
                 else:
-                    found = reaction.weighed(state, self._hidden(found))
+                    found = self._blamed(reaction.weighed(state, self._hidden(found)), ticket)
                     ticket.verdict, ticket.proof = found.verdict, found.hint != "missing"
         except VisionError as e:  # paused meanwhile
             raise self._error(e.verdict, spent, request, sent=False) from None
         if isinstance(found, Finding):
             return found
         found = replace(found, text=meant(found.text))
-        data, flaw = await reading.read(found, request.schema, self.checker)
+        accepted = frozenset({found.finish}) if state.odd else self.facts(state.api).finishes
+        data, flaw = await reading.read(found, request.schema, self.checker, accepted)
         return flaw or self._reply(state, found, data, response, spent)
+
+    def _blamed(self, finding: Finding, ticket: Ticket) -> Finding:
+        """What is refused to this file alone is no reason to pause, or to ask the same again."""
+        if not self.pacing.at_fault(ticket, finding.verdict, self.clock()):
+            return finding
+        reason = f"{finding.verdict.reason} (to this file alone)"
+        verdict = Verdict("switch", reason, alike=finding.verdict.alike)
+        return replace(finding, verdict=verdict, hint="refused")
 
     def _understood(self, state: State, response: Response) -> Answered | Finding:
         if response.status == 200:
@@ -126,7 +176,7 @@ class RemoteModel:
                 reply = bounded.loads(response.body, largest=LARGEST_REPLY)
             except ValueError:
                 reply = None
-            if isinstance(reply, dict) and not reply.get("error"):
+            if isinstance(reply, dict) and error_of(reply) is None:
                 answered = chat.parse(reply) or responses.parse(reply)
                 if answered is not None:
                     return answered
@@ -134,7 +184,9 @@ class RemoteModel:
 
     def _count(self, answered: Answered, tokens: int, spent: Spent) -> int:
         """Add the reply's usage, or an estimate of it; its tokens."""
-        got, gave = answered.input_tokens, answered.output_tokens
+        # Zeros beside a text are no report.
+        got = answered.input_tokens or None
+        gave = answered.output_tokens or (None if answered.text else answered.output_tokens)
         if got is None or gave is None:
             spent.estimated = True
         got = tokens if got is None else got
@@ -162,16 +214,21 @@ class RemoteModel:
     def _after(self, state: State, finding: Finding) -> reaction.Next:
         """The next state or the verdict, and what this finding says of the job's images."""
         after = reaction.react(state, finding)
-        if finding.hint == "candidates":
-            self.note(state.ask.request).no_candidates += 1
-        if isinstance(after, Verdict) and after.kind == "shrink":
-            self.too_large(state.api, state.ask.request, by_bytes=finding.hint == "bytes")
+        if isinstance(after, Verdict):
+            if after.kind == "retry" and finding.hint:
+                note = self.note(state.ask.request)
+                note.seen |= {finding.hint}
+            if after.kind == "shrink":
+                self._refused(state, finding)
         return after
 
-    def _worked(self, state: State) -> None:
+    def _worked(self, state: State, reply: Reply) -> None:
         """Remember how."""
-        if state.learnt:
-            self.learn(state.api, **state.learnt)
+        learnt = dict(state.learnt)
+        if state.odd == reply.finish:
+            learnt["finishes"] = {reply.finish}
+        if learnt:
+            self.learn(state.api, **learnt)
         if state.first is not None:
             self.learn_api(state.api, sure=state.first.hint in reaction.ABSENT)
         self.answered(state.api, state.ask.request)
@@ -184,7 +241,11 @@ class RemoteModel:
         """
         pause = self.pacing.paused
         failed = verdict.kind == "retry" and (verdict.transport or verdict.server)
-        if pause is not None and failed and not (verdict.server and pause.file == _file(request)):
+        if (
+            pause is not None
+            and failed
+            and not (verdict.server and pause.alone and pause.file == _file(request))
+        ):
             verdict = replace(verdict, kind="pause", reason=pause.reason)
         usage = self.usage(spent.input_tokens, spent.output_tokens, estimated=spent.estimated)
         return VisionError(
@@ -233,12 +294,19 @@ class RemoteModel:
             self._notes.popitem(last=False)
         return note
 
+    def _refused(self, state: State, finding: Finding) -> None:
+        """These images were, for what they are; a limit in bytes that they are far from teaches nothing of bytes."""
+        request = state.ask.request
+        named = [float(n) * UNITS[unit[0].lower()] for n, unit in _BYTES.findall(finding.verdict.reason)]
+        near = not named or min(named) <= 2 * size(request.images)[0]
+        self.too_large(state.api, request, by_bytes=finding.hint == "bytes" and near)
+
     def too_large(self, api: Api, request: Request, *, by_bytes: bool) -> None:
         """These images were refused for what they are."""
         note = self.note(request)
         total, edge = size(request.images)
         note.edge = edge
-        if not by_bytes or not total:
+        if not by_bytes or total < LEAST_LIMIT:
             return
         note.bytes = total
         encoded = total * 4 // 3
@@ -294,7 +362,7 @@ def size(images: tuple[Image, ...]) -> tuple[int, int]:
 
 def _file(request: Request) -> str:
     """What tells one file's requests from another's."""
-    return request.idempotency_key or ""
+    return request.file or request.idempotency_key or ""
 
 
 def _headers(request: Request, number: int) -> dict[str, str]:

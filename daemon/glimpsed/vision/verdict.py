@@ -6,19 +6,19 @@ Any bytes in, a `Finding` out. The body's ``error.code`` and ``error.type`` spea
 
 from __future__ import annotations
 
-import email.utils
 import json
-import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from glimpsed.errors import Verdict, VerdictKind
 from glimpsed.model import Api
-from glimpsed.vision.verdict_table import CUT_OFF, ERRORS, OVERLOAD, STATUSES, Hint
+from glimpsed.vision import waits
+from glimpsed.vision.told import Told, error_of
+from glimpsed.vision.verdict_table import CUT_OFF, ERRORS, LIMITED, OVERLOAD, STATUSES, Hint
 
-LONGEST_WAIT = 86_400.0  # seconds; more than a day is no wait that an API means for a program
+SOON = 300.0  # seconds; a quota that is back by then is a rate
 _REASON = 240  # characters
 _SECRET = re.compile(  # keys, and images that an API sends back to us
     r"\b(?:sk|sess|ark|Bearer)[-_ ][\w.*+/=-]{6,}|\bAIza[\w-]{20,}|\b(?=[A-Za-z]*\d)[A-Za-z0-9]{32,}\b"
@@ -30,7 +30,6 @@ _NAMED = re.compile(
 _ROLE = re.compile(
     r"(system|developer)[ ](role|message|instruction)|messages?\[0\]\.role|instructions", re.IGNORECASE
 )
-_DELAY = re.compile(r"(\d+(?:\.\d+)?)s")
 _EVENT = re.compile(
     rb"\s*(?:event:[^\n]*\n)?data:[ ]*(\{[^\n]*\})"
 )  # an error of a stream, as LiteLLM sends it
@@ -46,79 +45,81 @@ class Finding:
     name: str = ""  # the parameter that was refused
     said: str = ""  # what the model said that is no answer
     told: str = ""  # what is to be said to that
+    status: int = 0  # as HTTP, or the body, has it; 0: no reply, or an answer
 
 
 def judge(status: int, headers: Mapping[str, str], body: bytes, api: Api, now: float) -> Finding:
-    """What this reply means. `headers` in lower case; `now` is for a Retry-After that is a date.
+    """What this reply means. `headers` in lower case; `now` is for a wait that is a date.
 
     Called for everything that is not an answer: any status but 200, and a 200 that says something else.
     """
-    wait = retry_after(headers, now)
     if 300 <= status < 400:
-        return _finding("pause", f"HTTP {status}: redirected{_where(headers)}; base_url is wrong")
+        return _finding(
+            "pause", f"HTTP {status}: redirected{_where(headers)}; base_url is wrong", status=status
+        )
     event = _EVENT.match(body)
     content = _json(event[1] if event else body)
-    error = _error(content)
-    if error is not None:
-        return _from_error(status, error, wait)
+    told = error_of(content)
+    if told is not None:
+        return _from_error(status, told, headers, now)
+    wait = waits.of_headers(headers, now, limited=status in LIMITED)
     if content is None and (_HTML.match(body) or (body.strip() and _says_html(headers))):
         return _from_page(status, wait)
     if 200 <= status < 300:
         what = "not JSON" if content is None and body.strip() else f"without an answer of the {api} API"
         return _finding("retry", f"HTTP {status}: an empty reply, {what}", wait)
-    return _from_status(status, _title(content), wait)
+    return _from_status(status, "", wait)
 
 
-def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds that the API asks to wait: ``retry-after-ms``, or ``Retry-After`` as seconds or as a date."""
-    milliseconds = _number(headers.get("retry-after-ms"))
-    if milliseconds is not None:
-        return _bounded(milliseconds / 1000)
-    value = headers.get("retry-after")
-    seconds = _number(value)
-    if seconds is not None:
-        return _bounded(seconds)
-    then = _date(value)
-    return None if then is None else _bounded(then - (_date(headers.get("date")) or now))
-
-
-def _from_error(status: int, error: dict[str, Any], wait: float | None) -> Finding:
-    message = _message(error)
-    codes = {str(error.get(key)).lower() for key in ("code", "type", "status") if error.get(key)}
-    numbers = [int(code) for code in codes if code.isascii() and code.isdecimal() and 400 <= int(code) < 600]
-    real = numbers[0] if numbers and 200 <= status < 300 else status
-    named = ", ".join(str(error[key]) for key in ("code", "type") if error.get(key))
-    reason = f"HTTP {status}{f' {named}' if named else ''}: {message}"
-    delay = _delay(error)
-    wait = wait if wait is not None else delay
+def _from_error(status: int, told: Told, headers: Mapping[str, str], now: float) -> Finding:
+    codes = {code.lower() for code in told.codes}
+    real = (told.number() or status) if 200 <= status < 300 else status
+    wait = waits.of_headers(headers, now, limited=real in LIMITED)
+    if wait is None and (real in LIMITED or told.delays):
+        named = [waits.seconds(delay, now) for delay in told.delays]
+        wait = max((n for n in named if n is not None), default=None)
+        wait = waits.in_words(told.words) if wait is None else wait
+    named_codes = ", ".join(dict.fromkeys(c for c in told.codes if not c.isdecimal()))[:80]
+    reason = f"HTTP {status}{f' {named_codes}' if named_codes else ''}: {told.message}"
+    alike = told.likeness(real)
     for row in ERRORS:
-        # Gemini calls its rate a quota too, but says when it goes on.
-        if not row.fits(real, codes, message) or (row.kind == "pause" and real == 429 and delay is not None):
+        if not row.fits(real, codes, told.words, soon=wait is not None and wait <= SOON):
             continue
-        name = _parameter(error, message) if row.hint in ("parameter", "limit") else ""
+        name = _parameter(told) if row.hint in ("parameter", "limit") else ""
         if row.hint == "parameter" and not name:
             continue
-        return _finding(row.kind, reason, wait, status=real, hint=row.hint, name=name)
-    return _from_status(real if real >= 300 else 500, reason, wait)
+        return _finding(row.kind, reason, wait, status=real, hint=row.hint, name=name, alike=alike)
+    if real in (400, 422) and (name := _parameter_apart(told)):
+        return _finding("switch", reason, wait, status=real, hint="parameter", name=name, alike=alike)
+    return _from_status(real if real >= 300 else 500, reason, wait, alike)
 
 
 def _from_page(status: int, wait: float | None) -> Finding:
-    """An HTML page: from a proxy that is in trouble, or because base_url leads to a web site."""
+    """An HTML page: from a proxy that is in trouble or refuses, or because base_url leads to a web site."""
     if (status >= 500 and status != 501) or status in (404, 408, 413, 429):  # 501: it takes no POST at all
         return _from_status(status, f"HTTP {status}, an HTML page", wait)
-    return _finding(
-        "pause", f"HTTP {status}: an HTML page instead of JSON; base_url is wrong (does it lack /v1?)"
-    )
+    if status in (401, 403, 407):
+        why = "the key, or this machine's address, is refused before the API is reached"
+        hint: Hint = "doubt" if status == 403 else ""
+        alike = frozenset({f"{status} page"})
+        return _finding(
+            "pause", f"HTTP {status}, an HTML page: {why}", wait, status=status, hint=hint, alike=alike
+        )
+    wrong = "an HTML page instead of JSON; base_url is wrong (does it lack /v1?)"
+    return _finding("pause", f"HTTP {status}: {wrong}", wait, status=status, hint="doubt")
 
 
-def _from_status(status: int, reason: str, wait: float | None) -> Finding:
-    reason = reason if reason.startswith("HTTP") else f"HTTP {status}{f': {reason}' if reason else ''}"
+def _from_status(
+    status: int, reason: str, wait: float | None, alike: frozenset[str] = frozenset()
+) -> Finding:
+    reason = reason if reason.startswith("HTTP") else f"HTTP {status}"
+    alike = alike or frozenset({f"{status}"})
     for statuses, kind, hint in STATUSES:
         if str(status) in statuses.split():
-            return _finding(kind, reason, wait, hint=hint, status=status)
+            return _finding(kind, reason, wait, hint=hint, status=status, alike=alike)
     if status >= 500:
         return _finding("retry", reason, wait, status=status)
-    return _finding("switch", reason, wait, hint="refused", status=status)
+    return _finding("switch", reason, wait, hint="unknown", status=status, alike=alike)
 
 
 def _finding(
@@ -129,16 +130,22 @@ def _finding(
     status: int = 0,
     hint: Hint = "",
     name: str = "",
+    alike: frozenset[str] = frozenset(),
 ) -> Finding:
+    longest = waits.RESET if kind == "pause" else waits.LONGEST
+    if wait is not None and wait > longest and kind in ("retry", "pause"):
+        reason = f"{clean(reason)[: _REASON - 60]} (asked to wait {wait / 3600:.3g} h; {longest / 3600:.3g} h it is)"
     verdict = Verdict(
         kind,
         clean(reason),
-        retry_after=wait if kind in ("retry", "pause") else None,
+        retry_after=None if wait is None or kind not in ("retry", "pause") else min(wait, longest),
         cut_off=kind == "retry" and status in CUT_OFF,
         server=kind == "retry" and status >= 500,
         overload=kind == "retry" and status in OVERLOAD,
+        doubtful=kind == "pause" and hint == "doubt",
+        alike=alike if 400 <= status < 500 else frozenset(),
     )
-    return Finding(verdict, hint, name)
+    return Finding(verdict, hint, name, status=status)
 
 
 def clean(text: str) -> str:
@@ -158,63 +165,27 @@ def _json(body: bytes) -> Any:
         return None
 
 
-def _error(content: object) -> dict[str, Any] | None:
-    """The error that a body holds, as ``{"message", "type", "param", "code"}`` with keys missing."""
-    if isinstance(content, list) and content:  # Gemini wraps it in a list
-        content = content[0]
-    if not isinstance(content, dict):
-        return None
-    error = content.get("error")
-    if isinstance(error, str) and error:
-        return {**content, "message": error}
-    if isinstance(error, dict) and error:
-        return error
-    if error or "choices" in content or "output" in content:
-        return {"message": ""} if error else None
-    # Without the wrapper: {"success": false, "message": …}, {"code": …, "msg": …}, {"detail": [{"msg": …}]}
-    message = content.get("message") or content.get("msg")
-    return {**content, "message": message} if isinstance(message, str) else None
-
-
-def _message(error: Mapping[str, Any]) -> str:
-    message = error.get("message")
-    text = message if isinstance(message, str) else "" if message is None else str(message)
-    inner = _error(_json(text.encode("utf-8", "replace"))) if text.lstrip()[:1] in ("{", "[") else None
-    return (str(inner.get("message") or text) if inner else text)[:4000]
-
-
-def _title(content: object) -> str:
-    detail = content.get("detail") if isinstance(content, dict) else None
-    return detail if isinstance(detail, str) else ""
-
-
-def _parameter(error: Mapping[str, Any], message: str) -> str:
+def _parameter(told: Told) -> str:
     """The refused parameter's own name: ``detail`` of ``input[0].content[1].detail``."""
-    if _ROLE.search(message):
+    if _ROLE.search(told.words):
         return "system"
-    param = error.get("param")
-    for name in (param if isinstance(param, str) else "", *_names(message)):
-        last = re.sub(r"\[\d+\]", "", name).rpartition(".")[2]
+    return _parameter_apart(told) or _first_parameter(m[1] or m[2] for m in _NAMED.finditer(told.words))
+
+
+def _parameter_apart(told: Told) -> str:
+    """The same, where it is named apart from the words: ``param``, a validator's ``loc``."""
+    return _first_parameter(told.names)
+
+
+def _first_parameter(paths: Iterable[str]) -> str:
+    for path in paths:
+        parts = [p for p in re.sub(r"\[\d+\]", "", path).split(".") if not p.isdecimal()]
+        last = parts[-1] if parts else ""
         if last == "role":
             return "system"
-        if last not in ("", "model", "messages", "input", "content", "type"):
+        if last not in ("", "model", "messages", "input", "content", "type", "image_url", "text", "body"):
             return last
     return ""
-
-
-def _names(message: str) -> Iterator[str]:
-    for match in _NAMED.finditer(message):
-        yield match[1] or match[2]
-
-
-def _delay(error: Mapping[str, Any]) -> float | None:
-    """Gemini's ``{"details": [{"retryDelay": "34s"}]}``."""
-    details = error.get("details")
-    for detail in details if isinstance(details, list) else ():
-        match = _DELAY.fullmatch(str(detail.get("retryDelay"))) if isinstance(detail, dict) else None
-        if match:
-            return _bounded(float(match[1]))
-    return None
 
 
 def _says_html(headers: Mapping[str, str]) -> bool:
@@ -224,22 +195,3 @@ def _says_html(headers: Mapping[str, str]) -> bool:
 def _where(headers: Mapping[str, str]) -> str:
     location = headers.get("location", "").partition("?")[0]
     return f" to {re.sub(r'//[^/@]*@', '//', location)}" if location else ""
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        value = float(text or "")
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
-def _date(text: str | None) -> float | None:
-    try:
-        return email.utils.parsedate_to_datetime(text or "").timestamp()
-    except (ValueError, OverflowError, TypeError, IndexError, OSError):
-        return None
-
-
-def _bounded(seconds: float) -> float:
-    return min(max(seconds, 0.0), LONGEST_WAIT)

@@ -1,0 +1,26 @@
+"""Files that are to fail because models refused them: whether it was their own fault (DESIGN 9, 'unanimity')."""
+
+from __future__ import annotations
+
+from glimpsed.errors import VisionError
+from glimpsed.model import FileKey, Job
+from glimpsed.pipeline.place import Place
+
+
+async def acquitted(job: Job, place: Place, error: VisionError, now: float) -> tuple[FileKey, ...] | None:
+    """The files that failed for the same before, now that a model is at fault, which then pauses; None: the file is.
+
+    Waits as long as others of its model are on their way, whose end tells.
+    """
+    for model in place.chain:
+        likeness = error.alike.get(model.entry.name)
+        if not likeness:
+            continue
+        verdict = await model.pacing.jury.hear(job.key, likeness)
+        if verdict.guilty:
+            continue
+        if verdict.alike:
+            reason = f"{len(verdict.alike) + 1} files in a row were refused alike: {error.verdict.reason}"
+            model.pacing.pause_alike(reason, job.key.one, likeness, now)
+        return verdict.alike
+    return None

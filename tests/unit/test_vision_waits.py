@@ -1,0 +1,89 @@
+"""The wait that a gateway asks for, however it writes that."""
+
+from __future__ import annotations
+
+import email.utils
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from glimpsed.vision import waits
+
+NOW = 1_800_000_000.0
+UNITS = {"h": 3600, "m": 60, "s": 1, "ms": 0.001}
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("7", 7), ("7.5", 7.5), (6, 6), ("6s", 6), ("0m6.5s", 6.5), ("1m30s", 90), ("2h", 7200), ("500ms", 0.5),
+        ("1h2m3s", 3723), ("34.5 seconds", 34.5), ("1 minute and 30 seconds", 90), ("-3", 0),
+        ("1800000030", 30), ("1800000030000", 30), (1800000030000, 30), ("1799999999", 0),
+        ("Fri, 15 Jan 2027 08:00:30 GMT", 30), ("2027-01-15T08:00:30Z", 30), ("2027-01-15 08:00:30+00:00", 30),
+        ("soon", None), ("", None), ("nan", None), ("inf", None), (None, None), (True, None), ("6 parrots", None),
+    ],
+)  # fmt: skip
+def test_every_way_of_writing_it(text: object, seconds: float | None) -> None:
+    assert waits.seconds(text, NOW) == (None if seconds is None else pytest.approx(seconds))
+
+
+@pytest.mark.parametrize(
+    ("message", "seconds"),
+    [
+        ("Limit 30000, Used 29000, Requested 3000. Please try again in 6.5s.", 6.5),
+        ("Please retry after 20 seconds", 20),
+        ("try again in 1h2m3s, or upgrade", 3723),
+        ("Retry-After: 12", 12),
+        ("Your quota resets in 2 hours", 7200),
+        ("请20秒后重试", 20),
+        ("the request timed out after 30 s", None),
+        ("Invoice 30s try", None),
+        ("", None),
+    ],
+)
+def test_a_wait_in_words(message: str, seconds: float | None) -> None:
+    assert waits.in_words(message) == seconds
+
+
+def test_of_several_rates_the_one_that_is_used_up_counts() -> None:
+    headers = {
+        "x-ratelimit-remaining-requests": "7", "x-ratelimit-reset-requests": "9m",
+        "x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "6s",
+    }  # fmt: skip
+    assert waits.of_headers(headers, NOW, limited=True) == 6
+    assert waits.of_headers(headers, NOW, limited=False) is None
+    assert waits.of_headers(headers | {"retry-after": "2"}, NOW, limited=True) == 2
+    assert waits.of_headers({"x-ratelimit-reset": "1800000005000"}, NOW, limited=True) == 5
+
+
+def test_a_date_is_read_by_the_senders_own_clock() -> None:
+    headers = {"retry-after": "Fri, 15 Jan 2027 09:00:30 GMT", "date": "Fri, 15 Jan 2027 09:00:00 GMT"}
+    assert waits.of_headers(headers, NOW, limited=False) == 30
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 5000), st.sampled_from(list(UNITS))), min_size=1, max_size=4, unique_by=lambda p: p[1]),
+       st.sampled_from(["", " ", ", "]))  # fmt: skip
+def test_any_duration_is_the_sum_of_its_parts(parts: list[tuple[int, str]], between: str) -> None:
+    text = between.join(f"{number}{unit}" for number, unit in parts)
+    assert waits.seconds(text, NOW) == pytest.approx(sum(number * UNITS[unit] for number, unit in parts))
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10**9))
+def test_any_moment_is_the_same_in_seconds_in_milliseconds_and_as_a_date(ahead: int) -> None:
+    moment = int(NOW) + ahead
+    forms = [str(moment), str(moment * 1000), email.utils.formatdate(moment, usegmt=True)]
+    assert [waits.seconds(form, NOW) for form in forms] == [ahead] * 3
+
+
+@settings(deadline=None)
+@given(st.text(max_size=300), st.dictionaries(st.sampled_from(["retry-after", "retry-after-ms", "date", "x-ratelimit-reset"]), st.text(max_size=40)))  # fmt: skip
+def test_any_text_gives_a_wait_or_none(text: str, headers: dict[str, str]) -> None:
+    for found in (
+        waits.seconds(text, NOW),
+        waits.in_words(text),
+        waits.of_headers(headers, NOW, limited=True),
+    ):
+        assert found is None or found >= 0
