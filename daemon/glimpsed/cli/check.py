@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from glimpsed import eventloop
 from glimpsed.cli.common import common_options, config_file, json_option, load_config, print_json
 from glimpsed.errors import ConfigError, MissingExtra, VisionError
 from glimpsed.model import shown
@@ -136,7 +137,7 @@ def _models(config: Config, used: set[str], *, online: bool) -> dict[str, ModelR
     ]
     if asked:
         journal.silence()  # what the client logs is told here
-        answers = asyncio.run(_ask_all(asked, _picture()))
+        answers = eventloop.run(_ask_all(asked, _picture()))
         found |= dict(zip((entry.name for entry in asked), answers, strict=True))
     return found
 
@@ -220,12 +221,16 @@ def _bad_config(error: ConfigError) -> dict[str, Any]:
 
 def _show(report: Report, *, online: bool) -> None:
     """For people: a line for everything, what is wrong in red."""
+    from glimpsed.discover.passed import in_words
+
     _line("config", report.config, None)
     _line("ledger", report.ledger, report.ledger_problem)
     for name, folder in report.folders.items():
         how = f"{folder.path}  {folder.filesystem}, {folder.mode}" if folder.mode else folder.path
         why = f" ({folder.reason})" if folder.reason else ""
         _line(f"folder {name}", how + why, folder.problem)
+        if folder.passed_over:
+            click.echo(f"        passed over by their ending: {shown(in_words(folder.passed_over))}")
     for name, model in report.models.items():
         asked = f", answered in {model.seconds:g} s" if model.reachable else ""
         _line(f"model {name}", model.api + asked, model.problem)

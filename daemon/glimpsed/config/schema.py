@@ -80,6 +80,7 @@ class Budget(Limit):
 PUBLIC_HEADERS = frozenset({
     "accept", "accept-language", "content-type", "http-referer", "openai-beta", "referer", "user-agent", "x-title",
 })  # fmt: skip
+PUBLIC_QUERY = frozenset({"api-version", "api_version", "version"})
 _SECRETIVE = re.compile(r"key|token|secret|passw|auth", re.IGNORECASE)  # names of what may be one
 OCR_EDGE = 1600  # px; `max_edge` of a local model that says nothing else
 
@@ -109,6 +110,9 @@ class ModelEntry(Section):
     user_agent: str = Field("glimpsed/1.0", description="User-Agent header.")
     extra: dict[str, Any] = Field(
         {}, repr=False, description="Merged into the request body, has the last word."
+    )
+    query: dict[str, str] = Field(
+        {}, repr=False, description="Added to each URL: api-version for classic Azure deployments."
     )
     concurrency: Whole = Field(8, ge=1, le=1024, description="Requests in flight at most.")
     requests_per_minute: Whole | None = Field(None, ge=1, description="Requests in any 60 s at most.")
@@ -144,12 +148,13 @@ class ModelEntry(Section):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must never be shown: the key, and what headers and `extra` may hold of the kind; longest first."""
+        """What must never be shown: the key, and what headers, `extra` and `query` may hold of the kind; longest first."""
         found = {self.key.get_secret_value()} if self.key else set()
         found |= {str(value) for name, value in self.extra.items() if _SECRETIVE.search(name)}
         for name, value in self.headers.items():
             if name.lower() not in PUBLIC_HEADERS:
                 found |= {value, value.rpartition(" ")[2]}  # ``Bearer …``: the key alone as well
+        found |= {value for name, value in self.query.items() if name.lower() not in PUBLIC_QUERY}
         return tuple(sorted((s for s in found if len(s) >= LEAST_SECRET), key=len, reverse=True))
 
 
