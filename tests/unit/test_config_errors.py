@@ -156,6 +156,8 @@ def test_everything_is_told_at_once_with_line_and_key() -> None:
         (folder("prompt: a, prompt_file: nowhere.txt"), "folders.f.prompt_file", "No such file"),
         (folder("schema: nowhere.json"), "folders.f.schema", "nowhere.json cannot be read: No such file"),
         (folder("schema: {type: objekt}"), "folders.f.schema", "not a valid JSON Schema"),
+        (folder("schema: {properties: {a: {pattern: '(a'}}}"), "folders.f.schema", "'(a' is not a 'regex'"),
+        (folder("schema: {patternProperties: {'[': {}}}"), "folders.f.schema", "'[' is not a 'regex'"),
         (folder("schema: {$ref: '#/$defs/a'}"), "folders.f.schema", "not inside of it"),
         (folder("schema: {$ref: 'https://json-schema.org/draft/2020-12/schema'}"), "folders.f.schema", "not inside of it"),
         (folder("schema: 3"), "folders.f.schema", "keys and values"),

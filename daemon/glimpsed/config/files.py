@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from glimpsed import bounded
 from glimpsed.config.document import LARGEST, Document, Key, contents
 from glimpsed.config.folder_rules import used_models
 from glimpsed.config.schema import Config, Folder, ModelEntry
@@ -49,10 +50,10 @@ def read_schemas(document: Document) -> None:
 def _schema_file(document: Document, key: Key, name: str) -> Any:
     try:
         path = Path(document.file).absolute().parent / file_path(name)
-        found = json.loads(_text(path))
+        found = bounded.loads(_text(path), largest=LARGEST)
     except json.JSONDecodeError as e:
         document.problem(key, f"{name} is not JSON: {e.msg} on line {e.lineno}")
-    except (OSError, ShareTrouble, ValueError, RecursionError) as e:
+    except (OSError, ShareTrouble, ValueError) as e:
         document.problem(key, _why(name, e))
     else:
         if isinstance(found, dict):
