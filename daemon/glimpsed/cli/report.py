@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from glimpsed import eventloop
 from glimpsed.cli.common import common_options, err
 from glimpsed.errors import UsageError
 from glimpsed.model import shown
@@ -61,7 +62,7 @@ def command(*, folder: str, output: Path | None, limit: int) -> None:
         chosen = folder_named(desk.config, folder)
         if output is None and sys.stdout.isatty():
             output = Path(f"{chosen.name.strip('/').replace('/', '-')}.html")
-        page = asyncio.run(_gather(desk, chosen, limit, output))
+        page = eventloop.run(_gather(desk, chosen, limit, output))
     html = report.render(page).encode("utf-8", "replace")
     if output is None:
         click.echo(html, nl=False)

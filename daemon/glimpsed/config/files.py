@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from glimpsed import bounded
 from glimpsed.config.document import LARGEST, Document, Key, contents
 from glimpsed.config.folder_rules import used_models
 from glimpsed.config.schema import Config, Folder, ModelEntry, Webhook
@@ -49,10 +50,10 @@ def read_schemas(document: Document) -> None:
 def _schema_file(document: Document, key: Key, name: str) -> Any:
     try:
         path = Path(document.file).absolute().parent / file_path(name)
-        found = json.loads(_text(path))
+        found = bounded.loads(_text(path), largest=LARGEST)
     except json.JSONDecodeError as e:
         document.problem(key, f"{name} is not JSON: {e.msg} on line {e.lineno}")
-    except (OSError, ShareTrouble, ValueError, RecursionError) as e:
+    except (OSError, ShareTrouble, ValueError) as e:
         document.problem(key, _why(name, e))
     else:
         if isinstance(found, dict):
@@ -191,7 +192,10 @@ def read_keys(config: Config, document: Document, env: Mapping[str, str], asked:
         source, key = _key(entry, "api_key", Path(document.file), env)
         if source and isinstance(key, str) and name in used:
             document.problem(("models", name, source), key)
-        models[name] = entry.model_copy(update={"key": key if isinstance(key, SecretStr) else None})
+        found = key.get_secret_value() if isinstance(key, SecretStr) else None
+        bare = None if found is None else _QUOTED.sub(r"\2", found)
+        update = {"key": SecretStr(bare) if bare else None, "quoted": bare != found}
+        models[name] = entry.model_copy(update=update)
     folders = {name: _with_secret(folder, document, env) for name, folder in config.folders.items()}
     return config.model_copy(update={"models": models, "folders": folders})
 
@@ -260,6 +264,10 @@ def _key_file(path: Path) -> SecretStr | str:
         return _why(os.fspath(path), e)
     except ValueError:
         return f"{os.fspath(path)} does not hold a key"
+
+
+# As an env file holds it that somebody reads literally (`docker run --env-file`, systemd's credentials).
+_QUOTED = re.compile(r"^([\"'])(.+)\1$")
 
 
 def _clean(key: str) -> SecretStr | str:

@@ -79,7 +79,7 @@ EVENTS: dict[str, Event] = {
     FILE_QUEUED: Event("{folder}/{file}: in the queue", "4eeb1fee6d63402fab98b99d76ece4f7"),
     FILE_SKIPPED: Event("{folder}/{file}: skipped[: {reason}]", "c9c12176e8e74b05b4ebafc736f2553c"),
     FILE_DONE: Event(
-        "{folder}/{file}: done[ in {seconds:.1f} s][ by {model}][, {input_tokens} + {output_tokens} tokens][, cost {cost:.4f}]",
+        "{folder}/{file}: done[ in {seconds:.1f} s][ by {model}][, {input_tokens} + {output_tokens} tokens][, cost {cost:.4f}][; {reason}]",
         "5ca246b60d42498eba57b0498ce1fd33",
     ),
     FILE_REUSED: Event(

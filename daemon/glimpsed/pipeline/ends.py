@@ -79,6 +79,7 @@ class Ends:
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
             cost=usage.cost,
+            **_left_out(answer.source.left_out),
         )
         model = answer.model.entry
         metrics.usage(model, usage.input_tokens, usage.output_tokens, usage.cost, usage.currency)
@@ -353,6 +354,14 @@ def _tell(event: str, job: Job, met: Met, reason: str) -> None:
 
 def _file(job: Job) -> dict[str, str]:
     return {"folder": job.key.folder, "file": shown(job.key.path)}
+
+
+def _left_out(pages: tuple[int, ...] | None) -> dict[str, str]:
+    """What is said of pages that were not sent."""
+    if not pages:
+        return {}
+    listed = ", ".join(str(page) for page in pages)
+    return {"reason": f"left out: page{'' if len(pages) == 1 else 's'} {listed}"}
 
 
 def _advice(verdict: Verdict) -> str:
