@@ -171,6 +171,7 @@ class Request:
     detail: str = "high"
     user: str | None = None
     idempotency_key: str | None = None
+    brief: bool = False  # whether there is an answer is all that is asked: one that is cut will do
     file: str = ""  # what the question is about, as `FileKey.one`: tells one file's requests from another's
 
 

@@ -177,6 +177,8 @@ def test_everything_is_told_at_once_with_line_and_key() -> None:
         (model("api: chat"), "models.m.base_url", "is required"),
         (model("base_url: api.example/v1"), "models.m.base_url", "http:// or https://"),
         (model("base_url: http://api.example/v1"), "models.m.base_url", "allow_http: true"),
+        (model("base_url: https://a/v1/chat/completions"), "models.m.base_url", "the endpoint /chat/completions, which is added"),
+        (model("base_url: https://a/v1/responses/"), "models.m.base_url", "say https://a/v1"),
         (model("api: local, base_url: http://localhost:1/v1"), "models.m.base_url", "no meaning with api: local"),
         (model("api: local, model: rapidcor"), "models.m.model", "did you mean 'rapidocr'?"),
         (model(f"{REMOTE}, api_key_env: NOPE"), "models.m.api_key_env", "NOPE is not set"),

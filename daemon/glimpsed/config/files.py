@@ -192,7 +192,10 @@ def read_keys(config: Config, document: Document, env: Mapping[str, str], asked:
         source, key = _key(entry, Path(document.file), env)
         if source and isinstance(key, str) and name in used:
             document.problem(("models", name, source), key)
-        models[name] = entry.model_copy(update={"key": key if isinstance(key, SecretStr) else None})
+        found = key.get_secret_value() if isinstance(key, SecretStr) else None
+        bare = None if found is None else _QUOTED.sub(r"\2", found)
+        update = {"key": SecretStr(bare) if bare else None, "quoted": bare != found}
+        models[name] = entry.model_copy(update=update)
     return config.model_copy(update={"models": models})
 
 
@@ -244,6 +247,10 @@ def _key_file(path: Path) -> SecretStr | str:
         return _why(os.fspath(path), e)
     except ValueError:
         return f"{os.fspath(path)} does not hold a key"
+
+
+# As an env file holds it that somebody reads literally (`docker run --env-file`, systemd's credentials).
+_QUOTED = re.compile(r"^([\"'])(.+)\1$")
 
 
 def _clean(key: str) -> SecretStr | str:
