@@ -139,6 +139,16 @@ def pdf(*contents: bytes, size: tuple[int, int] = (595, 842), encrypted: bool = 
             % (*size, 5 + 2 * n),
             b"<</Length %d/Filter/FlateDecode>>stream\n%s\nendstream" % (len(packed), packed),
         ]
+    return pdf_of(*objects, encrypted=encrypted)
+
+
+def stream(dictionary: bytes, data: bytes) -> bytes:
+    """A PDF's stream object, with its length."""
+    return b"<<%s/Length %d>>stream\n%s\nendstream" % (dictionary, len(data), data)
+
+
+def pdf_of(*objects: bytes, encrypted: bool = False) -> bytes:
+    """A PDF of these objects, from number 1 on; the first one is its catalog."""
     out, offsets = b"%PDF-1.4\n", []
     for number, body in enumerate(objects, 1):
         offsets.append(len(out))
@@ -152,7 +162,7 @@ def pdf(*contents: bytes, size: tuple[int, int] = (595, 842), encrypted: bool = 
 
 
 Entry: TypeAlias = tuple[int, int, tuple[int, ...] | bytes]  # tag, type (3 SHORT, 4 LONG, 7 bytes), values
-_TYPES = {1: "B", 3: "H", 4: "I", 7: "B", 16: "Q"}
+_TYPES = {1: "B", 3: "H", 4: "I", 7: "B", 8: "h", 9: "i", 16: "Q"}
 
 
 def tiff_file(
@@ -179,7 +189,12 @@ def tiff_file(
         at = places[n] + (8 if big else 2) + (20 if big else 12) * len(entries) + field
         for tag, kind, values in sorted(entries):
             packed = _packed((tag, kind, values), order)
-            table += struct.pack(order + ("HHQ" if big else "HHI"), tag, kind, len(values))
+            count = (
+                len(values)
+                if not isinstance(values, bytes) or kind == 7
+                else len(values) // struct.calcsize(_TYPES[kind])
+            )
+            table += struct.pack(order + ("HHQ" if big else "HHI"), tag, kind, count)
             if len(packed) <= field:
                 table += packed.ljust(field, b"\0")
             else:
@@ -201,7 +216,14 @@ def _packed(entry: Entry, order: str) -> bytes:
     )
 
 
-def tiff(image: Image.Image, *, big: bool = False, tiled: bool = False) -> bytes:
+def tiff(
+    image: Image.Image,
+    *,
+    big: bool = False,
+    tiled: bool = False,
+    order: str = "<",
+    more: Sequence[Entry] = (),
+) -> bytes:
     """An uncompressed RGB TIFF of one strip, or of tiles, of which those at the edge are larger than the picture."""
     width, height = image.size
     entries: list[Entry] = [
@@ -210,7 +232,7 @@ def tiff(image: Image.Image, *, big: bool = False, tiled: bool = False) -> bytes
     if not tiled:
         data = image.tobytes()
         entries += [(273, 4, (16,)), (278, 4, (height,)), (279, 4, (len(data),))]
-        return tiff_file(entries, data=data, big=big)
+        return tiff_file([*entries, *more], data=data, big=big, order=order)
     side = 64
     corners = [(x, y) for y in range(0, height, side) for x in range(0, width, side)]
     tiles = [image.crop((x, y, x + side, y + side)).tobytes() for x, y in corners]
@@ -221,7 +243,7 @@ def tiff(image: Image.Image, *, big: bool = False, tiled: bool = False) -> bytes
         (324, 4, offsets),
         (325, 4, (len(tiles[0]),) * len(tiles)),
     ]
-    return tiff_file(entries, data=b"".join(tiles), big=big)
+    return tiff_file([*entries, *more], data=b"".join(tiles), big=big, order=order)
 
 
 def dng(preview: Image.Image, *, orientation: int = 1, order: str = "<") -> bytes:

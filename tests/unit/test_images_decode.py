@@ -13,51 +13,13 @@ from PIL import Image, ImageChops, ImageStat, TiffImagePlugin
 import images_samples as samples
 from glimpsed.errors import FileError
 from glimpsed.formats.sniff import MEDIA_TYPES, sniff
-from glimpsed.images import decode
-from glimpsed.images.encode import Encoded
 from glimpsed.images.plan import Target
-
-MEMORY = 640_000_000
+from images_looks import assert_corners, inspect, near, opened, prepare, quarters
 
 
 @pytest.fixture(autouse=True)
 def _as_in_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
-
-
-def prepare(data: bytes, to: Target = samples.TARGET, page: int = 1, memory: int = MEMORY) -> list[Encoded]:
-    kind = sniff(data)
-    assert kind is not None
-    with samples.as_file(data) as file:
-        return decode.prepare(file, kind, page, to, memory)
-
-
-def inspect(data: bytes) -> tuple[int, int, int]:
-    kind = sniff(data)
-    assert kind is not None
-    with samples.as_file(data) as file:
-        return decode.inspect(file, kind)
-
-
-def opened(encoded: Encoded) -> Image.Image:
-    image = Image.open(io.BytesIO(encoded.data))
-    assert image.size == (encoded.width, encoded.height)
-    assert image.get_format_mimetype() == encoded.media_type
-    return image.convert("RGB")
-
-
-def quarters(image: Image.Image) -> list[tuple[int, ...]]:
-    w, h = image.size
-    return [image.getpixel((w * x // 4, h * y // 4)) for y in (1, 3) for x in (1, 3)]  # type: ignore[misc]
-
-
-def near(one: tuple[int, ...], other: tuple[int, ...], by: int = 12) -> bool:
-    return all(abs(a - b) <= by for a, b in zip(one, other, strict=True))
-
-
-def assert_corners(image: Image.Image, by: int = 12) -> None:
-    for found, meant in zip(quarters(image), samples.CORNERS, strict=True):
-        assert near(found, meant, by), (quarters(image), samples.CORNERS)
 
 
 @pytest.mark.parametrize("name", sorted(set(samples.EVERY) - {"gray", "cmyk", "cmyk-tiff"}))

@@ -397,6 +397,12 @@ def test_a_worker_imports_nothing_that_it_does_not_need() -> None:
         "glimpsed.children.program",
         "glimpsed.errors",
         "glimpsed.formats",
-        "glimpsed.formats.sniff",
+        *(
+            f"glimpsed.formats.{m}"
+            for m in ("boxes", "common", "jpeg", "orientation", "raster", "sniff", "tiff")
+        ),
         "glimpsed.images",
-    } | {f"glimpsed.images.{m}" for m in ("colour", "decode", "encode", "pdf", "plan", "worker")}
+    } | {
+        f"glimpsed.images.{m}"
+        for m in ("colour", "decode", "encode", "pdf", "picture", "plan", "raw", "tiffs", "worker")
+    }

@@ -11,7 +11,7 @@ import shutil
 import stat
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +43,7 @@ class FolderReport:
     mode: str | None
     reason: str | None  # why this mode
     problem: str | None
+    passed_over: dict[str, int] = field(default_factory=dict)  # by ending: files that are not looked at
 
 
 def folder_report(folder: Folder) -> FolderReport:
@@ -53,11 +54,13 @@ def folder_report(folder: Folder) -> FolderReport:
         if not within(PATIENCE, os.path.isdir, folder.path):
             return FolderReport(path, None, None, None, problem)
         from glimpsed.discover import mounts
+        from glimpsed.discover.passed import passed_over
 
         mode, filesystem, reason = within(PATIENCE, mounts.mode, folder)
+        others = within(PATIENCE, passed_over, folder)
     except ShareTrouble as e:
         return FolderReport(path, None, None, None, str(e))
-    return FolderReport(path, filesystem, mode, reason, problem or _program_problem(folder))
+    return FolderReport(path, filesystem, mode, reason, problem or _program_problem(folder), others)
 
 
 def _folder_problem(folder: Folder) -> str | None:
@@ -193,6 +196,8 @@ def notes(config: Config, used: set[str]) -> Iterator[str]:
     if unused := [name for name in config.models if name not in used]:
         yield f"not used by any folder: model {', '.join(unused)}"
     for name, entry in config.models.items():
+        if entry.quoted:
+            yield f"the key of model {name} stands in quotes: it is used without them"
         if entry.api_key_file is not None and _everybody_reads(config, entry.api_key_file):
             yield f"the key of model {name} can be read by everybody: chmod o= {shown(str(entry.api_key_file))}"
 

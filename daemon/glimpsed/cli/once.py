@@ -111,6 +111,20 @@ async def _progress(service: Service) -> AsyncIterator[None]:
             await asyncio.gather(following, return_exceptions=True)
 
 
+def _passed_over(service: Service) -> str:
+    from collections import Counter
+
+    from glimpsed.blocking import within
+    from glimpsed.discover.passed import SECONDS, in_words, passed_over
+    from glimpsed.errors import ShareTrouble
+
+    counts: Counter[str] = Counter()
+    for folder in service.config.folders.values():
+        with contextlib.suppress(ShareTrouble):
+            counts.update(within(2 * SECONDS, passed_over, folder))
+    return shown(in_words(dict(counts.most_common())))
+
+
 def _summary(service: Service, ending: Ending) -> None:
     tally = service.tally
     usage = tally.usage
@@ -123,6 +137,8 @@ def _summary(service: Service, ending: Ending) -> None:
     if usage.cost:
         parts.append(f"{usage.cost:.4f} {usage.currency}")
     out().print(", ".join(parts))
+    if others := _passed_over(service):
+        out().print(f"  passed over by their ending: {others}", soft_wrap=True)
     for key, reason in tally.failed[:FAILURES_SHOWN]:
         out().print(f"  failed: {shown(key.path)}: {reason}", soft_wrap=True)
     if len(tally.failed) > FAILURES_SHOWN:

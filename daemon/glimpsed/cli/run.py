@@ -42,6 +42,7 @@ def command(folder: Path | None, target: LogTarget | None) -> int:
     from glimpsed import journal
     from glimpsed.config import Log
     from glimpsed.service import Service, run
+    from glimpsed.service.alerts import telling
 
     file = config_file()
 
@@ -65,13 +66,22 @@ def command(folder: Path | None, target: LogTarget | None) -> int:
         journal.configure(new.log, secrets=new.secrets)
 
     try:
-        run(Service(config, reload=load, reloading=log_as))
+        with telling(config.notify, _spool(config)):
+            run(Service(config, reload=load, reloading=log_as))
     except GlimpsedError as e:
         if to == "console":
             raise
         _log_end(e)
         return e.exit_code
     return 0
+
+
+def _spool(config: Config) -> Path | None:
+    """Where messages wait that could not be sent before the stop: beside the ledger, if that is a file."""
+    from glimpsed.config import state_url
+
+    scheme, _, path = state_url(config).partition(":///")
+    return Path(path.partition("?")[0]).with_suffix(".notices") if scheme.startswith("sqlite") else None
 
 
 def _log_end(error: GlimpsedError) -> None:

@@ -20,6 +20,7 @@ SUFFIXES = frozenset(
         "jpeg",
         "jpe",
         "jfif",
+        "mpo",
         "png",
         "webp",
         "gif",
@@ -36,6 +37,18 @@ SUFFIXES = frozenset(
         "j2c",
         "jpx",
         "jpf",
+        "jpeg2000",
+        "pbm",
+        "pgm",
+        "ppm",
+        "pnm",
+        "tga",
+        "ico",
+        "dng",
+        "cr2",
+        "cr3",
+        "nef",
+        "arw",
         "pdf",
     ]
 )
@@ -85,13 +98,19 @@ class Filter:
             return "not an image"
         if not is_dir and self._own is not None and self._own.fullmatch(path.rpartition("/")[2]):
             return "a sidecar of glimpsed's own"
+        if (rule := self.excluded(path, is_dir=is_dir)) is not None:
+            return rule
+        if not is_dir and not self.plain and not self._include.match_file(_fold(path)):
+            return "not included"
+        return None
+
+    def excluded(self, path: str, *, is_dir: bool = False) -> str | None:
+        """The pattern that keeps this path out, whatever it is; None when there is none."""
         folded = _fold(path)
         for asked in {f"{folded}/", f"{path}/"} if is_dir else (folded,):
             result = self._exclude.check_file(asked)
             if result.include and result.index is not None:
                 return str(self._exclude_lines[result.index])
-        if not is_dir and not self.plain and not self._include.match_file(folded):
-            return "not included"
         return None
 
     def may_be(self, name: str) -> bool:

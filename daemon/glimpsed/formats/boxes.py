@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
-from glimpsed.formats.common import Read, find
+from glimpsed.formats.common import Read, Size, find
 
 _MOST = 10_000  # boxes at one level, items, extents of an item
 _LARGEST_META = 16 << 20
-_SOT, _EOC, _SOC = b"\xff\x90", b"\xff\xd9", b"\xff\x4f\xff\x51"
+_PREVIEW = bytes.fromhex("eaf42b5e1c984b88b9fbb7dc406e4d16")  # Canon's
+_COD, _SOT, _EOC, _SOC = b"\xff\x52", b"\xff\x90", b"\xff\xd9", b"\xff\x4f\xff\x51"
 
 
 def whole(read: Read, size: int) -> str | None:
@@ -35,9 +36,10 @@ def whole(read: Read, size: int) -> str | None:
 def boxes(read: Read, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """(name, start of its content, end) of each box from here on, up to what is none."""
     for _ in range(_MOST):
-        if at + 8 > end:
+        start = read(at, 8) if at + 8 <= end else b""
+        if len(start) < 8:
             return
-        length, name = struct.unpack(">I4s", read(at, 8))
+        length, name = struct.unpack(">I4s", start)
         head = 8
         if length == 1:
             (length,) = struct.unpack(">Q", read(at + 8, 8))
@@ -48,6 +50,52 @@ def boxes(read: Read, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
             return  # zeros that wait for content, or bytes after the end
         yield name, at + head, at + length
         at += length
+
+
+def within(read: Read, at: int, end: int, parents: Container[bytes]) -> Iterator[tuple[bytes, int, int]]:
+    """The same, and what is inside those of these names, to some depth."""
+    todo = [(at, end)]
+    for _ in range(_MOST):
+        if not todo:
+            return
+        for name, start, stop in boxes(
+            read,
+            *todo.pop(),
+        ):
+            yield name, start, stop
+            if name in parents:
+                inside = {b"uuid": 16, b"meta": 4}.get(name, 0)
+                if name == b"uuid" and read(start, 16) == _PREVIEW:
+                    inside += 8
+                todo.append((start + inside, min(stop, end)))
+
+
+def size(read: Read, end: int) -> Size | None:
+    """The largest picture that the properties of a HEIF or AVIF file tell of."""
+    sizes = [
+        struct.unpack(">II", read(start + 4, 8))
+        for name, start, stop in within(read, 0, end, {b"meta", b"iprp", b"ipco"})
+        if name == b"ispe" and stop - start >= 12
+    ]
+    return Size(*max(sizes, key=lambda size: size[0] * size[1])) if sizes else None
+
+
+def levels(read: Read) -> int:
+    """How many times a JPEG 2000 picture is there at half its size: what its COD marker says (ISO 15444-1, A.6.1)."""
+    start = (
+        0
+        if read(0, 4) == _SOC
+        else next((at for name, at, _ in boxes(read, 0, 1 << 62) if name == b"jp2c"), 0)
+    )
+    at = start + 2
+    for _ in range(_MOST):
+        marker = read(at, 10)
+        if len(marker) < 10 or marker[0] != 0xFF or marker[:2] == _SOT:
+            return 0
+        if marker[:2] == _COD:
+            return marker[9]
+        at += 2 + int.from_bytes(marker[2:4], "big")
+    return 0
 
 
 def _extents(read: Read, start: int, end: int) -> Iterator[tuple[int, int]]:

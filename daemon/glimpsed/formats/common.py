@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import IO, TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from glimpsed.model import Bytes
@@ -14,6 +14,11 @@ Read: TypeAlias = (
 )
 
 CHUNK = 1 << 20
+_LEAST, _MOST, _SQUARE = (
+    0.2,
+    5.0,
+    0.02,
+)  # what is beyond has been written by mistake; what is this near to 1 is 1
 _WINDOW = 1 << 12
 
 
@@ -27,6 +32,28 @@ class Size:
 
     width: int
     height: int
+
+
+def stretch(across: float, down: float) -> float:
+    """How much taller than wide a pixel is, at these resolutions; 1 for what makes no sense, or hardly a difference."""
+    if across <= 0 or down <= 0 or not _LEAST <= across / down <= _MOST:
+        return 1.0
+    return across / down if abs(across / down - 1) > _SQUARE else 1.0
+
+
+def square(across: float, down: float) -> bool:
+    """Whether pixels are square at these resolutions, as far as anybody could see."""
+    return stretch(across, down) == 1.0
+
+
+def reader(file: IO[bytes]) -> Read:
+    """Of an open file."""
+
+    def read(offset: int, length: int) -> bytes:
+        file.seek(offset)
+        return file.read(length)
+
+    return read
 
 
 def windowed(read: Read, size: int) -> Read:

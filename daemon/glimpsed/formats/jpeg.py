@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from glimpsed.formats import orientation
-from glimpsed.formats.common import NotPlain, Read, Size, find, joined
+from glimpsed.formats.common import NotPlain, Read, Size, find, joined, square
 
 if TYPE_CHECKING:
     from glimpsed.model import Bytes
@@ -45,6 +45,14 @@ def size(data: Bytes) -> Size:
     raise NotPlain
 
 
+def usual(data: Bytes) -> bool:
+    """Whether its frame is of a kind that every decoder shows."""
+    for marker, _, _ in segments(lambda at, length: data[at : at + length], 2, len(data)):
+        if marker in _FRAMES or marker in _OTHER_FRAMES:
+            return marker in _FRAMES
+    return False
+
+
 def plain(data: Bytes, *, keep_metadata: bool) -> Bytes:
     """Gray or colour in 8 bits, upright, up to EOI; without what is no part of the picture."""
     frames = tables = 0
@@ -64,6 +72,10 @@ def plain(data: Bytes, *, keep_metadata: bool) -> Bytes:
         elif marker == 0xE1:
             written = orientation.XMP.search(data, start, end)
             xmp = int(written[1]) if written else xmp
+        elif (
+            marker == 0xE0 and body.startswith(b"JFIF\0") and not square(*struct.unpack_from(">HH", body, 8))
+        ):
+            raise NotPlain
         tables += marker == _DQT
         if keep_metadata or not _private(marker, body):
             kept.append((start, end))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from glimpsed.formats import orientation
-from glimpsed.formats.common import NotPlain, Read, Size, joined, windowed
+from glimpsed.formats.common import NotPlain, Read, Size, joined, square, windowed
 
 if TYPE_CHECKING:
     from glimpsed.model import Bytes
@@ -52,6 +52,8 @@ def plain(data: Bytes, *, keep_metadata: bool) -> Bytes:
             raise NotPlain
         if name == b"eXIf":
             exif = orientation.exif(data[start + 8 : end - 4])
+        elif name == b"pHYs" and not square(*struct.unpack_from(">II", data, start + 8)):
+            raise NotPlain
         elif name in {b"tEXt", b"zTXt", b"iTXt"}:
             found = _text(data[start + 8 : end - 4])
             xmp = xmp if found is None else found

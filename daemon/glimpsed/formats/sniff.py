@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal, TypeAlias
 
-Kind: TypeAlias = Literal["jpeg", "png", "webp", "gif", "bmp", "tiff", "jp2", "avif", "heif", "pdf"]
+from glimpsed.formats import raster
+
+Kind: TypeAlias = Literal[
+    "jpeg", "png", "webp", "gif", "bmp", "tiff", "jp2", "avif", "heif", "pdf", "pnm", "tga", "ico", "cr3"
+]
 
 MEDIA_TYPES: dict[Kind, str] = {
     "jpeg": "image/jpeg",
@@ -17,6 +22,10 @@ MEDIA_TYPES: dict[Kind, str] = {
     "avif": "image/avif",
     "heif": "image/heic",
     "pdf": "application/pdf",
+    "pnm": "image/x-portable-anymap",
+    "tga": "image/x-tga",
+    "ico": "image/vnd.microsoft.icon",
+    "cr3": "image/x-canon-cr3",
 }
 
 _MAGIC: tuple[tuple[bytes, Kind], ...] = (
@@ -32,6 +41,8 @@ _MAGIC: tuple[tuple[bytes, Kind], ...] = (
     (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "jp2"),
     (b"\xff\x4f\xff\x51", "jp2"),  # a bare codestream
 )
+_NETPBM = re.compile(rb"P[1-6][ \t\r\n#]")
+_ICON = b"\0\0\1\0"  # also the first bytes of other things: the number of pictures tells
 _AVIF = frozenset({b"avif", b"avis"})
 _HEIF = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"})
 _PDF_WITHIN = 1024  # readers accept a header that does not stand at the very start
@@ -46,13 +57,31 @@ def sniff(data: bytes) -> Kind | None:
         return "webp"
     if data[4:8] == b"ftyp":
         return _brand(data)
-    return "pdf" if b"%PDF-" in data[:_PDF_WITHIN] else None
+    if b"%PDF-" in data[:_PDF_WITHIN]:
+        return "pdf"
+    return _unmarked(data)
+
+
+def _unmarked(data: bytes) -> Kind | None:
+    """What has hardly a mark, or none, and so comes last."""
+    if _NETPBM.match(data):
+        return "pnm"
+    if (
+        data[:4] == _ICON
+        and 0 < int.from_bytes(data[4:6], "little") <= 256
+        and len(data) >= 22
+        and data[9] == 0
+    ):
+        return "ico"
+    return "tga" if raster.is_tga(data) else None
 
 
 def _brand(data: bytes) -> Kind | None:
     """AVIF or HEIF, by the brands of an ISO media file: the major one and the compatible ones."""
     end = min(int.from_bytes(data[:4], "big"), 256)
     brands = {data[8:12], *(data[at : at + 4] for at in range(16, end, 4))}
+    if b"crx " in brands:
+        return "cr3"
     if brands & _AVIF:
         return "avif"
     return "heif" if brands & _HEIF else None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
-from glimpsed.formats import bmp, boxes, gif, jpeg, pdf, png, tiff, webp
+from glimpsed.formats import bmp, boxes, gif, jpeg, pdf, png, raster, tiff, webp
 from glimpsed.formats.common import Read
 from glimpsed.formats.sniff import Kind, sniff
 
@@ -26,6 +26,10 @@ _CHECKS: dict[Kind, Callable[[Read, int], str | None]] = {
     "jp2": boxes.whole,
     "avif": boxes.whole,
     "heif": boxes.whole,
+    "cr3": boxes.whole,
+    "pnm": raster.whole_netpbm,
+    "tga": raster.whole_tga,
+    "ico": bmp.whole_icon,
 }
 
 

@@ -5,9 +5,15 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageFilter
 
 _WITH_ALPHA = frozenset({"RGBA", "RGBa", "LA", "La", "PA"})
+_FULL = 255
+_LIGHT, _DARK = 225, 30  # what can hardly be seen on white, and on black
+_THIN = 0.08  # of an area is its outline: strokes of 25 px
+_NEARLY_ALL = 0.995
+_SOME = 0.15  # of all outlines
+_ENOUGH = 4_000_000  # px that tell what ground is needed
 
 
 def drawable(image: Image.Image, *, bits: int | None = None, inverted: bool = False) -> Image.Image:
@@ -17,7 +23,7 @@ def drawable(image: Image.Image, *, bits: int | None = None, inverted: bool = Fa
     """
     mode = image.mode
     if mode in _WITH_ALPHA or "transparency" in image.info:
-        return _on_white(image)
+        return _opaque(image)
     if mode == "1":
         return image.convert("L")
     if mode == "P":
@@ -46,12 +52,50 @@ def simplest(image: Image.Image) -> Image.Image:
     return image
 
 
-def _on_white(image: Image.Image) -> Image.Image:
-    gray = image.mode in {"LA", "La"} or (image.mode == "L")
+def _opaque(image: Image.Image) -> Image.Image:
+    """On a ground that it can be seen on."""
+    gray = image.mode in {"LA", "La", "L"}
+    if image.mode == "La":  # which Pillow turns into nothing else
+        image = image.convert("LA")
     full = image.convert("RGBA")
-    white = Image.new("RGB", image.size, "white")
-    white.paste(full, mask=full.getchannel("A"))
-    return white.convert("L") if gray else white
+    shade = _ground(full)
+    out = Image.new("RGB", image.size, (shade, shade, shade))
+    out.paste(full, mask=full.getchannel("A"))
+    return out.convert("L") if gray else out
+
+
+def _ground(full: Image.Image) -> int:
+    """White, as everybody's paper; but black under white print, and gray where there is print of both kinds."""
+    alpha = full.getchannel("A")
+    if alpha.getextrema()[0] == _FULL:
+        return _FULL
+    if full.width * full.height > _ENOUGH:
+        scale = (_ENOUGH / (full.width * full.height)) ** 0.5
+        small = max(1, int(full.width * scale)), max(1, int(full.height * scale))
+        full = full.resize(small, Image.Resampling.NEAREST)
+        alpha = full.getchannel("A")
+    shown = alpha.point(lambda value: _FULL * (value >= 128))
+    light = full.convert("RGB").convert("L")
+    print_of = {
+        "white": ImageChops.multiply(shown, light.point(lambda value: _FULL * (value >= _LIGHT))),
+        "black": ImageChops.multiply(shown, light.point(lambda value: _FULL * (value <= _DARK))),
+    }
+    edge = ImageChops.subtract(shown, shown.filter(ImageFilter.MinFilter(3)))
+    most = _area(edge)
+    lost = {}
+    for name, part in print_of.items():
+        outline = _area(ImageChops.multiply(part, edge))
+        # Strokes of print are thin. What is broad, like a page with round corners, shows what is on it by itself,
+        # unless there is nothing on it.
+        thin = outline > _THIN * _area(part) or _area(part) > _NEARLY_ALL * _area(shown)
+        lost[name] = outline > _SOME * most > 0 and thin
+    if not lost["white"]:
+        return _FULL
+    return _FULL // 2 if lost["black"] else 0
+
+
+def _area(mask: Image.Image) -> int:
+    return mask.histogram()[_FULL]
 
 
 def _gray_palette(image: Image.Image) -> bool:

@@ -7,17 +7,20 @@ becomes `FileError` in `translated`, once.
 from __future__ import annotations
 
 import contextlib
-import functools
 import importlib
+import io
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, TypeAlias
 
 from PIL import Image, ImageChops, UnidentifiedImageError
 
 from glimpsed.errors import FileError, GlimpsedError, MissingExtra
+from glimpsed.formats import boxes
+from glimpsed.formats.common import reader
 from glimpsed.formats.sniff import Kind
-from glimpsed.images import colour, pdf
+from glimpsed.images import colour, pdf, raw, tiffs
 from glimpsed.images.encode import Encoded, encode
+from glimpsed.images.picture import Picture, affordable, orientation_of, stretch_of
 from glimpsed.images.plan import Layout, Target, layout
 
 Box: TypeAlias = tuple[float, float, float, float]
@@ -28,23 +31,20 @@ _FORMATS: dict[Kind, tuple[str, str]] = {  # Pillow's name, and the module that 
     "webp": ("WEBP", "PIL.WebPImagePlugin"),
     "gif": ("GIF", "PIL.GifImagePlugin"),
     "bmp": ("BMP", "PIL.BmpImagePlugin"),
-    "tiff": ("TIFF", "PIL.TiffImagePlugin"),
     "jp2": ("JPEG2000", "PIL.Jpeg2KImagePlugin"),
     "avif": ("AVIF", "PIL.AvifImagePlugin"),
+    "pnm": ("PPM", "PIL.PpmImagePlugin"),
+    "tga": ("TGA", "PIL.TgaImagePlugin"),
+    "ico": ("ICO", "PIL.IcoImagePlugin"),
 }
-_BYTES_A_PIXEL = {
-    "1": 1,
-    "L": 1,
-    "P": 1,
-    "I;16": 2,
-    "I;16B": 2,
-    "I;16L": 2,
-}  # in Pillow's memory; 4 otherwise
 # LANCZOS takes a third longer, and makes no difference that a model could see.
 FILTER = Image.Resampling.BICUBIC
 _STRIP = 16_000_000  # px that are copied at a time
 _ORIENTATION = 0x0112
-_SUBFILE_TYPE, _BITS, _PHOTOMETRIC, _WIDTH, _HEIGHT = 254, 258, 262, 256, 257  # TIFF tags
+_SCALED = frozenset(
+    {"JPEG", "JPEG2000", "MPO"}
+)  # Pillow's names of what can be decoded at less than its size
+_NO_LIMIT = 1 << 62
 _TURNED = frozenset({5, 6, 7, 8})
 _UPRIGHT: dict[int, Image.Transpose] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -57,16 +57,20 @@ _UPRIGHT: dict[int, Image.Transpose] = {
 }
 
 
-def inspect(file: BinaryIO, kind: Kind) -> tuple[int, int, int]:
+def inspect(file: BinaryIO, kind: Kind, memory: int = _NO_LIMIT) -> tuple[int, int, int]:
     """Number of pages; width and height of the first one as it is stored."""
     with translated(kind):
         if kind == "pdf":
             return pdf.inspect(file)
-        image = _open(file, kind)
-        if kind == "tiff":
-            tags = image.tag_v2  # type: ignore[attr-defined]
-            return len(_tiff_pages(image)), int(tags[_WIDTH]), int(tags[_HEIGHT])
-        return 1, *image.size
+        if kind == "tiff" and raw.from_tiff(file) is None:
+            return tiffs.inspect(file)
+        return 1, *_only(file, kind, memory)[0].size
+
+
+def undrawable(file: BinaryIO, kind: Kind) -> list[int]:
+    """The pages (from 1) that there is nothing to draw of."""
+    with translated(kind):
+        return pdf.undrawable(file) if kind == "pdf" else []
 
 
 def own_text(file: BinaryIO, kind: Kind, number: int) -> tuple[str, str | None]:
@@ -81,37 +85,64 @@ def is_blank(file: BinaryIO, kind: Kind, number: int, memory: int) -> bool:
 
     to = Target(max_edge=blank.EDGE, max_bytes=0)
     with translated(kind):
-        image, _ = pdf.render(file, number, to) if kind == "pdf" else _page(file, kind, number, to, memory)
+        image, _ = _drawn(file, kind, number, to, memory)
         return blank.is_blank(image)
 
 
 def prepare(file: BinaryIO, kind: Kind, number: int, to: Target, memory: int) -> list[Encoded]:
     """Page `number` (from 1), encoded, in as many bands as the plan has."""
     with translated(kind):
-        image, plan = pdf.render(file, number, to) if kind == "pdf" else _page(file, kind, number, to, memory)
+        image, plan = _drawn(file, kind, number, to, memory)
         return [encode(image.crop((0, top, image.width, bottom)), to) for top, bottom in plan.rows]
 
 
-def _page(file: BinaryIO, kind: Kind, number: int, to: Target, memory: int) -> tuple[Image.Image, Layout]:
-    image = _open(file, kind)
-    _seek(image, kind, number)
-    if kind != "jpeg":  # whose scaled decoding may need far less than its size
-        _affordable(image, memory)
-    orientation = _orientation(image, kind)
-    turned = orientation in _TURNED
-    width, height = image.size[0], round(image.size[1] * _stretch(image, kind))
+def _drawn(file: BinaryIO, kind: Kind, number: int, to: Target, memory: int) -> tuple[Image.Image, Layout]:
+    if kind == "pdf":
+        return pdf.render(file, number, to)
+    return _page(_picture(file, kind, number, memory), to, memory)
+
+
+def _page(picture: Picture, to: Target, memory: int) -> tuple[Image.Image, Layout]:
+    image, turned = picture.image, picture.orientation in _TURNED
+    width, height = image.size
+    width, height = round(width / min(1.0, picture.stretch)), round(height * max(1.0, picture.stretch))
     plan = layout(*((height, width) if turned else (width, height)), to)
     size = (plan.height, plan.width) if turned else (plan.width, plan.height)
-    box = _drafted(image, size) if kind == "jpeg" else None
-    _affordable(image, memory)
+    decoded, box = _drafted(image, size)
+    affordable(decoded, image.mode, memory)
     profile = image.info.get("icc_profile")
-    upright = colour.to_srgb(_scaled(image, kind, size, box), profile)
-    if orientation in _UPRIGHT:
-        upright = upright.transpose(_UPRIGHT[orientation])
+    upright = colour.to_srgb(_scaled(picture, size, box), profile)
+    if picture.orientation in _UPRIGHT:
+        upright = upright.transpose(_UPRIGHT[picture.orientation])
     return upright, plan
 
 
-def _open(file: BinaryIO, kind: Kind) -> Image.Image:
+def _picture(file: BinaryIO, kind: Kind, number: int, memory: int) -> Picture:
+    """Page `number`: a TIFF has several, everything else has one, the first picture."""
+    if kind == "tiff" and raw.from_tiff(file) is None:
+        return tiffs.picture(file, number, memory)
+    if number > 1:
+        raise FileError(f"There is no page {number}: the file has 1.")
+    image, turn = _only(file, kind, memory)
+    draw: Callable[[Image.Image], Image.Image] = colour.drawable
+    if image.format == "JPEG" and image.mode == "CMYK" and "adobe" not in image.info:
+        draw = ImageChops.invert  # Pillow takes every CMYK JPEG for one of Adobe's, which are stored inverted
+    if image.format not in _SCALED:  # whose scaled decoding may need far less than its size
+        affordable(image.size, image.mode, memory)
+    return Picture(image, draw, _orientation(image) if turn is None else turn, stretch_of(image))
+
+
+def _only(file: BinaryIO, kind: Kind, memory: int) -> tuple[Image.Image, int | None]:
+    """The first picture, and how it is turned, where that is known from elsewhere than its EXIF."""
+    if found := raw.from_cr3(file) if kind == "cr3" else raw.from_tiff(file) if kind == "tiff" else None:
+        return _open(found[0], "jpeg", memory), found[1]
+    # libheif turns HEIFs itself; GIF and BMP know no orientation.
+    return _open(file, kind, memory), 1 if kind in {"heif", "gif", "bmp"} else None
+
+
+def _open(file: BinaryIO, kind: Kind, memory: int) -> Image.Image:
+    if kind in {"heif", "avif"} and (told := boxes.size(reader(file), file.seek(0, io.SEEK_END))):
+        affordable((told.width, told.height), "RGB", memory)  # their libraries refuse it without a reason
     if kind == "heif":
         try:
             import pillow_heif  # noqa: PLC0415 - an optional extra
@@ -124,72 +155,40 @@ def _open(file: BinaryIO, kind: Kind) -> Image.Image:
     return Image.open(file, formats=(name,))
 
 
-def _seek(image: Image.Image, kind: Kind, number: int) -> None:
-    """To a TIFF's page; everything else has one, the first picture."""
-    pages = _tiff_pages(image) if kind == "tiff" else [0]
-    if number > len(pages):
-        raise FileError(f"There is no page {number}: the file has {len(pages)}.")
-    if kind == "tiff":
-        image.seek(pages[number - 1])
-
-
-def _tiff_pages(image: Image.Image) -> list[int]:
-    """The frames that are pages, and not smaller copies of one (bit 0 of NewSubfileType)."""
-    frames = getattr(image, "n_frames", 1)
-    if frames == 1:
-        return [0]
-    pages = []
-    for frame in range(frames):
-        image.seek(frame)
-        if not int(image.tag_v2.get(_SUBFILE_TYPE, 0)) & 1:  # type: ignore[attr-defined]
-            pages.append(frame)
-    image.seek(0)
-    return pages or [0]
-
-
-def _affordable(image: Image.Image, memory: int) -> None:
-    """Refuses, by its header, what would not fit in the memory that a worker may use."""
-    width, height = image.size
-    needed = width * height * _BYTES_A_PIXEL.get(image.mode, 4)
-    if needed > memory:
-        raise FileError(
-            f"{width} by {height} pixels are too many: {needed / 1e6:,.0f} MB to decode, {memory / 1e6:,.0f} MB allowed.",
-            "Scan it at a lower resolution, or split it.",
-        )
-
-
-def _orientation(image: Image.Image, kind: Kind) -> int:
-    """EXIF (or XMP) orientation; Pillow turns TIFFs itself, libheif HEIFs. Decodes a PNG."""
-    if kind in {"tiff", "heif", "gif", "bmp"}:
-        return 1
-    if kind == "png":
+def _orientation(image: Image.Image) -> int:
+    """EXIF (or XMP) orientation. Decodes a PNG."""
+    if image.format == "PNG":
         image.load()
-    found = image.getexif().get(_ORIENTATION, 1)
-    return found if isinstance(found, int) else 1
+    return orientation_of(image.getexif().get(_ORIENTATION, 1))
 
 
-def _stretch(image: Image.Image, kind: Kind) -> float:
-    """How much taller than wide a pixel is: about 2 in a fax of standard resolution, 204 by 98 dpi."""
-    if kind != "tiff" or image.mode != "1":
-        return 1.0
-    across, down = (float(dpi) for dpi in image.info.get("dpi", (1, 1)))
-    return across / down if down and 1.5 < across / down < 2.5 else 1.0
+def _drafted(image: Image.Image, size: tuple[int, int]) -> tuple[tuple[int, int], Box | None]:
+    """Has the decoder work at a half, a quarter or an eighth where that is still enough, and it can.
 
-
-def _drafted(image: Image.Image, size: tuple[int, int]) -> Box | None:
-    """Has libjpeg decode at a half, a quarter or an eighth where that is still enough.
-
-    The box that comes back is the picture's exact part of what is then decoded, which is rounded up:
+    What comes back is the size that is then decoded, and the picture's exact part of it, which is rounded up:
     without it the page shifts.
     """
-    drafted = image.draft(None, size)
-    return drafted[1] if drafted else None
+    if image.format in {"JPEG", "MPO"}:
+        drafted = image.draft(None, size)
+        return image.size, drafted[1] if drafted else None
+    if image.format != "JPEG2000":
+        return image.size, None
+    wanted = max(1, min(image.width // size[0], image.height // size[1])).bit_length() - 1
+    file: BinaryIO = image.fp  # type: ignore[attr-defined]
+    power = min(wanted, boxes.levels(reader(file)))
+    while power and any(0 < side % (1 << power) < 1 << (power - 1) for side in image.size):
+        power -= 1  # Pillow rounds to the nearest, where the format rounds up
+    image.reduce = power  # type: ignore[method-assign, assignment] # Pillow's name for it
+    width, height = (-(-side >> power) for side in image.size)
+    return (width, height), (0, 0, image.width / (1 << power), image.height / (1 << power))
 
 
-def _scaled(image: Image.Image, kind: Kind, size: tuple[int, int], box: Box | None) -> Image.Image:
+def _scaled(picture: Picture, size: tuple[int, int], box: Box | None) -> Image.Image:
     """Decoded, made drawable, and scaled."""
-    draw = _drawing(image, kind)
+    image, draw = picture.image, picture.draw
     image.load()
+    if image.format == "JPEG2000":
+        image.reduce = 0  # type: ignore[method-assign, assignment] # the method of that name is wanted now
     factor = min(image.width // size[0], image.height // size[1]) // 2
     if factor > 1 and image.width * image.height > _STRIP and image.mode not in {"I", "F"}:
         image, box = _in_strips(image, factor, draw)
@@ -198,18 +197,6 @@ def _scaled(image: Image.Image, kind: Kind, size: tuple[int, int], box: Box | No
     if image.size == size:
         return image
     return image.resize(size, FILTER, box=box, reducing_gap=2.0)
-
-
-def _drawing(image: Image.Image, kind: Kind) -> Callable[[Image.Image], Image.Image]:
-    """`colour.drawable`, with what only the file knows of its samples."""
-    if kind == "tiff":
-        tags = image.tag_v2  # type: ignore[attr-defined]
-        bits, inverted = int(tags.get(_BITS, (16,))[0]), tags.get(_PHOTOMETRIC) == 0
-        return functools.partial(colour.drawable, bits=bits, inverted=inverted)
-    if kind == "jpeg" and image.mode == "CMYK" and "adobe" not in image.info:
-        # Pillow takes every CMYK JPEG for one of Adobe's, which are stored inverted.
-        return ImageChops.invert
-    return colour.drawable
 
 
 def _in_strips(

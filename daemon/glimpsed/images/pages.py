@@ -17,7 +17,7 @@ async def pages_of(folder: Folder, content: Content, images: Images) -> tuple[Do
     Raises `FileError` where that is none, or more than `max_pages`.
     """
     document = await images.inspect(content)
-    found = chosen(folder.send_pages, document.pages)
+    found = [page for page in chosen(folder.send_pages, document.pages) if page not in document.left_out]
     if not found:
         raise FileError(
             f"None of its pages is sent: it has {document.pages}, and send_pages is '{folder.send_pages}'.",

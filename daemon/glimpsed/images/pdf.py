@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from glimpsed.errors import FileError, MissingExtra
 from glimpsed.images.plan import PDF_DPI, Layout, Target, layout
@@ -12,17 +13,35 @@ from glimpsed.images.plan import PDF_DPI, Layout, Target, layout
 if TYPE_CHECKING:
     from PIL import Image
 
+Masks: TypeAlias = dict[tuple[int, int], tuple[int, int]]  # px of a picture -> px of its finest mask
+
 _POINTS = 72  # to the inch
+_OBJECT = re.compile(rb"\b(\d{1,9})\s+\d{1,5}\s+obj\b\s*<<")
+_LONGEST = 4000  # bytes of a picture's dictionary
+_MASK = re.compile(rb"/S?Mask\s+(\d{1,9})\s+\d{1,5}\s+R\b")
+_WIDTH, _HEIGHT = re.compile(rb"/Width\s+(\d{1,6})\b"), re.compile(rb"/Height\s+(\d{1,6})\b")
+_ENCRYPTED = re.compile(rb"/Encrypt\b")
 
 
 def inspect(file: BinaryIO) -> tuple[int, int, int]:
-    """Number of pages; width and height of the first one, in pixels at `PDF_DPI`."""
+    """Number of pages; width and height of the first one that can be drawn, in pixels at `PDF_DPI`."""
     with _document(file) as document:
-        page = document[0]
+        first = next((n for n in range(1, len(document) + 1) if _drawable(document, n)), None)
+        if first is None:
+            raise FileError(
+                "None of its pages has a size.", "Save it again with the program that it comes from."
+            )
+        page = document[first - 1]
         try:
-            return len(document), *_pixels(page)
+            return len(document), *_pixels(page, _masks(file))
         finally:
             page.close()
+
+
+def undrawable(file: BinaryIO) -> list[int]:
+    """The pages (from 1) that are not there, or have no size."""
+    with _document(file) as document:
+        return [number for number in range(1, len(document) + 1) if not _drawable(document, number)]
 
 
 def own_text(file: BinaryIO, number: int) -> tuple[str, str | None]:
@@ -43,7 +62,7 @@ def render(file: BinaryIO, number: int, to: Target) -> tuple[Image.Image, Layout
     with _document(file) as document:
         page = _page(document, number)
         try:
-            plan = layout(*_pixels(page), to)
+            plan = layout(*_pixels(page, _masks(file)), to)
             size = plan.width, plan.height
             scale = max(plan.width / page.get_width(), plan.height / page.get_height())
             image: Image.Image = page.render(scale=scale, rev_byteorder=True).to_pil()
@@ -53,20 +72,33 @@ def render(file: BinaryIO, number: int, to: Target) -> tuple[Image.Image, Layout
     return (image if image.size == size else image.crop((0, 0, *size))), plan
 
 
+def _drawable(document: Any, number: int) -> bool:
+    """Whether the page is there, and has a size."""
+    import pypdfium2  # noqa: PLC0415 - an optional extra
+
+    try:
+        return bool(min(document.get_page_size(number - 1)) > 0)
+    except pypdfium2.PdfiumError:
+        return False
+
+
 def _page(document: Any, number: int) -> Any:
     if number > len(document):
         raise FileError(f"There is no page {number}: the document has {len(document)}.")
+    if not _drawable(document, number):
+        advice = "Save it again with the program that it comes from."
+        raise FileError(f"Page {number} has no size: 0 by 0 points.", advice)
     return document[number - 1]
 
 
-def _pixels(page: Any) -> tuple[int, int]:
+def _pixels(page: Any, masks: Masks) -> tuple[int, int]:
     """The page's size at `PDF_DPI`, or at the resolution of the scan if it holds nothing else."""
-    dpi = min(PDF_DPI, _scan_dpi(page) or PDF_DPI)
+    dpi = min(PDF_DPI, _scan_dpi(page, masks) or PDF_DPI)
     width, height = (max(1, round(points / _POINTS * dpi)) for points in page.get_size())
     return width, height
 
 
-def _scan_dpi(page: Any) -> float | None:
+def _scan_dpi(page: Any, masks: Masks) -> float | None:
     """The finest resolution of the pictures on a page without any visible text or drawing; else None."""
     from pypdfium2 import raw  # noqa: PLC0415 - an optional extra
 
@@ -74,7 +106,8 @@ def _scan_dpi(page: Any) -> float | None:
     for item in page.get_objects(max_depth=3):
         if item.type == raw.FPDF_PAGEOBJ_IMAGE:
             left, bottom, right, top = item.get_bounds()
-            width, height = item.get_px_size()
+            size = item.get_px_size()
+            width, height = masks.get(size, size)
             if right - left < 1 or top - bottom < 1:
                 continue
             # The longer sides belong together, also when the picture is turned on the page.
@@ -88,6 +121,30 @@ def _scan_dpi(page: Any) -> float | None:
     return found
 
 
+def _masks(file: BinaryIO) -> Masks:
+    """The size of each picture that has a finer mask, and that of its finest.
+
+    'Compact' scans are a coarse picture under a fine mask, which holds the print. PDFium does not tell of masks, but a
+    picture is a stream of its own, and those begin with a dictionary that can be read.
+    """
+    file.seek(0)
+    data = file.read()
+    if not _MASK.search(data):
+        return {}
+    sizes: dict[bytes, tuple[int, int]] = {}
+    masked: list[tuple[tuple[int, int], bytes]] = []
+    for found in _OBJECT.finditer(data):
+        dictionary, stream, _ = data[found.end() : found.end() + _LONGEST].partition(b"stream")
+        across, down = _WIDTH.search(dictionary), _HEIGHT.search(dictionary)
+        if stream and across and down and b"endobj" not in dictionary:
+            sizes[found[1]] = int(across[1]), int(down[1])
+            masked += [(sizes[found[1]], mask[1]) for mask in _MASK.finditer(dictionary)]
+    finest: Masks = {}
+    for size, mask in masked:
+        finest[size] = max(finest.get(size, size), sizes.get(mask, size))
+    return finest
+
+
 @contextlib.contextmanager
 def _document(file: BinaryIO) -> Iterator[Any]:
     """The open document; its errors as `FileError`."""
@@ -95,24 +152,30 @@ def _document(file: BinaryIO) -> Iterator[Any]:
         import pypdfium2  # noqa: PLC0415 - an optional extra
     except ImportError:
         raise MissingExtra("A PDF file", "pdf") from None
+    file.seek(0)
+    # PDFium may still name the last document's reason.
+    locked = bool(_ENCRYPTED.search(file.read()))
+    file.seek(0)
     try:
         document = pypdfium2.PdfDocument(file)
     except pypdfium2.PdfiumError as e:
-        raise _reason(str(e)) from None
+        raise _reason(str(e), locked=locked) from None
     try:
         if not len(document):
             raise FileError("The PDF has no pages.", "Save it again with the program that it comes from.")
         document.init_forms()  # so that what somebody filled in is drawn
         yield document
     except pypdfium2.PdfiumError as e:
-        raise _reason(str(e)) from None
+        raise _reason(str(e), locked=locked) from None
     finally:
         document.close()
 
 
-def _reason(message: str) -> FileError:
-    if "assword" in message:
+def _reason(message: str, *, locked: bool) -> FileError:
+    if locked and "assword" in message:
         return FileError(
             "the PDF is protected by a password", "Save it without a password, beside or over this one."
         )
+    if "assword" in message:
+        message = "it is damaged"
     return FileError(f"The PDF cannot be read: {message.rstrip('.')}.", "Save or scan it again.")

@@ -40,7 +40,7 @@ class Document:
     pages: int
     width: int
     height: int
-    left_out: tuple[int, ...] = ()  # pages that are not sent
+    left_out: tuple[int, ...] = ()  # pages that are not sent; as `inspect` gives it: that cannot be drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,8 @@ def _as_it_is(kind: Kind, data: Bytes, to: plan.Target) -> Image | None:
 
 def _document(kind: Kind, answer: dict[str, Any]) -> Document:
     pages, width, height = (int(number) for number in answer["document"])
-    return Document(MEDIA_TYPES[kind], pages, width, height)
+    left_out = tuple(int(page) for page in answer["undrawable"])
+    return Document(MEDIA_TYPES[kind], pages, width, height, left_out)
 
 
 def _own_text(answer: dict[str, Any]) -> OwnText | None:

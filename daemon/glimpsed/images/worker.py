@@ -42,8 +42,8 @@ def _work(task: Task, file: BinaryIO, *, decoded: int) -> Answer:
     if task.look == "blank":
         return {"blank": decode.is_blank(file, task.kind, task.page, decoded)}, []
     if task.to is None:
-        pages, width, height = decode.inspect(file, task.kind)
-        return {"document": [pages, width, height]}, []
+        document = decode.inspect(file, task.kind, decoded)
+        return {"document": document, "undrawable": decode.undrawable(file, task.kind)}, []
     done = decode.prepare(file, task.kind, task.page, task.to, decoded)
     return {"images": [[e.media_type, e.width, e.height, len(e.data)] for e in done]}, [e.data for e in done]
 

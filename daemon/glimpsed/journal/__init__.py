@@ -23,7 +23,7 @@ from glimpsed.journal.writer import Writer
 from glimpsed.redact import Redactor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, MutableMapping
+    from collections.abc import Callable, Iterable, Mapping, MutableMapping
 
     from glimpsed.journal.sinks import Sink
 
@@ -47,11 +47,15 @@ class _Log:
         self.writer: Writer | None = None
         self.target: Target | None = None
         self.redact = Redactor()
+        self.overheard: Callable[[Mapping[str, Any]], None] | None = None
 
     def take(self, record: Mapping[str, Any]) -> None:
         """Clean a record and hand it to the writer."""
         if self.writer is not None:
-            self.writer.put(self.redact(record))
+            clean = self.redact(record)
+            self.writer.put(clean)
+            if self.overheard is not None:
+                self.overheard(clean)
 
 
 _log = _Log()
@@ -89,6 +93,14 @@ def configure(log: Settings, *, secrets: Iterable[str] = (), env: Mapping[str, s
     if problem:
         _log.take(foreign.record("warning", "glimpsed.journal", problem))
     return target
+
+
+def overhear(heard: Callable[[Mapping[str, Any]], None] | None) -> None:
+    """Have every record that is logged, without secrets, told to this as well; None: to nobody.
+
+    From whatever thread logs: it must neither block nor log at that level itself.
+    """
+    _log.overheard = heard
 
 
 def silence() -> None:

@@ -26,6 +26,7 @@ FILE_DONE = "file.done"
 FILE_REUSED = "file.reused"
 FILE_RETRY = "file.retry"
 FILE_FAILED = "file.failed"
+FILE_HANDED_OVER = "file.handed_over"  # all that the folder's `on_done` asks for is done
 FILE_COMMAND = "file.command"  # the folder's `on_done` command ended
 MODEL_PAUSED = "model.paused"
 MODEL_RESUMED = "model.resumed"
@@ -78,7 +79,7 @@ EVENTS: dict[str, Event] = {
     FILE_QUEUED: Event("{folder}/{file}: in the queue", "4eeb1fee6d63402fab98b99d76ece4f7"),
     FILE_SKIPPED: Event("{folder}/{file}: skipped[: {reason}]", "c9c12176e8e74b05b4ebafc736f2553c"),
     FILE_DONE: Event(
-        "{folder}/{file}: done[ in {seconds:.1f} s][ by {model}][, {input_tokens} + {output_tokens} tokens][, cost {cost:.4f}]",
+        "{folder}/{file}: done[ in {seconds:.1f} s][ by {model}][, {input_tokens} + {output_tokens} tokens][, cost {cost:.4f}][; {reason}]",
         "5ca246b60d42498eba57b0498ce1fd33",
     ),
     FILE_REUSED: Event(
@@ -90,6 +91,9 @@ EVENTS: dict[str, Event] = {
         "72b824c00c2c4342b61bb2f69a94007a",
     ),
     FILE_FAILED: Event("{folder}/{file}: failed[: {reason}]", "6c05b7b94e094bf48fcf9c30e0626a90"),
+    FILE_HANDED_OVER: Event(
+        "{folder}/{file}: handed over[, now {reason}]", "7d0b6f3e58f54d3f9a6f6d2f0c1b9a47"
+    ),
     FILE_COMMAND: Event(
         "{folder}/{file}: its command ended[ after {seconds:.1f} s][: {reason}]",
         "be12fd6afb6f47d7ac11a229b77f4f36",

@@ -10,7 +10,7 @@ import signal
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any
 
-from glimpsed import __version__, metrics
+from glimpsed import __version__, eventloop, metrics
 from glimpsed.blocking import Blocking, wait
 from glimpsed.clock import elapsed
 from glimpsed.config import state_url
@@ -40,7 +40,7 @@ ONCE_PATIENCE = 20.0  # seconds that `once` waits for a database that is away wh
 LEDGER_PATIENCE = 5.0  # seconds between tries while the database is away at the start
 READ_CONFIG = 60.0  # seconds after which the file system that the config is on counts as hung
 CLOSE_SECONDS = 15.0  # beyond the drain, for the ledger and the processes to end
-AT_START = ("state", "search", "workers", "metrics")  # what a reload does not change
+AT_START = ("state", "search", "workers", "metrics", "notify")  # what a reload does not change
 
 
 class Service:
@@ -362,7 +362,7 @@ class Service:
 def run(service: Service) -> None:
     """Run the service in an event loop of its own; what killed a task is what the caller sees."""
     try:
-        asyncio.run(service.run())
+        eventloop.run(service.run())
     except BaseExceptionGroup as group:
         error = group
         while isinstance(error, BaseExceptionGroup):

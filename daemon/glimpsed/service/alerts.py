@@ -1,0 +1,272 @@
+"""``notify``: what somebody should hear of who reads no log, through Apprise (mail, chat, push, webhooks).
+
+What happens within a moment goes out together, then nothing for `digest`; failed files are counted, not told one by
+one. Each service has its own outbox: one that is down loses nothing and holds up no other, and what could not be told
+when the daemon stopped is told after the next start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import socket
+import threading
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self, TypeAlias
+
+from glimpsed import journal
+from glimpsed.clock import elapsed
+from glimpsed.config.schema import Notify
+from glimpsed.errors import ConfigError, MissingExtra, Problem
+from glimpsed.journal import events, get_logger
+from glimpsed.journal.sentence import sentence
+
+log = get_logger()
+
+GATHER = 2.0  # seconds that the first notice after a quiet time waits for others
+AGAIN, LONGEST = 30.0, 600.0  # seconds until a service that did not take a digest is tried again, doubling
+LAST = 5.0  # seconds that the stop waits for what is still to be told
+NAMED = 5  # failed files of a folder that are named
+LINES = 50  # of a digest; more of them are counted
+
+# Title and text to one service; whether it took them. Never raises.
+Send: TypeAlias = Callable[[str, str], bool]
+
+
+@dataclass(slots=True)
+class Digest:
+    """What is to be told, gathered."""
+
+    lines: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)  # by folder
+    named: dict[str, list[str]] = field(default_factory=dict)  # some of them, with the reason
+
+    def __bool__(self) -> bool:
+        return bool(self.lines or self.failed)
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """One more event."""
+        if record.get("event") == events.FILE_FAILED:
+            folder = str(record.get("folder"))
+            self.failed[folder] += 1
+            some = self.named.setdefault(folder, [])
+            if len(some) < NAMED:
+                some.append(f"{record.get('file')}: {record.get('reason')}")
+            return
+        line = sentence(record)
+        if line in self.lines or len(self.lines) < LINES:
+            self.lines[line] += 1
+        else:
+            self.lines["and more, in the log"] += 1
+
+    def merge(self, other: Digest) -> None:
+        """Together with what came before, or meanwhile."""
+        self.lines += other.lines
+        self.failed += other.failed
+        for folder, some in other.named.items():
+            self.named[folder] = (some + self.named.get(folder, []))[:NAMED]
+
+    def told(self) -> tuple[str, str]:
+        """Title and text."""
+        count = sum(self.failed.values())
+        heads = [f"{count:,} file{'' if count == 1 else 's'} failed"] if count else []
+        heads += list(self.lines)[:1]
+        rest = len(self.lines) - 1
+        title = f"glimpsed on {socket.gethostname()}: {'; '.join(heads)}" + (
+            f" and {rest} more" if rest > 0 else ""
+        )
+        parts = [line if times == 1 else f"{line} ({times} times)" for line, times in self.lines.items()]
+        for folder, number in self.failed.items():
+            parts.append(f"{folder}: {number:,} file{'' if number == 1 else 's'} failed")
+            parts += [f"  {named}" for named in self.named.get(folder, ())]
+            if number > NAMED:
+                parts.append(f"  and {number - NAMED:,} more: glimpsed failures")
+        return title[:250], "\n".join(parts)
+
+
+@dataclass(slots=True)
+class Outbox:
+    """What one service has not been told yet, and when it may be; `now` is elapsed seconds."""
+
+    digest: float  # seconds between two digests
+    waiting: Digest = field(default_factory=Digest)
+    due: float | None = None  # None: there is nothing to tell
+    quiet_until: float = 0.0
+    pause: float = AGAIN
+
+    def add(self, record: Mapping[str, Any], now: float) -> None:
+        """An event that this service should hear of."""
+        self.waiting.add(record)
+        if self.due is None:
+            self.due = max(now + min(GATHER, self.digest), self.quiet_until)
+
+    def take(self, now: float) -> Digest | None:
+        """What is due, to be sent; then either `sent` or `kept`."""
+        if self.due is None or now < self.due:
+            return None
+        taken, self.waiting, self.due = self.waiting, Digest(), None
+        return taken
+
+    def sent(self, now: float) -> None:
+        """It was taken: nothing for a while."""
+        self.quiet_until, self.pause = now + self.digest, AGAIN
+        if self.waiting:
+            self.due = self.quiet_until
+
+    def kept(self, taken: Digest, now: float) -> None:
+        """It was not: together with what came meanwhile, later."""
+        self.waiting.merge(taken)
+        self.due, self.pause = now + self.pause, min(LONGEST, 2 * self.pause)
+
+
+class Alerts:
+    """Hears what is logged, and tells it in a thread of its own."""
+
+    def __init__(
+        self, wanted: Sequence[str], outboxes: Mapping[str, Outbox], sends: Mapping[str, Send]
+    ) -> None:
+        self._wanted = frozenset(wanted)
+        self._outboxes = outboxes
+        self._sends = sends
+        self._changed = threading.Condition()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="notify", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        journal.overhear(self.hear)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        journal.overhear(None)
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join(LAST)
+
+    def hear(self, record: Mapping[str, Any]) -> None:
+        """From any thread: a record of the log, without secrets."""
+        if record.get("event") not in self._wanted:
+            return
+        with self._changed:
+            for outbox in self._outboxes.values():
+                outbox.add(record, elapsed())
+            self._changed.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                now = elapsed()
+                times = [outbox.due for outbox in self._outboxes.values() if outbox.due is not None]
+                if not self._closing and (not times or min(times) > now):
+                    self._changed.wait(min(times) - now if times else None)
+                closing = self._closing
+            self._tell(closing=closing)
+            if closing:
+                return
+
+    def _tell(self, *, closing: bool) -> None:
+        for name, outbox in self._outboxes.items():
+            with self._changed:
+                taken = outbox.take(float("inf") if closing else elapsed())
+            if not taken:
+                continue
+            took = self._sends[name](*taken.told())
+            with self._changed:
+                if took:
+                    outbox.sent(elapsed())
+                else:
+                    outbox.kept(taken, elapsed())
+            if not took:
+                log.warning(
+                    "notify.failed", reason=f"{name} did not take a message; it is kept and sent again"
+                )
+
+
+@contextlib.contextmanager
+def telling(notify: Notify | None, spool: Path | None) -> Iterator[None]:
+    """While this lasts, what is logged is told as the config wants it. `spool`: what is left for the next start.
+
+    Raises `MissingExtra` or `ConfigError`.
+    """
+    if notify is None:
+        yield
+        return
+    sends = connected(notify)
+    outboxes = {name: Outbox(notify.digest) for name in sends}
+    _load(spool, outboxes)
+    try:
+        with Alerts(notify.events, outboxes, sends):
+            yield
+    finally:
+        _save(spool, outboxes)
+
+
+def connected(notify: Notify) -> dict[str, Send]:
+    """A way to each service, by a name that holds no secret. Raises `MissingExtra` or `ConfigError`."""
+    with warnings.catch_warnings():  # of what it imports, on older Pythons
+        warnings.simplefilter("ignore")
+        try:
+            import apprise  # noqa: PLC0415 - an optional extra, and slow to import
+        except ImportError:
+            raise MissingExtra("notify", "notify") from None
+        logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)  # its messages may hold parts of a URL
+        services = [apprise.Apprise.instantiate(url.get_secret_value()) for url in notify.urls]
+    found: dict[str, Send] = {}
+    for number, (url, service) in enumerate(zip(notify.urls, services, strict=True)):
+        if not isinstance(service, apprise.NotifyBase):
+            scheme = url.get_secret_value().partition("://")[0]
+            told = f" ({scheme}://…)" if scheme.isalnum() and len(scheme) < 20 else ""
+            raise ConfigError(Problem(f"is no address that Apprise knows{told}", key=f"notify.urls.{number}"))
+        found[f"{service.service_name} ({number + 1})"] = _send(service)
+    return found
+
+
+def _send(service: Any) -> Send:
+    def send(title: str, text: str) -> bool:
+        try:
+            return bool(service.notify(body=text, title=title, body_format="text"))
+        except Exception as e:  # noqa: BLE001 - whatever a plugin raises
+            log.debug("notify.failed", reason=type(e).__name__)
+            return False
+
+    return send
+
+
+def _load(spool: Path | None, outboxes: Mapping[str, Outbox]) -> None:
+    """What an earlier daemon could not tell any more."""
+    if spool is None:
+        return
+    try:
+        kept = json.loads(spool.read_text(encoding="utf-8"))
+        for name, digest in kept.items():
+            if (outbox := outboxes.get(name)) is not None:
+                outbox.kept(Digest(Counter(digest["lines"]), Counter(digest["failed"]), digest["named"]), 0.0)
+                outbox.due = elapsed() + GATHER
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as e:
+        log.debug("notify.spool", reason=str(e))
+    with contextlib.suppress(OSError):
+        spool.unlink()
+
+
+def _save(spool: Path | None, outboxes: Mapping[str, Outbox]) -> None:
+    left = {
+        name: {"lines": o.waiting.lines, "failed": o.waiting.failed, "named": o.waiting.named}
+        for name, o in outboxes.items()
+        if o.waiting
+    }
+    if spool is None or not left:
+        return
+    try:
+        with open(os.open(spool, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w") as file:
+            json.dump(left, file)
+    except OSError as e:
+        log.debug("notify.spool", reason=str(e))

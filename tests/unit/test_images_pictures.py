@@ -1,0 +1,656 @@
+"""Pictures that other readers show rightly: palettes, planes, turned, squashed, masked, transparent, raw, too large."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import subprocess
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageChops, ImageDraw, ImageFont, ImageStat
+
+import images_samples as samples
+from glimpsed.errors import FileError
+from glimpsed.formats import plain
+from glimpsed.formats.common import NotPlain
+from glimpsed.formats.sniff import sniff
+from glimpsed.images import decode
+from glimpsed.images.plan import Target
+from images_looks import assert_corners, inspect, near, opened, prepare
+
+pytestmark = pytest.mark.usefixtures("_as_in_a_worker")
+
+
+@pytest.fixture
+def _as_in_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+
+
+def shown(data: bytes, to: Target = samples.TARGET, page: int = 1) -> Image.Image:
+    [encoded] = prepare(data, to, page)
+    return opened(encoded)
+
+
+def planar(
+    image: Image.Image,
+    *,
+    bits: int = 8,
+    photometric: int = 2,
+    order: str = "<",
+    packed: bool = False,
+    extra: int | None = None,
+) -> bytes:
+    """A TIFF whose planes stand apart, in two strips each."""
+    width, height = image.size
+    planes = [band.tobytes() for band in image.split()]
+    if bits == 16:
+        planes = [struct.pack(f"{order}{width * height}H", *(v * 257 for v in plane)) for plane in planes]
+    half = width * (height // 2) * bits // 8
+    strips = [part for plane in planes for part in (plane[:half], plane[half:])]
+    if packed:
+        strips = [zlib.compress(strip) for strip in strips]
+    offsets = tuple(16 + sum(len(s) for s in strips[:n]) for n in range(len(strips)))
+    entries: list[samples.Entry] = [
+        (256, 3, (width,)), (257, 3, (height,)), (258, 3, (bits,) * len(planes)), (259, 3, (8 if packed else 1,)),
+        (262, 3, (photometric,)), (273, 4, offsets), (277, 3, (len(planes),)), (278, 3, (height // 2,)),
+        (279, 4, tuple(map(len, strips))), (284, 3, (2,)),
+    ]  # fmt: skip
+    if extra is not None:
+        entries.append((338, 3, (extra,)))
+    return samples.tiff_file(entries, data=b"".join(strips), order=order)
+
+
+# -- silently wrong
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+@pytest.mark.parametrize("scale", [1, 257])
+def test_a_palette_of_eight_or_sixteen_bits_a_value_is_shown_in_its_colours(
+    bits: int, scale: int, order: str
+) -> None:
+    colours = (
+        [(255, 255, 255), (200, 20, 30), (0, 0, 0), (10, 200, 60)]
+        if bits > 1
+        else [(250, 250, 250), (200, 20, 30)]
+    )
+    size = 1 << bits
+    table = [c[band] * scale for band in range(3) for c in (colours * size)[:size]]
+    per_byte = 8 // bits
+    row = [0] * (64 - 64 // len(colours) * (len(colours) - 1)) + [
+        n for n in range(1, len(colours)) for _ in range(64 // len(colours))
+    ]
+    packed = bytes(
+        sum(row[at + n] << (8 - bits * (n + 1)) for n in range(per_byte)) for at in range(0, 64, per_byte)
+    )
+    entries: list[samples.Entry] = [
+        (256, 3, (64,)), (257, 3, (32,)), (258, 3, (bits,)), (259, 3, (1,)), (262, 3, (3,)), (273, 4, (16,)),
+        (277, 3, (1,)), (278, 3, (32,)), (279, 4, (len(packed) * 32,)), (320, 3, tuple(table)),
+    ]  # fmt: skip
+    image = shown(samples.tiff_file(entries, data=packed * 32, order=order))
+    for n, colour in enumerate(colours):
+        found = image.getpixel((64 * n // len(colours) + 5, 16))
+        assert near(found, colour), (n, found, colour)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("bits", [8, 16])
+def test_planes_that_stand_apart_are_put_together(bits: int, order: str, packed: bool) -> None:
+    assert_corners(shown(planar(samples.corners(), bits=bits, order=order, packed=packed)))
+    cmyk = planar(samples.corners(mode="CMYK"), bits=bits, photometric=5, order=order, packed=packed)
+    assert_corners(shown(cmyk), by=25)
+    gray = samples.corners(mode="L")
+    for photometric, stored in ((1, gray), (0, ImageChops.invert(gray))):
+        with_alpha = Image.merge("LA", (stored, Image.new("L", gray.size, 255)))
+        image = shown(
+            planar(with_alpha, bits=bits, photometric=photometric, order=order, packed=packed, extra=2)
+        )
+        assert ImageStat.Stat(ImageChops.difference(image.convert("L"), gray)).rms[0] < 6
+    full = samples.corners().convert("RGBA")
+    assert_corners(shown(planar(full, bits=bits, order=order, packed=packed, extra=2)))
+
+
+def test_what_is_transparent_in_a_plane_of_its_own_is_not_shown() -> None:
+    alpha = Image.new("L", (240, 160), 0)
+    alpha.paste(255, (0, 0, 240, 80))
+    image = shown(planar(Image.merge("LA", (Image.new("L", (240, 160), 40), alpha)), photometric=1, extra=2))
+    assert near(image.getpixel((120, 40)), (40, 40, 40))  # type: ignore[arg-type]
+    assert near(image.getpixel((120, 120)), (255, 255, 255))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("premultiplied", [False, True])
+def test_gray_with_transparency_is_shown_on_white(premultiplied: bool) -> None:
+    pixels = bytes([40, 255] * 240 * 80 + [0, 0] * 240 * 80)
+    entries: list[samples.Entry] = [
+        (256, 3, (240,)), (257, 3, (160,)), (258, 3, (8, 8)), (259, 3, (1,)), (262, 3, (1,)), (273, 4, (16,)),
+        (277, 3, (2,)), (278, 3, (160,)), (279, 4, (len(pixels),)), (338, 3, (1 if premultiplied else 2,)),
+    ]  # fmt: skip
+    image = shown(samples.tiff_file(entries, data=pixels))
+    assert near(image.getpixel((120, 40)), (40, 40, 40))  # type: ignore[arg-type]
+    assert near(image.getpixel((120, 120)), (255, 255, 255))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize("tiled", [False, True])
+@pytest.mark.parametrize("order", "<>")
+def test_strips_and_tiles_in_every_order_of_bytes_are_read(big: bool, tiled: bool, order: str) -> None:
+    data = samples.tiff(samples.corners(), big=big, tiled=tiled, order=order)
+    assert_corners(shown(data), by=2)
+    assert inspect(data) == (1, 240, 160)
+
+
+def test_tiles_under_the_tags_of_strips_are_tiles() -> None:
+    data = samples.tiff(samples.corners(), tiled=True).replace(
+        struct.pack("<HH", 324, 4), struct.pack("<HH", 273, 4)
+    )
+    assert_corners(shown(data.replace(struct.pack("<HH", 325, 4), struct.pack("<HH", 279, 4))), by=2)
+
+
+TYPES = {"BYTE": (1, "B"), "SHORT": (3, "H"), "LONG": (4, "I"), "SSHORT": (8, "h"), "SLONG": (9, "i")}
+
+
+@pytest.mark.parametrize("written", TYPES)
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_an_orientation_counts_in_whatever_type_it_was_written(
+    orientation: int, kind: str, order: str, written: str
+) -> None:
+    number, letter = TYPES[written]
+    value = struct.pack(order + letter, orientation)
+    turned = samples.corners().transpose(samples.STORED[orientation])  # type: ignore[arg-type]
+    if kind == "TIFF":
+        data = samples.tiff(turned, order=order, more=[(274, number, value)])
+    else:
+        exif = b"Exif\0\0" + samples.tiff_file([(274, number, value)], order=order)
+        data = samples.save(turned, kind, exif=exif, quality=95)
+        with pytest.raises(NotPlain):
+            plain.plain(sniff(data) or "jpeg", data, keep_metadata=False)
+    assert_corners(shown(data), by=25)
+
+
+def masked_pdf(kind: str) -> bytes:
+    """A 'compact' scan: a coarse ground, and the print as a fine mask of one bit."""
+    print_ = samples.typed(1240, 1754, "1")
+    fine = ImageChops.invert(print_) if kind == "SMask" else print_
+    bits = zlib.compress(fine.tobytes())
+    head = b"/Type/XObject/Subtype/Image/Width 1240/Height 1754/BitsPerComponent 1/Filter/FlateDecode"
+    ground = zlib.compress(b"\xff\xfa\xf0" * 80 * 110)
+    ink = zlib.compress(b"\x10\x10\x30" * 80 * 110)
+    coarse = b"/Type/XObject/Subtype/Image/Width 80/Height 110/ColorSpace/DeviceRGB/BitsPerComponent 8/Filter/FlateDecode"
+    mask = {
+        "SMask": head + b"/ColorSpace/DeviceGray",
+        "Mask": head + b"/ImageMask true",
+        "stencil": head + b"/ImageMask true",
+    }[kind]
+    draws = b"q 595 0 0 842 0 0 cm /G Do Q " + (b"0 0 .2 rg " if kind == "stencil" else b"")
+    draws += b"q 595 0 0 842 0 0 cm /" + (b"M" if kind == "stencil" else b"I") + b" Do Q"
+    return samples.pdf_of(
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Count 1/Kids[3 0 R]>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents 4 0 R/Resources<</XObject<</G 5 0 R/I 6 0 R/M 7 0 R>>>>>>",
+        samples.stream(b"", draws),
+        samples.stream(coarse, ground),
+        samples.stream(coarse + (b"" if kind == "stencil" else b"/%s 7 0 R" % kind.encode()), ink),
+        samples.stream(mask, bits),
+    )
+
+
+@pytest.mark.parametrize("kind", ["SMask", "Mask", "stencil"])
+def test_a_compact_scan_is_drawn_as_finely_as_its_finest_layer(kind: str) -> None:
+    image = shown(masked_pdf(kind), Target(4000, 5_000_000))
+    assert abs(image.width - 1240) <= 1
+    page = samples.typed(1240, 1754)
+    found = image.convert("L").resize(page.size)
+    assert ImageStat.Stat(ImageChops.difference(found, page)).rms[0] < 60
+    assert sum(found.histogram()[:100]) > sum(page.histogram()[:100]) / 2  # the print is there, and dark
+
+
+def lettered(colour: tuple[int, ...], *, ground: Image.Image | None = None) -> Image.Image:
+    image = ground or Image.new("RGBA", (600, 200), (255, 255, 255, 0))
+    ImageDraw.Draw(image).text(
+        (20, 60), "Forty crates of lamp glass", colour, ImageFont.load_default(size=40)
+    )
+    return image
+
+
+def contrast(image: Image.Image, box: tuple[int, int, int, int]) -> int:
+    low, high = image.convert("L").crop(box).getextrema()
+    return high - low  # type: ignore[operator]
+
+
+ALL = (0, 0, 600, 200)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF", "AVIF", "palette", "ICO"])
+def test_white_print_on_nothing_is_shown_on_a_ground_that_it_can_be_seen_on(kind: str) -> None:
+    image = lettered((255, 255, 255, 255))
+    if kind == "palette":
+        data = samples.save(image.quantize(16), "PNG")
+    elif kind == "ICO":
+        data = samples.save(image.crop((0, 40, 256, 140)), "ICO", sizes=[(256, 100)])
+    else:
+        data = samples.save(image, kind, **({"lossless": True} if kind == "WEBP" else {}))
+    assert contrast(shown(data), (0, 0, 250, 90) if kind == "ICO" else ALL) > 200
+
+
+def test_dark_print_on_nothing_and_pages_with_round_corners_are_shown_on_white() -> None:
+    dark = shown(samples.save(lettered((20, 20, 60, 255)), "PNG"))
+    assert dark.getpixel((2, 2)) == (255, 255, 255)
+    page = Image.new("RGBA", (600, 200), (0, 0, 0, 0))
+    ImageDraw.Draw(page).rounded_rectangle((0, 0, 599, 199), 30, (255, 255, 255, 255))
+    corner = shown(samples.save(lettered((0, 0, 0, 255), ground=page), "PNG"))
+    assert near(corner.getpixel((1, 1)), (255, 255, 255))  # type: ignore[arg-type]
+    assert contrast(corner, ALL) > 200
+
+
+def test_white_and_black_print_on_nothing_are_both_seen() -> None:
+    both = Image.new("RGBA", (600, 400), (0, 0, 0, 0))
+    both.paste(lettered((255, 255, 255, 255)), (0, 0))
+    both.paste(lettered((0, 0, 0, 255)), (0, 200))
+    image = shown(samples.save(both, "PNG"))
+    assert contrast(image, (0, 0, 600, 200)) > 90
+    assert contrast(image, (0, 200, 600, 400)) > 90
+
+
+def test_a_coloured_drawing_with_some_white_in_it_stays_on_white() -> None:
+    image = Image.new("RGBA", (400, 400), (0, 0, 0, 0))
+    draw = ImageDraw.Draw(image)
+    draw.ellipse((50, 50, 350, 350), (200, 30, 30, 255))
+    draw.ellipse((150, 150, 250, 250), (255, 255, 255, 255))
+    assert near(shown(samples.save(image, "PNG")).getpixel((2, 2)), (255, 255, 255))  # type: ignore[arg-type]
+
+
+# -- squashed
+
+
+def squashed(across: int, down: int, mode: str) -> Image.Image:
+    """A circle on A4, as it is stored at these resolutions."""
+    page = Image.new("L", (827, 1169), 255)
+    ImageDraw.Draw(page).ellipse((200, 300, 600, 700), 0)
+    return page.resize((round(8.27 * across), round(11.69 * down))).convert(mode)
+
+
+@pytest.mark.parametrize("resolution", [(204, 98), (204, 391), (200, 100), (100, 200), (300, 150)])
+@pytest.mark.parametrize(
+    ("kind", "mode"),
+    [
+        ("TIFF", "1"),
+        ("TIFF", "L"),
+        ("TIFF", "RGB"),
+        ("JPEG", "L"),
+        ("JPEG", "RGB"),
+        ("PNG", "1"),
+        ("PNG", "RGB"),
+        ("BMP", "L"),
+    ],
+)
+def test_pixels_that_are_not_square_are_made_so(kind: str, mode: str, resolution: tuple[int, int]) -> None:
+    data = samples.save(squashed(*resolution, mode), kind, dpi=resolution)
+    image = shown(data).convert("L")
+    assert abs(image.height / image.width - 11.69 / 8.27) < 0.02
+    left, top, right, bottom = ImageChops.invert(image).point(lambda v: 255 * (v > 128)).getbbox()  # type: ignore[misc]
+    assert abs((right - left) / (bottom - top) - 1) < 0.03
+    if kind not in {"BMP", "TIFF"}:
+        with pytest.raises(NotPlain):
+            plain.plain(sniff(data) or "png", data, keep_metadata=False)
+
+
+@pytest.mark.parametrize("resolution", [(300, 300), (300, 301), (1, 1), (72, 7200), (0, 300)])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
+def test_pixels_that_are_square_or_whose_shape_makes_no_sense_are_left_alone(
+    kind: str, resolution: tuple[int, int]
+) -> None:
+    image = shown(samples.save(samples.corners(), kind, dpi=resolution))
+    assert image.size == (240, 160)
+
+
+def test_turned_and_squashed_at_once() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored = squashed(200, 100, "L").transpose(Image.Transpose.ROTATE_90)  # the fine axis is down now
+    image = shown(samples.save(stored, "JPEG", dpi=(100, 200), exif=exif, quality=95))
+    assert abs(image.height / image.width - 11.69 / 8.27) < 0.02
+
+
+# -- with a reason
+
+
+@pytest.mark.parametrize(
+    ("tags", "reason"),
+    [
+        ({258: (12, 12, 12), 262: (2,), 277: (3,)}, "12-bit RGB"),
+        ({258: (32, 32, 32), 262: (2,), 277: (3,), 339: (3, 3, 3)}, "32-bit floating-point RGB"),
+        ({258: (16, 16, 16), 262: (8,), 277: (3,)}, "16-bit Lab"),
+        ({258: (64,), 262: (1,), 277: (1,), 339: (3,)}, "64-bit floating-point gray"),
+        ({258: (24,), 262: (1,), 277: (1,)}, "24-bit gray"),
+        ({258: (16,), 262: (32844,), 277: (1,)}, "16-bit LogL"),
+        ({258: (8,), 259: (34712,), 262: (1,), 277: (1,)}, "compression"),
+    ],
+)
+def test_an_unusual_tiff_fails_with_its_bits_or_colour_space(
+    tags: dict[int, tuple[int, ...]], reason: str
+) -> None:
+    data = bytes(64 * 64 * 24)
+    plainly: dict[int, tuple[int, ...]] = {
+        256: (64,),
+        257: (64,),
+        259: (1,),
+        273: (16,),
+        278: (64,),
+        279: (len(data),),
+    }
+    entries: list[samples.Entry] = [
+        (tag, 3 if tag not in {273, 279} else 4, value) for tag, value in {**plainly, **tags}.items()
+    ]
+    for look in (inspect, prepare):
+        with pytest.raises(FileError, match=reason):
+            look(samples.tiff_file(entries, data=data))  # type: ignore[operator]
+
+
+def test_a_damaged_pdf_does_not_get_the_reason_of_the_one_before() -> None:
+    locked, damaged = samples.pdf(b"0 0 m 9 9 l S", encrypted=True), b"%PDF-1.4\nnothing of use\n%%EOF\n"
+    for data, reason in (
+        (locked, "password"),
+        (damaged, "cannot be read"),
+        (locked, "password"),
+        (damaged, "cannot be read"),
+    ):
+        with pytest.raises(FileError, match=reason):
+            inspect(data)
+
+
+def test_a_page_without_a_size_is_told_of_and_the_others_are_read() -> None:
+    pages = [b"[0 0 300 400]", b"[0 0 300 400]/CropBox[600 800 900 900]", b"[0 0 200 100]"]
+    data = samples.pdf_of(
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Count 3/Kids[3 0 R 4 0 R 5 0 R]>>",
+        *(b"<</Type/Page/Parent 2 0 R/MediaBox%s>>" % box for box in pages),
+    )
+    assert inspect(data) == (3, 1250, 1667)
+    with samples.as_file(data) as file:
+        assert decode.undrawable(file, "pdf") == [2]
+    assert shown(data, page=3).size == (833, 417)
+    with pytest.raises(FileError, match="Page 2 has no size"):
+        prepare(data, page=2)
+
+
+# -- other formats
+
+
+@pytest.mark.parametrize("kind", ["pbm", "pgm", "ppm", "tga", "ico", "bmp"])
+def test_formats_that_other_programs_write_are_read(kind: str) -> None:
+    picture = (
+        samples.corners()
+        if kind in {"ppm", "tga", "ico", "bmp"}
+        else samples.corners(mode={"pbm": "1", "pgm": "L"}[kind])
+    )
+    if kind == "ico":
+        data = samples.save(picture, "ICO", sizes=[(16, 16), (240, 160)])
+    else:
+        data = samples.save(picture, {"tga": "TGA", "bmp": "BMP"}.get(kind, "PPM"))
+    image = shown(data)
+    assert image.size == (240, 160)
+    assert ImageStat.Stat(ImageChops.difference(image, picture.convert("RGB"))).rms[0] < 12
+
+
+def test_netpbm_in_digits_and_with_remarks_is_read() -> None:
+    image = shown(b"P2\n# made by hand\n4 2\n# of values\n15\n0 15 0 15\n15 0 15 0\n")
+    assert image.size == (4, 2)
+    assert image.getpixel((1, 0)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P"])
+def test_targa_of_every_kind_is_known_by_its_header(mode: str, compressed: bool) -> None:
+    picture = samples.corners().quantize(8) if mode == "P" else samples.corners(mode=mode)
+    data = samples.save(picture, "TGA", compression="tga_rle" if compressed else None)
+    assert sniff(data[:1024]) == "tga"
+    assert shown(data).size == (240, 160)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"hello world, this is no image at all, not even nearly",
+        bytes(range(64)),
+        b"\0\0\2\0" + b"x" * 60,
+        b"PK\3\4" + bytes(60),
+        b"ID3" + bytes(60),
+    ],
+)
+def test_what_is_no_picture_is_not_taken_for_one_without_a_mark(data: bytes) -> None:
+    assert sniff(data) is None
+
+
+@pytest.mark.parametrize("orientation", [1, 6, 8])
+@pytest.mark.parametrize("order", "<>")
+def test_of_a_cameras_raw_file_its_largest_picture_is_read_upright(orientation: int, order: str) -> None:
+    turn = samples.STORED[orientation]
+    stored = samples.corners(480, 320) if turn is None else samples.corners(480, 320).transpose(turn)
+    data = samples.dng(stored, orientation=orientation, order=order)
+    assert inspect(data) == (1, *stored.size)
+    image = shown(data)
+    assert image.size == (480, 320)
+    assert_corners(image)
+
+
+def test_canons_older_raw_files_keep_it_in_the_first_directory() -> None:
+    jpeg = samples.save(samples.corners(480, 320), "JPEG", quality=95)
+    small = samples.save(samples.corners(160, 120), "JPEG", quality=95)
+    lossless = jpeg.replace(b"\xff\xc0", b"\xff\xc3", 1).replace(
+        struct.pack(">HH", 320, 480), struct.pack(">HH", 3200, 4800)
+    )
+    at = [16, 16 + len(jpeg), 16 + len(jpeg) + len(small)]
+    first: list[samples.Entry] = [
+        (256, 3, (480,)), (257, 3, (320,)), (258, 3, (8, 8, 8)), (259, 3, (6,)), (273, 4, (at[0],)), (274, 3, (1,)),
+        (279, 4, (len(jpeg),)),
+    ]  # fmt: skip
+    second: list[samples.Entry] = [(513, 4, (at[1],)), (514, 4, (len(small),))]
+    third: list[samples.Entry] = [(259, 3, (6,)), (273, 4, (at[2],)), (279, 4, (len(lossless),))]
+    data = samples.tiff_file(first, second, third, data=jpeg + small + lossless)
+    image = shown(data[:8] + b"CR\2\0" + data[12:])
+    assert image.size == (480, 320)
+    assert_corners(image)
+
+
+@pytest.mark.parametrize(("compression", "photometric"), [(34713, 32803), (32767, 32803), (1, 34892)])
+def test_nikons_sonys_and_linear_raw_files_are_known(compression: int, photometric: int) -> None:
+    data = samples.dng(samples.corners(480, 320))
+    data = data.replace(
+        struct.pack("<HHIHH", 262, 3, 1, 32803, 0), struct.pack("<HHIHH", 262, 3, 1, photometric, 0)
+    )
+    raw = data.index(struct.pack("<HHIHH", 262, 3, 1, photometric, 0))
+    data = data[: raw - 4] + struct.pack("<HH", compression, 0) + data[raw:]
+    data = data.replace(struct.pack("<HHI", 50706, 1, 4), struct.pack("<HHI", 50707, 1, 4))
+    assert shown(data).size == (480, 320)
+
+
+def test_canons_newer_raw_files_keep_it_in_boxes() -> None:
+    def box(name: bytes, *content: bytes) -> bytes:
+        body = b"".join(content)
+        return struct.pack(">I4s", len(body) + 8, name) + body
+
+    stored = samples.corners(480, 320).transpose(Image.Transpose.ROTATE_90)
+    large = samples.save(stored, "JPEG", quality=95)
+    preview = samples.save(samples.photo(160, 120), "JPEG")
+    cmt1 = samples.tiff_file([(274, 3, (6,))])
+    ftyp = box(b"ftyp", b"crx \0\0\0\1crx isom")
+
+    def moov(at: int) -> bytes:
+        stbl = box(
+            b"stbl",
+            box(b"stsz", bytes(4), struct.pack(">II", len(large), 1)),
+            box(b"co64", bytes(4), struct.pack(">IQ", 1, at)),
+        )
+        canon = box(b"uuid", bytes.fromhex("85c0b687820f11e08111f4ce462b6a48"), box(b"CMT1", cmt1))
+        return box(b"moov", canon, box(b"trak", box(b"mdia", box(b"minf", stbl))))
+
+    uuid = box(
+        b"uuid", bytes.fromhex("eaf42b5e1c984b88b9fbb7dc406e4d16"), bytes(8), box(b"PRVW", bytes(16), preview)
+    )
+    at = len(ftyp + moov(0) + uuid) + 8
+    data = ftyp + moov(at) + uuid + box(b"mdat", large)
+    assert inspect(data) == (1, 320, 480)
+    image = shown(data)
+    assert image.size == (480, 320)
+    assert_corners(image)
+
+
+def test_a_raw_file_without_a_preview_says_so() -> None:
+    data = samples.dng(samples.corners())
+    start = data.index(b"\xff\xd8\xff")
+    with pytest.raises(FileError, match="no preview"):
+        prepare(data[:start] + bytes(3) + data[start + 3 :])
+
+
+# -- larger than a worker may decode at once
+
+
+def test_jpeg_2000_is_decoded_smaller_where_all_of_it_would_not_fit() -> None:
+    large = samples.save(samples.corners(3001, 2003), "JPEG2000", num_resolutions=6, irreversible=True)
+    for bare in (False, True):
+        data = large[large.index(b"\xff\x4f\xff\x51") :] if bare else large
+        [encoded] = prepare(data, Target(500, 700_000), memory=8_000_000)
+        assert (encoded.width, encoded.height) == (500, 334)
+        assert_corners(opened(encoded))
+    with pytest.raises(FileError, match="3001 by 2003 pixels are too many"):
+        prepare(
+            samples.save(samples.corners(3001, 2003), "JPEG2000", num_resolutions=1),
+            Target(500, 700_000),
+            memory=8_000_000,
+        )
+
+
+def test_a_large_jpeg_is_decoded_smaller() -> None:
+    data = samples.save(samples.corners(4000, 3000), "JPEG", quality=90)
+    [encoded] = prepare(data, Target(900, 700_000), memory=4_000_000)
+    assert_corners(opened(encoded))
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "HEIF"])
+def test_what_is_too_large_says_how_large_it_is(kind: str) -> None:
+    data = samples.save(samples.corners(), kind)
+    at = data.index(b"ispe") + 8
+    data = data[:at] + struct.pack(">II", 17000, 17000) + data[at + 8 :]
+    with samples.as_file(data) as file, pytest.raises(FileError, match="17000 by 17000 pixels are too many"):
+        decode.inspect(file, sniff(data) or "avif", 640_000_000)
+
+
+# -- as other decoders show it
+
+CONVERT, VIPS, PDFTOPPM = (
+    shutil.which(name, path="/usr/bin:/usr/local/bin") for name in ("convert", "vips", "pdftoppm")
+)
+FIELD = Path(__file__).parents[3] / "shared" / "field" / "images"
+
+
+def by_imagemagick(path: Path, out: Path) -> Image.Image:
+    subprocess.run(
+        [
+            str(CONVERT),
+            f"{path}[0]",
+            "-auto-orient",
+            "-background",
+            "white",
+            "-alpha",
+            "remove",
+            "-colorspace",
+            "sRGB",
+            f"PNG24:{out}",
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return Image.open(out).convert("RGB")
+
+
+def by_vips(path: Path, out: Path) -> Image.Image:
+    for step in (["autorot", str(path), f"{out}.v"], ["colourspace", f"{out}.v", str(out), "srgb"]):
+        subprocess.run([str(VIPS), *step], capture_output=True, check=True)
+    image = Image.open(out).convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+
+
+def by_poppler(path: Path, out: Path) -> Image.Image:
+    subprocess.run(
+        [str(PDFTOPPM), "-singlefile", "-r", "150", "-png", str(path), str(out)[:-4]],
+        check=True,
+        capture_output=True,
+    )
+    return Image.open(out).convert("RGB")
+
+
+def alike(one: Image.Image, other: Image.Image) -> bool:
+    """The same shape, polarity, turn and colours, whatever the resolution."""
+    if abs(one.width / one.height / (other.width / other.height) - 1) > 0.03:
+        return False
+    small = [image.resize((64, 64), Image.Resampling.BOX) for image in (one, other)]
+    return max(ImageStat.Stat(ImageChops.difference(*small)).rms) < 20
+
+
+MADE: dict[str, Callable[[], bytes]] = {
+    **{name: samples.EVERY[name] for name in ("jpeg", "progressive", "cmyk", "png", "palette", "webp", "gif", "bmp", "tiff", "lzw", "jpeg-in-tiff", "cmyk-tiff", "palette-tiff", "bigtiff", "lab-tiff")},
+    "planes": lambda: planar(samples.corners()),
+    "planes of 16 bits": lambda: planar(samples.corners(), bits=16, packed=True),
+    "planes of 16 bits, big-endian": lambda: planar(samples.corners(), bits=16, order=">"),
+    "bigtiff, big-endian": lambda: samples.tiff(samples.corners(), big=True, order=">"),
+    "tiles": lambda: samples.tiff(samples.corners(), tiled=True),
+    "turned tiff": lambda: samples.oriented(6, "TIFF"),
+    "turned jpeg": lambda: samples.oriented(8, "JPEG"),
+    "transparent": lambda: samples.save(lettered((20, 20, 90, 255)), "PNG"),
+    "ppm": lambda: samples.save(samples.corners(), "PPM"),
+    "pbm": lambda: samples.save(samples.typed(300, 400, "1"), "PPM"),
+    "tga": lambda: samples.save(samples.corners(), "TGA"),
+}  # fmt: skip
+OWN_COLOURS = {("cmyk", by_vips), ("cmyk-tiff", by_vips), ("lab-tiff", by_imagemagick)}
+ENDINGS = {"tga": ".tga"}  # whose content tells other programs nothing
+
+
+@pytest.mark.parametrize("name", MADE)
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(by_imagemagick, marks=pytest.mark.skipif(CONVERT is None, reason="no ImageMagick")),
+        pytest.param(by_vips, marks=pytest.mark.skipif(VIPS is None, reason="no libvips")),
+    ],
+)
+def test_a_picture_looks_as_another_decoder_shows_it(
+    name: str, other: Callable[[Path, Path], Image.Image], tmp_path: Path
+) -> None:
+    path = tmp_path / f"picture{ENDINGS.get(name, '')}"
+    path.write_bytes(MADE[name]())
+    if (name, other) in OWN_COLOURS:
+        pytest.skip("that decoder takes other inks")
+    try:
+        meant = other(path, tmp_path / "other.png")
+    except (subprocess.CalledProcessError, FileNotFoundError):
+        pytest.skip("that decoder does not read it")
+    assert alike(shown(path.read_bytes()), meant)
+
+
+@pytest.mark.skipif(PDFTOPPM is None, reason="no poppler")
+@pytest.mark.parametrize("kind", ["SMask", "Mask", "stencil", "text"])
+def test_a_page_looks_as_poppler_shows_it(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "page.pdf"
+    path.write_bytes(samples.EVERY["pdf"]() if kind == "text" else masked_pdf(kind))
+    assert alike(shown(path.read_bytes()), by_poppler(path, tmp_path / "other.png"))
+
+
+@pytest.mark.skipif(not FIELD.is_dir() or VIPS is None, reason="no collection of real files, or no libvips")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cramps-tile.tif",
+        "flower-rgb-planar-16.tif",
+        "BigTIFFMotorola.tif",
+        "colormap_8bit_values.tif",
+        "exif6_long.jpg",
+    ],
+)
+def test_real_files_look_as_libvips_shows_them(name: str, tmp_path: Path) -> None:
+    assert alike(shown((FIELD / name).read_bytes()), by_vips(FIELD / name, tmp_path / "other.png"))
