@@ -417,18 +417,18 @@ async def test_what_was_ignored_stays_so_under_another_name_and_a_copy_of_it_doe
 async def test_why_files_are_not_complete_is_known_while_they_are_waited_for(desk: Desk) -> None:
     async with desk.watching(settle_limit=60) as w:
         await asyncio.wait_for(w.listed.wait(), 5)
-        assert w.troubles is None
+        assert w._settler.troubles is None
         (desk.path / "half.png").write_bytes(PNG[:-20])
         (desk.path / "empty.png").touch()
         (desk.path / "whole.png").write_bytes(PNG)
         await desk.until(lambda: desk.states() == {"whole.png": "queued"} and w.settling == 2)
-        await desk.until(lambda: w.troubles is not None and w.troubles.count(";") == 1)
-        assert w.troubles is not None
-        assert {part.split(":")[0] for part in w.troubles.split("; ")} == {"half.png", "empty.png"}
-        assert "empty.png: The file is empty." in w.troubles
+        await desk.until(lambda: w._settler.troubles is not None and w._settler.troubles.count(";") == 1)
+        assert w._settler.troubles is not None
+        assert {part.split(":")[0] for part in w._settler.troubles.split("; ")} == {"half.png", "empty.png"}
+        assert "empty.png: The file is empty." in w._settler.troubles
         (desk.path / "half.png").write_bytes(picture(1))
         (desk.path / "empty.png").unlink()
-        await desk.until(lambda: w.settling == 0 and w.troubles is None)
+        await desk.until(lambda: w.settling == 0 and w._settler.troubles is None)
 
 
 async def test_what_was_there_at_first_sight_can_be_ignored_for_ever(desk: Desk) -> None:

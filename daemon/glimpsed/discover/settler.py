@@ -25,7 +25,7 @@ MOST = 50_000  # files whose quiet time runs, likewise
 
 
 class Settler:
-    """`offered` is called when the ledger has taken some, `changed` when `troubles` are others."""
+    """`offered` is called when the ledger has taken some, `changed` when `report` is another than it was."""
 
     def __init__(self, site: Site, *, offered: Callable[[], None], changed: Callable[[], None]) -> None:
         self.settling = Settling(site.folder.settle, site.folder.settle_limit)
@@ -34,7 +34,7 @@ class Settler:
         self._changed = changed
         self._now = asyncio.Event()
         self._odd: dict[str, None] = {}  # names of no image, which may be links
-        self._told: str | None = None
+        self._told: tuple[int, str | None] = 0, None
 
     @property
     def troubles(self) -> str | None:
@@ -46,6 +46,11 @@ class Settler:
         ]
         more = len(troubled) - len(some)
         return "; ".join([*some, f"and {more:,} more"] if more else some) or None
+
+    def report(self) -> tuple[int, str | None]:
+        """How many files are waited for, and why: for people, who are told again when it is otherwise."""
+        self._told = len(self.settling), self.troubles
+        return self._told
 
     def hint(self, path: str, *, closed: bool) -> None:
         """Something happened to a file."""
@@ -98,8 +103,8 @@ class Settler:
         now = time.monotonic()
         for check in checks:
             self.settling.put_back(check.path, now)
-        if self.troubles != self._told:
-            self._told = self.troubles
+        count, troubles = self._told
+        if self.troubles != troubles or (count and not len(self.settling)):
             self._changed()
 
     async def _conclude(self, root: Root, looks: dict[str, Look | FileError | ShareTrouble]) -> None:

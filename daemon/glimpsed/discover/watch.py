@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 from glimpsed.blocking import Lanes, Threads, wait
 from glimpsed.config.schema import Folder
@@ -105,10 +106,18 @@ class FolderWatch:
         """Those of them that still grow, or cannot be read, after `settle_limit`."""
         return self._settler.settling.stuck
 
-    @property
-    def troubles(self) -> str | None:
-        """Why some of them are not complete."""
-        return self._settler.troubles
+    def report(self) -> dict[str, Any]:
+        """What `status` shows of it."""
+        state = self.state
+        settling, reason = self._settler.report()
+        return {
+            "state": state.state,
+            "mode": state.mode,
+            "filesystem": state.filesystem,
+            "reason": state.reason,
+            "settling": settling,
+            "settling_reason": reason,
+        }
 
     def blocked(self, reason: str | None) -> None:
         """Sidecars cannot be written into the folder, and why; None: they can."""

@@ -299,18 +299,9 @@ class Service:
 
     async def check(self) -> None:
         """The ledger takes our heartbeat, the image workers answer; that this runs shows that the loop turns."""
+        expected = self._backlogs.expected
         folders = {
-            watch.folder.name: {
-                "state": s.state,
-                "mode": s.mode,
-                "filesystem": s.filesystem,
-                "reason": s.reason,
-                "settling": watch.settling,
-                "settling_reason": watch.troubles,
-                "backlog": self._backlogs.expected.get(watch.folder.name),
-            }
-            for watch in self.folders
-            for s in [watch.state]
+            w.folder.name: {**w.report(), "backlog": expected.get(w.folder.name)} for w in self.folders
         }
         try:
             await self.books.apart(Ledger.heartbeat, self.books.clock(), {"folders": folders})
