@@ -1,4 +1,4 @@
-"""Events add up to the reply that would have come in one piece, or to nothing."""
+"""A body that comes in pieces adds up to the reply that would have come at once, or to nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from gateway import Scripted, Seen, answer, stream_events
 from glimpsed.vision import chat, responses
-from glimpsed.vision.stream import Events, Incomplete, assembled
+from glimpsed.vision.stream import Body, Incomplete
+from glimpsed.vision.wire import Answered
 
 PATHS = {"chat": "/v1/chat/completions", "responses": "/v1/responses"}
 APIS = pytest.mark.parametrize("api", ["chat", "responses"])
@@ -22,32 +23,74 @@ def asked(api: str) -> Seen:
     return Seen(0, PATHS[api].removeprefix("/v1"), {}, b"", {"model": "m"}, (), "", None, 1)
 
 
-def wire(events: list[Any], newline: bytes = b"\n") -> bytes:
-    lines = [b"data: " + (e if isinstance(e, str) else json.dumps(e)).encode() + newline * 2 for e in events]
-    return b": keep-alive" + newline * 2 + b"".join(lines)
+def wire(events: list[Any], between: str = "\n\n", before: str = ": keep-alive\n\n") -> bytes:
+    lines = ["data: " + (e if isinstance(e, str) else json.dumps(e, ensure_ascii=False)) for e in events]
+    return (before + between.join(lines) + between).encode()
+
+
+def fed(data: bytes, *cuts: int) -> Body:
+    body = Body()
+    for cut in cuts:
+        body.feed(data[:cut])
+        data = data[cut:]
+    body.feed(data)
+    return body
+
+
+def read(data: bytes, *cuts: int) -> Answered:
+    """What the stream of events says. Raises `Incomplete`."""
+    reply = json.loads(fed(data, *cuts).whole())
+    found = chat.parse(reply) or responses.parse(reply)
+    assert found is not None
+    return found
+
+
+def delta(content: Any, finish: str | None = None, **choice: Any) -> dict[str, Any]:
+    return {
+        "id": "c1",
+        "choices": [{"index": 0, "delta": {"content": content}, "finish_reason": finish, **choice}],
+    }
+
+
+cuts = st.lists(st.integers(1, 60), max_size=40)
+ways = st.sampled_from(["\n\n", "\r\n\r\n", "\r\r", "\n", "\r\n", "\r"])  # what is between two events
 
 
 @settings(deadline=None)
-@given(
-    st.text(max_size=60),
-    st.sampled_from(["chat", "responses"]),
-    st.lists(st.integers(1, 400), max_size=8),
-    st.sampled_from([b"\n", b"\r\n"]),
-)
-def test_however_the_bytes_are_cut_the_reply_is_the_same(
-    text: str, api: str, cuts: list[int], newline: bytes
+@given(st.text(max_size=60), st.sampled_from(["chat", "responses"]), cuts, ways, st.booleans())
+def test_however_the_bytes_are_cut_and_the_events_parted_the_reply_is_the_same(
+    text: str, api: str, cuts: list[int], between: str, last: bool
 ) -> None:
     reply = Scripted(text=text.encode("utf-8", "replace").decode())
-    data = wire(list(stream_events(asked(api), reply)), newline)
-    events, count = Events(), 0
-    for cut in [*cuts, len(data)]:
-        count += events.feed(data[:cut])
-        data = data[cut:]
+    data = wire(list(stream_events(asked(api), reply)), between)
+    data = data if last else data.rstrip(b"\r\n")
     module = chat if api == "chat" else responses
-    found = module.parse(json.loads(assembled(events.events, PATHS[api])))
-    assert found == module.parse(answer(asked(api), reply))
-    assert events.finished
-    assert count == len(events.events)
+    assert read(data, *cuts) == module.parse(answer(asked(api), reply))
+    assert fed(data, *cuts, len(data)).finished or not last
+
+
+@settings(deadline=None)
+@given(st.text(max_size=60), st.sampled_from(["chat", "responses"]), cuts)
+def test_events_without_a_field_name_are_a_stream_too(text: str, api: str, cuts: list[int]) -> None:
+    reply = Scripted(text=text.encode("utf-8", "replace").decode())
+    events = [e for e in stream_events(asked(api), reply) if e != "[DONE]"]
+    data = b"".join(json.dumps(e).encode() + b"\n" for e in events)
+    module = chat if api == "chat" else responses
+    assert read(data, *cuts) == module.parse(answer(asked(api), reply))
+
+
+replies = st.sampled_from(
+    [b'{"choices":[]}', b'{\n "output": [] }\n', b"[1]", b"<html>", b"", b"da", b"data", b"\n{}", b"x: y"]
+)
+
+
+@settings(deadline=None)
+@given(replies | st.binary(max_size=40).filter(lambda b: b":" not in b and b"{" not in b), cuts)
+def test_what_is_no_stream_stays_as_it_is(data: bytes, cuts: list[int]) -> None:
+    body = fed(data, *cuts)
+    assert body.whole() == data.lstrip(b"\xef\xbb\xbf \t\r\n")
+    assert body.stream is None
+    assert body.partial() == b""
 
 
 @APIS
@@ -56,23 +99,45 @@ def test_without_the_last_word_there_is_no_answer(api: str) -> None:
     last = next(
         n for n, e in enumerate(events) if '"finish_reason": "stop"' in json.dumps(e) or n == len(events) - 1
     )
-    for end in range(last):
-        with pytest.raises(Incomplete):
-            assembled(events[:end], PATHS[api])
+    for end in range(1, last):
+        for more in ([], ["[DONE]"]):
+            body = fed(wire([*events[:end], *more]))
+            assert not body.finished
+            with pytest.raises(Incomplete):
+                body.whole()
 
 
 @APIS
 @pytest.mark.parametrize(
     "event",
     [
-        {"error": {"message": "overloaded", "code": "x"}},
-        {"type": "error", "message": "overloaded", "code": "x"},
-        {"type": "error", "error": {"message": "overloaded", "code": "x"}},
+        'data: {"error": {"message": "overloaded", "code": "x"}}',
+        'data: {"type": "error", "message": "overloaded", "code": "x"}',
+        'data: {"type": "error", "error": {"message": "overloaded", "code": "x"}}',
+        'event: error\ndata: {"message": "overloaded"}',
+        '{"error": {"message": "overloaded"}}',
+        'data: {"error": {"message": "overloaded"}, "choices": [{"delta": {}, "finish_reason": "error"}]}',
     ],
 )
-def test_an_error_among_the_events_is_the_reply(api: str, event: dict[str, Any]) -> None:
-    events = [*list(stream_events(asked(api), Scripted()))[:2], event]
-    assert json.loads(assembled(events, PATHS[api]))["error"]["message"] == "overloaded"
+def test_an_error_among_the_events_is_the_reply(api: str, event: str) -> None:
+    body = fed(wire(list(stream_events(asked(api), Scripted()))[:3]) + event.encode() + b"\n\n")
+    assert body.finished
+    assert json.loads(body.whole())["error"]["message"] == "overloaded"
+
+
+@APIS
+def test_an_error_after_the_last_word_is_none(api: str) -> None:
+    events = list(stream_events(asked(api), Scripted()))
+    assert read(wire([*events, {"error": {"message": "broken pipe"}}])).text == Scripted().text
+
+
+@pytest.mark.parametrize("error", [None, {"error": {"message": "overloaded"}}])
+def test_what_came_before_it_broke_off_is_not_lost(error: dict[str, Any] | None) -> None:
+    usage = {"id": "c1", "choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 2}}
+    body = fed(wire([delta("HALF "), delta("AN ANSWER"), usage, *([error] if error else [])]))
+    found = chat.parse(json.loads(body.whole() if error else body.partial()))
+    assert found is not None
+    assert (found.text, found.input_tokens, found.output_tokens) == ("HALF AN ANSWER", 9, 2)
 
 
 def test_completed_without_output_takes_the_deltas() -> None:
@@ -81,30 +146,111 @@ def test_completed_without_output_takes_the_deltas() -> None:
         {"type": "response.output_text.delta", "delta": "c"},
         {"type": "response.completed", "response": {"id": "r", "status": "completed", "output": []}},
     ]
-    found = responses.parse(json.loads(assembled(events, PATHS["responses"])))
-    assert found is not None
-    assert found.text == "abc"
+    assert read(wire(events)).text == "abc"
+    events[1] = {"type": "response.refusal.delta", "delta": "I won't"}
+    assert read(wire(events)).refusal == "I won't"
+
+
+@APIS
+def test_a_whole_reply_in_one_event_is_the_reply(api: str) -> None:
+    whole = answer(asked(api), Scripted())
+    assert read(wire([whole])).text == Scripted().text
 
 
 def test_cut_answers_stay_cut() -> None:
-    events = list(stream_events(asked("responses"), Scripted(finish="length")))
-    found = responses.parse(json.loads(assembled(events, PATHS["responses"])))
-    assert found is not None
-    assert found.finish == "length"
+    assert read(wire(list(stream_events(asked("responses"), Scripted(finish="length"))))).finish == "length"
+
+
+def test_content_may_be_a_list_of_parts_and_thoughts_are_no_text() -> None:
+    events = [
+        delta([{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]),
+        delta([{"type": "text", "text": "WHOLE "}]),
+        delta([{"type": "text", "text": "ANS"}, {"type": "text", "text": "WER"}]),
+        delta("", "stop"),
+    ]
+    assert read(wire(events)).text == "WHOLE ANSWER"
+
+
+@pytest.mark.parametrize(
+    ("messages", "text"),
+    [
+        (["WHOLE ", "ANSWER"], "WHOLE ANSWER"),
+        (["WHOLE", "WHOLE ANSWER"], "WHOLE ANSWER"),  # each says all that came before it once more
+        (["WHOLE ANSWER", "WHOLE ANSWER"], "WHOLE ANSWER"),
+    ],
+)
+def test_a_message_is_read_like_a_delta(messages: list[str], text: str) -> None:
+    events = [{"choices": [{"message": {"role": "assistant", "content": m}}]} for m in messages]
+    last = {"choices": [{"message": {"content": ""}, "finish_reason": "stop"}]}
+    assert read(wire([*events, last])).text == text
+
+
+def test_a_message_after_the_deltas_is_not_the_answer_a_second_time() -> None:
+    last = {"choices": [{"message": {"content": "haha"}, "finish_reason": "stop"}]}
+    assert read(wire([delta("ha"), delta("ha"), last])).text == "haha"
+    assert read(wire([delta("ha"), delta("ha"), delta("", "stop")])).text == "haha"
+
+
+@pytest.mark.parametrize("nothing", [None, "", "null"])
+def test_no_finish_reason_in_any_spelling_is_none(nothing: str | None) -> None:
+    events = [delta("WHOLE ", nothing), delta("ANSWER", nothing)]
+    assert not fed(wire(events)).finished
+    assert read(wire([*events, delta("", "stop")])).text == "WHOLE ANSWER"
+
+
+def test_a_usage_after_the_last_word_counts_also_where_moonshot_puts_it() -> None:
+    usage = {"prompt_tokens": 1234, "completion_tokens": 5}
+    for last in ({"choices": [], "usage": usage}, {"choices": [{"index": 0, "delta": {}, "usage": usage}]}):
+        found = read(wire([delta("x"), delta("", "stop"), last]))
+        assert (found.input_tokens, found.output_tokens) == (1234, 5)
+
+
+def test_other_choices_than_the_first_are_no_part_of_the_answer() -> None:
+    assert read(wire([delta("a"), delta("b", "stop", index=1), delta("c", "stop")])).text == "ac"
 
 
 def test_comments_and_broken_events_are_none() -> None:
-    events = Events()
-    assert events.feed(b": ping\n\n: ping\n\nevent: x\n\ndata: {broken\n\n") == 0
-    assert events.feed(b'data: {"a"\ndata: :1}\n\n') == 1
-    assert events.events == [{"a": 1}]
+    body = fed(b": ping\n\n: ping\n\nevent: x\n\ndata: {broken\n\nid: 7\nretry: 5\n\n")
+    assert body.stream is not None
+    assert body.alive
+    assert body.stream.pieces == 0
+    body.feed(b'data: {"choices": [{"delta": {"content"\ndata: : "x"}, "finish_reason": "stop"}]}\n\n')
+    assert body.finished
+
+
+def test_white_space_is_a_sign_of_life_and_json_is_none() -> None:
+    body = Body()
+    for _ in range(5):
+        body.feed(b"\r\n \n")
+        assert body.alive
+    body.feed(b'{"a": ')
+    assert not body.alive
+    body.feed(b"1}")
+    assert body.whole() == b'{"a": 1}'
+
+
+def test_memory_follows_what_is_held_not_what_came() -> None:
+    body = fed(b"data: 1\n\n" * 100_000)
+    assert body.received == 900_000
+    assert body.held < 100
+    assert fed(b"data: 1\n" * 100_000).held > 5_000_000  # an event that does not end, each line an object
+    body.feed(b"data: " + b"x" * 10_000)
+    assert 10_000 <= body.held < 11_000
+    assert fed(b" \n" * 100_000).held < 100
 
 
 @settings(deadline=None)
-@given(st.lists(st.binary(max_size=50), max_size=6))
+@given(
+    st.lists(
+        st.binary(max_size=50) | st.sampled_from([b"data: ", b"\n", b"{", b"}", b'"delta"', b":", b"[DONE]"])
+    )
+)
 def test_any_bytes_can_be_fed(chunks: list[bytes]) -> None:
-    events = Events()
-    for chunk in chunks:
-        events.feed(chunk)
-    with contextlib.suppress(Incomplete):
-        assembled(events.events, PATHS["chat"])
+    for first in (b"", b"data: {}\n"):
+        body = fed(first)
+        for chunk in chunks:
+            body.feed(chunk)
+            assert isinstance(body.finished, bool)
+        body.partial()
+        with contextlib.suppress(Incomplete):
+            body.whole()

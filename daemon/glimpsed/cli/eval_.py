@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from glimpsed import eventloop
 from glimpsed.cli.common import common_options, err, folder_names, json_option, load_config, out, print_json
 from glimpsed.errors import FileError, GlimpsedError, UsageError, VisionError
 from glimpsed.model import shown
@@ -119,7 +120,7 @@ def command(
         for model in models or (folder.model,)
         for label, prompt in _prompts(folder, prompts)
     ]
-    spent = asyncio.run(_run(config, contests, files, lambda expected: _agreed(expected, yes=yes)))
+    spent = eventloop.run(_run(config, contests, files, lambda expected: _agreed(expected, yes=yes)))
     if spent is None:
         return 2
     scores = [

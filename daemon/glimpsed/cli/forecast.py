@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import datetime as dt
 import os
@@ -11,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from glimpsed import eventloop
 from glimpsed.cli.common import err
 from glimpsed.cli.operator import Desk
 from glimpsed.cli.operator import files as file_count
@@ -54,7 +54,7 @@ def forecast(desk: Desk, folder: Folder, find: Callable[[Root], Mapping[str, Kin
     try:
         with _working(folder.name):
             root = files.find_root(folder.path)
-            return asyncio.run(look(root, find(root)))
+            return eventloop.run(look(root, find(root)))
     except (ShareTrouble, Vanished) as e:
         return Forecast(Estimate(), {}, 0, str(e))
 

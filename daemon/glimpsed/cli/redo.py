@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import sys
 import time
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from glimpsed import eventloop
 from glimpsed.cli.common import common_options, folder_names, say
 from glimpsed.errors import ShareTrouble, UsageError, Vanished
 
@@ -145,7 +145,7 @@ def _stale_adopted(desk: Desk, folder: Folder, entries: Sequence[ModelEntry]) ->
         finally:
             await checker.aclose()
 
-    return asyncio.run(others())
+    return eventloop.run(others())
 
 
 async def _meets_schema(found: Answer, folder: Folder, checker: Checker) -> bool:

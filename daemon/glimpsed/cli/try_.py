@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from glimpsed import eventloop
 from glimpsed.cli.common import (
     common_options,
     config_file,
@@ -105,7 +106,7 @@ def command(
     if save_request is not None and not save_request.absolute().parent.is_dir():
         raise UsageError(f"--save-request: there is no directory {shown(str(save_request.parent))}")
     sent: list[dict[str, Any]] = []
-    tries = asyncio.run(_try_all(config, images, chosen, models, sent))
+    tries = eventloop.run(_try_all(config, images, chosen, models, sent))
     _show(tries, models, as_json=as_json)
     deaf = {t.model for t in tries if config.models[t.model].local}
     if prompt is not None and deaf:

@@ -84,7 +84,7 @@ def url(value: str) -> str:
     if parts.username is not None or parts.password is not None:
         raise ValueError("must not hold a user name or password; use a key, or 'headers'")
     if parts.query or parts.fragment:
-        raise ValueError("must end with its path, without '?' or '#'")
+        raise ValueError("must end with its path, without '?' or '#': what follows a '?' goes into 'query'")
     return value.rstrip("/")
 
 

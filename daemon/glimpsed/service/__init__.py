@@ -10,7 +10,7 @@ import signal
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any
 
-from glimpsed import __version__, metrics
+from glimpsed import __version__, eventloop, metrics
 from glimpsed.blocking import Blocking, wait
 from glimpsed.clock import elapsed
 from glimpsed.config import state_url
@@ -373,7 +373,7 @@ class Service:
 def run(service: Service) -> None:
     """Run the service in an event loop of its own; what killed a task is what the caller sees."""
     try:
-        asyncio.run(service.run())
+        eventloop.run(service.run())
     except BaseExceptionGroup as group:
         error = group
         while isinstance(error, BaseExceptionGroup):

@@ -95,7 +95,7 @@ def render(answer: Answer, kind: str) -> bytes:
 
 
 def _within_bounds(data: bytes, kind: str) -> bytes:
-    too_much = f"more than {LARGEST >> 20} MB" if len(data) > LARGEST else ""
+    too_much = f"is larger than {LARGEST >> 20} MB" if len(data) > LARGEST else ""
     if kind == "json" and not too_much and len(data) > _INTRICATE:
         try:
             bounded.check(data)
@@ -103,7 +103,7 @@ def _within_bounds(data: bytes, kind: str) -> bytes:
             too_much = str(e)
     if too_much:
         raise FileError(
-            f"The answer is too large: its {kind} sidecar would have {too_much}.",
+            f"The answer is too large: its {kind} sidecar {too_much}.",
             "Split the document, or have the prompt ask for less.",
         )
     return data

@@ -137,7 +137,7 @@ def write_error(
             return ()
         with temporary.files(parent, like, {sidecar: content}) as ready:
             try:
-                if status is not None and not _replaced(parent, ready, sidecar, status):
+                if status is not None and not replaced(parent, ready, sidecar, status):
                     return ()
                 if status is None:
                     rename_no_replace(parent, ready[sidecar], parent, sidecar)
@@ -224,7 +224,7 @@ def _put(place: own.Place, sidecar: str, kind: str, rendered: bytes, ready: dict
             status = None
         try:
             if status is not None:
-                if _replaced(parent, ready, sidecar, status):
+                if replaced(parent, ready, sidecar, status):
                     return
             else:
                 rename_no_replace(parent, ready[sidecar], parent, sidecar)
@@ -242,7 +242,7 @@ def _put(place: own.Place, sidecar: str, kind: str, rendered: bytes, ready: dict
     raise ShareTrouble(f"{shown(sidecar)} changes while it is written")
 
 
-def _replaced(parent: int, ready: dict[str, str], sidecar: str, seen: os.stat_result) -> bool:
+def replaced(parent: int, ready: dict[str, str], sidecar: str, seen: os.stat_result) -> bool:
     """Whether what is ready took the place of this very file. What somebody saves at this moment stays.
 
     Both change names, so that what stood there can be looked at, under the temporary name, before it goes.

@@ -60,8 +60,9 @@ def preview(entry: ModelEntry, request: Request) -> dict[str, Any]:
             "images": [f"{i.media_type}, {len(i.data)} bytes" for i in request.images],
         }
     from glimpsed.vision import chat, responses  # noqa: PLC0415 - only `try` looks at requests
-    from glimpsed.vision.wire import Ask  # noqa: PLC0415
+    from glimpsed.vision.wire import Ask, address  # noqa: PLC0415
 
     module = chat if entry.api == "chat" else responses
     ask = Ask(request, entry.model, entry.extra, limit=request.max_output_tokens, stream=entry.stream)
-    return {"url": f"{(entry.base_url or '').rstrip('/')}{module.PATH}", "body": module.body(ask, "…")}
+    query = {name: "hidden" if value in entry.secrets else value for name, value in entry.query.items()}
+    return {"url": address(entry.base_url or "", module.PATH, query), "body": module.body(ask, "…")}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from glimpsed.vision import structured
-from glimpsed.vision.wire import Answered, Ask, image_url, merge, name, own_texts, sane, tokens
+from glimpsed.vision.wire import Answered, Ask, image_url, merge, name, own_texts, sane, tokens, written
 
 PATH = "/chat/completions"
 # A parameter's other name, for models that refuse the first. The old names come first: a gateway that does
@@ -67,7 +67,7 @@ def parse(reply: Mapping[str, Any]) -> Answered | None:
     usage = usage if isinstance(usage, dict) else {}
     refusal = message.get("refusal")
     return Answered(
-        text=sane(_text(message.get("content"))),
+        text=sane(written(message.get("content"))),
         finish=str(finish or "stop"),
         refusal=sane(refusal) if isinstance(refusal, str) and refusal else None,
         model=name(reply.get("model")),
@@ -75,12 +75,3 @@ def parse(reply: Mapping[str, Any]) -> Answered | None:
         input_tokens=tokens(usage.get("prompt_tokens")),
         output_tokens=tokens(usage.get("completion_tokens")),
     )
-
-
-def _text(content: object) -> str:
-    """A string, or, from some gateways, a list of parts."""
-    if isinstance(content, str):
-        return content
-    parts = content if isinstance(content, list) else []
-    texts = [p.get("text") for p in parts if isinstance(p, dict) and p.get("type") in ("text", "output_text")]
-    return "".join(t for t in texts if isinstance(t, str))

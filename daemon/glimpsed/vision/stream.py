@@ -1,115 +1,308 @@
-"""Server-sent events of both APIs, put together to the body that an ordinary reply would have had. Pure."""
+"""A reply's body as it comes in. Of a stream of events, the body that an ordinary reply would have had. Pure."""
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Iterable
 from typing import Any
 
-from glimpsed.vision import responses
+from glimpsed import bounded
+from glimpsed.vision.wire import written
 
-ENDS = ("response.completed", "response.incomplete", "response.failed")
+_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
+_BLANK = b"\xef\xbb\xbf \t\r\n"  # and the mark that some begin with
+_LARGEST = 8 << 20  # bytes of one event
+_OBJECT = 64  # bytes that an object takes beside its content
+_SNIFF = 64  # bytes, in which it shows what a body is
+_ENDS = ("response.completed", "response.incomplete", "response.failed")
+_NOT_YET = (None, "", "null", "none", "None")  # what gateways write for no finish_reason
 
 
 class Incomplete(Exception):
     """The stream ended before the answer did: what came is no answer."""
 
 
-class Events:
-    """Bytes in, as they come; events out: the value of each ``data:``, parsed.
+class Body:
+    """The bytes of a body, fed as they come. It is a stream if it looks like one, whatever its Content-Type."""
 
-    `finished` when the last event has come, so that nobody waits for a gateway to close the connection.
+    def __init__(self) -> None:
+        self.received = 0  # bytes
+        self.stream: Stream | None = None
+        self._parts: list[bytes] = []  # without white space in front
+        self._size = 0  # bytes of them
+        self._plain = False
+
+    def feed(self, chunk: bytes) -> None:
+        """The next bytes, cut anywhere."""
+        self.received += len(chunk)
+        if self.stream is not None:
+            self.stream.feed(chunk)
+            return
+        self._parts.append(chunk)
+        self._size += len(chunk)
+        if not self._plain and (self.received <= _SNIFF or len(self._parts) == 1 or b"\n" in chunk):
+            self._tell(ended=False)
+
+    @property
+    def alive(self) -> bool:
+        """Whether any byte is a sign of life: the answer of a stream, or one before which there is only white space yet, may take its time."""
+        return self.stream is not None or not self._parts
+
+    @property
+    def held(self) -> int:
+        """Bytes in memory."""
+        return self._size if self.stream is None else self.stream.held
+
+    @property
+    def finished(self) -> bool:
+        """Whether the answer is there, however the connection ends."""
+        return _is_object(b"".join(self._parts)) if self.stream is None else self.stream.finished
+
+    def whole(self) -> bytes:
+        """The body of a reply that has ended. Raises `Incomplete`."""
+        if not self._plain and self.stream is None:
+            self._tell(ended=True)
+        return b"".join(self._parts) if self.stream is None else self.stream.whole()
+
+    def partial(self) -> bytes:
+        """As a reply's body, what came of a stream that was broken off: nothing that could be an answer, but it was paid for."""
+        return b"" if self.stream is None else self.stream.partial()
+
+    def _tell(self, *, ended: bool) -> None:
+        """What the body is, if that can be told yet."""
+        head = b"".join(self._parts).lstrip(_BLANK)
+        self._parts, self._size = [head] if head else [], len(head)
+        kind = _is_stream(head, ended=ended)
+        if kind:
+            self.stream, self._parts = Stream(), []
+            self.stream.feed(head)
+        self._plain = kind is False
+
+
+def _is_stream(head: bytes, *, ended: bool) -> bool | None:
+    """None: can't be told yet."""
+    if head.startswith(b"{"):  # a reply, or an event a line without more around it
+        end = head.find(b"\n")
+        return _is_event(head if end < 0 else head[:end]) if end >= 0 or ended else None
+    if not ended and any(field.startswith(head) for field in _FIELDS):
+        return None
+    return head.startswith(_FIELDS)
+
+
+def _is_event(line: bytes) -> bool:
+    if not (b'"delta"' in line or b'"response.' in line or b".chunk" in line):
+        return False
+    event = _object(line)
+    choices = (event or {}).get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    in_pieces = isinstance(choice, dict) and "delta" in choice
+    return event is not None and (in_pieces or str(event.get("type")).startswith("response."))
+
+
+class Stream:
+    """Events of both APIs, put together.
+
+    An event is taken as soon as it is there: many servers have one newline after it instead of two, or none after
+    the last one. Comments and empty lines are none; they only show that somebody is there.
     """
 
     def __init__(self) -> None:
-        self.events: list[Any] = []
-        self.finished = False
+        self.pieces = 0  # of the answer, the last word among them
         self._rest: list[bytes] = []  # of a line that has not ended
-        self._data: list[bytes] = []
+        self._return = False  # the last line ended with CR, to which an LF may belong
+        self._data: list[bytes] = []  # lines of an event that is not whole yet
+        self._size = 0  # bytes of both, and of the answer
+        self._name = b""
+        self._reply: dict[str, Any] = {}  # id, model, usage
+        self._text = io.StringIO()  # of many small pieces, each of which would be an object
+        self._refusal = io.StringIO()
+        self._finish: str | None = None
+        self._response: dict[str, Any] | None = None
+        self._error: dict[str, Any] | None = None
 
-    def feed(self, chunk: bytes) -> int:
-        """How many events this chunk completed. Comments (``: keep-alive``) are none."""
-        before = len(self.events)
+    @property
+    def finished(self) -> bool:
+        """Whether the last word has come: a finish_reason, the end of a response, or an error."""
+        return not (self._finish is None and self._response is None and self._error is None)
+
+    @property
+    def held(self) -> int:
+        """Bytes in memory, about."""
+        return self._size
+
+    # --- lines and events ---
+
+    def feed(self, chunk: bytes) -> None:
+        """The next bytes, cut anywhere."""
+        if self._return and chunk.startswith(b"\n"):
+            chunk = chunk[1:]
+        if not chunk:
+            return
+        self._return = chunk.endswith(b"\r")
         self._rest.append(chunk)
-        if b"\n" not in chunk:  # joined once, when the line ends: it may be megabytes
-            return 0
-        *lines, rest = b"".join(self._rest).split(b"\n")
+        self._size += len(chunk)
+        if b"\n" not in chunk and b"\r" not in chunk:  # joined once, when the line ends: it may be megabytes
+            return
+        text = b"".join(self._rest)
+        *lines, rest = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
         self._rest = [rest]
-        for line in (line.removesuffix(b"\r") for line in lines):
-            if line.startswith(b"data:"):
-                self._data.append(line[5:].removeprefix(b" "))
-            elif not line.strip() and self._data:
-                self._take(b"\n".join(self._data))
-                self._data = []
-        return len(self.events) - before
+        self._size += len(rest) - len(text)
+        for line in lines:
+            self._line(line)
 
-    def _take(self, data: bytes) -> None:
-        if data.strip() == b"[DONE]":
-            self.finished = True
-            self.events.append("[DONE]")
+    def _line(self, line: bytes) -> None:
+        if not line.strip():
+            self._dispatch()
             return
-        try:
-            event = json.loads(data)
-        except (ValueError, RecursionError):
+        field, colon, value = line.partition(b":")
+        if line.startswith(b"{"):  # an event, or an error in the midst of them, with nothing around it
+            field, colon, value = b"data", b":", line
+        if field == b"event":
+            self._name = value.strip()
+        elif field == b"data" and colon:
+            self._datum(value.removeprefix(b" "))
+
+    def _datum(self, data: bytes) -> None:
+        event = None if self._data else _object(data)
+        if event is not None:
+            self._take(event)
+        elif data.strip() != b"[DONE]":
+            self._data.append(data)
+            self._size += len(data) + _OBJECT
+
+    def _dispatch(self) -> None:
+        """An event has ended: what of it was not whole line by line, is whole now, or is none."""
+        lines, self._data = self._data, []
+        self._size -= sum(len(line) + _OBJECT for line in lines)
+        if len(lines) > 1:
+            whole = _object(b"\n".join(lines))
+            for event in [whole] if whole is not None else map(_object, lines):
+                if event is not None:
+                    self._take(event)
+        self._name = b""
+
+    # --- what they say ---
+
+    def _take(self, event: dict[str, Any]) -> None:
+        error = _error(event, self._name)
+        whole = _response(event)
+        if error is not None:
+            self._error = error if not self.finished else self._error
+        elif whole is not None:
+            self._response = whole
+        elif isinstance(event.get("delta"), str):
+            kind = str(event.get("type"))
+            if kind == "response.output_text.delta":
+                self._add(event["delta"])
+            elif kind == "response.refusal.delta":
+                self._refuse(event["delta"])
+        else:
+            self._chunk(event)
             return
-        self.events.append(event)
-        if isinstance(event, dict):
-            kind = event.get("type")
-            self.finished |= kind in ENDS or kind == "error" or bool(event.get("error"))
+        self.pieces += 1
 
-
-def assembled(events: Iterable[Any], path: str) -> bytes:
-    """The reply body that these events add up to, as JSON; an error event gives an error body.
-
-    Raises `Incomplete` when the last word is missing: partial text is never an answer.
-    """
-    found = [e for e in events if isinstance(e, dict) or e == "[DONE]"]
-    for event in found:
-        if isinstance(event, dict) and event.get("type") == "error":
-            return _json({"error": event.get("error") or {k: v for k, v in event.items() if k != "type"}})
-        if isinstance(event, dict) and event.get("error"):
-            return _json(event)
-    return _json(_response(found) if path.endswith(responses.PATH) else _completion(found))
-
-
-def _response(events: list[Any]) -> dict[str, Any]:
-    whole: dict[str, Any] | None = None
-    text: list[str] = []
-    for event in events:
-        if event == "[DONE]":
-            continue
-        if event.get("type") in ENDS and isinstance(event.get("response"), dict):
-            whole = event["response"]
-        elif event.get("type") == "response.output_text.delta" and isinstance(event.get("delta"), str):
-            text.append(event["delta"])
-    if whole is None:
-        raise Incomplete("no response.completed")
-    if not whole.get("output") and text:  # some gateways leave it to the deltas
-        part = {"type": "output_text", "text": "".join(text)}
-        whole = {**whole, "output": [{"type": "message", "role": "assistant", "content": [part]}]}
-    return whole
-
-
-def _completion(events: list[Any]) -> dict[str, Any]:
-    whole: dict[str, Any] = {}
-    text: list[str] = []
-    refusal: list[str] = []
-    finish = None
-    for event in events:
-        if event == "[DONE]":
-            continue
-        whole |= {key: event[key] for key in ("id", "model", "usage") if event.get(key)}
+    def _chunk(self, event: dict[str, Any]) -> None:
+        self._reply |= {key: event[key] for key in ("id", "model", "usage") if event.get(key)}
         choices = event.get("choices")
-        choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
-        delta = choice.get("delta")
-        delta = delta if isinstance(delta, dict) else {}
-        text += [delta["content"]] if isinstance(delta.get("content"), str) else []
-        refusal += [delta["refusal"]] if isinstance(delta.get("refusal"), str) else []
-        finish = choice.get("finish_reason") or finish
-    if finish is None and "[DONE]" not in events:
-        raise Incomplete("no finish_reason")
-    message = {"role": "assistant", "content": "".join(text), "refusal": "".join(refusal) or None}
-    return {**whole, "choices": [{"index": 0, "message": message, "finish_reason": finish or "stop"}]}
+        choice = choices[0] if isinstance(choices, list) and choices else None
+        if not isinstance(choice, dict) or choice.get("index") not in (None, 0):
+            return
+        if choice.get("usage"):  # Moonshot
+            self._reply["usage"] = choice["usage"]
+        for message in (choice.get("delta"), choice.get("message")):
+            if isinstance(message, dict):
+                text = written(message.get("content"))
+                self._add(text, instead=message is not choice.get("delta"))
+                if isinstance(message.get("refusal"), str):
+                    self._refuse(message["refusal"])
+        if choice.get("finish_reason") not in _NOT_YET:
+            self._finish = str(choice["finish_reason"])
+            self.pieces += 1
+
+    def _add(self, text: str, *, instead: bool = False) -> None:
+        """More of the answer. `instead`: or, where it begins with what there is, all of it anew."""
+        if instead and text.startswith(so_far := self._text.getvalue()):
+            text = text[len(so_far) :]
+        if text:
+            self._text.write(text)
+            self._size += len(text)
+            self.pieces += 1
+
+    def _refuse(self, text: str) -> None:
+        self._refusal.write(text)
+        self._size += len(text)
+
+    # --- the reply ---
+
+    def whole(self) -> bytes:
+        """The reply body that these events add up to; an error among them gives an error body. Raises `Incomplete`."""
+        self._end()
+        if self._error is not None:
+            return _json({**self._error, **self._chat()})  # what came before it was paid for
+        if self._response is not None:
+            return _json(self._filled(self._response))
+        if self._finish is None:
+            raise Incomplete("no finish_reason, no response.completed")
+        return _json(self._chat())
+
+    def partial(self) -> bytes:
+        """What came, as a reply's body, finished or not."""
+        return _json(self._chat())
+
+    def _end(self) -> None:
+        """The last line needs no newline after it, the last event no empty line."""
+        rest, self._rest = b"".join(self._rest), []
+        for line in (rest, b""):
+            self._line(line)
+
+    def _chat(self) -> dict[str, Any]:
+        message = {
+            "role": "assistant",
+            "content": self._text.getvalue(),
+            "refusal": self._refusal.getvalue() or None,
+        }
+        return {
+            **self._reply,
+            "choices": [{"index": 0, "message": message, "finish_reason": self._finish}],
+        }
+
+    def _filled(self, response: dict[str, Any]) -> dict[str, Any]:
+        """With the text of the deltas, to which some gateways leave it."""
+        text, refusal = self._text.getvalue(), self._refusal.getvalue()
+        if response.get("output") or not (text or refusal):
+            return response
+        parts = [{"type": "output_text", "text": text}] if text else []
+        parts += [{"type": "refusal", "refusal": refusal}] if refusal else []
+        return {**response, "output": [{"type": "message", "role": "assistant", "content": parts}]}
+
+
+def _error(event: dict[str, Any], name: bytes) -> dict[str, Any] | None:
+    """The error body that an event is, if it is one."""
+    if event.get("error"):
+        return event
+    if event.get("type") == "error" or (name == b"error" and "choices" not in event):
+        return {"error": {key: value for key, value in event.items() if key != "type"} or "error"}
+    return None
+
+
+def _response(event: dict[str, Any]) -> dict[str, Any] | None:
+    """The response that an event completes."""
+    response = event.get("response")
+    if event.get("type") in _ENDS and isinstance(response, dict):
+        return response
+    return event if isinstance(event.get("output"), list) and event.get("object") == "response" else None
+
+
+def _object(data: bytes) -> dict[str, Any] | None:
+    try:
+        value = bounded.loads(data, largest=_LARGEST)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _is_object(data: bytes) -> bool:
+    return data.rstrip().endswith(b"}") and _object(data) is not None
 
 
 def _json(value: object) -> bytes:

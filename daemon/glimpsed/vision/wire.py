@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import urllib.parse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -88,6 +89,21 @@ def merge(body: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
         old = merged.get(key)
         merged[key] = merge(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
     return merged
+
+
+def written(content: object) -> str:
+    """The text of a message: a string, or, from some gateways, a list of parts, of which some are thoughts."""
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else []
+    texts = [p.get("text") for p in parts if isinstance(p, dict) and p.get("type") in ("text", "output_text")]
+    return "".join(t for t in texts if isinstance(t, str))
+
+
+def address(base_url: str, path: str, query: Mapping[str, str]) -> str:
+    """Where a request goes: the path beneath the base URL, and the query."""
+    asked = f"?{urllib.parse.urlencode(query)}" if query else ""
+    return base_url.rstrip("/") + path + asked
 
 
 def name(value: object) -> str:
