@@ -73,6 +73,10 @@ bench-full: $(VENV)/.dev  ## the same with 2,000 images, 1,000,000 files, 200 ki
 soak: $(VENV)/.dev  ## files arriving at a faulty API for SECONDS (600): nothing lost or twice, memory flat
 	$(VENV)/bin/python tests/benchmarks/soak.py $(or $(SECONDS),600)
 
+.PHONY: options
+options: $(VENV)/.installed  ## config.example.yaml and docs/options.md, from the program's own description of its options
+	$(VENV)/bin/python .ci/options.py
+
 .PHONY: man
 man: $(VENV)/.installed  ## the man page, build/glimpsed.1, from the commands' own help
 	@mkdir -p build
@@ -80,7 +84,7 @@ man: $(VENV)/.installed  ## the man page, build/glimpsed.1, from the commands' o
 
 .PHONY: chaos
 chaos: $(VENV)/.tested  ## kill -9 the daemon 200 times (KILLS=n): nothing lost, nothing torn, nothing paid twice
-	CHAOS_KILLS=$(or $(KILLS),200) $(PYTEST) -q tests/e2e/test_chaos.py
+	CHAOS_KILLS=$(or $(KILLS),200) $(PYTEST) -q tests/e2e/test_chaos.py tests/e2e/test_handover.py -k "kill"
 
 .PHONY: install
 install:  ## as a systemd service, as root: prefix, home, sysconfdir and DESTDIR are honoured

@@ -23,7 +23,7 @@ def loads(data: bytes | str, *, largest: int, values: int = VALUES, depth: int =
     """
     raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
     if len(raw) > largest:
-        raise ValueError(f"larger than {largest} bytes")
+        raise ValueError(f"is larger than {largest} bytes")
     check(raw, values=values, depth=depth)
     return json.loads(data)
 
@@ -31,15 +31,15 @@ def loads(data: bytes | str, *, largest: int, values: int = VALUES, depth: int =
 def check(raw: bytes, *, values: int = VALUES, depth: int = DEPTH) -> None:
     """Raise `ValueError` when a JSON text holds too many values, or too deep; whether it is JSON at all is not asked."""
     if b"\0" in raw[:4]:  # UTF-16 and UTF-32, which `json` knows as well
-        raise ValueError("not UTF-8")
+        raise ValueError("is not UTF-8")
     outside = _outside(raw, values)
     if outside.count(b",") + outside.count(b"[") + outside.count(b"{") > values:
-        raise ValueError(f"more than {values} values")
+        raise ValueError(f"holds more than {values} values")
     deep = 0
     for bracket in _BRACKETS.finditer(outside):
         deep += 1 if bracket[0] in b"[{" else -1
         if deep > depth:
-            raise ValueError(f"more than {depth} levels deep")
+            raise ValueError(f"is more than {depth} levels deep")
         if deep < 0:  # no JSON: the parser stops here too
             return
 
@@ -55,5 +55,5 @@ def _outside(raw: bytes, values: int) -> bytes:
     """What stands outside of strings."""
     plain = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
     if plain.count(b'"') > 4 * values + 2:  # a key and a text for each value
-        raise ValueError(f"more than {values} values")
+        raise ValueError(f"holds more than {values} values")
     return b"".join(plain.split(b'"')[::2])

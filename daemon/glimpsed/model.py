@@ -18,12 +18,12 @@ from pydantic import BaseModel, ConfigDict
 
 Api: TypeAlias = Literal["responses", "chat", "local"]
 Bytes: TypeAlias = bytes
-State: TypeAlias = Literal["queued", "running", "answered", "done", "failed", "gone"]
+State: TypeAlias = Literal["queued", "running", "answered", "handing", "done", "failed", "gone"]
 
 # What could break or forge a line, or tell a terminal what to do: control characters, line and paragraph
 # separators, and what turns the direction of all that follows (bidirectional embeddings, overrides, isolates).
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-UNSAFE_IN_LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+_UNSAFE_IN_LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 def shown(text: str, *, lines: bool = False) -> str:
@@ -39,8 +39,13 @@ def shown(text: str, *, lines: bool = False) -> str:
     except UnicodeEncodeError:  # half a pair, which no file name has, but JSON may
         text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     if lines:
-        return UNSAFE_IN_LINES.sub(_escaped, text.replace("\r\n", "\n"))
+        return _UNSAFE_IN_LINES.sub(_escaped, text.replace("\r\n", "\n"))
     return _UNSAFE.sub(_escaped, text)
+
+
+def json_shown(text: str) -> str:
+    """A JSON text with its control characters escaped as JSON does, so that it means the same and tells no terminal anything."""
+    return _UNSAFE_IN_LINES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _escaped(found: re.Match[str]) -> str:
@@ -104,6 +109,14 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
+class Handing:
+    """How far a file is handed over, whose sidecars stand."""
+
+    steps: tuple[str, ...] = ()  # done of it
+    in_command: bool = False  # a command was under way, which may have written to the image
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """Ledger to pipeline: a claimed file version, under a lease."""
 
@@ -121,6 +134,7 @@ class Job:
     written: tuple[Written, ...] = ()  # sidecars that an earlier version of this file got
     since: float = 0.0  # when it was queued, or put back for later
     claim: int = 0  # which claim of the row this is: a lease that was lost and won again is another
+    handing: Handing | None = None  # only to be handed over any more
     again: int = 0  # when `redo` was asked for (epoch seconds): ask, do not reuse an answer
 
 
@@ -171,6 +185,7 @@ class Request:
     detail: str = "high"
     user: str | None = None
     idempotency_key: str | None = None
+    brief: bool = False  # whether there is an answer is all that is asked: one that is cut will do
     file: str = ""  # what the question is about, as `FileKey.one`: tells one file's requests from another's
 
 

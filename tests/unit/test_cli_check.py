@@ -242,6 +242,61 @@ def test_online_every_model_is_asked_about_a_tiny_image(data: Data, gateway: Gat
     assert picture.bytes < 20_000
 
 
+def test_online_models_are_asked_as_their_folders_will_ask_shortly_and_one_after_the_other(
+    data: Data, gateway: Gateway
+) -> None:
+    gateway.default = Scripted(text='{"to', finish="length", delay=0.1)
+    models = ", ".join(f"{n}: {{api: chat, base_url: '{gateway.base_url}', stream: true}}" for n in "mno")
+    text = f"""
+models: {{{models}}}
+defaults: {{model: m, fallbacks: [n]}}
+folders:
+  f: {{path: in, system: Be exact., user: scanner, temperature: 0.5, detail: low,
+      schema: {{type: object, properties: {{total: {{type: number}}}}}}}}
+"""
+    found = data(text, "--online")
+    assert {name: model["reachable"] for name, model in found["models"].items()} == dict.fromkeys("mno", True)
+    assert gateway.most_in_flight == 1
+    asked = {seen.body["model"]: seen for seen in gateway.requests}
+    assert len(asked) == len(gateway.requests) == 3
+    for name in "mn":
+        body = asked[name].body
+        assert (body["temperature"], body["user"], body["stream"], body["max_tokens"]) == (
+            0.5,
+            "scanner",
+            True,
+            16,
+        )
+        assert (asked[name].system, asked[name].images[0].detail) == ("Be exact.", "low")
+        assert body["response_format"]["type"] == "json_schema"
+    assert asked["o"].system is None
+
+
+def test_online_what_a_folders_schema_or_temperature_meets_is_found_out(data: Data, gateway: Gateway) -> None:
+    gateway.default = lambda seen: (
+        Scripted()
+        if "temperature" not in seen.body
+        else Scripted(status=422, body={"error": {"message": "drelm"}})
+    )
+    assert data(remote(gateway, "m"), "--online")["models"]["m"]["reachable"]
+    gateway.default = lambda seen: (
+        Scripted(status=401, body={"error": {"message": "only for those of system Q"}})
+        if seen.system
+        else Scripted()
+    )
+    text = remote(gateway, "m").replace("path: in", "path: in, system: Be exact.")
+    assert "system Q" in data(text, "--online", code=69)["models"]["m"]["problem"]
+
+
+def test_a_key_in_quotes_is_used_without_them_and_that_is_said(
+    data: Data, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("K", '"sk-abc-123"')
+    found = data(remote(gateway, "m").replace("api: chat", "api: chat, api_key_env: K"), "--online")
+    assert gateway.requests[0].headers["authorization"] == "Bearer sk-abc-123"
+    assert "the key of model m stands in quotes: it is used without them" in found["notes"]
+
+
 def test_a_model_that_no_folder_uses_and_that_cannot_be_reached_is_69_too(
     data: Data, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -156,6 +156,39 @@ def test_status_says_why_a_model_is_paused_and_until_when(history: History, run:
     assert "HTTP 402: no money left; asked again in " in out
 
 
+def test_the_next_probe_of_a_pause_is_never_in_the_past(history: History, run: Run) -> None:
+    now = time.time()
+    history.ledger.pause(Paused("m", "HTTP 402", now - 600, now - 500, now - 500))
+    model = data(run, "status")["models"]["m"]
+    assert model["state"] == "paused"
+    assert utc(now - 1) <= model["next_probe"] == model["until"] <= utc(time.time() + 1)
+
+
+def test_resume_has_a_paused_model_probed_now(history: History, run: Run) -> None:
+    now = time.time()
+    assert run("resume", "m")[:2] == (0, "m is not paused\n")
+    history.ledger.pause(Paused("m", "HTTP 402", now - 60, now + 600, now + 600))
+    assert run("resume", "m")[:2] == (0, "no daemon is running; it begins without pauses\n")
+    history.ledger.heartbeat(history.ledger.clock())
+    assert run("resume", "m")[:2] == (0, "m is probed now\n")
+    probe = history.ledger.pauses()["m"].next_probe
+    assert probe is not None
+    assert abs(probe - history.ledger.clock()) < 5
+
+
+def test_resume_does_not_end_a_used_up_budget_and_knows_only_models_of_the_config(
+    history: History, run: Run
+) -> None:
+    now = time.time()
+    history.ledger.pause(Paused("m", "budget of the day reached", now, now + 600, None))
+    code, out, err = run("resume", "m")
+    assert (code, out) == (1, "")
+    assert "budget of the day reached" in err
+    code, _, err = run("resume", "x")
+    assert code == 2
+    assert "there is no model 'x'" in err
+
+
 def test_a_budget_pause_that_is_over_is_no_pause(history: History, run: Run) -> None:
     now = time.time()
     history.ledger.pause(Paused("m", "budget reached", now - 600, now - 1, None))

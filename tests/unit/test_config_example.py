@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,13 @@ ENV = {"GLIMPSED_API_KEY": "sk-1"}
 @pytest.fixture(scope="module")
 def example() -> Config:
     return config.load(EXAMPLE, env=ENV)
+
+
+def test_example_and_documentation_are_what_the_schema_says() -> None:
+    """`make options` writes them anew."""
+    options = runpy.run_path(str(EXAMPLE.parent / ".ci" / "options.py"))
+    assert EXAMPLE.read_text() == options["example"]()
+    assert (EXAMPLE.parent / "docs" / "options.md").read_text() == options["options"]()
 
 
 def test_the_example_loads(example: Config) -> None:

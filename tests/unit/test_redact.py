@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import os
+import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glimpsed.redact import LONGEST, REMOVED, Redactor
+from glimpsed.redact import LONGEST, REMOVED, Redactor, looks
 
 KEY = "sk-proj-Zm9vYmFyYmF6cXV4MTIzNDU2"
 
@@ -80,3 +81,36 @@ def test_a_known_secret_never_gets_through(secret: str, before: str, after: str)
     cleaned = Redactor([secret])({"file": before + secret + after})["file"]
     if secret not in before + REMOVED + after:
         assert secret not in cleaned or secret in REMOVED
+
+
+PIECES = [
+    "data:",
+    ";base64,",
+    "a",
+    "A/",
+    "-",
+    "api_key",
+    "=",
+    ":",
+    "://",
+    "@",
+    "eyJ",
+    ".",
+    "bearer",
+    " ",
+    "sk-",
+    "secret",
+    '"',
+    "AIza",
+]
+
+
+@settings(deadline=None, max_examples=150, derandomize=True)
+@given(
+    st.lists(st.sampled_from(PIECES), min_size=1, max_size=6), st.lists(st.sampled_from(PIECES), max_size=3)
+)
+def test_any_text_is_looked_through_in_linear_time(unit: list[str], start: list[str]) -> None:
+    text = "".join(start) + "".join(unit) * (100_000 // len("".join(unit)))
+    started = time.process_time()
+    looks(text)
+    assert time.process_time() - started < 1.0  # 0.05 s as it is; up to 80 s where a pattern is quadratic

@@ -112,7 +112,10 @@ def test_one_of_ours_that_somebody_blew_up_is_kept_and_replaced(tmp_path: Path) 
 )
 def test_no_sidecar_is_written_that_would_not_be_believed(tmp_path: Path, changed: dict[str, Any]) -> None:
     box = inbox(tmp_path)
-    with pytest.raises(FileError, match="The answer is too large: its json sidecar would have more than"):
+    with pytest.raises(
+        FileError,
+        match=r"The answer is too large: its json sidecar (is larger than 16 MB|holds more than 100000 values|is more than 100 levels deep)\.",
+    ):
         box.write(box.answer(**changed))
     assert box.names() == {"scan.jpg"}
 

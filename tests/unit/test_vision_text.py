@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
@@ -105,6 +106,12 @@ async def test_an_answer_that_no_sidecar_could_hold_fails(gateway: Gateway) -> N
 @pytest.mark.anyio
 async def test_a_reply_of_countless_values_is_none_and_takes_no_memory(gateway: Gateway) -> None:
     gateway.default = Scripted(body=b'{"choices": [' + b"[]," * 5_000_000 + b"[]]}")
-    with pytest.raises(VisionError) as e:
-        await ask(gateway, api="chat")
+    tracemalloc.start()
+    try:
+        with pytest.raises(VisionError) as e:
+            await ask(gateway, api="chat")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
     assert e.value.verdict.kind == "retry"
+    assert peak < 150_000_000  # some copies of 15 MB, where its values would be 400

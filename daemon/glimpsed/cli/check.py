@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-import io
-import time
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from glimpsed import eventloop
 from glimpsed.cli.common import common_options, config_file, json_option, load_config, print_json
-from glimpsed.errors import ConfigError, MissingExtra, VisionError
+from glimpsed.cli.online import ModelReport, Told, ask_all
+from glimpsed.errors import ConfigError, VisionError
 from glimpsed.model import shown
 
 if TYPE_CHECKING:
     from glimpsed.cli.examine import FolderReport
     from glimpsed.config import Config, ModelEntry
-    from glimpsed.model import Image
-
-_PATIENCE = 60.0  # seconds that a model has for a tiny image
-_WIDTH = 320  # px of that image; some models refuse what is smaller than 15
-_HEIGHT = 96
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ModelReport:
-    """One model; `reachable` is None when it was not asked."""
-
-    api: str
-    reachable: bool | None
-    problem: str | None
-    seconds: float | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -88,10 +71,13 @@ def command(*, online: bool, as_json: bool) -> int:
             print_json(_bad_config(e))
         raise
     report = examine(config, online=online)
+    if not as_json:
+        _show_parts(report)
+    waiting = _ask(config, report, online=online, told=_nothing if as_json else _show_model)
     if as_json:
         print_json(_as_data(report))
     else:
-        _show(report, online=online)
+        _show_rest(report, online=online and waiting)
     return report.exit_code
 
 
@@ -115,31 +101,43 @@ def examine(config: Config, *, online: bool) -> Report:
         ledger=_place(url),
         ledger_problem=parts.ledger_problem(url),
         folders={name: parts.folder_report(folder) for name, folder in config.folders.items()},
-        models=_models(config, used, online=online),
+        models={
+            name: ModelReport(entry.api, None, parts.model_problem(entry) if online or name in used else None)
+            for name, entry in config.models.items()
+        },
         missing=needed,
         notes=notes,
     )
 
 
-def _models(config: Config, used: set[str], *, online: bool) -> dict[str, ModelReport]:
-    """All models; what no folder uses has no problem until it is asked, which without its key it is not."""
+def _ask(config: Config, report: Report, *, online: bool, told: Told) -> bool:
+    """Ask each model that can be, and put what comes of it into the report; false: none were to be asked."""
     from glimpsed import journal
-    from glimpsed.cli.examine import model_problem
 
-    found = {
-        name: ModelReport(entry.api, None, model_problem(entry) if online or name in used else None)
-        for name, entry in config.models.items()
-    }
     asked = [
         entry
         for name, entry in config.models.items()
-        if online and not found[name].problem and not _keyless(entry)
+        if online and not report.models[name].problem and not _keyless(entry)
     ]
-    if asked:
-        journal.silence()  # what the client logs is told here
-        answers = eventloop.run(_ask_all(asked, _picture()))
-        found |= dict(zip((entry.name for entry in asked), answers, strict=True))
-    return found
+    for name, model in report.models.items():
+        if config.models[name] not in asked:
+            told(name, model)
+    if not asked:
+        return online
+
+    def known(name: str, model: ModelReport) -> None:
+        report.models[name] = model
+        told(name, model)
+
+    journal.silence()  # what the client logs is told here
+    if sys.stderr.isatty():
+        click.echo(shown(f"asking {', '.join(entry.name for entry in asked)} …"), err=True)
+    ask_all(config, asked, known)
+    return True
+
+
+def _nothing(name: str, model: ModelReport) -> None:
+    """Told at the end, all at once."""
 
 
 def _keyless(entry: ModelEntry) -> str | None:
@@ -147,47 +145,6 @@ def _keyless(entry: ModelEntry) -> str | None:
     from glimpsed.config.files import key_source
 
     return key_source(entry) if entry.key is None else None
-
-
-async def _ask_all(entries: list[ModelEntry], picture: Image) -> list[ModelReport]:
-    return await asyncio.gather(*(_ask(entry, picture) for entry in entries))
-
-
-async def _ask(entry: ModelEntry, picture: Image) -> ModelReport:
-    """One request through the same client as the daemon's, retries left out."""
-    from glimpsed.model import Request
-    from glimpsed.vision import connect
-    from glimpsed.vision.memory import Memory
-
-    start = time.monotonic()
-    request = Request(prompt="What does this image say? Answer with that word only.", images=(picture,))
-    problem = None
-    try:
-        model = connect(entry, Memory())
-        try:
-            async with asyncio.timeout(_PATIENCE):
-                await model.ask(request)
-        finally:
-            await model.aclose()
-    except (VisionError, MissingExtra) as e:
-        problem = str(e)
-    except TimeoutError:
-        problem = f"no answer within {_PATIENCE:g} s"
-    return ModelReport(entry.api, problem is None, problem, round(time.monotonic() - start, 2))
-
-
-def _picture() -> Image:
-    """A word in large print."""
-    from PIL import Image as Pillow
-    from PIL import ImageDraw, ImageFont
-
-    from glimpsed.model import Image
-
-    canvas = Pillow.new("RGB", (_WIDTH, _HEIGHT), "white")
-    ImageDraw.Draw(canvas).text((24, 16), "glimpsed", fill="black", font=ImageFont.load_default(size=56))
-    encoded = io.BytesIO()
-    canvas.save(encoded, "JPEG", quality=85)
-    return Image(1, "image/jpeg", _WIDTH, _HEIGHT, encoded.getvalue())
 
 
 def _place(url: str) -> str:
@@ -219,7 +176,7 @@ def _bad_config(error: ConfigError) -> dict[str, Any]:
     return {"ok": False, "config": config, "folders": {}, "models": {}, "problems": problems}
 
 
-def _show(report: Report, *, online: bool) -> None:
+def _show_parts(report: Report) -> None:
     """For people: a line for everything, what is wrong in red."""
     from glimpsed.discover.passed import in_words
 
@@ -231,9 +188,15 @@ def _show(report: Report, *, online: bool) -> None:
         _line(f"folder {name}", how + why, folder.problem)
         if folder.passed_over:
             click.echo(f"        passed over by their ending: {shown(in_words(folder.passed_over))}")
-    for name, model in report.models.items():
-        asked = f", answered in {model.seconds:g} s" if model.reachable else ""
-        _line(f"model {name}", model.api + asked, model.problem)
+
+
+def _show_model(name: str, model: ModelReport) -> None:
+    """As soon as it is known."""
+    asked = f", answered in {model.seconds:g} s" if model.reachable else ""
+    _line(f"model {name}", model.api + asked, model.problem)
+
+
+def _show_rest(report: Report, *, online: bool) -> None:
     if report.missing:
         _line(
             "extras",

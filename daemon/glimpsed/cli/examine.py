@@ -196,6 +196,8 @@ def notes(config: Config, used: set[str]) -> Iterator[str]:
     if unused := [name for name in config.models if name not in used]:
         yield f"not used by any folder: model {', '.join(unused)}"
     for name, entry in config.models.items():
+        if entry.quoted:
+            yield f"the key of model {name} stands in quotes: it is used without them"
         if entry.api_key_file is not None and _everybody_reads(config, entry.api_key_file):
             yield f"the key of model {name} can be read by everybody: chmod o= {shown(str(entry.api_key_file))}"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -85,26 +84,24 @@ def _as_told(report: Mapping[str, Any]) -> dict[str, Any]:
 
 def _as_seen(folder: Folder | None) -> dict[str, Any]:
     """Of a folder that no daemon watches: whether it is there, and how it would be watched."""
+    from glimpsed.blocking import within
+    from glimpsed.errors import ShareTrouble
+
+    hangs = {"state": "lost", "mode": "poll", "filesystem": None, "reason": "its file system does not answer"}
+    try:
+        return hangs if folder is None else within(PATIENCE, _looked_at, folder)
+    except ShareTrouble:
+        return hangs
+
+
+def _looked_at(folder: Folder) -> dict[str, Any]:
     from glimpsed.discover import mounts
 
-    found: list[dict[str, Any]] = []
-
-    def look() -> None:
-        assert folder is not None
-        mode, filesystem, reason = mounts.mode(folder)
-        if os.path.isdir(folder.path):
-            reason = f"no daemon watches it ({reason})"
-            found.append({"state": "degraded", "mode": mode, "filesystem": filesystem, "reason": reason})
-        else:
-            reason = "there is no such directory"
-            found.append({"state": "lost", "mode": mode, "filesystem": None, "reason": reason})
-
-    if folder is not None:
-        thread = threading.Thread(target=look, daemon=True)
-        thread.start()
-        thread.join(PATIENCE)
-    hangs = {"state": "lost", "mode": "poll", "filesystem": None, "reason": "its file system does not answer"}
-    return found[0] if found else hangs
+    mode, filesystem, reason = mounts.mode(folder)
+    if os.path.isdir(folder.path):
+        reason = f"no daemon watches it ({reason})"
+        return {"state": "degraded", "mode": mode, "filesystem": filesystem, "reason": reason}
+    return {"state": "lost", "mode": mode, "filesystem": None, "reason": "there is no such directory"}
 
 
 def _models(desk: Desk, daemons: Sequence[Daemon]) -> dict[str, dict[str, Any]]:
@@ -123,17 +120,16 @@ def _models(desk: Desk, daemons: Sequence[Daemon]) -> dict[str, dict[str, Any]]:
 
 
 def _pause(paused: Paused | None, told: Mapping[str, Any] | None, clock: Clock) -> dict[str, Any]:
-    if paused is not None and (
-        paused.next_probe is not None or paused.until is None or paused.until > clock()
-    ):
+    now = clock()
+    if paused is not None and (paused.next_probe is not None or paused.until is None or paused.until > now):
         until = paused.until if paused.until is not None else paused.next_probe
         return {
             "state": "paused",
             "reason": paused.reason,
             # Past its time it is probed as soon as there is a file to ask about.
-            "until": _shown(until and max(until, clock()), clock),
+            "until": _shown(until and max(until, now), clock),
             "since": _shown(paused.since, clock),
-            "next_probe": _shown(paused.next_probe and max(paused.next_probe, clock()), clock),
+            "next_probe": _shown(paused.next_probe and max(paused.next_probe, now), clock),
         }
     told = told or {}
     return {

@@ -17,6 +17,7 @@ from glimpsed.config.units import loopback
 from glimpsed.config.validate import meant
 
 ENGINES = ("rapidocr", "tesseract")  # what `model` may say with ``api: local``
+_ENDPOINT = re.compile(r"/(chat/completions|completions|responses|messages)/*$")
 KEY_SOURCES = ("api_key_env", "api_key_file", "api_key_credential")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110's token
 _STATES = ("sqlite", "sqlite+pysqlite", "postgresql+psycopg")
@@ -50,14 +51,7 @@ def _model(entry: ModelEntry) -> Iterator[Finding]:
         return
     for extra in sources[1:]:
         yield (extra,), f"is a second source of the key, beside {sources[0]}", None
-    if entry.base_url is None:
-        yield ("base_url",), f"is required with api: {entry.api}", None
-    elif entry.base_url.startswith("http://") and not entry.allow_http and not loopback(entry.base_url):
-        yield (
-            ("base_url",),
-            "is plain http to another machine: keys and images could be read on the way",
-            _HTTP,
-        )
+    yield from _address(entry)
     for header, value in entry.headers.items():
         if not _HEADER.fullmatch(header):
             yield ("headers", header), "is no name for a header", None
@@ -65,6 +59,20 @@ def _model(entry: ModelEntry) -> Iterator[Finding]:
             yield ("headers", header), "holds characters that a header cannot have", None
     if not (entry.user_agent.isascii() and entry.user_agent.isprintable()):
         yield ("user_agent",), "holds characters that a header cannot have", None
+
+
+def _address(entry: ModelEntry) -> Iterator[Finding]:
+    if entry.base_url is None:
+        yield ("base_url",), f"is required with api: {entry.api}", None
+    elif (endpoint := _ENDPOINT.search(entry.base_url)) is not None:
+        message = f"ends with the endpoint {endpoint[0]}, which is added to it for each request"
+        yield ("base_url",), message, f"say {entry.base_url[: endpoint.start()]}"
+    elif entry.base_url.startswith("http://") and not entry.allow_http and not loopback(entry.base_url):
+        yield (
+            ("base_url",),
+            "is plain http to another machine: keys and images could be read on the way",
+            _HTTP,
+        )
 
 
 _HTTP = "use https, or 'allow_http: true' if that is meant"

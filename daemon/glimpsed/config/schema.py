@@ -115,8 +115,12 @@ class ModelEntry(Section):
         {}, repr=False, description="Added to each URL: api-version for classic Azure deployments."
     )
     concurrency: Whole = Field(8, ge=1, le=1024, description="Requests in flight at most.")
-    requests_per_minute: Whole | None = Field(None, ge=1, description="Requests in any 60 s at most.")
-    tokens_per_minute: Whole | None = Field(None, ge=1, description="Tokens in any 60 s at most.")
+    requests_per_minute: Whole | None = Field(
+        None, ge=1, description="Requests in any 60 s at most; null: no limit."
+    )
+    tokens_per_minute: Whole | None = Field(
+        None, ge=1, description="Tokens in any 60 s at most; null: no limit."
+    )
     timeout: Duration = Field(
         120.0, gt=0, description="How long a request may take; with stream, how long a silence."
     )
@@ -125,13 +129,18 @@ class ModelEntry(Section):
     )
     max_edge: Whole = Field(2048, ge=64, le=16384, description="Longest side of an image sent, px.")
     max_bytes: Size = Field(
-        700_000, ge=10_000, description="Size of one encoded image at most, before base64."
+        700_000,
+        ge=10_000,
+        description="Size of one encoded image at most, before base64; nginx takes 1 MB as it comes.",
     )
     price: Price | None = Field(None, description="Per million tokens, for estimates and budgets.")
     currency: Currency = Field("USD", description="Currency of the price.")
     allow_http: bool = Field(default=False, description="Allow plain http to anything but loopback.")
     budget: Limit | None = Field(None, description="What this model may spend.")
     key: SecretStr | None = Field(None, exclude=True, validation_alias=OURS + "key")  # resolved by the loader
+    quoted: bool = Field(
+        default=False, exclude=True, validation_alias=OURS + "quoted"
+    )  # as the key was found
 
     @model_validator(mode="before")
     @classmethod
@@ -156,6 +165,27 @@ class ModelEntry(Section):
                 found |= {value, value.rpartition(" ")[2]}  # ``Bearer …``: the key alone as well
         found |= {value for name, value in self.query.items() if name.lower() not in PUBLIC_QUERY}
         return tuple(sorted((s for s in found if len(s) >= LEAST_SECRET), key=len, reverse=True))
+
+
+class Webhook(Section):
+    """Where the JSON of an answer is posted to; its URL alone stands for all of it."""
+
+    url: str = Field(
+        repr=False, description="http or https; the rest of it may be a secret, and is never shown."
+    )
+    secret_env: str | None = Field(
+        None, description="Environment variable that holds the secret to sign with."
+    )
+    secret_file: PathText | None = Field(None, description="File that holds it.")
+    secret_credential: str | None = Field(None, description="systemd credential that holds it.")
+    secret: SecretStr | None = Field(
+        None, exclude=True, validation_alias=OURS + "secret"
+    )  # resolved by the loader
+
+    @model_validator(mode="before")
+    @classmethod
+    def _url_alone(cls, given: Any) -> Any:
+        return {"url": given} if isinstance(given, str) else given
 
 
 Told: TypeAlias = Literal[
@@ -185,14 +215,21 @@ class Notify(Section):
 
 
 class OnDone(Section):
-    """What happens to an image once its sidecars are written."""
+    """What happens to an image once its sidecars are written: command, webhook, then its new name and place."""
 
     move_to: str | None = Field(
         None,
-        description="Directory that image and sidecars are moved to, relative to the folder; {folder} and {date} are filled in.",
+        description="Directory that image and sidecars are moved to, relative to the folder; {folder}, {date} and, with a schema, {data.KEY} are filled in.",
+    )
+    rename_to: str | None = Field(
+        None,
+        description="Name that the image gets, less its suffix; {stem}, {folder}, {date} and, with a schema, {data.KEY} are filled in.",
     )
     command: tuple[str, ...] | None = Field(
-        None, min_length=1, description="Program and arguments to start, without a shell."
+        None, min_length=1, description="[program, argument, ...] to start, without a shell."
+    )
+    webhook: Webhook | None = Field(
+        None, description="URL, or {url} and what to sign with, that the JSON sidecar's content is posted to."
     )
 
 
@@ -200,10 +237,12 @@ class Folder(Section):
     """One watched folder; ``defaults`` has the same keys, less `path`."""
 
     name: str = Field("", exclude=True, validation_alias=OURS + "name")  # the folder's key
-    path: PathText = Field(description="Directory to watch; relative to the config file.")
+    path: PathText = Field(
+        description="Directory to watch, relative to the config file; none may be in another."
+    )
     prompt: str = Field(
         "Transcribe all text in this image, in reading order. Answer with the text only.",
-        description="What to ask. {filename} {stem} {folder} {relpath} {date} {page} {pages} are filled in.",
+        description="What to ask. {filename} {stem} {folder} {relpath} {date} {page} {pages} are filled in; other braces are literal.",
     )
     prompt_file: PathText | None = Field(None, description="File that holds the prompt.")
     system: str | None = Field(None, description="System text; the same names as in prompt are filled in.")
@@ -212,7 +251,7 @@ class Folder(Section):
         (), description="Models tried in order when the model refuses or has no access."
     )
     fallback_after: Duration | None = Field(
-        None, description="Also use the fallbacks when the model has been paused for this long."
+        None, description="Also use the fallbacks when the model has been paused for this long; null: never."
     )
     schema_: dict[str, Any] | None = Field(
         None, alias="schema", description="JSON Schema of the answer: a path, or the schema itself."
@@ -224,16 +263,20 @@ class Folder(Section):
         ("*",), min_length=1, max_length=1000, description="gitignore-style patterns of files to take."
     )
     exclude: tuple[str, ...] = Field(
-        (), max_length=1000, description="Patterns to leave out, added to the built-in ones."
+        (),
+        max_length=1000,
+        description="Patterns to leave out, added to the built-in ones (dotfiles, *.part, @eaDir/, ...).",
     )
     settle: Duration = Field(2.0, ge=0, description="Quiet time before a file counts as complete.")
     settle_limit: Duration = Field(600.0, gt=0, description="Quiet, but not whole after this: failed.")
     watch: Literal["auto", "inotify", "poll"] = Field(
         "auto", description="auto: inotify on local disks, else poll."
     )
-    poll: Duration = Field(15.0, gt=0, description="How often a polled folder is listed.")
+    poll: Duration = Field(15.0, gt=0, description="How often a polled folder (a network share) is listed.")
     rescan: Duration = Field(
-        300.0, gt=0, description="How often everything is listed: the safety net behind events."
+        300.0,
+        gt=0,
+        description="How often everything is listed: the safety net behind events; rarer beyond 300,000 images.",
     )
     existing: Literal["process", "ignore"] = Field(
         "process", description="Files that were there at first sight."
@@ -242,7 +285,7 @@ class Folder(Section):
         "together", description="One request for all pages, or one a page."
     )
     bands: Bands = Field(
-        "none", description="Cut dense pages into overlapping bands: none, auto or how many."
+        "none", description="Cut dense pages into overlapping bands: none, auto or how many, 2 to 20."
     )
     max_pages: Whole = Field(
         50, ge=1, description="More pages are an error for that file, never a silent cut."
@@ -269,13 +312,18 @@ class Folder(Section):
     error_sidecar: bool = Field(default=True, description="Write scan.jpg.error.txt next to a failed file.")
     local_only: bool = Field(default=False, description="No remote model, not even as a fallback.")
     image_url_base: Url | None = Field(
-        None, repr=False, description="Send URLs below this instead of image data."
+        None,
+        repr=False,
+        description="Send URLs below this, like https://files.example/scans, instead of image data.",
     )
     keep_metadata: bool = Field(
         default=False, description="false: EXIF and XMP (GPS!) never leave the machine."
     )
     priority: Whole = Field(0, ge=-1000, le=1000, description="Folders with a higher one are served first.")
-    on_done: Headed[OnDone] = Field(OnDone(), description="What to do when the sidecars are written.")
+    on_done: Headed[OnDone] = Field(
+        OnDone(),
+        description="What to do when the sidecars are written, tried again until it succeeds: command, webhook, rename_to, move_to; default: nothing.",
+    )
     budget: Limit | None = Field(None, description="What this folder may spend.")
 
 
@@ -300,16 +348,24 @@ class Config(Section):
         {}, description="Folders to watch, by the name they have in logs and ledger."
     )
     state: str | None = Field(
-        None, repr=False, description="SQLAlchemy URL of the ledger; default: SQLite in the state directory."
+        None,
+        repr=False,
+        description="SQLAlchemy URL of the ledger, like sqlite:////var/lib/glimpsed/ledger.sqlite or "
+        "postgresql+psycopg://USER@HOST/NAME; default: SQLite in $STATE_DIRECTORY or the user's state directory.",
     )
-    budget: Headed[Budget] = Field(Budget(), description="What may be spent by everything together.")
+    budget: Headed[Budget] = Field(
+        Budget(),
+        description="What may be spent by everything together; reached: priced models pause until the next day or month.",
+    )
     backlog_confirm: Whole = Field(
         1000, ge=0, description="More waiting files than this wait for 'glimpsed approve'."
     )
     drain: Duration = Field(30.0, ge=0, description="How long a stop waits for requests in flight.")
     search: bool = Field(default=True, description="Full-text index over the answers.")
     log: Headed[Log] = Field(Log(), description="Where the log goes.")
-    metrics: Address | None = Field(None, description="HOST:PORT that serves /metrics, /healthz and /readyz.")
+    metrics: Address | None = Field(
+        None, description="HOST:PORT, like 127.0.0.1:9464, that serves /metrics, /healthz and /readyz."
+    )
     notify: Notify | None = Field(None, description="Tells people, by mail, chat or push, what the log says.")
     workers: Whole | None = Field(None, ge=1, le=256, description="Image processes; default: CPU count.")
     file: Path | None = Field(None, exclude=True, validation_alias=OURS + "file")  # where it was read from
@@ -318,6 +374,9 @@ class Config(Section):
     def secrets(self) -> tuple[str, ...]:
         """What must never be shown, of all models and of the ledger's URL."""
         found = {secret for model in self.models.values() for secret in model.secrets}
+        hooks = [f.on_done.webhook for f in self.folders.values() if f.on_done.webhook is not None]
+        found |= {hook.url for hook in hooks}
+        found |= {hook.secret.get_secret_value() for hook in hooks if hook.secret is not None}
         if self.state is not None:
             url = urlsplit(self.state)
             values = [value for name, value in parse_qsl(url.query) if _SECRETIVE.search(name)]

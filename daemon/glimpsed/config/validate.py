@@ -64,18 +64,18 @@ def _keys_at(loc: Key) -> dict[str, Any]:
     named = False
     for part in loc:
         if not named:  # else it is a name that the user chose
-            section, named = _section_in(keys.get(str(part)))
+            section, named = section_in(keys.get(str(part)))
             keys = key_names(section) if section else {}
         else:
             named = False
     return keys
 
 
-def _section_in(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
+def section_in(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
     """The section that a type holds, and whether it holds them by name."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation, False
-    found = (_section_in(argument)[0] for argument in get_args(annotation))
+    found = (section_in(argument)[0] for argument in get_args(annotation))
     return next(filter(None, found), None), get_origin(annotation) is dict
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from glimpsed import bounded
 from glimpsed.errors import UsageError
 from glimpsed.evaluate.score import Known
 from glimpsed.model import shown
@@ -49,8 +49,8 @@ def _files(directory: Path, *, recursive: bool) -> Iterator[Path]:
 
 def _data(path: Path) -> object:
     try:
-        return json.loads(_text(path))
-    except (ValueError, RecursionError) as e:
+        return bounded.loads(_text(path), largest=LARGEST)
+    except ValueError as e:
         raise UsageError(f"{shown(str(path))} is no JSON: {e}") from e
 
 

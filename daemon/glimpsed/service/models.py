@@ -88,6 +88,12 @@ class Models:
                 model.pacing.on_change = model.pacing.on_wait = None
                 self._write(Ledger.resume, name)
         for name, model in connected.items():
+            if model.entry.quoted:
+                log.warning(
+                    events.CONFIG_ERROR,
+                    model=name,
+                    reason="its key stands in quotes: it is used without them",
+                )
             model.pacing.on_change = functools.partial(self._pause_changed, name)
             model.pacing.on_wait = functools.partial(self._share, name)
             model.pacing.others = Rates(model.entry, self._books, self._write, self._clock)

@@ -6,12 +6,12 @@ Any bytes in, a `Finding` out. The body's ``error.code`` and ``error.type`` spea
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from glimpsed import bounded
 from glimpsed.errors import Verdict, VerdictKind
 from glimpsed.model import Api
 from glimpsed.vision import waits
@@ -20,6 +20,7 @@ from glimpsed.vision.verdict_table import CUT_OFF, ERRORS, LIMITED, OVERLOAD, ST
 
 SOON = 300.0  # seconds; a quota that is back by then is a rate
 _REASON = 240  # characters
+_LARGEST = 32 << 20  # bytes: a server may send the images back
 _SECRET = re.compile(  # keys, and images that an API sends back to us
     r"\b(?:sk|sess|ark|Bearer)[-_ ][\w.*+/=-]{6,}|\bAIza[\w-]{20,}|\b(?=[A-Za-z]*\d)[A-Za-z0-9]{32,}\b"
     r"|data:[\w/+.-]*;base64,[\w+/=]*|[A-Za-z0-9+/]{64,}=*"
@@ -160,8 +161,8 @@ def clean(text: str) -> str:
 
 def _json(body: bytes) -> Any:
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
+        return bounded.loads(body, largest=_LARGEST)
+    except ValueError:
         return None
 
 
