@@ -182,7 +182,7 @@ def test_a_finished_image_moves_on_with_its_sidecars_and_the_command_hears_of_it
         assert sorted(p.name for p in moved.iterdir()) == sorted(
             f"{n}.png{e}" for n in ("a b;c", "z") for e in ("", ".txt", ".json")
         )
-        assert heard.read_text().splitlines()[0] == f"{os.path.realpath(moved)}/a b;c.png|a b;c.png|"
+        assert heard.read_text().splitlines()[0] == f"{os.path.realpath(inbox)}/a b;c.png|a b;c.png|"
         assert len(gateway.requests) == 2
 
 
