@@ -209,7 +209,11 @@ def _key(entry: ModelEntry, file: Path, env: Mapping[str, str]) -> tuple[str | N
     if (name := entry.api_key_credential) is not None:
         if not name or "/" in name or name in (".", ".."):
             return "api_key_credential", "must be the name of a credential, not a path"
-        return "api_key_credential", _key_file(_credential(name, env))
+        place = _credential(name, env)
+        if "CREDENTIALS_DIRECTORY" in env and not place.exists():
+            hint = "systemd hands credentials over when a service starts: restart it, with a LoadCredential= for this one"
+            return "api_key_credential", f"{name} is not among the service's credentials; {hint}"
+        return "api_key_credential", _key_file(place)
     return None, None
 
 
