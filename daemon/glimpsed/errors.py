@@ -13,6 +13,8 @@
     ├── ShareTrouble       the folder's file system misbehaves: wait, no attempt is lost
     │   └── NotYet         busy, locked or unreadable for now: look again later
     ├── SidecarBlocked     no space, read-only, no permission: the answer waits in the ledger
+    ├── NotHandedOver      command, webhook or move failed: tried again, or given up
+    ├── LeaseLost          the job is another's by now: nothing more is to be done
     └── VisionError        a model did not answer; carries a `Verdict` (retry, shrink, switch, …)
 
 Exceptions of libraries are translated into these once, at the border where they come in.
@@ -148,6 +150,18 @@ class Verdict:
     slow: bool = False  # no answer in time: fewer requests at once
     doubtful: bool = False  # with 'pause': it may be about this very file
     alike: frozenset[str] = frozenset()  # of a 4xx: what refusals that are alike have in common
+
+
+class NotHandedOver(GlimpsedError):
+    """The sidecars stand, but the hand-over failed; the verdict ('retry' or 'fail') says what to do."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.reason)
+        self.verdict = verdict
+
+
+class LeaseLost(GlimpsedError):
+    """Another daemon has the job by now, or the file is another: whoever has it sees to the rest."""
 
 
 class VisionError(GlimpsedError):

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 Api: TypeAlias = Literal["responses", "chat", "local"]
 Bytes: TypeAlias = bytes
-State: TypeAlias = Literal["queued", "running", "answered", "done", "failed", "gone"]
+State: TypeAlias = Literal["queued", "running", "answered", "handing", "done", "failed", "gone"]
 
 # What could break or forge a line, or tell a terminal what to do: control characters, line and paragraph
 # separators, and what turns the direction of all that follows (bidirectional embeddings, overrides, isolates).
@@ -104,6 +104,14 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
+class Handing:
+    """How far a file is handed over, whose sidecars stand."""
+
+    steps: tuple[str, ...] = ()  # done of it
+    in_command: bool = False  # a command was under way, which may have written to the image
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """Ledger to pipeline: a claimed file version, under a lease."""
 
@@ -121,6 +129,7 @@ class Job:
     written: tuple[Written, ...] = ()  # sidecars that an earlier version of this file got
     since: float = 0.0  # when it was queued, or put back for later
     claim: int = 0  # which claim of the row this is: a lease that was lost and won again is another
+    handing: Handing | None = None  # only to be handed over any more
     again: int = 0  # when `redo` was asked for (epoch seconds): ask, do not reuse an answer
 
 

@@ -27,7 +27,7 @@ folders:
 {folders}
 log: {{target: json, level: debug}}
 """
-STATES = {"queued", "running", "answered", "done", "failed", "gone"}
+STATES = {"queued", "running", "answered", "handing", "done", "failed", "gone"}
 ESTIMATE = {"files", "pages", "input_tokens", "output_tokens", "cost", "currency", "seconds"}
 
 

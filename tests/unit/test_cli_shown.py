@@ -86,11 +86,14 @@ def _is_safe(printed: str) -> None:
 
 def test_status_shows_reasons_hosts_and_facts_safely(terminal: io.StringIO) -> None:
     now = "2026-11-22T10:00:00Z"
-    folder: dict[str, Any] = dict.fromkeys(("queued", "running", "answered", "done", "failed", "gone"), 1)
+    folder: dict[str, Any] = dict.fromkeys(
+        ("settling", "queued", "running", "answered", "handing", "done", "failed", "gone"), 1
+    )
     folder |= {
         "state": "lost",
         "mode": EVIL,
         "reason": EVIL,
+        "settling_reason": EVIL,
         "watched": True,
         "waits_since": now,
         "backlog": EVIL,

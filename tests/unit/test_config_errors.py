@@ -150,7 +150,7 @@ def test_everything_is_told_at_once_with_line_and_key() -> None:
         (folder("sidecar: '{name}.{ext}~'"), "folders.f.sidecar", "reserved"),
         # what comes after
         (folder("on_done: {move_to: .}"), "folders.f.on_done.move_to", "not the folder itself"),
-        (folder("on_done: {move_to: 'done/{year}'}"), "folders.f.on_done.move_to", "may only hold {folder} and {date}"),
+        (folder("on_done: {move_to: 'done/{year}'}"), "folders.f.on_done.move_to", "may only hold {folder}, {date} and {data.KEY}"),
         # files
         (folder("prompt_file: nowhere.txt"), "folders.f.prompt_file", "nowhere.txt cannot be read: No such file"),
         (folder("prompt: a, prompt_file: nowhere.txt"), "folders.f.prompt_file", "No such file"),

@@ -495,7 +495,7 @@ def test_counts_tell_every_state(ledger: Ledger) -> None:
     offer(ledger)
     finish(ledger)
     offer(ledger, FileKey("in", "b"))
-    none = {"queued": 0, "running": 0, "answered": 0, "done": 0, "failed": 0, "gone": 0}
+    none = {"queued": 0, "running": 0, "answered": 0, "handing": 0, "done": 0, "failed": 0, "gone": 0}
     assert ledger.counts(["in", "empty"]) == {"in": none | {"done": 1, "queued": 1}, "empty": none}
 
 

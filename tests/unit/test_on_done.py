@@ -154,10 +154,10 @@ def test_a_planted_link_is_not_followed(tmp_path: Path, absolute: bool) -> None:
 
 def test_an_image_that_is_gone_leaves_everything_where_it_was(tmp_path: Path, archive: Path) -> None:
     box = moving(tmp_path / "inbox", archive)
-    written = box.write()
+    written, version = box.write(), box.version
     box.image.unlink()
     with pytest.raises(Vanished):
-        move(box, written)
+        sidecar.move(box.root, box.file, box.folder, written, version)
     assert tree(archive) == set()
     assert box.names() == {"scan.jpg.txt", "scan.jpg.json"}
 
@@ -208,11 +208,11 @@ def telling(path: Path, *command: str) -> Inbox:
 
 async def run(
     box: Inbox, written: tuple[Written, ...] = (), **keys: float
-) -> tuple[int | None, dict[str, object]]:
+) -> tuple[str | None, dict[str, object]]:
     with structlog.testing.capture_logs() as lines:
-        code = await sidecar.run_command(box.folder, str(box.image), box.file, written, **keys)
+        failure = await sidecar.run_command(box.folder, str(box.image), box.file, written, **keys)
     (line,) = lines
-    return code, line
+    return failure, line
 
 
 @pytest.mark.anyio
@@ -226,10 +226,10 @@ async def test_the_command_is_told_in_arguments_and_environment_and_knows_no_key
         tmp_path / "inbox", sys.executable, "-c", DUMP, str(out),
         "{path}", "x={name};{stem}", "{folder}/{relpath}", "{text_path}", "{json_path}", "{md_path}", "$HOME", "{}",
     )  # fmt: skip
-    code, line = await run(box, box.write())
+    failure, line = await run(box, box.write())
     told = json.loads(out.read_text())
     image = str(box.image)
-    assert code == 3
+    assert failure == "the command: exit code 3"
     assert told["arguments"] == [
         image, "x=-rf 'x'.jpg;-rf 'x'", "inbox/a/-rf 'x'.jpg", f"{image}.txt", f"{image}.json", "{md_path}", "$HOME", "{}",
     ]  # fmt: skip
@@ -254,20 +254,40 @@ async def test_a_command_that_takes_too_long_is_killed_with_all_that_it_started(
         "-c",
         f"sleep 600 & echo $! > {pid_file}.new; mv {pid_file}.new {pid_file}; wait",
     )
-    code, line = await run(box, limit=2.0)
-    assert code is None
+    failure, line = await run(box, limit=2.0)
+    assert failure == "the command: killed after 2 s"
     assert line["reason"] == "killed after 2 s"
     assert not is_running(int(pid_file.read_text()))
 
 
 @pytest.mark.anyio
 async def test_a_command_that_cannot_be_started_is_a_line_in_the_log(tmp_path: Path) -> None:
-    code, line = await run(telling(tmp_path / "inbox", str(tmp_path / "no-such-program")))
-    assert code is None
+    failure, line = await run(telling(tmp_path / "inbox", str(tmp_path / "no-such-program")))
+    assert failure == "the command: cannot be started: No such file or directory"
     assert line["reason"] == "cannot be started: No such file or directory"
-    code, line = await run(telling(tmp_path / "other", "a\0b"))
-    assert code is None
+    failure, line = await run(telling(tmp_path / "other", "a\0b"))
+    assert failure is not None
     assert line["log_level"] == "warning"
+
+
+@pytest.mark.anyio
+async def test_the_last_line_of_what_it_said_is_told_however_much_that_was(tmp_path: Path) -> None:
+    script = (
+        "yes chatter | head -c 3000000 >&2; echo 'no such\033[2J customer' >&2; echo >&2; sleep 600 & exit 4"
+    )
+    box = telling(tmp_path / "inbox", "/bin/sh", "-c", script)
+    before = len(os.listdir("/proc/self/fd"))
+    began = time.monotonic()
+    failure, line = await run(box)  # the sleep keeps its standard error open
+    assert time.monotonic() - began < 60
+    assert failure == "the command: exit code 4: no such\\x1b[2J customer"
+    assert line["reason"] == "exit code 4"  # what it says may be anything: the log does not need it twice
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.anyio
+async def test_what_succeeds_has_no_reason(tmp_path: Path) -> None:
+    assert (await run(telling(tmp_path / "inbox", "true")))[0] is None
 
 
 def is_running(pid: int) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from glimpsed.report import Item, Page, render
+from glimpsed.report import MOST_FIELDS, Item, Page, Part, fields, render
 from glimpsed.report.plot import HEIGHT, WIDTH, Bar, bars, nice
 
 EVIL = "</pre><script>alert(1)</script><img src=x onerror=alert(2)> \"' &amp; \x00"
@@ -63,7 +63,8 @@ def page(*items: Item, **changes: object) -> Page:
 
 
 def test_whatever_an_answer_a_name_or_a_reason_holds_is_text() -> None:
-    item = Item(EVIL, failed=True, when=EVIL, text=EVIL, reason=EVIL, advice=EVIL, facts=EVIL, link=EVIL)
+    parts = (Part(EVIL), Part(fields=[(EVIL, EVIL)], page=2))
+    item = Item(EVIL, failed=True, when=EVIL, parts=parts, reason=EVIL, advice=EVIL, facts=EVIL, link=EVIL)
     outline = Outline(render(page(item, folder=EVIL, path=EVIL + "x", spent=EVIL, currency=EVIL)))
     assert len(outline.all("script")) == 1
     assert outline.all("img") == []
@@ -74,20 +75,25 @@ def test_whatever_an_answer_a_name_or_a_reason_holds_is_text() -> None:
 @settings(deadline=None)
 @given(st.text(max_size=200), st.text(max_size=50))
 def test_any_text_comes_back_as_it_was(text: str, name: str) -> None:
-    outline = Outline(render(page(Item(name, failed=False, when="", text=text + "x"))))
+    outline = Outline(render(page(Item(name, failed=False, when="", parts=[Part(text + "x")]))))
     said = "".join(outline.texts)
     for part in (text, name):
         assert re.sub(r"\r\n?", "\n", part) in re.sub(r"\r\n?", "\n", said)
 
 
 def test_the_page_loads_nothing_but_what_it_brought() -> None:
-    html = render(page(Item("a.png", failed=False, when="", thumbnail=b"\xff\xd8", link="../a.png")))
+    html = render(
+        page(Item("a.png", failed=False, when="", thumbnails=[b"\xff\xd8", b"\xff\xd9"], link="../a.png"))
+    )
     outline = Outline(html)
     (policy,) = [m["content"] for m in outline.all("meta") if m.get("http-equiv")]
     assert policy is not None
     assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-")
     assert "unsafe" not in policy
-    assert [a["src"] for a in outline.all("img")] == ["data:image/jpeg;base64,/9g="]
+    assert [a["src"] for a in outline.all("img")] == [
+        "data:image/jpeg;base64,/9g=",
+        "data:image/jpeg;base64,/9k=",
+    ]
     assert not re.search(r"https?://", html)
     assert html.index("Content-Security-Policy") < html.index("<style>")
 
@@ -96,6 +102,41 @@ def test_failures_are_told_apart_and_tell_reason_and_advice() -> None:
     outline = Outline(render(page(Item("a.png", failed=True, when="", reason="Torn.", advice="Scan again."))))
     assert {"class": "failed"} in outline.all("article")
     assert {"Torn.", "Scan again."} <= set(outline.texts)
+
+
+def test_failed_only_can_be_chosen_where_something_failed() -> None:
+    assert 'id="failed"' in render(page(Item("a.png", failed=True, when="")))
+    assert 'id="failed"' not in render(page(Item("a.png", failed=False, when="")))
+
+
+def test_pages_are_shown_one_after_the_other_and_fields_as_a_table() -> None:
+    parts = (Part("first", page=1), Part('{"total": 3}', fields=[("total", "3")], page=2))
+    outline = Outline(render(page(Item("a.pdf", failed=False, when="", parts=parts))))
+    texts = outline.texts
+    assert (
+        texts.index("Page 1")
+        < texts.index("first")
+        < texts.index("Page 2")
+        < texts.index("total")
+        < texts.index("3")
+    )
+    assert '{"total": 3}' not in texts
+    assert len(outline.all("td")) == 1
+
+
+def test_every_field_has_its_path_and_its_value() -> None:
+    data = {
+        "no": "R-1",
+        "items": [{"price": 1.5, "ok": True}, {"price": None, "ok": False}],
+        "empty": {},
+        "none": [],
+    }
+    assert fields(data) == [
+        ("no", "R-1"), ("items.0.price", "1.5"), ("items.0.ok", "true"), ("items.1.price", ""), ("items.1.ok", "false"),
+        ("empty", ""), ("none", ""),
+    ]  # fmt: skip
+    assert fields(5) == [("", "5")]
+    assert len(fields(list(range(10_000)))) == MOST_FIELDS
 
 
 def test_files_beyond_the_limit_are_mentioned() -> None:

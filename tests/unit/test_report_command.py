@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from PIL import Image
 from browser import Browser
 from glimpsed import cli, config
 from glimpsed.ledger import open_ledger
+from glimpsed.model import FileKey
 from history import CONFIG, History
 
 EVIL = "<script>document.title = 'owned'</script><img src=http://127.0.0.1:9/x onerror=\"document.title='owned'\">"
@@ -72,7 +74,13 @@ def test_the_page_in_a_browser_shows_rows_plots_search_and_runs_nothing_foreign(
         assert shown(browser, "SUPPLIER timber") == rows - 2
         assert shown(browser, "invoice NO-00") == 1
         assert browser.run("document.getElementById('found').textContent") == f"1 of {rows}"
+        assert browser.run("[...document.querySelectorAll('mark')].map(m => m.textContent)") == [
+            "Invoice",
+            "no-00",
+        ]
+        assert shown(browser, "requests sent") == 0  # a fact, not what anybody wrote
         assert shown(browser, "") == rows
+        assert browser.run("document.querySelectorAll('mark').length") == 0
         browser.run("document.getElementById('failed').click()")
         assert shown(browser, "") == 1
         browser.run("document.getElementById('failed').click()")
@@ -116,6 +124,35 @@ def test_without_an_output_the_page_goes_to_a_pipe(
     assert page.startswith("<!doctype html>")
     assert "Grüße 漢字" in page
     assert "href=" not in page
+
+
+def test_fields_of_a_schema_are_a_table_and_pages_stand_apart(history: History, tmp_path: Path) -> None:
+    history.done("invoices", "each.png", ["page one", "page two"])
+    key = history.done("invoices", "fields.png", ["x"])
+    sidecar = Path(history.config.folders["invoices"].path) / f"{key.path}.json"
+    content = json.loads(sidecar.read_text())
+    sidecar.write_text(json.dumps(content | {"data": {"total": 12.5, "lines": [{"name": "\x1b[31moak"}]}}))
+    assert run("report", "invoices", "-o", "out.html") == 0
+    page = (tmp_path / "out.html").read_text()
+    assert '<th scope="row">lines.0.name</th><td class="said" dir="auto">\\x1b[31moak</td>' in page
+    assert "<h3>Page 1</h3>" in page
+    assert page.index("page one") < page.index("<h3>Page 2</h3>") < page.index("page two")
+
+
+def test_every_page_of_a_document_is_pictured(
+    history: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scan(folder: str, path: str) -> FileKey:
+        pages = [Image.new("L", (60, 80), shade) for shade in (10, 120, 240)]
+        pages[0].save(
+            Path(history.config.folders[folder].path) / path, "TIFF", save_all=True, append_images=pages[1:]
+        )
+        return FileKey(folder, path)
+
+    monkeypatch.setattr(history, "image", scan)
+    history.done("invoices", "scan.tif", ["text"])
+    assert run("report", "invoices", "-o", "out.html") == 0
+    assert (tmp_path / "out.html").read_text().count("<img ") == 3
 
 
 def test_links_lead_from_the_page_to_the_images(history: History, tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def keys_of(desk: Desk, paths: Sequence[str]) -> list[FileKey]:
     """
     found: dict[FileKey, None] = {}
     for path in paths:
-        key = key_of(desk.config, path)
+        key = _moved(desk, path) or key_of(desk.config, path)
         if os.path.isdir(path):
             inside = desk.ledger.beneath(key.folder, key.path)
         else:
@@ -98,6 +98,16 @@ def keys_of(desk: Desk, paths: Sequence[str]) -> list[FileKey]:
             raise UsageError(f"{shown(path)}: no such file was seen yet in the folder '{key.folder}'")
         found |= dict.fromkeys(inside)
     return list(found)
+
+
+def _moved(desk: Desk, path: str) -> FileKey | None:
+    """A file that was moved out of its folder, which knows it by the way there; None for any other."""
+    real = os.path.realpath(path)
+    for folder in desk.config.folders.values():
+        way = os.path.relpath(real, os.path.realpath(folder.path))
+        if way.startswith("../") and desk.ledger.find(key := FileKey(folder.name, way)) is not None:
+            return key
+    return None
 
 
 def key_of(config: Config, path: str) -> FileKey:

@@ -10,7 +10,7 @@ import time
 import urllib.parse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -26,12 +26,13 @@ if TYPE_CHECKING:
     from glimpsed.images import Images
     from glimpsed.ledger import FileRow, Spend
     from glimpsed.model import Answer
-    from glimpsed.report import Item, Page
+    from glimpsed.report import Item, Page, Part
     from glimpsed.report.plot import Bar
 
 DAYS = 30  # that the plots show
 THUMBNAIL = 320  # px, longest side
 THUMBNAIL_BYTES = 60_000
+PAGES = 20  # of a document that are pictured
 LARGEST = 200_000_000  # bytes of an image that is read for a thumbnail
 AT_ONCE = 4  # images in memory
 
@@ -150,33 +151,46 @@ async def _item(row: FileRow, folder: Folder, root: Root, images: Images, output
     from glimpsed.report import Item
 
     failed = row.state == "failed"
-    text, facts = ("", "") if failed else await asyncio.to_thread(_words, row, folder, root)
+    parts, facts = ([], "") if failed else await asyncio.to_thread(_parts, row, folder, root)
     return Item(
         path=shown(row.key.path),
         failed=failed,
         when=_when(row.changed),
-        text=shown(text, lines=True),
+        parts=parts,
         reason=shown(row.reason or "failed") if failed else "",
         advice=shown(row.advice or "") if failed else "",
         facts=f"requests sent: {row.attempts}" if failed else shown(facts),
-        thumbnail=await _thumbnail(row, root, images),
+        thumbnails=await _thumbnails(row, root, images),
         link=_link(root.path, row.key.path, output),
     )
 
 
-def _words(row: FileRow, folder: Folder, root: Root) -> tuple[str, str]:
-    """The answer's text as its sidecars have it, and a line about it."""
+def _parts(row: FileRow, folder: Folder, root: Root) -> tuple[list[Part], str]:
+    """The answer page by page, as its sidecars have it, and a line about it."""
     from glimpsed import sidecar
     from glimpsed.errors import FileError, ShareTrouble, Vanished
 
     answer = sidecar.load(root, row.key.path, folder)
     if answer is not None:
-        return sidecar.whole_text(answer).replace("\f", "\n"), _facts(answer)
+        pages = [_part(page.text, page.data, page.page) for page in answer.pages or ()]
+        return pages or [_part(answer.text, answer.data)], _facts(answer)
     try:
         text = sidecar.load_text(root, row.key.path, folder, row.written)
     except (FileError, ShareTrouble, Vanished):
         text = None
-    return (text or "").replace("\f", "\n"), "" if text else "its sidecar is not there"
+    if text is None:
+        return [], "its sidecar is not there"
+    texts = [page.removesuffix("\n") for page in text.split("\f")]
+    return [_part(page, None, at if len(texts) > 1 else None) for at, page in enumerate(texts, 1)], ""
+
+
+def _part(text: str, data: Any, page: int | None = None) -> Part:
+    from glimpsed.report import Part, fields
+
+    found = (
+        [(shown(name), shown(value, lines=True)) for name, value in fields(data)] if data is not None else ()
+    )
+    return Part(shown(text, lines=True), found, page)
 
 
 def _facts(answer: Answer) -> str:
@@ -192,8 +206,8 @@ def _facts(answer: Answer) -> str:
     return " · ".join(parts)
 
 
-async def _thumbnail(row: FileRow, root: Root, images: Images) -> bytes | None:
-    """A small JPEG of the first page; None for what is gone, changed or cannot be decoded."""
+async def _thumbnails(row: FileRow, root: Root, images: Images) -> list[bytes]:
+    """A small JPEG of each of the first pages; none of what is gone, changed or cannot be decoded."""
     from glimpsed.disk.files import read_content
     from glimpsed.errors import FileError, ShareTrouble, Vanished
     from glimpsed.images.plan import Target
@@ -206,12 +220,16 @@ async def _thumbnail(row: FileRow, root: Root, images: Images) -> bytes | None:
         as_is=False,
     )
     if row.version.size > LARGEST:
-        return None
+        return []
+    found: list[bytes] = []
     try:
         content = await asyncio.to_thread(read_content, root, row.key.path, row.version)
-        return bytes((await images.prepare(content, 1, small))[0].data)
+        document = await images.inspect(content)
+        for page in range(1, min(document.pages, PAGES) + 1):
+            found.append(bytes((await images.prepare(content, page, small))[0].data))  # noqa: PERF401 - what was made before an error stays
     except (FileError, ShareTrouble, Vanished):
-        return None
+        pass
+    return found
 
 
 def _link(root: str, path: str, output: Path | None) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from glimpsed.config.schema import OURS, Config, Folder, ModelEntry
+from glimpsed.config.schema import OURS, Config, Folder, ModelEntry, Webhook
 
 _VARIABLE = {"type": "string", "pattern": r"\$\{[A-Za-z_][A-Za-z0-9_]*\}"}
 _NOTES = ("description", "default", "title", "examples")
@@ -22,9 +22,11 @@ def json_schema() -> dict[str, Any]:
         (schema, Config),
         (sections["Folder"], Folder),
         (sections["ModelEntry"], ModelEntry),
+        (sections["Webhook"], Webhook),
     ):
         _without_ours(section, model)
     _tell_of_schema(sections["Folder"]["properties"])
+    sections["OnDone"]["properties"]["webhook"]["anyOf"].append({"type": "string", "format": "uri"})
     for section in (schema, *sections.values()):
         properties = section.get("properties", {})
         section["properties"] = {name: _or_variable(value) for name, value in properties.items()}

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from glimpsed import bounded
 from glimpsed.config.document import LARGEST, Document, Key, contents
 from glimpsed.config.folder_rules import used_models
-from glimpsed.config.schema import Config, Folder, ModelEntry
+from glimpsed.config.schema import Config, Folder, ModelEntry, Webhook
 from glimpsed.config.units import file_path
 from glimpsed.errors import ShareTrouble
 from glimpsed.model import shown
@@ -189,31 +189,48 @@ def read_keys(config: Config, document: Document, env: Mapping[str, str], asked:
     used = used_models(config) | set(asked)
     models = {}
     for name, entry in config.models.items():
-        source, key = _key(entry, Path(document.file), env)
+        source, key = _key(entry, "api_key", Path(document.file), env)
         if source and isinstance(key, str) and name in used:
             document.problem(("models", name, source), key)
         found = key.get_secret_value() if isinstance(key, SecretStr) else None
         bare = None if found is None else _QUOTED.sub(r"\2", found)
         update = {"key": SecretStr(bare) if bare else None, "quoted": bare != found}
         models[name] = entry.model_copy(update=update)
-    return config.model_copy(update={"models": models})
+    folders = {name: _with_secret(folder, document, env) for name, folder in config.folders.items()}
+    return config.model_copy(update={"models": models, "folders": folders})
 
 
-def _key(entry: ModelEntry, file: Path, env: Mapping[str, str]) -> tuple[str | None, SecretStr | str | None]:
-    """Where the key should come from, and the key, or else (a plain text) why there is none."""
-    if entry.api_key_env is not None:
-        value = env.get(entry.api_key_env)
-        return "api_key_env", _clean(value) if value else _unset(entry.api_key_env)
-    if entry.api_key_file is not None:
-        return "api_key_file", _key_file(file.absolute().parent / entry.api_key_file)
-    if (name := entry.api_key_credential) is not None:
-        if not name or "/" in name or name in (".", ".."):
-            return "api_key_credential", "must be the name of a credential, not a path"
-        place = _credential(name, env)
+def _with_secret(folder: Folder, document: Document, env: Mapping[str, str]) -> Folder:
+    """Resolve what the folder's webhook signs with."""
+    if (webhook := folder.on_done.webhook) is None:
+        return folder
+    source, secret = _key(webhook, "secret", Path(document.file), env)
+    if source and isinstance(secret, str):
+        document.problem(("folders", folder.name, "on_done", "webhook", source), secret)
+    if not isinstance(secret, SecretStr):
+        return folder
+    webhook = webhook.model_copy(update={"secret": secret})
+    return folder.model_copy(update={"on_done": folder.on_done.model_copy(update={"webhook": webhook})})
+
+
+def _key(
+    given: ModelEntry | Webhook, what: str, file: Path, env: Mapping[str, str]
+) -> tuple[str | None, SecretStr | str | None]:
+    """Where the key (or `what` it is) should come from, and the key, or else (a plain text) why there is none."""
+    variable, path, credential = (getattr(given, f"{what}_{kind}") for kind in ("env", "file", "credential"))
+    if variable is not None:
+        value = env.get(variable)
+        return f"{what}_env", _clean(value) if value else _unset(variable)
+    if path is not None:
+        return f"{what}_file", _key_file(file.absolute().parent / path)
+    if credential is not None:
+        if not credential or "/" in credential or credential in (".", ".."):
+            return f"{what}_credential", "must be the name of a credential, not a path"
+        place = _credential(credential, env)
         if "CREDENTIALS_DIRECTORY" in env and not place.exists():
             hint = "systemd hands credentials over when a service starts: restart it, with a LoadCredential= for this one"
-            return "api_key_credential", f"{name} is not among the service's credentials; {hint}"
-        return "api_key_credential", _key_file(place)
+            return f"{what}_credential", f"{credential} is not among the service's credentials; {hint}"
+        return f"{what}_credential", _key_file(place)
     return None, None
 
 

@@ -6,9 +6,10 @@ import contextlib
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
+from urllib.parse import urlsplit
 
 from glimpsed.blocking import within
 from glimpsed.config.document import Document, Key
@@ -20,6 +21,8 @@ from glimpsed.prompt import near_misses
 Finding: TypeAlias = tuple[Key, str, str | None]
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
+_DATA = re.compile(r"data\.([^.:]+(?:\.[^.:]+)*)(?::[0-9]+)?")
+_MOST_REFERENCES = 20  # from one part of a schema to another
 _PLACEHOLDERS = {"name", "stem", "ext"}
 _IMAGES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "heic", "heif", "avif", "pdf")
 _PATIENCE = 5.0  # seconds that all paths may take to be resolved: a dead share would take for ever
@@ -154,17 +157,79 @@ def _patterns(folder: Folder) -> Iterator[Finding]:
 
 
 def _moving(folder: Folder) -> Iterator[Finding]:
-    target = folder.on_done.move_to
-    if target is None:
-        return
-    if os.path.normpath(target or ".") == "." or not target.isprintable():
-        yield (
-            ("on_done", "move_to"),
-            "must be a directory, relative to the folder, but not the folder itself",
-            None,
-        )
-    elif not {match[1] for match in _BRACES.finditer(target)} <= {"folder", "date"}:
-        yield ("on_done", "move_to"), "may only hold {folder} and {date} in braces", None
+    done = folder.on_done
+    if done.move_to is not None:
+        if os.path.normpath(done.move_to or ".") == "." or not done.move_to.isprintable():
+            yield (
+                ("on_done", "move_to"),
+                "must be a directory, relative to the folder, but not the folder itself",
+                None,
+            )
+        else:
+            yield from _filled_in(folder, "move_to", done.move_to, ("folder", "date"))
+    if done.rename_to is not None:
+        if "/" in done.rename_to or not done.rename_to.strip(" .") or not done.rename_to.isprintable():
+            yield ("on_done", "rename_to"), "must be a name, without a directory; move_to has that", None
+        else:
+            yield from _filled_in(folder, "rename_to", done.rename_to, ("folder", "date", "stem"))
+    if (webhook := done.webhook) is not None:
+        key: Key = ("on_done", "webhook")
+        if not _is_url(webhook.url):
+            yield key, "must be a URL of http or https", None
+        if (
+            sum(s is not None for s in (webhook.secret_env, webhook.secret_file, webhook.secret_credential))
+            > 1
+        ):
+            yield key, "takes one of secret_env, secret_file and secret_credential", None
+
+
+def _is_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - raises for one that is none
+    except ValueError:
+        return False
+    plain = url.isascii() and url.isprintable() and " " not in url
+    return plain and parts.scheme in {"http", "https"} and bool(parts.hostname) and not parts.fragment
+
+
+def _filled_in(folder: Folder, key: str, template: str, known: tuple[str, ...]) -> Iterator[Finding]:
+    """What is filled in from the answer must be in the schema: else each file would be called 'unknown'."""
+    for name in (match[1] for match in _BRACES.finditer(template)):
+        data = _DATA.fullmatch(name)
+        if data and folder.schema_ is None:
+            yield ("on_done", key), f"{{{name}}} needs a schema of the folder's answers", None
+        elif data and not knows(folder.schema_, folder.schema_, data[1].split(".")):
+            yield ("on_done", key), f"{{{name}}} is not in the folder's schema", None
+        elif not data and name not in known:
+            allowed = ", ".join(f"{{{one}}}" for one in known)
+            yield ("on_done", key), f"may only hold {allowed} and {{data.KEY}} in braces", None
+
+
+def knows(whole: object, schema: object, keys: Sequence[str]) -> bool:
+    """Whether a value of this schema may have these keys, one in the other; references are followed."""
+    for _ in range(_MOST_REFERENCES):
+        if not isinstance(schema, dict) or not isinstance(reference := schema.get("$ref"), str):
+            break
+        schema = _referred(whole, reference)
+    if not isinstance(schema, dict):
+        return False
+    if not keys:
+        return True
+    properties = schema.get("properties")
+    below = properties.get(keys[0]) if isinstance(properties, dict) else None
+    if below is not None:
+        return below is True or knows(whole, below, keys[1:])
+    some = [one for way in ("anyOf", "oneOf", "allOf") for one in schema.get(way, ()) if one is not schema]
+    return any(knows(whole, one, keys) for one in some)
+
+
+def _referred(whole: object, reference: str) -> object:
+    found = whole
+    for part in reference.removeprefix("#").strip("/").split("/"):
+        if part:
+            found = found.get(part) if isinstance(found, dict) else None
+    return found
 
 
 def overlapping(config: Config) -> Iterator[Finding]:

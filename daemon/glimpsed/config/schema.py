@@ -167,6 +167,27 @@ class ModelEntry(Section):
         return tuple(sorted((s for s in found if len(s) >= LEAST_SECRET), key=len, reverse=True))
 
 
+class Webhook(Section):
+    """Where the JSON of an answer is posted to; its URL alone stands for all of it."""
+
+    url: str = Field(
+        repr=False, description="http or https; the rest of it may be a secret, and is never shown."
+    )
+    secret_env: str | None = Field(
+        None, description="Environment variable that holds the secret to sign with."
+    )
+    secret_file: PathText | None = Field(None, description="File that holds it.")
+    secret_credential: str | None = Field(None, description="systemd credential that holds it.")
+    secret: SecretStr | None = Field(
+        None, exclude=True, validation_alias=OURS + "secret"
+    )  # resolved by the loader
+
+    @model_validator(mode="before")
+    @classmethod
+    def _url_alone(cls, given: Any) -> Any:
+        return {"url": given} if isinstance(given, str) else given
+
+
 Told: TypeAlias = Literal[
     "budget.reached",
     "model.paused",
@@ -194,14 +215,21 @@ class Notify(Section):
 
 
 class OnDone(Section):
-    """What happens to an image once its sidecars are written."""
+    """What happens to an image once its sidecars are written: command, webhook, then its new name and place."""
 
     move_to: str | None = Field(
         None,
-        description="Directory that image and sidecars are moved to, relative to the folder; {folder} and {date} are filled in.",
+        description="Directory that image and sidecars are moved to, relative to the folder; {folder}, {date} and, with a schema, {data.KEY} are filled in.",
+    )
+    rename_to: str | None = Field(
+        None,
+        description="Name that the image gets, less its suffix; {stem}, {folder}, {date} and, with a schema, {data.KEY} are filled in.",
     )
     command: tuple[str, ...] | None = Field(
         None, min_length=1, description="[program, argument, ...] to start, without a shell."
+    )
+    webhook: Webhook | None = Field(
+        None, description="URL, or {url} and what to sign with, that the JSON sidecar's content is posted to."
     )
 
 
@@ -294,7 +322,7 @@ class Folder(Section):
     priority: Whole = Field(0, ge=-1000, le=1000, description="Folders with a higher one are served first.")
     on_done: Headed[OnDone] = Field(
         OnDone(),
-        description="What to do when the sidecars are written; default: the image stays where it is.",
+        description="What to do when the sidecars are written, tried again until it succeeds: command, webhook, rename_to, move_to; default: nothing.",
     )
     budget: Limit | None = Field(None, description="What this folder may spend.")
 
@@ -346,6 +374,9 @@ class Config(Section):
     def secrets(self) -> tuple[str, ...]:
         """What must never be shown, of all models and of the ledger's URL."""
         found = {secret for model in self.models.values() for secret in model.secrets}
+        hooks = [f.on_done.webhook for f in self.folders.values() if f.on_done.webhook is not None]
+        found |= {hook.url for hook in hooks}
+        found |= {hook.secret.get_secret_value() for hook in hooks if hook.secret is not None}
         if self.state is not None:
             url = urlsplit(self.state)
             values = [value for name, value in parse_qsl(url.query) if _SECRETIVE.search(name)]

@@ -183,6 +183,14 @@ def read_exactly(fd: int, size: int, path: str) -> bytes:
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
+def version_at(root: Root, path: str) -> Version | None:
+    """`version_there`, of a path below the root."""
+    directory, _, name = path.rpartition("/")
+    with contextlib.suppress(Vanished), opened_directory(root, directory) as parent, translated(path):
+        return version_there(parent, name)
+    return None
+
+
 def version_there(parent: int, name: str) -> Version | None:
     """The version of the regular file of that name; None when there is none. Raises OSError.
 

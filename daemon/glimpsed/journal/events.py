@@ -26,6 +26,7 @@ FILE_DONE = "file.done"
 FILE_REUSED = "file.reused"
 FILE_RETRY = "file.retry"
 FILE_FAILED = "file.failed"
+FILE_HANDED_OVER = "file.handed_over"  # all that the folder's `on_done` asks for is done
 FILE_COMMAND = "file.command"  # the folder's `on_done` command ended
 MODEL_PAUSED = "model.paused"
 MODEL_RESUMED = "model.resumed"
@@ -90,6 +91,9 @@ EVENTS: dict[str, Event] = {
         "72b824c00c2c4342b61bb2f69a94007a",
     ),
     FILE_FAILED: Event("{folder}/{file}: failed[: {reason}]", "6c05b7b94e094bf48fcf9c30e0626a90"),
+    FILE_HANDED_OVER: Event(
+        "{folder}/{file}: handed over[, now {reason}]", "7d0b6f3e58f54d3f9a6f6d2f0c1b9a47"
+    ),
     FILE_COMMAND: Event(
         "{folder}/{file}: its command ended[ after {seconds:.1f} s][: {reason}]",
         "be12fd6afb6f47d7ac11a229b77f4f36",

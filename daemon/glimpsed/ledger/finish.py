@@ -18,7 +18,7 @@ from glimpsed.model import Answer, Job, PageRecord, Usage, Written
 
 RAW_LIMIT = 100_000  # characters of what a model said that is no answer
 
-_OURS = sa.select(files.c.id, files.c.written).where(HELD_LEASE).with_for_update()
+OURS = sa.select(files.c.id, files.c.written).where(HELD_LEASE).with_for_update()
 _END = sa.update(files).where(HELD_LEASE)
 _END_OURS = sa.update(files).where(files.c.id == sa.bindparam("job"))
 _ANSWERED = _END_OURS.values(
@@ -29,7 +29,7 @@ _ANSWERED = _END_OURS.values(
     attempts=sa.bindparam("tries"),
     reason=None,
 )
-_DONE = _END_OURS.values(
+DONE = _END_OURS.values(
     state="done",
     changed=sa.bindparam("at"),
     written=sa.bindparam("sidecars"),
@@ -42,6 +42,7 @@ _DONE = _END_OURS.values(
 )
 _FAILED = _END.values(
     state="failed",
+    was=None,
     changed=sa.bindparam("at"),
     written=sa.bindparam("sidecars"),
     reason=sa.bindparam("why"),
@@ -58,7 +59,7 @@ _GONE = _END.values(state="gone", was=files.c.state, changed=sa.bindparam("at"),
 _KEPT = sa.select(answers.c.file, answers.c.page, answers.c.body).where(
     answers.c.file.in_(sa.bindparam("ids", expanding=True))
 )
-_DROP = sa.delete(answers).where(answers.c.file.in_(sa.bindparam("ids", expanding=True)))
+DROP = sa.delete(answers).where(answers.c.file.in_(sa.bindparam("ids", expanding=True)))
 
 
 class Finish(Queue):
@@ -68,7 +69,7 @@ class Finish(Queue):
         """One page's answer is paid for; it survives a power cut once this returns."""
         with self._database.write(durable=True) as c:
             self._pay(c, [_Bill(job.key.folder, record.model.entry, record.usage)], now)
-            if c.execute(_OURS, self._lease(job)).one_or_none() is None:
+            if c.execute(OURS, self._lease(job)).one_or_none() is None:
                 return False
             row = {"file": job.id, "page": record.answer.page, "body": record.model_dump_json()}
             c.execute(self._put_answer, row)
@@ -111,7 +112,7 @@ class Finish(Queue):
         ]
         c.execute(_ANSWERED, rows)
         if drop:
-            c.execute(_DROP, {"ids": drop})
+            c.execute(DROP, {"ids": drop})
         bodies = [{"file": job.id, "page": 0, "body": answer.model_dump_json()} for job, answer, _ in held]
         c.execute(self._put_answer, bodies)
         if self._search:
@@ -139,8 +140,8 @@ class Finish(Queue):
             held = [one for one, still in zip(several, ours, strict=True) if still]
             if held:
                 rows = [{"job": job.id, "at": now, "sidecars": written_text(w)} for job, w in held]
-                c.execute(_DONE, rows)
-                c.execute(_DROP, {"ids": [job.id for job, _ in held]})
+                c.execute(DONE, rows)
+                c.execute(DROP, {"ids": [job.id for job, _ in held]})
             return ours
 
     def failed(
@@ -164,7 +165,7 @@ class Finish(Queue):
         model said that is no answer, kept for whoever looks into it.
         """
         with self._database.write() as c:
-            row = c.execute(_OURS, self._lease(job)).one_or_none()
+            row = c.execute(OURS, self._lease(job)).one_or_none()
             if row is None:
                 return False
             sidecars = {w.name: w for w in (*written_from(row.written), *written)}
@@ -180,7 +181,7 @@ class Finish(Queue):
                 c.execute(_FAILED, values | self._lease(job))
             else:
                 c.execute(_FAILED.values(_UNANSWERED), values | {"asked": question} | self._lease(job))
-            c.execute(_DROP, {"ids": [job.id]})
+            c.execute(DROP, {"ids": [job.id]})
             if raw:
                 c.execute(self._put_answer, {"file": job.id, "page": RAW, "body": clean(raw[:RAW_LIMIT])})
             return True

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from glimpsed.errors import LedgerReplaced
 from glimpsed.ledger.part import Part
+from glimpsed.ledger.queue import STATE_BACK
 from glimpsed.ledger.schema import about, daemons, files
 from glimpsed.ledger.timekeeping import keep_time
 from glimpsed.ledger.values import Daemon
@@ -27,7 +28,7 @@ _OWNERS = sa.select(files.c.owner).where(files.c.owner.is_not(None)).distinct()
 _TAKE_BACK = (
     sa.update(files)
     .where(files.c.owner.in_(sa.bindparam("dead", expanding=True)))
-    .values(state=sa.case((files.c.state == "answered", "answered"), else_="queued"), owner=None, due=0.0)
+    .values(state=STATE_BACK, owner=None, due=0.0)
 )
 # From before the ledger had a clock of its own; as `files_due` has it, for that index to be taken.
 _FAR = sa.text("due > 0"), files.c.due > sa.bindparam("furthest")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from glimpsed.clock import Clock
 from glimpsed.ledger.engine import Database
-from glimpsed.ledger.finish import Finish
+from glimpsed.ledger.handing import Handing
 from glimpsed.ledger.hosts import Hosts, this_process
 from glimpsed.ledger.listing import Listing
 from glimpsed.ledger.memory import Memory
@@ -14,7 +14,7 @@ from glimpsed.ledger.search import Search
 from glimpsed.ledger.timekeeping import keep_time
 
 
-class Ledger(Finish, Listing, Memory, Hosts, Queries, Search):
+class Ledger(Handing, Listing, Memory, Hosts, Queries, Search):
     """Everything the program may ask of its ledger; each part is a module of this package.
 
     Every method may raise `LedgerUnavailable` (the database is away: ask again) or `LedgerError`.

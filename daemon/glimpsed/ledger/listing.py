@@ -52,11 +52,16 @@ _IGNORED = sa.select(files.c.folder, files.c.directory, files.c.name, files.c.si
 )
 _VANISHED = (
     sa.update(files)
-    .where(_HERE, files.c.state != "gone")
+    .where(_HERE, files.c.state.not_in(("gone", "handing")))  # who hands it over finds out where it went
     .values(state="gone", was=files.c.state, changed=sa.bindparam("at"), due=None, owner=None)
     .returning(files.c.id, files.c.folder, files.c.directory, files.c.name, files.c.was, files.c.written)
 )
-_THERE: tuple[State, ...] = ("queued", "running", "answered", "done", "failed")
+_RENAMED = (
+    sa.update(files)
+    .where(_HERE, files.c.state == "gone")
+    .values(was=None, written=None, changed=sa.bindparam("at"))
+)
+_THERE: tuple[State, ...] = ("queued", "running", "answered", "handing", "done", "failed")
 _FORGET_ANSWERS = sa.delete(answers).where(answers.c.file.in_(sa.bindparam("ids", expanding=True)))
 
 
@@ -97,8 +102,11 @@ class Listing(Part):
         return f"root:{host}:{folder}"
 
     def has_files(self, folder: str) -> bool:
-        """Whether there is any that is not gone."""
-        some = sa.select(files.c.id).where(files.c.folder == folder, files.c.state.in_(_THERE)).limit(1)
+        """Whether there is any in it that is not gone; what was moved out of it lies above: in ``..``."""
+        moved = (files.c.directory == "..") | ((files.c.directory >= "../") & (files.c.directory < "..0"))
+        some = (
+            sa.select(files.c.id).where(files.c.folder == folder, files.c.state.in_(_THERE), ~moved).limit(1)
+        )
         with self._database.read() as c:
             return c.scalar(some) is not None
 
@@ -196,6 +204,13 @@ class Listing(Part):
             gone += [GoneRow(key_of(row), row.was, written_from(row.written)) for row in rows]
         return gone
 
+    def renamed(self, key: FileKey, now: float) -> None:
+        """A file has another name by now, and its sidecars went with it: should it come back, it needs them anew."""
+        self.vanished([key], now)
+        where = {"in_folder": key.folder, "in_directory": key.directory, "names": [key.name]}
+        with self._database.write() as c:
+            c.execute(_RENAMED, {**where, "at": now})
+
     def _put_done(
         self, rows: Mapping[FileKey, dict[str, Any]], with_text: Mapping[FileKey, Sequence[str]]
     ) -> int:
@@ -216,12 +231,14 @@ class Listing(Part):
         insert = self._insert(files)
         new = insert.excluded
         state = files.c.state
-        busy_or_done = (state == "running") | (state == "answered") | (state == "done")
+        busy_or_done = sa.or_(*(state == one for one in ("running", "answered", "handing", "done")))
         kept = ("id", "folder", "directory", "name", "claims")
         return insert.on_conflict_do_update(
             index_elements=[files.c.folder, files.c.directory, files.c.name],
             set_={column.name: new[column.name] for column in files.c if column.name not in kept},
-            where=~(same_version(new) & busy_or_done),
+            where=~(
+                (same_version(new) & busy_or_done) | ((state == "handing") & files.c.problem.is_not(None))
+            ),
         ).returning(files.c.id, files.c.folder, files.c.directory, files.c.name)
 
 

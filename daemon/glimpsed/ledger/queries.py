@@ -18,7 +18,7 @@ _COUNT = (
     .select_from(files)
     .where(files.c.folder == sa.bindparam("folder"), files.c.state == sa.bindparam("state"))
 )
-STATES: tuple[State, ...] = ("queued", "running", "answered", "done", "failed", "gone")
+STATES: tuple[State, ...] = ("queued", "running", "answered", "handing", "done", "failed", "gone")
 _ROWS = 5000  # rows changed in one transaction, so that the daemon's own are not held up
 
 _REUSABLE = (  # asked for every file: put together once
@@ -26,7 +26,8 @@ _REUSABLE = (  # asked for every file: put together once
     .where(
         files.c.sha256 == sa.bindparam("hash"),
         (files.c.question == sa.bindparam("asked")) | files.c.question.is_(None),
-        (files.c.state == "done") | ((files.c.state == "gone") & (files.c.was == "done")),
+        files.c.state.in_(("done", "handing"))
+        | ((files.c.state == "gone") & files.c.was.in_(("done", "handing"))),
     )
     .order_by(files.c.question.is_(None), files.c.changed.desc(), files.c.id.desc())
     .limit(sa.bindparam("most"))
@@ -37,6 +38,7 @@ _SEEN = sa.select(files.c.sha256).where(files.c.sha256.in_(sa.bindparam("hashes"
 # Back to the start; sidecars stay on record, to be replaced. A lease that somebody has is lost by this.
 _ANEW: dict[str, Any] = {
     "state": "queued",
+    "was": None,
     "due": 0.0,
     "owner": None,
     "attempts": 0,
@@ -48,6 +50,17 @@ _ANEW: dict[str, Any] = {
     "sha256": None,
     "question": None,
 }
+# To be handed over again: the answer, and what was done of it already, stay.
+_HANDED_AGAIN: dict[str, Any] = {
+    "state": "handing",
+    "was": None,
+    "due": 0.0,
+    "retries": 0,
+    "cut_off": 0,
+    "reason": None,
+    "advice": None,
+}
+_HANDING: sa.ColumnElement[bool] = files.c.was == "handing"
 _SOME: sa.BindParameter[Any] = sa.bindparam("some", expanding=True)
 _FORGET_ANSWERS = sa.delete(answers).where(answers.c.file.in_(_SOME))
 
@@ -166,8 +179,18 @@ class Queries(Part):
             ]
 
     def requeue(self, keys: Sequence[FileKey] | None = None, *, folder: str | None = None, now: float) -> int:
-        """Failed files go back into the queue: these, those of a folder, or all. Returns how many."""
-        return self._anew(lambda columns: columns.state == "failed", keys, folder, _retried(now))
+        """Failed files go back into the queue: these, those of a folder, or all. Returns how many.
+
+        What could not be handed over is handed over again, and not asked about.
+        """
+        handing = self._anew(
+            lambda columns: (columns.state == "failed") & _HANDING,
+            keys,
+            folder,
+            {"changed": now},
+            _HANDED_AGAIN,
+        )
+        return handing + self._anew(lambda columns: columns.state == "failed", keys, folder, _retried(now))
 
     def requeue_other_questions(self, folder: str, question: str, *, now: float) -> int:
         """`requeue` those that failed for another question than this. Returns how many."""
@@ -209,26 +232,35 @@ class Queries(Part):
         return self._anew(_stale(folder, questions), None, None, {"changed": now, "again": int(now)})
 
     def _anew(
-        self, which: Which, keys: Sequence[FileKey] | None, folder: str | None, change: dict[str, Any]
+        self,
+        which: Which,
+        keys: Sequence[FileKey] | None,
+        folder: str | None,
+        change: dict[str, Any],
+        anew: dict[str, Any] = _ANEW,
     ) -> int:
         if keys is not None:
             named = (_named(place, names) for place, names in by_directory(keys))
-            return sum(self._requeue_rows(which(_INDEXED) & these, change) for these in named)
+            return sum(self._requeue_rows(which(_INDEXED) & these, anew | change) for these in named)
         columns = _INDEXED if self._database.postgresql else _BARE
         here = which(columns)
-        return self._requeue_rows(here if folder is None else here & (columns.folder == folder), change)
+        return self._requeue_rows(
+            here if folder is None else here & (columns.folder == folder), anew | change
+        )
 
     def _requeue_rows(self, which: sa.ColumnElement[bool], change: dict[str, Any]) -> int:
         """A page of rows at a time, in the order of their ids: memory and locks stay small."""
         page = sa.select(files.c.id).where(which).order_by(files.c.id).limit(_ROWS)
-        change_some = sa.update(files).where(files.c.id.in_(_SOME), which).values(_ANEW | change)
+        change_some = sa.update(files).where(files.c.id.in_(_SOME), which).values(change)
+        forget = change["state"] == "queued"
         last = count = 0
         while True:
             with self._database.write() as c:
                 ids = list(c.execute(page.where(files.c.id > last)).scalars())
                 for few in chunks(ids, CHUNK):
                     count += c.execute(change_some, {"some": few}).rowcount
-                    c.execute(_FORGET_ANSWERS, {"some": few})
+                    if forget:
+                        c.execute(_FORGET_ANSWERS, {"some": few})
                 if not ids:
                     return count
                 self._database.tell(c)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 from collections.abc import Collection, Sequence
 from itertools import chain
@@ -11,8 +12,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from glimpsed.ledger.part import HELD_LEASE, Part, chunks, key_of, written_from
-from glimpsed.ledger.schema import PathText, answers, files
-from glimpsed.model import Answer, Job, Offer, PageRecord, Version
+from glimpsed.ledger.schema import HANDED, RAW, PathText, answers, files
+from glimpsed.model import Answer, Handing, Job, Offer, PageRecord, Version
 
 LEASE = 60.0  # seconds
 _BATCH = 5000  # offers in one transaction
@@ -32,7 +33,7 @@ INSERT INTO files (folder, directory, name, size, mtime_ns, state, changed, due,
   again, claims, attempts, retries, cut_off, problem)
 {rows}
 ON CONFLICT (folder, directory, name) DO UPDATE SET
-  state = CASE WHEN {same} AND files.was IN ('done', 'answered') THEN files.was ELSE 'queued' END,
+  state = CASE WHEN {same} AND files.was IN ('done', 'answered', 'handing') THEN files.was ELSE 'queued' END,
   due = CASE WHEN {same} AND files.was = 'done' THEN NULL ELSE excluded.due END,
   problem = CASE WHEN {same} AND files.was = 'failed' THEN files.reason ELSE excluded.problem END,
   was = CASE WHEN {same} THEN files.was END,
@@ -40,7 +41,7 @@ ON CONFLICT (folder, directory, name) DO UPDATE SET
   priority = excluded.priority, fresh = excluded.fresh, again = 0, owner = NULL,
   question = CASE WHEN {same} OR files.sha256 IS NOT NULL THEN files.question END,
   attempts = 0, retries = 0, cut_off = 0, reason = NULL, advice = NULL
-WHERE NOT {same} OR files.state = 'gone'
+WHERE (NOT {same} OR files.state = 'gone') AND NOT (files.state = 'handing' AND files.problem IS NOT NULL)
 RETURNING id, folder, directory, name, state, was, claims"""
 _OFFER_ARRAYS = (
     # PostgreSQL takes the columns as arrays: it parses thousands of single values slowly. And in binary (%b):
@@ -70,7 +71,7 @@ SELECT head.* FROM unnest(CAST(:folders AS text[])) AS wanted(folder)
   CROSS JOIN (VALUES (CAST(1 AS smallint)), (CAST(0 AS smallint))) AS kind(fresh)
   CROSS JOIN LATERAL ({head} AS rows) AS head"""
 _CLAIM = """
-UPDATE files SET state = CASE state WHEN 'answered' THEN 'answered' ELSE 'running' END,
+UPDATE files SET state = CASE WHEN state IN ('answered', 'handing') THEN state ELSE 'running' END,
   owner = :owner, due = :until, claims = claims + 1
 WHERE id IN (
   SELECT files.id FROM files JOIN (
@@ -102,10 +103,12 @@ _RENEW = (
     .where(files.c.id.in_(sa.bindparam("ids", expanding=True)))
     .values(due=sa.bindparam("until"))
 )
-_STATE_BACK = sa.case((files.c.state == "answered", "answered"), else_="queued")
-_BACK = sa.update(files).where(HELD_LEASE).values(state=_STATE_BACK, owner=None, due=sa.bindparam("at"))
+STATE_BACK = sa.case(
+    (files.c.state == "answered", "answered"), (files.c.state == "handing", "handing"), else_="queued"
+)
+_BACK = sa.update(files).where(HELD_LEASE).values(state=STATE_BACK, owner=None, due=sa.bindparam("at"))
 _OF_JOBS = sa.select(answers).where(
-    answers.c.file.in_(sa.bindparam("ids", expanding=True)), answers.c.page >= 0
+    answers.c.file.in_(sa.bindparam("ids", expanding=True)), answers.c.page != RAW
 )
 _FORGET_ANSWERS = sa.delete(answers).where(answers.c.file.in_(sa.bindparam("ids", expanding=True)))
 
@@ -272,7 +275,8 @@ def _claim(folders: int | None) -> sa.TextualSelect:
 
 
 def _job(row: sa.Row[*tuple[Any, ...]], pages: Sequence[sa.Row[*tuple[Any, ...]]]) -> Job:
-    whole = next((p.body for p in pages if p.page == 0), None)
+    by_page = {page.page: page.body for page in pages}
+    handing, whole = row.state == "handing", by_page.get(0)
     return Job(
         id=row.id,
         key=key_of(row),
@@ -281,9 +285,12 @@ def _job(row: sa.Row[*tuple[Any, ...]], pages: Sequence[sa.Row[*tuple[Any, ...]]
         retries=row.retries,
         cut_off=row.cut_off,
         fresh=bool(row.fresh),
-        problem=row.problem,
-        answer=Answer.model_validate_json(whole) if whole and row.state == "answered" else None,
-        pages=tuple(PageRecord.model_validate_json(p.body) for p in pages if p.page > 0),
+        problem=None if handing else row.problem,
+        answer=Answer.model_validate_json(whole) if whole and (handing or row.state == "answered") else None,
+        pages=tuple(PageRecord.model_validate_json(body) for page, body in by_page.items() if page > 0),
+        handing=Handing(tuple(json.loads(by_page.get(HANDED, "[]"))), row.problem is not None)
+        if handing
+        else None,
         written=written_from(row.written),
         since=row.changed,
         claim=row.claims,

@@ -61,7 +61,9 @@ files = sa.Table(
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("mtime_ns", sa.BigInteger, nullable=False),
     sa.Column("state", sa.Text, nullable=False),
-    sa.Column("was", sa.Text),  # a row that is gone: its state before, should the file come back
+    sa.Column(
+        "was", sa.Text
+    ),  # gone: its state before, should the file come back; failed: `handing`, if it was that
     sa.Column("changed", _Float, nullable=False),  # when the state last changed
     sa.Column("due", _Float),  # see the module's docstring; 0: at once
     sa.Column("priority", sa.Integer, nullable=False),
@@ -74,7 +76,7 @@ files = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("retries", sa.Integer, nullable=False),
     sa.Column("cut_off", sa.Integer, nullable=False),
-    sa.Column("problem", sa.Text),  # to be failed with this reason, not asked
+    sa.Column("problem", sa.Text),  # to be failed with this reason, not asked; `handing`: IN_COMMAND or null
     sa.Column("reason", sa.Text),
     sa.Column("advice", sa.Text),
     sa.Column("sha256", sa.LargeBinary),
@@ -82,9 +84,11 @@ files = sa.Table(
     sa.Column("written", sa.Text),  # [[name, size, mtime_ns], …]
     sa.UniqueConstraint("folder", "directory", "name", name="files_path"),
 )
-# Answers that are paid for and not on disk yet. Page 0 is the whole answer, RAW what a model gave that
-# is no answer, the others single pages.
+# Answers that are paid for and not on disk, or not handed over, yet. Page 0 is the whole answer, RAW what a model gave
+# that is no answer, the others single pages.
 RAW = -1
+HANDED = -2  # what was done of a hand-over, as a JSON list
+IN_COMMAND = "in command"  # a row that is handed over: what comes of its image now is our doing
 answers = sa.Table(
     "answers",
     metadata,

@@ -17,6 +17,7 @@ from glimpsed.ledger.finish import RAW_LIMIT
 from glimpsed.model import Answer, FileKey, Job, Usage, Written, shown, utc, utc_ns
 from glimpsed.pipeline import backoff
 from glimpsed.pipeline.acquitted import acquitted
+from glimpsed.pipeline.handover import Handed
 from glimpsed.pipeline.place import Place
 from glimpsed.pipeline.trouble import Met, Troubles
 from glimpsed.pipeline.untold import Untold
@@ -59,6 +60,9 @@ class Ends:
         """The sidecars are on disk."""
         if not await self._books.grouped(Ledger.all_done, (job, written), self._clock.wall()):
             return self.lost(job)
+        return self._told_done(job, answer)
+
+    def _told_done(self, job: Job, answer: Answer) -> End:
         self._reading.over(job.key)
         self._writing.over(job.key)
         usage = answer.usage
@@ -80,6 +84,39 @@ class Ends:
         model = answer.model.entry
         metrics.usage(model, usage.input_tokens, usage.output_tokens, usage.cost, usage.currency)
         return End("done", usage=answer.usage)
+
+    async def handed_over(self, job: Job, handed: Handed) -> End:
+        """The sidecars are on disk, and whoever was to hear of it has."""
+        now = self._clock.wall()
+        key, written = handed.key, handed.written
+        if not await self._books.patient(Ledger.handed_over, job, key, handed.version, written, now):
+            return self.lost(job)
+        place = None if key == job.key else shown(f"{key.folder}/{key.path}")
+        log.info(events.FILE_HANDED_OVER, **_file(job), reason=place)
+        return self._told_done(job, handed.answer)
+
+    async def not_handed_over(self, job: Job, place: Place, verdict: Verdict) -> End:
+        """The sidecars stand; it is tried again as a request is, or given up."""
+        tried = job.retries if job.handing is not None else 0
+        again = backoff.again(replace(job, retries=tried, cut_off=0), verdict, self._dice)
+        if verdict.kind == "retry" and again.after is not None:
+            due, counts = (
+                self._clock() + again.after,
+                {"attempts": job.attempts, "retries": again.retries, "cut_off": 0},
+            )
+            await self._books.patient(
+                Ledger.retry, job, due, verdict.reason, **counts, now=self._clock.wall()
+            )
+            log.info(events.FILE_RETRY, **_file(job), seconds=round(again.after, 3), reason=verdict.reason)
+            return End("retry")
+        tries = f" (given up after {again.retries} tries)" if verdict.kind == "retry" else ""
+        reason, now = f"Not handed over: {verdict.reason}{tries}.", self._clock.wall()
+        advice = (
+            "Mend what 'on_done' names, then run 'glimpsed retry' on the file: it is not asked about again."
+        )
+        if not await self._books.patient(Ledger.not_handed_over, job, reason, advice, now):
+            return self.lost(job)
+        return await self._told_failed(job, place, reason, advice, now=now)
 
     async def adopted(self, job: Job, written: tuple[Written, ...]) -> End:
         """The sidecars were there before the ledger knew of them."""
@@ -182,6 +219,23 @@ class Ends:
         )
         if not kept:
             return self.lost(job)
+        return await self._told_failed(
+            job, place, reason, advice, now=now, happened=happened, raw=raw, attempts=attempts
+        )
+
+    async def _told_failed(
+        self,
+        job: Job,
+        place: Place,
+        reason: str,
+        advice: str,
+        *,
+        now: float,
+        happened: str | None = None,
+        raw: str | None = None,
+        attempts: int | None = None,
+    ) -> End:
+        attempts = job.attempts if attempts is None else attempts
         if place.folder.error_sidecar:
             facts = {
                 "folder": job.key.folder,

@@ -128,6 +128,6 @@ class Reuse:
                 return
             row = await self._books.patient(Ledger.find, origin)  # discovery may have seen it go before us
             await place.do(sidecar.remove, place.root, origin.path, row.written if row else ())
-            await self._books.patient(Ledger.vanished, [origin], self._clock.wall())
+            await self._books.patient(Ledger.renamed, origin, self._clock.wall())
         except (ShareTrouble, SidecarBlocked, Vanished, FileError) as e:
             log.debug("old sidecars stay", folder=origin.folder, file=shown(origin.path), reason=str(e))

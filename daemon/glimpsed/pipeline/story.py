@@ -16,15 +16,24 @@ from glimpsed import metrics, sidecar
 from glimpsed.clock import Clock
 from glimpsed.config.schema import OnDone
 from glimpsed.disk import files
-from glimpsed.errors import FileError, LedgerError, ShareTrouble, SidecarBlocked, Vanished, VisionError
+from glimpsed.errors import (
+    FileError,
+    LeaseLost,
+    LedgerError,
+    NotHandedOver,
+    ShareTrouble,
+    SidecarBlocked,
+    Vanished,
+    VisionError,
+)
 from glimpsed.images import Images
 from glimpsed.journal import get_logger
 from glimpsed.ledger import Books, Ledger
 from glimpsed.model import Answer, Content, FileKey, Job, Usage, shown
-from glimpsed.pipeline.after import Locate, after
 from glimpsed.pipeline.ask import Asked, Bill, Refusals
 from glimpsed.pipeline.document import ask_about
 from glimpsed.pipeline.ends import End, Ends
+from glimpsed.pipeline.handover import HandOver, Locate
 from glimpsed.pipeline.look import Standing, look
 from glimpsed.pipeline.place import Place, Story
 from glimpsed.pipeline.reuse import Reuse
@@ -38,16 +47,12 @@ PUT_ASIDE = 3600.0  # seconds that a file waits whose failure could not be kept 
 IN_ROW = 3  # … and so many of them in a row are no file's fault
 
 
-class LeaseLost(Exception):
-    """Whoever has the job now sees to the rest."""
-
-
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An answer that is in the ledger, and still to be written beside its file."""
+    """An answer that is in the ledger, and still to be written beside its file, or handed over."""
 
     story: Story
-    content: Content
+    content: Content | None  # None: its sidecars stand
     answer: Answer
     question: str
     origin: FileKey | None = None  # the file whose answer it was, if it is used again
@@ -69,10 +74,10 @@ class Pipeline:
     ) -> None:
         self._books = books  # while the database is away, jobs wait where they are, with what they hold
         self._images = images
-        self._locate = locate
         self._clock = clock
         self._refusals = Refusals()
         self._reuse = Reuse(books, find_place=find_place, clock=clock)
+        self._hand_over = HandOver(books, locate=locate, clock=clock)
         self._ends = Ends(books, find_place=find_place, blocked=blocked, clock=clock, dice=dice)
         self._unkept: dict[int, str] = {}  # rows whose failure could not be kept, and that
         self._in_row = 0  # how many of them, with none in between that went well
@@ -102,10 +107,8 @@ class Pipeline:
         job, place = story.job, story.place
         if (end := await self._ends.put_off(job)) is not None:
             return end
-        if job.answer is not None:  # paid for before a crash or a full disk
-            content = await place.do_with(
-                job.version, files.read_content, place.root, job.key.path, job.version
-            )
+        if job.answer is not None:  # paid for before a crash or a full disk, or to be handed over
+            content = None if job.handing is not None else await self._read(story)
             return Kept(story, content, job.answer, story.asked_of(job.answer))
         if job.problem is not None:
             raise FileError(job.problem, "Copy the file into the folder again, whole.")
@@ -118,6 +121,10 @@ class Pipeline:
             if (found := await self._reuse.find(story, seen)) is not None:
                 return await self._keep(Kept(story, seen, found.answer, found.question, found.origin))
             return await self._asked(story, seen)
+
+    async def _read(self, story: Story) -> Content:
+        job, place = story.job, story.place
+        return await place.do_with(job.version, files.read_content, place.root, job.key.path, job.version)
 
     async def _asked(self, story: Story, content: Content) -> Kept:
         job, place = story.job, story.place
@@ -163,22 +170,16 @@ class Pipeline:
 
     async def _to_the_end(self, kept: Kept) -> End:
         job, place, answer = kept.story.job, kept.story.place, kept.answer
-        with metrics.timed("write"):
-            written = await place.do(
-                sidecar.write, place.root, job.key.path, place.folder, answer, job.written, kept.content
-            )
-        if place.folder.on_done != NOTHING:
-            await after(
-                job,
-                place,
-                answer,
-                written,
-                books=self._books,
-                locate=self._locate,
-                question=kept.question,
-                now=self._clock.wall(),
-            )
-        end = await self._ends.done(job, answer, written)
+        written = job.written
+        if kept.content is not None:
+            with metrics.timed("write"):
+                written = await place.do(
+                    sidecar.write, place.root, job.key.path, place.folder, answer, written, kept.content
+                )
+        if place.folder.on_done == NOTHING:
+            end = await self._ends.done(job, answer, written)
+        else:
+            end = await self._ends.handed_over(job, await self._hand_over.run(kept.story, answer, written))
         if end.outcome != "lost":
             self._reuse.written(job.key, answer, kept.question)
         # A file that was only touched is its own origin: it keeps its name, and its sidecars.
@@ -218,6 +219,8 @@ class Pipeline:
             return await self._ends.share_trouble(job, e)
         except FileError as e:
             return await self._ends.failed(job, place, e.reason, e.advice)
+        except NotHandedOver as e:
+            return await self._ends.not_handed_over(job, place, e.verdict)
         except VisionError as e:
             return await self._ends.verdict(job, place, e, story.question)
 

@@ -15,19 +15,30 @@ from importlib import resources
 
 from glimpsed.report.plot import Bar, bars
 
+MOST_FIELDS = 500  # of one page's answer
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """An answer, or one page of it: its fields where a schema asked for some, else its text."""
+
+    text: str = ""
+    fields: Sequence[tuple[str, str]] = ()  # path, value
+    page: int | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One file. `text` and `reason` are as the answer or the failure has them."""
+    """One file. Texts and `reason` are as the answer or the failure has them."""
 
     path: str  # as it is shown
     failed: bool
     when: str  # of the answer or the failure, as it is shown
-    text: str = ""
+    parts: Sequence[Part] = ()
     reason: str = ""
     advice: str = ""
     facts: str = ""  # model, pages, cost: one line
-    thumbnail: bytes | None = None  # JPEG
+    thumbnails: Sequence[bytes] = ()  # of its pages, JPEG
     link: str | None = None  # to the image itself, as a URL relative to the page
 
 
@@ -101,31 +112,72 @@ def _plots(page: Page) -> Iterator[str]:
 
 def _search(page: Page) -> Iterator[str]:
     failed = sum(item.failed for item in page.items)
+    only = f'<label><input type="checkbox" id="failed"> failed only ({failed:,})</label>\n' if failed else ""
     yield f"""<form class="search" role="search">
 <input type="search" id="words" placeholder="Search in {len(page.items):,} files" aria-label="Search" autocomplete="off">
-<label><input type="checkbox" id="failed"> failed only ({failed:,})</label>
-<output id="found" for="words failed"></output>
+{only}<output id="found" for="words failed"></output>
 </form>
 """
 
 
 def _item(item: Item) -> Iterator[str]:
     yield f'<article class="{"failed" if item.failed else "done"}">\n<div class="picture">'
-    if item.thumbnail is not None:
-        data = base64.b64encode(item.thumbnail).decode("ascii")
-        picture = f'<img src="data:image/jpeg;base64,{data}" alt="" loading="lazy">'
-    else:
-        picture = '<span class="none">no picture</span>'
+    picture = "".join(map(_picture, item.thumbnails)) or '<span class="none">no picture</span>'
     yield f'<a href="{escape(item.link)}">{picture}</a>' if item.link else picture
-    yield f'</div>\n<div class="words">\n<h2 dir="auto">{escape(item.path)}</h2>\n'
+    yield f'</div>\n<div class="words">\n<h2 class="said" dir="auto">{escape(item.path)}</h2>\n'
     yield f'<p class="facts">{escape(" · ".join(part for part in (item.when, item.facts) if part))}</p>\n'
     if item.reason:
-        yield f'<p class="reason" dir="auto">{escape(item.reason)}</p>\n'
+        yield f'<p class="reason said" dir="auto">{escape(item.reason)}</p>\n'
     if item.advice:
         yield f'<p class="advice">{escape(item.advice)}</p>\n'
-    if item.text:
-        yield f'<pre dir="auto" tabindex="0">{escape(item.text)}</pre>\n'
+    for part in item.parts:
+        yield from _part(part)
     yield "</div>\n</article>\n"
+
+
+def _part(part: Part) -> Iterator[str]:
+    if part.page is not None:
+        yield f"<h3>Page {part.page:,}</h3>\n"
+    if part.fields:
+        yield '<div class="table" tabindex="0"><table>\n'
+        for name, value in part.fields:
+            yield f'<tr><th scope="row">{escape(name)}</th><td class="said" dir="auto">{escape(value)}</td></tr>\n'
+        yield "</table></div>\n"
+    elif part.text:
+        yield f'<pre class="said" dir="auto" tabindex="0">{escape(part.text)}</pre>\n'
+
+
+def _picture(thumbnail: bytes) -> str:
+    data = base64.b64encode(thumbnail).decode("ascii")
+    return f'<img src="data:image/jpeg;base64,{data}" alt="" loading="lazy">'
+
+
+def fields(data: object) -> list[tuple[str, str]]:
+    """Path and value of each field of an answer's data, in its order: ``items.1.price``; empty ones too."""
+    found: list[tuple[str, str]] = []
+
+    def walk(value: object, path: str) -> None:
+        if len(found) >= MOST_FIELDS:
+            return
+        below = (
+            value.items()
+            if isinstance(value, dict)
+            else list(enumerate(value))
+            if isinstance(value, list)
+            else ()
+        )
+        if below:
+            for key, inner in below:
+                walk(inner, f"{path}.{key}" if path else str(key))
+        else:
+            found.append((path, "" if value is None or value in ({}, []) else _plain(value)))
+
+    walk(data, "")
+    return found
+
+
+def _plain(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _policy(style: str, script: str) -> str:

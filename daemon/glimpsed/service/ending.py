@@ -18,7 +18,7 @@ from glimpsed.service.tally import Tally
 
 LOOK = 0.1  # seconds between two looks
 PROBED = 3.0  # seconds that another file has to come and probe a model that pauses
-WAITING: tuple[State, ...] = ("queued", "running", "answered")
+WAITING: tuple[State, ...] = ("queued", "running", "answered", "handing")
 
 
 class Ending:

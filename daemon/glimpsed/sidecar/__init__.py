@@ -1,15 +1,17 @@
 """Sidecars: what they hold, whose they are, how they get onto the disk, and what comes after (DESIGN 7).
 
 `render` names and renders them, `own` tells glimpsed's from other people's, `write` puts them onto the
-disk by way of `temporary` files, `adopt` reads back what is there, `move` and `command` do what the folder's
-`on_done` asks for.
+disk by way of `temporary` files, `adopt` reads back what is there, `command`, `webhook` and `move` (to
+one of the `places`) do what the folder's `on_done` asks for, `amend` what follows from that.
 """
 
 from glimpsed.disk.temporary import is_temporary, sweep
 from glimpsed.sidecar.adopt import Found, adoptable, load, load_text
+from glimpsed.sidecar.amend import complete, refresh, refresh_at
 from glimpsed.sidecar.command import run as run_command
-from glimpsed.sidecar.move import Moved, move
+from glimpsed.sidecar.move import Moved, find_moved, move
 from glimpsed.sidecar.render import error_name, names, render, render_error, sidecar_name, whole_text
+from glimpsed.sidecar.webhook import deliver, delivery_key
 from glimpsed.sidecar.write import check, refuse_closed, remove, remove_error, write, write_error
 
 __all__ = [
@@ -17,12 +19,18 @@ __all__ = [
     "Moved",
     "adoptable",
     "check",
+    "complete",
+    "deliver",
+    "delivery_key",
     "error_name",
+    "find_moved",
     "is_temporary",
     "load",
     "load_text",
     "move",
     "names",
+    "refresh",
+    "refresh_at",
     "refuse_closed",
     "remove",
     "remove_error",

@@ -9,6 +9,7 @@ import re
 import signal
 import time
 from collections.abc import Sequence
+from typing import Self
 
 from glimpsed.config.schema import Folder
 from glimpsed.journal import events, get_logger
@@ -18,6 +19,11 @@ from glimpsed.sidecar.render import names, stem
 log = get_logger()
 
 LIMIT = 300.0  # seconds
+PART, PARTS = (
+    4096,
+    16,
+)  # bytes of its standard error that are kept, and read at a time: a pipe holds 16 times that
+LONGEST = 200  # characters of a line that is shown
 # What the program gets of the environment. API keys are in there somewhere, under names that we cannot
 # know: so nothing else.
 _PASSED = re.compile(r"PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_[A-Z]+|TZ|TMPDIR|XDG_[A-Z_]+")
@@ -26,17 +32,17 @@ _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
 async def run(
     folder: Folder, path: str, relpath: str, written: Sequence[Written], *, limit: float = LIMIT
-) -> int | None:
-    """Run the folder's command for this finished image; its exit code, None when it had none.
+) -> str | None:
+    """Run the folder's command for this finished image; why it failed, None when it did not.
 
     `path` is where the image is now, absolute; `relpath` what the folder knew it as. ``{path}``,
     ``{name}``, ``{stem}``, ``{folder}``, ``{relpath}`` and, for each output, ``{text_path}``,
     ``{json_path}``, … are filled in within each argument, and set as ``GLIMPSED_PATH`` and so on. After
-    `limit` seconds the program and what it started are killed. Never raises: nothing is undone for it.
+    `limit` seconds the program and what it started are killed. The reason ends with the last line of its standard error.
     """
     values = _values(folder, path, relpath, {w.name for w in written})
     started = time.monotonic()
-    code, trouble = await _run(_arguments(folder, values), _environment(values), limit)
+    code, trouble, said = await _run(_arguments(folder, values), _environment(values), limit)
     reason = trouble or (None if code == 0 else f"exit code {code}")
     (log.info if reason is None else log.warning)(
         events.FILE_COMMAND,
@@ -46,7 +52,7 @@ async def run(
         seconds=round(time.monotonic() - started, 3),
         reason=reason,
     )
-    return code
+    return reason and f"the command: {reason}{f': {said}' if said else ''}"
 
 
 def _values(folder: Folder, path: str, relpath: str, there: set[str]) -> dict[str, str]:
@@ -71,31 +77,64 @@ def _environment(values: dict[str, str]) -> dict[str, str]:
 
 async def _run(
     arguments: list[str], environment: dict[str, str], limit: float
-) -> tuple[int | None, str | None]:
-    """The exit code, or what went wrong."""
+) -> tuple[int | None, str | None, str]:
+    """The exit code, or what went wrong; and the last line that it said on standard error."""
     nothing = asyncio.subprocess.DEVNULL  # its output may hold answers, which belong in no log
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *arguments,
-            stdin=nothing,
-            stdout=nothing,
-            stderr=nothing,
-            env=environment,
-            cwd="/",
-            start_new_session=True,
-        )
-    except (OSError, ValueError) as e:
-        return (
-            None,
-            f"cannot be started: {os.strerror(e.errno) if isinstance(e, OSError) and e.errno else 'bad name'}",
-        )
-    try:
-        async with asyncio.timeout(limit):
-            return await process.wait(), None
-    except TimeoutError:
-        return None, f"killed after {limit:g} s"
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await asyncio.shield(process.wait())
+    with _Heard() as heard:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *arguments,
+                stdin=nothing,
+                stdout=nothing,
+                stderr=heard.end,
+                env=environment,
+                cwd="/",
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as e:
+            why = os.strerror(e.errno) if isinstance(e, OSError) and e.errno else "bad name"
+            return None, f"cannot be started: {why}", ""
+        try:
+            async with asyncio.timeout(limit):
+                code = await process.wait()
+        except TimeoutError:
+            return None, f"killed after {limit:g} s", heard.last_line()
+        else:
+            return code, None, heard.last_line()
+        finally:
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                await asyncio.shield(process.wait())
+
+
+class _Heard:
+    """The end of what a program says, however much that is, and whoever keeps its standard error open after it."""
+
+    def __enter__(self) -> Self:
+        self._tail = b""
+        self._ours, self.end = os.pipe()
+        os.set_blocking(self._ours, False)
+        asyncio.get_running_loop().add_reader(self._ours, self._read)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        asyncio.get_running_loop().remove_reader(self._ours)
+        os.close(self._ours)
+        os.close(self.end)
+
+    def _read(self) -> bool:
+        try:
+            part = os.read(self._ours, PART)
+        except BlockingIOError:
+            return False
+        self._tail = (self._tail + part)[-PART:]
+        return bool(part)
+
+    def last_line(self) -> str:
+        """As it may be shown; empty when it said nothing."""
+        for _ in range(PARTS):  # what is in the pipe still
+            if not self._read():
+                break
+        lines = self._tail.decode("utf-8", "replace").split("\n")
+        return next((shown(line.strip())[:LONGEST] for line in reversed(lines) if line.strip()), "")

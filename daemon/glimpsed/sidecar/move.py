@@ -18,7 +18,6 @@ show it, so what was copied is renamed away and looked at before it is removed (
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import errno
 import hashlib
 import os
@@ -26,17 +25,18 @@ import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from glimpsed.config.schema import Folder
 from glimpsed.disk import temporary
 from glimpsed.disk.files import DIRECTORY, READ, Root, entry, find_root, opened_directory, version_of
 from glimpsed.disk.names import is_fixed, rename_no_replace, same_file
 from glimpsed.errors import FileError, ShareTrouble, Vanished
-from glimpsed.model import Version, Written, shown
+from glimpsed.model import Answer, Version, Written, shown
+from glimpsed.sidecar import own, places
 from glimpsed.sidecar.render import names, stem
 from glimpsed.sidecar.write import is_open, opened
 
-_PLACEHOLDER = re.compile(r"\{(folder|date)\}")
 _MOST_NUMBERS = 100_000
 _MOST_TRIES = 10  # for names that somebody else takes at this moment
 _CHUNK = 1 << 20
@@ -66,20 +66,25 @@ class _Piece:
     there: bool  # an attempt before has brought it to the target already
 
 
-def move(root: Root, path: str, folder: Folder, written: Sequence[Written], version: Version) -> Moved | None:
-    """Move this version of a finished image, and its sidecars, to the folder's ``move_to``; None when it is there.
+def move(
+    root: Root, path: str, folder: Folder, written: Sequence[Written], version: Version, data: Any = None
+) -> Moved | None:
+    """Move this version of a finished image, and its sidecars, to the folder's ``move_to``, as ``rename_to`` says.
 
-    ``move_to`` is absolute, or relative to the folder; ``{folder}`` and ``{date}``, the day of the file's own time, are
-    filled in, and the image's subdirectory is kept below it. Raises `Vanished`, `SidecarBlocked`, `ShareTrouble` or
-    `FileError`; then everything is where it was.
+    None when it is there. ``move_to`` is absolute, or relative to the folder; what both hold in braces is filled in
+    (`places`), from `data` too, and the image's subdirectory is kept below the target. Raises `Vanished`,
+    `SidecarBlocked`, `ShareTrouble` or `FileError`; then everything is where it was.
     """
     directory = path.rpartition("/")[0]
     if _is_there(root, folder, directory):
         return None
-    base = _base(root, folder, version)
+    base = _base(root, folder, version, data)
     with opened(root, path) as (source, name), _target(root, base, directory) as target:
+        wanted = places.new_name(folder, name, version, data)
         for _ in range(_MOST_TRIES):
-            pieces = _plan(source, target, folder, name, version, [w.name for w in written])
+            pieces = _plan(source, target, folder, name, wanted, version, [w.name for w in written])
+            if not pieces:
+                return None
             try:
                 _move(source, target, pieces)
                 break
@@ -101,10 +106,58 @@ def move(root: Root, path: str, folder: Folder, written: Sequence[Written], vers
         raise Vanished(f"{shown(image)} was taken away right after it was moved")
     seen = {piece.old: piece.seen for piece in pieces}
     return Moved(
-        path="/".join(part for part in (base, directory, image) if part),
+        path=_joined(base, directory, image),
         version=version_of(status),
         written=tuple(_written(w, seen[w.name], *there[w.name]) for w in written if w.name in there),
     )
+
+
+def find_moved(root: Root, path: str, folder: Folder, version: Version, answer: Answer) -> Moved | None:
+    """Where `move` has brought this version, when nobody could take note of it; None when it is not there."""
+    on_done = folder.on_done
+    directory, _, name = path.rpartition("/")
+    if (on_done.move_to is None and on_done.rename_to is None) or _is_there(root, folder, directory):
+        return None
+    base = _base(root, folder, version, answer.data)
+    with opened(root, path), _target(root, base, directory) as target:
+        wanted = places.new_name(folder, name, version, answer.data)
+        for number in range(1, _MOST_NUMBERS):
+            new = _numbered(wanted, number)
+            if (there := entry(target, new)) is None:
+                return None
+            if not _may_be(version, there):
+                continue
+            beside = names(folder, new)
+            if "json" in beside and not _is_of(target, beside["json"], answer):
+                continue
+            statuses = [(sidecar, entry(target, sidecar)) for sidecar in beside.values()]
+            return Moved(
+                path=_joined(base, directory, new),
+                version=version_of(there),
+                written=tuple(Written(s, st.st_size, st.st_mtime_ns) for s, st in statuses if st is not None),
+            )
+    return None
+
+
+def _may_be(version: Version, there: os.stat_result) -> bool:
+    return (
+        stat.S_ISREG(there.st_mode)
+        and there.st_size == version.size
+        and abs(there.st_mtime_ns - version.mtime_ns) < _COARSE
+    )
+
+
+def _is_of(parent: int, sidecar: str, answer: Answer) -> bool:
+    """Whether this JSON is of that very answer."""
+    found = own.parse_own(own.read(parent, sidecar))
+    return found is not None and (found.get("started"), found.get("finished")) == (
+        answer.started,
+        answer.finished,
+    )
+
+
+def _joined(base: str, directory: str, name: str) -> str:
+    return "/".join(part for part in (base, directory, name) if part)
 
 
 def _written(known: Written, seen: os.stat_result, new: str, now: os.stat_result | None) -> Written:
@@ -124,22 +177,22 @@ def _cannot(name: str, error: OSError) -> FileError:
 
 
 def _is_there(root: Root, folder: Folder, directory: str) -> bool:
-    """Whether this directory is, or is below, a place that ``move_to`` names, on whatever day."""
-    filled = _filled(folder, "\0")
+    """Whether this directory is, or is below, a place that ``move_to`` names, on whatever day and for whatever answer."""
+    if folder.on_done.move_to is None:
+        return False
+    filled = places.PLACEHOLDER.sub(
+        lambda match: {"folder": folder.name, "date": "\0"}.get(match[1], "\1"), folder.on_done.move_to
+    )
     place = re.escape(_absolute(root, folder, filled)).replace("\0", r"\d{4}-\d\d-\d\d")
-    return re.match(f"{place}/", f"{root.path}/{directory}/".replace("//", "/")) is not None
+    here = os.path.normpath(os.path.join(root.path, directory))  # of one that was moved out: by way of ``..``
+    return re.match(f"{place}/".replace("\1", "[^/]+"), f"{here}/") is not None
 
 
-def _base(root: Root, folder: Folder, version: Version) -> str:
-    """The directory that ``move_to`` names, as an absolute path without ``..``."""
-    day = dt.datetime.fromtimestamp(version.mtime_ns // 1_000_000_000).astimezone().date()
-    return _absolute(root, folder, _filled(folder, day.isoformat()))
-
-
-def _filled(folder: Folder, date: str) -> str:
-    assert folder.on_done.move_to is not None
-    values = {"folder": folder.name, "date": date}
-    return _PLACEHOLDER.sub(lambda match: values[match[1]], folder.on_done.move_to)
+def _base(root: Root, folder: Folder, version: Version, data: Any) -> str:
+    """The directory to move to, as an absolute path without ``..``."""
+    if folder.on_done.move_to is None:
+        return root.path
+    return _absolute(root, folder, places.directory(folder, version, data))
 
 
 def _absolute(root: Root, folder: Folder, filled: str) -> str:
@@ -196,9 +249,16 @@ def _no_directory(part: str, base: str) -> FileError:
 
 
 def _plan(
-    source: int, target: int, folder: Folder, name: str, version: Version, sidecars: Sequence[str]
+    source: int,
+    target: int,
+    folder: Folder,
+    name: str,
+    wanted: str,
+    version: Version,
+    sidecars: Sequence[str],
 ) -> list[_Piece]:
-    """All that is to be moved, the image last, under the first number for which every name is free."""
+    """All that is to be moved, the image last, under the first number for which every name is free; nothing if it is there."""
+    here = os.path.samestat(os.fstat(source), os.fstat(target))
     image = entry(source, name)
     if image is None or not stat.S_ISREG(image.st_mode) or version_of(image) != version:
         raise Vanished(f"{shown(name)} was deleted or changed before it was moved")
@@ -213,7 +273,9 @@ def _plan(
                 f"{shown(old)} cannot be moved: it is immutable, or its directory is sticky.", "See lsattr."
             )
     for number in range(1, _MOST_NUMBERS):
-        new_name = _numbered(name, number)
+        new_name = _numbered(wanted, number)
+        if here and new_name == name:
+            return []
         new_names = names(folder, new_name)
         pieces = [
             _piece(source, target, old, new_names[kinds[old]], status, image=False)

@@ -89,7 +89,9 @@ def write(
             raise Vanished(f"{shown(path)} was deleted or changed while it was asked about")
         like = temporary.Owner(content.uid, content.gid, content.mode)
         place = own.place(parent, folder, name, written)
-        outputs = {sidecar: (kind, render(answer, kind)) for kind, sidecar in names(folder, name).items()}
+        outputs = {
+            sidecar: (kind, render(answer, kind, name)) for kind, sidecar in names(folder, name).items()
+        }
         missing = {}
         for sidecar, (_, rendered) in outputs.items():
             own.refuse_long_name(parent, sidecar)
@@ -137,7 +139,7 @@ def write_error(
             return ()
         with temporary.files(parent, like, {sidecar: content}) as ready:
             try:
-                if status is not None and not _replaced(parent, ready, sidecar, status):
+                if status is not None and not replaced(parent, ready, sidecar, status):
                     return ()
                 if status is None:
                     rename_no_replace(parent, ready[sidecar], parent, sidecar)
@@ -224,7 +226,7 @@ def _put(place: own.Place, sidecar: str, kind: str, rendered: bytes, ready: dict
             status = None
         try:
             if status is not None:
-                if _replaced(parent, ready, sidecar, status):
+                if replaced(parent, ready, sidecar, status):
                     return
             else:
                 rename_no_replace(parent, ready[sidecar], parent, sidecar)
@@ -242,7 +244,7 @@ def _put(place: own.Place, sidecar: str, kind: str, rendered: bytes, ready: dict
     raise ShareTrouble(f"{shown(sidecar)} changes while it is written")
 
 
-def _replaced(parent: int, ready: dict[str, str], sidecar: str, seen: os.stat_result) -> bool:
+def replaced(parent: int, ready: dict[str, str], sidecar: str, seen: os.stat_result) -> bool:
     """Whether what is ready took the place of this very file. What somebody saves at this moment stays.
 
     Both change names, so that what stood there can be looked at, under the temporary name, before it goes.

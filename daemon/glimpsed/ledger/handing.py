@@ -1,0 +1,130 @@
+"""The last stage of a file: its sidecars stand, and it is handed over until that succeeds (DESIGN 8).
+
+The row is `handing` until then, and keeps its answer. What was done of it is kept beside the answer. While a command
+runs that may write to the image, the row says so: what comes of the image then is no new version, also after a crash.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from glimpsed.ledger import search
+from glimpsed.ledger.finish import DONE, DROP, OURS, Finish
+from glimpsed.ledger.part import HELD_LEASE, clean, written_text
+from glimpsed.ledger.schema import HANDED, IN_COMMAND, files
+from glimpsed.model import Answer, FileKey, Job, Version, Written
+
+_HANDING = (
+    sa.update(files)
+    .where(HELD_LEASE)
+    .values(
+        state="handing",
+        changed=sa.bindparam("at"),
+        written=sa.bindparam("sidecars"),
+        size=sa.bindparam("bytes"),
+        mtime_ns=sa.bindparam("modified"),
+        problem=sa.bindparam("in_command"),
+        retries=sa.bindparam("tries"),
+        cut_off=0,
+        reason=None,
+    )
+)
+_FAILED = (
+    sa.update(files)
+    .where(HELD_LEASE)
+    .values(
+        state="failed",
+        was="handing",
+        changed=sa.bindparam("at"),
+        reason=sa.bindparam("why"),
+        advice=sa.bindparam("what"),
+        problem=None,
+        due=None,
+        owner=None,
+    )
+)
+_ELSEWHERE = DONE.values(
+    folder=sa.bindparam("new_folder"),
+    directory=sa.bindparam("new_directory"),
+    name=sa.bindparam("new_name"),
+    size=sa.bindparam("bytes"),
+    mtime_ns=sa.bindparam("modified"),
+)
+_AT = sa.select(files.c.id).where(
+    files.c.folder == sa.bindparam("folder"),
+    files.c.directory == sa.bindparam("directory"),
+    files.c.name == sa.bindparam("name"),
+)
+_GONE_FOR = sa.delete(files).where(files.c.id.in_(sa.bindparam("ids", expanding=True)))
+
+
+class Handing(Finish):
+    """Each returns False when the lease was lost: then nothing more is to be done."""
+
+    def handing(
+        self,
+        job: Job,
+        written: Sequence[Written],
+        version: Version,
+        now: float,
+        *,
+        answer: Answer | None = None,
+        steps: Sequence[str] = (),
+        in_command: bool = False,
+        retries: int = 0,
+    ) -> bool:
+        """The sidecars stand, these steps are done, and this is what the image has become, and its answer with it.
+
+        `in_command`: from now on a command may write to it.
+        """
+        values = {
+            "at": now,
+            "sidecars": written_text(written),
+            "bytes": version.size,
+            "modified": version.mtime_ns,
+            "in_command": IN_COMMAND if in_command else None,
+            "tries": retries,
+        }
+        with self._database.write(durable=True) as c:
+            if not c.execute(_HANDING, values | self._lease(job)).rowcount:
+                return False
+            c.execute(self._put_answer, {"file": job.id, "page": HANDED, "body": json.dumps(list(steps))})
+            if answer is not None:
+                c.execute(self._put_answer, {"file": job.id, "page": 0, "body": answer.model_dump_json()})
+            return True
+
+    def not_handed_over(self, job: Job, reason: str, advice: str, now: float) -> bool:
+        """Given up, until somebody says `retry`: the answer and the sidecars stay."""
+        values = {"at": now, "why": clean(reason), "what": clean(advice)}
+        with self._database.write() as c:
+            return bool(c.execute(_FAILED, values | self._lease(job)).rowcount)
+
+    def handed_over(
+        self, job: Job, key: FileKey, version: Version, written: Sequence[Written], now: float
+    ) -> bool:
+        """Done, at this place. Whatever row there was of it is no more."""
+        values: dict[str, Any] = {
+            "job": job.id,
+            "at": now,
+            "sidecars": written_text(written),
+            "new_folder": key.folder,
+            "new_directory": key.directory,
+            "new_name": key.name,
+            "bytes": version.size,
+            "modified": version.mtime_ns,
+        }
+        with self._database.write() as c:
+            if c.execute(OURS, self._lease(job)).one_or_none() is None:
+                return False
+            where = {"folder": key.folder, "directory": key.directory, "name": key.name}
+            others = [found for found in c.execute(_AT, where).scalars() if found != job.id]
+            if others:
+                c.execute(_GONE_FOR, {"ids": others})
+                search.drop(c, others)
+            c.execute(DROP, {"ids": [job.id, *others]})
+            c.execute(_ELSEWHERE, values)
+            return True

@@ -1,0 +1,176 @@
+"""The hand-over, between the sidecars and the end: command, webhook, then the new name and place (DESIGN 8).
+
+Each step that is done is in the ledger before the next begins, so that a crash repeats at most one. While a command runs,
+the ledger knows that the image may be written to by our own doing: what it has become when the command has ended is the
+version that is done. What fails is tried again as a request is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from glimpsed import sidecar
+from glimpsed.clock import Clock
+from glimpsed.disk import files
+from glimpsed.errors import FileError, LeaseLost, NotHandedOver, ShareTrouble, Vanished, Verdict
+from glimpsed.ledger import Books, Ledger
+from glimpsed.model import Answer, FileKey, Version, Written, shown, utc_ns
+from glimpsed.pipeline.place import Story
+
+# The watched folder that a path lies in, and the path in it; None when it lies in none.
+Locate = Callable[[str], FileKey | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """A file on its way: what it is by now, and what was done."""
+
+    key: FileKey
+    version: Version
+    answer: Answer
+    written: tuple[Written, ...]
+    steps: tuple[str, ...] = ()
+    taken: bool = False  # the command took the image away
+
+
+class HandOver:
+    """Does what the folder's `on_done` asks for."""
+
+    def __init__(self, books: Books, *, locate: Locate, clock: Clock) -> None:
+        self._books = books
+        self._locate = locate
+        self._clock = clock
+
+    async def run(self, story: Story, answer: Answer, written: tuple[Written, ...]) -> Handed:
+        """Where the file is in the end, and what it has become there.
+
+        Raises `NotHandedOver`, `LeaseLost`, `Vanished`, `SidecarBlocked` or `ShareTrouble`: then it is gone on with later.
+        """
+        job, on_done = story.job, story.place.folder.on_done
+        handed = Handed(job.key, job.version, answer, written)
+        if job.handing is None:
+            await self._note(story, handed)
+        else:
+            handed = await self._where_it_was(story, replace(handed, steps=job.handing.steps))
+        if handed.key != job.key:
+            return handed
+        if on_done.command is not None and "command" not in handed.steps:
+            handed = await self._command(story, handed)
+        if on_done.webhook is not None and "webhook" not in handed.steps:
+            handed = await self._webhook(story, handed)
+        if (on_done.move_to is not None or on_done.rename_to is not None) and not handed.taken:
+            handed = await self._move(story, handed)
+        return handed
+
+    async def _note(self, story: Story, handed: Handed, *, in_command: bool = False) -> None:
+        job = story.job
+        kept = await self._books.patient(
+            Ledger.handing,
+            job,
+            handed.written,
+            handed.version,
+            self._clock.wall(),
+            answer=handed.answer,
+            steps=handed.steps,
+            in_command=in_command,
+            retries=job.retries if job.handing is not None else 0,
+        )
+        if not kept:
+            raise LeaseLost
+
+    async def _where_it_was(self, story: Story, handed: Handed) -> Handed:
+        """An attempt before came to some point: it may have moved the image, or have been in the command."""
+        job, place = story.job, story.place
+        assert job.handing is not None
+        there = await place.do(files.version_at, place.root, job.key.path)
+        if there is None:
+            moved = await place.do(
+                sidecar.find_moved, place.root, job.key.path, place.folder, job.version, handed.answer
+            )
+            if moved is None:
+                raise Vanished(f"{shown(job.key.path)} was taken away before it was handed over")
+            return await self._arrived(story, handed, moved)
+        if job.handing.in_command:
+            handed = await self._became(story, handed)
+        elif there != job.version:
+            raise Vanished(f"{shown(job.key.path)} changed before it was handed over")
+        await place.do(sidecar.remove_error, place.root, job.key.path)
+        return handed
+
+    async def _command(self, story: Story, handed: Handed) -> Handed:
+        place, key = story.place, story.job.key
+        await self._note(story, handed, in_command=True)
+        path = os.path.join(place.root.path, key.path)
+        failure = await sidecar.run_command(place.folder, path, key.path, handed.written)
+        handed = await self._became(story, handed)
+        if failure is None:
+            handed = replace(handed, steps=(*handed.steps, "command"))
+        await self._note(story, handed)
+        if failure is not None:
+            raise NotHandedOver(Verdict("retry", failure))
+        return handed
+
+    async def _became(self, story: Story, handed: Handed) -> Handed:
+        """What a command did to the image is no news: this is the version that is done."""
+        place, path = story.place, story.job.key.path
+        version = await place.do(files.version_at, place.root, path)
+        if version is None:
+            return replace(handed, taken=True)
+        if version == handed.version:
+            return handed
+        try:
+            content = await place.do_with(version, files.read_content, place.root, path, version)
+        except Vanished as e:
+            raise ShareTrouble(f"{shown(path)} is still written to after its command has ended") from e
+        about = {"bytes": version.size, "modified": utc_ns(version.mtime_ns), "sha256": content.sha256}
+        source = handed.answer.source.model_copy(update=about)
+        answer = handed.answer.model_copy(update={"source": source})
+        written = await place.do(sidecar.refresh, place.root, path, place.folder, answer, handed.written)
+        return replace(handed, version=version, answer=answer, written=written)
+
+    async def _webhook(self, story: Story, handed: Handed) -> Handed:
+        webhook = story.place.folder.on_done.webhook
+        assert webhook is not None
+        body = sidecar.render(handed.answer, "json", story.job.key.name)
+        verdict = await sidecar.deliver(webhook, body, sidecar.delivery_key(story.job, handed.answer))
+        if verdict is not None:
+            raise NotHandedOver(verdict)
+        handed = replace(handed, steps=(*handed.steps, "webhook"))
+        await self._note(story, handed)
+        return handed
+
+    async def _move(self, story: Story, handed: Handed) -> Handed:
+        place, path = story.place, story.job.key.path
+        root, folder = place.root, place.folder
+        if story.job.handing is not None:  # a crash may have come in the middle of it
+            written = await place.do(sidecar.complete, root, path, folder, handed.answer, handed.written)
+            handed = replace(handed, written=written)
+        try:
+            moved = await place.do_with(
+                handed.version,
+                sidecar.move,
+                root,
+                path,
+                folder,
+                handed.written,
+                handed.version,
+                handed.answer.data,
+            )
+        except FileError as e:
+            raise NotHandedOver(Verdict("fail", f"{e.reason} {e.advice}")) from e
+        return handed if moved is None else await self._arrived(story, handed, moved)
+
+    async def _arrived(self, story: Story, handed: Handed, moved: sidecar.Moved) -> Handed:
+        """The sidecars are called after the image, and so is what they say of it."""
+        place = story.place
+        directory, name = os.path.split(moved.path)
+        answer, written = handed.answer, moved.written
+        if answer.source.name != shown(name):
+            source = answer.source.model_copy(update={"name": shown(name)})
+            answer = answer.model_copy(update={"source": source})
+            written = await place.do(sidecar.refresh_at, directory, name, place.folder, answer, written)
+        there = os.path.relpath(moved.path, place.root.path)  # noqa: ASYNC240 - both are absolute: no file is asked
+        key = self._locate(moved.path) or FileKey(place.folder.name, there)
+        return replace(handed, key=key, version=moved.version, answer=answer, written=written)

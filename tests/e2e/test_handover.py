@@ -1,0 +1,315 @@
+"""Handing over: tried until it arrives, and what the daemon itself does to a file is no news."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from daemon import Daemon, glimpsed, wait_until
+from gateway import Gateway, Scripted
+from pictures import drop, picture
+
+CONFIG = """
+models:
+  m: {{api: chat, base_url: "{url}", api_key_env: GLIMPSED_API_KEY}}
+folders:
+  inbox: {{path: {inbox}, settle: 50ms, rescan: 1s, {folder}}}
+log: {{target: json, level: debug}}
+"""
+KILLS = int(os.environ.get("CHAOS_KILLS", "5"))
+SEED = int(os.environ.get("CHAOS_SEED", "5"))
+SCHEMA = (
+    "schema: {type: object, required: [supplier, number], additionalProperties: false, "
+    "properties: {supplier: {type: string}, number: {type: integer}}}"
+)
+ANSWER = json.dumps({"supplier": "ACME: Sons", "number": 4711})
+
+
+class Hook:
+    """Whoever is told by webhook: replies as it is told to, then 200."""
+
+    def __init__(self, *statuses: int) -> None:
+        self.heard: list[tuple[dict[str, str], bytes]] = []
+        self.statuses = list(statuses)
+        hook = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                hook.heard.append((dict(self.headers), body))
+                self.send_response(hook.statuses.pop(0) if hook.statuses else 200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/hook?token=sk-hidden-token-123"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+    @property
+    def keys(self) -> list[str]:
+        return [headers["Idempotency-Key"] for headers, _ in self.heard]
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    with Gateway(decode=False) as gateway:
+        yield gateway
+
+
+def config(gateway: Gateway, inbox: Path, folder: str) -> str:
+    return CONFIG.format(url=gateway.base_url, inbox=inbox, folder=folder)
+
+
+def script(path: Path, text: str) -> Path:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+def status(daemon: Daemon) -> dict[str, Any]:
+    out = glimpsed("status", "--json", "-c", daemon.config, home=daemon.home).stdout
+    folders: dict[str, Any] = json.loads(out)["folders"]
+    return folders["inbox"]
+
+
+def counts(daemon: Daemon) -> dict[str, int]:
+    """Those that are not 0."""
+    seen = status(daemon)
+    states = ("queued", "running", "answered", "handing", "done", "failed", "gone")
+    return {state: seen[state] for state in states if seen[state]}
+
+
+@pytest.mark.parametrize("does", ["touch", "append"])
+def test_what_the_command_does_to_the_image_is_no_news_nor_after_a_kill(
+    tmp_path: Path, inbox: Path, gateway: Gateway, does: str
+) -> None:
+    runs = tmp_path / "runs"
+    act = 'touch "$1"' if does == "touch" else 'printf x >> "$1"'
+    # It takes longer than a file needs to settle, and the first run is cut short by a kill.
+    command = script(tmp_path / "act", f"echo run >> {runs}; {act}; sleep 1; {act}")
+    folder = f'on_done: {{command: ["{command}", "{{path}}"]}}'
+    daemon = Daemon(config(gateway, inbox, folder), tmp_path)
+    with daemon:
+        image = drop(inbox, "a.png", picture())
+        wait_until(runs.exists, "the command did not run")
+        wait_until(lambda: image.stat().st_mtime_ns > 0, "")
+        daemon.stop(signal.SIGKILL)
+    daemon.events.clear()
+    with daemon:
+        daemon.wait_event("file.handed_over", file="a.png")
+        daemon.wait_event("file.done", file="a.png")
+        drop(inbox, "b.png", picture(seed=2))
+        daemon.wait_event("file.done", file="b.png")
+        glimpsed("status", "-c", daemon.config, home=daemon.home)
+        assert counts(daemon) == {"done": 2}
+    assert len(gateway.requests) == 2
+    assert runs.read_text().count("run") == 3  # the one that was cut short is made up for
+    about = json.loads((inbox / "a.png.json").read_text())["source"]
+    assert about["bytes"] == image.stat().st_size
+    assert about["sha256"] == hashlib.sha256(image.read_bytes()).hexdigest()
+    # A ledger that is lost costs no money even so.
+    for left in (tmp_path / "state").rglob("ledger*"):
+        left.unlink()
+    with daemon:
+        wait_until(lambda: counts(daemon) == {"done": 2}, "they are not adopted")
+    assert len(gateway.requests) == 2
+
+
+def test_a_command_that_fails_is_tried_again_until_it_succeeds(
+    tmp_path: Path, inbox: Path, gateway: Gateway
+) -> None:
+    runs = tmp_path / "runs"
+    command = script(
+        tmp_path / "act",
+        f'echo run >> {runs}; [ $(wc -l < {runs}) -ge 3 ] || {{ echo "not yet" >&2; exit 5; }}',
+    )
+    folder = f'on_done: {{command: ["{command}"], move_to: ../done}}'
+    with Daemon(config(gateway, inbox, folder), tmp_path) as daemon:
+        drop(inbox, "a.png", picture())
+        told = daemon.wait_event("file.retry", file="a.png")
+        assert told["reason"] == "the command: exit code 5: not yet"
+        assert (inbox / "a.png.txt").exists()  # the sidecars stand meanwhile
+        daemon.wait_event("file.done", file="a.png")
+        assert counts(daemon) == {"done": 1}
+        assert sorted(p.name for p in (tmp_path / "done").iterdir()) == ["a.png", "a.png.json", "a.png.txt"]
+        # The same scan once more: its answer is where it went.
+        drop(inbox, "again.png", picture())
+        daemon.wait_event("file.reused", file="again.png")
+        assert counts(daemon) == {"done": 2}
+    assert (len(gateway.requests), runs.read_text().count("run")) == (1, 4)
+
+
+def test_a_webhook_gets_the_json_signed_and_once_whatever_comes_between(
+    tmp_path: Path, inbox: Path, gateway: Gateway
+) -> None:
+    with Hook(503, 429) as hook:
+        secret = "a-secret-to-sign-with"
+        folder = f'on_done: {{webhook: {{url: "{hook.url}", secret_env: HOOK_SECRET}}}}'
+        daemon = Daemon(config(gateway, inbox, folder), tmp_path, env={"HOOK_SECRET": secret})
+        with daemon:
+            drop(inbox, "a.png", picture())
+            daemon.wait_event("file.retry", file="a.png")
+            daemon.stop(signal.SIGKILL)
+        with daemon:
+            daemon.wait_event("file.done", file="a.png")
+            drop(inbox, "b.png", picture(seed=2))
+            daemon.wait_event("file.done", file="b.png")
+            lines = json.dumps(daemon.events)
+        assert "sk-hidden-token-123" not in lines
+        assert secret not in lines
+        assert len(set(hook.keys[:-1])) == 1
+        assert hook.keys[-1] != hook.keys[0]
+        headers, body = hook.heard[-1]
+        assert body == (inbox / "b.png.json").read_bytes()
+        digest = hmac.new(secret.encode(), body, "sha256").hexdigest()
+        assert headers["X-Glimpsed-Signature"] == f"sha256={digest}"
+        assert headers["Content-Type"] == "application/json"
+    assert len(gateway.requests) == 2
+
+
+def test_what_is_refused_for_good_is_a_failure_until_retry_and_is_not_asked_about_again(
+    tmp_path: Path, inbox: Path, gateway: Gateway
+) -> None:
+    with Hook(404) as hook:
+        folder = f'on_done: {{webhook: "{hook.url}"}}'
+        with Daemon(config(gateway, inbox, folder), tmp_path) as daemon:
+            image = drop(inbox, "a.png", picture())
+            daemon.wait_event("file.failed", file="a.png")
+            (failure,) = json.loads(glimpsed("failures", "--json", "-c", daemon.config, home=tmp_path).stdout)
+            assert failure["reason"] == "Not handed over: the webhook at 127.0.0.1 replied 404."
+            told = image.with_name("a.png.error.txt")
+            wait_until(told.exists, "nobody at the share is told")
+            assert image.with_name("a.png.txt").exists()
+            assert glimpsed("retry", str(image), "-c", daemon.config, home=tmp_path).returncode == 0
+            daemon.wait_event("file.done", file="a.png")
+            assert not told.exists()
+            assert counts(daemon) == {"done": 1}
+        assert len(set(hook.keys)) == 1
+    assert len(gateway.requests) == 1
+
+
+@pytest.mark.parametrize("move", ["", 'move_to: "../filed/{data.supplier}", '])
+def test_a_scan_gets_the_name_that_its_answer_gives_it(
+    tmp_path: Path, inbox: Path, gateway: Gateway, move: str
+) -> None:
+    gateway.default = Scripted(text=ANSWER)
+    folder = f'{SCHEMA}, on_done: {{{move}rename_to: "{{data.number}} {{data.supplier}}"}}'
+    place = tmp_path / "filed" / "ACME- Sons" if move else inbox
+    with Daemon(config(gateway, inbox, folder), tmp_path) as daemon:
+        for number in (1, 2):
+            drop(inbox, f"scan{number}.png", picture(seed=number))
+            daemon.wait_event("file.done", file=f"scan{number}.png")
+        names = ["4711 ACME- Sons.png", "4711 ACME- Sons-2.png"]
+        assert {p.name for p in place.iterdir()} == {n + e for n in names for e in ("", ".txt", ".json")}
+        for name in names:
+            assert json.loads((place / f"{name}.json").read_text())["source"]["name"] == name
+        glimpsed("status", "-c", daemon.config, home=tmp_path)
+        drop(inbox, "other.png", picture(seed=3))
+        daemon.wait_event("file.done", file="other.png")
+        assert counts(daemon) == {"done": 3}
+        assert daemon.seen("file.queued", file=names[0]) == []
+    assert len(gateway.requests) == 3
+    assert not move or os.listdir(inbox) == []
+    with Daemon(config(gateway, inbox, folder), tmp_path) as daemon:  # nor at the next start
+        daemon.wait_event("scan.finished")
+        assert counts(daemon) == {"done": 3}
+        found = glimpsed("search", "4711", "-c", daemon.config, home=tmp_path)
+        assert names[0] in found.stdout
+        again = glimpsed("redo", str(place / names[0]), "--yes", "-c", daemon.config, home=tmp_path)
+        assert again.returncode == 0, again.stderr
+        daemon.wait_event("file.done")
+        assert counts(daemon) == {"done": 3}
+        assert (place / names[0]).exists()
+    assert len(gateway.requests) == 4
+
+
+def test_killed_again_and_again_everything_arrives_once_by_its_key_and_together(
+    tmp_path: Path, inbox: Path, gateway: Gateway
+) -> None:
+    """A flaky webhook, a command that fails by turns and writes to the image, a name from the answer."""
+    dice, names = random.Random(SEED), list[str]()
+    gateway.default = Scripted(text=ANSWER, delay=0.05)
+    runs = tmp_path / "runs"
+    command = script(
+        tmp_path / "act", f'echo "$GLIMPSED_NAME" >> {runs}; touch "$1"; [ $(($(wc -l < {runs}) % 3)) != 0 ]'
+    )
+    on_done = f'on_done: {{command: ["{command}", "{{path}}"], webhook: "HOOK", move_to: ../filed, rename_to: "{{data.number}}"}}'
+    with Hook(*(503, 200, 429) * 40) as hook:
+        text = config(gateway, inbox, f"{SCHEMA}, {on_done.replace('HOOK', hook.url)}")
+        daemon = Daemon(text.replace("api: chat,", "api: chat, concurrency: 4,"), tmp_path)
+        for kill in range(KILLS):
+            with daemon:
+                for _ in range(3):
+                    names.append(f"{len(names)}.png")
+                    drop(inbox, names[-1], picture(seed=len(names)))
+                daemon.wait_event("service.ready")
+                time.sleep(dice.random() * 2)
+                daemon.stop(signal.SIGKILL if kill < KILLS - 1 else signal.SIGTERM)
+        with daemon:
+            wait_until(
+                lambda: counts(daemon) == {"done": len(names)}, f"not all arrive: {daemon.tail()}", 180
+            )
+            assert daemon.noise == []
+        filed = {path.name for path in (tmp_path / "filed").iterdir()}
+        images = {name for name in filed if name.endswith(".png")}
+        assert len(images) == len(names)
+        assert filed == {name + end for name in images for end in ("", ".txt", ".json")}
+        assert os.listdir(inbox) == []
+        # One delivery a file, however often it was tried.
+        keys: dict[str, set[str]] = {}
+        for headers, body in hook.heard:
+            keys.setdefault(json.loads(body)["source"]["name"], set()).add(headers["Idempotency-Key"])
+        assert sorted(keys) == sorted(names)
+        assert all(len(several) == 1 for several in keys.values())
+    # What was answered is not asked again: at most what was in flight is, at each kill.
+    assert len(gateway.requests) <= len(names) + 4 * KILLS
+
+
+@pytest.mark.parametrize(
+    ("on_done", "told"),
+    [
+        ('{rename_to: "{data.number}"}', "needs a schema"),
+        ('{move_to: "x/{data.nothing}"}', "needs a schema"),
+        ("{rename_to: a/b}", "without a directory"),
+        ("{webhook: ftp://127.0.0.1/x}", "http or https"),
+        ('{webhook: "http://:80/x"}', "http or https"),
+        ("{webhook: {url: http://127.0.0.1/x, secret_env: A, secret_file: b}}", "takes one of"),
+        ("{webhook: {url: http://127.0.0.1/x, secret_env: NO_SUCH_VARIABLE}}", "NO_SUCH_VARIABLE is not set"),
+    ],
+)
+def test_a_hand_over_that_cannot_be_is_a_config_error(
+    tmp_path: Path, inbox: Path, gateway: Gateway, on_done: str, told: str
+) -> None:
+    (tmp_path / "glimpsed.yaml").write_text(config(gateway, inbox, f"on_done: {on_done}"))
+    found = glimpsed("run", home=tmp_path)
+    assert found.returncode == 78
+    assert told in found.stderr + found.stdout
