@@ -135,7 +135,7 @@ class Job:
     since: float = 0.0  # when it was queued, or put back for later
     claim: int = 0  # which claim of the row this is: a lease that was lost and won again is another
     handing: Handing | None = None  # only to be handed over any more
-    again: int = 0  # when `redo` was asked for (epoch seconds): ask, do not reuse an answer
+    again: bool = False  # by `redo`: ask, do not use an answer again
 
 
 @dataclass(frozen=True, slots=True)
