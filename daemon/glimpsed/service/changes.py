@@ -1,4 +1,4 @@
-"""What others do to the ledger: commands beside the daemon, other daemons, one that died."""
+"""What happens to the ledger besides the work: by commands, by other daemons, by one that died, and by time."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ log = get_logger()
 
 LOOK_FOR_CHANGES = 0.8  # seconds; commands beside the daemon are acted on within one
 LOOK_ANYWAY = 30.0  # seconds, a safety net: the log's file may have been replaced
+LET_GO, LET_GO_AT_ONCE = 600.0, 10.0  # seconds between two looks for answers that are too old, with 'never' …
+ANSWERS_AT_ONCE, BETWEEN_ANSWERS = 200, 0.5  # … and how many go at once, with seconds between
 LOOK_FOR_OTHERS = 30.0  # seconds, half a lease
 _ONCE = InotifyConstants.IN_MODIFY | InotifyConstants.IN_ONESHOT  # a thousand writes are one event
 _EVENTS = 4096  # bytes; two events come at most: the write, and that the watch is gone with it
@@ -56,6 +58,14 @@ async def watch_others(books: Books, wake: Callable[[], None]) -> None:
                 log.warning(events.LEDGER_SHARED, reason=other)
             others = frozenset(found)
         await asyncio.sleep(LOOK_FOR_OTHERS)
+
+
+async def let_answers_go(books: Books, keep: float | None) -> None:
+    """Keep answers no longer than `keep_answers` allows: a few at a time, so that others can write meanwhile."""
+    pause = LET_GO if keep != 0 else LET_GO_AT_ONCE
+    while True:
+        gone = await books.maybe(Ledger.let_go, books.clock(), ANSWERS_AT_ONCE)
+        await asyncio.sleep(BETWEEN_ANSWERS if gone == ANSWERS_AT_ONCE else pause)
 
 
 class Writes:
