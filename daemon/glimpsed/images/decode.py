@@ -11,7 +11,7 @@ import importlib
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 from PIL import Image, ImageChops, UnidentifiedImageError
 
@@ -168,7 +168,9 @@ def _open(file: BinaryIO, kind: Kind) -> Image.Image:
         pillow_heif.register_heif_opener(decode_threads=1)  # one worker a core: more may not be had
         return Image.open(file, formats=("HEIF",))
     name, module = _FORMATS[kind]
-    importlib.import_module(module)
+    plugin: Any = importlib.import_module(module)
+    if kind == "avif":
+        plugin.DEFAULT_MAX_THREADS = 1  # as above
     return Image.open(file, formats=(name,))
 
 

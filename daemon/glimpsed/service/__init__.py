@@ -28,7 +28,7 @@ from glimpsed.service.ending import Ending
 from glimpsed.service.folders import Folders
 from glimpsed.service.health import Health
 from glimpsed.service.models import Models
-from glimpsed.service.others import look_for_changes, watch_others
+from glimpsed.service.others import let_answers_go, look_for_changes, watch_others
 from glimpsed.service.tally import Tally
 from glimpsed.vision import Model
 
@@ -39,7 +39,14 @@ ONCE_PATIENCE = 20.0  # seconds that `once` waits for a database that is away wh
 LEDGER_PATIENCE = 5.0  # seconds between tries while the database is away at the start
 READ_CONFIG = 60.0  # seconds after which the file system that the config is on counts as hung
 CLOSE_SECONDS = 15.0  # beyond the drain, for the ledger and the processes to end
-AT_START = ("state", "search", "workers", "metrics", "notify")  # what a reload does not change
+AT_START = (
+    "state",
+    "search",
+    "keep_answers",
+    "workers",
+    "metrics",
+    "notify",
+)  # what a reload does not change
 
 
 class Service:
@@ -140,7 +147,7 @@ class Service:
         url, began = state_url(self.config), elapsed()
         while True:
             try:
-                self.books = await Books.open(url, search=self.config.search)
+                self.books = await Books.open(url, search=self.config.search, keep=self.config.keep_answers)
                 break
             except LedgerUnavailable as e:
                 if self.once and elapsed() - began > ONCE_PATIENCE:
@@ -197,6 +204,7 @@ class Service:
             self.dispatcher.renew_leases(),
             look_for_changes(self.books, self.models, self.dispatcher.wake),
             watch_others(self.books, self.dispatcher.wake),
+            let_answers_go(self.books, self.config.keep_answers),
             self._health.run(),
             self._reloads(),
         ]

@@ -16,7 +16,7 @@ from glimpsed.ledger import Books, Ledger, Paused
 from glimpsed.pipeline.ask import chain_of
 from glimpsed.service.budget import Reached, concerned
 from glimpsed.vision import Memory, Model, connect
-from glimpsed.vision.pacing import Pause
+from glimpsed.vision.pause import Pause
 
 P = ParamSpec("P")
 T = TypeVar("T")

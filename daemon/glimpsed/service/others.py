@@ -16,6 +16,8 @@ log = get_logger()
 
 LOOK_FOR_CHANGES = 0.8  # seconds; commands beside the daemon are acted on within one
 LOOK_ANYWAY = 30.0  # seconds, a safety net: the log's file may have been replaced
+LET_GO, LET_GO_AT_ONCE = 600.0, 10.0  # seconds between two looks for answers that are too old, with 'never' …
+ANSWERS_AT_ONCE, BETWEEN_ANSWERS = 200, 0.5  # … and how many go at once, with seconds between
 LOOK_FOR_OTHERS = 30.0  # seconds, half a lease
 
 
@@ -51,3 +53,11 @@ async def watch_others(books: Books, wake: Callable[[], None]) -> None:
                 log.warning(events.LEDGER_SHARED, reason=other)
             others = frozenset(found)
         await asyncio.sleep(LOOK_FOR_OTHERS)
+
+
+async def let_answers_go(books: Books, keep: float | None) -> None:
+    """Keep answers no longer than `keep_answers` allows: a few at a time, so that others can write meanwhile."""
+    pause = LET_GO if keep != 0 else LET_GO_AT_ONCE
+    while True:
+        gone = await books.maybe(Ledger.let_go, books.clock(), ANSWERS_AT_ONCE)
+        await asyncio.sleep(BETWEEN_ANSWERS if gone == ANSWERS_AT_ONCE else pause)
