@@ -327,13 +327,12 @@ def test_through_a_proxy_no_scan_gets_anothers_text_and_a_network_is_left_out(
 
 def test_a_dead_proxy_is_named(tmp_path: Path) -> None:
     (tmp_path / "scan.png").write_bytes(picture("PNG"))
-    (tmp_path / "c.yaml").write_text(
-        "models: {m: {api: chat, base_url: 'https://models.invalid/v1'}}\ndefaults: {model: m}\n"
-    )
+    (tmp_path / "in").mkdir()
+    models = {"m": {"api": "chat", "base_url": "https://models.invalid/v1"}}
+    folders = {"in": {"path": str(tmp_path / "in"), "prompt": "Read", "model": "m"}}
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump({"models": models, "folders": folders}))
     env = {"HTTPS_PROXY": "http://user:s3cr3t@127.0.0.1:9"}
-    found = glimpsed(
-        "-c", "c.yaml", "try", "scan.png", "--model", "m", "--prompt", "Read", home=tmp_path, env=env
-    )
+    found = glimpsed("-c", "c.yaml", "try", "scan.png", "--folder", "in", home=tmp_path, env=env)
     assert found.returncode == 69
     said = found.stdout + found.stderr
     assert "http://127.0.0.1:9" in said
