@@ -307,6 +307,11 @@ EVERY: dict[str, Callable[[], bytes]] = {
     "avif": lambda: save(corners(), "AVIF", quality=95),
     "heif": lambda: save(corners(), "HEIF", quality=95),
     "pdf": lambda: save(corners(), "PDF", resolution=300, quality=95),
+    "ppm": lambda: save(corners(), "PPM"),
+    "tga": lambda: save(corners(), "TGA"),
+    "ico": lambda: save(corners(), "ICO", sizes=[(240, 160)]),
+    "dng": lambda: dng(corners()),
+    "planes": lambda: tiff(corners(), big=True, order=">", tiled=True),
 }
 
 

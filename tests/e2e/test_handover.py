@@ -6,8 +6,10 @@ import hashlib
 import hmac
 import json
 import os
+import random
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -26,6 +28,8 @@ folders:
   inbox: {{path: {inbox}, settle: 50ms, rescan: 1s, {folder}}}
 log: {{target: json, level: debug}}
 """
+KILLS = int(os.environ.get("CHAOS_KILLS", "5"))
+SEED = int(os.environ.get("CHAOS_SEED", "5"))
 SCHEMA = (
     "schema: {type: object, required: [supplier, number], additionalProperties: false, "
     "properties: {supplier: {type: string}, number: {type: integer}}}"
@@ -246,6 +250,48 @@ def test_a_scan_gets_the_name_that_its_answer_gives_it(
         assert counts(daemon) == {"done": 3}
         assert (place / names[0]).exists()
     assert len(gateway.requests) == 4
+
+
+def test_killed_again_and_again_everything_arrives_once_by_its_key_and_together(
+    tmp_path: Path, inbox: Path, gateway: Gateway
+) -> None:
+    """A flaky webhook, a command that fails by turns and writes to the image, a name from the answer."""
+    dice, names = random.Random(SEED), list[str]()
+    gateway.default = Scripted(text=ANSWER, delay=0.05)
+    runs = tmp_path / "runs"
+    command = script(
+        tmp_path / "act", f'echo "$GLIMPSED_NAME" >> {runs}; touch "$1"; [ $(($(wc -l < {runs}) % 3)) != 0 ]'
+    )
+    on_done = f'on_done: {{command: ["{command}", "{{path}}"], webhook: "HOOK", move_to: ../filed, rename_to: "{{data.number}}"}}'
+    with Hook(*(503, 200, 429) * 40) as hook:
+        text = config(gateway, inbox, f"{SCHEMA}, {on_done.replace('HOOK', hook.url)}")
+        daemon = Daemon(text.replace("api: chat,", "api: chat, concurrency: 4,"), tmp_path)
+        for kill in range(KILLS):
+            with daemon:
+                for _ in range(3):
+                    names.append(f"{len(names)}.png")
+                    drop(inbox, names[-1], picture(seed=len(names)))
+                daemon.wait_event("service.ready")
+                time.sleep(dice.random() * 2)
+                daemon.stop(signal.SIGKILL if kill < KILLS - 1 else signal.SIGTERM)
+        with daemon:
+            wait_until(
+                lambda: counts(daemon) == {"done": len(names)}, f"not all arrive: {daemon.tail()}", 180
+            )
+            assert daemon.noise == []
+        filed = {path.name for path in (tmp_path / "filed").iterdir()}
+        images = {name for name in filed if name.endswith(".png")}
+        assert len(images) == len(names)
+        assert filed == {name + end for name in images for end in ("", ".txt", ".json")}
+        assert os.listdir(inbox) == []
+        # One delivery a file, however often it was tried.
+        keys: dict[str, set[str]] = {}
+        for headers, body in hook.heard:
+            keys.setdefault(json.loads(body)["source"]["name"], set()).add(headers["Idempotency-Key"])
+        assert sorted(keys) == sorted(names)
+        assert all(len(several) == 1 for several in keys.values())
+    # What was answered is not asked again: at most what was in flight is, at each kill.
+    assert len(gateway.requests) <= len(names) + 4 * KILLS
 
 
 @pytest.mark.parametrize(

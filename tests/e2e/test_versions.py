@@ -79,6 +79,21 @@ def test_a_rename_keeps_the_answer_and_the_old_sidecars_go(tmp_path: Path, inbox
         assert sidecar["source"]["name"] == "b.png"
 
 
+def test_a_name_that_is_taken_back_gets_its_sidecars_back(tmp_path: Path, inbox: Path) -> None:
+    with Gateway() as gateway:
+        with Daemon(config(gateway, inbox), tmp_path) as daemon:
+            drop(inbox, "a.png", picture())
+            daemon.wait_event("file.done", file="a.png")
+            for number, (old, new) in enumerate((("a", "b"), ("b", "a"), ("a", "b"))):
+                (inbox / f"{old}.png").rename(inbox / f"{new}.png")
+                daemon.wait_event("file.reused", file=f"{new}.png", count=1 + number // 2)
+                wait_until(lambda old=old: not (inbox / f"{old}.png.txt").exists(), "the old sidecar stays")
+                assert sorted(p.name for p in inbox.iterdir()) == [
+                    f"{new}.png{e}" for e in ("", ".json", ".txt")
+                ]
+        assert len(gateway.requests) == 1
+
+
 def test_copies_that_arrive_together_are_paid_for_once(tmp_path: Path, inbox: Path) -> None:
     with Gateway(default=Scripted(delay=0.3)) as gateway:
         with Daemon(config(gateway, inbox), tmp_path) as daemon:

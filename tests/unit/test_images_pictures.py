@@ -14,7 +14,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFont, ImageStat
 
 import images_samples as samples
 from glimpsed.errors import FileError
-from glimpsed.formats import plain
+from glimpsed.formats import boxes, plain
 from glimpsed.formats.common import NotPlain
 from glimpsed.formats.sniff import sniff
 from glimpsed.images import decode
@@ -539,6 +539,61 @@ def test_what_is_too_large_says_how_large_it_is(kind: str) -> None:
     data = data[:at] + struct.pack(">II", 17000, 17000) + data[at + 8 :]
     with samples.as_file(data) as file, pytest.raises(FileError, match="17000 by 17000 pixels are too many"):
         decode.inspect(file, sniff(data) or "avif", 640_000_000)
+
+
+def of_tiles(turn: bytes = b"", *, side: int = 512, size: tuple[int, int] = (2000, 1500)) -> bytes:
+    """A HEIC of tiles, as phones write it; with a property like ``irot`` that turns all of it."""
+    import pillow_heif
+
+    plain_size = pillow_heif.options.GRID_TILE_SIZE
+    pillow_heif.options.GRID_TILE_SIZE = side
+    try:
+        data = samples.save(samples.corners(*size), "HEIF", quality=60)
+    finally:
+        pillow_heif.options.GRID_TILE_SIZE = plain_size
+    if not turn:
+        return data
+    new = struct.pack(">I", len(turn) + 8 - 4) + turn[:4] + turn[4:] if len(turn) > 4 else b""
+    properties = data.index(b"ipco") - 4
+    [length] = struct.unpack_from(">I", data, properties)
+    end = properties + length  # where the new property goes; after it comes `ipma`
+    ipma = end
+    count = sum(1 for _ in boxes.boxes(lambda at, n: data[at : at + n], properties + 8, end))
+    entry = ipma + 8 + 4 + 4  # of the primary picture: number, count, indices
+    assert data[entry : entry + 2] == b"\0\1"
+    listed = entry + 3 + data[entry + 2]
+    delta = len(new) + 1
+    out = bytearray(data[:end] + new + data[end:listed] + bytes([count + 1]) + data[listed:])
+    out[entry + len(new) + 2] += 1
+    for name, more in ((b"ipco", len(new)), (b"ipma", 1), (b"iprp", delta), (b"meta", delta)):
+        at = out.index(name) - 4
+        struct.pack_into(">I", out, at, struct.unpack_from(">I", out, at)[0] + more)
+    iloc = out.index(b"iloc") + 4
+    assert out[iloc] == 1
+    for n in range(struct.unpack_from(">H", out, iloc + 6)[0]):
+        item = iloc + 8 + 20 * n
+        if not out[item + 3]:  # in the file, not in the metadata
+            struct.pack_into(">I", out, item + 12, struct.unpack_from(">I", out, item + 12)[0] + delta)
+    return bytes(out)
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [b"", b"irot\1", b"irot\2", b"irot\3", b"imir\0", b"imir\1"],
+    ids=lambda turn: turn.decode() or "none",
+)
+def test_a_heic_of_tiles_is_decoded_smaller_tile_by_tile(turn: bytes) -> None:
+    data = of_tiles(turn)
+    to = Target(500, 700_000)
+    [whole] = prepare(data, to)
+    [pieces] = prepare(data, to, memory=8_000_000)
+    assert max(pieces.width, pieces.height) == 500
+    assert (pieces.width, pieces.height) == (whole.width, whole.height)
+    assert ImageStat.Stat(ImageChops.difference(opened(whole), opened(pieces))).rms[0] < 6
+    if not turn:
+        assert_corners(opened(pieces))
+    with pytest.raises(FileError, match="pixels are too many"):
+        prepare(data, Target(1900, 700_000), memory=8_000_000)
 
 
 # -- as other decoders show it

@@ -399,10 +399,10 @@ def test_a_worker_imports_nothing_that_it_does_not_need() -> None:
         "glimpsed.formats",
         *(
             f"glimpsed.formats.{m}"
-            for m in ("boxes", "common", "jpeg", "orientation", "raster", "sniff", "tiff")
+            for m in ("boxes", "common", "grid", "jpeg", "orientation", "raster", "sniff", "tiff")
         ),
         "glimpsed.images",
     } | {
         f"glimpsed.images.{m}"
-        for m in ("colour", "decode", "encode", "pdf", "picture", "plan", "raw", "tiffs", "worker")
+        for m in ("colour", "decode", "encode", "pdf", "picture", "plan", "raw", "tiffs", "tiles", "worker")
     }

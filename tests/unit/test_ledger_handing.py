@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
-import pytest
-
-from glimpsed.ledger import Adopted, Ledger, open_ledger
+from glimpsed.ledger import Adopted, Ledger
 from glimpsed.model import FileKey, Handing, Job, Offer, Version, Written
 from unit.test_ledger import answer
 
@@ -16,13 +12,6 @@ KEY = FileKey("in", "a/scan.jpg")
 THERE = FileKey("in", "../filed/scan-2.jpg")
 ASKED, TOUCHED = Version(10, 1000), Version(12, 2000)
 WRITTEN = (Written("scan.jpg.txt", 5, 50),)
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.db")
-    yield ledger
-    ledger.close()
 
 
 def claim(ledger: Ledger, now: float) -> Job:

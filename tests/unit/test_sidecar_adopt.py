@@ -207,3 +207,30 @@ def test_the_text_of_a_folder_without_json_can_be_loaded_until_somebody_edits_it
     assert sidecar.load_text(box.root, box.file, box.folder, ()) is None
     box.beside("scan.jpg.md").write_text("edited")
     assert sidecar.load_text(box.root, box.file, box.folder, written) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"caf\xe9.jpg",
+        "café.jpg".encode(),
+        b"two\nlines.jpg",
+        "turned\u202egpj.jpg".encode(),
+        b'a"b\\c.jpg',
+        b"\xff\x00"[:1] + b".jpg",
+    ],
+)
+def test_the_json_tells_the_exact_name_of_its_image(tmp_path: Path, name: bytes) -> None:
+    file = os.fsdecode(name)
+    box = inbox(tmp_path, file)
+    written = box.write()
+    path = box.beside(f"{file}.json")
+    assert json.loads(path.read_bytes())["source"]["name"] == file
+    path.read_bytes().decode()  # it is UTF-8 all the same
+    assert box.found().verdict == "adopt"
+    box.check(written)
+    loaded = sidecar.load(box.root, file, box.folder)
+    assert loaded is not None
+    assert loaded.model_dump_json()  # as the ledger keeps it
+    box.write(written=written)
+    assert {n for n in box.names() if n.endswith("~")} == set()

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 from glimpsed import sidecar
 from glimpsed.discover.filters import Filter
-from glimpsed.discover.scan import Walk, look_at
+from glimpsed.discover.scan import look_at
 from glimpsed.discover.settle import Check
+from glimpsed.discover.walk import Walk
 from glimpsed.disk import files, names, temporary
 from glimpsed.errors import FileError, ForeignSidecar, GlimpsedError, ShareTrouble, SidecarBlocked, Vanished
 from glimpsed.model import Written
@@ -68,7 +69,7 @@ def test_a_name_that_is_not_utf8_gets_its_sidecars(tmp_path: Path) -> None:
     assert os.fsdecode(b"sc\xe4n.jpg.txt") in box.names()
     assert (
         json.loads(box.beside(os.fsdecode(b"sc\xe4n.jpg.json")).read_text())["source"]["name"]
-        == "sc\\xe4n.jpg"
+        == "sc\udce4n.jpg"
     )
     assert box.found().verdict == "adopt"
     box.write(box.answer("another answer"))  # and they are known as our own

@@ -16,6 +16,7 @@ from glimpsed.config.document import Document, Key
 from glimpsed.config.schema import Config, Folder
 from glimpsed.config.validate import meant
 from glimpsed.errors import ShareTrouble
+from glimpsed.formats.sniff import ENDINGS
 from glimpsed.prompt import near_misses
 
 Finding: TypeAlias = tuple[Key, str, str | None]
@@ -24,7 +25,6 @@ _BRACES = re.compile(r"\{([^{}]*)\}")
 _DATA = re.compile(r"data\.([^.:]+(?:\.[^.:]+)*)(?::[0-9]+)?")
 _MOST_REFERENCES = 20  # from one part of a schema to another
 _PLACEHOLDERS = {"name", "stem", "ext"}
-_IMAGES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "heic", "heif", "avif", "pdf")
 _PATIENCE = 5.0  # seconds that all paths may take to be resolved: a dead share would take for ever
 
 
@@ -123,12 +123,12 @@ def _sidecars(folder: Folder) -> Iterator[Finding]:
 def _clashes(key: Key, template: str, folder: Folder) -> Iterator[Finding]:
     """Names that mean something else: the image itself, other images, the error sidecar, a kept edit."""
     for ext in folder.outputs:
-        made = [_sidecar(template, f"scan.{kind}", ext).lower() for kind in _IMAGES]
-        if any(name == f"scan.{kind}" for name, kind in zip(made, _IMAGES, strict=True)):
+        made = {kind: _sidecar(template, f"scan.{kind}", ext).lower() for kind in ENDINGS}
+        if any(name == f"scan.{kind}" for kind, name in made.items()):
             yield key, "would be the name of the image itself", None
-        elif made[0].endswith(tuple(f".{kind}" for kind in _IMAGES)):
+        elif made["jpg"].endswith(tuple(f".{kind}" for kind in ENDINGS)):
             yield key, "would look like an image", None
-        elif made[0] == "scan.jpg.error.txt" or made[0].endswith("~"):
+        elif made["jpg"] == "scan.jpg.error.txt" or made["jpg"].endswith("~"):
             yield key, "is reserved for what glimpsed writes itself", None
         else:
             continue

@@ -12,46 +12,9 @@ from typing import Any
 import pathspec
 
 from glimpsed.config.schema import Folder
+from glimpsed.formats.sniff import ENDINGS
 from glimpsed.sidecar import sidecar_name
 
-SUFFIXES = frozenset(
-    [
-        "jpg",
-        "jpeg",
-        "jpe",
-        "jfif",
-        "mpo",
-        "png",
-        "webp",
-        "gif",
-        "bmp",
-        "dib",
-        "tif",
-        "tiff",
-        "heic",
-        "heif",
-        "hif",
-        "avif",
-        "jp2",
-        "j2k",
-        "j2c",
-        "jpx",
-        "jpf",
-        "jpeg2000",
-        "pbm",
-        "pgm",
-        "ppm",
-        "pnm",
-        "tga",
-        "ico",
-        "dng",
-        "cr2",
-        "cr3",
-        "nef",
-        "arw",
-        "pdf",
-    ]
-)
 SIDECARS = frozenset({"txt", "json", "md", "xmp"})  # never images, whatever `include` says
 BUILT_IN = (
     *(
@@ -85,7 +48,7 @@ class Filter:
     """The rules of one folder."""
 
     def __init__(self, folder: Folder) -> None:
-        self.suffixes = (SUFFIXES | {_suffix(p) for p in folder.include if _suffix(p).isalnum()}) - SIDECARS
+        self.suffixes = (ENDINGS | {_suffix(p) for p in folder.include if _suffix(p).isalnum()}) - SIDECARS
         self._own = _own_sidecars(folder, self.suffixes)
         self.plain = not folder.exclude and folder.include == ("*",) and self._own is None
         self._exclude_lines = (*BUILT_IN, *folder.exclude)

@@ -102,10 +102,12 @@ def _extents(read: Read, start: int, end: int) -> Iterator[tuple[int, int]]:
     """(start, end) in the file of each part of an item: what `iloc` says (ISO 14496-12, 8.11.3)."""
     for name, at, stop in boxes(read, start + 4, end):
         if name == b"iloc":
-            yield from _located(bytes(read(at, min(stop - at, _LARGEST_META))))
+            for _, method, first, last in located(bytes(read(at, min(stop - at, _LARGEST_META)))):
+                yield (first, last) if method == 0 else (0, 0)  # else within the metadata
 
 
-def _located(iloc: bytes) -> Iterator[tuple[int, int]]:
+def located(iloc: bytes) -> Iterator[tuple[int, int, int, int]]:
+    """(number of the item, how it is found, start, end) of each part, by what the box `iloc` holds."""
     version, sizes, more = iloc[0], iloc[4], iloc[5]
     offsets, lengths, bases, indices = sizes >> 4, sizes & 15, more >> 4, more & 15 if version else 0
     wide = 4 if version == 2 else 2
@@ -119,7 +121,7 @@ def _located(iloc: bytes) -> Iterator[tuple[int, int]]:
         return int.from_bytes(iloc[at - length : at], "big")
 
     for _ in range(min(number(wide), _MOST)):
-        number(wide)
+        item = number(wide)
         method = number(2) & 15 if version else 0
         number(2)
         base = number(bases)
@@ -127,7 +129,7 @@ def _located(iloc: bytes) -> Iterator[tuple[int, int]]:
             number(indices)
             start = base + number(offsets)
             length = number(lengths)
-            yield (start, start + length) if method == 0 else (0, 0)  # else within the metadata
+            yield item, method, start, start + length
 
 
 def _codestream(read: Read, at: int, end: int) -> str | None:

@@ -28,6 +28,45 @@ MEDIA_TYPES: dict[Kind, str] = {
     "cr3": "image/x-canon-cr3",
 }
 
+# How the names of such files end, in lower case: these are looked at; what one is, its content says.
+ENDINGS = frozenset(
+    [
+        "jpg",
+        "jpeg",
+        "jpe",
+        "jfif",
+        "mpo",
+        "png",
+        "webp",
+        "gif",
+        "bmp",
+        "dib",
+        "tif",
+        "tiff",
+        "heic",
+        "heif",
+        "hif",
+        "avif",
+        "jp2",
+        "j2k",
+        "j2c",
+        "jpx",
+        "jpf",
+        "jpeg2000",
+        "pbm",
+        "pgm",
+        "ppm",
+        "pnm",
+        "tga",
+        "ico",
+        "dng",
+        "cr2",
+        "cr3",
+        "nef",
+        "arw",
+        "pdf",
+    ]
+)
 _MAGIC: tuple[tuple[bytes, Kind], ...] = (
     (b"\xff\xd8\xff", "jpeg"),
     (b"\x89PNG\r\n\x1a\n", "png"),

@@ -10,7 +10,8 @@ import contextlib
 import importlib
 import io
 from collections.abc import Callable, Iterator
-from typing import BinaryIO, TypeAlias
+from dataclasses import replace
+from typing import Any, BinaryIO, TypeAlias
 
 from PIL import Image, ImageChops, UnidentifiedImageError
 
@@ -18,7 +19,7 @@ from glimpsed.errors import FileError, GlimpsedError, MissingExtra
 from glimpsed.formats import boxes
 from glimpsed.formats.common import reader
 from glimpsed.formats.sniff import Kind
-from glimpsed.images import colour, pdf, raw, tiffs
+from glimpsed.images import colour, pdf, raw, tiffs, tiles
 from glimpsed.images.encode import Encoded, encode
 from glimpsed.images.picture import Picture, affordable, orientation_of, stretch_of
 from glimpsed.images.plan import Layout, Target, layout
@@ -45,6 +46,7 @@ _SCALED = frozenset(
     {"JPEG", "JPEG2000", "MPO"}
 )  # Pillow's names of what can be decoded at less than its size
 _NO_LIMIT = 1 << 62
+_COPIES = 4  # of a HEIF picture that are in memory while it is decoded
 _TURNED = frozenset({5, 6, 7, 8})
 _UPRIGHT: dict[int, Image.Transpose] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -108,8 +110,14 @@ def _page(picture: Picture, to: Target, memory: int) -> tuple[Image.Image, Layou
     width, height = round(width / min(1.0, picture.stretch)), round(height * max(1.0, picture.stretch))
     plan = layout(*((height, width) if turned else (width, height)), to)
     size = (plan.height, plan.width) if turned else (plan.width, plan.height)
-    decoded, box = _drafted(image, size)
-    affordable(decoded, image.mode, memory)
+    factor = 1 << max(1, min(image.width // size[0], image.height // size[1])).bit_length() - 1
+    if picture.smaller and factor > 1 and 4 * image.width * image.height > memory // _COPIES:
+        box: Box | None = (0, 0, image.width / factor, image.height / factor)
+        picture = replace(picture, image=picture.smaller(factor))
+        affordable(picture.image.size, picture.image.mode, memory)
+    else:
+        decoded, box = _drafted(image, size, factor)
+        affordable(decoded, image.mode, memory)
     profile = image.info.get("icc_profile")
     upright = colour.to_srgb(_scaled(picture, size, box), profile)
     if picture.orientation in _UPRIGHT:
@@ -127,31 +135,42 @@ def _picture(file: BinaryIO, kind: Kind, number: int, memory: int) -> Picture:
     draw: Callable[[Image.Image], Image.Image] = colour.drawable
     if image.format == "JPEG" and image.mode == "CMYK" and "adobe" not in image.info:
         draw = ImageChops.invert  # Pillow takes every CMYK JPEG for one of Adobe's, which are stored inverted
-    if image.format not in _SCALED:  # whose scaled decoding may need far less than its size
+    smaller = _smaller(file, kind) if kind == "heif" else None
+    if (
+        image.format not in _SCALED and smaller is None
+    ):  # whose scaled decoding may need far less than its size
         affordable(image.size, image.mode, memory)
-    return Picture(image, draw, _orientation(image) if turn is None else turn, stretch_of(image))
+    return Picture(image, draw, _orientation(image) if turn is None else turn, stretch_of(image), smaller)
 
 
 def _only(file: BinaryIO, kind: Kind, memory: int) -> tuple[Image.Image, int | None]:
     """The first picture, and how it is turned, where that is known from elsewhere than its EXIF."""
     if found := raw.from_cr3(file) if kind == "cr3" else raw.from_tiff(file) if kind == "tiff" else None:
-        return _open(found[0], "jpeg", memory), found[1]
+        return _open(found[0], "jpeg"), found[1]
+    if kind == "avif" or (kind == "heif" and _smaller(file, kind) is None):
+        told = boxes.size(reader(file), file.seek(0, io.SEEK_END))
+        if told is not None:  # their libraries refuse what is too large without a reason
+            affordable((told.width, told.height), "RGB", memory)
     # libheif turns HEIFs itself; GIF and BMP know no orientation.
-    return _open(file, kind, memory), 1 if kind in {"heif", "gif", "bmp"} else None
+    return _open(file, kind), 1 if kind in {"heif", "gif", "bmp"} else None
 
 
-def _open(file: BinaryIO, kind: Kind, memory: int) -> Image.Image:
-    if kind in {"heif", "avif"} and (told := boxes.size(reader(file), file.seek(0, io.SEEK_END))):
-        affordable((told.width, told.height), "RGB", memory)  # their libraries refuse it without a reason
+def _smaller(file: BinaryIO, kind: Kind) -> Callable[[int], Image.Image] | None:
+    return tiles.smaller(file, lambda tile: _open(tile, kind))
+
+
+def _open(file: BinaryIO, kind: Kind) -> Image.Image:
     if kind == "heif":
         try:
             import pillow_heif  # noqa: PLC0415 - an optional extra
         except ImportError:
             raise MissingExtra("A HEIC file", "heif") from None
-        pillow_heif.register_heif_opener()
+        pillow_heif.register_heif_opener(decode_threads=1)  # one worker a core: more may not be had
         return Image.open(file, formats=("HEIF",))
     name, module = _FORMATS[kind]
-    importlib.import_module(module)
+    plugin: Any = importlib.import_module(module)
+    if kind == "avif":
+        plugin.DEFAULT_MAX_THREADS = 1  # as above
     return Image.open(file, formats=(name,))
 
 
@@ -162,7 +181,7 @@ def _orientation(image: Image.Image) -> int:
     return orientation_of(image.getexif().get(_ORIENTATION, 1))
 
 
-def _drafted(image: Image.Image, size: tuple[int, int]) -> tuple[tuple[int, int], Box | None]:
+def _drafted(image: Image.Image, size: tuple[int, int], factor: int) -> tuple[tuple[int, int], Box | None]:
     """Has the decoder work at a half, a quarter or an eighth where that is still enough, and it can.
 
     What comes back is the size that is then decoded, and the picture's exact part of it, which is rounded up:
@@ -173,9 +192,8 @@ def _drafted(image: Image.Image, size: tuple[int, int]) -> tuple[tuple[int, int]
         return image.size, drafted[1] if drafted else None
     if image.format != "JPEG2000":
         return image.size, None
-    wanted = max(1, min(image.width // size[0], image.height // size[1])).bit_length() - 1
     file: BinaryIO = image.fp  # type: ignore[attr-defined]
-    power = min(wanted, boxes.levels(reader(file)))
+    power = min(factor.bit_length() - 1, boxes.levels(reader(file)))
     while power and any(0 < side % (1 << power) < 1 << (power - 1) for side in image.size):
         power -= 1  # Pillow rounds to the nearest, where the format rounds up
     image.reduce = power  # type: ignore[method-assign, assignment] # Pillow's name for it

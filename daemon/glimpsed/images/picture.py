@@ -33,6 +33,7 @@ class Picture:
     draw: Callable[[Image.Image], Image.Image]  # to a mode that can be scaled with antialiasing
     orientation: int = 1  # as EXIF counts it: what is still to be turned
     stretch: float = 1.0  # how much taller than wide a pixel is: about 2 in a fax of standard resolution
+    smaller: Callable[[int], Image.Image] | None = None  # decodes it at 1/n of its size, n a power of two
 
 
 def orientation_of(found: Any) -> int:

@@ -78,9 +78,9 @@ def picture(file: BinaryIO, number: int, memory: int) -> Picture:
             merged = _merged(file, page)
             merged.info.update(image.info)
             return Picture(merged, colour.drawable, orientation_of(page.numbers(_ORIENTATION) or 1), stretch)
-        if (
-            image.mode in {"P", "PA"} and max(tags[_COLOUR_MAP]) < 256
-        ):  # 8 bits a value, as some scanners write them
+        # 8 bits a value, as some scanners write them
+        if image.mode in {"P", "PA"} and max(tags[_COLOUR_MAP]) < 256:
+            affordable(image.size, image.mode, memory)
             image.putpalette(bytes(tags[_COLOUR_MAP]), "RGB;L")
         bits, inverted = int(tags.get(_BITS, (16,))[0]), tags.get(_PHOTOMETRIC) == 0
         draw = functools.partial(colour.drawable, bits=bits, inverted=inverted)

@@ -56,6 +56,11 @@ _VANISHED = (
     .values(state="gone", was=files.c.state, changed=sa.bindparam("at"), due=None, owner=None)
     .returning(files.c.id, files.c.folder, files.c.directory, files.c.name, files.c.was, files.c.written)
 )
+_RENAMED = (
+    sa.update(files)
+    .where(_HERE, files.c.state == "gone")
+    .values(was=None, written=None, changed=sa.bindparam("at"))
+)
 _THERE: tuple[State, ...] = ("queued", "running", "answered", "handing", "done", "failed")
 _FORGET_ANSWERS = sa.delete(answers).where(answers.c.file.in_(sa.bindparam("ids", expanding=True)))
 
@@ -199,6 +204,13 @@ class Listing(Part):
             gone += [GoneRow(key_of(row), row.was, written_from(row.written)) for row in rows]
         return gone
 
+    def renamed(self, key: FileKey, now: float) -> None:
+        """A file has another name by now, and its sidecars went with it: should it come back, it needs them anew."""
+        self.vanished([key], now)
+        where = {"in_folder": key.folder, "in_directory": key.directory, "names": [key.name]}
+        with self._database.write() as c:
+            c.execute(_RENAMED, {**where, "at": now})
+
     def _put_done(
         self, rows: Mapping[FileKey, dict[str, Any]], with_text: Mapping[FileKey, Sequence[str]]
     ) -> int:
@@ -242,7 +254,8 @@ def _done_row(adopted: Adopted, now: float) -> dict[str, Any]:
         "due": None,
         "priority": 0,
         "fresh": 0,
-        "again": 0,
+        "round": 0,
+        "anew": 0,
         "claims": 0,
         "attempts": 0,
         "retries": 0,

@@ -133,7 +133,7 @@ class HandOver:
     async def _webhook(self, story: Story, handed: Handed) -> Handed:
         webhook = story.place.folder.on_done.webhook
         assert webhook is not None
-        body = sidecar.render(handed.answer, "json")
+        body = sidecar.render(handed.answer, "json", story.job.key.name)
         verdict = await sidecar.deliver(webhook, body, sidecar.delivery_key(story.job, handed.answer))
         if verdict is not None:
             raise NotHandedOver(verdict)

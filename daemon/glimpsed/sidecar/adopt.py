@@ -19,7 +19,7 @@ import pydantic
 from glimpsed.config.schema import Folder
 from glimpsed.disk.files import Root, entry, opened_directory, opened_file, translated, version_of
 from glimpsed.errors import FileError, ShareTrouble, Vanished
-from glimpsed.model import Answer, Version, Written, utc_ns
+from glimpsed.model import Answer, Version, Written, shown, utc_ns
 from glimpsed.sidecar import own
 from glimpsed.sidecar.render import names, sidecar_name
 
@@ -95,9 +95,13 @@ def load(root: Root, path: str, folder: Folder) -> Answer | None:
     try:
         with opened_directory(root, directory) as parent, translated(path):
             parsed = own.parse_own(own.read(parent, sidecar_name(folder, name, "json")))
-        return Answer.model_validate(parsed) if parsed is not None else None
+        if parsed is None:
+            return None
+        answer = Answer.model_validate(parsed)
     except (pydantic.ValidationError, Vanished, ShareTrouble, FileError):
         return None
+    about = answer.source.model_copy(update={"name": shown(answer.source.name)})  # the ledger takes text only
+    return answer.model_copy(update={"source": about})
 
 
 def load_text(root: Root, path: str, folder: Folder, written: Sequence[Written]) -> str | None:

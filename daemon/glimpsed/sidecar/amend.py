@@ -32,7 +32,7 @@ def refresh(
         ):
             return tuple(written)
         with temporary.files(
-            parent, owner_of_image(parent, name), {known.name: render(answer, "json")}
+            parent, owner_of_image(parent, name), {known.name: render(answer, "json", name)}
         ) as ready:
             now = replace(as_written(parent, ready[known.name]), name=known.name)
             if not replaced(parent, ready, known.name, status):
@@ -55,7 +55,7 @@ def complete(
     with opened(root, path) as (parent, name):
         kinds = {sidecar: kind for kind, sidecar in names(folder, name).items()}
         missing = {
-            w.name: render(answer, kinds[w.name])
+            w.name: render(answer, kinds[w.name], name)
             for w in written
             if w.name in kinds and entry(parent, w.name) is None
         }

@@ -78,7 +78,7 @@ def place(parent: int, folder: Folder, name: str, written: Iterable[Written] = (
     own = parse_own(read(parent, json_name))
     if own is not None and "{name}" not in folder.sidecar:
         about = own["source"].get("name")
-        if isinstance(about, str) and about != shown(name) and _exists(parent, about):
+        if isinstance(about, str) and about not in (name, shown(name)) and _exists(parent, about):
             raise _taken(json_name, about)
     return Place(parent, folder, name, {w.name: w for w in written}, own)
 

@@ -25,6 +25,8 @@ _ILLEGAL_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U001
 # Every error sidecar ends its facts with this; it is how one is told from somebody's own file.
 _SIGNATURE = "written by: glimpsed "
 PAGE_BREAK = "\n\f"  # a form feed alone leaves two pages on one line in most editors
+_HALF = re.compile("[\ud800-\udfff]")
+_NAME_HERE = "\0name\0"
 _INTRICATE = 10_000  # bytes of indented JSON: fewer hold neither too many values nor too many levels
 _LONGEST_RAW = 100_000  # characters of what a model said that an error sidecar shows
 
@@ -81,13 +83,14 @@ def stem(name: str) -> str:
     return name.rpartition(".")[0] or name
 
 
-def render(answer: Answer, kind: str) -> bytes:
+def render(answer: Answer, kind: str, name: str | None = None) -> bytes:
     """The bytes of one sidecar; the same answer always gives the same bytes.
 
+    `name`: of the image, exactly; the answer may have it only as it is `shown`, as the ledger holds nothing else.
     Raises `FileError` when it would be too large to be taken for ours when it is read back.
     """
     if kind == "json":
-        return _within_bounds(_json(answer), kind)
+        return _within_bounds(_json(answer, answer.source.name if name is None else name), kind)
     text = whole_text(answer).rstrip("\r\n")
     if kind == "xmp":
         return _within_bounds(_encoded(_XMP.replace("{text}", escape(_xml_text(text)))), kind)
@@ -134,9 +137,10 @@ def is_error_sidecar(data: bytes) -> bool:
     return f"\n{_SIGNATURE}".encode() in data
 
 
-def _json(answer: Answer) -> bytes:
+def _json(answer: Answer, name: str) -> bytes:
     dumped = answer.model_dump()
-    dumped["source"]["name"] = shown(answer.source.name)
+    plain = name.isprintable() or not _HALF.search(name)
+    dumped["source"]["name"] = name if plain else _NAME_HERE
     dumped["seconds"] = round(answer.seconds, 3)
     if dumped["source"]["left_out"] is None:
         del dumped["source"]["left_out"]
@@ -148,7 +152,11 @@ def _json(answer: Answer) -> bytes:
         usage["cost"] = round(usage["cost"], 6)
     if not usage["estimated"]:
         del usage["estimated"]
-    return _encoded(_pretty(dumped) + "\n")
+    text = _pretty(dumped)
+    if not plain:  # bytes that are no text, which JSON can only escape
+        escaped = _HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", json.dumps(name, ensure_ascii=False))
+        text = text.replace(json.dumps(_NAME_HERE), escaped, 1)
+    return _encoded(text + "\n")
 
 
 def _pretty(value: Any) -> str:

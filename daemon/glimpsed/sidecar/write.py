@@ -89,7 +89,9 @@ def write(
             raise Vanished(f"{shown(path)} was deleted or changed while it was asked about")
         like = temporary.Owner(content.uid, content.gid, content.mode)
         place = own.place(parent, folder, name, written)
-        outputs = {sidecar: (kind, render(answer, kind)) for kind, sidecar in names(folder, name).items()}
+        outputs = {
+            sidecar: (kind, render(answer, kind, name)) for kind, sidecar in names(folder, name).items()
+        }
         missing = {}
         for sidecar, (_, rendered) in outputs.items():
             own.refuse_long_name(parent, sidecar)
