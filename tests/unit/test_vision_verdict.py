@@ -236,10 +236,9 @@ def test_reason_holds_no_image_that_an_api_sent_back() -> None:
 
     image = base64.b64encode(random.Random(1).randbytes(900)).decode()
     for message in (f"bad input 'data:image/jpeg;base64,{image}'", f"bad input {image}"):
-        assert verdict(400, error(message)).verdict.reason.startswith("HTTP 400: bad input")
-        assert not any(
-            image[n : n + 12] in verdict(400, error(message)).verdict.reason for n in range(len(image) - 12)
-        )
+        reason = verdict(400, error(message)).verdict.reason
+        assert reason.startswith("HTTP 400: bad input")
+        assert not any(image[n : n + 12] in reason for n in range(len(image) - 12))
 
 
 def test_redirect_says_where_to_without_what_may_be_secret() -> None:
