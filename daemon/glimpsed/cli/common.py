@@ -47,7 +47,7 @@ def common_options(function: Callable[P, T]) -> Callable[P, T]:
     config = click.option(
         "-c",
         "--config",
-        type=click.Path(path_type=Path),
+        type=click.Path(path_type=Path, readable=False),  # `load` says what is wrong with it
         expose_value=False,
         is_eager=True,
         callback=_set_config,
