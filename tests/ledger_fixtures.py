@@ -109,7 +109,7 @@ class NoPostgresError(Exception):
 def started_postgres(*, fsync: bool = False) -> Iterator[Postgres]:
     """A PostgreSQL of our own. `fsync`: its commits reach the disk, as a real one's do."""
     if importlib.util.find_spec("psycopg") is None:
-        raise NoPostgresError("psycopg is not installed: pip install 'glimpsed[postgres]'")
+        raise NoPostgresError("psycopg is not installed")
     binaries = _binaries()
     if binaries is None:
         raise NoPostgresError("PostgreSQL is not installed: apt install postgresql")

@@ -26,6 +26,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from glimpsed import extras
+
 Reach: TypeAlias = Literal["file", "directory", "disk"]
 VerdictKind: TypeAlias = Literal["retry", "shrink", "switch", "longer", "fail", "pause"]
 
@@ -74,7 +76,7 @@ class MissingExtra(GlimpsedError):
     exit_code = 78
 
     def __init__(self, feature: str, extra: str) -> None:
-        super().__init__(f"{feature} needs an extra that is not installed: pip install 'glimpsed[{extra}]'")
+        super().__init__(f"{feature} needs an extra that is not installed: {extras.command(extra)}")
         self.extra = extra
 
 

@@ -17,13 +17,12 @@ from typing import Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict
 
 Api: TypeAlias = Literal["responses", "chat", "local"]
-Bytes: TypeAlias = bytes
 State: TypeAlias = Literal["queued", "running", "answered", "handing", "done", "failed", "gone"]
 
 # What could break or forge a line, or tell a terminal what to do: control characters, line and paragraph
 # separators, and what turns the direction of all that follows (bidirectional embeddings, overrides, isolates).
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-UNSAFE_IN_LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+_UNSAFE_IN_LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 def shown(text: str, *, lines: bool = False) -> str:
@@ -39,8 +38,13 @@ def shown(text: str, *, lines: bool = False) -> str:
     except UnicodeEncodeError:  # half a pair, which no file name has, but JSON may
         text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     if lines:
-        return UNSAFE_IN_LINES.sub(_escaped, text.replace("\r\n", "\n"))
+        return _UNSAFE_IN_LINES.sub(_escaped, text.replace("\r\n", "\n"))
     return _UNSAFE.sub(_escaped, text)
+
+
+def json_shown(text: str) -> str:
+    """A JSON text with its control characters escaped as JSON does, so that it means the same and tells no terminal anything."""
+    return _UNSAFE_IN_LINES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _escaped(found: re.Match[str]) -> str:
@@ -130,14 +134,14 @@ class Job:
     since: float = 0.0  # when it was queued, or put back for later
     claim: int = 0  # which claim of the row this is: a lease that was lost and won again is another
     handing: Handing | None = None  # only to be handed over any more
-    again: int = 0  # when `redo` was asked for (epoch seconds): ask, do not reuse an answer
+    again: bool = False  # by `redo`: ask, do not use an answer again
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
     """A file's bytes, read once: these are hashed, decoded and sent."""
 
-    data: Bytes = field(repr=False)
+    data: bytes = field(repr=False)
     sha256: str
     version: Version
     mode: int  # permission bits, for the sidecar
@@ -153,7 +157,7 @@ class Image:
     media_type: str
     width: int  # px
     height: int
-    data: Bytes = field(repr=False)
+    data: bytes = field(repr=False)
     band: tuple[int, int] | None = None  # (number from 1, of how many)
     url: str | None = None  # sent instead of the data (``image_url_base``)
 

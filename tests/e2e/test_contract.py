@@ -347,7 +347,8 @@ def test_exit_codes_of_commands(tmp_path: Path) -> None:
         older = glimpsed("once", home=tmp_path)
         assert older.returncode == 0
         assert "earlier" in older.stderr
-        assert code("redo", good) == 0  # nobody is at a terminal to be asked: it is done as told
+        assert code("redo", good) == 2  # nobody is at a terminal to be asked
+        assert code("redo", good, "--yes") == 0
         assert code("once") == 0
         assert len(gateway.requests) == 2
         elsewhere = drop(tmp_path, "c.png", picture(seed=2))

@@ -193,12 +193,23 @@ def test_a_reload_takes_the_new_prompt_and_a_broken_config_changes_nothing(
     assert gateway.requests[-1].prompt.startswith("Second prompt.")
 
     service.write("/etc/glimpsed/config.yaml", "folders: {invoices: {pth: /nowhere}}\n")
-    service.run("systemctl", "reload", "glimpsed")
+    assert service.run("systemctl", "reload", "glimpsed", check=False).returncode == 1
     wait_log(service, "GLIMPSED_EVENT=service.reload_failed")
     drop(scans / "invoices", "third.jpg", picture("JPEG", seed=3))
     wait_until(exists(scans / "invoices" / "third.jpg.json"), "no sidecar after the broken reload")
     assert gateway.requests[-1].prompt.startswith("Second prompt.")
-    service.write("/etc/glimpsed/config.yaml", CONFIG.format(url=gateway.base_url, prompt="Second prompt."))
+    good = CONFIG.format(url=gateway.base_url, prompt="Second prompt.")
+    service.write(
+        "/etc/credstore/glimpsed.other-key", KEY + "\n", 0o600
+    )  # there, but the service has not got it
+    service.write(
+        "/etc/glimpsed/config.yaml", good.replace("credential: glimpsed.api", "credential: glimpsed.other")
+    )
+    assert service.run("systemctl", "reload", "glimpsed", check=False).returncode == 1
+    errors = wait_log(service, "GLIMPSED_EVENT=config.error", count=2)
+    assert "systemd hands credentials over when a service starts: restart it" in errors[-1]["MESSAGE"]
+    service.write("/etc/glimpsed/config.yaml", good)
+    assert service.run("systemctl", "reload", "glimpsed").returncode == 0
     assert show(service, "MainPID") == pid
 
 

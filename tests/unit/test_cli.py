@@ -11,7 +11,7 @@ import click
 import pytest
 
 import glimpsed
-from glimpsed import cli
+from glimpsed import cli, extras
 from glimpsed.cli import common
 from glimpsed.errors import ConfigError, FileError, LedgerError, MissingExtra, Problem, UsageError
 
@@ -105,7 +105,7 @@ def test_what_a_command_returns_is_its_exit_code(
     [
         (ConfigError(Problem("is wrong", "a.b", 3, "g.yaml", "mend it"), Problem("too")), 78, "g.yaml:3: a.b: is wrong (mend it)\ntoo\n"),
         (UsageError("no such folder"), 2, "glimpsed: no such folder\n"),
-        (MissingExtra("A PDF", "pdf"), 78, "glimpsed: A PDF needs an extra that is not installed: pip install 'glimpsed[pdf]'\n"),
+        (MissingExtra("A PDF", "pdf"), 78, f"glimpsed: A PDF needs an extra that is not installed: {extras.command('pdf')}\n"),
         (LedgerError("is newer"), 78, "glimpsed: is newer\n"),
         (FileError("It is broken.", "Scan it again."), 1, "glimpsed: It is broken.\n  Scan it again.\n"),
         (KeyboardInterrupt(), 130, "\n"),
@@ -178,7 +178,7 @@ def test_completion_completes_commands_and_options(
     monkeypatch.setenv("COMP_WORDS", "glimpsed re")
     monkeypatch.setenv("COMP_CWORD", "1")
     run()
-    assert capsys.readouterr().out == "plain,retry\nplain,redo\nplain,report\n"
+    assert capsys.readouterr().out == "plain,retry\nplain,redo\nplain,resume\nplain,report\n"
     monkeypatch.setenv("COMP_WORDS", "glimpsed check --o")
     monkeypatch.setenv("COMP_CWORD", "2")
     run()

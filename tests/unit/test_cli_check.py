@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,7 @@ from typing import Any
 import pytest
 
 from gateway import Gateway, Scripted
-from glimpsed import cli
+from glimpsed import cli, extras
 from glimpsed.cli import examine
 
 needs_permissions = pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
@@ -28,7 +31,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("STATE_DIRECTORY", "GLIMPSED_CONFIG"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(examine, "_installed", lambda _: True)
-    (tmp_path / "in").mkdir()
+    (tmp_path / "in").mkdir(exist_ok=True)
     return tmp_path
 
 
@@ -107,6 +110,15 @@ def test_a_bad_config_is_78_with_all_problems(check: Run, capsys: pytest.Capture
     assert "did you mean 'path'?" in err
 
 
+def test_config_only_looks_at_nothing_else(check: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    """For a reload: a folder that is not there, a ledger that cannot be reached are no reason to keep the old config."""
+    assert (
+        check("state: postgresql+psycopg://x@127.0.0.1:9/x\nfolders: {f: {path: nowhere}}", "--config-only")
+        == 0
+    )
+    assert check("folders: {f: {paht: in}}", "--config-only") == 78
+
+
 @pytest.mark.parametrize(
     ("path", "problem"),
     [("nowhere", "is not there"), ("file", "is not a directory"), ("loop", "cannot be looked at")],
@@ -173,8 +185,8 @@ def test_missing_extras_are_named_with_the_command_that_mends_it(
     monkeypatch.setattr(examine, "_installed", lambda _: False)
     assert check(GOOD + "\nmetrics: 127.0.0.1:1") == 1
     out = capsys.readouterr().out
-    assert "pip install 'glimpsed[ocr,metrics]'" in out
-    assert "pip install 'glimpsed[pdf,heif]'" in out
+    assert extras.command("ocr", "metrics") in out
+    assert extras.command("pdf", "heif") in out
 
 
 def test_extras_that_nothing_needs_are_not_missed(
@@ -351,3 +363,34 @@ def test_a_key_that_everybody_may_read_is_noted(data: Data, here: Path, gateway:
 def test_a_budget_that_does_not_see_a_model_is_noted(data: Data, gateway: Gateway) -> None:
     text = remote(gateway, "m") + "\nbudget: {per_day: 1}"
     assert any("has no price" in note for note in data(text)["notes"])
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs root, to be less than root"
+)
+def test_who_may_not_look_is_told_so(tmp_path: Path) -> None:
+    """As a root without its rights over others' files."""
+    state, config = tmp_path / "state", tmp_path / "g.yaml"
+    state.mkdir(mode=0o700)
+    os.chown(state, 65534, 65534)
+    (tmp_path / "in").mkdir(exist_ok=True)
+    config.write_text(f"state: sqlite:///{state}/ledger.sqlite\nfolders: {{f: {{path: in}}}}\n")
+    less = ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner", "--inh-caps=-all"]
+
+    def glimpsed(*arguments: str) -> tuple[int, str]:
+        command = [*less, sys.executable, "-m", "glimpsed", *arguments, "-c", str(config)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+        return done.returncode, done.stdout + done.stderr
+
+    code, told = glimpsed("check")
+    assert code == 1
+    assert "FAIL  ledger" in told
+    assert "no permission in" in told
+    code, told = glimpsed("status")
+    assert code == 78
+    assert "cannot be written: Permission denied" in told
+    os.chown(config, 65534, 65534)
+    config.chmod(0o600)
+    code, told = glimpsed("check")
+    assert code == 78
+    assert "cannot be read: Permission denied" in told

@@ -382,15 +382,56 @@ def test_a_name_that_is_no_utf8_is_found(history: History, run: Run, home: Path)
     assert run("retry", f"invoices/{name}")[1] == "queued again: 1 file\n"
 
 
+# -- a config that is broken while the daemon works on
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        CONFIG + "drian: 5s\n",
+        CONFIG.replace("folders:", "folders:\n  invoices: {path: x, path: y}\n  other: {"),
+        "state: sqlite:///ledger.sqlite\nfolders: [\n",
+    ],
+)
+def test_commands_that_only_look_work_from_the_ledger_with_a_warning(
+    history: History, run: Run, home: Path, text: str
+) -> None:
+    key = history.failed("invoices", "a.png", "It is broken.")
+    history.done("archive", "b.png", ["timber"])
+    for name in ("invoices", "archive"):
+        history.ledger.first_seen(name, time.time())
+    where = config.state_url(history.config)
+    lines = [line for line in text.splitlines() if not line.startswith("state:")]
+    (home / "glimpsed.yaml").write_text(f"state: {where}\n" + "\n".join(lines) + "\n")
+    for command, expected in (
+        (("failures",), "It is broken."),
+        (("status",), "archive"),
+        (("search", "timber"), "b.png"),
+    ):
+        code, out, err = run(*command)
+        assert code == 0, err
+        assert expected in out
+        assert "warning: the config is not usable as it is" in err
+    assert json.loads(run("status", "--json")[1])["folders"]["invoices"]["failed"] == 1
+    assert run("retry", "--all")[0] == 78  # what changes something is not done by halves
+    assert run("-c", "nowhere.yaml", "status")[0] == 78
+    assert state(history, key) == "failed"
+
+
 # -- redo
 
 
-def test_redo_tells_the_price_and_where_nobody_can_be_asked_does_as_told(history: History, run: Run) -> None:
+def test_redo_tells_the_price_and_where_nobody_can_be_asked_needs_to_be_told(
+    history: History, run: Run
+) -> None:
     key = history.done("invoices", "a.png")
-    code, out, _ = run("redo", "invoices/a.png")
-    assert code == 0
+    code, out, err = run("redo", "invoices/a.png")
+    assert code == 2
     assert "invoices: 1 file, 1 page" in out
     assert "USD" in out
+    assert "needs --yes" in err
+    assert state(history, key) == "done"
+    assert run("redo", "invoices/a.png", "--yes")[0] == 0
     assert state(history, key) == "queued"
 
 

@@ -339,3 +339,11 @@ def test_the_same_folder_has_one_name_however_it_is_written(
 def test_a_folder_that_does_not_exist_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is not a directory"):
         config.for_folder(tmp_path / "nowhere")
+
+
+def test_a_credential_that_came_after_the_start_says_so(tmp_path: Path) -> None:
+    (tmp_path / "g.yaml").write_text(
+        "models: {m: {base_url: 'https://x', api_key_credential: new}}\nfolders: {f: {path: x}}"
+    )
+    with pytest.raises(ConfigError, match=r"new is not among the service's credentials.*restart it"):
+        config.load(tmp_path / "g.yaml", env={"CREDENTIALS_DIRECTORY": str(tmp_path)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image, ImageChops, ImageStat, TiffImagePlugin
 
 import images_samples as samples
+from glimpsed import extras
 from glimpsed.errors import FileError
 from glimpsed.formats.sniff import MEDIA_TYPES, sniff
 from glimpsed.images.plan import Target
@@ -259,7 +261,7 @@ def test_a_missing_extra_is_named(
 ) -> None:
     data = samples.EVERY[name]()
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(FileError, match=rf"pip install 'glimpsed\[{extra}\]'"):
+    with pytest.raises(FileError, match=re.escape(extras.command(extra))):
         prepare(data)
 
 

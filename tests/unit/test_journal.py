@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -356,3 +357,23 @@ def test_after_close_everything_is_as_before() -> None:
     assert threading.excepthook is hook
     assert not structlog.is_configured()
     assert not any(type(h).__module__ == "glimpsed.journal.foreign" for h in logging.getLogger().handlers)
+
+
+EVIL = "[red]a\x1b[31mb\x1b]8;;http://x\x07c\x9b2Jd\r\x08\x7fe\u202ef\u2066g\u2028h\x00"
+
+
+@pytest.mark.parametrize("target", ["console", "json"])
+def test_what_anybody_wrote_tells_a_terminal_nothing(target: str, capfd: pytest.CaptureFixture[str]) -> None:
+    journal.configure(Log(target=target, level="debug"))  # type: ignore[arg-type]
+    log = journal.get_logger()
+    log.warning(events.FILE_FAILED, folder=EVIL, file=EVIL, reason=EVIL, odd=EVIL)
+    try:
+        int(EVIL)
+    except ValueError:
+        log.exception("bug", folder=EVIL)
+    journal.flush()
+    told = capfd.readouterr().err
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]", told)
+    assert "[red]a" in told
+    if target == "json":
+        assert json.loads(told.splitlines()[0])["reason"] == EVIL

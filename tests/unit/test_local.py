@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import re
 import shutil
 import signal
 import sys
@@ -17,6 +18,7 @@ import pytest
 import structlog
 from PIL import Image as Pillow
 
+from glimpsed import extras
 from glimpsed.children.program import Limits
 from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import ConfigError, MissingExtra, VisionError
@@ -236,7 +238,7 @@ def test_without_the_extra_one_line_says_what_to_install(monkeypatch: pytest.Mon
     monkeypatch.setattr(
         rapid.importlib.util, "find_spec", lambda name: None if name == "onnxruntime" else object()
     )
-    with pytest.raises(MissingExtra, match=r"pip install 'glimpsed\[ocr\]'"):
+    with pytest.raises(MissingExtra, match=re.escape(extras.command("ocr"))):
         LocalModel(entry())
 
 

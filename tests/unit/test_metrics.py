@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import sys
 import time
@@ -11,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from glimpsed import __version__, metrics
+from glimpsed import __version__, extras, metrics
 from glimpsed.errors import ConfigError, MissingExtra
 from glimpsed.metrics.server import Server
 
@@ -171,5 +172,5 @@ def test_what_is_no_address_is_refused(text: str) -> None:
 
 def test_without_the_extra_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
-    with pytest.raises(MissingExtra, match=r"pip install 'glimpsed\[metrics\]'"):
+    with pytest.raises(MissingExtra, match=re.escape(extras.command("metrics"))):
         metrics.serve("127.0.0.1:0", health=lambda: None, ready=lambda: None)

@@ -88,6 +88,7 @@ def test_an_instance_differs_only_in_its_config_and_state() -> None:
     assert {k for k in one | many if one.get(k) != many.get(k)} == {
         "Description",
         "ExecStart",
+        "ExecReload",
         "StateDirectory",
     }
     assert many["ExecStart"] == ["/opt/glimpsed/bin/glimpsed run -c /etc/glimpsed/%i.yaml"]

@@ -2,7 +2,7 @@
 
 A command's module is imported when the command runs, so that ``glimpsed --help`` is quick. Each exposes
 `command`, which may return an exit code: 0 fine, 1 some file failed or a check did, 2 wrong usage,
-69 no model reachable, 70 a bug, 78 bad config (DESIGN 6).
+69 no model reachable, 70 a bug, 77 not permitted, 78 bad config (DESIGN 6).
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ COMMANDS = {  # name, which is also its module's, to what `glimpsed --help` says
     "eval": "How right models and prompts are, on known answers.",
     "estimate": "What waits, and what it will cost.",
     "approve": "Release a backlog that waits for it.",
+    "forget": "Delete what the ledger knows of files.",
     "search": "Full-text search over the answers.",
     "report": "One HTML page to look at.",
     "export": "The answers' fields as a table.",
@@ -130,6 +131,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except GlimpsedError as e:
         _explain(e)
         code = e.exit_code
+    except PermissionError as e:
+        _report_bug(e, invocation) if e.filename is None else _refused(e, invocation)
+        code = 70 if e.filename is None else 77
     except OSError as e:
         if e.errno not in _OUTPUT_ERRORS or e.filename is not None:
             _report_bug(e, invocation)
@@ -180,6 +184,15 @@ def _explain(error: GlimpsedError) -> None:
     say(f"glimpsed: {error}", error=True)
     if isinstance(error, FileError):
         say(f"  {error.advice}", error=True)
+
+
+def _refused(error: PermissionError, invocation: Invocation) -> None:
+    """What this user may not do, which is no bug."""
+    from glimpsed.model import shown
+
+    if invocation.debug:
+        traceback.print_exception(error)
+    click.echo(f"glimpsed: not permitted: {shown(os.fsdecode(error.filename))}: {error.strerror}", err=True)
 
 
 def _report_bug(error: Exception, invocation: Invocation) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from glimpsed import extras
 from glimpsed.cli.common import common_options, config_file, json_option, load_config, print_json
 from glimpsed.cli.online import ModelReport, Told, ask_all
 from glimpsed.errors import ConfigError, VisionError
@@ -46,9 +47,12 @@ class Report:
 
 @click.command("check")
 @click.option("--online", is_flag=True, help="Also ask each model about a tiny image.")
+@click.option(
+    "--config-only", is_flag=True, help="Only whether the config is right: 0 or 78, and nothing to read."
+)
 @json_option
 @common_options
-def command(*, online: bool, as_json: bool) -> int:
+def command(*, online: bool, config_only: bool, as_json: bool) -> int:
     """Look at the config, the folders, the ledger and the models; create and change nothing.
 
     Exits 0 when all is well, 1 when a check failed, 78 when the config is wrong, and with --online 69 when
@@ -70,6 +74,8 @@ def command(*, online: bool, as_json: bool) -> int:
         if as_json:
             print_json(_bad_config(e))
         raise
+    if config_only:
+        return 0
     report = examine(config, online=online)
     if not as_json:
         _show_parts(report)
@@ -92,7 +98,7 @@ def examine(config: Config, *, online: bool) -> Report:
     needed, formats = parts.missing_extras(config, used)
     notes = list(parts.notes(config, used))
     if formats:
-        notes.append(f"not installed, so such files fail: pip install 'glimpsed[{','.join(formats)}]'")
+        notes.append(f"not installed, so such files fail: {extras.command(*formats)}")
     if online:
         keyless = [(name, where) for name, entry in config.models.items() if (where := _keyless(entry))]
         notes += [f"model {name} was not asked: there is no API key in {where}" for name, where in keyless]
@@ -200,7 +206,7 @@ def _show_rest(report: Report, *, online: bool) -> None:
     if report.missing:
         _line(
             "extras",
-            f"pip install 'glimpsed[{','.join(report.missing)}]'",
+            extras.command(*report.missing),
             "this config needs what is not installed",
         )
     for note in report.notes:

@@ -47,7 +47,7 @@ def common_options(function: Callable[P, T]) -> Callable[P, T]:
     config = click.option(
         "-c",
         "--config",
-        type=click.Path(path_type=Path),
+        type=click.Path(path_type=Path, readable=False),  # `load` says what is wrong with it
         expose_value=False,
         is_eager=True,
         callback=_set_config,
@@ -98,10 +98,9 @@ def folder_names(context: click.Context, _: click.Parameter, incomplete: str) ->
 
 def print_json(data: Any) -> None:
     """Data for programs: to stdout, Unicode as it is, but for what could tell a terminal something."""
-    from glimpsed.model import UNSAFE_IN_LINES
+    from glimpsed.model import json_shown
 
-    text = json.dumps(data, ensure_ascii=False, indent=2, allow_nan=False)
-    click.echo(UNSAFE_IN_LINES.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+    click.echo(json_shown(json.dumps(data, ensure_ascii=False, indent=2, allow_nan=False)))
 
 
 def say(text: str, *, error: bool = False) -> None:

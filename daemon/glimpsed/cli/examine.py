@@ -29,6 +29,8 @@ _MODULES = {  # extra -> a module that it brings
     "ocr": "rapidocr",
     "postgres": "psycopg",
     "metrics": "prometheus_client",
+    "notify": "apprise",
+    "journald": "systemd",
     "pdf": "pypdfium2",
     "heif": "pillow_heif",
 }
@@ -138,9 +140,8 @@ def ledger_problem(url: str) -> str | None:
 
     try:
         parsed = make_url(url)
-        if (
-            parsed.get_backend_name() == "sqlite"
-            and not (path := Path(parsed.database or "").absolute()).exists()
+        if parsed.get_backend_name() == "sqlite" and not os.path.exists(
+            path := Path(parsed.database or "").absolute()
         ):
             return _room_problem(path)
         within(_LEDGER_PATIENCE, look, url)
@@ -152,7 +153,7 @@ def ledger_problem(url: str) -> str | None:
 
 
 def _room_problem(path: Path) -> str | None:
-    place = next(parent for parent in path.parents if parent.exists())
+    place = next(parent for parent in path.parents if os.path.exists(parent))
     if place.is_dir() and _may(place, os.W_OK | os.X_OK):
         return None
     return f"{shown(str(path))} cannot be created: no permission in {shown(str(place))}"
@@ -176,6 +177,10 @@ def missing_extras(config: Config, used: set[str]) -> tuple[list[str], list[str]
         needed.append("postgres")
     if config.metrics:
         needed.append("metrics")
+    if config.notify:
+        needed.append("notify")
+    if config.log.target == "journald":
+        needed.append("journald")
     return [e for e in needed if not _installed(e)], [e for e in ("pdf", "heif") if not _installed(e)]
 
 

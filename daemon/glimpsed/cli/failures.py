@@ -27,7 +27,7 @@ def command(*, name: str | None, as_json: bool) -> None:
     """
     from glimpsed.cli.operator import chosen, opened
 
-    with opened() as desk:
+    with opened(only_look=True) as desk:
         rows = [row for folder in chosen(desk.config, name) for row in desk.ledger.failures(folder.name)]
     rows.sort(key=lambda row: -row.changed)
     if as_json:

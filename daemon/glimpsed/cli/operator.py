@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glimpsed.cli.common import config_file
-from glimpsed.errors import UsageError
+from glimpsed.cli.common import config_file, say
+from glimpsed.errors import ConfigError, UsageError
 from glimpsed.model import FileKey, shown
 
 if TYPE_CHECKING:
@@ -29,11 +29,12 @@ class Desk:
 
 
 @contextlib.contextmanager
-def opened() -> Iterator[Desk]:
+def opened(*, only_look: bool = False) -> Iterator[Desk]:
     """The config, without its API keys, and its ledger. With no config: the folders that the ledger has.
 
-    Where no daemon has made a ledger yet, an empty one stands in: looking must not leave a file behind
-    that belongs to root, and that the daemon could then not write to.
+    To `only_look`, a config with mistakes will do: they are told, and what is right of it counts. Where no daemon has
+    made a ledger yet, an empty one stands in: looking must not leave a file behind that belongs to root, and that the
+    daemon could then not write to.
     """
     gc.disable()  # what is imported stays: looking through it for garbage meanwhile takes a tenth of the time
     try:
@@ -42,13 +43,27 @@ def opened() -> Iterator[Desk]:
     finally:
         gc.enable()
     file = config_file()
-    config = configs.load(file, keys=False) if file else configs.Config()
+    broken = False
+    try:
+        config = configs.load(file, keys=False) if file else configs.Config()
+    except ConfigError as e:
+        if file is None or not only_look or not os.path.exists(file):
+            raise
+        broken = True
+        _warn(e)
+        config = configs.usable(file)
     with contextlib.ExitStack() as stack:
         url = configs.state_url(config)
         if not _exists(url):
             url = f"sqlite:///{stack.enter_context(tempfile.TemporaryDirectory())}/empty.sqlite"
         ledger = stack.enter_context(contextlib.closing(open_ledger(url, search=config.search)))
-        yield Desk(config if file else _with_folders_of(ledger, config), ledger)
+        yield Desk(_with_folders_of(ledger, config, broken=broken) if broken or not file else config, ledger)
+
+
+def _warn(error: ConfigError) -> None:
+    first, *others = error.problems
+    more = f" (and {files(len(others), 'more mistake')})" if others else ""
+    say(f"warning: the config is not usable as it is: {first}{more}", error=True)
 
 
 def folder_named(config: Config, name: str) -> Folder:
@@ -112,13 +127,16 @@ def key_of(config: Config, path: str) -> FileKey:
     raise UsageError(f"{shown(path)} is in none of the folders: {_places(config)}")
 
 
-def files(count: int) -> str:
+def files(count: int, what: str = "file") -> str:
     """``1 file``, ``1,234 files``."""
-    return f"{count:,} file{'' if count == 1 else 's'}"
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
-def _with_folders_of(ledger: Ledger, config: Config) -> Config:
-    """What ``run FOLDER`` without a config worked on: such a folder's name is its path."""
+def _with_folders_of(ledger: Ledger, config: Config, *, broken: bool) -> Config:
+    """What ``run FOLDER`` without a config worked on: such a folder's name is its path.
+
+    Of a `broken` config, all that the ledger has: where they are may be among what is lost.
+    """
     from glimpsed import config as configs
 
     alone = configs.for_folder("/")  # what any folder is like without a config
@@ -126,9 +144,11 @@ def _with_folders_of(ledger: Ledger, config: Config) -> Config:
     folders = {
         name: like.model_copy(update={"name": name, "path": Path(name)})
         for name in ledger.folders()
-        if name.startswith("/")
+        if broken or name.startswith("/")
     }
-    return config.model_copy(update={"folders": folders, "models": alone.models})
+    return config.model_copy(
+        update={"folders": folders | config.folders, "models": alone.models | config.models}
+    )
 
 
 def _exists(url: str) -> bool:

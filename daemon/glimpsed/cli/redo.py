@@ -46,8 +46,8 @@ class Order:
 def command(*, paths: tuple[str, ...], name: str | None, stale: bool, yes: bool) -> None:
     """Ask again: PATHs (a directory means all below it), all files of a folder, or what is stale.
 
-    Tells how many files that is and what it will cost; on a terminal, asks before it does so. The old
-    sidecars stay until the new ones replace them. An image that changed is asked about again anyway.
+    Tells how many files that is and what it will cost, and asks before it does so; without a terminal it needs
+    --yes. The old sidecars stay until the new ones replace them. An image that changed is asked about again anyway.
 
     \b
     Examples:
@@ -170,5 +170,7 @@ def _price(desk: Desk, order: Order) -> str:
 
 
 def _agreed() -> bool:
-    """Whether somebody at a terminal wants it; a script that says `redo` means it."""
-    return not sys.stdin.isatty() or click.confirm("Ask again about them?")
+    """Whether somebody at a terminal wants it. Raises `UsageError` where there is nobody to be asked."""
+    if not sys.stdin.isatty():
+        raise UsageError("nothing is queued: without a terminal this needs --yes")
+    return click.confirm("Ask again about them?")

@@ -61,7 +61,7 @@ def command(*, as_json: bool, watch: bool, forget: str | None) -> None:
         raise UsageError("--watch is for a terminal; for programs there is --json")
     if forget is not None and (watch or as_json):
         raise UsageError("--forget stands alone")
-    with opened() as desk:
+    with opened(only_look=True) as desk:
         if forget is not None:
             _forget(desk, forget)
         elif watch:

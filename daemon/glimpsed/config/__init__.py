@@ -1,6 +1,6 @@
 """The config: YAML with line numbers, typed, every error at once (DESIGN 5)."""
 
-from glimpsed.config.load import find, for_folder, load, state_url
+from glimpsed.config.load import find, for_folder, load, state_url, usable
 from glimpsed.config.schema import Budget, Config, Folder, Limit, Log, ModelEntry, OnDone, Price
 from glimpsed.config.units import host_port
 
@@ -18,4 +18,5 @@ __all__ = [
     "host_port",
     "load",
     "state_url",
+    "usable",
 ]

@@ -10,6 +10,7 @@ What there may be of everything is therefore counted while it is read, not when 
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -39,6 +40,7 @@ _PATIENCE_CONFIG = (
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C, ten times as fast
 _UNUSABLE = re.compile("[\0\ud800-\udfff]")  # what no header, argument or file can hold
 _VARIABLE = re.compile(r"\$(\$?)\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_STATE = re.compile(rb"^state:[ \t]+[\"']?((?:sqlite|postgresql)[^\s\"']+)", re.MULTILINE)
 _TAG = "tag:yaml.org,2002:"
 _SCALARS = {_TAG + name for name in ("null", "bool", "int", "float")}
 _TEXTS = {_TAG + name for name in ("str", "timestamp", "value")}
@@ -131,6 +133,14 @@ def contents(file: Path, seconds: float | None = None) -> bytes:
             return stream.read(LARGEST + 1)
 
     return within(seconds or _PATIENCE, read)
+
+
+def state_of(file: Path) -> str | None:
+    """Where the ledger is, as far as a config tells that cannot be parsed."""
+    with contextlib.suppress(OSError, ShareTrouble):
+        if found := _STATE.search(contents(file)):
+            return found[1].decode("utf-8", "replace")
+    return None
 
 
 def parse(text: bytes | str, file: str, env: Mapping[str, str]) -> Document:

@@ -226,7 +226,11 @@ def _key(
     if credential is not None:
         if not credential or "/" in credential or credential in (".", ".."):
             return f"{what}_credential", "must be the name of a credential, not a path"
-        return f"{what}_credential", _key_file(_credential(credential, env))
+        place = _credential(credential, env)
+        if "CREDENTIALS_DIRECTORY" in env and not place.exists():
+            hint = "systemd hands credentials over when a service starts: restart it, with a LoadCredential= for this one"
+            return f"{what}_credential", f"{credential} is not among the service's credentials; {hint}"
+        return f"{what}_credential", _key_file(place)
     return None, None
 
 

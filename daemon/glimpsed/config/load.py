@@ -52,14 +52,26 @@ def complete(
     document: Document, env: Mapping[str, str], asked: Sequence[str] = (), *, keys: bool = True
 ) -> Config:
     """A parsed document as a config: names, keys, prompts and schemas in place."""
-    files.read_schemas(document)
-    config = validate.typed(document)
-    config = _named(config, Path(document.file))
-    config = files.read_prompts(config, document)
-    rules.check(config, document)
+    config = _completed(document)
     config = files.read_keys(config, document, env, asked) if keys else config
     if document.problems:
         raise document.error()
+    return config
+
+
+def usable(file: Path, env: Mapping[str, str] = os.environ) -> Config:
+    """What can be made of a config with mistakes, which `load` tells of: for commands that only look."""
+    try:
+        return _completed(documents.read(file, env))
+    except ConfigError:
+        return Config(state=documents.state_of(file)).model_copy(update={"file": file})
+
+
+def _completed(document: Document) -> Config:
+    files.read_schemas(document)
+    config = _named(validate.typed(document), Path(document.file))
+    config = files.read_prompts(config, document)
+    rules.check(config, document)
     return config
 
 

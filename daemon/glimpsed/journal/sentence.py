@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from glimpsed.journal.events import EVENTS, LIBRARY
+from glimpsed.model import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +28,7 @@ def sentence(record: Mapping[str, Any]) -> str:
         text = " ".join((name, *fields))
     if more := record.get("repeated"):
         text += f" (and {more} more like it)"
-    return " ".join(text.split())
+    return shown(" ".join(text.split()))
 
 
 def _filled(template: str, record: Mapping[str, Any]) -> str:

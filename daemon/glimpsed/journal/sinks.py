@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from glimpsed.journal import journald as native
 from glimpsed.journal.events import EVENTS
 from glimpsed.journal.sentence import sentence
+from glimpsed.model import json_shown, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -65,7 +66,8 @@ def journal_fields(record: Record) -> dict[str, str]:
 def json_lines(record: Record) -> None:
     """One JSON object a line on stderr."""
     first = {k: record.get(k) for k in ("event", "level", "timestamp")}
-    _write(_json({**first, **{k: v for k, v in record.items() if not k.startswith("code_")}}) + "\n")
+    line = _json({**first, **{k: v for k, v in record.items() if not k.startswith("code_")}})
+    _write(json_shown(line) + "\n")
 
 
 def console(record: Record) -> None:
@@ -73,7 +75,7 @@ def console(record: Record) -> None:
     level = str(record.get("level"))
     clock = dt.datetime.fromisoformat(str(record["timestamp"])).astimezone().strftime("%H:%M:%S")
     mark = f"{level.upper()}: " if priority(record) <= _PRIORITY["warning"] else ""
-    lines = "\n".join((mark + sentence(record), *str(record.get("exception") or "").splitlines()))
+    lines = "\n".join((mark + sentence(record), *_traceback(record)))
     if _colours():
         style = _STYLE.get(level)
         _write(f"{_DIM}{clock}{_PLAIN} " + (f"{style}{lines}{_PLAIN}\n" if style else f"{lines}\n"))
@@ -83,7 +85,7 @@ def console(record: Record) -> None:
 
 def prefixed(record: Record) -> None:
     """``<6>sentence`` on stderr: sd-daemon(3) priorities, for journald where it cannot have fields."""
-    lines = (sentence(record), *str(record.get("exception") or "").splitlines())
+    lines = (sentence(record), *_traceback(record))
     _write("".join(f"<{priority(record)}>{line}\n" for line in lines))
 
 
@@ -94,6 +96,10 @@ def journald_reads(descriptor: int, journal_stream: str | None) -> bool:
     except OSError:
         return False
     return journal_stream == f"{status.st_dev}:{status.st_ino}"
+
+
+def _traceback(record: Record) -> list[str]:
+    return [shown(line) for line in str(record.get("exception") or "").split("\n") if line]
 
 
 def _json(value: Any) -> str:

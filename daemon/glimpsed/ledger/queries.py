@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import sqlalchemy as sa
 
 from glimpsed.ledger.part import CHUNK, Part, by_directory, chunks, file_row, key_of
-from glimpsed.ledger.schema import RAW, answers, files, folders
+from glimpsed.ledger.schema import answers, files, folders
 from glimpsed.ledger.values import FileRow
 from glimpsed.model import FileKey, State
 
@@ -124,13 +124,6 @@ class Queries(Part):
             rows = c.execute(columns.where(files.c.folder == folder, here, files.c.state != "gone"))
             return [key_of(row) for row in rows]
 
-    def raw(self, key: FileKey) -> str | None:
-        """What a model said about a failed file that is no answer."""
-        statement = sa.select(answers.c.body).join(files, files.c.id == answers.c.file)
-        with self._database.read() as c:
-            body: str | None = c.scalar(statement.where(_is(key), answers.c.page == RAW))
-            return body
-
     def failures(self, folder: str | None = None, *, limit: int | None = None) -> list[FileRow]:
         """Failed files, the latest first."""
         statement = sa.select(files).where(files.c.state == "failed")
@@ -199,9 +192,7 @@ class Queries(Part):
 
     def redo(self, keys: Sequence[FileKey] | None = None, *, folder: str | None = None, now: float) -> int:
         """Ask again about these files, or all of a folder, whatever was answered. Returns how many."""
-        return self._anew(
-            lambda columns: columns.state != "gone", keys, folder, {"changed": now, "again": int(now)}
-        )
+        return self._anew(lambda columns: columns.state != "gone", keys, folder, _redone(now))
 
     def stale(self, folder: str, questions: Collection[str]) -> tuple[int, int]:
         """How many files of a folder have an answer to none of these questions, and how many `adopted` has."""
@@ -229,7 +220,7 @@ class Queries(Part):
 
     def redo_stale(self, folder: str, questions: Collection[str], now: float) -> int:
         """Ask again about what `stale` counts. Returns how many."""
-        return self._anew(_stale(folder, questions), None, None, {"changed": now, "again": int(now)})
+        return self._anew(_stale(folder, questions), None, None, _redone(now))
 
     def _anew(
         self,
@@ -269,7 +260,12 @@ class Queries(Part):
 
 def _retried(now: float) -> dict[str, Any]:
     """Asked for the first time, as to reuse, but not again: a gateway may repeat the old error to the old key."""
-    return {"changed": now, "again": -int(now)}
+    return {"changed": now, "round": int(now), "anew": 0}
+
+
+def _redone(now: float) -> dict[str, Any]:
+    """Asked whatever was answered."""
+    return {"changed": now, "round": int(now), "anew": 1}
 
 
 def _is(key: FileKey) -> sa.ColumnElement[bool]:
