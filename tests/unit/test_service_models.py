@@ -13,6 +13,7 @@ from clocks import Hand
 from glimpsed.config.schema import Config, Folder, ModelEntry
 from glimpsed.errors import LedgerUnavailable, Verdict, VisionError
 from glimpsed.ledger import Books, Ledger, open_ledger
+from glimpsed.model import FileKey
 from glimpsed.service.models import Models
 from glimpsed.vision import memory
 from glimpsed.vision.remote import RemoteModel
@@ -183,3 +184,20 @@ async def test_a_pause_and_its_end_reach_the_ledger_in_their_order(
     await desk.models.share_pauses()
     assert desk.ledger.pauses() == {}
     assert desk.models["a"].pacing.paused is None
+
+
+async def test_files_refused_alike_in_a_row_are_counted_over_daemons_and_restarts(opened: Open) -> None:
+    alike, files = frozenset({"400 drelm"}), [FileKey("f", f"{n}\udce4.png") for n in range(3)]
+    first = await opened(None)
+    assert (await first.models["a"].pacing.jury.hear(files[0], alike)).guilty
+    second = await opened(None)  # another daemon on that ledger, or the next start
+    await first.models.share_lessons()
+    await second.models.share_lessons()
+    assert (await second.models["a"].pacing.jury.hear(files[1], alike)).guilty
+    await second.models.share_lessons()
+    third = await opened(None)
+    ruling = await third.models["a"].pacing.jury.hear(files[2], alike)
+    assert (ruling.guilty, ruling.alike) == (False, tuple(files[:2]))
+    assert (
+        await third.models["b"].pacing.jury.hear(files[2], alike)
+    ).guilty  # another model's is another row
