@@ -154,13 +154,14 @@ class RemoteModel:
                 spent.requests += 1
                 try:
                     response = await self.client.post(module.PATH, body, _headers(request, spent.requests))
-                    found = self._understood(state, response)
+                    found, partial = self._understood(state, response), response.body
                 except Failure as e:
-                    found = Finding(e.verdict)
+                    found, partial = Finding(e.verdict), e.body
                 ticket.heard = True
                 if isinstance(found, Answered):
                     ticket.used = self._count(found, tokens, spent)
                 else:
+                    ticket.used = self._lost(partial, tokens, spent)
                     found = self._blamed(reaction.weighed(state, self._hidden(found)), ticket)
                     ticket.verdict, ticket.proof = found.verdict, found.hint != "missing"
         except VisionError as e:  # paused meanwhile
@@ -197,6 +198,17 @@ class RemoteModel:
                 if answered is not None:
                     return answered
         return judge(response.status, response.headers, response.body, state.api, time.time())
+
+    def _lost(self, body: bytes, tokens: int, spent: Spent) -> int | None:
+        """Count what came of an answer that broke off or ended in an error: it was paid for. Its tokens, if any came."""
+        try:
+            reply = bounded.loads(body, largest=LARGEST_REPLY) if b'"choices"' in body else None
+        except ValueError:
+            return None
+        broken = chat.parse(reply) if isinstance(reply, dict) else None
+        if broken is None or not (broken.text or broken.output_tokens):
+            return None
+        return self._count(broken, tokens, spent)
 
     def _count(self, answered: Answered, tokens: int, spent: Spent) -> int:
         """Add the reply's usage, or an estimate of it; its tokens."""
