@@ -223,7 +223,9 @@ def _spaced(cut: Array, text: str, found: Any) -> str:
         if not c.isspace():
             number += 1
             apart = number > 0 and gaps[number - 1] > wide and not parts[-1].isspace()
-            if apart and c.isascii() and letters[number - 1].isascii():
+            before = letters[number - 1]
+            figures = c.isdigit() and before.isdigit()  # a 1 is narrow, and has as much room as an 8
+            if apart and not figures and c.isascii() and before.isascii():
                 parts.append(" ")
         parts.append(c)
     return "".join(parts)
