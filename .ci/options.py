@@ -221,6 +221,8 @@ def _default(field: FieldInfo) -> str:
     """A default as people write it."""
     value = None if field.is_required() else field.default
     kinds = _functions(field.annotation) | {getattr(part, "func", None) for part in field.metadata}
+    if units.keeping in kinds:
+        return "forever"
     if units.seconds in kinds and value is not None:
         return _unit(value * 1000, {"h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1})
     if units.size in kinds and value is not None:

@@ -17,7 +17,6 @@ from typing import Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict
 
 Api: TypeAlias = Literal["responses", "chat", "local"]
-Bytes: TypeAlias = bytes
 State: TypeAlias = Literal["queued", "running", "answered", "handing", "done", "failed", "gone"]
 
 # What could break or forge a line, or tell a terminal what to do: control characters, line and paragraph
@@ -135,14 +134,14 @@ class Job:
     since: float = 0.0  # when it was queued, or put back for later
     claim: int = 0  # which claim of the row this is: a lease that was lost and won again is another
     handing: Handing | None = None  # only to be handed over any more
-    again: int = 0  # when `redo` was asked for (epoch seconds): ask, do not reuse an answer
+    again: bool = False  # by `redo`: ask, do not use an answer again
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
     """A file's bytes, read once: these are hashed, decoded and sent."""
 
-    data: Bytes = field(repr=False)
+    data: bytes = field(repr=False)
     sha256: str
     version: Version
     mode: int  # permission bits, for the sidecar
@@ -158,7 +157,7 @@ class Image:
     media_type: str
     width: int  # px
     height: int
-    data: Bytes = field(repr=False)
+    data: bytes = field(repr=False)
     band: tuple[int, int] | None = None  # (number from 1, of how many)
     url: str | None = None  # sent instead of the data (``image_url_base``)
 

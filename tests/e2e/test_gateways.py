@@ -68,7 +68,8 @@ class Case:
         good = Scripted(text='{"total": 1}' if row.get("schema") else "GOOD")
         if self.well:
             return good
-        if seen.api == "responses" and row.get("api", "chat") == "chat" and not row.get("both"):
+        here = row.get("only", "responses" if row.get("both") else row.get("api", "chat"))
+        if seen.api == "responses" and here == "chat":
             return Scripted(status=404, body={"detail": "Not Found"})
         cut = row.get("cut")
         if cut is True or cut == file:
@@ -100,6 +101,7 @@ class Case:
             "images_over": lambda: len(seen.images) > value,
             "limit_over": lambda: (_limit(seen) or 0) > value,
             "file": lambda: file == value,
+            "system_or": lambda: seen.system is not None or value in seen.body,
             "first": lambda: len(self.requests) <= value,
         }[name]()
 

@@ -10,6 +10,7 @@ import socket
 import ssl
 import struct
 import subprocess
+import threading
 import time
 import tracemalloc
 import zlib
@@ -27,6 +28,7 @@ from glimpsed.vision import client as module
 from glimpsed.vision import http
 from glimpsed.vision.client import Client, Failure, Response
 from proxy import Proxy
+from wires import Steps, Wires
 
 BODY = b'{"model":"m","input":[{"role":"user","content":[{"type":"input_text","text":"hi"}]}]}'
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
@@ -291,6 +293,29 @@ async def test_bytes_beyond_a_reply_are_never_a_reply_to_the_next_request(
 
 
 @pytest.mark.anyio
+async def test_what_the_loop_has_yet_to_hear_of_is_heard_before_the_next_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def talkative(number: int, body: bytes) -> Steps:
+        yield reply(body)
+        yield 0.05
+        yield reply(b"[STALE]")
+        yield 0.02  # it is in the client's socket
+        said.set()
+
+    no_proxies(monkeypatch)
+    said = threading.Event()
+    with Wires({"talk": talkative}) as wires:
+        who = client(wires.base_url("talk"))
+        for n in range(4):
+            # This blocks the loop, so that the reply's end and what came after it may be met by the next request.
+            assert (await post(who, b"[%d]" % n)).body == b"[%d]" % n
+            assert said.wait(10)
+            said.clear()
+        await who.aclose()
+
+
+@pytest.mark.anyio
 async def test_a_reply_that_comes_before_the_request_has_left_is_none_to_it(road: Road) -> None:
     async def hasty(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         body = await request(reader)
@@ -491,6 +516,26 @@ async def test_nothing_is_read_without_end(road: Road, monkeypatch: pytest.Monke
         tracemalloc.stop()
     assert found.verdict.kind in ("retry", "fail")
     assert time.monotonic() - start < 30
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("road", ["direct"], indirect=True)
+@pytest.mark.parametrize("what", ["extensions", "interim replies"])
+async def test_what_is_around_a_body_is_bounded_before_the_time_is_over(
+    road: Road, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request(reader)
+        first, more = ENDLESS[what]
+        writer.write(first)
+        async for piece in _for_ever(more):
+            writer.write(piece)
+            await writer.drain()
+
+    if what == "extensions":
+        monkeypatch.setattr("glimpsed.vision.http.connection.LARGEST_WIRE", 1 << 20)
+    found = await failure(client(await road.serve(endless), timeout=20))
+    assert "no answer within" not in found.verdict.reason
 
 
 @pytest.mark.anyio

@@ -130,6 +130,28 @@ def test_any_hidden_cause_is_found_within_four_more_requests_and_the_next_file_t
     assert request.schema is None or "response_format" in body or "'total'" in text or '"total"' in text
 
 
+@pytest.mark.parametrize("one", ["temperature", "user", "stream", "limit"])
+@pytest.mark.parametrize("other", ["schema", "system", "detail"])
+def test_two_causes_at_once_are_found_too(one: str, other: str) -> None:
+    entry = ModelEntry(name="m", api="chat", base_url="https://x/v1", model="m", stream=True)
+    request = Request(
+        prompt="R.",
+        images=(picture(2048),),
+        system="S",
+        schema=SCHEMA,
+        temperature=0.1,
+        max_output_tokens=99,
+        user="u",
+    )
+    known: dict[Api, Facts] = {"chat": Facts(), "responses": Facts()}
+    both = [refuses(cause, "drelm", 400) for cause in (one, other)]
+    played = play(entry, request, known, lambda state: both[0](state) or both[1](state))
+    assert isinstance(played.end, State)
+    assert len(played.requests) <= 5
+    known["chat"] = learnt(Facts(), played.end)
+    assert len(play(entry, request, known, lambda state: both[0](state) or both[1](state)).requests) == 1
+
+
 @settings(deadline=None)
 @given(
     st.integers(400, 499),
@@ -173,7 +195,15 @@ def test_whatever_a_4xx_says_a_question_ends_soon_and_its_end_can_be_told_from_o
 )
 def test_words_choose_what_is_tried_first(words: str, first: set[str]) -> None:
     entry = ModelEntry(name="m", api="chat", base_url="https://x/v1", model="m", stream=True)
-    request = Request("R.", (picture(900),), "S", SCHEMA, 0.1, 99, user="u")
+    request = Request(
+        prompt="R.",
+        images=(picture(900),),
+        system="S",
+        schema=SCHEMA,
+        temperature=0.1,
+        max_output_tokens=99,
+        user="u",
+    )
     ask = reaction.begin(entry, request, "chat", {"chat": Facts(), "responses": Facts()}).ask
     trials = experiment.trials(ask, words)
     assert trials[0].without == first

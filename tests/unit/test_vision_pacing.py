@@ -15,7 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import Verdict, VisionError
-from glimpsed.vision.pacing import Pacing, Pause, Ticket
+from glimpsed.vision.pacing import Pacing
+from glimpsed.vision.pause import Pause, Ticket
 
 T0 = 1_800_000_000.0
 BROKEN = Verdict("retry", "no connection", transport=True)

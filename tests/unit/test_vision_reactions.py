@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -529,3 +530,62 @@ async def test_a_gateway_that_makes_things_up_for_ever_is_left_in_the_end(gatewa
     assert (found.verdict.kind, found.requests) == ("fail", 12)
     await asked.aclose()
     await more.aclose()
+
+
+@pytest.mark.anyio
+async def test_what_two_experiments_found_nothing_about_is_believed_until_an_answer(gateway: Gateway) -> None:
+    gateway.default = lambda seen: err(400, f"drelm vok {len(gateway.requests)}")
+    asked = model(gateway, "chat")
+    took = []
+    for n in range(4):
+        found = await outcome(asked, temperature=0.1, idempotency_key=f"job-{n}")
+        assert isinstance(found, VisionError)
+        assert found.verdict.kind == "switch"
+        took.append(found.requests)
+    assert took == [4, 4, 1, 1]
+    gateway.default = Scripted()
+    assert isinstance(await outcome(asked), Reply)
+    gateway.default = refuses_in_no_words("temperature")
+    found = await outcome(asked, temperature=0.1)
+    await asked.aclose()
+    assert isinstance(found, Reply)
+
+
+def refuses_in_no_words(name: str) -> Callable[[Seen], Scripted]:
+    return lambda seen: err(400, "drelm vok") if name in seen.body else Scripted()
+
+
+@pytest.mark.anyio
+async def test_of_files_that_are_refused_together_one_finds_out_for_all(gateway: Gateway) -> None:
+    gateway.default = refuses_in_no_words("temperature")
+    asked = model(gateway, "chat")
+    found = await asyncio.gather(
+        *[outcome(asked, temperature=0.1, idempotency_key=f"job-{n}") for n in range(6)]
+    )
+    await asked.aclose()
+    assert all(isinstance(f, Reply) for f in found)
+    assert sorted(f.requests for f in found) == [2] * 6
+
+
+@pytest.mark.anyio
+async def test_smaller_images_are_asked_for_on_the_way_and_never_again_once_there_are_none(
+    gateway: Gateway,
+) -> None:
+    gateway.default = lambda seen: (
+        err(400, "x", "image_too_large") if seen.images[0].width > 50 else Scripted()
+    )
+    asked, edges = model(gateway, "chat"), [90, 70, 40]
+
+    async def smaller(last: bool) -> tuple[Image, ...] | None:
+        assert not last
+        return (picture(edges.pop(0)),) if edges else None
+
+    request = Request(prompt="Read.", images=(picture(100),), idempotency_key="job-1")
+    assert (await asked.ask(request, smaller)).requests == 4
+    assert asked.ceiling().edge == 40
+    edges[:] = [95]
+    with pytest.raises(VisionError) as raised:
+        await asked.ask(Request(prompt="Read.", images=(picture(100),), idempotency_key="job-2"), smaller)
+    await asked.aclose()
+    assert (raised.value.verdict.kind, raised.value.requests) == ("switch", 2)
+    assert raised.value.verdict.reason.startswith("too large at every size")

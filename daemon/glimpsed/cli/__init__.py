@@ -35,6 +35,7 @@ COMMANDS = {  # name, which is also its module's, to what `glimpsed --help` says
     "eval": "How right models and prompts are, on known answers.",
     "estimate": "What waits, and what it will cost.",
     "approve": "Release a backlog that waits for it.",
+    "forget": "Delete what the ledger knows of files.",
     "search": "Full-text search over the answers.",
     "report": "One HTML page to look at.",
     "export": "The answers' fields as a table.",

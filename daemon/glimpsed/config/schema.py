@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema, model_validator
 
-from glimpsed.config.units import Address, Duration, Number, PageRanges, PathText, Size, Url, Whole
+from glimpsed.config.units import Address, Duration, Keeping, Number, PageRanges, PathText, Size, Url, Whole
 from glimpsed.model import Api
 from glimpsed.redact import LEAST_SECRET
 
@@ -362,6 +362,10 @@ class Config(Section):
     )
     drain: Duration = Field(30.0, ge=0, description="How long a stop waits for requests in flight.")
     search: bool = Field(default=True, description="Full-text index over the answers.")
+    keep_answers: Keeping = Field(
+        None,
+        description="How long the ledger keeps what was answered, to use it again: forever, 90d, or never.",
+    )
     log: Headed[Log] = Field(Log(), description="Where the log goes.")
     metrics: Address | None = Field(
         None, description="HOST:PORT, like 127.0.0.1:9464, that serves /metrics, /healthz and /readyz."

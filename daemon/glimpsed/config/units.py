@@ -38,6 +38,15 @@ def seconds(value: object) -> float:
     return found
 
 
+def keeping(value: object) -> float | None:
+    """How long something is kept, in seconds: ``forever`` (None), ``never`` (0), or a duration."""
+    if value in ("forever", None):
+        return None
+    if value == "never":
+        return 0.0
+    return _quantity(value, _SECONDS, "forever, never, or a time like 90d")
+
+
 def size(value: object) -> int:
     """A size in bytes from ``700KB``, ``5MB`` or a number of bytes; KB is 1000, KiB 1024."""
     found = _quantity(value, _BYTES, "700KB, 5MB or a number of bytes")
@@ -122,6 +131,20 @@ _DURATION = r"^\s*\d+(\.\d+)?\s*(ms|s|m|h|d)?\s*$"
 _SIZE = r"^\s*\d+(\.\d+)?\s*([bB]|[kKmMgG][iI]?[bB])?\s*$"
 
 Duration = Annotated[float, BeforeValidator(seconds), WithJsonSchema(_text(_DURATION, "2s"))]
+Keeping = Annotated[
+    float | None,
+    BeforeValidator(keeping),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": ["forever", "never"]},
+                {"type": "number", "minimum": 0},
+                {"type": "string", "pattern": _DURATION},
+            ],
+            "examples": ["90d"],
+        }
+    ),
+]
 Size = Annotated[int, BeforeValidator(size), WithJsonSchema(_text(_SIZE, "700KB"))]
 Whole = Annotated[int, BeforeValidator(number)]
 Number = Annotated[float, BeforeValidator(number)]

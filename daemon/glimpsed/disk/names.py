@@ -96,3 +96,9 @@ def keep_aside(parent: int, name: str, kept: str) -> None:
             rename_no_replace(parent, name, parent, f"{kept}{number if number > 1 else ''}")
             return
     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), kept)
+
+
+def numbered(name: str, number: int) -> str:
+    """``scan.jpg``, ``scan-2.jpg``, ``scan-3.jpg``."""
+    base = name.rpartition(".")[0] or name
+    return name if number == 1 else f"{base}-{number}{name[len(base) :]}"

@@ -36,9 +36,9 @@ class Books:
         self._groups: dict[Any, GroupCommit[Any, Any]] = {}
 
     @classmethod
-    async def open(cls, url: str, *, search: bool) -> Self:
+    async def open(cls, url: str, *, search: bool, keep: float | None) -> Self:
         """As `open_ledger`, off the event loop."""
-        return cls(await Blocking("ledger").run(open_ledger, url, search=search))
+        return cls(await Blocking("ledger").run(open_ledger, url, search=search, keep=keep))
 
     @property
     def clock(self) -> Clock:

@@ -16,6 +16,7 @@ import contextlib
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ from glimpsed.ledger.news import Listener, tell
 BUSY = 15.0  # seconds that SQLite waits for another process's transaction
 MOVE_AWAY = "Move it away, glimpsed then adopts the sidecars that are there."
 _READERS = 4
+_SCRUB_TRIES, _SCRUB_PAUSE = 50, 0.1
+_EMPTY_LOG = "PRAGMA wal_checkpoint(TRUNCATE)"
 _PG_CONNECT: dict[str, Any] = {
     "connect_timeout": 10,
     # A server that vanished without a word is noticed within half a minute.
@@ -121,6 +124,26 @@ class Database:
                     self._checkpoint()
                 what = "is not there any more" if found is None else "is another file now"
                 raise LedgerReplaced(f"the ledger's file {name} {what}")
+
+    def scrub(self) -> None:
+        """Have what was deleted leave the database's files: the index's old parts, and the log.
+
+        PostgreSQL's own vacuum does that, in its time.
+        """
+        if self.postgresql:
+            return
+        with translated(self.where), self._write_lock, self._writer.connect() as connection:
+            connection.exec_driver_sql("INSERT INTO words(words) VALUES ('optimize')")
+            for _ in range(_SCRUB_TRIES):  # a daemon that is just reading holds the log
+                if not connection.exec_driver_sql(_EMPTY_LOG).one()[0]:
+                    break
+                time.sleep(_SCRUB_PAUSE)
+
+    def empty_log(self) -> None:
+        """Have the log hold nothing that has been deleted since, unless somebody is just reading it."""
+        if not self.postgresql:
+            with translated(self.where), self._write_lock, self._writer.connect() as connection:
+                connection.exec_driver_sql(_EMPTY_LOG)
 
     def _checkpoint(self) -> None:
         with (
@@ -223,6 +246,8 @@ def _configure_sqlite(connection: Any, record: pool.ConnectionPoolEntry) -> None
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute("PRAGMA cache_size=-16000")  # 16 MB, whatever the length of the queue
     cursor.execute("PRAGMA wal_autocheckpoint=4000")  # 16 MB: bulk offers change the same pages many times
+    # What is deleted is overwritten: nothing of what an image says stays behind.
+    cursor.execute("PRAGMA secure_delete=ON")
     cursor.execute("PRAGMA temp_store=MEMORY")
     cursor.execute("PRAGMA journal_size_limit=67108864")  # the log shrinks again after a bulk offer
     cursor.close()

@@ -11,12 +11,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from glimpsed.ledger import search
+from glimpsed.ledger.kept import Kept
 from glimpsed.ledger.part import HELD_LEASE, clean, written_from, written_text
 from glimpsed.ledger.queue import STILL_OURS, Queue
-from glimpsed.ledger.schema import RAW, answers, files, spend
+from glimpsed.ledger.schema import answers, files, spend
 from glimpsed.model import Answer, Job, PageRecord, Usage, Written
-
-RAW_LIMIT = 100_000  # characters of what a model said that is no answer
 
 OURS = sa.select(files.c.id, files.c.written).where(HELD_LEASE).with_for_update()
 _END = sa.update(files).where(HELD_LEASE)
@@ -35,7 +34,8 @@ DONE = _END_OURS.values(
     written=sa.bindparam("sidecars"),
     due=None,
     owner=None,
-    again=0,
+    round=0,
+    anew=0,
     reason=None,
     advice=None,
     problem=None,
@@ -51,7 +51,8 @@ _FAILED = _END.values(
     retries=sa.bindparam("again_and_again"),
     due=None,
     owner=None,
-    again=0,
+    round=0,
+    anew=0,
 )
 # What failed is this question, put to whatever content: nothing may take it for one that has an answer.
 _UNANSWERED: dict[str, Any] = {"sha256": None, "question": sa.bindparam("asked")}
@@ -62,7 +63,7 @@ _KEPT = sa.select(answers.c.file, answers.c.page, answers.c.body).where(
 DROP = sa.delete(answers).where(answers.c.file.in_(sa.bindparam("ids", expanding=True)))
 
 
-class Finish(Queue):
+class Finish(Queue, Kept):
     """The ends of a job. Each returns False when the lease was lost: then nothing more is to be done."""
 
     def page_answered(self, job: Job, record: PageRecord, now: float) -> bool:
@@ -115,6 +116,7 @@ class Finish(Queue):
             c.execute(DROP, {"ids": drop})
         bodies = [{"file": job.id, "page": 0, "body": answer.model_dump_json()} for job, answer, _ in held]
         c.execute(self._put_answer, bodies)
+        self._keep_answers(c, held)
         if self._search:
             search.store(c, {job.id: search.pages_of(answer) for job, answer, _ in held})
 
@@ -142,6 +144,7 @@ class Finish(Queue):
                 rows = [{"job": job.id, "at": now, "sidecars": written_text(w)} for job, w in held]
                 c.execute(DONE, rows)
                 c.execute(DROP, {"ids": [job.id for job, _ in held]})
+                self._written(c, [job for job, _ in held])
             return ours
 
     def failed(
@@ -152,7 +155,6 @@ class Finish(Queue):
         now: float,
         *,
         written: Sequence[Written] = (),
-        raw: str | None = None,
         attempts: int | None = None,
         retries: int | None = None,
         question: str | None = None,
@@ -161,8 +163,7 @@ class Finish(Queue):
 
         `question`: the one that no model answered; when the folder has another, `requeue_other_questions` asks
         that. None: the file itself is at fault.
-        Sidecars of an earlier version stay on record beside the new ones in `written`; `raw` is what a
-        model said that is no answer, kept for whoever looks into it.
+        Sidecars of an earlier version stay on record beside the new ones in `written`.
         """
         with self._database.write() as c:
             row = c.execute(OURS, self._lease(job)).one_or_none()
@@ -182,8 +183,6 @@ class Finish(Queue):
             else:
                 c.execute(_FAILED.values(_UNANSWERED), values | {"asked": question} | self._lease(job))
             c.execute(DROP, {"ids": [job.id]})
-            if raw:
-                c.execute(self._put_answer, {"file": job.id, "page": RAW, "body": clean(raw[:RAW_LIMIT])})
             return True
 
     def gone(self, job: Job, now: float) -> bool:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from glimpsed.ledger import search
 from glimpsed.ledger.finish import DONE, DROP, OURS, Finish
 from glimpsed.ledger.part import HELD_LEASE, clean, written_text
-from glimpsed.ledger.schema import HANDED, IN_COMMAND, files
+from glimpsed.ledger.schema import HANDED, IN_COMMAND, files, kept
 from glimpsed.model import Answer, FileKey, Job, Version, Written
 
 _HANDING = (
@@ -125,6 +125,8 @@ class Handing(Finish):
             if others:
                 c.execute(_GONE_FOR, {"ids": others})
                 search.drop(c, others)
+                c.execute(sa.update(kept).where(kept.c.file.in_(others)).values(file=job.id))
             c.execute(DROP, {"ids": [job.id, *others]})
+            self._written(c, [job])
             c.execute(_ELSEWHERE, values)
             return True

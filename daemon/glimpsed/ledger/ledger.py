@@ -31,12 +31,17 @@ class Ledger(Handing, Listing, Memory, Hosts, Queries, Search):
 
 
 def open_ledger(
-    url: str, *, search: bool = True, owner: str | None = None, clock: Clock | None = None
+    url: str,
+    *,
+    search: bool = True,
+    keep: float | None = None,
+    owner: str | None = None,
+    clock: Clock | None = None,
 ) -> Ledger:
     """Open the ledger at this SQLAlchemy URL; create it, or bring it forward to this version.
 
     Raises `LedgerError` for one that is newer, damaged or not ours, `LedgerUnavailable` when the database
-    is away. `owner` stands for another process, `clock` for another host's, in tests.
+    is away. `keep`: seconds that answers are kept. `owner` stands for another process, `clock` for another host's, in tests.
     """
     owner, clock = owner or this_process(), clock or Clock()
     database = Database(url, owner)
@@ -47,4 +52,4 @@ def open_ledger(
     except BaseException:
         database.close()
         raise
-    return Ledger(database, owner, clock, search=search)
+    return Ledger(database, owner, clock, search=search, keep=keep)

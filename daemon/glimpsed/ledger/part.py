@@ -30,10 +30,13 @@ HELD_LEASE = (
 class Part:
     """Base of the ledger's parts."""
 
-    def __init__(self, database: Database, owner: str, clock: Clock, *, search: bool) -> None:
+    def __init__(
+        self, database: Database, owner: str, clock: Clock, *, search: bool, keep: float | None = None
+    ) -> None:
         self._database = database
         self.clock = clock  # that of all due times, leases, pauses and rates in the ledger
-        self._search = search
+        self.keep = keep  # seconds that answers are kept; 0: no longer than they are needed; None: for ever
+        self._search = search and keep != 0
         self.owner = owner  # "host:pid:start" of this process
 
     def _insert(self, table: sa.Table) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import sqlalchemy as sa
 
 from glimpsed.ledger.part import CHUNK, Part, by_directory, chunks, file_row, key_of
-from glimpsed.ledger.schema import RAW, answers, files, folders
+from glimpsed.ledger.schema import answers, files, folders
 from glimpsed.ledger.values import FileRow
 from glimpsed.model import FileKey, State
 
@@ -62,7 +62,8 @@ _CANCELLED: dict[str, Any] = {
     "state": "done",
     "was": None,
     "due": None,
-    "again": 0,
+    "round": 0,
+    "anew": 0,
     "retries": 0,
     "cut_off": 0,
     "reason": None,
@@ -141,13 +142,6 @@ class Queries(Part):
             rows = c.execute(columns.where(files.c.folder == folder, here, files.c.state != "gone"))
             return [key_of(row) for row in rows]
 
-    def raw(self, key: FileKey) -> str | None:
-        """What a model said about a failed file that is no answer."""
-        statement = sa.select(answers.c.body).join(files, files.c.id == answers.c.file)
-        with self._database.read() as c:
-            body: str | None = c.scalar(statement.where(_is(key), answers.c.page == RAW))
-            return body
-
     def failures(self, folder: str | None = None, *, limit: int | None = None) -> list[FileRow]:
         """Failed files, the latest first."""
         statement = sa.select(files).where(files.c.state == "failed")
@@ -216,8 +210,7 @@ class Queries(Part):
 
     def redo(self, keys: Sequence[FileKey] | None = None, *, folder: str | None = None, now: float) -> int:
         """Ask again about these files, or all of a folder, whatever was answered. Returns how many."""
-        change = {"changed": now, "again": int(now)}
-        return self._anew(lambda columns: columns.state != "gone", keys, folder, change, _REDONE)
+        return self._anew(lambda columns: columns.state != "gone", keys, folder, _redone(now), _REDONE)
 
     def cancel_redo(
         self, keys: Sequence[FileKey] | None = None, *, folder: str | None = None, now: float
@@ -260,8 +253,7 @@ class Queries(Part):
 
     def redo_stale(self, folder: str, questions: Collection[str], now: float) -> int:
         """Ask again about what `stale` counts. Returns how many."""
-        change = {"changed": now, "again": int(now)}
-        return self._anew(_stale(folder, questions), None, None, change, _REDONE)
+        return self._anew(_stale(folder, questions), None, None, _redone(now), _REDONE)
 
     def _anew(
         self,
@@ -301,7 +293,12 @@ class Queries(Part):
 
 def _retried(now: float) -> dict[str, Any]:
     """Asked for the first time, as to reuse, but not again: a gateway may repeat the old error to the old key."""
-    return {"changed": now, "again": -int(now)}
+    return {"changed": now, "round": int(now), "anew": 0}
+
+
+def _redone(now: float) -> dict[str, Any]:
+    """Asked whatever was answered."""
+    return {"changed": now, "round": int(now), "anew": 1}
 
 
 def _is(key: FileKey) -> sa.ColumnElement[bool]:

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from glimpsed.ledger.part import HELD_LEASE, Part, chunks, key_of, written_from
-from glimpsed.ledger.schema import HANDED, RAW, PathText, answers, files
+from glimpsed.ledger.schema import HANDED, PathText, answers, files
 from glimpsed.model import Answer, Handing, Job, Offer, PageRecord, Version
 
 LEASE = 60.0  # seconds
@@ -26,11 +26,11 @@ _SLACK = 50  # rows looked at beyond those wanted, should other hosts take some 
 # whatever else conflicts is another version, and starts over. Its sidecars stay on record in `written`, and
 # what was asked about which content in `sha256` and `question`: it may only have been touched. A question
 # without a content is one that failed, for the old version.
-_OFFER_ROW = "(?, ?, ?, ?, ?, 'queued', ?, 0, ?, ?, 0, 0, 0, 0, 0, ?)"
+_OFFER_ROW = "(?, ?, ?, ?, ?, 'queued', ?, 0, ?, ?, 0, 0, 0, 0, 0, 0, ?)"
 _SAME = "(files.size = excluded.size AND files.mtime_ns = excluded.mtime_ns)"
 _OFFER = """
 INSERT INTO files (folder, directory, name, size, mtime_ns, state, changed, due, priority, fresh,
-  again, claims, attempts, retries, cut_off, problem)
+  round, anew, claims, attempts, retries, cut_off, problem)
 {rows}
 ON CONFLICT (folder, directory, name) DO UPDATE SET
   state = CASE WHEN {same} AND files.was IN ('done', 'answered', 'handing') THEN files.was ELSE 'queued' END,
@@ -38,7 +38,7 @@ ON CONFLICT (folder, directory, name) DO UPDATE SET
   problem = CASE WHEN {same} AND files.was = 'failed' THEN files.reason ELSE excluded.problem END,
   was = CASE WHEN {same} THEN files.was END,
   size = excluded.size, mtime_ns = excluded.mtime_ns, changed = excluded.changed,
-  priority = excluded.priority, fresh = excluded.fresh, again = 0, owner = NULL,
+  priority = excluded.priority, fresh = excluded.fresh, round = 0, anew = 0, owner = NULL,
   question = CASE WHEN {same} OR files.sha256 IS NOT NULL THEN files.question END,
   attempts = 0, retries = 0, cut_off = 0, reason = NULL, advice = NULL
 WHERE (NOT {same} OR files.state = 'gone') AND NOT (files.state = 'handing' AND files.problem IS NOT NULL)
@@ -48,7 +48,7 @@ _OFFER_ARRAYS = (
     # psycopg writes them as text with regular expressions, which takes as long as the insert itself.
     _OFFER.format(
         rows="""
-SELECT folder, directory, name, size, mtime_ns, 'queued', changed, 0, priority, fresh, 0, 0, 0, 0, 0, problem
+SELECT folder, directory, name, size, mtime_ns, 'queued', changed, 0, priority, fresh, 0, 0, 0, 0, 0, 0, problem
 FROM unnest(%b::text[], %b::bytea[], %b::bytea[], %b::bigint[], %b::bigint[], %b::double precision[],
   %b::integer[], %b::smallint[], %b::text[])
   AS offered(folder, directory, name, size, mtime_ns, changed, priority, fresh, problem)""",
@@ -78,7 +78,7 @@ WHERE id IN (
     SELECT id FROM ({heads}) AS heads ORDER BY priority DESC, fresh DESC, mtime_ns, id LIMIT :most) AS head
   ON head.id = files.id WHERE files.due <= :now
   ORDER BY files.priority DESC, files.fresh DESC, files.mtime_ns, files.id LIMIT :limit {lock})
-RETURNING id, folder, directory, name, size, mtime_ns, state, priority, fresh, again, changed, claims,
+RETURNING id, folder, directory, name, size, mtime_ns, state, priority, fresh, round, anew, changed, claims,
   attempts, retries, cut_off, problem, written"""
 
 _NEXT_DUE = (
@@ -107,9 +107,7 @@ STATE_BACK = sa.case(
     (files.c.state == "answered", "answered"), (files.c.state == "handing", "handing"), else_="queued"
 )
 _BACK = sa.update(files).where(HELD_LEASE).values(state=STATE_BACK, owner=None, due=sa.bindparam("at"))
-_OF_JOBS = sa.select(answers).where(
-    answers.c.file.in_(sa.bindparam("ids", expanding=True)), answers.c.page != RAW
-)
+_OF_JOBS = sa.select(answers).where(answers.c.file.in_(sa.bindparam("ids", expanding=True)))
 _FORGET_ANSWERS = sa.delete(answers).where(answers.c.file.in_(sa.bindparam("ids", expanding=True)))
 
 
@@ -294,6 +292,6 @@ def _job(row: sa.Row[*tuple[Any, ...]], pages: Sequence[sa.Row[*tuple[Any, ...]]
         written=written_from(row.written),
         since=row.changed,
         claim=row.claims,
-        round=row.again,
-        again=max(0, row.again),
+        round=row.round,
+        again=bool(row.anew),
     )

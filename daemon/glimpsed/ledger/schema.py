@@ -69,8 +69,9 @@ files = sa.Table(
     sa.Column("priority", sa.Integer, nullable=False),
     sa.Column("fresh", sa.SmallInteger, nullable=False),  # 1: arrived while watched
     sa.Column(
-        "again", sa.BigInteger, nullable=False
-    ),  # when `redo` asked for it: nothing is reused; 0: not; < 0: `retry`
+        "round", sa.BigInteger, nullable=False
+    ),  # when `redo` or `retry` asked for it, epoch seconds; 0: neither
+    sa.Column("anew", sa.SmallInteger, nullable=False),  # 1: by `redo`, so no answer is used again
     sa.Column("owner", sa.Text),  # who has the lease
     sa.Column("claims", sa.Integer, nullable=False),  # counts claims: a lease lost and won again is another
     sa.Column("attempts", sa.Integer, nullable=False),
@@ -84,9 +85,7 @@ files = sa.Table(
     sa.Column("written", sa.Text),  # [[name, size, mtime_ns], …]
     sa.UniqueConstraint("folder", "directory", "name", name="files_path"),
 )
-# Answers that are paid for and not on disk, or not handed over, yet. Page 0 is the whole answer, RAW what a model gave
-# that is no answer, the others single pages.
-RAW = -1
+# Answers that are paid for and not on disk, or not handed over, yet. Page 0 is the whole answer, the others single pages.
 HANDED = -2  # what was done of a hand-over, as a JSON list
 IN_COMMAND = "in command"  # a row that is handed over: what comes of its image now is our doing
 answers = sa.Table(
@@ -95,6 +94,19 @@ answers = sa.Table(
     sa.Column("file", _Id, primary_key=True, autoincrement=False),
     sa.Column("page", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("body", sa.Text, nullable=False),
+)
+
+# Answers by content and question, for as long as `keep_answers` says, whatever becomes of files and sidecars.
+kept = sa.Table(
+    "kept",
+    metadata,
+    sa.Column("id", _Id, primary_key=True),
+    sa.Column("sha256", sa.LargeBinary, nullable=False),
+    sa.Column("question", sa.Text, nullable=False),
+    sa.Column("file", _Id, nullable=False),  # that got it last
+    sa.Column("at", _Float, nullable=False),  # when it was given, by the ledger's clock
+    sa.Column("body", sa.LargeBinary, nullable=False),  # see `ledger.kept`
+    sa.UniqueConstraint("sha256", "question", name="kept_answer"),
 )
 
 folders = sa.Table(
@@ -188,6 +200,8 @@ INDEXES = (
     "CREATE INDEX files_content ON files (sha256) WHERE sha256 IS NOT NULL",
     # What was never read is found again by its version (`listing.ignored`).
     "CREATE INDEX files_ignored ON files (folder, mtime_ns, size) WHERE sha256 IS NULL AND due IS NULL",
+    "CREATE INDEX kept_file ON kept (file)",
+    "CREATE INDEX kept_at ON kept (at)",
 )
 
 # A claim walks over what earlier ones left dead at the head of `files_claim`: with PostgreSQL's own limit that would
@@ -195,8 +209,33 @@ INDEXES = (
 _VACUUM = """ALTER TABLE files SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000,
   vacuum_index_cleanup = on)"""
 
+
+def _keep_answers(c: sa.Connection) -> None:
+    """To version 2: `again`, which said three things by its sign, becomes `round` and `anew`; answers are kept.
+
+    What models gave that is no answer goes: nobody ever read it. Rows that nobody asked for anew are not written to.
+    """
+    postgresql = c.dialect.name == "postgresql"
+    binary, double = ("BYTEA", "DOUBLE PRECISION") if postgresql else ("BLOB", "DOUBLE")
+    key, number = ("BIGSERIAL", "BIGINT") if postgresql else ("INTEGER", "INTEGER")
+    kept_answers = f"""CREATE TABLE kept (id {key} NOT NULL PRIMARY KEY, sha256 {binary} NOT NULL,
+      question TEXT NOT NULL, file {number} NOT NULL, at {double} NOT NULL, body {binary} NOT NULL,
+      CONSTRAINT kept_answer UNIQUE (sha256, question))"""
+    for statement in (
+        "ALTER TABLE files RENAME COLUMN again TO round",
+        "ALTER TABLE files ADD COLUMN anew SMALLINT NOT NULL DEFAULT 0",
+        "UPDATE files SET anew = CASE WHEN round > 0 THEN 1 ELSE 0 END, round = abs(round) WHERE round <> 0",
+        "DELETE FROM answers WHERE page = -1",
+        kept_answers,
+        "CREATE INDEX kept_file ON kept (file)",
+        "CREATE INDEX kept_at ON kept (at)",
+        "CREATE INDEX files_ignored ON files (folder, mtime_ns, size) WHERE sha256 IS NULL AND due IS NULL",
+    ):
+        c.exec_driver_sql(statement)
+
+
 # STEPS[n] brings a ledger of version n + 1 to version n + 2. A step never changes once it is released.
-STEPS: tuple[Step, ...] = ()
+STEPS: tuple[Step, ...] = (_keep_answers,)
 
 
 def prepare(connection: sa.Connection, where: str, steps: Sequence[Step] = STEPS) -> None:

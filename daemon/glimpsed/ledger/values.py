@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from glimpsed.model import FileKey, State, Version, Written
+from glimpsed.model import Answer, FileKey, State, Version, Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,11 +14,6 @@ class Known:
 
     version: Version
     state: State
-
-    @property
-    def has_error_sidecar(self) -> bool:
-        """Whether an error sidecar may stand beside the file."""
-        return self.state == "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +53,14 @@ class FileRow:
     question: str | None
     written: tuple[Written, ...]
     was: State | None = None  # a row that is gone: its state before
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """An answer that the ledger keeps, and the file that got it last, which need not be there any more."""
+
+    origin: FileKey
+    answer: Answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from glimpsed.disk import files
 from glimpsed.errors import FileError, ShareTrouble, SidecarBlocked, Vanished, Verdict, VisionError
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Books, Ledger
-from glimpsed.ledger.finish import RAW_LIMIT
 from glimpsed.model import Answer, FileKey, Job, Usage, Written, shown, utc, utc_ns
 from glimpsed.pipeline import backoff
 from glimpsed.pipeline.acquitted import acquitted
@@ -205,14 +204,12 @@ class Ends:
         self._writing.forget(job.key)
         now = self._clock.wall()
         attempts = job.attempts if attempts is None else attempts
-        raw = raw[:RAW_LIMIT] if raw else raw
         kept = await self._books.patient(
             Ledger.failed,
             job,
             reason,
             advice,
             now,
-            raw=raw,
             attempts=attempts,
             retries=job.retries,
             question=question,

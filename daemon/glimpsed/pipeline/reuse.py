@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,8 +20,6 @@ from glimpsed.pipeline.place import Place, Story
 
 log = get_logger()
 
-UNWRITTEN = 100  # answers that are remembered without a sidecar
-
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -34,7 +31,7 @@ class Found:
 
 
 class Reuse:
-    """Looks for answers: beside the file itself, beside others, and among those that are just being written."""
+    """Looks for answers: beside the file itself, beside others, and in the ledger."""
 
     def __init__(self, books: Books, *, find_place: Callable[[str], Place | None], clock: Clock) -> None:
         self._books = books
@@ -44,24 +41,10 @@ class Reuse:
         self._turns: weakref.WeakValueDictionary[tuple[str, str], asyncio.Lock] = (
             weakref.WeakValueDictionary()
         )
-        # By content and question, what was paid for and stands beside no file: its own was renamed meanwhile.
-        self._unwritten: OrderedDict[tuple[str, str], tuple[FileKey, Answer]] = OrderedDict()
 
     def turn(self, story: Story, content: Content) -> asyncio.Lock:
-        """Held from the search to the moment when the answer is known to `remember`."""
+        """Held from the search to the moment when the answer is in the ledger."""
         return self._turns.setdefault((content.sha256, story.question), asyncio.Lock())
-
-    def remember(self, key: FileKey, answer: Answer, asked: str) -> None:
-        """It is paid for; until `written`, copies find it here."""
-        self._unwritten[answer.source.sha256, asked] = key, answer
-        if len(self._unwritten) > UNWRITTEN:
-            self._unwritten.popitem(last=False)
-
-    def written(self, key: FileKey, answer: Answer, asked: str) -> None:
-        """Its sidecars stand: copies find it there."""
-        same = answer.source.sha256, asked
-        if same in self._unwritten and self._unwritten[same][0] == key:
-            del self._unwritten[same]
 
     async def find(self, story: Story, content: Content) -> Found | None:
         """A file whose answer is used again; that of a fallback is as good as when it was given."""
@@ -76,12 +59,10 @@ class Reuse:
     async def _answered_by(
         self, entry: ModelEntry, asked: str, story: Story, content: Content
     ) -> tuple[FileKey, Answer] | None:
-        """A file with this content, asked the same question, whose answer is still beside it.
+        """A file with this content, asked the same question, and its answer.
 
-        This one, when it was only touched since, or another.
+        As it stands beside this one, when it was only touched since, or beside another; or else as the ledger keeps it.
         """
-        if (unwritten := self._unwritten.get((content.sha256, asked))) is not None:
-            return unwritten
         for key in [*await self._touched(story, content, asked), *await self._copies(story, content, asked)]:
             there = self._find_place(key.folder)
             if there is None:
@@ -93,7 +74,8 @@ class Reuse:
                 continue
             if found is not None and found.source.sha256 == content.sha256:
                 return key, found
-        return None
+        kept = await self._books.grouped(Ledger.all_kept, (content.sha256, asked))
+        return None if kept is None else (kept.origin, kept.answer)
 
     async def _touched(self, story: Story, content: Content, asked: str) -> list[FileKey]:
         """The file itself, when its last version had the same content and an answer to the same question."""

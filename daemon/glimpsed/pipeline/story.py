@@ -159,7 +159,6 @@ class Pipeline:
     async def _keep(self, kept: Kept) -> Kept:
         """The answer goes into the ledger before anything else happens to it."""
         job = kept.story.job
-        self._reuse.remember(job.key, kept.answer, kept.question)
         if not await self._books.grouped(
             Ledger.all_answered, (job, kept.answer, kept.question), self._clock.wall()
         ):
@@ -180,8 +179,6 @@ class Pipeline:
             end = await self._ends.done(job, answer, written)
         else:
             end = await self._ends.handed_over(job, await self._hand_over.run(kept.story, answer, written))
-        if end.outcome != "lost":
-            self._reuse.written(job.key, answer, kept.question)
         # A file that was only touched is its own origin: it keeps its name, and its sidecars.
         if end.outcome == "reused" and kept.origin not in {None, job.key}:
             await self._reuse.forget_old_name(kept.origin)

@@ -20,15 +20,16 @@ from glimpsed.images import Images
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Books, Ledger
 from glimpsed.notify import Notifier
-from glimpsed.pipeline import Pipeline, Place
+from glimpsed.pipeline import Pipeline
 from glimpsed.service.backlog import Backlogs
-from glimpsed.service.budget import Reached, concerned, has_budget, reached
+from glimpsed.service.budget import Reached, has_budget, reached
+from glimpsed.service.changes import let_answers_go, look_for_changes, watch_others
 from glimpsed.service.dispatch import Dispatcher, Lane
 from glimpsed.service.ending import Ending
 from glimpsed.service.folders import Folders
 from glimpsed.service.health import Health
 from glimpsed.service.models import Models
-from glimpsed.service.others import look_for_changes, watch_others
+from glimpsed.service.serving import Serving
 from glimpsed.service.tally import Tally
 from glimpsed.vision import Model
 
@@ -39,7 +40,14 @@ ONCE_PATIENCE = 20.0  # seconds that `once` waits for a database that is away wh
 LEDGER_PATIENCE = 5.0  # seconds between tries while the database is away at the start
 READ_CONFIG = 60.0  # seconds after which the file system that the config is on counts as hung
 CLOSE_SECONDS = 15.0  # beyond the drain, for the ledger and the processes to end
-AT_START = ("state", "search", "workers", "metrics", "notify")  # what a reload does not change
+AT_START = (
+    "state",
+    "search",
+    "keep_answers",
+    "workers",
+    "metrics",
+    "notify",
+)  # what a reload does not change
 
 
 class Service:
@@ -140,7 +148,7 @@ class Service:
         url, began = state_url(self.config), elapsed()
         while True:
             try:
-                self.books = await Books.open(url, search=self.config.search)
+                self.books = await Books.open(url, search=self.config.search, keep=self.config.keep_answers)
                 break
             except LedgerUnavailable as e:
                 if self.once and elapsed() - began > ONCE_PATIENCE:
@@ -162,6 +170,7 @@ class Service:
             wake=self._wake,
             changed=self._health.look_again,
         )
+        self._serving = Serving(self.folders, self.models)
         self._health.serve(self.config.metrics)
         self.dispatcher = Dispatcher(
             self.books,
@@ -197,6 +206,7 @@ class Service:
             self.dispatcher.renew_leases(),
             look_for_changes(self.books, self.models, self.dispatcher.wake),
             watch_others(self.books, self.dispatcher.wake),
+            let_answers_go(self.books, self.config.keep_answers),
             self._health.run(),
             self._reloads(),
         ]
@@ -207,20 +217,7 @@ class Service:
     # -- serve
 
     async def _lanes(self) -> list[Lane]:
-        """Which folders can be served now, by the model that serves them."""
-        over = await self._budgets()
-        by_model: dict[str, list[Place]] = {}
-        for watch in self.folders:
-            folder = watch.folder
-            chain = self.models.serving(folder)
-            if watch.root is None or watch.state.state == "lost" or not chain:
-                continue
-            paid = chain[0].entry.price is not None
-            if paid and concerned(over, folder=folder.name, model=""):
-                continue
-            place = Place(folder, watch.root, watch.io, chain)
-            by_model.setdefault(chain[0].entry.name, []).append(place)
-        return [Lane(tuple(places), self.models[name].pacing) for name, places in by_model.items()]
+        return self._serving.lanes(await self._budgets())
 
     async def _budgets(self) -> list[Reached]:
         """What is used up, asked of the ledger before every claim: other hosts spend as well."""
@@ -310,18 +307,9 @@ class Service:
 
     async def check(self) -> None:
         """The ledger takes our heartbeat, the image workers answer; that this runs shows that the loop turns."""
+        expected = self._backlogs.expected
         folders = {
-            watch.folder.name: {
-                "state": s.state,
-                "mode": s.mode,
-                "filesystem": s.filesystem,
-                "reason": s.reason,
-                "settling": watch.settling,
-                "settling_reason": watch.troubles,
-                "backlog": self._backlogs.expected.get(watch.folder.name),
-            }
-            for watch in self.folders
-            for s in [watch.state]
+            w.folder.name: {**w.report(), "backlog": expected.get(w.folder.name)} for w in self.folders
         }
         try:
             await self.books.apart(Ledger.heartbeat, self.books.clock(), {"folders": folders})

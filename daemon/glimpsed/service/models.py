@@ -16,7 +16,7 @@ from glimpsed.ledger import Books, Ledger, Paused
 from glimpsed.pipeline.ask import chain_of
 from glimpsed.service.budget import Reached, concerned
 from glimpsed.vision import Memory, Model, connect
-from glimpsed.vision.pacing import Pause
+from glimpsed.vision.pause import Pause
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -117,6 +117,20 @@ class Models:
             else:
                 return ()
         return (*first, *last) if first else ()
+
+    def standing(self) -> tuple[object, ...]:
+        """All that `serving` depends on: when it is the same, so are the chains."""
+        now = self._clock()
+        pauses = [model.pacing.paused_at(now) for model in self]
+        return tuple(
+            (model, pause, pause is not None and self._stages(pause, now))
+            for model, pause in zip(self, pauses, strict=True)
+        )
+
+    def _stages(self, pause: Pause, now: float) -> tuple[bool, ...]:
+        waits = {f.fallback_after for f in self._folders if f.fallback_after is not None}
+        probes = pause.next_probe is not None and now >= pause.next_probe
+        return (probes, *(now - pause.since >= wait for wait in sorted(waits)))
 
     def next_change(self) -> float | None:
         """When a paused model is tried again, another may stand in for it, or a hold ends, by the ledger's clock."""

@@ -2,24 +2,21 @@
 
 What is moved is the version that was answered, or nothing; nothing at the target is ever overwritten, a name that is
 taken gets a number. On one file system all is renamed, sidecars first, the image last. To another, all is copied,
-synced and read again, the image last; then it leaves its old place, sidecars first, the image last.
+synced and read again, the image last; then it leaves its old place, sidecars first, the image last (`disk.transfer`).
 
 **A crash at any point** leaves image and sidecars together at one place, or does so from the next start on. The image's
-old name is the last that goes. As long as it stands, its row is `answered`: the next start writes the sidecars there
-anew, from the ledger, and moves again. What the attempt before had brought to the target is recognised, because the
+old name is the last that goes. As long as it stands, its row is `handing`: the next start puts back the sidecars that are
+missing there, from the ledger, and moves again. What the attempt before had brought to the target is recognised, because the
 same answer always gives the same bytes, and a copied image has the time of the original: it is taken for what it is,
-and gets no number. Once the old name is gone, everything is at the target, and there is nothing left to do.
+and gets no number. Once the old name is gone, everything is at the target, where `find_moved` finds it.
 
-**A new version at any point** stays, and is asked about. Of the image a descriptor-true status is taken first. A rename
-shows afterwards what it moved: if that was another file it goes back, and the sidecars with it. An unlink would not
-show it, so what was copied is renamed away and looked at before it is removed (`temporary.remove`).
+**A new version at any point** stays, and is asked about: what is moved is looked at again once nobody else can reach it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import re
 import stat
@@ -28,13 +25,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from glimpsed.config.schema import Folder
-from glimpsed.disk import temporary
-from glimpsed.disk.files import DIRECTORY, READ, Root, entry, find_root, opened_directory, version_of
-from glimpsed.disk.names import is_fixed, rename_no_replace, same_file
+from glimpsed.disk.files import DIRECTORY, Root, entry, find_root, opened_directory, version_of
+from glimpsed.disk.names import is_fixed, numbered
+from glimpsed.disk.transfer import Piece, digest, transfer
 from glimpsed.errors import FileError, ShareTrouble, Vanished
 from glimpsed.model import Answer, Version, Written, shown
 from glimpsed.sidecar import own, places
-from glimpsed.sidecar.render import names, stem
+from glimpsed.sidecar.render import names
 from glimpsed.sidecar.write import is_open, opened
 
 _MOST_NUMBERS = 100_000
@@ -54,16 +51,6 @@ class Moved:
     path: str  # absolute
     version: Version
     written: tuple[Written, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """The image, or one of its sidecars: its names, and how it was seen at the old one."""
-
-    old: str
-    new: str
-    seen: os.stat_result
-    there: bool  # an attempt before has brought it to the target already
 
 
 def move(
@@ -86,7 +73,7 @@ def move(
             if not pieces:
                 return None
             try:
-                _move(source, target, pieces)
+                transfer(source, target, pieces)
                 break
             except FileExistsError:
                 continue
@@ -122,7 +109,7 @@ def find_moved(root: Root, path: str, folder: Folder, version: Version, answer: 
     with opened(root, path), _target(root, base, directory) as target:
         wanted = places.new_name(folder, name, version, answer.data)
         for number in range(1, _MOST_NUMBERS):
-            new = _numbered(wanted, number)
+            new = numbered(wanted, number)
             if (there := entry(target, new)) is None:
                 return None
             if not _may_be(version, there):
@@ -256,7 +243,7 @@ def _plan(
     wanted: str,
     version: Version,
     sidecars: Sequence[str],
-) -> list[_Piece]:
+) -> list[Piece]:
     """All that is to be moved, the image last, under the first number for which every name is free; nothing if it is there."""
     here = os.path.samestat(os.fstat(source), os.fstat(target))
     image = entry(source, name)
@@ -273,7 +260,7 @@ def _plan(
                 f"{shown(old)} cannot be moved: it is immutable, or its directory is sticky.", "See lsattr."
             )
     for number in range(1, _MOST_NUMBERS):
-        new_name = _numbered(wanted, number)
+        new_name = numbered(wanted, number)
         if here and new_name == name:
             return []
         new_names = names(folder, new_name)
@@ -292,151 +279,15 @@ def _plan(
 
 def _piece(
     source: int, target: int, old: str, new: str, seen: os.stat_result, *, image: bool
-) -> _Piece | None:
+) -> Piece | None:
     """None when the name is taken there, by something else."""
     there = entry(target, new)
     if there is None:
-        return _Piece(old, new, seen, there=False)
+        return Piece(old, new, seen, there=False)
     same = (
         stat.S_ISREG(there.st_mode)
         and there.st_size == seen.st_size
         and (not image or abs(there.st_mtime_ns - seen.st_mtime_ns) < _COARSE)
-        and _digest(target, new) == _digest(source, old)
+        and digest(target, new) == digest(source, old)
     )
-    return _Piece(old, new, seen, there=True) if same else None
-
-
-def _numbered(name: str, number: int) -> str:
-    """``scan.jpg``, ``scan-2.jpg``, ``scan-3.jpg``."""
-    base = stem(name)
-    return name if number == 1 else f"{base}-{number}{name[len(base) :]}"
-
-
-# -- how
-
-
-def _move(source: int, target: int, pieces: Sequence[_Piece]) -> None:
-    """Raises FileExistsError when somebody took or changed a file; then, as with any error, all is where it was."""
-    if os.fstat(source).st_dev == os.fstat(target).st_dev:
-        try:
-            return _rename(source, target, pieces)
-        except OSError as e:
-            if e.errno != errno.EXDEV:  # two mounts of one file system
-                raise
-    return _copy(source, target, pieces)
-
-
-def _rename(source: int, target: int, pieces: Sequence[_Piece]) -> None:
-    *sidecars, image = pieces
-    left: list[_Piece] = []  # their old names
-    try:
-        for piece in sidecars:
-            if not piece.there:
-                rename_no_replace(source, piece.old, target, piece.new)
-                left.append(piece)
-            elif temporary.remove(source, piece.old, piece.seen):
-                left.append(piece)
-        temporary.sync_directory(target)
-        if image.there:
-            temporary.remove(source, image.old, image.seen)
-        else:
-            _rename_image(source, target, image)
-    except BaseException:
-        for piece in reversed(left):
-            with contextlib.suppress(OSError):
-                rename_no_replace(target, piece.new, source, piece.old)
-        raise
-    temporary.sync_directory(target)
-    temporary.sync_directory(source)
-
-
-def _rename_image(source: int, target: int, image: _Piece) -> None:
-    """What arrives must be what was seen: whoever came in between gets the old name back."""
-    rename_no_replace(source, image.old, target, image.new)
-    arrived = entry(target, image.new)
-    if arrived is not None and same_file(arrived, image.seen):
-        return
-    for number in range(
-        1, _MOST_NUMBERS
-    ):  # the old name, unless a third version came meanwhile: nothing is lost
-        with contextlib.suppress(FileExistsError):
-            rename_no_replace(target, image.new, source, _numbered(image.old, number))
-            break
-    raise Vanished(f"{shown(image.old)} changed while it was moved")
-
-
-def _copy(source: int, target: int, pieces: Sequence[_Piece]) -> None:
-    """To another file system. Only when all is there, durable and read again, anything leaves its old place."""
-    made: list[tuple[str, os.stat_result]] = []
-    try:
-        for piece in (piece for piece in pieces if not piece.there):
-            made += [(piece.new, _copy_one(source, target, piece))]
-        temporary.sync_directory(target)
-        _refuse_change(source, pieces[-1])
-    except BaseException:
-        for new, status in reversed(made):
-            with contextlib.suppress(OSError):
-                temporary.remove(target, new, status)
-        raise
-    for piece in pieces:  # the image last; what changed at this very moment stays where it is
-        temporary.remove(source, piece.old, piece.seen)
-    temporary.sync_directory(source)
-
-
-def _refuse_change(source: int, image: _Piece) -> None:
-    now = entry(source, image.old)
-    if now is None or not same_file(now, image.seen):
-        raise Vanished(f"{shown(image.old)} changed while it was moved")
-
-
-def _copy_one(source: int, target: int, piece: _Piece) -> os.stat_result:
-    """Whole and durable under a temporary name, with its time, compared, and only then with its own name."""
-    temp = temporary.new_name()
-    with contextlib.ExitStack() as stack:
-        reader = os.open(piece.old, READ, dir_fd=source)
-        stack.callback(os.close, reader)
-        status = os.fstat(reader)
-        writer = os.open(temp, temporary.CREATE, 0o600, dir_fd=target)
-        stack.callback(_unlink, target, temp)
-        stack.callback(os.close, writer)
-        digest = hashlib.sha256()
-        while chunk := os.read(reader, _CHUNK):
-            temporary.write_all(writer, chunk)
-            digest.update(chunk)
-        after = os.fstat(reader)
-        if not (
-            same_file(status, piece.seen)
-            and same_file(after, status)
-            and after.st_ctime_ns == status.st_ctime_ns
-        ):
-            raise FileExistsError(errno.EEXIST, "changed while it was copied", piece.old)
-        temporary.follow_owner(
-            writer, temporary.Owner(status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
-        )
-        os.utime(writer, ns=(status.st_atime_ns, status.st_mtime_ns))
-        temporary.sync(writer)
-        with contextlib.suppress(OSError):  # so that the disk is asked, and not memory
-            os.posix_fadvise(writer, 0, 0, os.POSIX_FADV_DONTNEED)
-        if _digest(target, temp) != digest.digest():
-            raise ShareTrouble(f"{shown(piece.old)}: its copy is not what was written")
-        rename_no_replace(target, temp, target, piece.new)
-        there = entry(target, piece.new)
-        if there is None:
-            raise FileExistsError(errno.EEXIST, "taken away right after it was copied", piece.new)
-        return there
-
-
-def _digest(parent: int, name: str) -> bytes:
-    fd = os.open(name, READ, dir_fd=parent)
-    try:
-        digest = hashlib.sha256()
-        while chunk := os.read(fd, _CHUNK):
-            digest.update(chunk)
-        return digest.digest()
-    finally:
-        os.close(fd)
-
-
-def _unlink(parent: int, temp: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(temp, dir_fd=parent)
+    return Piece(old, new, seen, there=True) if same else None

@@ -9,7 +9,8 @@ from glimpsed.clock import elapsed
 from glimpsed.config.schema import ModelEntry
 from glimpsed.model import Image, Reply, Request
 from glimpsed.vision.memory import Ceiling, Memory
-from glimpsed.vision.pacing import Pacing, Pause
+from glimpsed.vision.pacing import Pacing
+from glimpsed.vision.pause import Pause
 
 __all__ = ["Ceiling", "Memory", "Model", "Pacing", "Pause", "Smaller", "connect", "preview"]
 

@@ -44,14 +44,17 @@ _SPOKEN_OF: dict[Lever, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What is left out, or said otherwise. `edge`: a smaller image instead, the next rung or the last one."""
+    """What is left out, or said otherwise; or a smaller image instead, by one rung or down to the last one."""
 
     without: frozenset[Lever] = frozenset()
     image: Literal["", "next", "last"] = ""
 
 
-def trials(ask: Ask, words: str, *, spare: int = 0) -> tuple[Trial, ...]:
-    """The trials for a request that was refused in these words, likeliest first; `spare` of `MOST` are kept."""
+def trials(ask: Ask, words: str, *, most: int = MOST, other_api: bool = False) -> tuple[Trial, ...]:
+    """The trials for a request that was refused in these words, likeliest first.
+
+    `other_api`: one of them is to be kept for that, where there is room.
+    """
     there = set(levers(ask))
     named = frozenset(
         lever
@@ -63,8 +66,10 @@ def trials(ask: Ask, words: str, *, spare: int = 0) -> tuple[Trial, ...]:
     asked = [Trial(group) for group in dict.fromkeys(groups) if group]
     if "image" in named:
         asked.insert(1 if named - {"image"} else 0, Trial(image="next"))
-    most = MOST - spare
-    if harmless and shape and len(asked) + 1 < most:
+    # Two causes at once are likelier than an API that has to be the other one, where there is as much to refuse.
+    both = bool(harmless and shape & {"structure", "system"})
+    most -= other_api and not both
+    if both and len(asked) + 1 < most:
         asked.append(Trial(harmless | shape))
     left = most - len(asked)
     if left > 0:

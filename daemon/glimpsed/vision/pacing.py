@@ -27,48 +27,12 @@ from glimpsed.errors import Verdict, VisionError
 from glimpsed.model import FileKey
 from glimpsed.vision.breaker import Breaker
 from glimpsed.vision.jury import Jury
+from glimpsed.vision.pause import FIRST_PROBE, LAST_PROBE, Pause, Ticket
+from glimpsed.vision.rates import Rates
 
-WINDOW = 60.1  # seconds; a minute, and a little for what the way to the API adds
-FIRST_PROBE, LAST_PROBE = 60.0, 900.0  # seconds
 LONGEST_HOLD = 60.0  # seconds that one Retry-After holds every request of the model back
 WARY = 16.0  # times as many answers win back what time-outs took
 ANSWERS = 256  # whose times are remembered
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """Why a model is not asked, and until when. `probe`: whether a request may find out that it is over."""
-
-    reason: str
-    since: float
-    until: float  # the next probe, or the end
-    probe: bool = True
-    wait: float = FIRST_PROBE  # seconds between `until` and the probe before it
-    file: str | None = None  # the last file that failed: another one probes
-    alone: bool = False  # no other file's requests failed: it may be the file's fault
-    own_probe: float = 0.0  # until then not even with nothing else to ask about
-    doubtful: bool = False  # about that file, or about the account: an answer to another one tells
-    alike: frozenset[str] = frozenset()  # what files were refused for: the same again does not end the pause
-
-    @property
-    def next_probe(self) -> float | None:
-        """When the model is asked again to see."""
-        return self.until if self.probe else None
-
-
-@dataclass(slots=True)
-class Ticket:
-    """One request in flight."""
-
-    started: float
-    tokens: int
-    file: str  # which job it is for
-    probe: bool
-    verdict: Verdict | None = None  # what came of it; None: an answer
-    used: int | None = None  # tokens as reported
-    heard: bool = False  # anything came of it at all (not cancelled)
-    answers: int = 0  # that the model had given when it left
-    proof: bool = True  # whether a reply that is no failure proves that the model can be asked again
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +69,8 @@ class Pacing:
         self.finishing = 0  # jobs whose answer is kept and not written yet: they still hold their images
         self.prefetch = max(2, entry.concurrency // 2)  # jobs that are read and prepared meanwhile
         self.lot = self.prefetch // 2  # as long as the others wait for a slot, less is not worth a claim
-        self._requests_per_minute = entry.requests_per_minute
-        self._tokens_per_minute = entry.tokens_per_minute
+        self._rates = Rates(entry)
         self.others: Others | None = None
-        self._started: deque[Ticket] = deque()  # within the last WINDOW, if there is a rate to keep
         self._hold = 0.0  # no request before
         self._halved = 0.0  # when the limit was halved last
         self._pause: Pause | None = None
@@ -229,7 +191,7 @@ class Pacing:
 
         Handed, not fought for: of 64 replies that come at once, each has its place taken before the next is read.
         """
-        if self._rated and self.others is not None:
+        if self._rates and self.others is not None:
             return await self._admitted_among(self.others, tokens, file, clock)
         ticket: asyncio.Future[Ticket] = asyncio.get_running_loop().create_future()
         self._queue.append(Waiter(tokens, file, clock, ticket))
@@ -282,10 +244,6 @@ class Pacing:
                 self._timer = asyncio.get_running_loop().call_later(seconds, self._admit)
             return
 
-    @property
-    def _rated(self) -> bool:
-        return bool(self._requests_per_minute or self._tokens_per_minute)
-
     def wait(self, now: float, tokens: int = 0, file: str = "") -> float:
         """Seconds until a request may start: 0 at once, infinity until another one ends."""
         if self._closed:
@@ -297,7 +255,7 @@ class Pacing:
             raise VisionError(Verdict("pause", pause.reason), requests=0)
         if self.in_flight >= int(self.limit):
             return math.inf
-        return max(self._held(now), self._rate_wait(now, tokens))
+        return max(self._held(now), self._rates.wait(now, tokens))
 
     def _held(self, now: float) -> float:
         """Seconds that the hold goes on; one longer than there are is from before the clock was set back."""
@@ -309,8 +267,7 @@ class Pacing:
         ticket = Ticket(now, tokens, file, probe=self._pause is not None, answers=self._breaker.answers)
         self._probing = self._probing or ticket.probe
         self.in_flight += 1
-        if self._rated:
-            self._started.append(ticket)
+        self._rates.add(ticket)
         return ticket
 
     def finish(self, ticket: Ticket, now: float) -> None:
@@ -319,7 +276,7 @@ class Pacing:
         if ticket.probe:
             self._probing = False
         if ticket.used is not None:
-            if self._rated and self.others is not None:
+            if self._rates and self.others is not None:
                 self.others.correct(ticket.used - ticket.tokens, ticket.started)
             ticket.tokens = ticket.used
         if ticket.heard:
@@ -422,26 +379,3 @@ class Pacing:
                 self.on_wait(pause)
         elif self.on_change is not None:
             self.on_change(pause)
-
-    def _rate_wait(self, now: float, tokens: int) -> float:
-        """Seconds until both rates have room; what is from the future (the clock was set back) is forgotten."""
-        started = self._started
-        while started and not now - WINDOW < started[0].started <= now:
-            started.popleft()
-        wait = 0.0
-        if self._requests_per_minute and len(started) >= self._requests_per_minute:
-            wait = started[len(started) - self._requests_per_minute].started + WINDOW - now
-        if self._tokens_per_minute and started:
-            wait = max(wait, self._token_wait(now, sum(t.tokens for t in started) + tokens))
-        return wait
-
-    def _token_wait(self, now: float, total: int) -> float:
-        """Until enough of the window's tokens are a minute old; a request larger than the rate goes alone."""
-        assert self._tokens_per_minute is not None
-        wait = 0.0
-        for ticket in self._started:
-            if total <= self._tokens_per_minute:
-                break
-            total -= ticket.tokens
-            wait = ticket.started + WINDOW - now
-        return wait

@@ -44,7 +44,7 @@ class State:
     first: Finding | None = None  # why the other API was asked
     learnt: Mapping[str, Any] = field(default_factory=dict)  # remembered when this leads to an answer
     seen: frozenset[Hint] = frozenset()  # what came of this job's earlier questions
-    spare: int = 1  # requests of an experiment that are kept for the other API
+    both: bool = True  # both APIs may be there, as far as is known
     left: bool = True  # whether an experiment may be made: one a question
     raised: Literal["", "asked", "lowered"] = ""  # the output limit, since an answer was cut
     repaired: bool = False
@@ -77,7 +77,7 @@ def begin(
 ) -> State:
     """The first request, at this API, with what is known of both."""
     first, other = (_ask(entry, request, facts[at]) for at in (api, OTHER[api]))
-    return State(api, first, other, seen=seen, spare=0 if facts[entry.api].api else 1)
+    return State(api, first, other, seen=seen, both=facts[entry.api].api is None)
 
 
 def _ask(entry: ModelEntry, request: Request, facts: Facts) -> Ask:
@@ -257,9 +257,12 @@ def _experiment(state: State, finding: Finding) -> Next:
     if not state.left:
         return _verdict(state, finding, "switch")
     if state.refused is None:
-        spare = state.spare if state.other is not None or state.first is not None else 0
-        trials = experiment.trials(state.ask, finding.verdict.reason, spare=spare)
-        state = replace(state, refused=state, trials=trials)
+        # The other API is one of the trials, or was; else there is no room for it.
+        most = experiment.MOST - (state.first is not None)
+        other_api = state.both and state.other is not None
+        trials = experiment.trials(state.ask, finding.verdict.reason, most=most, other_api=other_api)
+        before = state if len(trials) < most else replace(state, other=None)
+        state = replace(state, refused=before, trials=trials)
     return _next_trial(state, finding)
 
 

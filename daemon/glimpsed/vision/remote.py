@@ -26,7 +26,8 @@ from glimpsed.vision import chat, families, memory, reaction, reading, responses
 from glimpsed.vision.client import LARGEST_REPLY, Client, Failure, Response
 from glimpsed.vision.meant import meant
 from glimpsed.vision.memory import Ceiling, Memory
-from glimpsed.vision.pacing import Pacing, Ticket
+from glimpsed.vision.pacing import Pacing
+from glimpsed.vision.pause import Ticket
 from glimpsed.vision.reaction import APIS, State
 from glimpsed.vision.told import error_of
 from glimpsed.vision.verdict import Finding, judge
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from glimpsed.vision import Smaller
 
 MOST = 12  # requests for one question, whatever a gateway makes up
+VAIN = 2  # experiments that found nothing, after which the same refusal is believed
 NOTES = 1000  # jobs that something is remembered of
 LEAST_LIMIT = 200_000  # bytes; what is less is refused for something else, whatever the words
 BLIND_OFTEN = 3  # times that only the other API's model saw the image, until that API is asked first
@@ -80,6 +82,8 @@ class RemoteModel:
         self.family = families.family(entry.model)
         self._notes: OrderedDict[str, Note] = OrderedDict()
         self._experimenting = asyncio.Lock()  # one finds out for all
+        self._vain: frozenset[str] = frozenset()  # what experiments found nothing about …
+        self._in_vain = 0  # … and how many in a row, with no answer in between
         self._blind = 0
 
     async def ask(self, request: Request, smaller: Smaller | None = None) -> Reply:
@@ -97,6 +101,8 @@ class RemoteModel:
                     return outcome
                 spent.raw = outcome.said or spent.raw
                 spent.last = outcome.verdict
+                if self._in_vain >= VAIN and not self._vain.isdisjoint(outcome.verdict.alike):
+                    state = replace(state, left=False, other=None)
                 after = self._after(state, outcome)
                 if isinstance(after, State) and after.refused is not None and not alone:
                     known, alone = self._facts(), True
@@ -108,6 +114,9 @@ class RemoteModel:
                 if isinstance(after, State) and after.smaller:
                     after = await self._resized(after, outcome, smaller)
                 if isinstance(after, Verdict):
+                    if alone and after.kind == "switch":
+                        self._in_vain = self._in_vain + 1 if self._vain & after.alike else 1
+                        self._vain = after.alike
                     raise self._error(after, spent, request)
                 state = after
         alike = spent.last.alike if spent.last is not None else frozenset[str]()
@@ -144,13 +153,14 @@ class RemoteModel:
                 spent.requests += 1
                 try:
                     response = await self.client.post(module.PATH, body, _headers(request, spent.requests))
-                    found = self._understood(state, response)
+                    found, partial = self._understood(state, response), response.body
                 except Failure as e:
-                    found = Finding(e.verdict)
+                    found, partial = Finding(e.verdict), e.body
                 ticket.heard = True
                 if isinstance(found, Answered):
                     ticket.used = self._count(found, tokens, spent)
                 else:
+                    ticket.used = self._lost(partial, tokens, spent)
                     found = self._blamed(reaction.weighed(state, self._hidden(found)), ticket)
                     ticket.verdict, ticket.proof = found.verdict, found.hint != "missing"
         except VisionError as e:  # paused meanwhile
@@ -187,6 +197,17 @@ class RemoteModel:
                 if answered is not None:
                     return answered
         return judge(response.status, response.headers, response.body, state.api, time.time())
+
+    def _lost(self, body: bytes, tokens: int, spent: Spent) -> int | None:
+        """Count what came of an answer that broke off or ended in an error: it was paid for. Its tokens, if any came."""
+        try:
+            reply = bounded.loads(body, largest=LARGEST_REPLY) if b'"choices"' in body else None
+        except ValueError:
+            return None
+        broken = chat.parse(reply) if isinstance(reply, dict) else None
+        if broken is None or not (broken.text or broken.output_tokens):
+            return None
+        return self._count(broken, tokens, spent)
 
     def _count(self, answered: Answered, tokens: int, spent: Spent) -> int:
         """Add the reply's usage, or an estimate of it; its tokens."""
@@ -230,6 +251,7 @@ class RemoteModel:
 
     def _worked(self, state: State, reply: Reply) -> None:
         """Remember how."""
+        self._in_vain = 0
         learnt = dict(state.learnt)
         if state.odd == reply.finish:
             learnt["finishes"] = {reply.finish}

@@ -88,7 +88,7 @@ ERRORS: tuple[Row, ...] = (
         r"| (usage|spend(ing)?|billing|budget|monthly|hard)[ ]limits?.{0,20}(reached|exceeded)"
         r"| (location|region|country|territory|countries).{0,40}(not[ ](supported|available|allowed|permitted)|unsupported|restricted|blocked)"
         r"| (not[ ](supported|available|allowed|offered)|unsupported|unavailable).{0,20}(in|for|from)[ ]your[ ](location|region|country)"),
-    row("pause", at="429 402 403 400", words=r"(per|a)[-_ ]?(day|month)\b.{0,40}(limit|quota|credit|exceed) | (daily|monthly|free)[-_ ](tier[ ])?(limit|quota|allowance|usage)"
+    row("pause", at="429 402 403 400", words=r"(per|a)[-_ ]?(day|month)\b.{0,40}(limit|quota|credit|exceed) | (daily|weekly|monthly|free)[-_ ](\w+[ ])?(limit|quota|allowance|usage|budget|cap)\b"
         r"| (requests?|tokens|models?)[-_ ]?per[-_ ]?(day|month)(?!.{0,120}try[ ]again[ ]in[ ](\d+m)?[\d.]+m?s)"),
     row("pause", rate=True, words=r"exceeded[ ]your[ ]current[ ]quota | quota.{0,20}exhausted | check[ ]your[ ]plan[ ]and[ ]billing"),
     # --- this model, for this key ---

@@ -1,0 +1,191 @@
+"""Answers outlive files: kept by content and question, for as long as the config says, and forgotten for good."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clocks import Hand
+from glimpsed.ledger import Ledger, open_ledger
+from glimpsed.ledger.kept import pack, unpack
+from glimpsed.model import Answer, FileKey, Job, ModelUsed, Offer, PromptUsed, Source, Usage, Version, utc
+from ledger_fixtures import OpenLedger
+
+A, B = FileKey("in", "a.png"), FileKey("in", "sub/b.png")
+ONE, TWO = "aa" * 32, "bb" * 32
+DAY = 86400.0
+
+
+def answer(text: str, sha256: str = ONE, reused_from: str | None = None) -> Answer:
+    return Answer(
+        folder="in",
+        source=Source(
+            name="a.png",
+            bytes=1,
+            modified=utc(0),
+            sha256=sha256,
+            media_type="image/png",
+            width=1,
+            height=1,
+            pages=1,
+        ),
+        prompt=PromptUsed(sha256="0" * 64),
+        model=ModelUsed(entry="m", api="chat", asked="gpt-4o", answered="gpt-4o"),
+        sent=(),
+        text=text,
+        finish="stop",
+        usage=Usage(input_tokens=1, output_tokens=1),
+        attempts=1,
+        started=utc(0),
+        finished=utc(1),
+        seconds=1.0,
+        reused_from=reused_from,
+    )
+
+
+def claimed(ledger: Ledger, key: FileKey, version: int = 1) -> Job:
+    ledger.offer([Offer(key, Version(version, version))], 1)
+    (job,) = ledger.claim(folders=["in"], limit=1, now=ledger.clock())
+    assert job.key == key
+    return job
+
+
+def finished(ledger: Ledger, key: FileKey, given: Answer, *, question: str = "q", version: int = 1) -> None:
+    job = claimed(ledger, key, version)
+    assert ledger.answered(job, given, question=question, now=2)
+    assert ledger.done(job, (), 3)
+
+
+def kept(ledger: Ledger, *wanted: tuple[str, str]) -> list[tuple[FileKey, str] | None]:
+    found = ledger.all_kept(wanted or [(ONE, "q")])
+    return [None if one is None else (one.origin, one.answer.text) for one in found]
+
+
+@given(st.text(max_size=3000))
+def test_an_answer_is_kept_as_it_was_in_less_room(text: str) -> None:
+    whole = answer(text)
+    assert unpack(pack(whole)) == whole
+    assert len(pack(whole)) < 300 + 1.2 * len(text.encode())
+
+
+@pytest.mark.parametrize("body", [b"", b"\2abc", b"\1", b"\1\xff\xff\xff"])
+def test_what_another_program_kept_is_no_answer(body: bytes) -> None:
+    with pytest.raises(ValueError, match=r"newer|incomplete|[Ii]nvalid"):
+        unpack(body)
+
+
+def test_an_answer_is_found_by_content_and_question_until_it_is_given_anew(ledger: Ledger) -> None:
+    finished(ledger, A, answer("first"))
+    assert kept(ledger, (ONE, "q"), (ONE, "other"), (TWO, "q")) == [(A, "first"), None, None]
+    finished(ledger, A, answer("second"), version=2)
+    assert kept(ledger) == [(A, "second")]
+
+
+def test_it_outlives_its_file_and_another_content_in_its_place(ledger: Ledger) -> None:
+    finished(ledger, A, answer("first"))
+    ledger.vanished([A], 4)
+    finished(ledger, A, answer("another", TWO), version=2)
+    assert kept(ledger, (ONE, "q"), (TWO, "q")) == [(A, "first"), (A, "another")]
+
+
+def test_one_that_is_used_again_stays_what_was_paid_for_and_is_known_by_its_new_file(ledger: Ledger) -> None:
+    finished(ledger, A, answer("first"))
+    finished(ledger, B, answer("first", reused_from="in/a.png"))
+    (one,) = ledger.all_kept([(ONE, "q")])
+    assert one is not None
+    assert (one.origin, one.answer.reused_from) == (B, None)
+
+
+def test_one_that_never_is_to_be_kept_stays_until_it_is_written(opened: OpenLedger) -> None:
+    ledger = opened(keep=0)
+    job = claimed(ledger, A)
+    ledger.answered(job, answer("secret word"), question="q", now=2)
+    assert kept(ledger) == [(A, "secret word")]  # a copy of the image is not paid for meanwhile
+    ledger.done(job, (), 3)
+    assert kept(ledger) == [None]
+    assert ledger.search("secret") == []
+
+
+def test_answers_go_when_they_are_as_old_as_the_config_says_by_elapsed_time(opened: OpenLedger) -> None:
+    clock = Hand()
+    ledger = opened(keep=90 * DAY, clock=clock)
+    finished(ledger, A, answer("old"))
+    clock.now += 89 * DAY
+    finished(ledger, B, answer("young", TWO))
+    assert ledger.let_go(clock()) == 0
+    clock.now += 2 * DAY
+    assert ledger.let_go(clock()) == 1
+    assert kept(ledger, (ONE, "q"), (TWO, "q")) == [None, (B, "young")]
+    assert ledger.search("old") == []
+    assert [hit.key for hit in ledger.search("young")] == [B]
+
+
+def test_what_was_kept_goes_when_the_config_says_never(opened: OpenLedger) -> None:
+    first = opened()
+    finished(first, A, answer("first"))
+    job = claimed(first, B)
+    first.answered(job, answer("not written yet", TWO), question="q", now=2)
+    ledger = opened(keep=0)
+    while ledger.let_go(ledger.clock(), 1):
+        pass
+    assert kept(ledger, (ONE, "q"), (TWO, "q")) == [None, (B, "not written yet")]
+    assert ledger.search("first") == []
+
+
+def forgotten(ledger: Ledger, keys: Sequence[FileKey]) -> None:
+    assert ledger.forget_files(keys) == len(keys)
+    for key in keys:
+        assert ledger.find(key) is None
+
+
+def test_what_is_forgotten_is_not_in_the_databases_file(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    ledger = open_ledger(f"sqlite:///{path}")
+    other = open_ledger(f"sqlite:///{path}", owner="here:1:1")  # a daemon beside the command
+    for number in range(30):
+        finished(other, FileKey("in", f"{number}.png"), answer(f"word{number} " * 50, f"{number:064x}"))
+    secret = FileKey("in", "geheim.png")
+    finished(other, secret, answer("Zauberwort " * 300, ONE))
+    other.failed(claimed(other, FileKey("in", "kaputt.png"), 5), "Zauberwort is no reason", "x", 3)
+    forgotten(ledger, [secret, FileKey("in", "kaputt.png")])
+    assert kept(ledger) == [None]
+    assert ledger.search("zauberwort") == []
+    for file in tmp_path.iterdir():
+        content = file.read_bytes().lower()
+        assert b"zauberwort" not in content, file
+        assert b"geheim.png" not in content, file
+    assert [hit.key.path for hit in ledger.search("word7")] == ["7.png"]
+    ledger.close()
+    other.close()
+
+
+def test_an_answer_that_another_file_has_as_well_stays_that_files(ledger: Ledger) -> None:
+    finished(ledger, A, answer("both"))
+    finished(ledger, B, answer("both", reused_from="in/a.png"))
+    forgotten(ledger, [B])
+    assert kept(ledger) == [(A, "both")]
+    forgotten(ledger, [A])
+    assert kept(ledger) == [None]
+
+
+def test_earlier_answers_of_a_file_are_forgotten_with_it(ledger: Ledger) -> None:
+    finished(ledger, A, answer("first"))
+    finished(ledger, A, answer("second", TWO), version=2)
+    forgotten(ledger, [A])
+    assert kept(ledger, (ONE, "q"), (TWO, "q")) == [None, None]
+
+
+def test_those_that_are_gone_are_forgotten_with_their_answers(ledger: Ledger) -> None:
+    finished(ledger, A, answer("gone"))
+    finished(ledger, B, answer("here", TWO))
+    ledger.vanished([A], 4)
+    assert ledger.forget_gone("in") == 1
+    assert ledger.find(A) is None
+    assert kept(ledger, (ONE, "q"), (TWO, "q")) == [None, (B, "here")]
+    ledger.set_fingerprints("in", {"": b"1", "sub": b"2"})
+    forgotten(ledger, [B])
+    assert ledger.fingerprints("in") == {"": b"1"}  # what still stands there is news to the next listing
