@@ -10,6 +10,7 @@ import time
 from dataclasses import replace
 
 import pytest
+import sqlalchemy as sa
 
 from glimpsed.errors import LedgerReplaced
 from glimpsed.ledger import Adopted, GoneRow, Known, Ledger, Paused, local_day, queries
@@ -142,6 +143,17 @@ def test_more_folders_than_one_statement_takes(ledger: Ledger) -> None:
     folders = tuple(f"folder{n}" for n in range(230))
     ledger.offer([Offer(FileKey(folder, "x"), V1) for folder in folders], 1)
     assert len(claim(ledger, folders=folders, limit=500)) == 230
+
+
+def test_folders_without_work_cost_a_claim_nothing(ledger: Ledger) -> None:
+    asked: list[str] = []
+    sa.event.listen(ledger._database._writer, "before_cursor_execute", lambda *args: asked.append(args[2]))
+    folders = tuple(f"folder{n}" for n in range(1000))
+    ledger.offer([Offer(FileKey("folder7", "x"), V1), Offer(FileKey("another", "x"), V1)], 1)
+    asked.clear()
+    assert [job.key.folder for job in claim(ledger, folders=folders, limit=500)] == ["folder7"]
+    assert sum("UPDATE" in statement for statement in asked) == 1
+    assert max(len(statement) for statement in asked) < 3000
 
 
 def test_a_lease_that_ran_out_is_claimed_again_and_the_first_worker_loses(
