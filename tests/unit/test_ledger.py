@@ -491,6 +491,25 @@ def test_a_large_redo_goes_page_by_page_and_takes_each_row_once(
     assert ledger.requeue(now=30) == 0
 
 
+def test_a_redo_that_is_cancelled_gives_the_answer_back_and_leaves_what_had_none(ledger: Ledger) -> None:
+    offer(ledger)
+    finish(ledger)
+    before = ledger.find(SCAN)
+    other = FileKey("in", "b/never.jpg")
+    offer(ledger, other)
+    assert ledger.redo(folder="in", now=20) == 2
+    assert ledger.reusable(SHA, "q1") == []
+    assert ledger.cancel_redo(folder="elsewhere", now=21) == 0
+    assert ledger.cancel_redo(now=21) == 1
+    after = ledger.find(SCAN)
+    assert before is not None
+    assert after is not None
+    assert (after.state, after.sha256, after.written) == ("done", before.sha256, before.written)
+    assert ledger.reusable(SHA, "q1") == [SCAN]
+    assert [job.key for job in claim(ledger, now=22)] == [other]
+    assert ledger.cancel_redo([SCAN, other], now=23) == 0
+
+
 def test_stale_answers_are_those_to_another_question(ledger: Ledger) -> None:
     offer(ledger)
     finish(ledger)
