@@ -257,6 +257,30 @@ def test_white_and_black_print_on_nothing_are_both_seen() -> None:
     assert contrast(image, (0, 200, 600, 400)) > 90
 
 
+def test_a_very_large_picture_gets_one_ground_for_all_of_it() -> None:
+    image = Image.new("RGBA", (4200, 4200), (255, 255, 255, 0))
+    image.paste(lettered((255, 255, 255, 255)).resize((4200, 1400)), (0, 2800))
+    small = shown(samples.save(image, "PNG"), Target(600, 700_000)).convert("L")
+    assert contrast(small, (0, 400, 600, 600)) > 200
+    assert small.getpixel((300, 10)) == small.getpixel((2, 597))
+
+
+def test_letters_with_an_outline_and_pastel_drawings_stay_on_white() -> None:
+    image = Image.new("RGBA", (600, 200), (0, 0, 0, 0))
+    font = ImageFont.load_default(size=40)
+    draw = ImageDraw.Draw(image)
+    draw.text(
+        (20, 60),
+        "Forty crates of lamp glass",
+        (0, 0, 0, 255),
+        font,
+        stroke_width=3,
+        stroke_fill=(255, 255, 255, 255),
+    )
+    draw.rectangle((20, 150, 500, 160), (255, 255, 0, 255))
+    assert shown(samples.save(image, "PNG")).getpixel((2, 2)) == (255, 255, 255)
+
+
 def test_a_coloured_drawing_with_some_white_in_it_stays_on_white() -> None:
     image = Image.new("RGBA", (400, 400), (0, 0, 0, 0))
     draw = ImageDraw.Draw(image)

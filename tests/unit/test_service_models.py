@@ -17,6 +17,7 @@ from glimpsed.config.schema import Config, Folder, ModelEntry
 from glimpsed.disk.files import Root
 from glimpsed.errors import LedgerUnavailable, Verdict, VisionError
 from glimpsed.ledger import Books, Ledger, open_ledger
+from glimpsed.model import FileKey
 from glimpsed.service.budget import Reached
 from glimpsed.service.models import Models
 from glimpsed.service.serving import Serving
@@ -245,3 +246,20 @@ async def test_lanes_are_worked_out_when_something_changed_and_not_for_each_job(
     over = Reached("folder f0", "day", 1, 1, "USD", NOW)
     assert served([over]) == ["f2"]
     assert served() == ["f0", "f2"]
+
+
+async def test_files_refused_alike_in_a_row_are_counted_over_daemons_and_restarts(opened: Open) -> None:
+    alike, files = frozenset({"400 drelm"}), [FileKey("f", f"{n}\udce4.png") for n in range(3)]
+    first = await opened(None)
+    assert (await first.models["a"].pacing.jury.hear(files[0], alike)).guilty
+    second = await opened(None)  # another daemon on that ledger, or the next start
+    await first.models.share_lessons()
+    await second.models.share_lessons()
+    assert (await second.models["a"].pacing.jury.hear(files[1], alike)).guilty
+    await second.models.share_lessons()
+    third = await opened(None)
+    ruling = await third.models["a"].pacing.jury.hear(files[2], alike)
+    assert (ruling.guilty, ruling.alike) == (False, tuple(files[:2]))
+    assert (
+        await third.models["b"].pacing.jury.hear(files[2], alike)
+    ).guilty  # another model's is another row

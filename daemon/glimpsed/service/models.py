@@ -15,7 +15,7 @@ from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Books, Ledger, Paused
 from glimpsed.pipeline.ask import chain_of
 from glimpsed.service.budget import Reached, concerned
-from glimpsed.vision import Memory, Model, connect
+from glimpsed.vision import Memory, Model, connect, memory
 from glimpsed.vision.pause import Pause
 
 P = ParamSpec("P")
@@ -236,9 +236,10 @@ class Models:
         self._write(write)
 
     def _learnt(self, where: str, facts: dict[str, Any]) -> None:
-        what = ", ".join(f"{name}: {fact[0]}" for name, fact in sorted(facts.items()))
-        names = [m.entry.name for m in self if where.startswith(f"{m.entry.base_url} {m.entry.model} ")]
-        log.info(events.MODEL_LEARNED, model=", ".join(names) or where, reason=what)
+        if memory.is_lesson(where):
+            what = ", ".join(f"{name}: {fact[0]}" for name, fact in sorted(facts.items()))
+            names = [m.entry.name for m in self if where.startswith(f"{m.entry.base_url} {m.entry.model} ")]
+            log.info(events.MODEL_LEARNED, model=", ".join(names) or where, reason=what)
         self._write(Ledger.learn, where, facts, self._clock())
 
     async def _read(
