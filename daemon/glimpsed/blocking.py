@@ -30,10 +30,10 @@ class Returns:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self._ended: deque[tuple[Task, Any, BaseException | None]] = deque()
+        self._ended: deque[tuple[Call, Any, BaseException | None]] = deque()
         self._woken = False
 
-    def give(self, task: Task, result: object, error: BaseException | None) -> None:
+    def give(self, task: Call, result: object, error: BaseException | None) -> None:
         """From a thread. Raises RuntimeError when the loop is closed."""
         self._ended.append((task, result, error))
         if not self._woken:
@@ -53,7 +53,7 @@ class Returns:
 
 
 @dataclass(slots=True, eq=False)
-class Task:
+class Call:
     """A call on its way through a lane and a thread."""
 
     lane: Blocking
@@ -101,10 +101,10 @@ class Threads:
         self._name = name
         self._working = working
         self._most = most
-        self._queue: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
         self._waiting = 0  # tasks in the queue
         self._alive = 0
-        self._running: dict[Task, None] = {}
+        self._running: dict[Call, None] = {}
         self._lost = 0
         self._closed = False
         self._look: asyncio.TimerHandle | None = None  # whether another thread is needed
@@ -127,7 +127,7 @@ class Threads:
         used_up = self._lost >= self._most or (hanging and self._lost > self._most // 2)
         return f"{self._lost} calls hang in the file system" if used_up else None
 
-    def put(self, task: Task) -> None:
+    def put(self, task: Call) -> None:
         """To a thread, at once or when one is free. Raises `ShareTrouble` when the machine has none left."""
         self._waiting += 1
         try:
@@ -138,7 +138,7 @@ class Threads:
                 raise ShareTrouble(f"{task.lane.name}: {e}") from e
         self._queue.put(task)
 
-    def lose(self, task: Task) -> bool:
+    def lose(self, task: Call) -> bool:
         """Nobody waits for it any more. Whether it holds a thread for as long as it hangs."""
         if task.began is None or task not in self._running:
             return False
@@ -200,7 +200,7 @@ class Threads:
             if surplus:
                 return
 
-    def _begin(self, task: Task) -> bool:
+    def _begin(self, task: Call) -> bool:
         with self.lock:
             self._waiting -= 1
             if task.given_up or task.future.cancelled():
@@ -210,7 +210,7 @@ class Threads:
             self._running[task] = None
             return True
 
-    def _end(self, task: Task) -> bool:
+    def _end(self, task: Call) -> bool:
         """The call returned. Whether its thread is one too many."""
         with self.lock:
             del self._running[task]
@@ -242,7 +242,7 @@ class Blocking:
         self._shared = pool is not None
         self._width = threads
         self._most = threads + spare
-        self._waiting: deque[Task] = deque()
+        self._waiting: deque[Call] = deque()
         self._active = 0  # calls that have a thread or wait for one, but for those that hang
         self._lost = 0
         self._returns: Returns | None = None
@@ -299,11 +299,11 @@ class Blocking:
         if not self._shared:
             self._pool.close()
 
-    def _submit(self, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Task:
+    def _submit(self, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         loop = asyncio.get_running_loop()
         if self._returns is None or self._returns.loop is not loop:
             self._returns = Returns(loop)
-        task = Task(self, self._returns, loop.create_future(), call, args, kwargs)
+        task = Call(self, self._returns, loop.create_future(), call, args, kwargs)
         with self._pool.lock:
             if self._lost >= self._most:
                 raise ShareTrouble(f"{self.name}: {self._lost} calls hang in the file system")
@@ -316,25 +316,25 @@ class Blocking:
             self._pool.look_later()
         return task
 
-    def _too_late(self, task: Task, seconds: float) -> None:
+    def _too_late(self, task: Call, seconds: float) -> None:
         if self._waits_for_others(task):
             task.timer = task.returns.loop.call_later(seconds, self._too_late, task, seconds)
         elif not task.future.done():
             self._expire(task, seconds)
 
-    def _expire(self, task: Task, seconds: float) -> None:
+    def _expire(self, task: Call, seconds: float) -> None:
         self._give_up(task)
         task.future.set_exception(
             ShareTrouble(f"{self.name}: no answer from the file system within {seconds:g} s")
         )
 
-    def _waits_for_others(self, task: Task) -> bool:
+    def _waits_for_others(self, task: Call) -> bool:
         """Whether it has no thread because of other lanes: that says nothing about this one's file system."""
         with self._pool.lock:
             mine = task.began is not None or self._lost or self._pool.serves(self)
             return not mine and self._pool.refuse(hanging=self._lost) is None
 
-    def _give_up(self, task: Task) -> None:
+    def _give_up(self, task: Call) -> None:
         """A call that has begun costs its thread for as long as it hangs; one that waits costs nothing."""
         with self._pool.lock:
             task.given_up = True
@@ -348,11 +348,11 @@ class Blocking:
     def _has_room(self) -> bool:
         return self._active < min(self._width, self._most - self._lost)
 
-    def _admit(self, task: Task) -> None:
+    def _admit(self, task: Call) -> None:
         self._pool.put(task)
         self._active += 1
 
-    def ended(self, task: Task) -> None:
+    def ended(self, task: Call) -> None:
         """A thread has done with it. For the threads, which hold the lock."""
         if task.lost:
             self._lost -= 1
@@ -365,6 +365,20 @@ class Blocking:
             task = self._waiting.popleft()
             if not task.given_up and not task.future.cancelled():
                 self._admit(task)
+
+
+class Lanes:
+    """The ways to one folder's file system: a hang in one holds up neither the others nor another folder."""
+
+    def __init__(self, folder: str, threads: Threads | None) -> None:
+        self.root = Blocking(f"root of {folder}", threads=1, spare=1, pool=threads)
+        self.listing = Blocking(f"discovery of {folder}", threads=2, pool=threads)
+        self.files = Blocking(f"folder {folder}", threads=4, pool=threads)
+
+    def close(self) -> None:
+        """Let threads of their own end."""
+        for lane in (self.root, self.listing, self.files):
+            lane.close()
 
 
 async def wait(event: asyncio.Event, seconds: float | None) -> None:

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
 Api: TypeAlias = Literal["responses", "chat", "local"]
-Bytes: TypeAlias = bytes
 State: TypeAlias = Literal["queued", "running", "answered", "handing", "done", "failed", "gone"]
 
 # What could break or forge a line, or tell a terminal what to do: control characters, line and paragraph
@@ -142,7 +142,7 @@ class Job:
 class Content:
     """A file's bytes, read once: these are hashed, decoded and sent."""
 
-    data: Bytes = field(repr=False)
+    data: bytes = field(repr=False)
     sha256: str
     version: Version
     mode: int  # permission bits, for the sidecar
@@ -158,7 +158,7 @@ class Image:
     media_type: str
     width: int  # px
     height: int
-    data: Bytes = field(repr=False)
+    data: bytes = field(repr=False)
     band: tuple[int, int] | None = None  # (number from 1, of how many)
     url: str | None = None  # sent instead of the data (``image_url_base``)
 
@@ -217,6 +217,9 @@ class Reply:
     request_id: str | None
     data: Any = None  # parsed and valid, when the request had a schema
     requests: int = 1  # sent to get here (repair, parameter dropped, API switched)
+    turned: Mapping[int, int] = field(
+        default_factory=dict
+    )  # page -> degrees clockwise that it was turned before
 
 
 class Source(Frozen):
@@ -242,6 +245,7 @@ class Sent(Frozen):
     height: int | None = None
     bytes: int
     characters: int | None = None
+    turned: int | None = None  # degrees clockwise that a local model turned it before it read it
 
 
 class PageAnswer(Frozen):

@@ -154,7 +154,9 @@ async def start_and_poll(path: Path, files: int, directories: int) -> None:
 async def _poll_once(watch: Any) -> None:
     from glimpsed.discover import scan
 
-    changed = await watch._disk.run(scan.changed_directories, watch.root, watch._reconciler.mtimes())
+    changed = await watch.lanes.listing.run(
+        scan.changed_directories, watch.root, watch._scanner.reconciler.mtimes()
+    )
     assert not changed, changed
 
 

@@ -279,3 +279,39 @@ def assert_paused(case: Case) -> None:
     most = case.expect["first"] if isinstance(case.expect["first"], int) else len(case.expect["first"])
     for name in case.before:
         assert len(case.before[name]) <= most, name
+
+
+def test_files_that_failed_one_by_one_over_a_restart_go_back_when_the_third_is_refused_alike(
+    tmp_path: Path,
+) -> None:
+    inbox = tmp_path / "in"
+    inbox.mkdir()
+    refused = Scripted(status=400, body={"error": {"message": "Drelm vok"}})
+    with Gateway(default=refused) as gateway:
+        config = f"""
+models: {{m: {{api: chat, base_url: "{gateway.base_url}"}}}}
+folders: {{in: {{path: {inbox}, settle: 0, reuse: false}}}}
+log: {{target: json, level: debug}}
+"""
+        with Daemon(config, tmp_path) as daemon:
+            for n in range(2):
+                drop(inbox, f"f{n}.png", picture("PNG", seed=n))
+                daemon.wait_event("file.failed", file=f"f{n}.png")
+            assert daemon.stop() == 0
+        assert (inbox / "f0.png.error.txt").exists()
+        with Daemon(config, tmp_path) as daemon:
+            daemon.wait_event("service.ready")
+            drop(inbox, "f2.png", picture("PNG", seed=2))
+            assert "Drelm vok" in daemon.wait_event("model.paused", model="m")["reason"]
+            wait_until(lambda: not list(inbox.glob("*.error.txt")), "the error sidecars stay")
+            counts = json.loads(glimpsed("status", "--json", home=tmp_path).stdout)["folders"]["in"]
+            assert (counts["queued"], counts["failed"]) == (3, 0)
+            assert not daemon.seen("file.failed")
+            asked = len(gateway.requests)
+            gateway.default = Scripted()
+            glimpsed("resume", "m", home=tmp_path)
+            for n in range(3):
+                daemon.wait_event("file.done", file=f"f{n}.png")
+            assert len(gateway.requests) == asked + 3
+            assert len(daemon.seen("model.resumed")) == 1
+            assert daemon.stop() == 0

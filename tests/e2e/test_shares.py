@@ -19,7 +19,7 @@ import pytest
 
 from glimpsed.blocking import Threads
 from glimpsed.config.schema import Folder
-from glimpsed.discover import FolderWatch, mounts, watch
+from glimpsed.discover import FolderWatch, mounts, site, watch
 from glimpsed.ledger import Books, Ledger, open_ledger
 
 pytestmark = pytest.mark.anyio
@@ -231,7 +231,7 @@ async def watching(
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "CHECK", 0.3)
-    monkeypatch.setattr(watch, "PATIENCE", 2.0)
+    monkeypatch.setattr(site, "PATIENCE", 2.0)
 
 
 async def until(condition: Callable[[], object], seconds: float = 10) -> None:

@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 from watchdog.observers.inotify_c import InotifyConstants, WatchDescriptor, inotify_rm_watch
 
-from glimpsed.discover import events as module
-from glimpsed.discover.events import Batch, Events, WatchLimit
+from glimpsed.discover import inotify
+from glimpsed.discover.events import PROBE_LIMIT, Events
+from glimpsed.discover.inotify import Batch, Lot, WatchLimit
 
 
 class Ear:
@@ -139,7 +140,7 @@ def test_after_an_overflow_every_watch_is_asked_for_again(ear: Ear) -> None:
     inotify_rm_watch(_kernel(ear)._fd, wd)
     ear.watch("a")
     (ear.path / "a/unheard.png").write_bytes(b"x")
-    _kernel(ear)._sort(WatchDescriptor(-1), InotifyConstants.IN_Q_OVERFLOW, b"", module._Lot())
+    _kernel(ear)._sort(WatchDescriptor(-1), InotifyConstants.IN_Q_OVERFLOW, b"", Lot())
     ear.watch("a")
     (ear.path / "a/heard.png").write_bytes(b"x")
     until(lambda: ear.files.get("a/heard.png"))
@@ -174,7 +175,7 @@ def test_names_that_are_not_text_are_heard_of(ear: Ear) -> None:
 
 
 def test_a_full_queue_of_the_kernel_is_heard_of(ear: Ear) -> None:
-    lot = module._Lot()
+    lot = Lot()
     _kernel(ear)._sort(WatchDescriptor(-1), InotifyConstants.IN_Q_OVERFLOW, b"", lot)
     assert lot.of(ear.ear).overflow
 
@@ -184,7 +185,7 @@ def test_a_burst_of_20000_files_is_heard_of_completely(ear: Ear) -> None:
         os.close(os.open(ear.path / f"{number}.png", os.O_CREAT | os.O_WRONLY))
     until(lambda: len(ear.files) == 20_000 and all(ear.files.values()), 30)
     assert not any(batch.overflow for batch in ear.batches)
-    assert max(len(batch.files) for batch in ear.batches) <= module._BATCH
+    assert max(len(batch.files) for batch in ear.batches) <= inotify._BATCH
 
 
 def test_changes_of_the_root_itself_are_heard_of(ear: Ear, tmp_path: Path) -> None:
@@ -220,7 +221,7 @@ def test_the_watch_limit_is_heard_of(ear: Ear, monkeypatch: pytest.MonkeyPatch) 
         ctypes.set_errno(errno.ENOSPC)
         return -1
 
-    monkeypatch.setattr(module, "inotify_add_watch", refuse)
+    monkeypatch.setattr(inotify, "inotify_add_watch", refuse)
     with pytest.raises(WatchLimit, match="max_user_watches"):
         ear.watch("sub")
 
@@ -232,7 +233,7 @@ def test_a_probe_comes_back_and_a_deaf_reader_is_noticed(ear: Ear) -> None:
     inotify_rm_watch(_kernel(ear)._fd, _kernel(ear)._probe_wd)
     ear.events.probe(1000)
     assert ear.events.alive(1001)
-    assert not ear.events.alive(1000 + module.PROBE_LIMIT + 1)
+    assert not ear.events.alive(1000 + PROBE_LIMIT + 1)
 
 
 def test_no_file_in_memory_costs_the_probe_not_the_events(
@@ -245,7 +246,7 @@ def test_no_file_in_memory_costs_the_probe_not_the_events(
     ear = Ear(tmp_path)
     try:
         ear.events.probe(100)
-        assert ear.events.alive(100 + module.PROBE_LIMIT + 1)
+        assert ear.events.alive(100 + PROBE_LIMIT + 1)
         (tmp_path / "a.png").write_bytes(b"x")
         until(lambda: ear.files.get("a.png"))
     finally:
@@ -259,7 +260,7 @@ def test_a_probe_that_cannot_be_sent_is_not_waited_for(ear: Ear, monkeypatch: py
     for call in ("utime", "pwrite"):
         monkeypatch.setattr(os, call, full)
     ear.events.probe(100)
-    assert ear.events.alive(100 + module.PROBE_LIMIT + 1)
+    assert ear.events.alive(100 + PROBE_LIMIT + 1)
 
 
 def test_a_start_without_a_watch_for_the_probe_leaves_nothing_open(
@@ -269,7 +270,7 @@ def test_a_start_without_a_watch_for_the_probe_leaves_nothing_open(
         ctypes.set_errno(errno.ENOSPC)
         return -1
 
-    monkeypatch.setattr(module, "inotify_add_watch", refuse)
+    monkeypatch.setattr(inotify, "inotify_add_watch", refuse)
     gc.collect()
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(3):
@@ -370,7 +371,7 @@ def test_a_watch_that_is_gone_before_it_is_known_is_asked_for_again(
     ear: Ear, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (ear.path / "sub").mkdir()
-    add, asked = module.inotify_add_watch, list[int]()
+    add, asked = inotify.inotify_add_watch, list[int]()
 
     def late(*args: Any) -> Any:
         wd = add(*args)
@@ -380,7 +381,7 @@ def test_a_watch_that_is_gone_before_it_is_known_is_asked_for_again(
             until(lambda: wd in _kernel(ear)._ended)
         return wd
 
-    monkeypatch.setattr(module, "inotify_add_watch", late)
+    monkeypatch.setattr(inotify, "inotify_add_watch", late)
     ear.watch("sub")
     (ear.path / "sub/a.png").write_bytes(b"x")
     until(lambda: ear.files.get("sub/a.png"))
@@ -390,7 +391,7 @@ def test_a_watch_that_is_gone_before_it_is_known_is_asked_for_again(
 def test_a_folder_whose_watch_hangs_in_the_kernel_holds_up_no_other(
     ear: Ear, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add, hangs, release = module.inotify_add_watch, threading.Event(), threading.Event()
+    add, hangs, release = inotify.inotify_add_watch, threading.Event(), threading.Event()
     (ear.path / "hung").mkdir()
     (ear.path / "sub").mkdir()
 
@@ -400,7 +401,7 @@ def test_a_folder_whose_watch_hangs_in_the_kernel_holds_up_no_other(
             release.wait(30)
         return add(kernel, path, mask)
 
-    monkeypatch.setattr(module, "inotify_add_watch", stuck)
+    monkeypatch.setattr(inotify, "inotify_add_watch", stuck)
     thread = threading.Thread(target=ear.watch, args=("hung",))
     thread.start()
     assert hangs.wait(5)

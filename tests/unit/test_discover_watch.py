@@ -21,8 +21,8 @@ from PIL import Image
 
 from glimpsed import sidecar
 from glimpsed.config.schema import Folder
-from glimpsed.discover import FolderWatch, events, scan, watch
-from glimpsed.discover.events import WatchLimit
+from glimpsed.discover import FolderWatch, events, inotify, scan, site, walk, watch
+from glimpsed.discover.inotify import WatchLimit
 from glimpsed.disk.files import find_root
 from glimpsed.errors import FileError, NotYet, ShareTrouble, SidecarBlocked, Vanished
 from glimpsed.ledger import Books, Ledger, open_ledger
@@ -241,9 +241,9 @@ async def test_the_rescan_asks_a_directory_without_files_for_its_time_alone_and_
     for name in ("empty/below", "empty", "full", "."):
         os.utime(desk.path / name, (1e9, 1e9))  # not so young that it could change within its mtime
     listed: list[str] = []
-    really = scan.Walk._list
+    really = walk.Walk._list
     monkeypatch.setattr(
-        scan.Walk, "_list", lambda walk, top, path: listed.append(path) or really(walk, top, path)
+        walk.Walk, "_list", lambda walk, top, path: listed.append(path) or really(walk, top, path)
     )
     async with desk.watching(rescan=0.2, poll=3600) as w:
         w._hearing._heard = lambda batch: None  # nothing is told
@@ -417,18 +417,18 @@ async def test_what_was_ignored_stays_so_under_another_name_and_a_copy_of_it_doe
 async def test_why_files_are_not_complete_is_known_while_they_are_waited_for(desk: Desk) -> None:
     async with desk.watching(settle_limit=60) as w:
         await asyncio.wait_for(w.listed.wait(), 5)
-        assert w.troubles is None
+        assert w._settler.troubles is None
         (desk.path / "half.png").write_bytes(PNG[:-20])
         (desk.path / "empty.png").touch()
         (desk.path / "whole.png").write_bytes(PNG)
         await desk.until(lambda: desk.states() == {"whole.png": "queued"} and w.settling == 2)
-        await desk.until(lambda: w.troubles is not None and w.troubles.count(";") == 1)
-        assert w.troubles is not None
-        assert {part.split(":")[0] for part in w.troubles.split("; ")} == {"half.png", "empty.png"}
-        assert "empty.png: The file is empty." in w.troubles
+        await desk.until(lambda: w._settler.troubles is not None and w._settler.troubles.count(";") == 1)
+        assert w._settler.troubles is not None
+        assert {part.split(":")[0] for part in w._settler.troubles.split("; ")} == {"half.png", "empty.png"}
+        assert "empty.png: The file is empty." in w._settler.troubles
         (desk.path / "half.png").write_bytes(picture(1))
         (desk.path / "empty.png").unlink()
-        await desk.until(lambda: w.settling == 0 and w.troubles is None)
+        await desk.until(lambda: w.settling == 0 and w._settler.troubles is None)
 
 
 async def test_what_was_there_at_first_sight_can_be_ignored_for_ever(desk: Desk) -> None:
@@ -446,7 +446,7 @@ async def test_what_was_there_at_first_sight_can_be_ignored_for_ever(desk: Desk)
 async def test_what_comes_during_the_first_listing_was_not_there_at_first_sight(desk: Desk) -> None:
     (desk.path / "comes.png").write_bytes(PNG)
     async with desk.watching(existing="ignore") as w:
-        w._reconciler._clock = lambda: 1.0  # the listing began long before the file came
+        w._site.clock = lambda: 1.0  # the listing began long before the file came
         await desk.until(lambda: desk.states() == {"comes.png": "queued"})
 
 
@@ -686,6 +686,7 @@ async def test_a_file_of_an_impossible_time_does_not_end_the_watch(
         return real(os.stat_result(tuple(status), fields))
 
     monkeypatch.setattr(scan, "version_of", far)
+    monkeypatch.setattr(walk, "version_of", far)
     (desk.path / "a.png").write_bytes(PNG)
     async with desk.watching():
         await desk.until(lambda: desk.states() == {"a.png": "queued"})
@@ -704,7 +705,7 @@ async def test_a_burst_is_found_without_a_rescan(desk: Desk) -> None:
 async def test_a_share_that_hangs_is_lost_holds_up_nobody_and_comes_back(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "PATIENCE", 0.3)
+    monkeypatch.setattr(site, "PATIENCE", 0.3)
     hangs, release = threading.Event(), threading.Event()
     real = {name: getattr(scan, name) for name in ("examine", "look_at")}
 
@@ -788,7 +789,7 @@ async def test_without_watches_the_folder_is_polled_and_says_so(
         if directory:
             raise WatchLimit("the limit of inotify watches is reached")
 
-    monkeypatch.setattr(events.Ear, "watch", refuse)
+    monkeypatch.setattr(inotify.Ear, "watch", refuse)
     (desk.path / "sub").mkdir()
     async with desk.watching() as w:
         await desk.until(lambda: w.state.state == "degraded")
@@ -809,7 +810,7 @@ async def test_a_dead_event_reader_is_replaced(desk: Desk, monkeypatch: pytest.M
         def die() -> Any:
             raise KeyError(7)
 
-        monkeypatch.setattr(first._kernel, "read", die)
+        monkeypatch.setattr(first.kernel, "read", die)
         (desk.path / "a.png").write_bytes(PNG)
         await desk.until(lambda: desk.states() == {"a.png": "queued"})
         await desk.until(lambda: w.state.state == "watching" and w._hearing._ear not in {None, first})
@@ -822,7 +823,7 @@ async def test_an_overflow_is_made_good_by_a_listing(desk: Desk) -> None:
         await asyncio.wait_for(w.listed.wait(), 5)
         w._hearing.stop()
         (desk.path / "dropped.png").write_bytes(PNG)
-        w._heard(events.Batch(overflow=True))
+        w._heard(inotify.Batch(overflow=True))
         await desk.until(lambda: desk.states() == {"dropped.png": "queued"})
 
 
@@ -967,8 +968,7 @@ async def test_what_a_listing_brings_after_the_folder_was_lost_is_not_forgotten_
         await asyncio.sleep(0.2)
         (tmp_path / "away/a.png").write_bytes(PNG)
         version = Version(len(PNG), (tmp_path / "away/a.png").stat().st_mtime_ns)
-        w._settling.found("a.png", version, time.monotonic(), quiet=0, fresh=False)  # by a listing that hung
-        w._settle_now.set()
+        w._settler.found("a.png", version, quiet=0, fresh=False)  # by a listing that hung
         await asyncio.sleep(0.2)
         (tmp_path / "away").rename(desk.path)
         w._look.set()
@@ -996,10 +996,10 @@ async def test_what_the_kernels_full_queue_drops_is_found_by_the_listing_that_it
         pytest.skip("the kernel's queue is too long to be filled quickly")
     others = many.make(tmp_path / "others", many.room, "html")
     names = many.make(tmp_path / "made", 100)
-    full, read = threading.Event(), events._Kernel.read
-    batches: list[events.Batch] = []
+    full, read = threading.Event(), inotify.Kernel.read
+    batches: list[inotify.Batch] = []
 
-    def late(self: Any) -> events._Lot:
+    def late(self: Any) -> inotify.Lot:
         lot = read(self)
         full.wait(60)
         batches.extend(batch for told in lot.batches.values() for batch in told)
@@ -1007,7 +1007,7 @@ async def test_what_the_kernels_full_queue_drops_is_found_by_the_listing_that_it
 
     async with many.desk.watching(rescan=3600) as w:
         await asyncio.wait_for(w.listed.wait(), 5)
-        monkeypatch.setattr(events._Kernel, "read", late)
+        monkeypatch.setattr(inotify.Kernel, "read", late)
         (many.desk.path / "first.png").write_bytes(PNG)  # whatever is read next, is read late
         await asyncio.to_thread(many.move_in, tmp_path / "others", others)
         await asyncio.to_thread(many.move_in, tmp_path / "made", names)

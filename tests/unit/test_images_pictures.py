@@ -143,6 +143,34 @@ def test_strips_and_tiles_in_every_order_of_bytes_are_read(big: bool, tiled: boo
     assert inspect(data) == (1, 240, 160)
 
 
+@pytest.mark.parametrize("order", "<>")
+def test_white_is_zero_in_sixteen_bits_of_either_byte_order(order: str) -> None:
+    pixels = struct.pack(f"{order}4096H", *([65535 - 60 * 257] * 4096))
+    entries: list[samples.Entry] = [
+        (256, 3, (64,)), (257, 3, (64,)), (258, 3, (16,)), (259, 3, (1,)), (262, 3, (0,)), (273, 4, (16,)),
+        (277, 3, (1,)), (278, 3, (64,)), (279, 4, (len(pixels),)),
+    ]  # fmt: skip
+    assert near(shown(samples.tiff_file(entries, data=pixels, order=order)).getpixel((9, 9)), (60, 60, 60), 2)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("coarse", [1, 2])
+def test_colours_that_are_stored_coarser_than_the_light_are_read(coarse: int) -> None:
+    colours = {"red": (76, 85, 255), "gray": (200, 128, 128)}
+    blocks = b"".join(
+        bytes([light] * coarse * coarse + [blue, red])
+        for _ in range(0, 64, coarse)
+        for x in range(0, 64, coarse)
+        for light, blue, red in [colours["red" if x < 32 else "gray"]]
+    )
+    entries: list[samples.Entry] = [
+        (256, 3, (64,)), (257, 3, (64,)), (258, 3, (8, 8, 8)), (259, 3, (1,)), (262, 3, (6,)), (273, 4, (16,)),
+        (277, 3, (3,)), (278, 3, (64,)), (279, 4, (len(blocks),)), (530, 3, (coarse, coarse)),
+    ]  # fmt: skip
+    image = shown(samples.tiff_file(entries, data=blocks))
+    assert near(image.getpixel((10, 30)), (254, 0, 0))  # type: ignore[arg-type]
+    assert near(image.getpixel((50, 30)), (200, 200, 200))  # type: ignore[arg-type]
+
+
 def test_tiles_under_the_tags_of_strips_are_tiles() -> None:
     data = samples.tiff(samples.corners(), tiled=True).replace(
         struct.pack("<HH", 324, 4), struct.pack("<HH", 273, 4)
@@ -255,6 +283,30 @@ def test_white_and_black_print_on_nothing_are_both_seen() -> None:
     image = shown(samples.save(both, "PNG"))
     assert contrast(image, (0, 0, 600, 200)) > 90
     assert contrast(image, (0, 200, 600, 400)) > 90
+
+
+def test_a_very_large_picture_gets_one_ground_for_all_of_it() -> None:
+    image = Image.new("RGBA", (4200, 4200), (255, 255, 255, 0))
+    image.paste(lettered((255, 255, 255, 255)).resize((4200, 1400)), (0, 2800))
+    small = shown(samples.save(image, "PNG"), Target(600, 700_000)).convert("L")
+    assert contrast(small, (0, 400, 600, 600)) > 200
+    assert small.getpixel((300, 10)) == small.getpixel((2, 597))
+
+
+def test_letters_with_an_outline_and_pastel_drawings_stay_on_white() -> None:
+    image = Image.new("RGBA", (600, 200), (0, 0, 0, 0))
+    font = ImageFont.load_default(size=40)
+    draw = ImageDraw.Draw(image)
+    draw.text(
+        (20, 60),
+        "Forty crates of lamp glass",
+        (0, 0, 0, 255),
+        font,
+        stroke_width=3,
+        stroke_fill=(255, 255, 255, 255),
+    )
+    draw.rectangle((20, 150, 500, 160), (255, 255, 0, 255))
+    assert shown(samples.save(image, "PNG")).getpixel((2, 2)) == (255, 255, 255)
 
 
 def test_a_coloured_drawing_with_some_white_in_it_stays_on_white() -> None:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from clocks import Hand
 from glimpsed.config.schema import Config, Folder, ModelEntry
+from glimpsed.disk.files import Root
 from glimpsed.errors import LedgerUnavailable, Verdict, VisionError
 from glimpsed.ledger import Books, Ledger, open_ledger
+from glimpsed.model import FileKey
+from glimpsed.service.budget import Reached
 from glimpsed.service.models import Models
+from glimpsed.service.serving import Serving
 from glimpsed.vision import memory
 from glimpsed.vision.remote import RemoteModel
 
@@ -27,6 +34,7 @@ class Desk:
     models: Models
     ledger: Ledger
     clock: Hand
+    books: Books
 
     def serving(self, after: float | None) -> list[str]:
         return [m.entry.name for m in self.models.serving(folder(after))]
@@ -60,7 +68,7 @@ async def opened(tmp_path: Path) -> AsyncIterator[Open]:
         models = Models(books, changed=lambda: None, clock=clock)
         await models.open(config(after))
         open_ones.append((models, books))
-        return Desk(models, ledger, clock)
+        return Desk(models, ledger, clock, books)
 
     yield start
     for models, books in open_ones:
@@ -183,3 +191,80 @@ async def test_a_pause_and_its_end_reach_the_ledger_in_their_order(
     await desk.models.share_pauses()
     assert desk.ledger.pauses() == {}
     assert desk.models["a"].pacing.paused is None
+
+
+async def test_while_the_standing_of_the_models_is_the_same_so_are_the_chains(opened: Open) -> None:
+    desk, chances = await opened(600), random.Random(7)
+    seen: dict[tuple[object, ...], tuple[list[str], list[str]]] = {}
+    for _ in range(2000):
+        desk.clock.now += chances.choice([0, 1, 50, 700])
+        pacing = desk.models[chances.choice(NAMES)].pacing
+        now = desk.clock.now
+        if chances.random() < 0.3:
+            pacing.pause("no money", now, until=now + chances.choice([100, 900]))
+        elif chances.random() < 0.3:
+            pacing.resume()
+        found = desk.serving(None), desk.serving(600)
+        assert seen.setdefault(desk.models.standing(), found) == found
+    assert len(seen) < 2000
+
+
+async def test_lanes_are_worked_out_when_something_changed_and_not_for_each_job(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = await opened(None)
+    watches = [
+        SimpleNamespace(
+            folder=folder().model_copy(update={"name": f"f{n}"}),
+            root=Root(f"/f{n}", (1, n)),
+            state=SimpleNamespace(state="watching"),
+            lanes=SimpleNamespace(files=None),
+        )
+        for n in range(3)
+    ]
+
+    class Folders(list[Any]):
+        changes = 0
+
+    folders = Folders(watches)
+    serving, asked = Serving(config(), desk.books, cast("Any", folders), desk.models), list[str]()
+    really = desk.models.serving
+    monkeypatch.setattr(desk.models, "serving", lambda f: asked.append(f.name) or really(f))
+
+    async def served(*used_up: Reached) -> list[str]:
+        async def over() -> list[Reached]:
+            return list(used_up)
+
+        monkeypatch.setattr(serving, "over", over)
+        return [place.folder.name for lane in await serving.lanes() for place in lane.places]
+
+    assert await served() == await served() == ["f0", "f1", "f2"]
+    assert asked == ["f0", "f1", "f2"]
+    watches[1].root = None
+    folders.changes += 1
+    assert await served() == ["f0", "f2"]
+    desk.models["a"].pacing.pause("no money", NOW, until=NOW + 60)
+    assert await served() == []
+    desk.clock.now += 61
+    assert await served() == ["f0", "f2"]
+    desk.models["a"].entry.__dict__["price"] = object()
+    over = Reached("folder f0", "day", 1, 1, "USD", NOW)
+    assert await served(over) == ["f2"]
+    assert await served() == ["f0", "f2"]
+
+
+async def test_files_refused_alike_in_a_row_are_counted_over_daemons_and_restarts(opened: Open) -> None:
+    alike, files = frozenset({"400 drelm"}), [FileKey("f", f"{n}\udce4.png") for n in range(3)]
+    first = await opened(None)
+    assert (await first.models["a"].pacing.jury.hear(files[0], alike)).guilty
+    second = await opened(None)  # another daemon on that ledger, or the next start
+    await first.models.share_lessons()
+    await second.models.share_lessons()
+    assert (await second.models["a"].pacing.jury.hear(files[1], alike)).guilty
+    await second.models.share_lessons()
+    third = await opened(None)
+    ruling = await third.models["a"].pacing.jury.hear(files[2], alike)
+    assert (ruling.guilty, ruling.alike) == (False, tuple(files[:2]))
+    assert (
+        await third.models["b"].pacing.jury.hear(files[2], alike)
+    ).guilty  # another model's is another row

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 from glimpsed import sidecar
 from glimpsed.discover.filters import Filter
-from glimpsed.discover.scan import Walk, look_at
+from glimpsed.discover.scan import look_at
 from glimpsed.discover.settle import Check
+from glimpsed.discover.walk import Walk
 from glimpsed.disk import files, names, temporary
 from glimpsed.errors import FileError, ForeignSidecar, GlimpsedError, ShareTrouble, SidecarBlocked, Vanished
 from glimpsed.model import Written

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glimpsed.errors import Verdict
+from glimpsed.model import FileKey
 from glimpsed.vision.breaker import FORGOTTEN, Breaker
 from glimpsed.vision.jury import GRACE, Jury
 
@@ -108,7 +109,10 @@ def test_nobody_is_at_fault_before_the_second_refusal_and_an_answer_to_another(
 # --- the jury: files that are refused for good ---
 
 
-def busy(others: list[int]) -> Jury[str]:
+FILES = {name: FileKey("in", f"{name}.png") for name in "abcde"}
+
+
+def busy(others: list[int]) -> Jury:
     """A jury before which so many others are on their way."""
     return Jury(lambda waiting: others[0] > waiting)
 
@@ -116,11 +120,11 @@ def busy(others: list[int]) -> Jury[str]:
 @pytest.mark.anyio
 async def test_three_refused_alike_in_a_row_are_innocent_and_the_third_says_so() -> None:
     jury = busy([5])
-    first = asyncio.create_task(jury.hear("a", ALIKE))
-    second = asyncio.create_task(jury.hear("b", ALIKE))
+    first = asyncio.create_task(jury.hear(FILES["a"], ALIKE))
+    second = asyncio.create_task(jury.hear(FILES["b"], ALIKE))
     await asyncio.sleep(0)
-    third = await jury.hear("c", ALIKE)
-    assert (third.guilty, third.alike) == (False, ("a", "b"))
+    third = await jury.hear(FILES["c"], ALIKE)
+    assert (third.guilty, third.alike) == (False, (FILES["a"], FILES["b"]))
     assert not (await first).guilty
     assert not (await second).guilty
 
@@ -128,12 +132,12 @@ async def test_three_refused_alike_in_a_row_are_innocent_and_the_third_says_so()
 @pytest.mark.anyio
 async def test_an_answer_to_another_file_decides_at_once() -> None:
     jury = busy([5])
-    first = asyncio.create_task(jury.hear("a", ALIKE))
+    first = asyncio.create_task(jury.hear(FILES["a"], ALIKE))
     await asyncio.sleep(0)
     jury.answered()
     assert (await asyncio.wait_for(first, 0.5)).guilty
-    second = asyncio.create_task(jury.hear("b", ALIKE))
-    third = asyncio.create_task(jury.hear("c", ALIKE))
+    second = asyncio.create_task(jury.hear(FILES["b"], ALIKE))
+    third = asyncio.create_task(jury.hear(FILES["c"], ALIKE))
     await asyncio.sleep(0)
     assert not second.done()
     assert not third.done()
@@ -147,7 +151,7 @@ async def test_with_nothing_beside_it_a_file_fails_after_a_moment() -> None:
     jury = busy(others)
     loop = asyncio.get_running_loop()
     began = loop.time()
-    assert (await jury.hear("a", ALIKE)).guilty
+    assert (await jury.hear(FILES["a"], ALIKE)).guilty
     assert loop.time() - began >= GRACE
 
 
@@ -155,7 +159,7 @@ async def test_with_nothing_beside_it_a_file_fails_after_a_moment() -> None:
 async def test_it_is_waited_for_as_long_as_others_are_on_their_way() -> None:
     others = [3]
     jury = busy(others)
-    first = asyncio.create_task(jury.hear("a", ALIKE))
+    first = asyncio.create_task(jury.hear(FILES["a"], ALIKE))
     await asyncio.sleep(GRACE + 0.1)
     assert not first.done()
     others[0] = 1
@@ -166,9 +170,9 @@ async def test_it_is_waited_for_as_long_as_others_are_on_their_way() -> None:
 @pytest.mark.anyio
 async def test_files_that_failed_one_by_one_count_and_the_same_file_or_another_reason_does_not() -> None:
     jury = busy([0])
-    assert (await jury.hear("a", ALIKE)).guilty
-    assert (await jury.hear("a", ALIKE)).guilty
-    assert (await jury.hear("b", frozenset({"400 other"}))).guilty
-    assert (await jury.hear("c", ALIKE)).guilty
-    assert (await jury.hear("d", ALIKE | {"400 code x"})).guilty
-    assert (await jury.hear("e", ALIKE)).alike == ("c", "d")
+    assert (await jury.hear(FILES["a"], ALIKE)).guilty
+    assert (await jury.hear(FILES["a"], ALIKE)).guilty
+    assert (await jury.hear(FILES["b"], frozenset({"400 other"}))).guilty
+    assert (await jury.hear(FILES["c"], ALIKE)).guilty
+    assert (await jury.hear(FILES["d"], ALIKE | {"400 code x"})).guilty
+    assert (await jury.hear(FILES["e"], ALIKE)).alike == (FILES["c"], FILES["d"])

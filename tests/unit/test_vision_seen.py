@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glimpsed.vision.seen import SHORT, emptiness, loops
+from glimpsed.vision.seen import _BLIND, _FILLER, _REFUSAL, SHORT, emptiness, loops
 
 BLIND = [
     "I'm unable to view images directly. Please provide a description of the image.",
@@ -199,3 +201,29 @@ def test_the_beginning_of_a_loop_is_not_enough() -> None:
 @given(st.text(max_size=3000), st.booleans())
 def test_any_text_can_be_looked_at(text: str, cut: bool) -> None:
     assert emptiness(text, cut=cut) in (None, "empty", "blind", "refusal", "loop")
+
+
+@settings(deadline=None, max_examples=300, derandomize=True)
+@given(st.data())
+def test_no_sentence_takes_long(data: st.DataObject) -> None:
+    """What nearly matches, with any part of it again and again: where that can be read in two ways each, for ever."""
+    known = [*_BLIND, _REFUSAL, _FILLER]
+    near = data.draw(
+        st.one_of(st.sampled_from(BLIND + REFUSALS), st.sampled_from(known).flatmap(st.from_regex))
+    )
+    words = near.split(" ")
+    start = data.draw(st.integers(0, len(words) - 1))
+    again = " ".join(words[start : start + data.draw(st.integers(1, 3))])
+    text = " ".join([*words, *[again] * (SHORT // (len(again) + 1))])[: SHORT - 1] + data.draw(
+        st.sampled_from("#.x")
+    )
+    started = time.process_time()
+    emptiness(text)
+    assert time.process_time() - started < 0.5
+
+
+@pytest.mark.parametrize("again", [" or or", " or here", " or here here", ", so I can't"])
+def test_words_that_can_be_read_in_two_ways_take_no_longer(again: str) -> None:
+    started = time.process_time()
+    assert emptiness(("I can't see the image" + again * 60)[: SHORT - 1] + "#") is None
+    assert time.process_time() - started < 0.5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -235,10 +236,9 @@ def test_reason_holds_no_image_that_an_api_sent_back() -> None:
 
     image = base64.b64encode(random.Random(1).randbytes(900)).decode()
     for message in (f"bad input 'data:image/jpeg;base64,{image}'", f"bad input {image}"):
-        assert verdict(400, error(message)).verdict.reason.startswith("HTTP 400: bad input")
-        assert not any(
-            image[n : n + 12] in verdict(400, error(message)).verdict.reason for n in range(len(image) - 12)
-        )
+        reason = verdict(400, error(message)).verdict.reason
+        assert reason.startswith("HTTP 400: bad input")
+        assert not any(image[n : n + 12] in reason for n in range(len(image) - 12))
 
 
 def test_redirect_says_where_to_without_what_may_be_secret() -> None:
@@ -282,3 +282,43 @@ def test_any_reply_has_a_verdict(status: int, headers: dict[str, str], body: byt
 @given(st.text())
 def test_any_text_can_be_cleaned(text: str) -> None:
     assert clean(text).isprintable() or not clean(text)
+
+
+LONG = 3_000_000
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "x",
+        "a ",
+        "{",
+        '{"a":',
+        "max_tokens is too large: 5. ",
+        "'a' ",
+        "1.",
+        "[",
+        "\\u0000",
+        "try again in 20s ",
+    ],
+)
+@pytest.mark.parametrize("where", ["message", "code", "param", "detail", "raw", "text"])
+def test_a_reply_of_megabytes_is_judged_at_once(unit: str, where: str) -> None:
+    long = unit * (LONG // len(unit))
+    error: dict[str, Any] = {"message": long} if where == "message" else {"message": "no", where: long}
+    body = {
+        "detail": {"detail": [{"loc": ["body", long], "msg": long}]},
+        "raw": {
+            "error": {"message": "no", "metadata": {"raw": long, "headers": {"x-ratelimit-reset": long}}}
+        },
+    }.get(where, {"error": error})
+    started = time.process_time()
+    found = judge(
+        400,
+        {"retry-after": unit * 1000},
+        long.encode() if where == "text" else json.dumps(body).encode(),
+        "chat",
+        0.0,
+    )
+    assert time.process_time() - started < 3.0  # 0.2 s as it is; 10 s and more where all of it is searched
+    assert len(found.verdict.reason) < 1000

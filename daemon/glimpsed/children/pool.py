@@ -19,7 +19,6 @@ from typing import Any, TypeVar
 
 from glimpsed.children.child import Child, Died, Late, Program, Unavailable
 from glimpsed.errors import FileError
-from glimpsed.model import Bytes
 
 IDLE = 60.0  # s
 ASKED = 1000  # questions, then a fresh process: decoders leak
@@ -60,7 +59,7 @@ class Pool:
         async with self._room, self._child():
             pass
 
-    async def ask(self, question: object, data: Bytes, read: Callable[[dict[str, Any], bytes], T]) -> T:
+    async def ask(self, question: object, data: bytes, read: Callable[[dict[str, Any], bytes], T]) -> T:
         """The answer about these bytes, as `read` makes it of its JSON and its bytes.
 
         Raises `FileError` when that is the answer; `Died` or `Late` when the question is to blame for it;
@@ -77,7 +76,7 @@ class Pool:
                 await all_room.enter_async_context(self._room)
             return await self._asked(question, data, read)
 
-    async def _asked(self, question: object, data: Bytes, read: Callable[[dict[str, Any], bytes], T]) -> T:
+    async def _asked(self, question: object, data: bytes, read: Callable[[dict[str, Any], bytes], T]) -> T:
         async with _memory_file(data) as file, self._child() as child:
             try:
                 answer = await child.ask(question, file)
@@ -178,7 +177,7 @@ def _may_be_chance(error: Died | Late, program: Program) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def _memory_file(data: Bytes) -> AsyncIterator[int]:
+async def _memory_file(data: bytes) -> AsyncIterator[int]:
     """The data in a file without a name, which is gone when the last descriptor of it is closed.
 
     Raises `Unavailable` when there cannot be one more.

@@ -1,9 +1,9 @@
 """Discovery: every complete file of a folder is offered to the ledger, once (DESIGN 2, 5 and 8).
 
-`watch` is one folder's story; `events` (watchdog) hints, `scan` lists and looks, `reconcile` compares a
-listing with the ledger, `settle` (pure) decides, with `formats`, what is complete, `filters` what is
-looked at, `mounts` how a folder can be watched; `hearing` keeps the events alive, `state` and `telling` tell
-how it goes.
+`watch` is one folder's story over what all about it share (`site`): `scanning` has `walk` list it and `reconcile`
+compare that with the ledger (`first` sight, `rows`), `settler` has files looked at (`scan`) until they are complete
+(`settle`, pure). `events` (watchdog, over `inotify`) hint; `hearing` keeps them alive for all folders. `filters` say
+what is looked at, `mounts` how a folder can be watched, `depth` how far down; `state` and `telling` tell how it goes.
 """
 
 from __future__ import annotations

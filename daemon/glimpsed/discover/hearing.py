@@ -7,9 +7,10 @@ import contextlib
 import time
 from collections.abc import Callable
 
-from glimpsed.discover.events import Batch, Ear, Events, WatchLimit
-from glimpsed.discover.scan import Watch
+from glimpsed.discover.events import Events
+from glimpsed.discover.inotify import Batch, Ear, WatchLimit
 from glimpsed.discover.state import Status
+from glimpsed.discover.walk import Watch
 
 AGAIN = 3600.0  # s after which a folder that got no watches asks for them again
 
@@ -41,7 +42,7 @@ class Observing:
 
         Each thread is asked, and a probe is sent, which a later call expects to have come back.
         """
-        if self._events is None or ear.events is not self._events:
+        if self._events is None or not self._events.owns(ear):
             return False
         now = time.monotonic()
         if not self._events.alive(now):
@@ -74,6 +75,11 @@ class Hearing:
     def watch(self) -> Watch | None:
         """What a listing does to each directory before it lists it."""
         return self._ear.watch if self._ear is not None else None
+
+    @property
+    def polls(self) -> bool:
+        """Whether the folder is polled, for now or for ever."""
+        return self._status.now.mode == "poll"
 
     def start(self) -> None:
         """Raises `WatchLimit`."""

@@ -44,7 +44,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Decision:
     """What follows from a look."""
 
     kind: Kind
@@ -145,25 +145,25 @@ class Settling:
         if candidate is not None and candidate.due is None:
             self._again(path, candidate, now)
 
-    def looked(self, path: str, look: Look, now: float) -> Verdict:
-        """What was seen there; the verdict says what it means."""
+    def looked(self, path: str, look: Look, now: float) -> Decision:
+        """What was seen there; the decision says what it means."""
         candidate = self._files.get(path)
         if candidate is None:
-            return Verdict("drop")
+            return Decision("drop")
         if candidate.due is not None:  # something happened during the look: it decides nothing
             candidate.version = look.version
-            return Verdict("wait")
+            return Decision("wait")
         candidate.busy = look.not_yet is not None
         self._note(path, look)
         if look.not_yet is not None:
             self._later(path, candidate, now)
             if candidate.told or now - candidate.first < self._limit:
-                return Verdict("wait")
+                return Decision("wait")
             candidate.told = True
-            return Verdict("busy", reason=look.not_yet)
+            return Decision("busy", reason=look.not_yet)
         if look.version is None:
             self.forget(path)
-            return Verdict("drop")
+            return Decision("drop")
         return self._judge(path, candidate, look, now)
 
     def forget(self, path: str) -> None:
@@ -185,24 +185,24 @@ class Settling:
         else:
             self.troubled[path] = reason
 
-    def _judge(self, path: str, c: _Candidate, look: Look, now: float) -> Verdict:
+    def _judge(self, path: str, c: _Candidate, look: Look, now: float) -> Decision:
         version = look.version
         assert version is not None
         if look.checked and look.not_whole is None and version.size:
             self.forget(path)
-            return Verdict("complete", version, c.fresh, took=now - c.first)
+            return Decision("complete", version, c.fresh, took=now - c.first)
         if version != c.version:
             return self._changed(path, c, version, now)
         if not look.checked and version.size:
             self._again(path, c, max(now, c.since + self._quiet(c.closed)))
-            return Verdict("wait")
+            return Decision("wait")
         if now - c.since >= self._limit:
             self.forget(path)
             reason = look.not_whole or EMPTY
-            return Verdict("problem", version, c.fresh, reason)
+            return Decision("problem", version, c.fresh, reason)
         return self._later(path, c, now)
 
-    def _changed(self, path: str, c: _Candidate, version: Version, now: float) -> Verdict:
+    def _changed(self, path: str, c: _Candidate, version: Version, now: float) -> Decision:
         # The first look only records what the quiet time is measured with; an event said when it began.
         if c.version is not None:
             c.since = now
@@ -211,13 +211,13 @@ class Settling:
         self._again(path, c, max(c.since + self._quiet(c.closed), now))
         if not c.told and now - c.first >= self._limit:
             c.told = True
-            return Verdict("growing", version)
-        return Verdict("wait")
+            return Decision("growing", version)
+        return Decision("wait")
 
-    def _later(self, path: str, c: _Candidate, now: float) -> Verdict:
+    def _later(self, path: str, c: _Candidate, now: float) -> Decision:
         self._again(path, c, now + c.delay)
         c.delay = min(2 * c.delay, BACKOFF_MOST)
-        return Verdict("wait")
+        return Decision("wait")
 
     def _again(self, path: str, candidate: _Candidate, due: float) -> None:
         candidate.due = due

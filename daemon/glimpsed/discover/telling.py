@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from glimpsed.discover.settle import Verdict
+from glimpsed.discover.settle import Decision
+from glimpsed.discover.walk import Walk
 from glimpsed.errors import LedgerUnavailable
 from glimpsed.journal import events, get_logger
 from glimpsed.model import Offer, shown
@@ -28,6 +29,13 @@ class Telling:
                 self._told.add(path)
                 log.debug(events.FILE_SKIPPED, folder=self._folder, file=shown(path), reason=rule)
 
+    def walked(self, walk: Walk) -> None:
+        """What a pass left alone since it was asked last."""
+        self.skipped(walk.skipped)
+        self.left_out(walk.left_out)
+        walk.skipped.clear()
+        walk.left_out.clear()
+
     def left_out(self, reasons: Mapping[str, str]) -> None:
         """These are left alone, and whoever put them there would not expect it."""
         for path, reason in reasons.items():
@@ -35,13 +43,13 @@ class Telling:
                 self._told.add(path)
                 log.info(events.FILE_SKIPPED, folder=self._folder, file=shown(path), reason=reason)
 
-    def waiting(self, path: str, verdict: Verdict) -> None:
+    def waiting(self, path: str, decision: Decision) -> None:
         """After `settle_limit`, it still grows or cannot be read."""
-        if verdict.kind == "growing":
+        if decision.kind == "growing":
             reason = "it is still being written: it is waited for"
             log.info(events.FILE_RETRY, folder=self._folder, file=shown(path), reason=reason)
         else:
-            log.warning(events.FILE_RETRY, folder=self._folder, file=shown(path), reason=verdict.reason)
+            log.warning(events.FILE_RETRY, folder=self._folder, file=shown(path), reason=decision.reason)
 
     def not_yet(self, path: str, reason: str) -> None:
         """It gives trouble for now."""

@@ -20,7 +20,6 @@ from functools import cache
 
 from glimpsed.disk.files import Root, entry, opened_directory, translated
 from glimpsed.disk.names import keep_aside, rename_no_replace, same_file
-from glimpsed.model import Bytes
 
 CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NAME = re.compile(r"\.glimpsed-([0-9a-f]{8})-([0-9]{1,10})-([0-9]{1,20})-[0-9a-f]{8}\.tmp")
@@ -153,7 +152,7 @@ def new_name() -> str:
     return f".glimpsed-{_host()}-{_process(os.getpid())}-{random.getrandbits(32):08x}.tmp"
 
 
-def write_all(fd: int, content: Bytes) -> None:
+def write_all(fd: int, content: bytes) -> None:
     """All of it: one write may take less."""
     view = memoryview(content)
     while view:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from glimpsed import sidecar
 from glimpsed.config.schema import Folder
 from glimpsed.discover.filters import Filter
-from glimpsed.discover.scan import Listing, Walk
+from glimpsed.discover.walk import Directory, Walk
 from glimpsed.disk.files import Root, read_content
 from glimpsed.errors import FileError, NotYet, Vanished
 from glimpsed.estimate import Group, Past, Seen
@@ -116,26 +116,26 @@ def _waiting(folder: Folder, root: Root, ledger: Ledger) -> Iterator[tuple[str, 
     ignored = folder.existing == "ignore" and not ledger.seen(folder.name)
     walk = Walk(root, Filter(folder), digests, [""], folder.recursive)
     while walk.todo:
-        for listing in walk.slice():
-            if listing.files is None:
+        for directory in walk.slice():
+            if directory.files is None:
                 continue
-            known = ledger.known(folder.name, listing.directory)
-            for name, seen in listing.files.items():
+            known = ledger.known(folder.name, directory.path)
+            for name, seen in directory.files.items():
                 row = known.get(name)
                 if row is None:
-                    waits = not ignored and _unanswered(root, folder, listing, name)
+                    waits = not ignored and _unanswered(root, folder, directory, name)
                 else:
                     waits = row.version != seen.version or row.state in ("queued", "running")
                 if waits:
-                    yield f"{listing.directory}/{name}" if listing.directory else name, seen.version
+                    yield f"{directory.path}/{name}" if directory.path else name, seen.version
 
 
-def _unanswered(root: Root, folder: Folder, listing: Listing, name: str) -> bool:
+def _unanswered(root: Root, folder: Folder, directory: Directory, name: str) -> bool:
     """Whether a file that the ledger does not know would be asked about: not adopted, nothing in the way."""
-    assert listing.files is not None
-    version = listing.files[name].version
+    assert directory.files is not None
+    version = directory.files[name].version
     try:
-        found = sidecar.adoptable(root, listing.directory, name, version, folder, listing.names)
+        found = sidecar.adoptable(root, directory.path, name, version, folder, directory.names)
     except (Vanished, NotYet, FileError):
         return False
     return found.verdict in ("none", "outdated")

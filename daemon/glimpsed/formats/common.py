@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, TypeAlias
-
-if TYPE_CHECKING:
-    from glimpsed.model import Bytes
+from typing import IO, TypeAlias
 
 Read: TypeAlias = (
-    "Callable[[int, int], Bytes]"  # (offset, length); never short, unless it asks beyond the end
+    "Callable[[int, int], bytes]"  # (offset, length); never short, unless it asks beyond the end
 )
 
 CHUNK = 1 << 20
@@ -60,7 +57,7 @@ def windowed(read: Read, size: int) -> Read:
     """The same, but for formats of many small pieces: what comes next is already there."""
     start, window = 0, b""
 
-    def windowed_read(offset: int, length: int) -> Bytes:
+    def windowed_read(offset: int, length: int) -> bytes:
         nonlocal start, window
         if length > _WINDOW:
             return read(offset, length)
@@ -82,7 +79,7 @@ def find(read: Read, pattern: bytes, start: int, size: int) -> int:
     return -1
 
 
-def joined(data: Bytes, ranges: list[tuple[int, int]]) -> Bytes:
+def joined(data: bytes, ranges: list[tuple[int, int]]) -> bytes:
     """Those ranges of the data, in one copy; the data itself when that is all of it."""
     view = memoryview(data)
     merged = [ranges[0]]

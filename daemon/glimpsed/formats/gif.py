@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
 
 from glimpsed.formats.common import Read, Size, windowed
-
-if TYPE_CHECKING:
-    from glimpsed.model import Bytes
 
 _EXTENSION, _IMAGE, _TRAILER = 0x21, 0x2C, 0x3B
 _MOST = 2_000_000  # sub-blocks that are followed: half a gigabyte of honest ones
@@ -35,7 +31,7 @@ def whole(read: Read, size: int) -> str | None:
     return None
 
 
-def size(data: Bytes) -> Size:
+def size(data: bytes) -> Size:
     """Of the screen that its pictures are drawn on."""
     return Size(*struct.unpack_from("<HH", data, 6))
 

@@ -5,13 +5,9 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from glimpsed.formats import orientation
 from glimpsed.formats.common import NotPlain, Read, Size, find, joined, square
-
-if TYPE_CHECKING:
-    from glimpsed.model import Bytes
 
 _MOST_SEGMENTS = 10_000  # a hostile file may have millions, and the event loop would wait
 _FRAMES = frozenset({0xC0, 0xC1, 0xC2})  # baseline, extended and progressive; the others are not sent around
@@ -37,7 +33,7 @@ def whole(read: Read, size: int) -> str | None:
     return "the end marker (EOI)"
 
 
-def size(data: Bytes) -> Size:
+def size(data: bytes) -> Size:
     """From the frame header."""
     for marker, start, end in segments(lambda at, length: data[at : at + length], 2, len(data)):
         if marker in _FRAMES or marker in _OTHER_FRAMES:
@@ -45,7 +41,7 @@ def size(data: Bytes) -> Size:
     raise NotPlain
 
 
-def usual(data: Bytes) -> bool:
+def usual(data: bytes) -> bool:
     """Whether its frame is of a kind that every decoder shows."""
     for marker, _, _ in segments(lambda at, length: data[at : at + length], 2, len(data)):
         if marker in _FRAMES or marker in _OTHER_FRAMES:
@@ -53,7 +49,7 @@ def usual(data: Bytes) -> bool:
     return False
 
 
-def plain(data: Bytes, *, keep_metadata: bool) -> Bytes:
+def plain(data: bytes, *, keep_metadata: bool) -> bytes:
     """Gray or colour in 8 bits, upright, up to EOI; without what is no part of the picture."""
     frames = tables = 0
     kept = [(0, 2)]
@@ -109,7 +105,7 @@ def segments(read: Read, at: int, size: int) -> Iterator[tuple[int, int, int]]:
     raise NotPlain
 
 
-def _all(data: Bytes) -> Iterator[tuple[int, int, int]]:
+def _all(data: bytes) -> Iterator[tuple[int, int, int]]:
     """Every segment up to EOI; a scan's holds its entropy-coded data."""
     at = 2
     for _ in range(_MOST_SEGMENTS):
@@ -127,7 +123,7 @@ def _all(data: Bytes) -> Iterator[tuple[int, int, int]]:
     raise NotPlain
 
 
-def _frame(data: Bytes, start: int, end: int) -> tuple[Size, int, int]:
+def _frame(data: bytes, start: int, end: int) -> tuple[Size, int, int]:
     """Size, bits a sample and number of components of a frame header."""
     body = bytes(data[start:end]).lstrip(b"\xff")[3:]
     bits, height, width, components = struct.unpack_from(">BHHB", body)

@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from glimpsed.formats import gif, jpeg, png, webp
 from glimpsed.formats.common import NotPlain, Size
 from glimpsed.formats.sniff import MEDIA_TYPES, Kind
-
-if TYPE_CHECKING:
-    from glimpsed.model import Bytes
 
 _SIZES = {"jpeg": jpeg.size, "png": png.size, "webp": webp.size, "gif": gif.size}
 _PLAIN = {"jpeg": jpeg.plain, "png": png.plain, "webp": webp.plain}
@@ -26,10 +22,10 @@ class Plain:
     """A whole, upright, opaque picture in gray or RGB of at most 8 bits a channel."""
 
     media_type: str
-    data: Bytes
+    data: bytes
 
 
-def measure(kind: Kind, data: Bytes) -> Size:
+def measure(kind: Kind, data: bytes) -> Size:
     """The stored size, from the header alone; `NotPlain` when a decoder is needed to know it."""
     if kind not in _SIZES:
         raise NotPlain
@@ -42,7 +38,7 @@ def measure(kind: Kind, data: Bytes) -> Size:
     return size
 
 
-def plain(kind: Kind, data: Bytes, *, keep_metadata: bool) -> Plain:
+def plain(kind: Kind, data: bytes, *, keep_metadata: bool) -> Plain:
     """The picture as it can be sent without decoding it; `NotPlain` when it cannot."""
     if kind not in _PLAIN:
         raise NotPlain

@@ -5,13 +5,9 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from glimpsed.formats import orientation
 from glimpsed.formats.common import NotPlain, Read, Size, joined, square, windowed
-
-if TYPE_CHECKING:
-    from glimpsed.model import Bytes
 
 _MOST_CHUNKS = 10_000  # a hostile file may have millions, and the event loop would wait
 _MOST_LOOKED_AT = 1_000_000  # in a thread
@@ -31,12 +27,12 @@ def whole(read: Read, size: int) -> str | None:
     return "the end chunk (IEND)"
 
 
-def size(data: Bytes) -> Size:
+def size(data: bytes) -> Size:
     """From the header."""
     return _header(data)[0]
 
 
-def plain(data: Bytes, *, keep_metadata: bool) -> Bytes:
+def plain(data: bytes, *, keep_metadata: bool) -> bytes:
     """Gray or RGB of at most 8 bits a channel, opaque, upright, up to IEND; without what is no part of the picture."""
     _, bits, colour, methods = _header(data)
     if bits not in _DEPTHS.get(colour, ()) or methods not in {b"\0\0\0", b"\0\0\1"}:
@@ -80,7 +76,7 @@ def _chunks(read: Read, size: int, most: int) -> Iterator[tuple[bytes, int, int]
         yield name, start, at
 
 
-def _header(data: Bytes) -> tuple[Size, int, int, Bytes]:
+def _header(data: bytes) -> tuple[Size, int, int, bytes]:
     """Size, bits a sample, colour type, and the methods of compression, filter and interlace."""
     length, name, width, height, bits, colour = struct.unpack_from(">I4sIIBB", data, 8)
     if length != 13 or name != b"IHDR" or not (width and height):

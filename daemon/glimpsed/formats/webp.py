@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from glimpsed.formats import orientation
 from glimpsed.formats.common import NotPlain, Read, Size
-
-if TYPE_CHECKING:
-    from glimpsed.model import Bytes
 
 _MOST_CHUNKS = 10_000  # a hostile file may have millions, and the event loop would wait
 _ICC, _ALPHA, _ANIMATED = 0x20, 0x10, 0x02
@@ -22,7 +18,7 @@ def whole(read: Read, size: int) -> str | None:
     return None if length + 8 <= size + (length & 1) else "data that its header announces"
 
 
-def size(data: Bytes) -> Size:
+def size(data: bytes) -> Size:
     """From the first chunk, which need not be whole."""
     name = data[12:16]
     if name == b"VP8X":
@@ -36,7 +32,7 @@ def size(data: Bytes) -> Size:
     raise NotPlain
 
 
-def plain(data: Bytes, *, keep_metadata: bool) -> Bytes:
+def plain(data: bytes, *, keep_metadata: bool) -> bytes:
     """Opaque, still and upright; without what is no part of the picture."""
     parts: list[bytes] = []
     exif = xmp = None
@@ -63,7 +59,7 @@ def plain(data: Bytes, *, keep_metadata: bool) -> Bytes:
     return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
 
 
-def _chunks(data: Bytes) -> Iterator[tuple[bytes, int, int]]:
+def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """(name, start, end) of each chunk, its padding included."""
     end = 8 + struct.unpack_from("<I", data, 4)[0]
     if end > len(data):

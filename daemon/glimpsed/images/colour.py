@@ -9,21 +9,25 @@ from PIL import Image, ImageChops, ImageFilter
 
 _WITH_ALPHA = frozenset({"RGBA", "RGBa", "LA", "La", "PA"})
 _FULL = 255
-_LIGHT, _DARK = 225, 30  # what can hardly be seen on white, and on black
+_SEEN, _UNSEEN = 30, 16  # how far from a ground's shade something can be seen, and cannot
+_BESIDE = 3  # px: the outline of a letter, or its shadow
 _THIN = 0.08  # of an area is its outline: strokes of 25 px
 _NEARLY_ALL = 0.995
-_SOME = 0.15  # of all outlines
-_ENOUGH = 4_000_000  # px that tell what ground is needed
+_SOME = 0.1  # of all that is shown
+_ENOUGH = 1_000_000  # px that tell what ground is needed
 
 
-def drawable(image: Image.Image, *, bits: int | None = None, inverted: bool = False) -> Image.Image:
+def drawable(
+    image: Image.Image, *, bits: int | None = None, inverted: bool = False, ground: int | None = None
+) -> Image.Image:
     """In a mode that can be scaled with antialiasing: L, RGB, CMYK or LAB, with nothing transparent left.
 
-    `bits` is how many of a 16-bit sample are used, where the file says so; `inverted` that 0 is white there.
+    `bits` is how many of a 16-bit sample are used, where the file says so; `inverted` that 0 is white there;
+    `ground` the shade behind what is transparent, where it is known.
     """
     mode = image.mode
-    if mode in _WITH_ALPHA or "transparency" in image.info:
-        return _opaque(image)
+    if _transparent(image):
+        return _opaque(image, ground)
     if mode == "1":
         return image.convert("L")
     if mode == "P":
@@ -52,46 +56,59 @@ def simplest(image: Image.Image) -> Image.Image:
     return image
 
 
-def _opaque(image: Image.Image) -> Image.Image:
+def ground_of(image: Image.Image) -> int | None:
+    """The shade that it can be seen on; None where nothing is transparent.
+
+    White, as everybody's paper; but black under white print, and gray where there is print of both kinds.
+    """
+    if not _transparent(image):
+        return None
+    if image.width * image.height > _ENOUGH:
+        scale = (_ENOUGH / (image.width * image.height)) ** 0.5
+        small = max(1, int(image.width * scale)), max(1, int(image.height * scale))
+        image = image.resize(small, Image.Resampling.NEAREST)
+    full = _full(image)
+    if full.getchannel("A").getextrema()[0] == _FULL or not _lost(full, _FULL):
+        return _FULL
+    return _FULL // 2 if _lost(full, 0) else 0
+
+
+def _transparent(image: Image.Image) -> bool:
+    return image.mode in _WITH_ALPHA or "transparency" in image.info
+
+
+def _full(image: Image.Image) -> Image.Image:
+    return (image.convert("LA") if image.mode == "La" else image).convert("RGBA")  # La becomes nothing else
+
+
+def _opaque(image: Image.Image, ground: int | None) -> Image.Image:
     """On a ground that it can be seen on."""
-    gray = image.mode in {"LA", "La", "L"}
-    if image.mode == "La":  # which Pillow turns into nothing else
-        image = image.convert("LA")
-    full = image.convert("RGBA")
-    shade = _ground(full)
-    out = Image.new("RGB", image.size, (shade, shade, shade))
+    out = _on(
+        _full(image), _FULL if (shade := ground_of(image) if ground is None else ground) is None else shade
+    )
+    return out.convert("L") if image.mode in {"LA", "La", "L"} else out
+
+
+def _on(full: Image.Image, shade: int) -> Image.Image:
+    out = Image.new("RGB", full.size, (shade, shade, shade))
     out.paste(full, mask=full.getchannel("A"))
-    return out.convert("L") if gray else out
+    return out
 
 
-def _ground(full: Image.Image) -> int:
-    """White, as everybody's paper; but black under white print, and gray where there is print of both kinds."""
-    alpha = full.getchannel("A")
-    if alpha.getextrema()[0] == _FULL:
-        return _FULL
-    if full.width * full.height > _ENOUGH:
-        scale = (_ENOUGH / (full.width * full.height)) ** 0.5
-        small = max(1, int(full.width * scale)), max(1, int(full.height * scale))
-        full = full.resize(small, Image.Resampling.NEAREST)
-        alpha = full.getchannel("A")
-    shown = alpha.point(lambda value: _FULL * (value >= 128))
-    light = full.convert("RGB").convert("L")
-    print_of = {
-        "white": ImageChops.multiply(shown, light.point(lambda value: _FULL * (value >= _LIGHT))),
-        "black": ImageChops.multiply(shown, light.point(lambda value: _FULL * (value <= _DARK))),
-    }
-    edge = ImageChops.subtract(shown, shown.filter(ImageFilter.MinFilter(3)))
-    most = _area(edge)
-    lost = {}
-    for name, part in print_of.items():
-        outline = _area(ImageChops.multiply(part, edge))
-        # Strokes of print are thin. What is broad, like a page with round corners, shows what is on it by itself,
-        # unless there is nothing on it.
-        thin = outline > _THIN * _area(part) or _area(part) > _NEARLY_ALL * _area(shown)
-        lost[name] = outline > _SOME * most > 0 and thin
-    if not lost["white"]:
-        return _FULL
-    return _FULL // 2 if lost["black"] else 0
+def _lost(full: Image.Image, shade: int) -> bool:
+    """Whether there is print that this ground would swallow, and that has nothing beside it that shows where it is."""
+    apart = ImageChops.difference(_on(full, shade).convert("L"), Image.new("L", full.size, shade))
+    beside = apart.point(lambda value: _FULL * (value >= _SEEN))
+    for _ in range(_BESIDE):
+        beside = beside.filter(ImageFilter.MaxFilter(3))
+    shown = full.getchannel("A").point(lambda value: _FULL * (value >= 128))
+    swallowed = ImageChops.multiply(shown, apart.point(lambda value: _FULL * (value < _UNSEEN)))
+    swallowed = ImageChops.subtract(swallowed, beside)
+    outline = _area(ImageChops.subtract(swallowed, swallowed.filter(ImageFilter.MinFilter(3))))
+    # Strokes of print are thin. What is broad, like a page with round corners, shows what is on it by itself,
+    # unless there is nothing on it.
+    thin = outline > _THIN * _area(swallowed) or _area(swallowed) > _NEARLY_ALL * _area(shown)
+    return thin and _area(swallowed) > _SOME * _area(shown)
 
 
 def _area(mask: Image.Image) -> int:

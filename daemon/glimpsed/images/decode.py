@@ -7,6 +7,7 @@ becomes `FileError` in `translated`, once.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import io
 from collections.abc import Callable, Iterator
@@ -221,6 +222,8 @@ def _in_strips(
     image: Image.Image, factor: int, draw: Callable[[Image.Image], Image.Image]
 ) -> tuple[Image.Image, Box]:
     """Made drawable and reduced by an integer factor, a strip at a time: a copy of all of it would not fit."""
+    if (ground := colour.ground_of(image)) is not None:  # one for all of them
+        draw = functools.partial(colour.drawable, ground=ground)
     width, height = image.size
     rows = max(1, _STRIP // (width * factor)) * factor
     out: Image.Image | None = None

@@ -20,7 +20,7 @@ from glimpsed.formats.sniff import MEDIA_TYPES, Kind, sniff
 from glimpsed.images import plan
 from glimpsed.images.usable import Nature
 from glimpsed.images.worker import Task
-from glimpsed.model import Bytes, Content, Image
+from glimpsed.model import Content, Image
 
 LIMITS = Limits(seconds=60.0, clock=60.0, address_space=1_500_000_000)
 DECODED = 640_000_000  # bytes of one decoded page: A0 in colour at 300 dpi, in black and white at 600
@@ -118,7 +118,7 @@ class Images:
         """End every worker."""
         await self._pool.close()
 
-    async def _do(self, task: Task, data: Bytes, read: Callable[[dict[str, Any], bytes], T]) -> T:
+    async def _do(self, task: Task, data: bytes, read: Callable[[dict[str, Any], bytes], T]) -> T:
         """Raises `FileError` when the file is to blame, `ShareTrouble` when no worker is to be had."""
         with _told(self._pool.program.limits):
             return await self._pool.ask(task, data, read)
@@ -145,7 +145,7 @@ def _told(limits: Limits) -> Iterator[None]:
         ) from None
 
 
-def _kind(data: Bytes) -> Kind:
+def _kind(data: bytes) -> Kind:
     kind = sniff(data[:1024])
     if kind is None:
         raise FileError(
@@ -155,7 +155,7 @@ def _kind(data: Bytes) -> Kind:
     return kind
 
 
-def _as_it_is(kind: Kind, data: Bytes, to: plan.Target) -> Image | None:
+def _as_it_is(kind: Kind, data: bytes, to: plan.Target) -> Image | None:
     """The first page without decoding it; None when it has to be decoded."""
     if not to.as_is or MEDIA_TYPES[kind] not in to.media_types:
         return None

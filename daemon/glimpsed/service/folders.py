@@ -46,6 +46,7 @@ class Folders:
         self._once = once
         self._wake = wake
         self._changed = changed
+        self.changes = 0  # counts what became of them: folders that come, go, or are another way than before
         self._watched: dict[str, Watched] = {}
         self._threads = Threads("folders", working=THREADS, most=THREADS_MOST)
         self._observing = Observing()
@@ -94,6 +95,7 @@ class Folders:
         # All at once, before anything is waited for: the dispatcher must not find a folder whose model is gone.
         old = [name for name, watched in self._watched.items() if config.folders.get(name) != watched.folder]
         tasks = [self._watched.pop(name).task for name in old]
+        self.changes += 1
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -101,6 +103,11 @@ class Folders:
             await self._backlogs.ask_failed_again(folder)
             if name not in self._watched:
                 self._watched[name] = await self._begin(folder, group)
+                self.changes += 1
+
+    def _count_change(self) -> None:
+        self.changes += 1
+        self._changed()
 
     def cancel(self) -> None:
         """Watch nothing any more."""
@@ -113,7 +120,7 @@ class Folders:
         watched = self._watched.get(name)
         if watched is None or watched.watch.root is None:
             return None
-        return Place(watched.watch.folder, watched.watch.root, watched.watch.io, ())
+        return Place(watched.watch.folder, watched.watch.root, watched.watch.lanes.files, ())
 
     def blocked(self, name: str, reason: str | None) -> None:
         """Sidecars cannot be written into a folder, and why; None: they can."""
@@ -138,7 +145,7 @@ class Folders:
             folder,
             self._books,
             offered=self._wake,
-            changed=self._changed,
+            changed=self._count_change,
             threads=self._threads,
             observing=self._observing,
         )

@@ -15,7 +15,7 @@ from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Books, Ledger, Paused
 from glimpsed.pipeline.ask import chain_of
 from glimpsed.service.budget import Reached, concerned
-from glimpsed.vision import Memory, Model, connect
+from glimpsed.vision import Memory, Model, connect, memory
 from glimpsed.vision.pause import Pause
 
 P = ParamSpec("P")
@@ -118,13 +118,27 @@ class Models:
                 return ()
         return (*first, *last) if first else ()
 
+    def standing(self) -> tuple[object, ...]:
+        """All that `serving` depends on: when it is the same, so are the chains."""
+        now = self._clock()
+        pauses = [model.pacing.paused_at(now) for model in self]
+        return tuple(
+            (model, pause, pause is not None and self._stages(pause, now))
+            for model, pause in zip(self, pauses, strict=True)
+        )
+
+    def _stages(self, pause: Pause, now: float) -> tuple[bool, ...]:
+        waits = {f.fallback_after for f in self._folders if f.fallback_after is not None}
+        probes = pause.next_probe is not None and now >= pause.next_probe
+        return (probes, *(now - pause.since >= wait for wait in sorted(waits)))
+
     def next_change(self) -> float | None:
         """When a paused model is tried again, another may stand in for it, or a hold ends, by the ledger's clock."""
         now = self._clock()
         times = [model.pacing.ready_at(now) for model in self]
         for folder in self._folders:
-            pauses = [model.pacing.paused_at(now) for model in chain_of(folder, self._models)]
             if folder.fallback_after is not None:
+                pauses = [model.pacing.paused_at(now) for model in chain_of(folder, self._models)]
                 times += [pause.since + folder.fallback_after for pause in pauses if pause is not None]
         return min((at for at in times if at > now), default=None)
 
@@ -222,9 +236,10 @@ class Models:
         self._write(write)
 
     def _learnt(self, where: str, facts: dict[str, Any]) -> None:
-        what = ", ".join(f"{name}: {fact[0]}" for name, fact in sorted(facts.items()))
-        names = [m.entry.name for m in self if where.startswith(f"{m.entry.base_url} {m.entry.model} ")]
-        log.info(events.MODEL_LEARNED, model=", ".join(names) or where, reason=what)
+        if memory.is_lesson(where):
+            what = ", ".join(f"{name}: {fact[0]}" for name, fact in sorted(facts.items()))
+            names = [m.entry.name for m in self if where.startswith(f"{m.entry.base_url} {m.entry.model} ")]
+            log.info(events.MODEL_LEARNED, model=", ".join(names) or where, reason=what)
         self._write(Ledger.learn, where, facts, self._clock())
 
     async def _read(

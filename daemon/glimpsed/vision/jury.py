@@ -10,34 +10,64 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Protocol
+
+from glimpsed.model import FileKey
 
 ALIKE = 3  # files in a row
 GRACE = 1.0  # seconds that others may take to come, at least
 
-File = TypeVar("File")
-
 
 @dataclass(frozen=True, slots=True)
-class Verdict(Generic[File]):
+class Ruling:
     """`guilty`: the file's own fault. `alike`: with this one there are too many; those refused before it."""
 
     guilty: bool
-    alike: tuple[File, ...] = ()
+    alike: tuple[FileKey, ...] = ()
 
 
-class Jury(Generic[File]):
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Files that were refused alike, in a row; and what their refusals had in common."""
+
+    files: tuple[FileKey, ...] = ()
+    alike: frozenset[str] = frozenset()
+
+
+class Record(Protocol):
+    """Where that is kept: for all daemons on one ledger, across restarts."""
+
+    def read(self) -> Refused: ...  # noqa: D102
+    def write(self, refused: Refused) -> None: ...  # noqa: D102
+
+
+class Own:
+    """A record of this process alone."""
+
+    def __init__(self) -> None:
+        self._refused = Refused()
+
+    def read(self) -> Refused:
+        """What was written last."""
+        return self._refused
+
+    def write(self, refused: Refused) -> None:
+        """Until the process ends."""
+        self._refused = refused
+
+
+class Jury:
     """One model's. `busy`: whether others than so many that wait here are on their way."""
 
     def __init__(self, busy: Callable[[int], bool]) -> None:
+        self.record: Record = Own()
         self._busy = busy
-        self._refused: dict[File, None] = {}  # in a row, alike
-        self._likeness: frozenset[str] = frozenset()
         self._waiting: dict[asyncio.Future[bool], float] = {}  # until when at least
 
     def answered(self) -> None:
         """The model gave somebody an answer."""
-        self._refused.clear()
+        if self.record.read().files:
+            self.record.write(Refused())
         self._settle(guilty=True)
 
     def released(self) -> None:
@@ -52,25 +82,23 @@ class Jury(Generic[File]):
         if now >= max(self._waiting.values()):
             self._settle(guilty=True)
 
-    async def hear(self, file: File, likeness: frozenset[str]) -> Verdict[File]:
+    async def hear(self, file: FileKey, alike: frozenset[str]) -> Ruling:
         """Whether this file, refused so, is to fail."""
-        if self._likeness.isdisjoint(likeness):
-            self._refused.clear()
-        self._likeness = likeness
-        self._refused[file] = None
-        if len(self._refused) >= ALIKE:
-            alike = tuple(other for other in self._refused if other != file)
-            self._refused.clear()
+        before = self.record.read()
+        others = () if before.alike.isdisjoint(alike) else tuple(f for f in before.files if f != file)
+        if len(others) >= ALIKE - 1:
+            self.record.write(Refused())
             self._settle(guilty=False)
-            return Verdict(guilty=False, alike=alike)
+            return Ruling(guilty=False, alike=others)
+        self.record.write(Refused((*others, file), alike))
         if not self._busy(0):  # not even this one is counted: nobody hands out files here
-            return Verdict(guilty=True)
+            return Ruling(guilty=True)
         loop = asyncio.get_running_loop()
         waits: asyncio.Future[bool] = loop.create_future()
         self._waiting[waits] = loop.time() + GRACE
         timer = loop.call_later(GRACE + 0.01, self.look)
         try:
-            return Verdict(guilty=await waits)
+            return Ruling(guilty=await waits)
         finally:
             timer.cancel()
             self._waiting.pop(waits, None)

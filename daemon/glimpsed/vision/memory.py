@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from glimpsed.config.schema import ModelEntry
-from glimpsed.model import Api
+from glimpsed.model import Api, FileKey
+from glimpsed.vision.jury import Refused
 from glimpsed.vision.wire import Mode
 
 WEEK = 7 * 86_400.0
+_REFUSALS = " refusals"
 SETS = frozenset({"refused", "finishes"})  # facts that are added to
 
 
@@ -51,6 +53,16 @@ def keys(entry: ModelEntry) -> tuple[str, ...]:
     return () if entry.local else (key(entry, "responses"), key(entry, "chat"))
 
 
+def refusals_key(entry: ModelEntry) -> str:
+    """What files refused alike are kept under: beside the facts, no lesson about the model."""
+    return f"{key(entry)}{_REFUSALS}"
+
+
+def is_lesson(where: str) -> bool:
+    """Whether what is kept under this key was learnt about a model."""
+    return not where.endswith(_REFUSALS)
+
+
 class Memory:
     """Facts by `key`. `on_learn(key, facts)` hears of every change, with what `load` takes."""
 
@@ -70,6 +82,10 @@ class Memory:
             limit=known.get("limit", [None])[0],
             finishes=frozenset(known.get("finishes", [()])[0]),
         )
+
+    def kept(self, where: str, name: str, now: float) -> Any:
+        """One fact, as it was kept; None when it is not known."""
+        return _fresh(self._known.get(where, {}), now).get(name, [None])[0]
 
     def learn(self, where: str, now: float, **facts: Any) -> None:
         """Keep these facts; those of `SETS` add to what is known already."""
@@ -110,14 +126,50 @@ def _fresh(known: Mapping[str, Any], now: float) -> dict[str, Any]:
 def _valid(name: str, fact: object) -> bool:
     if not isinstance(fact, list | tuple) or len(fact) != 2 or not isinstance(fact[1], int | float):
         return False
-    value = fact[0]
-    match name:
-        case "api":
-            return value in get_args(Api)
-        case "mode":
-            return value in get_args(Mode)
-        case "refused" | "finishes":
-            return isinstance(value, list | tuple) and all(isinstance(v, str) for v in value)
-        case "bytes" | "edge" | "limit":
-            return isinstance(value, int) and value > 0
-    return False
+    return name in _VALID and bool(_VALID[name](fact[0]))
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(v, str) for v in value)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and value > 0
+
+
+def _are_files(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(f, list | tuple) and len(f) == 2 for f in value)
+
+
+_VALID: dict[str, Callable[[Any], object]] = {
+    "api": lambda value: value in get_args(Api),
+    "mode": lambda value: value in get_args(Mode),
+    "refused": _are_texts,
+    "finishes": _are_texts,
+    "bytes": _is_count,
+    "edge": _is_count,
+    "limit": _is_count,
+    "alike": lambda value: len(value) == 2 and _are_files(value[0]) and _are_texts(value[1]),
+}
+
+
+class Refusals:
+    """Files that a model refused alike, in a row: a `jury.Record` that other daemons and the next start know too."""
+
+    def __init__(self, memory: Memory, entry: ModelEntry, clock: Callable[[], float]) -> None:
+        self._memory = memory
+        self._where = refusals_key(entry)
+        self._clock = clock
+
+    def read(self) -> Refused:
+        """What is known and not older than a week."""
+        kept = self._memory.kept(self._where, "alike", self._clock())
+        if kept is None:
+            return Refused()
+        files, alike = kept
+        return Refused(tuple(FileKey(*file) for file in files), frozenset(alike))
+
+    def write(self, refused: Refused) -> None:
+        """Keep it."""
+        files = [[file.folder, file.path] for file in refused.files]
+        self._memory.learn(self._where, self._clock(), alike=[files, sorted(refused.alike)])

@@ -24,7 +24,6 @@ from glimpsed import blocking, metrics
 from glimpsed.clock import elapsed
 from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import Verdict, VisionError
-from glimpsed.model import FileKey
 from glimpsed.vision.breaker import Breaker
 from glimpsed.vision.jury import Jury
 from glimpsed.vision.pause import FIRST_PROBE, LAST_PROBE, Pause, Ticket
@@ -79,7 +78,7 @@ class Pacing:
         self._breaker = Breaker()
         self._answered: deque[float] = deque(maxlen=ANSWERS)  # when the last answers came
         self._wary = 1.0
-        self.jury: Jury[FileKey] = Jury(lambda waiting: self.in_hand > waiting)
+        self.jury = Jury(lambda waiting: self.in_hand > waiting)
         self._queue: deque[Waiter] = deque()  # for a place
         self._timer: asyncio.TimerHandle | None = None  # when the first of them may have one
         # Where other daemons share the rates: one at a time asks for room in them.

@@ -77,6 +77,7 @@ class RemoteModel:
         self.memory = known
         self.clock = clock
         self.pacing = Pacing(entry)
+        self.pacing.jury.record = memory.Refusals(known, entry, clock)
         self.client = Client(entry)
         self.checker = Checker()
         self.family = families.family(entry.model)

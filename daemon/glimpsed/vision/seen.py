@@ -16,23 +16,24 @@ Emptiness: TypeAlias = Literal["empty", "blind", "refusal", "loop"]
 SHORT = 420  # characters
 _X = re.IGNORECASE | re.VERBOSE
 
-# One pattern a language, for a whole sentence: what may lead it in, 'cannot see', 'image', what may follow.
+# One pattern a language, for a whole sentence: what may lead it in, 'cannot see', 'image', what may follow. What may
+# be repeated has a bound: two ways to read each of fifty parts would be more than can be tried.
 _BLIND = tuple(
     re.compile(pattern, _X)
     for pattern in (
         r"""
         (((i'm|i[ ]am)[ ])?((very|so)[ ])?sorry,?[ ](but[ ])?|(i'm|i[ ]am)[ ]afraid[ ](that[ ])?|i[ ]apologi[sz]e,?[ ](but[ ])?|(but|unfortunately|currently),?[ ]
-         |it[ ](looks|seems|appears)[ ](like|that|as[ ]if|as[ ]though)[ ]|as[ ]an?[ ][\w -]{1,40},[ ])*
+         |it[ ](looks|seems|appears)[ ](like|that|as[ ]if|as[ ]though)[ ]|as[ ]an?[ ][\w -]{1,40},[ ]){0,8}
         ( i[ ](currently[ ])?(can't|cannot|can[ ]not|am[ ]unable[ ]to|am[ ]not[ ]able[ ]to|was[ ]unable[ ]to|don't|do[ ]not|didn't|did[ ]not)[ ]
-          (currently[ ]|directly[ ]|actually[ ]|have[ ]the[ ]ability[ ]to[ ]|have[ ]access[ ]to[ ])*
+          (currently[ ]|directly[ ]|actually[ ]|have[ ]the[ ]ability[ ]to[ ]|have[ ]access[ ]to[ ]){0,8}
           ((see|view|access|open|receive|process|analy[sz]e|read|display|interpret)[ ]?)?
-          ((any|an|the|this|that|your|attached|provided|uploaded|actual)[ ])*(image|picture|photo|attachment|scan)s?
+          ((any|an|the|this|that|your|attached|provided|uploaded|actual)[ ]){0,8}(image|picture|photo|attachment|scan)s?
         | i'm[ ](currently[ ])?(unable|not[ ]able)[ ]to[ ]((directly|actually)[ ])?(see|view|access|open|process|analy[sz]e|read|interpret)[ ]
-          ((any|an|the|this|that|your|attached|provided|uploaded|actual)[ ])*(image|picture|photo|attachment|scan)s?
+          ((any|an|the|this|that|your|attached|provided|uploaded|actual)[ ]){0,8}(image|picture|photo|attachment|scan)s?
         # Without an 'I' no 'load', 'open' or 'display': a program's message in a screenshot.
         | (unable|not[ ]able)[ ]to[ ]((directly|actually)[ ])?
           ( (see|view|access|analy[sz]e|interpret)[ ](any[ ])?(images|pictures|photos)
-          | (see|view|analy[sz]e|interpret)[ ]((any|the|this|that|your|attached|provided|uploaded)[ ])+(image|picture|photo|attachment|scan)s? )
+          | (see|view|analy[sz]e|interpret)[ ]((any|the|this|that|your|attached|provided|uploaded)[ ]){1,8}(image|picture|photo|attachment|scan)s? )
         | (there[ ](is|was)[ ])?no[ ](image|picture|photo|attachment)([ ](was|is|has[ ]been|appears[ ]to[ ](be|have[ ]been)))?[ ](\w+[ ])?(attached|provided|uploaded|included|visible|received|shared)
         | i[ ](see|find)[ ]no[ ](image|picture|photo|attachment)
         | (the|your|no)[ ](image|picture|photo)[ ](didn't|did[ ]not|wasn't|was[ ]not|isn't|is[ ]not|was)[ ](\w+[ ])?(upload|load|come[ ]through|attach|visible|display)\w*
@@ -40,27 +41,27 @@ _BLIND = tuple(
         ([ ](directly|attached|provided|here|content|files?|at[ ]all|yet|right[ ]now|properly|correctly|successfully|itself
             |at[ ](this[ ]time|the[ ]moment)|(in|to|with)[ ](this|our|your|the)[ ](chat|conversation|message|request)
             |(that[ ])?you('ve|[ ]have)?[ ](provided|uploaded|shared|sent|attached|mentioned)
-            |(that[ ])?you('re|[ ]are)[ ](referring[ ]to|asking[ ]about|talking[ ]about)|or[ ]\w+([ ]\w+)?))*
+            |(that[ ])?you('re|[ ]are)[ ](referring[ ]to|asking[ ]about|talking[ ]about)|or[ ]\w+([ ]\w+)?)){0,8}
         (,?[ ](so|and|therefore)[ ]i[ ](can't|cannot|am[ ]unable|am[ ]not[ ]able).{0,80})?
         """,
         r"""
         (((很|非常)?抱歉|对不起|不好意思|對不起|作为[^,,]{1,20})[,,])?(但是?)?我?(目前|暂时|现在)?
         (无法|不能|没法|没有办法|無法|没有|沒有|未)(直接)?(查看|看到|看见|识别|访问|处理|读取|接收到?|收到|分析|检测到|識別)
-        (任何|您|你|这张|该|所?(上传|提供|发送)的?|的)*(图片|图像|照片|圖片|圖像)(内容|文件|的内容|中的内容)?
+        (任何|您|你|这张|该|所?(上传|提供|发送)的?|的){0,8}(图片|图像|照片|圖片|圖像)(内容|文件|的内容|中的内容)?
         ([,,;;](请|如果|若|麻烦|您可以|你可以|因此|所以|但我?可以).*)?
         """,
         r"""
-        (es[ ]tut[ ]mir[ ]leid,?[ ](aber[ ])?|tut[ ]mir[ ]leid,?[ ](aber[ ])?|entschuldigung,?[ ]|leider[ ])*
+        (es[ ]tut[ ]mir[ ]leid,?[ ](aber[ ])?|tut[ ]mir[ ]leid,?[ ](aber[ ])?|entschuldigung,?[ ]|leider[ ]){0,8}
         (ich[ ]kann|kann[ ]ich|ich[ ]habe|ich[ ]sehe|es[ ]wurde)[ ](leider[ ])?((das|dieses|ihr|dein|die|kein|keine)[ ])?(\w+[ ]){0,2}?(bild|bilder|foto|fotos)
-        ([ ](leider|nicht|direkt|sehen|ansehen|anzeigen|öffnen|verarbeiten|erkennen|erhalten|angehängt|beigefügt|hochgeladen))+
+        ([ ](leider|nicht|direkt|sehen|ansehen|anzeigen|öffnen|verarbeiten|erkennen|erhalten|angehängt|beigefügt|hochgeladen)){1,8}
         """,
         r"""
-        ((je[ ]suis[ ])?désolée?,?[ ](mais[ ])?|malheureusement,?[ ])*
+        ((je[ ]suis[ ])?désolée?,?[ ](mais[ ])?|malheureusement,?[ ]){0,8}
         je[ ]ne[ ](peux|vois|parviens|suis)[ ](malheureusement[ ])?(pas[ ])?([\w']+[ ]){0,5}?((l'|d'|une[ ]|cette[ ]|votre[ ]|les[ ]|des[ ]|aucune[ ]))(image|photo)s?
         ([ ][^:\d]{0,40})?
         """,
         r"""
-        (lo[ ]siento,?[ ](pero[ ])?|desculpe,?[ ](mas[ ])?|mi[ ]dispiace,?[ ](ma[ ])?|lamentablemente,?[ ]|infelizmente,?[ ]|purtroppo,?[ ])*
+        (lo[ ]siento,?[ ](pero[ ])?|desculpe,?[ ](mas[ ])?|mi[ ]dispiace,?[ ](ma[ ])?|lamentablemente,?[ ]|infelizmente,?[ ]|purtroppo,?[ ]){0,8}
         (no[ ](puedo|veo|logro)|não[ ](consigo|posso|vejo)|non[ ](posso|vedo|riesco[ ]a))[ ]([\w']+[ ]){0,4}?(l')?
         (imagen|imágenes|imagem|imagens|immagin[ei]|fotos?)([ ][^:\d]{0,40})?
         """,
@@ -72,7 +73,7 @@ _BLIND = tuple(
         ((죄송하지만|죄송합니다만|죄송합니다),?[ ])?(\w+[ ])?(이미지|사진)(를|을|가|이)?[ ]?(\w+[ ]){0,2}?(볼[ ]수[ ]없|확인할[ ]수[ ]없|없)\w*
         """,
         r"""
-        ((извините|простите|к[ ]сожалению),?[ ](но[ ])?)*(я[ ])?не[ ](могу|вижу|имею)[ ](\w+[ ]){0,4}?(изображени|картинк|фото|снимк)\w*([ ][^:\d]{0,40})?
+        ((извините|простите|к[ ]сожалению),?[ ](но[ ])?){0,8}(я[ ])?не[ ](могу|вижу|имею)[ ](\w+[ ]){0,4}?(изображени|картинк|фото|снимк)\w*([ ][^:\d]{0,40})?
         """,
     )
 )

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 DEEPEST = 8  # levels that are looked into
-_LONGEST = 20_000  # characters of one text that are looked into
+_LONGEST = 20_000  # characters of one text that are looked into, and of all that is searched for words
+_LONGEST_NAME = 300  # of a code, a parameter, a wait
 _LONGEST_PYTHON = 4000  # as Python's own text
 _INNER = re.compile(r"[\[{]")
 _INSIDE = ("error", "errors", "message", "msg", "detail", "details", "metadata", "raw", "body", "response", "cause",
@@ -50,7 +51,7 @@ class Told:
     @property
     def words(self) -> str:
         """All texts, to be searched."""
-        return "\n".join(self.texts)
+        return "\n".join(self.texts)[:_LONGEST]
 
     def number(self) -> int | None:
         """An HTTP status that stands in the body."""
@@ -108,12 +109,12 @@ def _read_text(text: str, told: Told, depth: int) -> None:
     inner = next(_values(text), None)
     outer = text if inner is None else text[: inner[0]]
     if outer.strip(" -:\n\t'\"b"):
-        told.texts.append(outer.strip())
+        told.texts.append(outer.strip()[:_LONGEST])
     if inner is not None:
         before = len(told.texts)
         _read(inner[1], told, depth + 1)
         if len(told.texts) == before and outer != text:  # it was no error
-            told.texts.append(text)
+            told.texts.append(text[:_LONGEST])
 
 
 def _values(text: str) -> Iterator[tuple[int, Any]]:
@@ -136,30 +137,39 @@ def _values(text: str) -> Iterator[tuple[int, Any]]:
 
 
 def _read_object(value: Mapping[str, Any], told: Told, depth: int) -> None:
-    told.codes += [str(value[key]) for key in _CODES if isinstance(value.get(key), str | int) and value[key]]
+    told.codes += [
+        str(value[key])[:_LONGEST_NAME]
+        for key in _CODES
+        if isinstance(value.get(key), str | int) and value[key]
+    ]
     param = value.get("param")
-    told.names += [param] if isinstance(param, str) and param else []
-    told.delays += [value[key] for key in ("retryDelay", "retry_after", "retryAfter") if value.get(key)]
+    told.names += [param[:_LONGEST_NAME]] if isinstance(param, str) and param else []
+    told.delays += [
+        _short(value[key]) for key in ("retryDelay", "retry_after", "retryAfter") if value.get(key)
+    ]
     headers = value.get("headers")
     if isinstance(headers, dict):  # OpenRouter: those of the reply that it got
         told.delays += [
-            v for k, v in headers.items() if "reset" in str(k).lower() or "retry" in str(k).lower()
+            _short(v) for k, v in headers.items() if "reset" in str(k).lower() or "retry" in str(k).lower()
         ]
     where = _location(value.get("loc"))
     if where:
+        said = value.get("msg") or value.get("message") or value.get("type") or "refused"
         told.names.append(where)
-        told.texts.append(
-            f"{where}: {value.get('msg') or value.get('message') or value.get('type') or 'refused'}"
-        )
+        told.texts.append(f"{where}: {said}"[:_LONGEST])
         return
     for key in _INSIDE:
         _read(value.get(key), told, depth + 1)
     if depth == 0 and not told.texts and isinstance(value.get("title"), str):
-        told.texts.append(value["title"])
+        told.texts.append(value["title"][:_LONGEST])
 
 
 def _location(loc: object) -> str:
     """A validator's ``loc`` as a path, its first word (body) left out."""
     if not isinstance(loc, list | tuple):
         return ""
-    return ".".join(str(part) for part in loc if part not in ("body", "query"))
+    return ".".join(str(part) for part in loc[:20] if part not in ("body", "query"))[:_LONGEST_NAME]
+
+
+def _short(wait: object) -> object:
+    return wait[:_LONGEST_NAME] if isinstance(wait, str) else wait

@@ -1,16 +1,19 @@
-"""Who else writes to the ledger: commands beside the daemon, other daemons, one that died."""
+"""What happens to the ledger besides the work: by commands, by other daemons, by one that died, and by time."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Callable
 
+from watchdog.observers.inotify_c import InotifyConstants, inotify_add_watch, inotify_init
+
+from glimpsed.blocking import wait
 from glimpsed.errors import LedgerUnavailable
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Books, Ledger
 from glimpsed.service.models import Models
-from glimpsed.service.stir import Stir
 
 log = get_logger()
 
@@ -19,14 +22,16 @@ LOOK_ANYWAY = 30.0  # seconds, a safety net: the log's file may have been replac
 LET_GO, LET_GO_AT_ONCE = 600.0, 10.0  # seconds between two looks for answers that are too old, with 'never' …
 ANSWERS_AT_ONCE, BETWEEN_ANSWERS = 200, 0.5  # … and how many go at once, with seconds between
 LOOK_FOR_OTHERS = 30.0  # seconds, half a lease
+_ONCE = InotifyConstants.IN_MODIFY | InotifyConstants.IN_ONESHOT  # a thousand writes are one event
+_EVENTS = 4096  # bytes; two events come at most: the write, and that the watch is gone with it
 
 
 async def look_for_changes(books: Books, models: Models, wake: Callable[[], None]) -> None:
     """What a command beside us or another daemon wrote is noticed within a second."""
     seen = -1
-    with contextlib.closing(Stir(books.log_file)) as stir:
+    with contextlib.closing(Writes(books.log_file)) as writes:
         while True:
-            stir.arm()
+            writes.arm()
             try:
                 counter = await books(Ledger.changes)
                 if counter != seen:
@@ -39,7 +44,7 @@ async def look_for_changes(books: Books, models: Models, wake: Callable[[], None
                 await asyncio.sleep(LOOK_FOR_CHANGES)
                 continue
             await asyncio.sleep(LOOK_FOR_CHANGES)
-            await stir.wait(LOOK_ANYWAY)
+            await writes.wait(LOOK_ANYWAY)
 
 
 async def watch_others(books: Books, wake: Callable[[], None]) -> None:
@@ -61,3 +66,38 @@ async def let_answers_go(books: Books, keep: float | None) -> None:
     while True:
         gone = await books.maybe(Ledger.let_go, books.clock(), ANSWERS_AT_ONCE)
         await asyncio.sleep(BETWEEN_ANSWERS if gone == ANSWERS_AT_ONCE else pause)
+
+
+class Writes:
+    """The next write to one file, by whatever process of this machine. Closed with its event loop's task."""
+
+    def __init__(self, path: str | None) -> None:
+        self._path = None if path is None else os.fsencode(path)
+        self._written = asyncio.Event()
+        self._inotify = -1 if self._path is None else inotify_init()
+        if self._inotify >= 0:
+            os.set_inheritable(self._inotify, False)  # noqa: FBT003 - positional only
+            os.set_blocking(self._inotify, False)
+            asyncio.get_running_loop().add_reader(self._inotify, self._heard)
+
+    def arm(self) -> None:
+        """The next `wait` is for a write from now on. Where the kernel cannot tell, it does not wait at all."""
+        self._written.clear()
+        if self._inotify < 0 or self._path is None or inotify_add_watch(self._inotify, self._path, _ONCE) < 0:
+            self._written.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Until the file was written to since `arm`, or so many seconds have passed."""
+        await wait(self._written, seconds)
+
+    def close(self) -> None:
+        """Hear no more."""
+        if self._inotify >= 0:
+            asyncio.get_running_loop().remove_reader(self._inotify)
+            os.close(self._inotify)
+            self._inotify = -1
+
+    def _heard(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._inotify, _EVENTS)
+        self._written.set()

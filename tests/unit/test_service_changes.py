@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from glimpsed.ledger import open_ledger
-from glimpsed.service.stir import Stir
+from glimpsed.service.changes import Writes
 
 pytestmark = pytest.mark.anyio
 LONG = 30.0
@@ -30,14 +30,14 @@ async def test_a_write_by_another_process_ends_the_wait_and_the_next_one_too(tmp
     write += (
         "with sqlite3.connect(sys.argv[1]) as c: c.execute(\"INSERT INTO pauses VALUES ('m','r',1,1,1)\")"
     )
-    with contextlib.closing(ledger), contextlib.closing(Stir(ledger.log_file)) as stir:
+    with contextlib.closing(ledger), contextlib.closing(Writes(ledger.log_file)) as writes:
         for _ in range(2):
-            stir.arm()
+            writes.arm()
             other = await asyncio.create_subprocess_exec(
                 sys.executable, "-c", write, str(tmp_path / "l.sqlite")
             )
             began = time.monotonic()
-            await stir.wait(LONG)
+            await writes.wait(LONG)
             assert time.monotonic() - began < LONG
             assert await other.wait() == 0
 
@@ -47,26 +47,26 @@ async def test_what_was_written_between_arming_and_waiting_counts_and_what_was_b
 ) -> None:
     log = tmp_path / "log"
     log.write_bytes(b"1")
-    with contextlib.closing(Stir(str(log))) as stir:
+    with contextlib.closing(Writes(str(log))) as writes:
         log.write_bytes(b"2")
-        stir.arm()
-        waiting = asyncio.create_task(stir.wait(LONG))
+        writes.arm()
+        waiting = asyncio.create_task(writes.wait(LONG))
         done, _ = await asyncio.wait([waiting], timeout=0.1)
         assert not done
         waiting.cancel()
         with log.open("r+b") as f:
             os.pwrite(f.fileno(), b"3", 0)
         began = time.monotonic()
-        await stir.wait(LONG)
+        await writes.wait(LONG)
         assert time.monotonic() - began < LONG
 
 
 @pytest.mark.parametrize("path", [None, "nowhere/log"])
 async def test_where_the_kernel_cannot_tell_nobody_waits(path: str | None, tmp_path: Path) -> None:
-    with contextlib.closing(Stir(None if path is None else str(tmp_path / path))) as stir:
-        stir.arm()
+    with contextlib.closing(Writes(None if path is None else str(tmp_path / path))) as writes:
+        writes.arm()
         began = time.monotonic()
-        await stir.wait(LONG)
+        await writes.wait(LONG)
         assert time.monotonic() - began < LONG
 
 

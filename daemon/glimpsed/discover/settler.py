@@ -1,0 +1,155 @@
+"""One folder's files that were noticed: looked at until they are complete, then offered to the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from glimpsed import metrics
+from glimpsed.blocking import wait
+from glimpsed.discover import rows, scan
+from glimpsed.discover.settle import Check, Decision, Look, Settling
+from glimpsed.discover.site import Site
+from glimpsed.disk.files import Root
+from glimpsed.errors import FileError, ShareTrouble
+from glimpsed.ledger import Ledger
+from glimpsed.model import FileKey, Offer, Version, shown
+
+CHECKS = 256  # looks in one call
+ODD = 1000  # created names that may be links, in one look
+TOLD = 3  # files that are not complete, whose reason `status` shows
+AHEAD = 2000  # files due for a look beyond which the scan waits: memory stays small
+MOST = 50_000  # files whose quiet time runs, likewise
+
+
+class Settler:
+    """`offered` is called when the ledger has taken some, `changed` when `report` is another than it was."""
+
+    def __init__(self, site: Site, *, offered: Callable[[], None], changed: Callable[[], None]) -> None:
+        self.settling = Settling(site.folder.settle, site.folder.settle_limit)
+        self._site = site
+        self._offered = offered
+        self._changed = changed
+        self._now = asyncio.Event()
+        self._odd: dict[str, None] = {}  # names of no image, which may be links
+        self._told: tuple[int, str | None] = 0, None
+
+    @property
+    def troubles(self) -> str | None:
+        """Why files are not complete, of the first few."""
+        troubled = self.settling.troubled
+        some = [
+            why if why.startswith(shown(path)) else f"{shown(path)}: {why}"
+            for path, why in itertools.islice(troubled.items(), TOLD)
+        ]
+        more = len(troubled) - len(some)
+        return "; ".join([*some, f"and {more:,} more"] if more else some) or None
+
+    def report(self) -> tuple[int, str | None]:
+        """How many files are waited for, and why: for people, who are told again when it is otherwise."""
+        self._told = len(self.settling), self.troubles
+        return self._told
+
+    def hint(self, path: str, *, closed: bool) -> None:
+        """Something happened to a file."""
+        self.settling.hint(path, time.monotonic(), closed=closed, fresh=True)
+        self._now.set()
+
+    def found(self, path: str, version: Version, *, quiet: float, fresh: bool) -> None:
+        """A listing showed a file that the ledger does not know."""
+        self.settling.found(path, version, time.monotonic(), quiet=quiet, fresh=fresh)
+        self._now.set()
+
+    def odd(self, path: str) -> None:
+        """A name that is no image's was created, and may be a link."""
+        if len(self._odd) < ODD:
+            self._odd[path] = None
+            self._now.set()
+
+    def forget(self) -> None:
+        """The folder is lost, or begins anew: a listing will find again what is there."""
+        self.settling.clear()
+        self._odd.clear()
+
+    async def catch_up(self, root: Root) -> None:
+        """Until so few wait that more may be found; asked now and then, because it has no moment to tell."""
+        while self.settling.crowded(time.monotonic(), AHEAD, MOST) and self._site.root is root:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+    async def wait(self) -> None:
+        """Until there is something to look at."""
+        due = self.settling.next_due()
+        pause = None if due is None else max(0.0, due - time.monotonic())
+        if pause != 0 and not self._odd:
+            await wait(self._now, pause)
+        self._now.clear()
+
+    async def step(self, root: Root) -> None:
+        """Look at what is due, once, and offer what is complete."""
+        checks = self.settling.due(time.monotonic(), CHECKS)
+        odd, self._odd = self._odd, {}
+        try:
+            if odd:
+                self._site.tell.left_out(await self._site.disk(scan.links_out, root, odd))
+            if checks:
+                await self._conclude(root, await self._site.disk(scan.look_at, root, checks))
+        finally:
+            self._put_back(checks)
+
+    def _put_back(self, checks: Iterable[Check]) -> None:
+        """Those that had no turn get another; what is known of the others may be news."""
+        now = time.monotonic()
+        for check in checks:
+            self.settling.put_back(check.path, now)
+        count, troubles = self._told
+        if self.troubles != troubles or (count and not len(self.settling)):
+            self._changed()
+
+    async def _conclude(self, root: Root, looks: dict[str, Look | FileError | ShareTrouble]) -> None:
+        offers: list[Offer] = []
+        gone: list[str] = []
+        now = time.monotonic()
+        for path, look in looks.items():
+            if isinstance(look, FileError):
+                self.settling.forget(path)
+                self._site.tell.left_out({path: look.reason})
+                continue
+            decision = self.settling.looked(path, self._calm(path, look), now)
+            if decision.kind == "drop":
+                gone.append(path)
+            elif decision.kind in {"growing", "busy"}:
+                self._site.tell.waiting(path, decision)
+            elif decision.kind in {"complete", "problem"}:
+                offers.append(self._offer_of(path, decision))
+        if self._site.root is not root:
+            return
+        if offers and self._site.folder.existing == "ignore":
+            offers = await rows.without_renamed(self._site, root, offers)
+        if offers:
+            await self._offer(offers)
+        if gone:
+            await rows.vanished(self._site, root, gone)
+
+    def _calm(self, path: str, look: Look | ShareTrouble) -> Look:
+        """While the root is there, a file that gives trouble is like one that is busy."""
+        if isinstance(look, ShareTrouble):
+            self._site.look()
+            look = Look(not_yet=str(look))
+        if look.not_yet is not None:
+            self._site.tell.not_yet(path, look.not_yet)
+        return look
+
+    def _offer_of(self, path: str, decision: Decision) -> Offer:
+        folder = self._site.folder
+        assert decision.version is not None
+        metrics.stage("settle", decision.took)
+        key = FileKey(folder.name, path)
+        return Offer(key, decision.version, decision.fresh, folder.priority, decision.reason)
+
+    async def _offer(self, offers: Sequence[Offer]) -> None:
+        queued = await self._site.books(Ledger.offer, list(offers), self._site.clock())
+        self._site.tell.queued(queued)
+        if queued:
+            self._offered()
