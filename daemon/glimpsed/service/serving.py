@@ -1,27 +1,54 @@
-"""Which folders can be served now, by which models."""
+"""Which folders can be served now, by which models, and what no budget is left for."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
+from glimpsed.config.schema import Config
+from glimpsed.journal import events, get_logger
+from glimpsed.ledger import Books, Ledger
 from glimpsed.pipeline import Place
-from glimpsed.service.budget import Reached, concerned
+from glimpsed.service.budget import Reached, concerned, has_budget, reached
 from glimpsed.service.dispatch import Lane
 from glimpsed.service.folders import Folders
 from glimpsed.service.models import Models
+
+log = get_logger()
 
 
 class Serving:
     """Worked out anew when a folder, a model or a budget changed: not for each job, where there are many folders."""
 
-    def __init__(self, folders: Folders, models: Models) -> None:
+    def __init__(self, config: Config, books: Books, folders: Folders, models: Models) -> None:
+        self._books = books
         self._folders = folders
         self._models = models
         self._key: object = None
         self._lanes: list[Lane] = []
+        self._told: dict[str, float] = {}  # used-up budgets of folders, and when they go on
+        self.apply(config)
 
-    def lanes(self, over: Collection[Reached]) -> list[Lane]:
-        """The folders that can be served now, by the model that serves them; `over` are budgets that are used up."""
+    def apply(self, config: Config) -> None:
+        """From now on, by this config."""
+        self._config = config
+        self._has_budget = has_budget(config)
+
+    async def over(self) -> list[Reached]:
+        """Budgets that are used up, asked of the ledger before every claim: other hosts spend as well."""
+        found: list[Reached] = []
+        if self._has_budget:
+            now = self._books.clock.wall()
+            found = reached(self._config, await self._books(Ledger.spend_this_month, now), now)
+        for one in found:
+            if one.of.startswith("folder ") and self._told.get(one.of) != one.until:
+                self._told[one.of] = one.until
+                log.warning(events.BUDGET_REACHED, folder=one.of.partition(" ")[2], reason=one.reason)
+        self._models.apply_budgets(found)  # one that a reload took away may still hold a model up
+        return found
+
+    async def lanes(self) -> list[Lane]:
+        """The folders that can be served now, by the model that serves them."""
+        over = await self.over()
         key = (self._folders.changes, self._models.standing(), tuple((one.of, one.until) for one in over))
         if key != self._key:
             self._key, self._lanes = key, self._worked_out(over)
