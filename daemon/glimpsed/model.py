@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -216,6 +217,9 @@ class Reply:
     request_id: str | None
     data: Any = None  # parsed and valid, when the request had a schema
     requests: int = 1  # sent to get here (repair, parameter dropped, API switched)
+    turned: Mapping[int, int] = field(
+        default_factory=dict
+    )  # page -> degrees clockwise that it was turned before
 
 
 class Source(Frozen):
@@ -241,6 +245,7 @@ class Sent(Frozen):
     height: int | None = None
     bytes: int
     characters: int | None = None
+    turned: int | None = None  # degrees clockwise that a local model turned it before it read it
 
 
 class PageAnswer(Frozen):

@@ -89,3 +89,44 @@ def test_no_worker_outlives_a_daemon_that_is_killed(
             os.kill(pid, number)
         daemon.stop(signal.SIGKILL)
         wait_until(lambda: not Path(f"/proc/{pid}").exists(), "the worker lives on", 20)
+
+
+LOCAL = """
+models:
+  m: {{api: local, model: tesseract}}
+folders:
+  inbox: {{path: {inbox}, settle: 20ms}}
+log: {{target: json, level: debug}}
+"""
+
+
+def test_an_ocr_process_that_is_killed_once_fails_no_page_and_none_outlives_the_daemon(
+    tmp_path: Path, inbox: Path
+) -> None:
+    program = tmp_path / "bin" / "tesseract"
+    program.parent.mkdir()
+    program.write_text(
+        f"""#!/bin/sh
+[ "$1" = --version ] && echo tesseract 9.9 && exit
+echo $$ >> {tmp_path}/pids
+[ -e {tmp_path}/hang ] && exec sleep 600
+[ -e {tmp_path}/once ] || {{ touch {tmp_path}/once; kill -9 $$; }}
+cat > /dev/null
+echo read
+"""
+    )
+    program.chmod(0o755)
+    path = {"PATH": f"{program.parent}:{os.environ['PATH']}"}
+    with Daemon(LOCAL.format(inbox=inbox), tmp_path, env=path) as daemon:
+        daemon.wait_event("service.ready")
+        drop(inbox, "a.png", samples.save(samples.typed(300, 400), "PNG"))
+        daemon.wait_event("file.done", file="a.png")
+        assert (inbox / "a.png.txt").read_text() == "read\n"
+        assert not daemon.seen("file.retry")
+        (tmp_path / "hang").touch()
+        before = len((tmp_path / "pids").read_text().split())
+        drop(inbox, "b.png", samples.save(samples.typed(300, 500), "PNG"))
+        wait_until(lambda: len((tmp_path / "pids").read_text().split()) > before, "it is not asked")
+        last = (tmp_path / "pids").read_text().split()[-1]
+        daemon.stop(signal.SIGKILL)
+        wait_until(lambda: not Path(f"/proc/{last}").exists(), "tesseract lives on", 20)

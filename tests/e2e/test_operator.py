@@ -68,6 +68,24 @@ def test_retry_and_redo_are_acted_on_at_once(tmp_path: Path, inbox: Path) -> Non
         assert first != second  # else the gateway may give the old answer once more
 
 
+def test_what_is_taken_back_is_not_asked_again_and_its_answer_goes_on_being_used(
+    tmp_path: Path, inbox: Path
+) -> None:
+    with Gateway() as gateway:
+        text = CONFIG.format(url=gateway.base_url, inbox=inbox, confirm=1000)
+        (tmp_path / "glimpsed.yaml").write_text(text)
+        drop(inbox, "good.png", picture())
+        drop(inbox, "bad.bmp", b"BM" + b"\0" * 200)
+        assert glimpsed("once", home=tmp_path).returncode == 1
+        assert glimpsed("redo", "--folder", "inbox", "--yes", home=tmp_path).returncode == 0
+        assert glimpsed("redo", "--cancel", home=tmp_path).stdout == "taken back: 1 file\n"
+        (inbox / "good.png").rename(inbox / "renamed.png")
+        assert glimpsed("once", home=tmp_path).returncode == 1
+        assert len(gateway.requests) == 1
+        assert (inbox / "renamed.png.json").exists()
+        assert not (inbox / "good.png.json").exists()
+
+
 def test_status_shows_the_daemon_that_runs_and_no_more_once_it_stopped(tmp_path: Path, inbox: Path) -> None:
     with (
         Gateway() as gateway,

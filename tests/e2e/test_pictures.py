@@ -116,6 +116,37 @@ def test_a_page_without_a_size_is_left_out_and_said_and_reasons_name_what_is_unu
     assert len(seen.images) == 2
 
 
+def test_a_document_that_arrives_slowly_is_waited_for_past_an_end_mark_in_its_middle(
+    tmp_path: Path, inbox: Path
+) -> None:
+    body = samples.pdf(b"0 0 m 9 9 l S")
+    first = b"%PDF-1.4\n9 0 obj\n<</Linearized 1/L 0000000000/O 3/N 1>>\nendobj\nstartxref\n0\n%%EOF\n"
+    pdf = (first + body).replace(b"0000000000", b"%010d" % len(first + body), 1)
+    jp2 = samples.EVERY["jp2"]()
+    box = jp2.index(b"jp2c") - 4
+    arriving = {
+        "slow.pdf": (pdf, len(first)),
+        "slow.jp2": (jp2[:box] + bytes(4) + jp2[box + 4 :], len(jp2) // 2),
+    }
+    config = CONFIG.replace("settle_limit: 2s", "settle_limit: 5m")
+    with Gateway() as gateway, Daemon(config.format(url=gateway.base_url, inbox=inbox), tmp_path) as daemon:
+        daemon.wait_event("service.ready")
+        for name, (data, there) in arriving.items():
+            (inbox / name).write_bytes(data[:there])
+        for n in range(3):  # each of these has been quiet for as long, and was looked at
+            drop(inbox, f"{n}.png", samples.save(samples.photo(64, 48, n), "PNG"))
+            daemon.wait_event("file.done", file=f"{n}.png")
+        assert not daemon.seen("file.failed")
+        assert len(gateway.requests) == 3
+        for name, (data, there) in arriving.items():
+            with (inbox / name).open("ab") as file:
+                file.write(data[there:])
+        for name in arriving:
+            daemon.wait_event("file.done", file=name)
+        assert not daemon.seen("file.failed")
+        assert daemon.stop() == 0
+
+
 def test_what_is_passed_over_is_counted_by_its_ending(tmp_path: Path, inbox: Path) -> None:
     for name in ("a.docx", "b.DOCX", "film.mp4", ".hidden.xyz", "scan.png.txt"):
         (inbox / name).write_bytes(b"x")

@@ -435,6 +435,37 @@ def test_redo_tells_the_price_and_where_nobody_can_be_asked_needs_to_be_told(
     assert state(history, key) == "queued"
 
 
+def test_redo_is_taken_back_and_what_was_answered_stands(history: History, run: Run) -> None:
+    done = history.done("invoices", "a.png")
+    other = history.done("archive", "c.png")
+    failed = history.failed("invoices", "b.png")
+    waiting = history.queued("invoices", "d.png")
+    before = history.ledger.find(done)
+    assert before is not None
+    for _ in range(2):  # said twice, it is taken back all the same
+        assert run("redo", "--folder", "invoices", "--yes")[0] == 0
+    assert run("redo", "archive/c.png", "--yes")[0] == 0
+    assert run("redo", "--cancel", "--folder", "archive")[1] == "taken back: 1 file\n"
+    assert [state(history, key) for key in (done, other)] == ["queued", "done"]
+    assert run("redo", "--cancel")[1] == "taken back: 1 file\n"
+    assert [state(history, key) for key in (done, failed, waiting)] == ["done", "queued", "queued"]
+    after = history.ledger.find(done)
+    assert after is not None
+    assert (after.sha256, after.written) == (before.sha256, before.written)
+    assert before.sha256 is not None
+    assert run("redo", "--cancel")[1] == "taken back: 0 files\n"
+    assert run("redo", "--stale", "--yes")[2] == "nothing is stale\n"  # its question is on record still
+    assert run("redo", "invoices/a.png", "--cancel", "--folder", "invoices")[0] == 2
+
+
+def test_what_is_in_flight_is_not_taken_back(history: History, run: Run) -> None:
+    key = history.done("invoices", "a.png")
+    assert run("redo", "invoices/a.png", "--yes")[0] == 0
+    assert history.ledger.claim(folders=["invoices"], limit=1, now=time.time())
+    assert run("redo", "--cancel")[1] == "taken back: 0 files\n"
+    assert state(history, key) == "running"
+
+
 def test_redo_of_a_folder_takes_all_that_is_not_gone(history: History, run: Run) -> None:
     keys = [
         history.done("invoices", "a.png"),

@@ -143,6 +143,34 @@ def test_strips_and_tiles_in_every_order_of_bytes_are_read(big: bool, tiled: boo
     assert inspect(data) == (1, 240, 160)
 
 
+@pytest.mark.parametrize("order", "<>")
+def test_white_is_zero_in_sixteen_bits_of_either_byte_order(order: str) -> None:
+    pixels = struct.pack(f"{order}4096H", *([65535 - 60 * 257] * 4096))
+    entries: list[samples.Entry] = [
+        (256, 3, (64,)), (257, 3, (64,)), (258, 3, (16,)), (259, 3, (1,)), (262, 3, (0,)), (273, 4, (16,)),
+        (277, 3, (1,)), (278, 3, (64,)), (279, 4, (len(pixels),)),
+    ]  # fmt: skip
+    assert near(shown(samples.tiff_file(entries, data=pixels, order=order)).getpixel((9, 9)), (60, 60, 60), 2)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("coarse", [1, 2])
+def test_colours_that_are_stored_coarser_than_the_light_are_read(coarse: int) -> None:
+    colours = {"red": (76, 85, 255), "gray": (200, 128, 128)}
+    blocks = b"".join(
+        bytes([light] * coarse * coarse + [blue, red])
+        for _ in range(0, 64, coarse)
+        for x in range(0, 64, coarse)
+        for light, blue, red in [colours["red" if x < 32 else "gray"]]
+    )
+    entries: list[samples.Entry] = [
+        (256, 3, (64,)), (257, 3, (64,)), (258, 3, (8, 8, 8)), (259, 3, (1,)), (262, 3, (6,)), (273, 4, (16,)),
+        (277, 3, (3,)), (278, 3, (64,)), (279, 4, (len(blocks),)), (530, 3, (coarse, coarse)),
+    ]  # fmt: skip
+    image = shown(samples.tiff_file(entries, data=blocks))
+    assert near(image.getpixel((10, 30)), (254, 0, 0))  # type: ignore[arg-type]
+    assert near(image.getpixel((50, 30)), (200, 200, 200))  # type: ignore[arg-type]
+
+
 def test_tiles_under_the_tags_of_strips_are_tiles() -> None:
     data = samples.tiff(samples.corners(), tiled=True).replace(
         struct.pack("<HH", 324, 4), struct.pack("<HH", 273, 4)
@@ -492,6 +520,25 @@ def test_nikons_sonys_and_linear_raw_files_are_known(compression: int, photometr
     data = data[: raw - 4] + struct.pack("<HH", compression, 0) + data[raw:]
     data = data.replace(struct.pack("<HHI", 50706, 1, 4), struct.pack("<HHI", 50707, 1, 4))
     assert shown(data).size == (480, 320)
+
+
+def test_a_file_whose_own_directories_hold_only_copies_shows_its_largest_picture() -> None:
+    small, large = (
+        samples.corners(16, 12).tobytes(),
+        samples.save(samples.corners(480, 320), "JPEG", quality=95),
+    )
+    place: list[samples.Entry] = [(513, 4, (16 + len(small),)), (514, 4, (len(large),))]
+    thumbnail: list[samples.Entry] = [
+        (254, 4, (1,)), (256, 3, (16,)), (257, 3, (12,)), (258, 3, (8, 8, 8)), (259, 3, (1,)), (262, 3, (2,)),
+        (273, 4, (16,)), (277, 3, (3,)), (278, 3, (12,)), (279, 4, (len(small),)), (274, 3, (1,)),
+    ]  # fmt: skip
+    below = samples.tiff_file(thumbnail, place, data=small + large, sub=1)
+    alone = samples.tiff_file([(254, 4, (1,)), (259, 3, (6,)), *place], data=small + large)
+    for data in (below, alone):
+        assert shown(data).size == (480, 320)
+        assert_corners(shown(data))
+    page = [entry if entry[0] != 254 else (254, 4, (0,)) for entry in thumbnail]
+    assert shown(samples.tiff_file(page, place, data=small + large, sub=1)).size == (16, 12)  # that is a page
 
 
 def test_canons_newer_raw_files_keep_it_in_boxes() -> None:

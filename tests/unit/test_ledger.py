@@ -10,6 +10,7 @@ import time
 from dataclasses import replace
 
 import pytest
+import sqlalchemy as sa
 
 from glimpsed.errors import LedgerReplaced
 from glimpsed.ledger import Adopted, GoneRow, Known, Ledger, Paused, local_day, queries
@@ -142,6 +143,17 @@ def test_more_folders_than_one_statement_takes(ledger: Ledger) -> None:
     folders = tuple(f"folder{n}" for n in range(230))
     ledger.offer([Offer(FileKey(folder, "x"), V1) for folder in folders], 1)
     assert len(claim(ledger, folders=folders, limit=500)) == 230
+
+
+def test_folders_without_work_cost_a_claim_nothing(ledger: Ledger) -> None:
+    asked: list[str] = []
+    sa.event.listen(ledger._database._writer, "before_cursor_execute", lambda *args: asked.append(args[2]))
+    folders = tuple(f"folder{n}" for n in range(1000))
+    ledger.offer([Offer(FileKey("folder7", "x"), V1), Offer(FileKey("another", "x"), V1)], 1)
+    asked.clear()
+    assert [job.key.folder for job in claim(ledger, folders=folders, limit=500)] == ["folder7"]
+    assert sum("UPDATE" in statement for statement in asked) == 1
+    assert max(len(statement) for statement in asked) < 3000
 
 
 def test_a_lease_that_ran_out_is_claimed_again_and_the_first_worker_loses(
@@ -477,6 +489,25 @@ def test_a_large_redo_goes_page_by_page_and_takes_each_row_once(
     assert all(job.again for job in ledger.claim(folders=["in"], limit=20, now=21))
     assert not any(job.again for job in ledger.claim(folders=["b"], limit=20, now=21))
     assert ledger.requeue(now=30) == 0
+
+
+def test_a_redo_that_is_cancelled_gives_the_answer_back_and_leaves_what_had_none(ledger: Ledger) -> None:
+    offer(ledger)
+    finish(ledger)
+    before = ledger.find(SCAN)
+    other = FileKey("in", "b/never.jpg")
+    offer(ledger, other)
+    assert ledger.redo(folder="in", now=20) == 2
+    assert ledger.reusable(SHA, "q1") == []
+    assert ledger.cancel_redo(folder="elsewhere", now=21) == 0
+    assert ledger.cancel_redo(now=21) == 1
+    after = ledger.find(SCAN)
+    assert before is not None
+    assert after is not None
+    assert (after.state, after.sha256, after.written) == ("done", before.sha256, before.written)
+    assert ledger.reusable(SHA, "q1") == [SCAN]
+    assert [job.key for job in claim(ledger, now=22)] == [other]
+    assert ledger.cancel_redo([SCAN, other], now=23) == 0
 
 
 def test_stale_answers_are_those_to_another_question(ledger: Ledger) -> None:

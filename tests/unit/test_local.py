@@ -138,6 +138,61 @@ async def test_pages_are_apart_by_an_empty_line_and_bands_are_not(model: LocalMo
     assert reply.text == "\n".join(LETTER) + "\n\nThe second page"
 
 
+@pytest.mark.parametrize("turned", [90, 180, 270])
+async def test_a_page_that_lies_on_its_side_or_head_is_turned_and_says_so(
+    model: LocalModel, turned: int
+) -> None:
+    buffer = io.BytesIO()
+    with Pillow.open(io.BytesIO(page([*LETTER, *LETTER[1:]], (1240, 1500)))) as upright:
+        upright.rotate(turned, expand=True).save(
+            buffer, "PNG"
+        )  # against the clock, so it is turned back with it
+    reply = await model.ask(request(picture(buffer.getvalue())))
+    assert reply.text.split("\n") == [*LETTER, *LETTER[1:]]
+    assert reply.turned == {1: turned}
+
+
+async def test_a_receipt_of_any_length_is_read_to_its_end(model: LocalModel) -> None:
+    lines = [f"Article number {n}" for n in range(60)]
+    reply = await model.ask(request(picture(page(lines, (620, 240 + 90 * len(lines))))))
+    assert reply.text.split("\n") == lines
+
+
+async def test_ink_without_text_is_told_from_an_empty_page(model: LocalModel) -> None:
+    drawing = Pillow.new("L", (1240, 900), 255)
+    drawing.paste(Pillow.radial_gradient("L").resize((500, 500)), (300, 200))
+    buffer = io.BytesIO()
+    drawing.save(buffer, "PNG")
+    reply = await model.ask(request(picture(buffer.getvalue())))
+    assert (reply.text, reply.finish) == ("", "nothing_found")
+
+
+async def test_a_script_that_the_engine_does_not_know_is_no_answer(model: LocalModel) -> None:
+    lines = [
+        "Это письмо из конторы о счёте номер",
+        "который мы получили вчера утром",
+        "от господина Иванова из Москвы",
+        "Просим оплатить его до пятницы",
+        "С уважением бухгалтерия завода",
+    ]
+    with pytest.raises(VisionError, match="this script is not known to the engine") as failed:
+        await model.ask(request(letter(lines)))
+    assert failed.value.verdict.kind == "fail"
+    assert "tesseract-ocr-rus" in failed.value.verdict.reason
+
+
+async def test_small_print_on_large_paper_is_read(model: LocalModel) -> None:
+    words = "Thank you for your letter of 14 March 2024 concerning the lease of the premises at 27 Harbour Street."
+    sheet = Pillow.new("L", (4961, 1600), 255)
+    with Pillow.open(io.BytesIO(page([f"{words} {words}"] * 4, (12000, 600)))) as print_:
+        sheet.paste(print_.convert("L").resize((4800, 240), Pillow.Resampling.LANCZOS), (80, 600))
+    buffer = io.BytesIO()
+    sheet.save(buffer, "PNG")
+    reply = await model.ask(request(picture(buffer.getvalue())))
+    wanted = "\n".join([f"{words} {words}"] * 4)
+    assert errors(reply.text, wanted) <= 0.02 * len(wanted)
+
+
 @pytest.mark.skipif(not TYPEWRITER.exists(), reason="the corpus is not there")
 async def test_a_typed_scan_is_read_nearly_without_error(model: LocalModel) -> None:
     buffer = io.BytesIO()
@@ -355,8 +410,8 @@ def test_tesseract_missing_or_with_odd_languages_is_a_config_error(
         LocalModel(entry("tesseract"))
 
 
-def test_pages_for_ocr_are_1600_px_unless_the_config_says_otherwise() -> None:
-    assert entry().max_edge == 1600
+def test_pages_for_ocr_keep_their_size_unless_the_config_says_otherwise() -> None:
+    assert entry().max_edge == 7500
     assert entry(max_edge=2048).max_edge == 2048
     assert ModelEntry(api="chat").max_edge == 2048
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glimpsed.vision.engines import layout
-from glimpsed.vision.engines.box import Box
+from glimpsed.ocr import layout
+from glimpsed.ocr.box import Box
 
 HEIGHT = 30.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -34,6 +34,7 @@ class Desk:
     models: Models
     ledger: Ledger
     clock: Hand
+    books: Books
 
     def serving(self, after: float | None) -> list[str]:
         return [m.entry.name for m in self.models.serving(folder(after))]
@@ -67,7 +68,7 @@ async def opened(tmp_path: Path) -> AsyncIterator[Open]:
         models = Models(books, changed=lambda: None, clock=clock)
         await models.open(config(after))
         open_ones.append((models, books))
-        return Desk(models, ledger, clock)
+        return Desk(models, ledger, clock, books)
 
     yield start
     for models, books in open_ones:
@@ -226,26 +227,30 @@ async def test_lanes_are_worked_out_when_something_changed_and_not_for_each_job(
         changes = 0
 
     folders = Folders(watches)
-    serving, asked = Serving(cast("Any", folders), desk.models), list[str]()
+    serving, asked = Serving(config(), desk.books, cast("Any", folders), desk.models), list[str]()
     really = desk.models.serving
     monkeypatch.setattr(desk.models, "serving", lambda f: asked.append(f.name) or really(f))
 
-    def served(over: Sequence[Reached] = ()) -> list[str]:
-        return [place.folder.name for lane in serving.lanes(over) for place in lane.places]
+    async def served(*used_up: Reached) -> list[str]:
+        async def over() -> list[Reached]:
+            return list(used_up)
 
-    assert served() == served() == ["f0", "f1", "f2"]
+        monkeypatch.setattr(serving, "over", over)
+        return [p.folder.name for lane in await serving.lanes() if not lane.answered for p in lane.places]
+
+    assert await served() == await served() == ["f0", "f1", "f2"]
     assert asked == ["f0", "f1", "f2"]
     watches[1].root = None
     folders.changes += 1
-    assert served() == ["f0", "f2"]
+    assert await served() == ["f0", "f2"]
     desk.models["a"].pacing.pause("no money", NOW, until=NOW + 60)
-    assert served() == []
+    assert await served() == []
     desk.clock.now += 61
-    assert served() == ["f0", "f2"]
+    assert await served() == ["f0", "f2"]
     desk.models["a"].entry.__dict__["price"] = object()
     over = Reached("folder f0", "day", 1, 1, "USD", NOW)
-    assert served([over]) == ["f2"]
-    assert served() == ["f0", "f2"]
+    assert await served(over) == ["f2"]
+    assert await served() == ["f0", "f2"]
 
 
 async def test_files_refused_alike_in_a_row_are_counted_over_daemons_and_restarts(opened: Open) -> None:

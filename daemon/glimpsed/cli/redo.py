@@ -41,9 +41,12 @@ class Order:
     "--folder", "name", metavar="NAME", shell_complete=folder_names, help="All files of this folder."
 )
 @click.option("--stale", is_flag=True, help="Those whose prompt, system, schema or model changed since.")
+@click.option(
+    "--cancel", is_flag=True, help="Take back what waits to be asked again; it keeps its old answer."
+)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before money is spent.")
 @common_options
-def command(*, paths: tuple[str, ...], name: str | None, stale: bool, yes: bool) -> None:
+def command(*, paths: tuple[str, ...], name: str | None, stale: bool, cancel: bool, yes: bool) -> None:
     """Ask again: PATHs (a directory means all below it), all files of a folder, or what is stale.
 
     Tells how many files that is and what it will cost, and asks before it does so; without a terminal it needs
@@ -54,11 +57,19 @@ def command(*, paths: tuple[str, ...], name: str | None, stale: bool, yes: bool)
       glimpsed redo /srv/scans/invoices/scan-17.pdf
       glimpsed redo --stale                          after a prompt was changed
       glimpsed redo --stale --folder invoices --yes
+      glimpsed redo --cancel                         all that waits for it; what is in flight ends as usual
     """
     from glimpsed.cli.operator import files, opened
 
-    if bool(paths) == (stale or name is not None):
-        raise UsageError("say which: PATHs, or --folder NAME, or --stale (which takes a --folder as well)")
+    if cancel and not (stale or (paths and name is not None)):
+        with opened() as desk:
+            count = _cancelled(desk, paths, name)
+        click.echo(f"taken back: {files(count)}")
+        return
+    if cancel or bool(paths) == (stale or name is not None):
+        raise UsageError(
+            "say which: PATHs, or --folder NAME, or --stale or --cancel (which take a --folder as well)"
+        )
     with opened() as desk:
         orders = [order for order in _orders(desk, paths, name, stale=stale) if order.files]
         if not orders:
@@ -71,6 +82,14 @@ def command(*, paths: tuple[str, ...], name: str | None, stale: bool, yes: bool)
             return
         count = sum(order.do(time.time()) for order in orders)
     click.echo(f"queued again: {files(count)}")
+
+
+def _cancelled(desk: Desk, paths: tuple[str, ...], name: str | None) -> int:
+    from glimpsed.cli.operator import folder_named, keys_of
+
+    keys = keys_of(desk, paths) if paths else None
+    folder = folder_named(desk.config, name).name if name is not None else None
+    return desk.ledger.cancel_redo(keys, folder=folder, now=time.time())
 
 
 def _orders(desk: Desk, paths: tuple[str, ...], name: str | None, *, stale: bool) -> list[Order]:

@@ -82,7 +82,7 @@ PUBLIC_HEADERS = frozenset({
 })  # fmt: skip
 PUBLIC_QUERY = frozenset({"api-version", "api_version", "version"})
 _SECRETIVE = re.compile(r"key|token|secret|passw|auth", re.IGNORECASE)  # names of what may be one
-OCR_EDGE = 1600  # px; `max_edge` of a local model that says nothing else
+OCR_EDGE = 7500  # px; `max_edge` of a local model that says nothing else
 
 
 class ModelEntry(Section):

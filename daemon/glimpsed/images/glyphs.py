@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from glimpsed.vision.engines.box import Box
+from glimpsed.ocr.box import Box
 
 _WORD_GAP = 0.7  # of the font's size: words of a line that are further apart are cells
 _CHARACTER_GAP = 0.2  # of the font's size: further apart are two words, also without a space between

@@ -15,8 +15,8 @@ from pypdfium2 import raw
 
 from glimpsed.images import glyphs, usable
 from glimpsed.images.glyphs import Mark
-from glimpsed.vision.engines import order, rows
-from glimpsed.vision.engines.box import Box
+from glimpsed.ocr import order, rows
+from glimpsed.ocr.box import Box
 
 MOST = 200_000  # characters of one page that are looked at
 _JOINED = {

@@ -54,6 +54,7 @@ _COLOURS = {0: "gray", 1: "gray", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr",
 _MERGED = {0: ("L", 1), 1: ("L", 1), 2: ("RGB", 3), 5: ("CMYK", 4)}  # modes, and their planes
 _FORMATS = {2: "signed ", 3: "floating-point ", 5: "complex ", 6: "complex "}
 _PREMULTIPLIED, _ALPHA = 1, 2
+_YCBCR = 6
 
 
 def inspect(file: BinaryIO) -> tuple[int, int, int]:
@@ -91,8 +92,10 @@ def picture(file: BinaryIO, number: int, memory: int) -> Picture:
 @contextlib.contextmanager
 def _opened(file: BinaryIO) -> Iterator[tuple[Image.Image, list[Directory]]]:
     """The image, and the pages as they stand in the file."""
-    importlib.import_module("PIL.TiffImagePlugin")
+    plugin: Any = importlib.import_module("PIL.TiffImagePlugin")
     chain = _chain(file)
+    # By itself, Pillow takes colours that are stored coarser than the light for as fine.
+    plugin.READ_LIBTIFF = any(page.numbers(_PHOTOMETRIC) == (_YCBCR,) for page in chain)
     try:
         yield Image.open(_readable(file, chain), formats=("TIFF",)), chain
     except (UnidentifiedImageError, SyntaxError, KeyError, ValueError):
@@ -174,12 +177,11 @@ def _mistagged(page: Directory) -> bool:
 def _apart(page: Directory) -> bool:
     """Whether its planes stand apart, and can be read one by one."""
     photometric, compression = page.numbers(_PHOTOMETRIC)[:1], page.numbers(_COMPRESSION)[:1]
-    known = (
-        photometric and photometric[0] in _MERGED and len(page.numbers(_BITS)) >= _MERGED[photometric[0]][1]
-    )
-    return bool(
-        known and page.numbers(_PLANAR) == (2,) and len(page.numbers(_BITS)) > 1 and compression not in _JPEGS
-    )
+    bits = page.numbers(_BITS)
+    if photometric == (0,) and bits == (16,) and page.order == ">":
+        return True  # white is 0, which Pillow knows in the other byte order alone
+    known = photometric and photometric[0] in _MERGED and len(bits) >= _MERGED[photometric[0]][1]
+    return bool(known and page.numbers(_PLANAR) == (2,) and len(bits) > 1 and compression not in _JPEGS)
 
 
 def _merged(file: BinaryIO, page: Directory) -> Image.Image:

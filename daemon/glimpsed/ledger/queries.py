@@ -50,6 +50,24 @@ _ANEW: dict[str, Any] = {
     "sha256": None,
     "question": None,
 }
+# Of a file that is done, what is on record of its answer stays: whoever cancels has it again.
+_ANSWERED = (files.c.state == "done") | ((files.c.state == "queued") & (files.c.was == "done"))
+_REDONE = {
+    **_ANEW,
+    "was": sa.case((_ANSWERED, "done")),
+    "sha256": sa.case((_ANSWERED, files.c.sha256)),
+    "question": sa.case((_ANSWERED, files.c.question)),
+}
+_CANCELLED: dict[str, Any] = {
+    "state": "done",
+    "was": None,
+    "due": None,
+    "round": 0,
+    "anew": 0,
+    "retries": 0,
+    "cut_off": 0,
+    "reason": None,
+}
 # To be handed over again: the answer, and what was done of it already, stay.
 _HANDED_AGAIN: dict[str, Any] = {
     "state": "handing",
@@ -192,7 +210,22 @@ class Queries(Part):
 
     def redo(self, keys: Sequence[FileKey] | None = None, *, folder: str | None = None, now: float) -> int:
         """Ask again about these files, or all of a folder, whatever was answered. Returns how many."""
-        return self._anew(lambda columns: columns.state != "gone", keys, folder, _redone(now))
+        return self._anew(lambda columns: columns.state != "gone", keys, folder, _redone(now), _REDONE)
+
+    def cancel_redo(
+        self, keys: Sequence[FileKey] | None = None, *, folder: str | None = None, now: float
+    ) -> int:
+        """What `redo` put into the queue and nobody has claimed is done again, with its old answer. Returns how many.
+
+        What had no answer, because it had failed, stays in the queue.
+        """
+        return self._anew(
+            lambda columns: (columns.state == "queued") & (files.c.was == "done"),
+            keys,
+            folder,
+            {"changed": now},
+            _CANCELLED,
+        )
 
     def stale(self, folder: str, questions: Collection[str]) -> tuple[int, int]:
         """How many files of a folder have an answer to none of these questions, and how many `adopted` has."""
@@ -220,7 +253,7 @@ class Queries(Part):
 
     def redo_stale(self, folder: str, questions: Collection[str], now: float) -> int:
         """Ask again about what `stale` counts. Returns how many."""
-        return self._anew(_stale(folder, questions), None, None, _redone(now))
+        return self._anew(_stale(folder, questions), None, None, _redone(now), _REDONE)
 
     def _anew(
         self,
@@ -243,7 +276,7 @@ class Queries(Part):
         """A page of rows at a time, in the order of their ids: memory and locks stay small."""
         page = sa.select(files.c.id).where(which).order_by(files.c.id).limit(_ROWS)
         change_some = sa.update(files).where(files.c.id.in_(_SOME), which).values(change)
-        forget = change["state"] == "queued"
+        forget = change["state"] != "handing"
         last = count = 0
         while True:
             with self._database.write() as c:

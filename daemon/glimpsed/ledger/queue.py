@@ -18,6 +18,7 @@ from glimpsed.model import Answer, Handing, Job, Offer, PageRecord, Version
 LEASE = 60.0  # seconds
 _BATCH = 5000  # offers in one transaction
 _ROWS = 500  # offers in one statement
+_FEW = 8  # folders that are claimed from without asking first whether they have anything
 _FOLDERS = 100  # folders in one claim: SQLite joins at most 500 SELECTs
 _SLACK = 50  # rows looked at beyond those wanted, should other hosts take some at this very moment
 
@@ -78,8 +79,16 @@ WHERE id IN (
     SELECT id FROM ({heads}) AS heads ORDER BY priority DESC, fresh DESC, mtime_ns, id LIMIT :most) AS head
   ON head.id = files.id WHERE files.due <= :now
   ORDER BY files.priority DESC, files.fresh DESC, files.mtime_ns, files.id LIMIT :limit {lock})
-RETURNING id, folder, directory, name, size, mtime_ns, state, priority, fresh, round, anew, changed, claims,
+RETURNING {columns}"""
+_COLUMNS = """id, folder, directory, name, size, mtime_ns, state, priority, fresh, round, anew, changed, claims,
   attempts, retries, cut_off, problem, written"""
+# Those that wait to be written or handed over are few: by `files_state`, whatever else waits.
+_CLAIM_ANSWERED = """
+UPDATE files SET owner = :owner, due = :until, claims = claims + 1
+WHERE id IN (
+  SELECT id FROM files WHERE folder IN :folders AND state IN ('answered', 'handing') AND due <= :now
+  ORDER BY changed LIMIT :limit {lock})
+RETURNING {columns}"""
 
 _NEXT_DUE = (
     sa.select(files.c.due)
@@ -109,6 +118,14 @@ STATE_BACK = sa.case(
 _BACK = sa.update(files).where(HELD_LEASE).values(state=STATE_BACK, owner=None, due=sa.bindparam("at"))
 _OF_JOBS = sa.select(answers).where(answers.c.file.in_(sa.bindparam("ids", expanding=True)))
 _FORGET_ANSWERS = sa.delete(answers).where(answers.c.file.in_(sa.bindparam("ids", expanding=True)))
+# One step down the index `files_claim` a folder with anything in the queue: of a thousand, most have nothing.
+_WAITING = sa.text("""
+WITH RECURSIVE found(folder) AS (
+  SELECT (SELECT folder FROM files WHERE due IS NOT NULL ORDER BY folder LIMIT 1)
+  UNION ALL
+  SELECT (SELECT folder FROM files WHERE due IS NOT NULL AND folder > found.folder ORDER BY folder LIMIT 1)
+  FROM found WHERE found.folder IS NOT NULL)
+SELECT folder FROM found WHERE folder IS NOT NULL""")
 
 
 class Queue(Part):
@@ -155,8 +172,16 @@ class Queue(Part):
         )
         return [rows[path] for path in waiting]
 
-    def claim(self, *, folders: Collection[str], limit: int, now: float, lease: float = LEASE) -> list[Job]:
-        """Take up to `limit` rows that are due, for `lease` seconds.
+    def claim(
+        self,
+        *,
+        folders: Collection[str],
+        limit: int,
+        now: float,
+        lease: float = LEASE,
+        answered: bool = False,
+    ) -> list[Job]:
+        """Take up to `limit` rows that are due, for `lease` seconds; with `answered` those that need no model any more.
 
         A row whose lease ran out is due like any other. Order: priority, arrivals before backlog, oldest
         file. The backlog of a folder that is held stays where it is.
@@ -166,7 +191,9 @@ class Queue(Part):
         if not folders or limit < 1:
             return []
         with self._database.write() as c:
-            for some in chunks(list(folders), _FOLDERS):
+            if len(folders) > _FEW:
+                folders = set(c.scalars(_WAITING)).intersection(folders)
+            for some in chunks(sorted(folders), _FOLDERS):
                 if (left := limit - len(rows)) < 1:
                     break
                 values: dict[str, Any] = {
@@ -176,7 +203,9 @@ class Queue(Part):
                     "limit": left,
                     "most": left + _SLACK,
                 }
-                if self._database.postgresql:
+                if answered:
+                    statement, values["folders"] = _claim_answered(locks=self._database.postgresql), some
+                elif self._database.postgresql:
                     # From a million rows on it would compile the statement first, 25 ms each time: of the limit
                     # within, it only sees that it is an expression, and so reckons with a tenth of the queue.
                     c.exec_driver_sql("SET LOCAL jit = off")
@@ -268,8 +297,15 @@ def _claim(folders: int | None) -> sa.TextualSelect:
     else:
         each = (_HEAD.format(folder=f":folder{n}", fresh=fresh) for n in range(folders) for fresh in (1, 0))
         heads, lock = "\nUNION ALL".join(each), ""
-    sql = _CLAIM.format(heads=heads, lock=lock)
+    sql = _CLAIM.format(heads=heads, lock=lock, columns=_COLUMNS)
     return sa.text(sql).columns(directory=PathText(), name=PathText())
+
+
+@functools.cache
+def _claim_answered(*, locks: bool) -> sa.TextualSelect:
+    sql = _CLAIM_ANSWERED.format(lock="FOR UPDATE SKIP LOCKED" if locks else "", columns=_COLUMNS)
+    named = sa.text(sql).bindparams(sa.bindparam("folders", expanding=True))
+    return named.columns(directory=PathText(), name=PathText())
 
 
 def _job(row: sa.Row[*tuple[Any, ...]], pages: Sequence[sa.Row[*tuple[Any, ...]]]) -> Job:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from glimpsed.config.schema import Folder, ModelEntry
 from glimpsed.images import Document
@@ -47,7 +47,7 @@ def record(page: int, reply: Reply, entry: ModelEntry, asked: Request, about: So
     """One request's reply, for one page or for all of them."""
     return PageRecord(
         answer=PageAnswer(page=page, text=reply.text, data=reply.data),
-        sent=_sent(asked),
+        sent=_sent(asked, reply.turned),
         model=ModelUsed(entry=entry.name, api=reply.api, asked=entry.model, answered=reply.answered),
         usage=reply.usage,
         finish=reply.finish,
@@ -56,10 +56,17 @@ def record(page: int, reply: Reply, entry: ModelEntry, asked: Request, about: So
     )
 
 
-def _sent(request: Request) -> tuple[Sent, ...]:
+def _sent(request: Request, turned: Mapping[int, int]) -> tuple[Sent, ...]:
     """Page by page, the picture before the text."""
     images = [
-        Sent(page=i.page, media_type=i.media_type, width=i.width, height=i.height, bytes=len(i.data))
+        Sent(
+            page=i.page,
+            media_type=i.media_type,
+            width=i.width,
+            height=i.height,
+            bytes=len(i.data),
+            turned=turned.get(i.page) or None,
+        )
         for i in request.images
     ]
     texts = [

@@ -22,9 +22,8 @@ from glimpsed.ledger import Books, Ledger
 from glimpsed.notify import Notifier
 from glimpsed.pipeline import Pipeline
 from glimpsed.service.backlog import Backlogs
-from glimpsed.service.budget import Reached, has_budget, reached
 from glimpsed.service.changes import let_answers_go, look_for_changes, watch_others
-from glimpsed.service.dispatch import Dispatcher, Lane
+from glimpsed.service.dispatch import Dispatcher
 from glimpsed.service.ending import Ending
 from glimpsed.service.folders import Folders
 from glimpsed.service.health import Health
@@ -71,7 +70,6 @@ class Service:
         self._beside = beside
         self._disk = Blocking("config")
         self._replaced: LedgerReplaced | None = None
-        self._told_budgets: dict[str, set[float]] = {}  # folder budgets, by the time that they go on
         self._stop = asyncio.Event()
         self._now = asyncio.Event()  # the second signal: stop without draining
         self._hup = asyncio.Event()
@@ -145,18 +143,8 @@ class Service:
 
     async def _open(self) -> bool:
         """Ledger, models and image workers; False when told to stop before the database answered."""
-        url, began = state_url(self.config), elapsed()
-        while True:
-            try:
-                self.books = await Books.open(url, search=self.config.search, keep=self.config.keep_answers)
-                break
-            except LedgerUnavailable as e:
-                if self.once and elapsed() - began > ONCE_PATIENCE:
-                    raise
-                log.warning(events.LEDGER_UNAVAILABLE, reason=str(e))
-                await wait(self._stop, LEDGER_PATIENCE)
-                if self._stop.is_set():
-                    return False
+        if not await self._open_ledger():
+            return False
         await self.books.patient(Ledger.take_back, self.books.clock())
         self.images = Images(self.config.workers)
         await self.images.start()
@@ -170,7 +158,7 @@ class Service:
             wake=self._wake,
             changed=self._health.look_again,
         )
-        self._serving = Serving(self.folders, self.models)
+        self._serving = Serving(self.config, self.books, self.folders, self.models)
         self._health.serve(self.config.metrics)
         self.dispatcher = Dispatcher(
             self.books,
@@ -182,7 +170,7 @@ class Service:
                 blocked=self.folders.blocked,
                 clock=self.books.clock,
             ),
-            lanes=self._lanes,
+            lanes=self._serving.lanes,
             finished=self.tally.add,
             next_change=self.models.next_change,
             clock=self.books.clock,
@@ -194,10 +182,26 @@ class Service:
             self.models,
             self.dispatcher,
             self.tally,
-            lanes=self._lanes,
-            budgets=self._budgets,
+            lanes=self._serving.lanes,
+            budgets=self._serving.over,
         )
         return True
+
+    async def _open_ledger(self) -> bool:
+        """False when told to stop before the database answered. Raises `LedgerUnavailable` when that took too long."""
+        url, began = state_url(self.config), elapsed()
+        while True:
+            try:
+                self.books = await Books.open(url, search=self.config.search, keep=self.config.keep_answers)
+            except LedgerUnavailable as e:
+                if self.once and elapsed() - began > ONCE_PATIENCE:
+                    raise
+                log.warning(events.LEDGER_UNAVAILABLE, reason=str(e))
+                await wait(self._stop, LEDGER_PATIENCE)
+                if self._stop.is_set():
+                    return False
+            else:
+                return True
 
     async def _start(self) -> list[asyncio.Task[None]]:
         await self.folders.apply(self.config, self._group)
@@ -215,23 +219,6 @@ class Service:
         return [self._group.create_task(job) for job in jobs]
 
     # -- serve
-
-    async def _lanes(self) -> list[Lane]:
-        return self._serving.lanes(await self._budgets())
-
-    async def _budgets(self) -> list[Reached]:
-        """What is used up, asked of the ledger before every claim: other hosts spend as well."""
-        if not has_budget(self.config):
-            self.models.apply_budgets([])  # one that a reload took away may still hold a model up
-            return []
-        now = self.books.clock.wall()
-        found = reached(self.config, await self.books(Ledger.spend_this_month, now), now)
-        for one in found:
-            if one.of.startswith("folder ") and one.until not in self._told_budgets.get(one.of, ()):
-                self._told_budgets[one.of] = {one.until}
-                log.warning(events.BUDGET_REACHED, folder=one.of.partition(" ")[2], reason=one.reason)
-        self.models.apply_budgets(found)
-        return found
 
     def _wake(self) -> None:
         self.dispatcher.wake()
@@ -276,6 +263,7 @@ class Service:
         metrics.forget(folders=gone, models=self.config.models.keys() - config.models.keys())
         self.config = config
         self.models.apply(config, connected)
+        self._serving.apply(config)
         await self.folders.apply(config, self._group)
         self.dispatcher.wake()
 

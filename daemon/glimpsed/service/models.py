@@ -137,8 +137,8 @@ class Models:
         now = self._clock()
         times = [model.pacing.ready_at(now) for model in self]
         for folder in self._folders:
-            pauses = [model.pacing.paused_at(now) for model in chain_of(folder, self._models)]
             if folder.fallback_after is not None:
+                pauses = [model.pacing.paused_at(now) for model in chain_of(folder, self._models)]
                 times += [pause.since + folder.fallback_after for pause in pauses if pause is not None]
         return min((at for at in times if at > now), default=None)
 

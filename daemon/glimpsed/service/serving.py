@@ -1,27 +1,61 @@
-"""Which folders can be served now, by which models."""
+"""Which folders can be served now, by which models, and what no budget is left for."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
+from glimpsed.config.schema import Config, ModelEntry
+from glimpsed.journal import events, get_logger
+from glimpsed.ledger import Books, Ledger
 from glimpsed.pipeline import Place
-from glimpsed.service.budget import Reached, concerned
+from glimpsed.service.budget import Reached, concerned, has_budget, reached
 from glimpsed.service.dispatch import Lane
 from glimpsed.service.folders import Folders
 from glimpsed.service.models import Models
+from glimpsed.vision.pacing import Pacing
+
+WRITING = 4  # files at a time, of folders that no model serves
+
+log = get_logger()
 
 
 class Serving:
     """Worked out anew when a folder, a model or a budget changed: not for each job, where there are many folders."""
 
-    def __init__(self, folders: Folders, models: Models) -> None:
+    def __init__(self, config: Config, books: Books, folders: Folders, models: Models) -> None:
+        self._books = books
         self._folders = folders
         self._models = models
         self._key: object = None
         self._lanes: list[Lane] = []
+        self._writing = Pacing(ModelEntry(api="local", concurrency=WRITING))
+        self._told: dict[str, float] = {}  # used-up budgets of folders, and when they go on
+        self.apply(config)
 
-    def lanes(self, over: Collection[Reached]) -> list[Lane]:
-        """The folders that can be served now, by the model that serves them; `over` are budgets that are used up."""
+    def apply(self, config: Config) -> None:
+        """From now on, by this config."""
+        self._config = config
+        self._has_budget = has_budget(config)
+
+    async def over(self) -> list[Reached]:
+        """Budgets that are used up, asked of the ledger before every claim: other hosts spend as well."""
+        found: list[Reached] = []
+        if self._has_budget:
+            now = self._books.clock.wall()
+            found = reached(self._config, await self._books(Ledger.spend_this_month, now), now)
+        for one in found:
+            if one.of.startswith("folder ") and self._told.get(one.of) != one.until:
+                self._told[one.of] = one.until
+                log.warning(events.BUDGET_REACHED, folder=one.of.partition(" ")[2], reason=one.reason)
+        self._models.apply_budgets(found)  # one that a reload took away may still hold a model up
+        return found
+
+    async def lanes(self) -> list[Lane]:
+        """The folders that can be served now, by the model that serves them.
+
+        Where no model may be asked, what is answered already is still written and handed over.
+        """
+        over = await self.over()
         key = (self._folders.changes, self._models.standing(), tuple((one.of, one.until) for one in over))
         if key != self._key:
             self._key, self._lanes = key, self._worked_out(over)
@@ -29,13 +63,17 @@ class Serving:
 
     def _worked_out(self, over: Collection[Reached]) -> list[Lane]:
         by_model: dict[str, list[Place]] = {}
+        unserved: list[Place] = []
         for watch in self._folders:
             folder, root = watch.folder, watch.root
             chain = self._models.serving(folder)
-            if root is None or watch.state.state == "lost" or not chain:
+            if root is None or watch.state.state == "lost":
                 continue
-            if chain[0].entry.price is not None and concerned(over, folder=folder.name, model=""):
+            used_up = concerned(over, folder=folder.name, model="")
+            if not chain or (chain[0].entry.price is not None and used_up):
+                unserved.append(Place(folder, root, watch.lanes.files, ()))
                 continue
             place = Place(folder, root, watch.lanes.files, chain)
             by_model.setdefault(chain[0].entry.name, []).append(place)
-        return [Lane(tuple(places), self._models[name].pacing) for name, places in by_model.items()]
+        lanes = [Lane(tuple(places), self._models[name].pacing) for name, places in by_model.items()]
+        return [*lanes, Lane(tuple(unserved), self._writing, answered=True)] if unserved else lanes

@@ -68,7 +68,7 @@ def parse(reply: Mapping[str, Any]) -> Answered | None:
     refusal = message.get("refusal")
     return Answered(
         text=sane(written(message.get("content"))),
-        finish=str(finish or "stop"),
+        finish=sane(str(finish or "stop"))[:200],
         refusal=sane(refusal) if isinstance(refusal, str) and refusal else None,
         model=name(reply.get("model")),
         id=name(reply.get("id")) or None,

@@ -89,7 +89,8 @@ def _doubao_seen(size: Size) -> Size:
     return max(1, int(size[0] * scale)), max(1, int(size[1] * scale))
 
 
-LOCAL = Family("local", r"$^", lambda size: fit(size, 1600), lambda _size, _detail: 0)
+# The engines choose for themselves at which size they look: by the height of the text, not by the paper's.
+LOCAL = Family("local", r"$^", lambda size: fit(size, 7500), lambda _size, _detail: 0)
 # Sees what gpt-4o would: the number of tokens is then rather too high than too low.
 UNKNOWN = Family("unknown", "", lambda size: fit(size, 2048), _tiles(85, 170))
 

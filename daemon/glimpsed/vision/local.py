@@ -15,7 +15,8 @@ from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import Verdict, VisionError
 from glimpsed.journal import events, get_logger
 from glimpsed.model import Reply, Request, Usage
-from glimpsed.vision.engines import engine_for, layout
+from glimpsed.ocr import layout
+from glimpsed.vision.engines import Reading, engine_for
 from glimpsed.vision.memory import Ceiling
 from glimpsed.vision.pacing import Pacing
 
@@ -55,27 +56,32 @@ class LocalModel:
         file = request.file or request.idempotency_key or ""
         async with self.pacing.slot(file=file, clock=self._clock) as ticket:
             try:
-                text = await self._read(request)
+                pages = await self._read(request)
             except VisionError as e:
                 ticket.heard, ticket.verdict = True, e.verdict
                 raise
             ticket.heard = True
+        text = "\n\n".join(pages[page].text for page in sorted(pages))
+        lost = not text.strip() and any(page.ink for page in pages.values())
         return Reply(
-            text=text,
-            finish="stop",
+            text=text if text.strip() else "",
+            finish="nothing_found" if lost else "stop",
             answered=self._engine.name,
             api="local",
             usage=Usage(cost=0.0, currency=self.entry.currency),
             request_id=None,
+            turned={page: read.turned for page, read in pages.items() if read.turned},
         )
 
-    async def _read(self, request: Request) -> str:
-        """A page's own text is exact, so its picture is not looked at."""
-        pages = {own.page: own.text for own in request.texts}
+    async def _read(self, request: Request) -> dict[int, Reading]:
+        """Each page. Its own text is exact, so its picture is not looked at."""
+        pages = {own.page: Reading(own.text) for own in request.texts}
         for page, parts in groupby(request.images, key=lambda image: image.page):
             if page not in pages:
-                pages[page] = layout.joined([await self._engine.read(part) for part in parts])
-        return "\n\n".join(pages[page] for page in sorted(pages))
+                read = [await self._engine.read(part) for part in parts]
+                text = layout.joined([one.text for one in read])
+                pages[page] = Reading(text, read[0].turned, any(one.ink for one in read))
+        return pages
 
     async def aclose(self) -> None:
         """End the engine's processes."""

@@ -61,7 +61,7 @@ def parse(reply: Mapping[str, Any]) -> Answered | None:
     texts = [p["text"] for p in parts if p.get("type") == "output_text" and isinstance(p.get("text"), str)]
     return Answered(
         text=sane("".join(texts)),
-        finish=_finish(reply),
+        finish=sane(_finish(reply))[:200],
         refusal=sane("".join(refusals)) or None,
         model=name(reply.get("model")),
         id=name(reply.get("id")) or None,

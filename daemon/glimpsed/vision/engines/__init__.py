@@ -1,11 +1,12 @@
 """OCR engines behind ``api: local``: one picture in, its text out.
 
-`rapid` keeps rapidocr in a process of its own (`rapid_worker`), `tesseract` starts Debian's program for
-each picture. From boxes to text: `layout` makes the page's, with `order` (columns) and `rows` (lines, tables).
+`rapid` keeps rapidocr in a process of its own, `tesseract` starts Debian's program for each picture; what runs
+there is in the package `ocr`.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from glimpsed.config.schema import ModelEntry
@@ -15,14 +16,23 @@ from glimpsed.model import Image
 ENGINES = ("rapidocr", "tesseract")
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What an engine made of one picture."""
+
+    text: str  # with its line breaks; empty where there is none
+    turned: int = 0  # degrees clockwise that the picture was turned by before it was read
+    ink: bool = False  # something is there that is no text to the engine
+
+
 class Engine(Protocol):
     """Reads pictures, one at a time."""
 
     name: str  # with its version, as the sidecar tells it
     at_once: int  # pictures that it reads at the same time, at best
 
-    async def read(self, image: Image) -> str:
-        """The text of one picture, with its line breaks; empty when there is none.
+    async def read(self, image: Image) -> Reading:
+        """What one picture says.
 
         Raises `VisionError`.
         """

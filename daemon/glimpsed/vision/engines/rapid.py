@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import json
 from itertools import compress
-from pathlib import Path
-from typing import Any
 
 from glimpsed.children.child import Program
 from glimpsed.children.pool import Pool
 from glimpsed.children.program import Limits
 from glimpsed.config.schema import ModelEntry
-from glimpsed.errors import MissingExtra
+from glimpsed.errors import MissingExtra, Verdict, VisionError
 from glimpsed.model import Image
-from glimpsed.vision.engines import layout
+from glimpsed.ocr import layout
+from glimpsed.ocr.page import Page
+from glimpsed.vision.engines import Reading
 from glimpsed.vision.engines.told import told
 
+STRANGE = (
+    "this script is not known to the engine: the built-in model reads Latin letters, Chinese and Japanese. For others, "
+    "say model: tesseract with its language (extra: {languages: [rus]}, apt install tesseract-ocr-rus), or ask a vision model"
+)
 IDLE = 300.0  # seconds without a page after which its 700 MB are given back
 # onnxruntime's official builds report to their makers, and keep a device id in the home directory, unless
 # told not to before they are loaded. An engine that runs on this machine talks to nobody.
@@ -38,7 +41,7 @@ class Rapid:
         self.at_once = 1  # it uses every core for one page
         program = Program(
             "OCR process",
-            str(Path(__file__).with_name("rapid_worker.py")),
+            "glimpsed.ocr.rapid_worker",
             Limits(clock=entry.timeout),
             settings=entry.extra,
             environment=_SILENT,
@@ -51,19 +54,17 @@ class Rapid:
         """The process that runs now."""
         return next(iter(self._pool.processes()), None)
 
-    async def read(self, image: Image) -> str:
-        """The text of one picture; see `Engine`. Waiting for other pages does not count as time."""
+    async def read(self, image: Image) -> Reading:
+        """What one picture says; see `Engine`. Waiting for other pages does not count as time."""
         with told("the embedded OCR model", self._pool.program.limits):
-            quads, texts = await self._pool.ask(None, image.data, _found)
-        whole = layout.uncut(quads, image.height, image.band)
-        return layout.text(layout.boxes(list(compress(quads, whole)), list(compress(texts, whole))))
+            page = await self._pool.ask(None, image.data, lambda _, data: Page.from_json(data))
+        if page.strange:
+            raise VisionError(Verdict("fail", STRANGE))
+        quads, texts = [line.quad for line in page.lines], [line.text for line in page.lines]
+        whole = layout.uncut(quads, page.height, image.band if not page.turned else None)
+        boxes = layout.boxes(list(compress(quads, whole)), list(compress(texts, whole)))
+        return Reading(layout.text(boxes), page.turned, page.ink)
 
     async def aclose(self) -> None:
         """End the process; a page in work is lost."""
         await self._pool.close()
-
-
-def _found(_: object, data: bytes) -> tuple[list[Any], list[str]]:
-    """Four corners of each line of text, and its text."""
-    found = json.loads(data)
-    return found["boxes"], found["texts"]

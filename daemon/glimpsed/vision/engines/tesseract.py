@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from pathlib import Path
 
 from glimpsed.children.child import Program
 from glimpsed.children.pool import Pool
@@ -13,6 +12,7 @@ from glimpsed.children.program import Limits
 from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import ConfigError, Problem, Verdict, VisionError
 from glimpsed.model import Image
+from glimpsed.vision.engines import Reading
 from glimpsed.vision.engines.told import told
 
 
@@ -32,22 +32,22 @@ class Tesseract:
         command = [found, "stdin", "stdout", "-l", "+".join(_languages(entry))]
         program = Program(
             "tesseract process",
-            str(Path(__file__).with_name("tesseract_worker.py")),
+            "glimpsed.ocr.tesseract_worker",
             Limits(clock=entry.timeout),
             settings={"command": command},
             environment={"OMP_THREAD_LIMIT": "1"},
         )
         self._pool = Pool(program, self.at_once)
 
-    async def read(self, image: Image) -> str:
-        """The text of one picture; see `Engine`."""
+    async def read(self, image: Image) -> Reading:
+        """What one picture says; see `Engine`."""
         with told("tesseract", self._pool.program.limits):
             code, complaints, text = await self._pool.ask(
                 None, image.data, lambda answer, data: (int(answer["code"]), str(answer["complaints"]), data)
             )
         if code != 0:
             raise VisionError(_verdict(complaints))
-        return _tidy(text.decode("utf-8", "replace"))
+        return Reading(_tidy(text.decode("utf-8", "replace")))
 
     async def aclose(self) -> None:
         """End what runs; pages in work are lost."""

@@ -14,7 +14,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from glimpsed.vision.engines.box import Box
+from glimpsed.ocr.box import Box
 
 _FEWEST = 4  # lines that make a column
 _LONG = 8  # heights of a line: less is a cell of a table, or a word

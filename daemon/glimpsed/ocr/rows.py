@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len
 
-from glimpsed.vision.engines.box import Box
+from glimpsed.ocr.box import Box
 
 _WORD_GAP = 1.0  # heights: a wider gap parts cells, not words (justified print stays below)
 _COLUMN_GAP = 0.3  # heights, at least, between the columns of a table
@@ -126,7 +126,7 @@ def _text(table: Table) -> list[str]:
 def _stands_right(cells: Sequence[Box]) -> bool:
     """Whether a column is set to its right edge, as figures are."""
     lefts, rights = ([getattr(cell, edge) for cell in cells] for edge in ("left", "right"))
-    return len(cells) > 1 and statistics.pstdev(rights) < statistics.pstdev(lefts)
+    return len(cells) > 1 and statistics.pstdev(rights) < 0.5 * statistics.pstdev(lefts)
 
 
 def _padded(text: str, width: int, *, right: bool) -> str:

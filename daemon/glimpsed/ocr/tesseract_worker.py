@@ -1,7 +1,4 @@
-"""The program of a process that has Debian's tesseract read a picture, and waits for it.
-
-Started as a script, by path, so that next to nothing of the daemon is loaded here.
-"""
+"""The program of a process that has Debian's tesseract read a picture, and waits for it."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ import re
 import statistics
 from collections.abc import Sequence
 
-from glimpsed.vision.engines import order, rows
-from glimpsed.vision.engines.box import Box
+from glimpsed.ocr import order, rows
+from glimpsed.ocr.box import Box
 
 Point = Sequence[float]
 

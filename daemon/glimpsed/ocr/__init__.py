@@ -1,0 +1,6 @@
+"""Text on pages: where lines are, which way up they lie, what they say, and in which order they are read.
+
+`layout` makes the text of a page from boxes, with `order` (columns) and `rows` (lines and tables); all three are pure and
+serve PDF pages' own text as well. `rapid_worker` and `tesseract_worker` are the programs of the engines' processes, `reader` is
+what the first does with a page, `page` what it answers. Nothing of the daemon is imported here: the processes start sooner.
+"""

@@ -1,0 +1,301 @@
+"""A page through rapidocr's parts: lines found at the scale that their height needs, turned upright, then read.
+
+Runs in the OCR process only, beside the engine. Detection works on a small picture, recognition on cuts from the
+full one: print of any size on paper of any shape is read, and a page that lies on its side or its head is turned
+before it is read.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from glimpsed.ocr.page import Line, Page
+
+EDGE = (
+    960  # px of the longer side in which lines are looked for: every line of a plain A4 page is found at 736
+)
+LARGEST = 2400  # px, for small print
+READABLE = 11.0  # px that a line is high in that picture, so that it is found as a whole
+LEAST = 8.5  # px: below that it is looked for again, larger
+TILE = 1.5  # a page whose one side is longer than this times the other is looked at piece by piece
+OVERLAP = 0.12  # of a piece's length, with the next one
+SMALL = 320  # px: smaller pictures are enlarged, and get a margin
+VOTERS = 24  # lines that are asked which way up the page lies
+TALL = 1.5  # times as high as wide: a line that stands on its end
+LONG, PIECE = 22.0, 13.0  # heights: longer lines are read in pieces of about that
+WORD = 0.15  # of a line's height: a gap between words is at least as wide
+PRINT = 4  # lines that are surely print, not the texture of a photo
+DOUBTFUL = 0.8  # of a page's readings
+SPACE = 0.26  # of a line's height: a wider gap between two letters is a space …
+SPREAD = 2.5  # … where it is so many times this line's usual one, too
+SURE = 0.5  # of a reading: below that it is none
+INK = 0.75  # of the paper's brightness: darker is ink
+
+Array = Any  # a NumPy array: the type checker need not know the library, which is an extra
+
+
+def read(ocr: Any, picture: Array) -> Page:
+    """Read an upright or turned page; RGB as BGR, full size."""
+    picture = _enlarged(picture)
+    boxes = _found(ocr, picture)
+    turned = 0
+    if _stands_on_end(boxes):
+        picture = np.ascontiguousarray(np.rot90(picture, -1))
+        boxes, turned = _found(ocr, picture), 90
+    cuts = ocr.crop_text_regions(picture, boxes) if len(boxes) else []
+    if cuts and _upside_down(ocr, cuts):
+        picture = np.ascontiguousarray(picture[::-1, ::-1])
+        height, width = picture.shape[:2]
+        boxes = (np.array([width, height], boxes.dtype) - boxes)[:, [2, 3, 0, 1]]
+        cuts = [np.ascontiguousarray(cut[::-1, ::-1]) for cut in cuts]
+        turned += 180
+    lines = _read(ocr, boxes, cuts)
+    height, width = picture.shape[:2]
+    good = [line for line in lines if line.confidence >= SURE and line.text.strip()]
+    ink = bool(good) or _has_ink(picture)
+    return Page(good, width, height, turned % 360, ink, _is_strange(boxes, lines, good))
+
+
+# -- where lines are
+
+
+def _found(ocr: Any, picture: Array) -> Array:
+    """The corners of each line, in the picture's px."""
+    boxes = _detected(ocr, picture, EDGE)
+    longer = _longest_piece(picture)
+    if len(boxes):
+        low = np.percentile(_heights(boxes), 25) * min(1.0, EDGE / longer)
+        wanted = EDGE * READABLE / max(low, 1.0) if low < LEAST else 0.0
+    else:
+        wanted = 2.0 * EDGE
+    edge = min(wanted, longer, LARGEST)
+    return _detected(ocr, picture, round(edge)) if edge > 1.2 * EDGE else boxes
+
+
+def _detected(ocr: Any, picture: Array, edge: int) -> Array:
+    """Every piece of the page by itself; a line that two pieces show is kept from where it is whole."""
+    import cv2  # noqa: PLC0415 - comes with rapidocr
+
+    detector = ocr._load_det_model()  # noqa: SLF001 - its parts have no other names
+    found: list[Array] = []
+    height, width = picture.shape[:2]
+    edge = max(edge, min(LARGEST, round(edge * width / (TILE * height))))  # a wide picture in one piece
+    for top, bottom in _pieces(height, width):
+        piece = picture[top:bottom]
+        scale = min(1.0, edge / max(piece.shape[:2]))
+        small = (
+            cv2.resize(piece, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else piece
+        )
+        detector.limit_side_len, detector.limit_type = max(small.shape[:2]), "max"
+        result = detector(small)
+        if result.boxes is None:
+            continue
+        boxes = np.asarray(result.boxes, np.float32) / scale + np.array([0, top], np.float32)
+        found.append(boxes[_whole(boxes, top, bottom, height)])
+    boxes = np.concatenate(found) if found else np.zeros((0, 4, 2), np.float32)
+    return _once(boxes) if len(found) > 1 else boxes
+
+
+def _pieces(height: int, width: int) -> Iterator[tuple[int, int]]:
+    """(top, bottom) of overlapping pieces that are no higher than `TILE` times their width: lines are never cut across."""
+    size = round(TILE * width)
+    count = 1 if height <= size * 1.2 else math.ceil((height - OVERLAP * size) / (size * (1 - OVERLAP)))
+    for number in range(count):
+        start = round(number * (height - size) / (count - 1)) if count > 1 else 0
+        yield (start, start + size) if count > 1 else (0, height)
+
+
+def _longest_piece(picture: Array) -> int:
+    height, width = picture.shape[:2]
+    return max(int(width), *(bottom - top for top, bottom in _pieces(height, width)))
+
+
+def _whole(boxes: Array, top: int, bottom: int, height: int) -> Array:
+    """Which boxes do not end where the piece was cut."""
+    low, high = boxes[:, :, 1].min(axis=1), boxes[:, :, 1].max(axis=1)
+    above = (low > top + 3) | (top == 0)
+    below = (high < bottom - 3) | (bottom == height)
+    return np.asarray(above & below)
+
+
+def _once(boxes: Array) -> Array:
+    """Without the smaller of two that show the same line."""
+    low, high = boxes.min(axis=1), boxes.max(axis=1)
+    areas = np.prod(high - low, axis=1)
+    kept: list[int] = []
+    for at in np.argsort(-areas):
+        if kept:
+            others = np.array(kept)
+            shared = np.minimum(high[at], high[others]) - np.maximum(low[at], low[others])
+            if (np.prod(np.clip(shared, 0, None), axis=1) > 0.5 * areas[at]).any():
+                continue
+        kept.append(int(at))
+    return boxes[sorted(kept)]
+
+
+def _heights(boxes: Array) -> Array:
+    """How high each line is, whichever way it runs."""
+    sides = np.stack(
+        [np.linalg.norm(boxes[:, 0] - boxes[:, 3], axis=1), np.linalg.norm(boxes[:, 0] - boxes[:, 1], axis=1)]
+    )
+    return sides.min(axis=0)
+
+
+def _enlarged(picture: Array) -> Array:
+    """A small picture larger and with a margin, without which its lines are not found."""
+    import cv2  # noqa: PLC0415 - comes with rapidocr
+
+    height, width = picture.shape[:2]
+    if max(height, width) >= SMALL and min(height, width) >= 64:
+        return picture
+    scale = 1 if max(height, width) >= SMALL else min(3.0, SMALL / max(height, width))
+    larger = (
+        cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC) if scale > 1 else picture
+    )
+    return cv2.copyMakeBorder(larger, 32, 32, 32, 32, cv2.BORDER_REPLICATE)
+
+
+# -- which way up
+
+
+def _stands_on_end(boxes: Array) -> bool:
+    """Whether most lines run from top to bottom: the page lies on its side."""
+    if len(boxes) < 2:
+        return False
+    size = boxes.max(axis=1) - boxes.min(axis=1)
+    long = np.maximum(size[:, 0], size[:, 1]) > 2 * np.minimum(size[:, 0], size[:, 1])
+    if long.sum() < 2:
+        return False
+    areas = np.prod(size[long], axis=1)
+    tall = size[long, 1] > TALL * size[long, 0]
+    return bool(areas[tall].sum() > 0.6 * areas.sum())
+
+
+def _upside_down(ocr: Any, cuts: list[Array]) -> bool:
+    """A vote of the longest lines; one alone is wrong often enough."""
+    voters = sorted(cuts, key=lambda cut: -cut.shape[1])[:VOTERS]
+    votes = ocr._load_cls_model()(voters).cls_res  # noqa: SLF001 - as above
+    turned = sum(score for label, score in votes if "180" in label)
+    upright = sum(score for label, score in votes if "180" not in label)
+    return bool(turned > upright and len(voters) > 1)
+
+
+# -- what they say
+
+
+def _read(ocr: Any, boxes: Array, cuts: list[Array]) -> list[Line]:
+    """Each line as a whole, or, where it is so long that letters would be lost, in pieces that are put together again."""
+    from rapidocr.ch_ppocr_rec import TextRecInput  # noqa: PLC0415 - comes with rapidocr
+
+    if not cuts:
+        return []
+    divided = [_divided(cut) for cut in cuts]
+    pieces = [piece for several in divided for piece in several]
+    result = ocr._load_rec_model()(TextRecInput(img=pieces, return_word_box=True))  # noqa: SLF001 - as above
+    spaced = [_spaced(*found) for found in zip(pieces, result.txts, result.word_results, strict=True)]
+    read = iter(zip(spaced, result.scores, strict=True))
+    lines = []
+    for quad, several in zip(boxes.round(1).tolist(), divided, strict=True):
+        texts, scores = zip(*itertools.islice(read, len(several)), strict=True)
+        lines.append(Line(quad, " ".join(filter(None, texts)), float(np.mean(scores))))
+    return lines
+
+
+def _spaced(cut: Array, text: str, found: Any) -> str:
+    """The text with a space wherever the picture has one: the engine leaves some out, as in `Datum:24.11.2026`."""
+    columns = [column for word in found.word_cols for column in word] if found else []
+    letters = [c for c in text if not c.isspace()]
+    if len(columns) != len(letters) or len(letters) < 2:
+        return text
+    height, width = cut.shape[:2]
+    empty = _empty(cut)
+    at = [(column + 0.5) / found.line_txt_len * width for column in columns]
+    gaps = [_widest(empty[max(0, round(a)) : round(b)]) / height for a, b in itertools.pairwise(at)]
+    wide = max(SPACE, SPREAD * float(np.median(gaps)))
+    parts: list[str] = []
+    number = -1
+    for c in text:
+        if not c.isspace():
+            number += 1
+            apart = number > 0 and gaps[number - 1] > wide and not parts[-1].isspace()
+            before = letters[number - 1]
+            figures = c.isdigit() and before.isdigit()  # a 1 is narrow, and has as much room as an 8
+            if apart and not figures and c.isascii() and before.isascii():
+                parts.append(" ")
+        parts.append(c)
+    return "".join(parts)
+
+
+def _widest(empty: Array) -> int:
+    """The longest run of empty columns, px."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], empty.astype(np.int8), [0]))))
+    return int((edges[1::2] - edges[::2]).max()) if len(edges) else 0
+
+
+def _empty(cut: Array) -> Array:
+    """The columns of a line without ink; what stands above and below may reach into its box."""
+    height = cut.shape[0]
+    grey = cut[height // 6 : height - height // 6].min(axis=2)
+    return np.asarray((grey < INK * np.median(grey)).sum(axis=0) <= 0.04 * height)
+
+
+def _divided(cut: Array) -> list[Array]:
+    """A very long line, cut between words."""
+    cut = _trimmed(cut)
+    height, width = cut.shape[:2]
+    if width <= LONG * height:
+        return [cut]
+    at = [0, *_gaps(cut, max(1, round(width / (PIECE * height)))), width]
+    return [cut[:, start:end] for start, end in itertools.pairwise(at)]
+
+
+def _trimmed(cut: Array) -> Array:
+    """Without most of what is empty above and below: the engine sees every line at the same height, margins included."""
+    height = cut.shape[0]
+    grey = cut.min(axis=2)
+    rows = np.flatnonzero((grey < INK * np.median(grey)).mean(axis=1) > 0.004)
+    if not len(rows) or rows[-1] - rows[0] < 0.4 * height:
+        return cut
+    margin = max(1, round(0.08 * height))
+    return cut[max(0, rows[0] - margin) : rows[-1] + 1 + margin]
+
+
+def _gaps(cut: Array, pieces: int) -> list[int]:
+    """Where to cut a line into about so many pieces: in the middle of the widest gap near each even share."""
+    height, width = cut.shape[:2]
+    empty = _empty(cut)
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], empty.astype(np.int8), [0]))))
+    starts, ends = edges[::2], edges[1::2]
+    middles, sizes = (starts + ends) // 2, ends - starts
+    found: list[int] = []
+    for number in range(1, pieces):
+        near = np.abs(middles - number * width / pieces) < 0.4 * width / pieces
+        if near.any() and sizes[near].max() >= WORD * height:
+            found.append(int(middles[near][sizes[near].argmax()]))
+    return found
+
+
+def _is_strange(boxes: Array, lines: list[Line], good: list[Line]) -> bool:
+    """Lines of print, of which hardly anything could be read: a script that the engine does not know."""
+    heights = np.maximum(_heights(boxes), 1.0) if len(boxes) else np.zeros(0)
+    lengths = np.linalg.norm(boxes[:, 0] - boxes[:, 1], axis=1) / heights if len(boxes) else heights
+    if (lengths > 4).sum() < PRINT or heights.std() > 0.5 * heights.mean():
+        return False
+    sure = np.average([line.confidence for line in lines], weights=lengths)
+    # A letter is some half as wide as its line is high.
+    read = sum(sum(0.4 if c.isalpha() else 0.2 for c in line.text) for line in good)
+    return bool(sure < DOUBTFUL and read < 0.4 * lengths.sum())
+
+
+def _has_ink(picture: Array) -> bool:
+    """Whether there is anything on the paper, dust aside."""
+    import cv2  # noqa: PLC0415 - comes with rapidocr
+
+    grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+    small = cv2.resize(grey, (min(400, grey.shape[1]), min(560, grey.shape[0])), interpolation=cv2.INTER_AREA)
+    return bool((small < INK * np.median(small)).mean() > 0.001)
