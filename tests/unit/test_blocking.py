@@ -12,6 +12,7 @@ import pytest
 
 from glimpsed.blocking import Blocking, Threads
 from glimpsed.errors import ShareTrouble
+from glimpsed.service.folders import THREADS, THREADS_MOST
 
 pytestmark = pytest.mark.anyio
 
@@ -200,4 +201,17 @@ async def test_when_no_thread_is_left_that_is_told_and_half_of_them_are_kept_for
         await asyncio.sleep(0.01)
     else:
         pytest.fail("no thread came back")
+    pool.close()
+
+
+async def test_hundreds_of_folders_on_one_dead_share_leave_threads_for_the_others() -> None:
+    pool, release = Threads("t", working=THREADS, most=THREADS_MOST), threading.Event()
+    dead = [Blocking(f"dead {n}", spare=1, pool=pool) for n in range(300)]
+    hanging = [asyncio.create_task(lane.run_within(1, release.wait)) for lane in dead]
+    mine = Blocking("mine", pool=pool)
+    assert await mine.run_within(30, lambda: "works") == "works"
+    ended = await asyncio.gather(*hanging, return_exceptions=True)
+    assert all(isinstance(error, ShareTrouble) for error in ended)
+    assert await mine.run_within(30, lambda: "works") == "works"
+    release.set()
     pool.close()

@@ -16,7 +16,7 @@ from glimpsed.pipeline import Place
 from glimpsed.service.backlog import Backlogs
 
 THREADS = 16  # file work of all folders at a time …
-THREADS_MOST = 256  # … and with the calls that hang; TasksMax in systemd/*.service is twice that
+THREADS_MOST = 1024  # … and with the calls that hang: TasksMax in systemd/*.service leaves room for them
 ONCE_LIMIT = 10.0  # seconds at most, instead of `settle_limit`, with `once`
 
 
