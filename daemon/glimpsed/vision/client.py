@@ -42,6 +42,7 @@ class Response:
     status: int
     headers: Mapping[str, str]  # asked for in any case
     body: bytes = field(repr=False)
+    through: str = ""  # which proxy, for messages; "" for none
 
 
 class Failure(Exception):
@@ -85,10 +86,10 @@ class Client:
             status, found = await self._exchange(self._request(path, body, headers), received)
             self._check_proxy(status)
             try:
-                return Response(status, found, received.whole())
+                return Response(status, found, received.whole(), self._through)
             except Incomplete as e:
                 if status >= 300:  # the status says enough
-                    return Response(status, found, b"")
+                    return Response(status, found, b"", self._through)
                 raise Failure(_broken(f"the stream ended early: {e}"), received.partial()) from None
         except Failure:
             raise

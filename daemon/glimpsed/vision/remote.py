@@ -41,6 +41,7 @@ MOST = 12  # requests for one question, whatever a gateway makes up
 VAIN = 2  # experiments that found nothing, after which the same refusal is believed
 NOTES = 1000  # jobs that something is remembered of
 LEAST_LIMIT = 200_000  # bytes; what is less is refused for something else, whatever the words
+BETWEEN = (502, 503, 504)  # statuses that may be a proxy's own
 BLIND_OFTEN = 3  # times that only the other API's model saw the image, until that API is asked first
 UNITS = {"b": 1, "k": 1 << 10, "m": 1 << 20}
 _BYTES = re.compile(r"(\d{1,12}(?:\.\d{1,3})?) ?(bytes|[km]i?b)\b", re.IGNORECASE)
@@ -176,7 +177,11 @@ class RemoteModel:
                 answered = chat.parse(reply) or responses.parse(reply)
                 if answered is not None:
                     return answered
-        return judge(response.status, response.headers, response.body, state.api, time.time())
+        found = judge(response.status, response.headers, response.body, state.api, time.time())
+        if response.through and response.status in BETWEEN:  # it may be the proxy who says so
+            reason = f"{found.verdict.reason}{response.through}"
+            found = replace(found, verdict=replace(found.verdict, reason=reason))
+        return found
 
     def _lost(self, body: bytes, tokens: int, spent: Spent) -> int | None:
         """Count what came of an answer that broke off or ended in an error: it was paid for. Its tokens, if any came."""
