@@ -202,7 +202,8 @@ def test_a_read_only_remount_delays_the_sidecar_and_nothing_else(
 def test_a_failure_that_could_not_be_told_beside_its_image_is_told_there_when_it_can(
     disk: Disk, tmp_path: Path, gateway: Gateway
 ) -> None:
-    gateway.script(Scripted(status=400, body={"error": {"message": "no"}}, delay=1.5), Scripted(status=400))
+    gateway.default = Scripted(status=400, body={"error": {"message": "no"}})
+    gateway.script(Scripted(status=400, body={"error": {"message": "no"}}, delay=1.5))
     with Daemon(config(gateway, disk.path), tmp_path, before=disk.before) as daemon:
         image = drop(disk.outside, "scan.png", picture())
         gateway.wait_for(1, 60)

@@ -196,6 +196,24 @@ def test_a_webhook_gets_the_json_signed_and_once_whatever_comes_between(
     assert len(gateway.requests) == 2
 
 
+def test_what_is_answered_is_handed_over_while_its_model_pauses(
+    tmp_path: Path, inbox: Path, gateway: Gateway
+) -> None:
+    no_money = {"error": {"code": "insufficient_quota", "message": "no credits"}}
+    gateway.script(Scripted(), Scripted(status=402, body=no_money))
+    with Hook(*[503] * 4) as hook:
+        folder = f'on_done: {{webhook: "{hook.url}"}}'
+        with Daemon(config(gateway, inbox, folder), tmp_path) as daemon:
+            drop(inbox, "a.png", picture())
+            daemon.wait_event("file.retry", file="a.png")
+            drop(inbox, "b.png", picture(seed=2))
+            daemon.wait_event("model.paused")
+            daemon.wait_event("file.done", file="a.png", seconds=50)  # it is probed after a minute
+            assert daemon.seen("model.resumed") == []
+            assert counts(daemon) == {"done": 1, "queued": 1}
+    assert len(set(hook.keys)) == 1
+
+
 def test_what_is_refused_for_good_is_a_failure_until_retry_and_is_not_asked_about_again(
     tmp_path: Path, inbox: Path, gateway: Gateway
 ) -> None:

@@ -522,6 +522,25 @@ def test_nikons_sonys_and_linear_raw_files_are_known(compression: int, photometr
     assert shown(data).size == (480, 320)
 
 
+def test_a_file_whose_own_directories_hold_only_copies_shows_its_largest_picture() -> None:
+    small, large = (
+        samples.corners(16, 12).tobytes(),
+        samples.save(samples.corners(480, 320), "JPEG", quality=95),
+    )
+    place: list[samples.Entry] = [(513, 4, (16 + len(small),)), (514, 4, (len(large),))]
+    thumbnail: list[samples.Entry] = [
+        (254, 4, (1,)), (256, 3, (16,)), (257, 3, (12,)), (258, 3, (8, 8, 8)), (259, 3, (1,)), (262, 3, (2,)),
+        (273, 4, (16,)), (277, 3, (3,)), (278, 3, (12,)), (279, 4, (len(small),)), (274, 3, (1,)),
+    ]  # fmt: skip
+    below = samples.tiff_file(thumbnail, place, data=small + large, sub=1)
+    alone = samples.tiff_file([(254, 4, (1,)), (259, 3, (6,)), *place], data=small + large)
+    for data in (below, alone):
+        assert shown(data).size == (480, 320)
+        assert_corners(shown(data))
+    page = [entry if entry[0] != 254 else (254, 4, (0,)) for entry in thumbnail]
+    assert shown(samples.tiff_file(page, place, data=small + large, sub=1)).size == (16, 12)  # that is a page
+
+
 def test_canons_newer_raw_files_keep_it_in_boxes() -> None:
     def box(name: bytes, *content: bytes) -> bytes:
         body = b"".join(content)

@@ -98,3 +98,14 @@ def test_an_image_that_is_not_there_any_more_is_no_end_before_the_hand_over_says
     assert ledger.gone(job, 6)
     assert ledger.offer([Offer(KEY, ASKED)], 7) == [Offer(KEY, ASKED)]
     assert claim(ledger, 8).handing == Handing()
+
+
+def test_what_is_answered_can_be_claimed_apart_from_what_is_not(ledger: Ledger) -> None:
+    job = written(ledger)
+    ledger.offer([Offer(FileKey("in", "waits.jpg"), ASKED), Offer(FileKey("b", "too.jpg"), ASKED)], 5)
+    assert ledger.claim(folders=["in", "b"], limit=9, now=6, answered=True) == []  # it is in hand
+    assert ledger.release(job, due=10)
+    assert ledger.claim(folders=["in", "b"], limit=9, now=9, answered=True) == []
+    (again,) = ledger.claim(folders=["in", "b"], limit=9, now=11, answered=True)
+    assert (again.key, again.handing, again.answer) == (KEY, Handing(), answer())
+    assert ledger.renew([again.id], 12) == {again.id}

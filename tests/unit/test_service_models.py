@@ -236,7 +236,7 @@ async def test_lanes_are_worked_out_when_something_changed_and_not_for_each_job(
             return list(used_up)
 
         monkeypatch.setattr(serving, "over", over)
-        return [place.folder.name for lane in await serving.lanes() for place in lane.places]
+        return [p.folder.name for lane in await serving.lanes() if not lane.answered for p in lane.places]
 
     assert await served() == await served() == ["f0", "f1", "f2"]
     assert asked == ["f0", "f1", "f2"]

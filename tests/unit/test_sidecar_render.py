@@ -131,6 +131,35 @@ def test_xmp_gives_the_text_back(text: str) -> None:
     assert description(sidecar.render(answer(SOURCE, text), "xmp")) == text
 
 
+def listed(xmp: bytes, name: str) -> list[str]:
+    return [item.text or "" for item in ET.fromstring(xmp.decode()).findall(f".//{DC}{name}/*/{RDF}li")]
+
+
+@pytest.mark.parametrize("keywords", [["oak", "invoice", "oak", " "], "oak, invoice,oak,"])
+def test_what_a_schema_calls_title_description_and_keywords_is_that_in_xmp(keywords: object) -> None:
+    data = {"title": "Invoice <4711>", "description": "Twelve planks", "keywords": keywords, "total": 3}
+    xmp = sidecar.render(answer(SOURCE, json.dumps(data), data=data), "xmp")
+    assert description(xmp) == "Twelve planks"
+    assert listed(xmp, "title") == ["Invoice <4711>"]
+    assert listed(xmp, "subject") == ["oak", "invoice"]
+
+
+@pytest.mark.parametrize(
+    "data", [{"total": 3}, {"title": 5, "keywords": {"a": 1}, "description": None}, [], 5, "x"]
+)
+def test_xmp_of_other_data_has_its_text_and_no_more(data: object) -> None:
+    xmp = sidecar.render(answer(SOURCE, "text", data=data), "xmp")
+    assert json.loads(description(xmp)) == data
+    assert listed(xmp, "title") == listed(xmp, "subject") == []
+
+
+@settings(deadline=None)
+@given(any_text, any_text, st.lists(any_text, max_size=3))
+def test_xmp_is_well_formed_whatever_is_in_the_fields(title: str, about: str, keywords: list[str]) -> None:
+    data = {"title": title, "description": about, "keywords": keywords}
+    ET.fromstring(sidecar.render(answer(SOURCE, "x", data=data), "xmp").decode())
+
+
 def test_xmp_leaves_out_what_xml_does_not_have_and_keeps_pages_apart() -> None:
     xmp = sidecar.render(answer(SOURCE, "a\x00b\x1b[1m <&> ]]> {text}\fpage 2"), "xmp")
     assert description(xmp) == "ab[1m <&> ]]> {text}\n\npage 2"

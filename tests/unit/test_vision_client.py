@@ -583,6 +583,17 @@ async def test_json_that_is_whole_is_a_reply_however_the_connection_ends(road: R
     await who.aclose()
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize("text", [b'data: {"error": {"message": "bad key"}}\n\n', b"data: bad key\n\n"])
+async def test_an_error_status_with_events_stays_that_status(road: Road, text: bytes) -> None:
+    gateway = road.gateway(Scripted(status=401, body=text, headers={"content-type": "text/event-stream"}))
+    who = client(gateway.base_url)
+    found = await post(who)
+    assert found.status == 401
+    assert (b"bad key" in found.body) == (b"error" in text)
+    await who.aclose()
+
+
 # --- the end ---
 
 

@@ -210,6 +210,17 @@ def test_retry_after_is_obeyed_in_every_form(headers: dict[str, str], seconds: f
     assert verdict(429, **headers).verdict.retry_after == seconds
 
 
+def test_a_wait_without_end_is_bounded_by_an_hour_and_that_is_told() -> None:
+    found = verdict(429, error("slow down"), retry_after="Fri, 31 Dec 9999 23:59:59 GMT").verdict
+    assert found.retry_after == 3600
+    assert found.reason.endswith("h; 1 h it is)")
+    assert "slow down" in found.reason
+    used_up = error("Rate limit exceeded: free-requests-per-day", 429)
+    assert (
+        verdict(429, used_up, x_ratelimit_reset=str((NOW + 5 * 3600) * 1000)).verdict.retry_after == 5 * 3600
+    )
+
+
 def test_geminis_retry_delay_counts_as_retry_after() -> None:
     body = error("quota", 429, details=[{"@type": "x"}, {"retryDelay": "34.5s"}])
     assert verdict(429, body).verdict.retry_after == 34.5

@@ -13,7 +13,7 @@ from glimpsed.formats.common import NotPlain, Size, reader
 from glimpsed.formats.tiff import Directory, Missing, directories
 
 _PHOTOMETRIC, _COMPRESSION, _OFFSETS, _COUNTS, _ORIENTATION, _DNG_VERSION = 262, 259, 273, 279, 274, 50706
-_JPEG_OFFSET, _JPEG_LENGTH = 513, 514
+_JPEG_OFFSET, _JPEG_LENGTH, _SUBFILE_TYPE, _TILE_OFFSETS = 513, 514, 254, 324
 _SENSOR = {32803, 34892}  # colour filter array, linear raw
 _PACKED = {32767, 34713}  # Sony's, Nikon's
 _JPEG = {6, 7}
@@ -30,9 +30,12 @@ def from_tiff(file: BinaryIO) -> tuple[BinaryIO, int] | None:
     with contextlib.suppress(Missing):  # of what is cut off, those that are there
         found.extend(directories(reader(file), size))
     file.seek(0)
-    if not found or not (canon or any(_is_raw(directory) for directory in found)):
+    if not found:
         return None
-    return _largest(_in_tiff(found, file)), (found[0].numbers(_ORIENTATION) or (1,))[0]
+    if not (canon or any(_is_raw(directory) for directory in found)):
+        pictures = [data for data in _in_tiff(found, file) if _size(data)] if _without_pages(found) else []
+        return (_largest(pictures), _turn(found[0])) if pictures else None
+    return _largest(_in_tiff(found, file)), _turn(found[0])
 
 
 def from_cr3(file: BinaryIO) -> tuple[BinaryIO, int]:
@@ -60,6 +63,20 @@ def _is_raw(directory: Directory) -> bool:
         or _SENSOR.intersection(directory.numbers(_PHOTOMETRIC))
         or _PACKED.intersection(directory.numbers(_COMPRESSION))
     )
+
+
+def _without_pages(found: Iterable[Directory]) -> bool:
+    """Whether all that its own directories hold is smaller copies, or nothing."""
+    return all(
+        directory.sub
+        or (directory.numbers(_SUBFILE_TYPE) or (0,))[0] & 1
+        or not (directory.numbers(_OFFSETS) or directory.numbers(_TILE_OFFSETS))
+        for directory in found
+    )
+
+
+def _turn(directory: Directory) -> int:
+    return (directory.numbers(_ORIENTATION) or (1,))[0]
 
 
 def _in_tiff(found: Iterable[Directory], file: BinaryIO) -> Iterator[bytes]:

@@ -79,8 +79,16 @@ WHERE id IN (
     SELECT id FROM ({heads}) AS heads ORDER BY priority DESC, fresh DESC, mtime_ns, id LIMIT :most) AS head
   ON head.id = files.id WHERE files.due <= :now
   ORDER BY files.priority DESC, files.fresh DESC, files.mtime_ns, files.id LIMIT :limit {lock})
-RETURNING id, folder, directory, name, size, mtime_ns, state, priority, fresh, round, anew, changed, claims,
+RETURNING {columns}"""
+_COLUMNS = """id, folder, directory, name, size, mtime_ns, state, priority, fresh, round, anew, changed, claims,
   attempts, retries, cut_off, problem, written"""
+# Those that wait to be written or handed over are few: by `files_state`, whatever else waits.
+_CLAIM_ANSWERED = """
+UPDATE files SET owner = :owner, due = :until, claims = claims + 1
+WHERE id IN (
+  SELECT id FROM files WHERE folder IN :folders AND state IN ('answered', 'handing') AND due <= :now
+  ORDER BY changed LIMIT :limit {lock})
+RETURNING {columns}"""
 
 _NEXT_DUE = (
     sa.select(files.c.due)
@@ -164,8 +172,16 @@ class Queue(Part):
         )
         return [rows[path] for path in waiting]
 
-    def claim(self, *, folders: Collection[str], limit: int, now: float, lease: float = LEASE) -> list[Job]:
-        """Take up to `limit` rows that are due, for `lease` seconds.
+    def claim(
+        self,
+        *,
+        folders: Collection[str],
+        limit: int,
+        now: float,
+        lease: float = LEASE,
+        answered: bool = False,
+    ) -> list[Job]:
+        """Take up to `limit` rows that are due, for `lease` seconds; with `answered` those that need no model any more.
 
         A row whose lease ran out is due like any other. Order: priority, arrivals before backlog, oldest
         file. The backlog of a folder that is held stays where it is.
@@ -187,7 +203,9 @@ class Queue(Part):
                     "limit": left,
                     "most": left + _SLACK,
                 }
-                if self._database.postgresql:
+                if answered:
+                    statement, values["folders"] = _claim_answered(locks=self._database.postgresql), some
+                elif self._database.postgresql:
                     # From a million rows on it would compile the statement first, 25 ms each time: of the limit
                     # within, it only sees that it is an expression, and so reckons with a tenth of the queue.
                     c.exec_driver_sql("SET LOCAL jit = off")
@@ -279,8 +297,15 @@ def _claim(folders: int | None) -> sa.TextualSelect:
     else:
         each = (_HEAD.format(folder=f":folder{n}", fresh=fresh) for n in range(folders) for fresh in (1, 0))
         heads, lock = "\nUNION ALL".join(each), ""
-    sql = _CLAIM.format(heads=heads, lock=lock)
+    sql = _CLAIM.format(heads=heads, lock=lock, columns=_COLUMNS)
     return sa.text(sql).columns(directory=PathText(), name=PathText())
+
+
+@functools.cache
+def _claim_answered(*, locks: bool) -> sa.TextualSelect:
+    sql = _CLAIM_ANSWERED.format(lock="FOR UPDATE SKIP LOCKED" if locks else "", columns=_COLUMNS)
+    named = sa.text(sql).bindparams(sa.bindparam("folders", expanding=True))
+    return named.columns(directory=PathText(), name=PathText())
 
 
 def _job(row: sa.Row[*tuple[Any, ...]], pages: Sequence[sa.Row[*tuple[Any, ...]]]) -> Job:

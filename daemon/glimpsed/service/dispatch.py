@@ -31,10 +31,11 @@ GRACE = 5.0  # after that: everybody renews what they still work on, before anyb
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """Folders that the same model serves now."""
+    """Folders that the same model serves now; or those that none does, for what is `answered` there already."""
 
     places: tuple[Place, ...]
     pacing: Pacing
+    answered: bool = False
 
 
 class Dispatcher:
@@ -150,7 +151,12 @@ class Dispatcher:
             # A probe is another file than the last that failed.
             most = room + (lane.pacing.paused is not None)
             jobs: Sequence[Job] = await self._books(
-                Ledger.claim, folders=list(by_name), limit=most, now=self._clock(), lease=LEASE
+                Ledger.claim,
+                folders=list(by_name),
+                limit=most,
+                now=self._clock(),
+                lease=LEASE,
+                answered=lane.answered,
             )
             for job in await self._probing(jobs, lane.pacing):
                 self._start(job, by_name[job.key.folder], lane.pacing)

@@ -87,7 +87,7 @@ class Ending:
             place.folder.name
             for lane in await self._lanes()
             # One that pauses may be probed, but if nobody came to do it, there is nobody.
-            if lane.pacing.paused is None or idle <= PROBED
+            if not lane.answered and (lane.pacing.paused is None or idle <= PROBED)
             for place in lane.places
         }
         held = await self._books(Ledger.held_back, self._folders.names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from glimpsed.config.schema import Config
+from glimpsed.config.schema import Config, ModelEntry
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Books, Ledger
 from glimpsed.pipeline import Place
@@ -12,6 +12,9 @@ from glimpsed.service.budget import Reached, concerned, has_budget, reached
 from glimpsed.service.dispatch import Lane
 from glimpsed.service.folders import Folders
 from glimpsed.service.models import Models
+from glimpsed.vision.pacing import Pacing
+
+WRITING = 4  # files at a time, of folders that no model serves
 
 log = get_logger()
 
@@ -25,6 +28,7 @@ class Serving:
         self._models = models
         self._key: object = None
         self._lanes: list[Lane] = []
+        self._writing = Pacing(ModelEntry(api="local", concurrency=WRITING))
         self._told: dict[str, float] = {}  # used-up budgets of folders, and when they go on
         self.apply(config)
 
@@ -47,7 +51,10 @@ class Serving:
         return found
 
     async def lanes(self) -> list[Lane]:
-        """The folders that can be served now, by the model that serves them."""
+        """The folders that can be served now, by the model that serves them.
+
+        Where no model may be asked, what is answered already is still written and handed over.
+        """
         over = await self.over()
         key = (self._folders.changes, self._models.standing(), tuple((one.of, one.until) for one in over))
         if key != self._key:
@@ -56,13 +63,17 @@ class Serving:
 
     def _worked_out(self, over: Collection[Reached]) -> list[Lane]:
         by_model: dict[str, list[Place]] = {}
+        unserved: list[Place] = []
         for watch in self._folders:
             folder, root = watch.folder, watch.root
             chain = self._models.serving(folder)
-            if root is None or watch.state.state == "lost" or not chain:
+            if root is None or watch.state.state == "lost":
                 continue
-            if chain[0].entry.price is not None and concerned(over, folder=folder.name, model=""):
+            used_up = concerned(over, folder=folder.name, model="")
+            if not chain or (chain[0].entry.price is not None and used_up):
+                unserved.append(Place(folder, root, watch.lanes.files, ()))
                 continue
             place = Place(folder, root, watch.lanes.files, chain)
             by_model.setdefault(chain[0].entry.name, []).append(place)
-        return [Lane(tuple(places), self._models[name].pacing) for name, places in by_model.items()]
+        lanes = [Lane(tuple(places), self._models[name].pacing) for name, places in by_model.items()]
+        return [*lanes, Lane(tuple(unserved), self._writing, answered=True)] if unserved else lanes

@@ -8,7 +8,6 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
-from xml.sax.saxutils import escape
 
 import pydantic_core
 
@@ -16,12 +15,12 @@ from glimpsed import __version__, bounded
 from glimpsed.config.schema import Folder
 from glimpsed.errors import FileError
 from glimpsed.model import Answer, shown
+from glimpsed.sidecar import xmp
 
 LARGEST = 16 << 20  # bytes of a sidecar that is written, and so of one that is believed to be ours
 LARGEST_ERROR = 1 << 20  # bytes of an error sidecar
 
 _PLACEHOLDER = re.compile(r"\{(name|stem|ext)\}")
-_ILLEGAL_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # Every error sidecar ends its facts with this; it is how one is told from somebody's own file.
 _SIGNATURE = "written by: glimpsed "
 PAGE_BREAK = "\n\f"  # a form feed alone leaves two pages on one line in most editors
@@ -29,21 +28,6 @@ _HALF = re.compile("[\ud800-\udfff]")
 _NAME_HERE = "\0name\0"
 _INTRICATE = 10_000  # bytes of indented JSON: fewer hold neither too many values nor too many levels
 _LONGEST_RAW = 100_000  # characters of what a model said that an error sidecar shows
-
-_XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
-<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="glimpsed">
- <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
-  <rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/">
-   <dc:description>
-    <rdf:Alt>
-     <rdf:li xml:lang="x-default">{text}</rdf:li>
-    </rdf:Alt>
-   </dc:description>
-  </rdf:Description>
- </rdf:RDF>
-</x:xmpmeta>
-<?xpacket end="w"?>
-"""
 
 
 def names(folder: Folder, name: str) -> dict[str, str]:
@@ -93,7 +77,7 @@ def render(answer: Answer, kind: str, name: str | None = None) -> bytes:
         return _within_bounds(_json(answer, answer.source.name if name is None else name), kind)
     text = whole_text(answer).rstrip("\r\n")
     if kind == "xmp":
-        return _within_bounds(_encoded(_XMP.replace("{text}", escape(_xml_text(text)))), kind)
+        return _within_bounds(_encoded(xmp.packet(text, answer.data)), kind)
     return _within_bounds(_encoded(text + "\n") if text.strip() else b"", kind)
 
 
@@ -176,11 +160,6 @@ def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _xml_text(text: str) -> str:
-    """A form feed, like most control characters, does not exist in XML 1.0: pages get an empty line."""
-    return _ILLEGAL_IN_XML.sub("", text.replace(PAGE_BREAK, "\f").replace("\f", "\n\n"))
 
 
 def _encoded(text: str) -> bytes:

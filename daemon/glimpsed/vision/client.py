@@ -42,6 +42,7 @@ class Response:
     status: int
     headers: Mapping[str, str]  # asked for in any case
     body: bytes = field(repr=False)
+    through: str = ""  # which proxy, for messages; "" for none
 
 
 class Failure(Exception):
@@ -84,11 +85,14 @@ class Client:
         try:
             status, found = await self._exchange(self._request(path, body, headers), received)
             self._check_proxy(status)
-            return Response(status, found, received.whole())
+            try:
+                return Response(status, found, received.whole(), self._through)
+            except Incomplete as e:
+                if status >= 300:  # the status says enough
+                    return Response(status, found, b"", self._through)
+                raise Failure(_broken(f"the stream ended early: {e}"), received.partial()) from None
         except Failure:
             raise
-        except Incomplete as e:
-            raise Failure(_broken(f"the stream ended early: {e}"), received.partial()) from None
         except Exception as e:
             error = httpx.ReadError("closed") if self._closed and isinstance(e, TimeoutError) else e
             if (verdict := _meaning(error, self._timeout, self._through)) is None:
