@@ -33,6 +33,7 @@ COMMANDS = {  # name, which is also its module's, to what `glimpsed --help` says
     "redo": "Ask again about files that are done.",
     "resume": "Probe a paused model now.",
     "eval": "How right models and prompts are, on known answers.",
+    "rewrite": "Sidecars anew, without asking.",
     "estimate": "What waits, and what it will cost.",
     "approve": "Release a backlog that waits for it.",
     "forget": "Delete what the ledger knows of files.",

@@ -8,10 +8,10 @@ from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
-from glimpsed.ledger.part import CHUNK, Part, by_directory, chunks, file_row, key_of
+from glimpsed.ledger.part import CHUNK, Part, by_directory, chunks, file_row, key_of, written_text
 from glimpsed.ledger.schema import answers, files, folders
 from glimpsed.ledger.values import FileRow
-from glimpsed.model import FileKey, State
+from glimpsed.model import FileKey, State, Written
 
 _COUNT = (
     sa.select(sa.func.count())
@@ -157,6 +157,13 @@ class Queries(Part):
         with self._database.read() as c:
             ordered = statement.order_by(files.c.changed.desc(), files.c.id.desc()).limit(limit)
             return [file_row(row) for row in c.execute(ordered)]
+
+    def rewritten(self, row: FileRow, written: Sequence[Written]) -> None:
+        """The sidecars of a done file were written anew; nothing, if it is another version by now."""
+        same = (files.c.size == row.version.size) & (files.c.mtime_ns == row.version.mtime_ns)
+        change = sa.update(files).where(_is(row.key), files.c.state == "done", same)
+        with self._database.write() as c:
+            c.execute(change.values(written=written_text(written)))
 
     def done_files(self, folder: str) -> Iterator[FileRow]:
         """Every done file of a folder, as they were first seen; read in pages, so that nobody waits meanwhile."""

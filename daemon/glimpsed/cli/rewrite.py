@@ -1,0 +1,109 @@
+"""``glimpsed rewrite``: sidecars anew from what the ledger or the JSON knows, for nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from glimpsed.cli.common import common_options, folder_names
+from glimpsed.errors import FileError, GlimpsedError, UsageError
+from glimpsed.model import shown
+
+if TYPE_CHECKING:
+    from glimpsed.cli.operator import Desk
+    from glimpsed.config import Folder
+    from glimpsed.ledger import FileRow
+    from glimpsed.model import Answer
+
+
+@click.command()
+@click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path())
+@click.option(
+    "--folder", "name", metavar="NAME", shell_complete=folder_names, help="All files of this folder."
+)
+@click.option("--all", "everything", is_flag=True, help="All files of all folders.")
+@common_options
+def command(*, paths: tuple[str, ...], name: str | None, everything: bool) -> int:
+    """Write the sidecars of files that are done anew, without asking: PATHs (a directory means all below it), or all.
+
+    What the folder's outputs and sidecar ask for now is written, from the answer that the ledger keeps or from the JSON
+    sidecar. A sidecar that somebody edited is kept as NAME~. Exits 1 when an answer is nowhere to be had.
+
+    \b
+    Examples:
+      glimpsed rewrite /srv/scans/invoices/scan-17.pdf      its text was deleted
+      glimpsed rewrite --folder invoices                    after xmp was added to outputs
+    """
+    from glimpsed.cli.operator import files, opened
+
+    if [bool(paths), name is not None, everything].count(True) != 1:
+        raise UsageError("say which: PATHs, or --folder NAME, or --all")
+    written = lacking = 0
+    with opened() as desk:
+        for folder, row in _rows(desk, paths, name):
+            try:
+                done = _rewrite(desk, folder, row)
+            except FileError as e:
+                done = False
+                click.echo(f"{shown(row.key.path)}: {e.reason} {e.advice}", err=True)
+            except GlimpsedError as e:
+                done = False
+                click.echo(f"{shown(row.key.path)}: {e}", err=True)
+            written, lacking = written + done, lacking + (not done)
+    click.echo(f"written anew: {files(written)}")
+    return 1 if lacking else 0
+
+
+def _rows(desk: Desk, paths: tuple[str, ...], name: str | None) -> Iterator[tuple[Folder, FileRow]]:
+    from glimpsed.cli.operator import chosen, keys_of
+
+    if not paths:
+        for folder in chosen(desk.config, name):
+            yield from ((folder, row) for row in desk.ledger.done_files(folder.name))
+        return
+    for key in keys_of(desk, paths):
+        row = desk.ledger.find(key)
+        if row is None or row.state != "done":
+            raise UsageError(f"{shown(key.path)} is not done: there is no answer to write")
+        yield desk.config.folders[key.folder], row
+
+
+def _rewrite(desk: Desk, folder: Folder, row: FileRow) -> bool:
+    """Whether there was an answer to write. Raises as `sidecar.write`."""
+    from glimpsed import sidecar
+    from glimpsed.disk import files
+
+    root, path = files.find_root(folder.path), row.key.path
+    if path.startswith("../"):  # moved out of the folder by `move_to`
+        directory, path = os.path.split(os.path.normpath(os.path.join(root.path, path)))
+        root = files.find_root(directory)
+    answer = _kept(desk, row) or sidecar.load(root, path, folder)
+    if answer is None:
+        click.echo(f"{shown(row.key.path)}: neither the ledger nor a JSON sidecar has its answer", err=True)
+        return False
+    content = files.read_content(root, path, row.version)
+    now = sidecar.write(root, path, folder, answer, row.written, content)
+    desk.ledger.rewritten(row, now)
+    return True
+
+
+def _kept(desk: Desk, row: FileRow) -> Answer | None:
+    """The answer that the ledger keeps, as one about this file: it may have been given to a copy of it."""
+    from glimpsed.model import utc_ns
+
+    if row.sha256 is None or row.question is None:
+        return None
+    (found,) = desk.ledger.all_kept([(row.sha256, row.question)])
+    if found is None:
+        return None
+    source = found.answer.source.model_copy(
+        update={
+            "name": shown(row.key.name),
+            "bytes": row.version.size,
+            "modified": utc_ns(row.version.mtime_ns),
+        }
+    )
+    return found.answer.model_copy(update={"folder": row.key.folder, "source": source})

@@ -1,0 +1,111 @@
+"""`rewrite` brings sidecars back from what is known, and asks nobody."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway import Gateway
+from glimpsed import cli
+from pictures import picture
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    with Gateway() as running:
+        yield running
+
+
+def config(gateway: Gateway, outputs: str = "[txt, json]", more: str = "") -> str:
+    return (
+        f"models: {{m: {{api: chat, base_url: '{gateway.base_url}'}}}}\n"
+        f"folders: {{bills: {{path: in, model: m, settle: 0, outputs: {outputs}}}}}\n{more}\n"
+    )
+
+
+@pytest.fixture
+def run(
+    tmp_path: Path, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
+    """Any command in a directory whose folder `in` holds an answered scan."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GLIMPSED_CONFIG", raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.png").write_bytes(picture())
+    (tmp_path / "glimpsed.yaml").write_text(config(gateway))
+
+    def command(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as e:
+            cli.main([*arguments])
+        assert isinstance(e.value.code, int)
+        told = capsys.readouterr()
+        return e.value.code, told.out, told.err
+
+    assert command("once", "-q")[0] == 0
+    return command
+
+
+def test_deleted_sidecars_come_back_from_the_ledger_unasked(
+    run: Run, gateway: Gateway, tmp_path: Path
+) -> None:
+    inbox = tmp_path / "in"
+    before = {name: (inbox / name).read_text() for name in ("a.png.txt", "a.png.json")}
+    for name in before:
+        (inbox / name).unlink()
+    assert run("rewrite", "in/a.png")[:2] == (0, "written anew: 1 file\n")
+    assert {name: (inbox / name).read_text() for name in before} == before
+    assert run("once", "-q")[0] == 0  # they are its own: nothing to ask
+    assert len(gateway.requests) == 1
+
+
+def test_what_outputs_newly_names_is_written(run: Run, gateway: Gateway, tmp_path: Path) -> None:
+    (tmp_path / "glimpsed.yaml").write_text(config(gateway, "[txt, json, xmp]"))
+    assert run("rewrite", "--folder", "bills")[0] == 0
+    assert "quick brown fox" in (tmp_path / "in" / "a.png.xmp").read_text()
+    assert len(gateway.requests) == 1
+
+
+def test_without_the_ledgers_answer_the_json_tells_it(run: Run, gateway: Gateway, tmp_path: Path) -> None:
+    (tmp_path / "glimpsed.yaml").write_text(config(gateway, more="keep_answers: never"))
+    assert run("once", "-q")[0] == 0
+    (tmp_path / "in" / "a.png.txt").unlink()
+    assert run("rewrite", "--all")[0] == 0
+    assert (tmp_path / "in" / "a.png.txt").read_text() == "The quick brown fox.\n"
+
+
+def test_an_edited_sidecar_is_kept_beside_the_new_one(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "in" / "a.png.txt").write_text("corrected by hand\n")
+    assert run("rewrite", "in/a.png")[0] == 0
+    assert (tmp_path / "in" / "a.png.txt").read_text() == "The quick brown fox.\n"
+    assert (tmp_path / "in" / "a.png.txt~").read_text() == "corrected by hand\n"
+
+
+def test_an_answer_that_is_nowhere_is_told(run: Run, gateway: Gateway, tmp_path: Path) -> None:
+    (tmp_path / "glimpsed.yaml").write_text(config(gateway, more="keep_answers: never"))
+    (tmp_path / "in" / "b.png").write_bytes(picture(seed=1))
+    assert run("once", "-q")[0] == 0
+    for name in ("b.png.txt", "b.png.json"):
+        (tmp_path / "in" / name).unlink()
+    code, out, err = run("rewrite", "in/b.png")
+    assert (code, out) == (1, "written anew: 0 files\n")
+    assert "neither the ledger nor a JSON sidecar" in err
+
+
+@pytest.mark.parametrize("arguments", [(), ("in/a.png", "--all"), ("in/nope.png",)])
+def test_mistakes_are_usage_errors(run: Run, arguments: tuple[str, ...]) -> None:
+    assert run("rewrite", *arguments)[0] == 2
+
+
+def test_the_json_names_the_file_as_it_is_called_now(run: Run, gateway: Gateway, tmp_path: Path) -> None:
+    (tmp_path / "in" / "a.png").rename(tmp_path / "in" / "new.png")
+    assert run("once", "-q")[0] == 0
+    (tmp_path / "in" / "new.png.json").unlink()
+    assert run("rewrite", "in/new.png")[0] == 0
+    assert json.loads((tmp_path / "in" / "new.png.json").read_text())["source"]["name"] == "new.png"
+    assert len(gateway.requests) == 1
