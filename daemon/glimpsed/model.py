@@ -52,6 +52,11 @@ def _escaped(found: re.Match[str]) -> str:
     return found[0].encode("unicode_escape").decode("ascii")
 
 
+def counted(count: int, what: str) -> str:
+    """``1 file``, ``1,234 files``."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def utc(seconds: float) -> str:
     """Epoch seconds as ISO 8601 with microseconds and ``Z``, the form that sidecars use (DESIGN 7)."""
     return (

@@ -382,6 +382,15 @@ def test_a_name_that_is_no_utf8_is_found(history: History, run: Run, home: Path)
     assert run("retry", f"invoices/{name}")[1] == "queued again: 1 file\n"
 
 
+def test_status_leaves_out_the_columns_of_nothing(history: History, run: Run) -> None:
+    history.done("invoices", "a.png")
+    head = run("status")[1].splitlines()
+    assert any({"Queued", "Done", "Failed"} <= set(line.split()) for line in head)
+    assert not any({"Handing", "Gone", "Answered"} & set(line.split()) for line in head)
+    history.claimed("invoices", "b.png")
+    assert any("Running" in line.split() for line in run("status")[1].splitlines())
+
+
 # -- a config that is broken while the daemon works on
 
 

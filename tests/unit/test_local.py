@@ -20,7 +20,7 @@ from PIL import Image as Pillow
 
 from glimpsed import extras
 from glimpsed.children.program import Limits
-from glimpsed.config.schema import ModelEntry
+from glimpsed.config.schema import TRANSCRIBE, ModelEntry
 from glimpsed.errors import ConfigError, MissingExtra, VisionError
 from glimpsed.model import Image, Request
 from glimpsed.vision.engines import rapid
@@ -119,6 +119,14 @@ async def test_a_rendered_page_is_read_line_by_line_and_costs_nothing(model: Loc
     assert reply.answered.startswith("rapidocr-3")
     told = [line for line in lines if "prompts are ignored" in str(line.get("reason"))]
     assert len(told) == 1  # once, not for every page
+
+
+async def test_that_prompts_are_ignored_is_no_news_where_it_was_asked_to_transcribe(
+    model: LocalModel,
+) -> None:
+    with structlog.testing.capture_logs() as lines:
+        await model.ask(Request(prompt=f"{TRANSCRIBE}\n", images=(letter(["Hello"]),)))
+    assert [line for line in lines if "prompts are ignored" in str(line.get("reason"))] == []
 
 
 async def test_an_empty_page_is_an_answer(model: LocalModel) -> None:
@@ -305,7 +313,7 @@ def test_an_engine_that_does_not_exist_is_a_config_error() -> None:
 DAEMON = """
 import asyncio, sys
 from pathlib import Path
-from glimpsed.config.schema import ModelEntry
+from glimpsed.config.schema import TRANSCRIBE, ModelEntry
 from glimpsed.model import Image
 from glimpsed.vision.engines.rapid import Rapid
 

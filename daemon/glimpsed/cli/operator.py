@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from glimpsed.cli.common import config_file, say
 from glimpsed.errors import ConfigError, UsageError
-from glimpsed.model import FileKey, shown
+from glimpsed.model import FileKey, counted, shown
 
 if TYPE_CHECKING:
     from glimpsed.config import Config, Folder
@@ -62,7 +62,7 @@ def opened(*, only_look: bool = False) -> Iterator[Desk]:
 
 def _warn(error: ConfigError) -> None:
     first, *others = error.problems
-    more = f" (and {files(len(others), 'more mistake')})" if others else ""
+    more = f" (and {counted(len(others), 'more mistake')})" if others else ""
     say(f"warning: the config is not usable as it is: {first}{more}", error=True)
 
 
@@ -127,9 +127,9 @@ def key_of(config: Config, path: str) -> FileKey:
     raise UsageError(f"{shown(path)} is in none of the folders: {_places(config)}")
 
 
-def files(count: int, what: str = "file") -> str:
+def files(count: int) -> str:
     """``1 file``, ``1,234 files``."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+    return counted(count, "file")
 
 
 def _with_folders_of(ledger: Ledger, config: Config, *, broken: bool) -> Config:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 REFRESH = 1.0  # seconds between two looks of --watch
 WINDOW = 60.0  # seconds that a rate is taken over
 STATES = ("settling", "queued", "running", "answered", "handing", "done", "failed", "gone")
+ALWAYS = {"queued", "done", "failed"}
 
 
 @click.command()
@@ -157,14 +158,16 @@ def _folders(folders: Mapping[str, Mapping[str, Any]], rates: Rates | None) -> T
     from rich.text import Text
 
     table = _table("Folder", "State", "Mode")
-    for state in STATES:
+    # So many columns leave no room for names: those of nothing are left out, but for the ones that are looked for.
+    states = [s for s in STATES if s in ALWAYS or any(folder[s] for folder in folders.values())]
+    for state in states:
         table.add_column(state.capitalize(), justify="right")
     if rates is not None:
         table.add_column("A minute", justify="right")
     style = {"watching": "green", "degraded": "yellow", "lost": "red"}
     for name, folder in folders.items():
         counts = [
-            Text(f"{folder[s]:,}", style="red" if s == "failed" and folder[s] else "default") for s in STATES
+            Text(f"{folder[s]:,}", style="red" if s == "failed" and folder[s] else "default") for s in states
         ]
         rate = [f"{rates.of(name):.0f}"] if rates is not None else []
         state = "not watched" if _unattended(folder) else folder["state"] or "?"

@@ -82,6 +82,7 @@ PUBLIC_HEADERS = frozenset({
 })  # fmt: skip
 PUBLIC_QUERY = frozenset({"api-version", "api_version", "version"})
 _SECRETIVE = re.compile(r"key|token|secret|passw|auth", re.IGNORECASE)  # names of what may be one
+TRANSCRIBE = "Transcribe all text in this image, in reading order. Answer with the text only."
 OCR_EDGE = 7500  # px; `max_edge` of a local model that says nothing else
 
 
@@ -241,7 +242,7 @@ class Folder(Section):
         description="Directory to watch, relative to the config file; none may be in another."
     )
     prompt: str = Field(
-        "Transcribe all text in this image, in reading order. Answer with the text only.",
+        TRANSCRIBE,
         description="What to ask. {filename} {stem} {folder} {relpath} {date} {page} {pages} are filled in; other braces are literal.",
     )
     prompt_file: PathText | None = Field(None, description="File that holds the prompt.")

@@ -19,6 +19,7 @@ from glimpsed.errors import ConfigError, GlimpsedError, LedgerReplaced, LedgerUn
 from glimpsed.images import Images
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Books, Ledger
+from glimpsed.model import counted
 from glimpsed.notify import Notifier
 from glimpsed.pipeline import Pipeline
 from glimpsed.service.backlog import Backlogs
@@ -244,9 +245,8 @@ class Service:
             except ConfigError as e:
                 for problem in e.problems:
                     log.error(events.CONFIG_ERROR, reason=str(problem))
-                log.error(
-                    events.SERVICE_RELOAD_FAILED, reason=f"{len(e.problems)} errors; the old config stays"
-                )
+                mistakes = counted(len(e.problems), "error")
+                log.error(events.SERVICE_RELOAD_FAILED, reason=f"{mistakes}; the old config stays")
             except GlimpsedError as e:  # its folder or an extra is not there, the file system hangs
                 log.error(events.SERVICE_RELOAD_FAILED, reason=f"{e}; the old config stays")
             else:
@@ -319,7 +319,7 @@ class Service:
         done = self.tally.outcomes
         paused = [m.entry.name for m in self.models if m.pacing.paused]
         return (
-            f"{len(self.folders.names)} folders, {self.dispatcher.in_hand} in hand, "
+            f"{counted(len(self.folders.names), 'folder')}, {self.dispatcher.in_hand} in hand, "
             f"{done['done'] + done['reused']} done, {done['failed']} failed since start"
             + (f", paused: {', '.join(paused)}" if paused else "")
         )

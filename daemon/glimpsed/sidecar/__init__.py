@@ -1,8 +1,8 @@
 """Sidecars: what they hold, whose they are, how they get onto the disk, and what comes after (DESIGN 7).
 
-`render` names and renders them (`xmp` for picture programs), `own` tells glimpsed's from other people's, `write` puts them onto the
-disk by way of `temporary` files, `adopt` reads back what is there, `command`, `webhook` and `move` (to
-one of the `places`) do what the folder's `on_done` asks for, `amend` what follows from that.
+`render` names and renders them (`xmp` for picture programs), `own` tells glimpsed's from other people's, `write`
+puts them onto the disk by way of `temporary` files, `adopt` reads back what is there, `command`, `webhook` and
+`move` (to one of the `places`) do what the folder's `on_done` asks for, `amend` what follows from that.
 """
 
 from glimpsed.disk.temporary import is_temporary, sweep

@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from glimpsed.clock import elapsed
-from glimpsed.config.schema import ModelEntry
+from glimpsed.config.schema import TRANSCRIBE, ModelEntry
 from glimpsed.errors import Verdict, VisionError
 from glimpsed.journal import events, get_logger
 from glimpsed.model import Reply, Request, Usage
@@ -50,7 +50,7 @@ class LocalModel:
                 Verdict("switch", "an OCR engine cannot fill in a schema: the folder needs a vision model"),
                 requests=0,
             )
-        if not self._told:
+        if not self._told and request.prompt.strip() != TRANSCRIBE:  # which is what it does
             self._told = True
             log.info(events.MODEL_LEARNED, model=self.entry.name, reason=IGNORES_PROMPT)
         file = request.file or request.idempotency_key or ""

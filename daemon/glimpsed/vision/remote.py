@@ -13,7 +13,7 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from glimpsed import bounded
@@ -26,12 +26,12 @@ from glimpsed.vision import chat, families, memory, reaction, reading, responses
 from glimpsed.vision.client import LARGEST_REPLY, Client, Failure, Response
 from glimpsed.vision.meant import meant
 from glimpsed.vision.memory import Ceiling, Memory
+from glimpsed.vision.notes import Note, Spent
 from glimpsed.vision.pacing import Pacing
 from glimpsed.vision.pause import Ticket
 from glimpsed.vision.reaction import APIS, State
 from glimpsed.vision.told import error_of
 from glimpsed.vision.verdict import Finding, judge
-from glimpsed.vision.verdict_table import Hint
 from glimpsed.vision.wire import MARK, Answered, splice
 
 if TYPE_CHECKING:
@@ -47,27 +47,6 @@ UNITS = {"b": 1, "k": 1 << 10, "m": 1 << 20}
 _BYTES = re.compile(r"(\d{1,12}(?:\.\d{1,3})?) ?(bytes|[km]i?b)\b", re.IGNORECASE)
 # What servers allow a body, usually: nginx's own default is the first.
 USUAL_LIMITS = tuple(mb << 20 for mb in (1, 2, 4, 5, 8, 10, 16, 20, 25, 32, 50))
-
-
-@dataclass(slots=True)
-class Note:
-    """What happened to one job's earlier requests."""
-
-    edge: int | None = None  # px, longest side that was refused
-    bytes: int | None = None  # of all images, that was refused
-    seen: frozenset[Hint] = frozenset()  # what it was put off for
-
-
-@dataclass(slots=True)
-class Spent:
-    """What the requests for one question came to so far, and the last text that was no answer."""
-
-    requests: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    estimated: bool = False
-    raw: str | None = None
-    last: Verdict | None = None
 
 
 class RemoteModel:
