@@ -108,6 +108,10 @@ class Client:
                 limit.reschedule(now)
         if self._transport is not None:
             await self._transport.aclose()
+        for _ in range(
+            3
+        ):  # sockets are closed by the loop, a moment after TLS: should this be the last that it does
+            await asyncio.sleep(0)
 
     def _request(self, path: str, body: Sequence[bytes], headers: Mapping[str, str]) -> httpx.Request:
         known = self._known.get(path)

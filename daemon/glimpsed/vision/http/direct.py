@@ -54,7 +54,6 @@ class Direct(httpx.AsyncBaseTransport):
         self._closed = True
         for connection in list(self._open):
             connection.abort()
-        await asyncio.sleep(0)  # the loop closes them, should this be the last that it does
 
     async def _exchange(
         self, connection: Connection, head: h11.Request, request: httpx.Request
