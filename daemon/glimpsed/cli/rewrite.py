@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from glimpsed.cli.operator import Desk
     from glimpsed.config import Folder
     from glimpsed.ledger import FileRow
-    from glimpsed.model import Answer
 
 
 @click.command()
@@ -73,37 +71,14 @@ def _rows(desk: Desk, paths: tuple[str, ...], name: str | None) -> Iterator[tupl
 
 def _rewrite(desk: Desk, folder: Folder, row: FileRow) -> bool:
     """Whether there was an answer to write. Raises as `sidecar.write`."""
-    from glimpsed import sidecar
     from glimpsed.disk import files
+    from glimpsed.pipeline import anew
 
-    root, path = files.find_root(folder.path), row.key.path
-    if path.startswith("../"):  # moved out of the folder by `move_to`
-        directory, path = os.path.split(os.path.normpath(os.path.join(root.path, path)))
-        root = files.find_root(directory)
-    answer = _kept(desk, row) or sidecar.load(root, path, folder)
-    if answer is None:
+    question = anew.question_of(row)
+    kept = desk.ledger.all_kept(question) if question else []
+    now = anew.write(files.find_root(folder.path), row, folder, kept)
+    if now is None:
         click.echo(f"{shown(row.key.path)}: neither the ledger nor a JSON sidecar has its answer", err=True)
         return False
-    content = files.read_content(root, path, row.version)
-    now = sidecar.write(root, path, folder, answer, row.written, content)
     desk.ledger.rewritten(row, now)
     return True
-
-
-def _kept(desk: Desk, row: FileRow) -> Answer | None:
-    """The answer that the ledger keeps, as one about this file: it may have been given to a copy of it."""
-    from glimpsed.model import utc_ns
-
-    if row.sha256 is None or row.question is None:
-        return None
-    (found,) = desk.ledger.all_kept([(row.sha256, row.question)])
-    if found is None:
-        return None
-    source = found.answer.source.model_copy(
-        update={
-            "name": shown(row.key.name),
-            "bytes": row.version.size,
-            "modified": utc_ns(row.version.mtime_ns),
-        }
-    )
-    return found.answer.model_copy(update={"folder": row.key.folder, "source": source})

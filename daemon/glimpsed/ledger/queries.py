@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import sqlalchemy as sa
 
 from glimpsed.ledger.part import CHUNK, Part, by_directory, chunks, file_row, key_of, written_text
-from glimpsed.ledger.schema import answers, files, folders
+from glimpsed.ledger.schema import about, answers, files, folders
 from glimpsed.ledger.values import FileRow
 from glimpsed.model import FileKey, State, Written
 
@@ -167,15 +167,31 @@ class Queries(Part):
 
     def done_files(self, folder: str) -> Iterator[FileRow]:
         """Every done file of a folder, as they were first seen; read in pages, so that nobody waits meanwhile."""
-        page = sa.select(files).where(files.c.folder == folder, files.c.state == "done").order_by(files.c.id)
         last = 0
-        while True:
-            with self._database.read() as c:
-                found = list(c.execute(page.where(files.c.id > last).limit(_ROWS)))
-            if not found:
-                return
-            yield from map(file_row, found)
-            last = found[-1].id
+        while found := self.done_page(folder, last, _ROWS):
+            yield from (row for _, row in found)
+            last = found[-1][0]
+
+    def done_page(self, folder: str, after: int, limit: int) -> list[tuple[int, FileRow]]:
+        """So many done files of a folder with their ids, in the order of these, after this one."""
+        page = sa.select(files).where(files.c.folder == folder, files.c.state == "done", files.c.id > after)
+        with self._database.read() as c:
+            return [(row.id, file_row(row)) for row in c.execute(page.order_by(files.c.id).limit(limit))]
+
+    def noted(self, name: str) -> str | None:
+        """What `note` kept under this name."""
+        with self._database.read() as c:
+            value: str | None = c.scalar(sa.select(about.c.value).where(about.c.name == name))
+            return value
+
+    def note(self, name: str, value: str) -> None:
+        """Remember a value, beside what the ledger knows of itself."""
+        insert = self._insert(about)
+        change = insert.on_conflict_do_update(
+            index_elements=[about.c.name], set_={"value": insert.excluded.value}
+        )
+        with self._database.write() as c:
+            c.execute(change, {"name": name, "value": value})
 
     def reusable(self, sha256: str, question: str, *, limit: int = 10) -> list[FileKey]:
         """Files that got an answer to this question about this content, also those that are gone.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,9 +11,11 @@ from dataclasses import dataclass
 from glimpsed.blocking import Threads
 from glimpsed.config.schema import Config, Folder
 from glimpsed.discover import FolderWatch, Observing
+from glimpsed.errors import ShareTrouble
 from glimpsed.ledger import Books
 from glimpsed.model import FileKey, shown
 from glimpsed.pipeline import Place
+from glimpsed.pipeline.anew import complete
 from glimpsed.service.backlog import Backlogs
 
 THREADS = 16  # file work of all folders at a time …
@@ -158,3 +161,6 @@ class Folders:
             await watch.listed.wait()
             await self._backlogs.after_listing(watch.folder, watch.first_backlog, watch.root)
             self._wake()
+            if (place := self.place(watch.folder.name)) is not None:
+                with contextlib.suppress(ShareTrouble):  # it is tried again at the next start
+                    await complete(self._books, place)

@@ -1,0 +1,99 @@
+"""Sidecars written anew from an answer that is known already: nothing is asked."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+
+from glimpsed import sidecar
+from glimpsed.config.schema import Folder
+from glimpsed.disk import files
+from glimpsed.disk.files import Root
+from glimpsed.errors import FileError, SidecarBlocked, Vanished
+from glimpsed.journal import get_logger
+from glimpsed.ledger import Books, FileRow, Ledger
+from glimpsed.ledger.values import KeptAnswer
+from glimpsed.model import Answer, Written, shown, utc_ns
+from glimpsed.pipeline.place import Place
+
+log = get_logger()
+
+PAGE = 1000  # rows that are looked at in one call
+
+
+def question_of(row: FileRow) -> list[tuple[str, str]]:
+    """What `Ledger.all_kept` is asked for a file's answer; empty where nobody knows the question."""
+    return [(row.sha256, row.question)] if row.sha256 and row.question else []
+
+
+def write(
+    root: Root, row: FileRow, folder: Folder, kept: Sequence[KeptAnswer | None]
+) -> tuple[Written, ...] | None:
+    """The sidecars that the folder asks for, from the ledger's answer or else the JSON; None: neither has one.
+
+    Raises as `sidecar.write`.
+    """
+    path = row.key.path
+    if path.startswith("../"):  # moved out of the folder by `move_to`
+        directory, path = os.path.split(os.path.normpath(os.path.join(root.path, path)))
+        root = files.find_root(directory)
+    known = next((found for found in kept if found is not None), None)
+    answer = _about(row, known.answer) if known else sidecar.load(root, path, folder)
+    if answer is None:
+        return None
+    content = files.read_content(root, path, row.version)
+    return sidecar.write(root, path, folder, answer, row.written, content)
+
+
+async def complete(books: Books, place: Place) -> int:
+    """Write what `outputs` or `sidecar` newly ask for beside files that are done; how many files that was.
+
+    What could not be written is told, and written by ``glimpsed rewrite``. Raises `ShareTrouble`.
+    """
+    folder = place.folder
+    asked = json.dumps([sorted(folder.outputs), folder.sidecar])
+    before = await books.patient(Ledger.noted, f"outputs of {folder.name}")
+    if before == asked:
+        return 0
+    count = last = 0
+    while before is not None:
+        rows = await books.patient(Ledger.done_page, folder.name, last, PAGE)
+        if not rows:
+            break
+        last = rows[-1][0]
+        count += sum([await _complete(books, place, row) for _, row in rows if _lacks(folder, row)])
+    await books.patient(Ledger.note, f"outputs of {folder.name}", asked)
+    if count:
+        log.info("sidecars completed", folder=folder.name, files=count, reason="outputs or sidecar changed")
+    return count
+
+
+def _lacks(folder: Folder, row: FileRow) -> bool:
+    return not set(sidecar.names(folder, row.key.name).values()) <= {written.name for written in row.written}
+
+
+async def _complete(books: Books, place: Place, row: FileRow) -> bool:
+    question = question_of(row)
+    kept = await books.patient(Ledger.all_kept, question) if question else []
+    try:
+        written = await place.do_with(row.version, write, place.root, row, place.folder, kept)
+    except (FileError, SidecarBlocked, Vanished) as e:
+        log.warning("sidecars not completed", folder=row.key.folder, file=shown(row.key.path), reason=str(e))
+        return False
+    if written is None:
+        return False
+    await books.patient(Ledger.rewritten, row, written)
+    return True
+
+
+def _about(row: FileRow, answer: Answer) -> Answer:
+    """A kept answer as one about this file: it may have been given to a copy of it."""
+    source = answer.source.model_copy(
+        update={
+            "name": shown(row.key.name),
+            "bytes": row.version.size,
+            "modified": utc_ns(row.version.mtime_ns),
+        }
+    )
+    return answer.model_copy(update={"folder": row.key.folder, "source": source})

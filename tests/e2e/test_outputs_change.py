@@ -1,0 +1,34 @@
+"""An output that is added later is written by itself, from what is known."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+from daemon import Daemon, wait_until
+from gateway import Gateway
+from pictures import picture
+
+
+def config(gateway: Gateway, outputs: str) -> str:
+    return (
+        f"models: {{m: {{api: chat, base_url: '{gateway.base_url}'}}}}\n"
+        f"folders: {{bills: {{path: in, model: m, settle: 0, outputs: {outputs}}}}}\n"
+    )
+
+
+def test_what_outputs_newly_names_is_written_after_a_reload_and_after_a_start(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    with Gateway() as gateway:
+        with Daemon(config(gateway, "[txt, json]"), tmp_path) as daemon:
+            for number in range(3):
+                (tmp_path / "in" / f"{number}.png").write_bytes(picture(seed=number))
+            daemon.wait_event("file.done", count=3)
+            daemon.config.write_text(config(gateway, "[txt, json, xmp]"))
+            daemon.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: len(list((tmp_path / "in").glob("*.xmp"))) == 3, "no xmp after the reload")
+        with Daemon(config(gateway, "[txt, json, xmp, md]"), tmp_path) as daemon:
+            wait_until(lambda: len(list((tmp_path / "in").glob("*.md"))) == 3, "no md after the start")
+            daemon.wait_event("sidecars completed")
+        assert len(gateway.requests) == 3
+    assert "quick brown fox" in (tmp_path / "in" / "0.png.xmp").read_text()
