@@ -66,6 +66,13 @@ def test_every_done_file_is_a_row_in_each_format(run: Run, tmp_path: Path) -> No
     assert (tmp_path / "t.xlsx").read_bytes().startswith(b"PK")
 
 
+def test_answers_are_exported_wherever_their_sidecars_went(run: Run, tmp_path: Path) -> None:
+    for path in (tmp_path / "in").glob("*.json"):
+        path.unlink()
+    code, out, _ = run("export", "--format", "jsonl")
+    assert (code, [json.loads(line)["total"] for line in out.splitlines()]) == (0, [12.5, 12.5])
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -82,7 +82,7 @@ def command(
         err().print(f"{shown(str(output))}: {written:,} row{'' if written == 1 else 's'}", soft_wrap=True)
     if lacking:
         err().print(
-            f"{files(lacking)} left out: the answer is not in the JSON sidecar any more", soft_wrap=True
+            f"{files(lacking)} left out: neither the ledger nor a JSON sidecar has the answer", soft_wrap=True
         )
     return 0
 
@@ -94,8 +94,8 @@ def _kind_of(output: Path | None) -> str:
 
 def _answers(desk: Desk, folder: Folder) -> Iterator[tuple[str, Answer | None]]:
     """Every done file of a folder by path, and its answer; None where that is nowhere to be read."""
-    from glimpsed import sidecar
     from glimpsed.disk import files
+    from glimpsed.pipeline import anew
 
     try:
         root = files.find_root(folder.path)
@@ -103,7 +103,9 @@ def _answers(desk: Desk, folder: Folder) -> Iterator[tuple[str, Answer | None]]:
         err().print(f"{folder.name} is left out: {e}", soft_wrap=True)
         return
     for row in desk.ledger.done_files(folder.name):
-        yield shown(row.key.path), sidecar.load(root, row.key.path, folder)
+        question = anew.question_of(row)
+        kept = desk.ledger.all_kept(question) if question else []
+        yield shown(row.key.path), anew.answer(root, row, folder, kept)
 
 
 def _write(table: Table, kind: str, output: Path | None, *, excel: bool) -> None:

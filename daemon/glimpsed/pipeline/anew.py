@@ -10,7 +10,7 @@ from glimpsed import sidecar
 from glimpsed.config.schema import Folder
 from glimpsed.disk import files
 from glimpsed.disk.files import Root
-from glimpsed.errors import FileError, SidecarBlocked, Vanished
+from glimpsed.errors import FileError, ShareTrouble, SidecarBlocked, Vanished
 from glimpsed.journal import get_logger
 from glimpsed.ledger import Books, FileRow, Ledger
 from glimpsed.ledger.values import KeptAnswer
@@ -27,6 +27,17 @@ def question_of(row: FileRow) -> list[tuple[str, str]]:
     return [(row.sha256, row.question)] if row.sha256 and row.question else []
 
 
+def answer(root: Root, row: FileRow, folder: Folder, kept: Sequence[KeptAnswer | None]) -> Answer | None:
+    """What was answered about a file: as the ledger keeps it, else as its JSON has it; None: neither does."""
+    known = next((found for found in kept if found is not None), None)
+    if known is not None:
+        return _about(row, known.answer)
+    try:
+        return sidecar.load(*_where(root, row.key.path), folder)
+    except ShareTrouble:
+        return None
+
+
 def write(
     root: Root, row: FileRow, folder: Folder, kept: Sequence[KeptAnswer | None]
 ) -> tuple[Written, ...] | None:
@@ -34,16 +45,20 @@ def write(
 
     Raises as `sidecar.write`.
     """
-    path = row.key.path
-    if path.startswith("../"):  # moved out of the folder by `move_to`
-        directory, path = os.path.split(os.path.normpath(os.path.join(root.path, path)))
-        root = files.find_root(directory)
-    known = next((found for found in kept if found is not None), None)
-    answer = _about(row, known.answer) if known else sidecar.load(root, path, folder)
-    if answer is None:
+    known = answer(root, row, folder, kept)
+    if known is None:
         return None
+    root, path = _where(root, row.key.path)
     content = files.read_content(root, path, row.version)
-    return sidecar.write(root, path, folder, answer, row.written, content)
+    return sidecar.write(root, path, folder, known, row.written, content)
+
+
+def _where(root: Root, path: str) -> tuple[Root, str]:
+    """Where a file is. What `move_to` took out of its folder is beside that: ``../filed/scan.jpg``."""
+    if not path.startswith("../"):
+        return root, path
+    directory, name = os.path.split(os.path.normpath(os.path.join(root.path, path)))
+    return files.find_root(directory), name
 
 
 async def complete(books: Books, place: Place) -> int:
@@ -87,13 +102,13 @@ async def _complete(books: Books, place: Place, row: FileRow) -> bool:
     return True
 
 
-def _about(row: FileRow, answer: Answer) -> Answer:
+def _about(row: FileRow, known: Answer) -> Answer:
     """A kept answer as one about this file: it may have been given to a copy of it."""
-    source = answer.source.model_copy(
+    source = known.source.model_copy(
         update={
             "name": shown(row.key.name),
             "bytes": row.version.size,
             "modified": utc_ns(row.version.mtime_ns),
         }
     )
-    return answer.model_copy(update={"folder": row.key.folder, "source": source})
+    return known.model_copy(update={"folder": row.key.folder, "source": source})
