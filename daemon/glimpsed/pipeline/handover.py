@@ -17,6 +17,7 @@ from glimpsed.disk import files
 from glimpsed.errors import FileError, LeaseLost, NotHandedOver, ShareTrouble, Vanished, Verdict
 from glimpsed.ledger import Books, Ledger
 from glimpsed.model import Answer, FileKey, Version, Written, shown, utc_ns
+from glimpsed.pipeline import webhook as webhooks
 from glimpsed.pipeline.place import Story
 
 # The watched folder that a path lies in, and the path in it; None when it lies in none.
@@ -134,7 +135,7 @@ class HandOver:
         webhook = story.place.folder.on_done.webhook
         assert webhook is not None
         body = sidecar.render(handed.answer, "json", story.job.key.name)
-        verdict = await sidecar.deliver(webhook, body, sidecar.delivery_key(story.job, handed.answer))
+        verdict = await webhooks.deliver(webhook, body, webhooks.delivery_key(story.job, handed.answer))
         if verdict is not None:
             raise NotHandedOver(verdict)
         handed = replace(handed, steps=(*handed.steps, "webhook"))

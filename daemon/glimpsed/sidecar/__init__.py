@@ -1,7 +1,7 @@
 """Sidecars: what they hold, whose they are, how they get onto the disk, and what comes after (DESIGN 7).
 
 `render` names and renders them (`xmp` for picture programs), `own` tells glimpsed's from other people's, `write`
-puts them onto the disk by way of `temporary` files, `adopt` reads back what is there, `command`, `webhook` and
+puts them onto the disk by way of `temporary` files, `adopt` reads back what is there, `command` and
 `move` (to one of the `places`) do what the folder's `on_done` asks for, `amend` what follows from that.
 """
 
@@ -11,7 +11,6 @@ from glimpsed.sidecar.amend import complete, refresh, refresh_at
 from glimpsed.sidecar.command import run as run_command
 from glimpsed.sidecar.move import Moved, find_moved, move
 from glimpsed.sidecar.render import error_name, names, render, render_error, sidecar_name, whole_text
-from glimpsed.sidecar.webhook import deliver, delivery_key
 from glimpsed.sidecar.write import check, refuse_closed, remove, remove_error, write, write_error
 
 __all__ = [
@@ -20,8 +19,6 @@ __all__ = [
     "adoptable",
     "check",
     "complete",
-    "deliver",
-    "delivery_key",
     "error_name",
     "find_moved",
     "is_temporary",

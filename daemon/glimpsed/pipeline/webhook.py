@@ -8,10 +8,8 @@ HMAC of the body (RFC 2104), in hexadecimal digits.
 from __future__ import annotations
 
 import asyncio
-import functools
 import hashlib
 import hmac
-import ssl
 from urllib.parse import urlsplit
 
 import httpx
@@ -20,6 +18,7 @@ from glimpsed import __version__
 from glimpsed.config.schema import Webhook
 from glimpsed.errors import Verdict
 from glimpsed.model import Answer, Job
+from glimpsed.vision.http import transport
 
 LIMIT = 60.0  # seconds for one try, all in all
 SILENCE = 30.0  # seconds without a byte
@@ -50,13 +49,13 @@ async def deliver(webhook: Webhook, body: bytes, key: str) -> Verdict | None:
     try:
         async with (
             asyncio.timeout(LIMIT),
-            httpx.AsyncClient(verify=_trust(), timeout=SILENCE) as client,
+            httpx.AsyncClient(transport=transport(httpx.URL(webhook.url)), timeout=SILENCE) as client,
             client.stream("POST", webhook.url, content=body, headers=headers) as reply,
         ):
             return _verdict(webhook, reply)  # its body is nobody's business
     except TimeoutError:
         return Verdict("retry", f"{_host(webhook)} gave no answer within {LIMIT:g} s", transport=True)
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as e:
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, ImportError) as e:
         reason = type(e).__name__ if not isinstance(e, OSError) else e.strerror or "no connection"
         return Verdict("retry", f"{_host(webhook)} cannot be reached: {reason}", transport=True)
 
@@ -77,8 +76,3 @@ def _seconds(text: str) -> float | None:
 def _host(webhook: Webhook) -> str:
     """The webhook as it may be shown: the rest of a URL may be a secret."""
     return f"the webhook at {urlsplit(webhook.url).hostname}"
-
-
-@functools.cache
-def _trust() -> ssl.SSLContext:
-    return ssl.create_default_context()
