@@ -76,7 +76,7 @@ def test_a_name_server_that_does_not_answer_holds_up_neither_other_models_nor_th
             "models": models,
             "defaults": {"settle": 0, "prompt": "Read {filename}", "reuse": False},
             "folders": folders,
-            "drain": "1s",
+            "drain": "60s",
             "log": {"target": "json"},
         }
         for name in lost:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from glimpsed.config.schema import ModelEntry
-from glimpsed.errors import Verdict
+from glimpsed.errors import Verdict, VisionError
 from glimpsed.vision import http
 from glimpsed.vision.http.encoding import decoder
 from glimpsed.vision.http.tls import trusted
@@ -74,13 +74,17 @@ class Client:
         self._known: dict[str, tuple[httpx.URL, list[tuple[bytes, bytes]]]] = {}  # by path
         self._transport: http.Direct | http.Proxied | None = None
         self._limits: set[asyncio.Timeout] = set()  # of the requests in flight
+        self._stopping = False
         self._closed = False
         if self._base_url.startswith("https:"):
             with contextlib.suppress(ValueError):  # the first request tells
                 trusted()  # reading the certificates takes a while: no image is to wait for it
 
     async def post(self, path: str, body: Sequence[bytes], headers: Mapping[str, str]) -> Response:
-        """Send a body, in parts, and read all of the reply. Raises `Failure`."""
+        """Send a body, in parts, and read all of the reply.
+
+        Raises `Failure`; `VisionError` (pause) for what had not been sent yet at the stop.
+        """
         received = Body()
         try:
             status, found = await self._exchange(self._request(path, body, headers), received)
@@ -94,10 +98,18 @@ class Client:
         except Failure:
             raise
         except Exception as e:
+            if self._stopping and isinstance(e, httpx.ConnectTimeout | httpx.ConnectError):
+                raise VisionError(Verdict("pause", "stopping"), requests=0) from None
             error = httpx.ReadError("closed") if self._closed and isinstance(e, TimeoutError) else e
             if (verdict := _meaning(error, self._timeout, self._through)) is None:
                 raise
             raise Failure(verdict, received.partial()) from None
+
+    def stop(self) -> None:
+        """The daemon stops: what was sent may be answered; what still looks for a connection is let go."""
+        self._stopping = True
+        if isinstance(self._transport, http.Direct):
+            self._transport.send_no_more()
 
     async def aclose(self) -> None:
         """Close every connection; requests in flight end as failures."""

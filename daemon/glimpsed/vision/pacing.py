@@ -82,6 +82,7 @@ class Pacing:
         self._queue: deque[Waiter] = deque()  # for a place
         self._timer: asyncio.TimerHandle | None = None  # when the first of them may have one
         # Where other daemons share the rates: one at a time asks for room in them.
+        self.closed: Callable[[], None] = lambda: None  # told of the stop
         self._door = asyncio.Lock()
         self._changed = asyncio.Event()
 
@@ -164,6 +165,7 @@ class Pacing:
     def close(self) -> None:
         """The daemon stops: what is in flight may finish, what waits for its turn goes back."""
         self._closed = True
+        self.closed()
         self.jury.released()
         self._admit()
 

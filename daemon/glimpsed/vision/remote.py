@@ -59,6 +59,7 @@ class RemoteModel:
         self.pacing = Pacing(entry)
         self.pacing.jury.record = memory.Refusals(known, entry, clock)
         self.client = Client(entry)
+        self.pacing.closed = self.client.stop
         self.checker = Checker()
         self.family = families.family(entry.model)
         self._notes: OrderedDict[str, Note] = OrderedDict()
@@ -135,6 +136,9 @@ class RemoteModel:
                 try:
                     response = await self.client.post(module.PATH, body, _headers(request, spent.requests))
                     found, partial = self._understood(state, response), response.body
+                except VisionError:
+                    spent.requests -= 1  # it was never sent
+                    raise
                 except Failure as e:
                     found, partial = Finding(e.verdict), e.body
                 ticket.heard = True

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import ssl
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -31,6 +32,7 @@ class Direct(httpx.AsyncBaseTransport):
         self._idle: list[Connection] = []
         self._open: set[Connection] = set()
         self._tidy = True  # the server has never said anything beyond its replies
+        self._connecting: set[asyncio.Timeout] = set()
         self._closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -48,6 +50,13 @@ class Direct(httpx.AsyncBaseTransport):
                     raise
                 # The server had closed it meanwhile, or said something else: the request never counted.
         return await self._exchange(await self._connect(request), head, request)
+
+    def send_no_more(self) -> None:
+        """What has no connection yet gets none: `httpx.ConnectTimeout` at once."""
+        now = asyncio.get_running_loop().time()
+        for limit in self._connecting:
+            if not limit.expired():
+                limit.reschedule(now)
 
     async def aclose(self) -> None:
         """Close every connection; requests in flight fail."""
@@ -95,23 +104,36 @@ class Direct(httpx.AsyncBaseTransport):
         if url.scheme not in ("http", "https"):
             raise httpx.UnsupportedProtocol(f"no such protocol: {url.scheme or 'none'}")
         secure = url.scheme == "https"
+        limit = asyncio.timeout(request.extensions.get("timeout", {}).get("connect"))
+        self._connecting.add(limit)
         try:
-            async with asyncio.timeout(request.extensions.get("timeout", {}).get("connect")):
+            async with limit:
                 _, connection = await asyncio.get_running_loop().create_connection(
                     lambda: Connection(self._gone),
                     url.raw_host.decode("ascii"),
                     url.port or (443 if secure else 80),
                     ssl=self._tls if secure else None,
-                    happy_eyeballs_delay=_NEXT_ADDRESS,
+                    # One address is no race, and a race that is called off may leave a socket open.
+                    happy_eyeballs_delay=None if _is_address(url.host) else _NEXT_ADDRESS,
                 )
         except TimeoutError:
             raise httpx.ConnectTimeout("no connection in time") from None
         except OSError as e:  # ssl.SSLError is one
             raise httpx.ConnectError(str(e)) from e
+        finally:
+            self._connecting.discard(limit)
         self._open.add(connection)
         if self._closed:  # meanwhile
             connection.abort()
         return connection
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 class _Rest(httpx.AsyncByteStream):
