@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from glimpsed.cli.common import common_options, err, folder_names
+from glimpsed.cli.common import common_options, err, folder_names, say
 from glimpsed.errors import ShareTrouble, UsageError, Vanished
 from glimpsed.model import shown
 
@@ -112,11 +113,15 @@ def _write(table: Table, kind: str, output: Path | None, *, excel: bool) -> None
     from glimpsed.export import write
 
     if output is None:
+        terminal = sys.stdout.isatty()
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="")  # type: ignore[union-attr]
+        to = io.StringIO() if terminal else sys.stdout
         if kind == "csv":
-            write.to_csv(table, sys.stdout, excel=excel)
+            write.to_csv(table, to, excel=excel)
         else:
-            write.to_jsonl(table, sys.stdout)
+            write.to_jsonl(table, to)
+        if isinstance(to, io.StringIO):  # what an answer says must not steer a terminal
+            say(to.getvalue().replace("\r\n", "\n").rstrip("\n"))
         return
     try:
         if kind == "sqlite":
