@@ -178,7 +178,7 @@ def test_completion_completes_commands_and_options(
     monkeypatch.setenv("COMP_WORDS", "glimpsed re")
     monkeypatch.setenv("COMP_CWORD", "1")
     run()
-    assert capsys.readouterr().out == "plain,retry\nplain,redo\nplain,resume\nplain,report\n"
+    assert capsys.readouterr().out == "plain,retry\nplain,redo\nplain,resume\nplain,rewrite\nplain,report\n"
     monkeypatch.setenv("COMP_WORDS", "glimpsed check --o")
     monkeypatch.setenv("COMP_CWORD", "2")
     run()
