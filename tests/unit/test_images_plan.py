@@ -164,7 +164,7 @@ def test_a_target_is_what_the_config_says_within_what_the_family_takes() -> None
 
 def test_the_embedded_model_gets_pages_of_the_size_that_it_reads_best_however_many_bytes() -> None:
     to = plan.target(ModelEntry(name="local", api="local"), folder())
-    assert to.max_edge == 1600
+    assert to.max_edge == 7500
     assert to.max_bytes > 10_000_000
 
 

@@ -396,6 +396,7 @@ def test_a_worker_imports_nothing_that_it_does_not_need() -> None:
         "glimpsed.children",
         "glimpsed.children.program",
         "glimpsed.errors",
+        "glimpsed.extras",
         "glimpsed.formats",
         *(
             f"glimpsed.formats.{m}"
