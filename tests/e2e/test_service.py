@@ -253,7 +253,7 @@ def test_sigusr1_logs_a_status(tmp_path: Path, inbox: Path) -> None:
     with Gateway() as gateway, Daemon(config(gateway, inbox), tmp_path) as daemon:
         daemon.wait_event("service.ready")
         daemon.process.send_signal(signal.SIGUSR1)
-        assert "folders" in daemon.wait_event("service.status")["reason"]
+        assert "1 folder, " in daemon.wait_event("service.status")["reason"]
 
 
 @pytest.mark.parametrize(

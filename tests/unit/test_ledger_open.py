@@ -57,9 +57,10 @@ def test_a_new_ledger_is_for_our_eyes_only(tmp_path: Path) -> None:
 def test_an_older_ledger_is_brought_forward_step_by_step(ledger: Ledger, ledger_url: str) -> None:
     ledger.offer([OFFER], 1)
     done: list[int] = []
-    prepare(ledger_url, lambda _: done.append(2))
-    prepare(ledger_url, lambda _: done.append(-1), lambda _: done.append(3), lambda _: done.append(4))
-    assert (done, version(ledger_url)) == ([2, 3, 4], "4")
+    prepare(ledger_url, *schema.STEPS, lambda _: done.append(1))
+    again = [lambda _: done.append(-1)] * (len(schema.STEPS) + 1)  # were done already
+    prepare(ledger_url, *again, lambda _: done.append(2), lambda _: done.append(3))
+    assert (done, version(ledger_url)) == ([1, 2, 3], str(len(schema.STEPS) + 4))
     assert ledger.offer([OFFER], 2) == []
 
 
