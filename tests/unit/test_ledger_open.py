@@ -39,6 +39,9 @@ def wait_until(holds: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+NOW = 1 + len(schema.STEPS)  # the version of a new ledger
+
+
 def prepare(url: str, *steps: schema.Step) -> None:
     database = Database(url, "test:1:1")
     try:
@@ -58,9 +61,9 @@ def test_an_older_ledger_is_brought_forward_step_by_step(ledger: Ledger, ledger_
     ledger.offer([OFFER], 1)
     done: list[int] = []
     prepare(ledger_url, *schema.STEPS, lambda _: done.append(1))
-    again = [lambda _: done.append(-1)] * (len(schema.STEPS) + 1)  # were done already
+    again = [lambda _: done.append(-1)] * NOW  # were done already
     prepare(ledger_url, *again, lambda _: done.append(2), lambda _: done.append(3))
-    assert (done, version(ledger_url)) == ([1, 2, 3], str(len(schema.STEPS) + 4))
+    assert (done, version(ledger_url)) == ([1, 2, 3], str(NOW + 3))
     assert ledger.offer([OFFER], 2) == []
 
 
@@ -70,14 +73,14 @@ def test_a_step_that_fails_changes_nothing(ledger: Ledger, ledger_url: str) -> N
         raise ValueError
 
     with pytest.raises(ValueError):
-        prepare(ledger_url, half)
-    assert version(ledger_url) == "1"
-    prepare(ledger_url, lambda c: c.exec_driver_sql("CREATE TABLE half (x integer)"))
+        prepare(ledger_url, *schema.STEPS, half)
+    assert version(ledger_url) == str(NOW)
+    prepare(ledger_url, *schema.STEPS, lambda c: c.exec_driver_sql("CREATE TABLE half (x integer)"))
 
 
 def test_a_newer_ledger_is_refused(ledger: Ledger, ledger_url: str, opened: OpenLedger) -> None:
-    prepare(ledger_url, lambda _: None)
-    with pytest.raises(LedgerError, match=r"newer glimpsed made this ledger \(version 2"):
+    prepare(ledger_url, *schema.STEPS, lambda _: None)
+    with pytest.raises(LedgerError, match=rf"newer glimpsed made this ledger \(version {NOW + 1}"):
         opened()
 
 
