@@ -96,6 +96,8 @@ class Finish(Queue, Kept):
             held = [one for one, still in zip(several, ours, strict=True) if still]
             if held:
                 self._keep(c, held, now, drop=[job.id for job, _, _ in held if job.id in pages])
+            # Touched, renamed or taken over meanwhile: it is paid for, and whoever asks the same next finds it.
+            self._keep_answers(c, [one for one, still in zip(several, ours, strict=True) if not still])
             return ours
 
     def _keep(
