@@ -48,11 +48,11 @@ def test_an_older_one_is_not_brought_forward(ledger: Ledger, ledger_url: str) ->
     del ledger
     look.look(ledger_url)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(schema.refuse_strangers, "__defaults__", ((lambda _: None,),))
+        patch.setattr(schema.refuse_strangers, "__defaults__", ((*schema.STEPS, lambda _: None),))
         look.look(ledger_url)
     database = Database(ledger_url, "test")
     with database.read() as connection:
-        assert schema.refuse_strangers(connection, "here") == 1
+        assert schema.refuse_strangers(connection, "here") == 1 + len(schema.STEPS)
     database.close()
 
 
@@ -60,7 +60,7 @@ def test_a_newer_one_is_told(ledger: Ledger, ledger_url: str) -> None:
     del ledger
     database = Database(ledger_url, "test")
     with database.write() as connection:
-        schema.prepare(connection, "here", [lambda _: None])
+        schema.prepare(connection, "here", [*schema.STEPS, lambda _: None])
     database.close()
     with pytest.raises(LedgerError, match="newer glimpsed"):
         look.look(ledger_url)
