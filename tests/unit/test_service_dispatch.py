@@ -96,7 +96,7 @@ class Bench:
             cast("Pipeline", self.stories),
             lanes=lanes,
             finished=lambda job, end: None,
-            next_change=lambda: None,
+            next_change=lambda _: None,
             clock=Clock(lambda: self.now, lambda: self.now),
         )
 

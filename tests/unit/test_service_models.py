@@ -81,7 +81,7 @@ async def test_a_model_that_pauses_is_waited_for_and_passed_over_after_fallback_
     assert desk.serving(600) == ["a", "b", "c"]
     desk.models["a"].pacing.pause("no money", NOW, until=NOW + 9000)
     assert desk.serving(None) == desk.serving(600) == []
-    assert desk.models.next_change() == NOW + 600
+    assert desk.models.next_change(desk.clock()) == NOW + 600
     desk.clock.now = NOW + 600
     assert desk.serving(None) == []
     assert desk.serving(600) == ["b", "c", "a"]

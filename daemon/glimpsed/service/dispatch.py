@@ -48,7 +48,7 @@ class Dispatcher:
         *,
         lanes: Callable[[], Awaitable[Sequence[Lane]]],
         finished: Callable[[Job, End], None],
-        next_change: Callable[[], float | None],
+        next_change: Callable[[float], float | None],
         clock: Clock,
         patience: float | None = None,  # seconds that the database may be away; None: for ever
     ) -> None:
@@ -91,7 +91,8 @@ class Dispatcher:
                 ):  # the machine slept: what we hold looks abandoned
                     await self._renew()
                 # Either no row was left or no room: an offer, or the end of a job, wakes us.
-                await self._nap(await self._round())
+                since = self._clock()
+                await self._nap(await self._round(), since)
             except LedgerUnavailable as e:
                 log.warning(events.LEDGER_UNAVAILABLE, reason=str(e))
                 await self._come_back(e)
@@ -213,14 +214,16 @@ class Dispatcher:
         except Exception:
             log.exception("bug", folder=job.key.folder)  # the file has come to its end all the same
 
-    async def _nap(self, folders: list[str]) -> None:
-        """Until something wakes us, a row becomes due or a model may be asked again."""
+    async def _nap(self, folders: list[str], since: float) -> None:
+        """Until something wakes us, a row becomes due or a model may be asked again.
+
+        `since`: before the last round. What has come since then, while it went on, is not behind us: it was not claimed.
+        """
         if await self._woken_within(BUSY):  # under load it never comes to the question of what is due
             return
-        now = self._clock()
-        due = await self._books(Ledger.next_due, folders, now) if folders else None
-        times = [t for t in (due, self._next_change()) if t is not None]
-        await self._woken_within(min([*times, now + LONGEST_NAP]) - now)
+        due = await self._books(Ledger.next_due, folders, since) if folders else None
+        times = [t for t in (due, self._next_change(since)) if t is not None]
+        await self._woken_within(min([*times, since + LONGEST_NAP]) - self._clock())
 
     async def _woken_within(self, seconds: float) -> bool:
         await wait(self._wake, max(0.0, seconds))

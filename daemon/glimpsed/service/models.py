@@ -132,9 +132,8 @@ class Models:
         probes = pause.next_probe is not None and now >= pause.next_probe
         return (probes, *(now - pause.since >= wait for wait in sorted(waits)))
 
-    def next_change(self) -> float | None:
+    def next_change(self, now: float) -> float | None:
         """When a paused model is tried again, another may stand in for it, or a hold ends, by the ledger's clock."""
-        now = self._clock()
         times = [model.pacing.ready_at(now) for model in self]
         for folder in self._folders:
             if folder.fallback_after is not None:
