@@ -248,7 +248,7 @@ class Kernel:
                 ear.heard = {name: (_UNSURE, wd) for name, (_, wd) in ear.heard.items()}
                 lot.of(ear).overflow = True
         elif wd == self._probe_wd:
-            lot.probe = True
+            lot.probe |= not mask & InotifyConstants.IN_IGNORED  # the end of its watch is no sign of life
         elif mask & InotifyConstants.IN_IGNORED:
             self._watch_ended(wd, lot)
         else:
