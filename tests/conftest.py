@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,10 @@ import pytest
 from glimpsed import journal
 
 pytest_plugins = ["ledger_fixtures"]
+
+# A shell without job control starts what runs in the background with SIGINT ignored, and everything that it starts in turn
+# inherits that: the tests of Ctrl-C would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
