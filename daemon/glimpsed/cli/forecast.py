@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from glimpsed.estimate.survey import Kind
 
 
+LONGEST = 3e11  # seconds, about ten thousand years: more is no date
+
+
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """What one folder's files will take, and what that rests on."""
@@ -80,7 +83,7 @@ def duration(seconds: float) -> str:
     """As people say it."""
     import humanize
 
-    return humanize.naturaldelta(dt.timedelta(seconds=seconds)) if seconds >= 1 else "no time"
+    return humanize.naturaldelta(dt.timedelta(seconds=min(seconds, LONGEST))) if seconds >= 1 else "no time"
 
 
 @contextlib.contextmanager
