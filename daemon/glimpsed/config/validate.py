@@ -159,7 +159,7 @@ def _leave_out(data: dict[str, Any], error: ErrorDetails) -> bool:
         holder[last] = _NOWHERE
     else:
         holder.pop(last, None)
-    return holder != before
+    return bool(holder != before)
 
 
 def _message(error: ErrorDetails) -> str:
