@@ -26,6 +26,11 @@ class Pause:
     alike: frozenset[str] = frozenset()  # what files were refused for: the same again does not end the pause
 
     @property
+    def probed(self) -> bool:
+        """Whether it was probed, in vain."""
+        return self.wait > FIRST_PROBE
+
+    @property
     def next_probe(self) -> float | None:
         """When the model is asked again to see."""
         return self.until if self.probe else None

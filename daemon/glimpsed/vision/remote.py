@@ -267,7 +267,8 @@ class RemoteModel:
         """
         pause = self.pacing.paused
         if pause is not None and verdict.kind == "retry":
-            alone = pause.alone and pause.file == _file(request) and (verdict.server or verdict.overload)
+            again = verdict.server or (verdict.overload and pause.probed)
+            alone = again and pause.alone and pause.file == _file(request)
             failed = verdict.transport or verdict.server or verdict.overload
             if failed and not alone:
                 verdict = replace(verdict, kind="pause", reason=pause.reason)
