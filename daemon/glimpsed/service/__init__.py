@@ -46,6 +46,7 @@ AT_START = (
     "keep_answers",
     "workers",
     "metrics",
+    "web",
     "notify",
 )  # what a reload does not change
 
