@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema, model_validator
 
 from glimpsed.config.units import Address, Duration, Keeping, Number, PageRanges, PathText, Size, Url, Whole
+from glimpsed.language import Language
 from glimpsed.model import Api
 from glimpsed.redact import LEAST_SECRET
 
@@ -238,6 +239,7 @@ class Folder(Section):
     """One watched folder; ``defaults`` has the same keys, less `path`."""
 
     name: str = Field("", exclude=True, validation_alias=OURS + "name")  # the folder's key
+    language: Language = Field("en", exclude=True, validation_alias=OURS + "language")  # of the config
     path: PathText = Field(
         description="Directory to watch, relative to the config file; none may be in another."
     )
@@ -372,6 +374,9 @@ class Config(Section):
         None, description="HOST:PORT, like 127.0.0.1:9464, that serves /metrics, /healthz and /readyz."
     )
     notify: Notify | None = Field(None, description="Tells people, by mail, chat or push, what the log says.")
+    language: Literal["auto", "en", "zh"] = Field(
+        "auto", description="Of error sidecars, report and page; auto: what LANG says."
+    )
     workers: Whole | None = Field(None, ge=1, le=256, description="Image processes; default: CPU count.")
     file: Path | None = Field(None, exclude=True, validation_alias=OURS + "file")  # where it was read from
 
