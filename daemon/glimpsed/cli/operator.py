@@ -17,7 +17,9 @@ from glimpsed.model import FileKey, counted, shown
 
 if TYPE_CHECKING:
     from glimpsed.config import Config, Folder
-    from glimpsed.ledger import Ledger
+    from glimpsed.disk.files import Root
+    from glimpsed.ledger import FileRow, Ledger
+    from glimpsed.model import Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,26 @@ def folder_named(config: Config, name: str) -> Folder:
 def chosen(config: Config, name: str | None) -> list[Folder]:
     """The folder of this name, or all."""
     return list(config.folders.values()) if name is None else [folder_named(config, name)]
+
+
+def root_of(folder: Folder) -> Root | None:
+    """The folder's root; None where it cannot be looked at now, which is told: what the ledger knows is there."""
+    from glimpsed.disk.files import find_root
+    from glimpsed.errors import ShareTrouble, Vanished
+
+    try:
+        return find_root(folder.path)
+    except (ShareTrouble, Vanished) as e:
+        say(f"{folder.name} cannot be looked at now: {e}", error=True)
+        return None
+
+
+def answer_of(desk: Desk, root: Root | None, row: FileRow, folder: Folder) -> Answer | None:
+    """What was answered about a file, from the ledger or else from its JSON sidecar."""
+    from glimpsed.pipeline import anew
+
+    question = anew.question_of(row)
+    return anew.answer(root, row, folder, desk.ledger.all_kept(question) if question else [])
 
 
 def keys_of(desk: Desk, paths: Sequence[str]) -> list[FileKey]:
