@@ -88,6 +88,9 @@ OTHERS = (
     "image file is truncated ({1} bytes not processed)", "image file is truncated", "broken data stream when reading image file",
     "Data format error", "broken PNG file (chunk {1})", "cannot identify image file {1}", "decoder error {1} when reading image file",
     "Failed to load document ({1})", "it is damaged",
+    # Durations, as `words.lasting` has them.
+    "{1} s", "{1} minute", "{1} minutes", "{1} hour", "{1} hours", "{1} hour {2} minute", "{1} hour {2} minutes",
+    "{1} hours {2} minute", "{1} hours {2} minutes", "more than a day",
 )  # fmt: skip
 
 

@@ -57,12 +57,12 @@ def _known(name: str) -> Language | None:
 @functools.cache
 def translator(language: Language) -> gettext.NullTranslations:
     """The translations, as gettext has them, into this language, of everything that is marked in the source."""
-    first, *others = [_read(path) for path in _catalogs(language)] or [None]
-    if first is None:
-        return gettext.NullTranslations()
-    for other in others:
-        first.extend(entry for entry in other or () if entry not in first)
-    return gettext.GNUTranslations(io.BytesIO(first.to_binary()))
+    found: gettext.NullTranslations = gettext.NullTranslations()
+    for path in _catalogs(language):
+        read = gettext.GNUTranslations(io.BytesIO(_read(path).to_binary()))
+        read.add_fallback(found)
+        found = read
+    return found
 
 
 @functools.lru_cache(maxsize=2000)
