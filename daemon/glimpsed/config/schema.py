@@ -311,6 +311,10 @@ class Folder(Section):
         default=True, description="Same content, prompt and model: copy the answer, don't pay."
     )
     error_sidecar: bool = Field(default=True, description="Write scan.jpg.error.txt next to a failed file.")
+    lines: bool = Field(
+        default=False,
+        description="A local model's lines, with page, box (left, top, right, bottom, px of the file's page) and confidence, in the JSON.",
+    )
     local_only: bool = Field(default=False, description="No remote model, not even as a fallback.")
     image_url_base: Url | None = Field(
         None,
