@@ -4,6 +4,7 @@
 the `ledger`, which is the only queue. `pipeline` claims a file from it, has `images` prepare its pages
 in a process pool, has `vision` ask the model, commits the answer to the ledger, and has `sidecar` write
 it next to the image. `service` starts, reloads and drains all of that; `cli` is one thin file a command;
+`desk` is what operators see and do, at a terminal or elsewhere;
 `estimate` reckons what waiting files will cost, `report` renders a folder as an HTML page,
 `evaluate` compares readings, `export` makes tables of answers. Beneath lie
 `config` (YAML to frozen models), `prompt` (templates), `schemas` (does an answer meet its JSON Schema, in a
@@ -13,7 +14,7 @@ changed without loss), `blocking` (calls that may hang), `eventloop` (nothing in
 pool), `children` (processes of our own), `ocr` (what pages say, in which order), `formats` (each picture format
 once), `model` and `errors` (the values that flow between the stages, and the errors by what happens next),
 `clock` (what everything waits by), `redact` (what is never shown), `bounded` (JSON that somebody else wrote),
-`region` (where a prepared picture lies on its page).
+`words` (exceptions and durations, as they are said to people), `region` (where a prepared picture lies on its page).
 Imports only point down that list; import-linter holds them to it.
 """
 

@@ -20,8 +20,8 @@ from glimpsed.errors import UsageError
 from glimpsed.model import shown
 
 if TYPE_CHECKING:
-    from glimpsed.cli.operator import Desk
     from glimpsed.config import Folder
+    from glimpsed.desk import Desk
     from glimpsed.disk.files import Root
     from glimpsed.images import Images
     from glimpsed.ledger import FileRow, Spend
@@ -57,7 +57,8 @@ def command(*, folder: str, output: Path | None, limit: int) -> None:
       glimpsed report archive --limit 2000 -o archive.html
     """
     from glimpsed import report
-    from glimpsed.cli.operator import files, folder_named, opened
+    from glimpsed.cli.operator import opened
+    from glimpsed.desk import files, folder_named
 
     with opened() as desk:
         chosen = folder_named(desk.config, folder)
@@ -126,20 +127,16 @@ def _spent(spent: Sequence[Spend]) -> str:
 
 
 async def _items(desk: Desk, folder: Folder, rows: Sequence[FileRow], output: Path | None) -> list[Item]:
-    from glimpsed.disk import files
-    from glimpsed.errors import ShareTrouble, Vanished
+    from glimpsed.cli.operator import root_of
     from glimpsed.images import Images
 
-    try:
-        root = files.find_root(folder.path)
-    except (ShareTrouble, Vanished) as e:
-        raise UsageError(f"the folder '{folder.name}' cannot be looked at now: {e}") from e
+    root = root_of(folder)
     images = Images(desk.config.workers)
     room = asyncio.Semaphore(AT_ONCE)
 
     async def one(row: FileRow) -> Item:
         async with room:
-            return await _item(row, folder, root, images, output)
+            return await _item(desk, row, folder, root, images, output)
 
     try:
         return list(await asyncio.gather(*(one(row) for row in rows)))
@@ -147,11 +144,13 @@ async def _items(desk: Desk, folder: Folder, rows: Sequence[FileRow], output: Pa
         await images.close()
 
 
-async def _item(row: FileRow, folder: Folder, root: Root, images: Images, output: Path | None) -> Item:
+async def _item(
+    desk: Desk, row: FileRow, folder: Folder, root: Root | None, images: Images, output: Path | None
+) -> Item:
     from glimpsed.report import Item
 
     failed = row.state == "failed"
-    parts, facts = ([], "") if failed else await asyncio.to_thread(_parts, row, folder, root)
+    parts, facts = ([], "") if failed else await asyncio.to_thread(_parts, desk, row, folder, root)
     return Item(
         path=shown(row.key.path),
         failed=failed,
@@ -161,27 +160,34 @@ async def _item(row: FileRow, folder: Folder, root: Root, images: Images, output
         advice=shown(row.advice or "") if failed else "",
         facts=f"requests sent: {row.attempts}" if failed else shown(facts),
         thumbnails=await _thumbnails(row, root, images),
-        link=_link(root.path, row.key.path, output),
+        link=_link(folder, row.key.path, output),
     )
 
 
-def _parts(row: FileRow, folder: Folder, root: Root) -> tuple[list[Part], str]:
-    """The answer page by page, as its sidecars have it, and a line about it."""
-    from glimpsed import sidecar
-    from glimpsed.errors import FileError, ShareTrouble, Vanished
+def _parts(desk: Desk, row: FileRow, folder: Folder, root: Root | None) -> tuple[list[Part], str]:
+    """The answer page by page, from the ledger or its sidecars, and a line about it."""
+    from glimpsed.desk.answers import answer_of
 
-    answer = sidecar.load(root, row.key.path, folder)
+    answer = answer_of(desk, root, folder, row)
     if answer is not None:
         pages = [_part(page.text, page.data, page.page) for page in answer.pages or ()]
         return pages or [_part(answer.text, answer.data)], _facts(answer)
-    try:
-        text = sidecar.load_text(root, row.key.path, folder, row.written)
-    except (FileError, ShareTrouble, Vanished):
-        text = None
+    text = None if root is None else _text(row, folder, root)
     if text is None:
-        return [], "its sidecar is not there"
+        return [], "neither the ledger nor a sidecar has its answer"
     texts = [page.removesuffix("\n") for page in text.split("\f")]
     return [_part(page, None, at if len(texts) > 1 else None) for at, page in enumerate(texts, 1)], ""
+
+
+def _text(row: FileRow, folder: Folder, root: Root) -> str | None:
+    from glimpsed import sidecar
+    from glimpsed.errors import FileError, ShareTrouble, Vanished
+    from glimpsed.pipeline import anew
+
+    try:
+        return sidecar.load_text(*anew.where(root, row.key.path), folder, row.written)
+    except (FileError, ShareTrouble, Vanished):
+        return None
 
 
 def _part(text: str, data: Any, page: int | None = None) -> Part:
@@ -206,11 +212,12 @@ def _facts(answer: Answer) -> str:
     return " · ".join(parts)
 
 
-async def _thumbnails(row: FileRow, root: Root, images: Images) -> list[bytes]:
+async def _thumbnails(row: FileRow, root: Root | None, images: Images) -> list[bytes]:
     """A small JPEG of each of the first pages; none of what is gone, changed or cannot be decoded."""
     from glimpsed.disk.files import read_content
     from glimpsed.errors import FileError, ShareTrouble, Vanished
     from glimpsed.images.plan import Target
+    from glimpsed.pipeline import anew
 
     small = Target(
         max_edge=THUMBNAIL,
@@ -219,11 +226,11 @@ async def _thumbnails(row: FileRow, root: Root, images: Images) -> list[bytes]:
         quality=75,
         as_is=False,
     )
-    if row.version.size > LARGEST:
+    if root is None or row.version.size > LARGEST:
         return []
     found: list[bytes] = []
     try:
-        content = await asyncio.to_thread(read_content, root, row.key.path, row.version)
+        content = await asyncio.to_thread(read_content, *anew.where(root, row.key.path), row.version)
         document = await images.inspect(content)
         for page in range(1, min(document.pages, PAGES) + 1):
             found.append(bytes((await images.prepare(content, page, small))[0].data))  # noqa: PERF401 - what was made before an error stays
@@ -232,11 +239,13 @@ async def _thumbnails(row: FileRow, root: Root, images: Images) -> list[bytes]:
     return found
 
 
-def _link(root: str, path: str, output: Path | None) -> str | None:
+def _link(folder: Folder, path: str, output: Path | None) -> str | None:
     """From the page to the image, for a page that stays on this machine."""
     if output is None:
         return None
-    relative = os.path.relpath(os.path.join(root, path), os.path.dirname(os.path.realpath(output)))
+    relative = os.path.relpath(
+        os.path.join(os.path.realpath(folder.path), path), os.path.dirname(os.path.realpath(output))
+    )
     return urllib.parse.quote(os.fsencode(relative))
 
 

@@ -13,7 +13,18 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema, model_validator
 
-from glimpsed.config.units import Address, Duration, Keeping, Number, PageRanges, PathText, Size, Url, Whole
+from glimpsed.config.units import (
+    Address,
+    Duration,
+    FileMode,
+    Keeping,
+    Number,
+    PageRanges,
+    PathText,
+    Size,
+    Url,
+    Whole,
+)
 from glimpsed.model import Api
 from glimpsed.redact import LEAST_SECRET
 
@@ -314,6 +325,10 @@ class Folder(Section):
     lines: bool = Field(
         default=False,
         description="A local model's lines, with page, box (left, top, right, bottom, px of the file's page) and confidence, in the JSON.",
+    )
+    sidecar_mode: FileMode = Field(
+        "auto",
+        description="auto: the image's mode, and its owner's rights for its group where the owner cannot be set; or like 0660. Who may not read the image never reads its text.",
     )
     local_only: bool = Field(default=False, description="No remote model, not even as a fallback.")
     image_url_base: Url | None = Field(

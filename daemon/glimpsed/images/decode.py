@@ -24,6 +24,7 @@ from glimpsed.images import colour, pdf, raw, tiffs, tiles
 from glimpsed.images.encode import Encoded, encode
 from glimpsed.images.picture import Drawn, Picture, affordable, orientation_of, stretch_of
 from glimpsed.images.plan import Target, layout
+from glimpsed.words import cause
 
 Box: TypeAlias = tuple[float, float, float, float]
 
@@ -262,7 +263,7 @@ def translated(kind: Kind) -> Iterator[None]:
             f"The {name} file cannot be decoded: its header makes no sense.", "Save or scan it again."
         ) from None
     except Exception as e:  # noqa: BLE001 - see above
-        what = str(e).splitlines()[0][:200] if str(e) else type(e).__name__
+        what = cause(e)[:200]
         raise FileError(
             f"The {name} file cannot be decoded: {what.rstrip('.')}.", "Save or scan it again."
         ) from None
