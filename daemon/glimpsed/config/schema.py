@@ -324,6 +324,10 @@ class Folder(Section):
         default=True, description="Same content, prompt and model: copy the answer, don't pay."
     )
     error_sidecar: bool = Field(default=True, description="Write scan.jpg.error.txt next to a failed file.")
+    lines: bool = Field(
+        default=False,
+        description="A local model's lines, with page, box (left, top, right, bottom, px of the file's page) and confidence, in the JSON.",
+    )
     sidecar_mode: FileMode = Field(
         "auto",
         description="auto: the image's mode, and its owner's rights for its group where the owner cannot be set; or like 0660. Who may not read the image never reads its text.",

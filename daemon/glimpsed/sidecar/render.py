@@ -28,6 +28,7 @@ PAGE_BREAK = "\n\f"  # a form feed alone leaves two pages on one line in most ed
 _HALF = re.compile("[\ud800-\udfff]")
 _NAME_HERE = "\0name\0"
 _INTRICATE = 10_000  # bytes of indented JSON: fewer hold neither too many values nor too many levels
+_LINE = ("page", "text", "box", "confidence")  # its words are for other kinds
 _LONGEST_RAW = 100_000  # characters of what a model said that an error sidecar shows
 
 
@@ -136,6 +137,10 @@ def _json(answer: Answer, name: str) -> bytes:
     dumped["seconds"] = round(answer.seconds, 3)
     if dumped["source"]["left_out"] is None:
         del dumped["source"]["left_out"]
+    if dumped["lines"] is None:
+        del dumped["lines"]
+    else:
+        dumped["lines"] = [{name: line[name] for name in _LINE} for line in dumped["lines"]]
     dumped["sent"] = [
         {key: value for key, value in sent.items() if value is not None} for sent in dumped["sent"]
     ]
