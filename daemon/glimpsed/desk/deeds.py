@@ -6,6 +6,7 @@ import dataclasses
 from typing import Literal
 
 from glimpsed.config.schema import Folder
+from glimpsed.desk.answers import kept
 from glimpsed.desk.desk import Desk
 from glimpsed.disk import files
 from glimpsed.ledger import FileRow
@@ -16,9 +17,7 @@ NO_ANSWER = "neither the ledger nor a JSON sidecar has its answer"
 
 def rewrite(desk: Desk, folder: Folder, row: FileRow) -> bool:
     """The sidecars of a done file anew; False where there is no answer to write. Raises as `sidecar.write`."""
-    question = anew.question_of(row)
-    kept = desk.ledger.all_kept(question) if question else []
-    now = anew.write(files.find_root(folder.path), row, folder, kept)
+    now = anew.write(files.find_root(folder.path), row, folder, kept(desk, row))
     if now is None:
         return False
     desk.ledger.rewritten(row, now)
