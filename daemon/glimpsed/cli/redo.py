@@ -44,6 +44,7 @@ class Order:
 @click.option(
     "--cancel", is_flag=True, help="Take back what waits to be asked again; it keeps its old answer."
 )
+@click.option("--reviewed", is_flag=True, help="Also those that somebody corrected or confirmed.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before money is spent.")
 @common_options
 def command(*, paths: tuple[str, ...], name: str | None, stale: bool, cancel: bool, yes: bool) -> None:

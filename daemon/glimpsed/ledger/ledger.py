@@ -11,10 +11,11 @@ from glimpsed.ledger.memory import Memory
 from glimpsed.ledger.queries import Queries
 from glimpsed.ledger.schema import prepare
 from glimpsed.ledger.search import Search
+from glimpsed.ledger.second import Second
 from glimpsed.ledger.timekeeping import keep_time
 
 
-class Ledger(Handing, Listing, Memory, Hosts, Queries, Search):
+class Ledger(Handing, Second, Listing, Memory, Hosts, Queries, Search):
     """Everything the program may ask of its ledger; each part is a module of this package.
 
     Every method may raise `LedgerUnavailable` (the database is away: ask again) or `LedgerError`.

@@ -33,7 +33,7 @@ def answer(root: Root, row: FileRow, folder: Folder, kept: Sequence[KeptAnswer |
     if known is not None:
         return _about(row, known.answer)
     try:
-        return sidecar.load(*_where(root, row.key.path), folder)
+        return sidecar.load(*where(root, row.key.path), folder)
     except ShareTrouble:
         return None
 
@@ -48,12 +48,12 @@ def write(
     known = answer(root, row, folder, kept)
     if known is None:
         return None
-    root, path = _where(root, row.key.path)
+    root, path = where(root, row.key.path)
     content = files.read_content(root, path, row.version)
     return sidecar.write(root, path, folder, known, row.written, content)
 
 
-def _where(root: Root, path: str) -> tuple[Root, str]:
+def where(root: Root, path: str) -> tuple[Root, str]:
     """Where a file is. What `move_to` took out of its folder is beside that: ``../filed/scan.jpg``."""
     if not path.startswith("../"):
         return root, path

@@ -128,6 +128,11 @@ def _json(answer: Answer, name: str) -> bytes:
     dumped["seconds"] = round(answer.seconds, 3)
     if dumped["source"]["left_out"] is None:
         del dumped["source"]["left_out"]
+    for later in ("verified", "review"):
+        if dumped[later] is None:
+            del dumped[later]
+    if answer.verified is None:  # else null says that both readers agree
+        del dumped["doubt"]
     dumped["sent"] = [
         {key: value for key, value in sent.items() if value is not None} for sent in dumped["sent"]
     ]
