@@ -205,6 +205,12 @@ class Second(Finish):
         """Whether somebody reviewed the answer that this file has."""
         return self._before(key) is not None
 
+    def count_reviewed(self, folder: str) -> int:
+        """How many done files of a folder have an answer that somebody reviewed."""
+        count = sa.select(sa.func.count()).select_from(reviews.join(files, _REVIEWED))
+        with self._database.read() as c:
+            return c.scalar(count.where(files.c.folder == folder, files.c.state == "done")) or 0
+
     def own_answer(self, key: FileKey) -> Answer | None:
         """What the model itself answered about a file that was reviewed; None where nobody knows any more."""
         before = self._before(key)
