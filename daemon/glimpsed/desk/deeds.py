@@ -6,6 +6,7 @@ import dataclasses
 from typing import Literal
 
 from glimpsed.config.schema import Folder
+from glimpsed.desk.answers import kept
 from glimpsed.desk.desk import Desk
 from glimpsed.disk import files
 from glimpsed.ledger import FileRow
@@ -20,12 +21,11 @@ def rewrite(desk: Desk, folder: Folder, row: FileRow, *, reviewed: bool = False)
 
     `reviewed`: what somebody corrected is let go of, and the model's own answer written.
     """
-    question = anew.question_of(row)
-    kept = desk.ledger.all_kept(question) if question else []
+    known = kept(desk, row)
     if reviewed and (own := desk.ledger.own_answer(row.key)) is not None:
         desk.ledger.forget_review(row, own)
-        kept = [KeptAnswer(row.key, own)]
-    now = anew.write(files.find_root(folder.path), row, folder, kept)
+        known = [KeptAnswer(row.key, own)]
+    now = anew.write(files.find_root(folder.path), row, folder, known)
     if now is None:
         return False
     desk.ledger.rewritten(row, now)

@@ -27,11 +27,18 @@ def question_of(row: FileRow) -> list[tuple[str, str]]:
     return [(row.sha256, row.question)] if row.sha256 and row.question else []
 
 
-def answer(root: Root, row: FileRow, folder: Folder, kept: Sequence[KeptAnswer | None]) -> Answer | None:
-    """What was answered about a file: as the ledger keeps it, else as its JSON has it; None: neither does."""
+def answer(
+    root: Root | None, row: FileRow, folder: Folder, kept: Sequence[KeptAnswer | None]
+) -> Answer | None:
+    """What was answered about a file: as the ledger keeps it, else as its JSON has it; None: neither does.
+
+    `root`: None where the folder cannot be looked at now.
+    """
     known = next((found for found in kept if found is not None), None)
     if known is not None:
         return _about(row, known.answer)
+    if root is None:
+        return None
     try:
         return sidecar.load(*where(root, row.key.path), folder)
     except ShareTrouble:

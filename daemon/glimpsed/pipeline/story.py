@@ -37,6 +37,7 @@ from glimpsed.pipeline.handover import HandOver, Locate
 from glimpsed.pipeline.look import Standing, look
 from glimpsed.pipeline.place import Place, Story
 from glimpsed.pipeline.reuse import Reuse
+from glimpsed.words import kind
 
 T = TypeVar("T")
 
@@ -208,7 +209,7 @@ class Pipeline:
             end = await self._told(story, way)
         except Exception as e:
             log.exception("bug", **_file(job))
-            reason = f"glimpsed has a bug: {type(e).__name__} while working on this file."
+            reason = f"glimpsed has a bug, which this file met ({kind(e)})."
             return await self._given_up(job, place, reason)
         if isinstance(end, End):
             self._in_row = 0
