@@ -270,6 +270,10 @@ class Folder(Section):
     fallback_after: Duration | None = Field(
         None, description="Also use the fallbacks when the model has been paused for this long; null: never."
     )
+    verify_with: str | None = Field(
+        None,
+        description="A second model that reads what the first has answered: where they differ, the answer is doubtful.",
+    )
     schema_: dict[str, Any] | None = Field(
         None, alias="schema", description="JSON Schema of the answer: a path, or the schema itself."
     )
@@ -350,6 +354,12 @@ class Folder(Section):
         description="What to do when the sidecars are written, tried again until it succeeds: command, webhook, rename_to, move_to; default: nothing.",
     )
     budget: Limit | None = Field(None, description="What this folder may spend.")
+
+    @property
+    def readers(self) -> tuple[str, ...]:
+        """Every model that may be asked for this folder, by entry: to answer, to stand in, to read a second time."""
+        second = () if self.verify_with is None else (self.verify_with,)
+        return tuple(dict.fromkeys((self.model, *self.fallbacks, *second)))
 
 
 class Log(Section):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from glimpsed.model import Answer, FileKey, State, Version, Written
+from glimpsed.model import Answer, FileKey, Job, State, Version, Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,16 @@ class KeptAnswer:
 
     origin: FileKey
     answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class SecondReading:
+    """A file that a second model is to read, under a lease."""
+
+    job: Job  # as it would be claimed to be asked about for the first time
+    row: FileRow
+    tries: int  # 'retry' verdicts so far
+    reading: str | None = None  # what came of it already, as JSON; the sidecar does not have it yet
 
 
 @dataclass(frozen=True, slots=True)
