@@ -18,6 +18,8 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
+from glimpsed.region import Region
+
 Api: TypeAlias = Literal["responses", "chat", "local"]
 State: TypeAlias = Literal["queued", "running", "answered", "handing", "done", "failed", "gone"]
 
@@ -181,6 +183,7 @@ class Image:
     data: bytes = field(repr=False)
     band: tuple[int, int] | None = None  # (number from 1, of how many)
     url: str | None = None  # sent instead of the data (``image_url_base``)
+    region: Region | None = None  # what it shows of its page, as far as that is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +209,7 @@ class Request:
     user: str | None = None
     idempotency_key: str | None = None
     brief: bool = False  # whether there is an answer is all that is asked: one that is cut will do
+    lines: bool = False  # a local model's lines are wanted, too
     file: str = ""  # what the question is about, as `FileKey.one`: tells one file's requests from another's
 
 
@@ -213,6 +217,28 @@ class Frozen(BaseModel):
     """A value that is also written to disk, so its types are checked when it is read back."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)  # commands start sooner
+
+
+class Word(Frozen):
+    """A word of a `Line`, with its box as the line has it."""
+
+    text: str
+    box: tuple[int, int, int, int]
+
+
+class Line(Frozen):
+    """A piece of one line of text where a local model saw it: all of a line of print, or one cell of a table's row.
+
+    `box` is left, top, right, bottom in px of the page as the file has it: the pixels that `Source` counts, before any
+    EXIF orientation; of a PDF page, at the dpi at which its size is told. That holds however the page was turned, scaled
+    or cut into bands to be read. The lines of a page come in reading order. A page that was read from its own text has none.
+    """
+
+    page: int  # from 1
+    text: str
+    box: tuple[int, int, int, int]
+    confidence: float  # 0 to 1
+    words: tuple[Word, ...] = ()  # not in the JSON sidecar; the ledger keeps them
 
 
 class Usage(Frozen):
@@ -240,6 +266,7 @@ class Reply:
     turned: Mapping[int, int] = field(
         default_factory=dict
     )  # page -> degrees clockwise that it was turned before
+    lines: tuple[Line, ...] | None = None  # of a local model, where the request wants them
 
 
 class Source(Frozen):
@@ -301,6 +328,46 @@ class PageRecord(Frozen):
     finish: str
     request_id: str | None = None
     source: Source
+    lines: tuple[Line, ...] | None = None
+
+
+class DoubtfulField(Frozen):
+    """A value that two readers read differently."""
+
+    path: str  # dotted, lists by index: ``items.1.price``
+    value: Any = None
+    other: Any = None  # None: the second reader does not have it
+
+
+class DoubtfulWords(Frozen):
+    """Words of a text that two readers read differently; either may be empty."""
+
+    value: str
+    other: str | None = None  # None: not found in what the second reader read
+
+
+class Doubt(Frozen):
+    """Where the second reading of an answer differs from it (DESIGN 15)."""
+
+    by: str  # entry of the second reader
+    agreement: float  # 0 to 1: what they agree on, of all that was compared
+    fields: tuple[DoubtfulField, ...] = ()
+    words: tuple[DoubtfulWords, ...] = ()
+
+
+class Verified(Frozen):
+    """Who read an answer's file a second time, and what that cost."""
+
+    by: str
+    usage: Usage
+
+
+class Review(Frozen):
+    """Somebody looked at an answer, and corrected or confirmed it."""
+
+    at: str  # UTC, as `utc` gives it
+    by: str
+    changed: tuple[str, ...] = ()  # paths of fields as in `DoubtfulField`, or ``text``; none: confirmed
 
 
 class Answer(Frozen):
@@ -323,6 +390,10 @@ class Answer(Frozen):
     finished: str
     seconds: float
     reused_from: str | None = None
+    verified: Verified | None = None  # None: it was not read a second time, or not yet
+    doubt: Doubt | None = None
+    review: Review | None = None
+    lines: tuple[Line, ...] | None = None  # of a local model, where the folder wants them
 
 
 @dataclass(frozen=True, slots=True)

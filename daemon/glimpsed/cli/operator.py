@@ -15,18 +15,19 @@ from glimpsed.errors import ConfigError
 from glimpsed.model import counted
 
 if TYPE_CHECKING:
-    from glimpsed.config import Config
+    from glimpsed.config import Config, Folder
     from glimpsed.desk import Desk
+    from glimpsed.disk.files import Root
     from glimpsed.ledger import Ledger
 
 
 @contextlib.contextmanager
-def opened(*, only_look: bool = False) -> Iterator[Desk]:
+def opened(*, only_look: bool = False, page: bool = False) -> Iterator[Desk]:
     """The config, without its API keys, and its ledger. With no config: the folders that the ledger has.
 
     To `only_look`, a config with mistakes will do: they are told, and what is right of it counts. Where no daemon has
     made a ledger yet, an empty one stands in: looking must not leave a file behind that belongs to root, and that the
-    daemon could then not write to.
+    daemon could then not write to. For the live `page`, with that one's password.
     """
     gc.disable()  # what is imported stays: looking through it for garbage meanwhile takes a tenth of the time
     try:
@@ -38,7 +39,7 @@ def opened(*, only_look: bool = False) -> Iterator[Desk]:
     file = config_file()
     broken = False
     try:
-        config = configs.load(file, keys=False) if file else configs.Config()
+        config = configs.load(file, keys=False, page=page) if file else configs.Config()
     except ConfigError as e:
         if file is None or not only_look or not os.path.exists(file):
             raise
@@ -57,6 +58,18 @@ def _warn(error: ConfigError) -> None:
     first, *others = error.problems
     more = f" (and {counted(len(others), 'more mistake')})" if others else ""
     say(f"warning: the config is not usable as it is: {first}{more}", error=True)
+
+
+def root_of(folder: Folder) -> Root | None:
+    """The folder's root; None where it cannot be looked at now, which is told: what the ledger knows is there."""
+    from glimpsed.disk.files import find_root
+    from glimpsed.errors import ShareTrouble, Vanished
+
+    try:
+        return find_root(folder.path)
+    except (ShareTrouble, Vanished) as e:
+        say(f"{folder.name} cannot be looked at now: {e}", error=True)
+        return None
 
 
 def _with_folders_of(ledger: Ledger, config: Config, *, broken: bool) -> Config:
