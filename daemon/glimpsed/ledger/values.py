@@ -53,6 +53,7 @@ class FileRow:
     question: str | None
     written: tuple[Written, ...]
     was: State | None = None  # a row that is gone: its state before
+    id: int = 0  # its number in this ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,18 @@ class Hit:
     key: FileKey
     page: int
     line: str
+    id: int = 0  # the file's number in this ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why files of a folder failed, and how many of them."""
+
+    folder: str
+    reason: str
+    advice: str
+    files: int
+    last: float  # when the last of them did
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ AT_START = (
     "keep_answers",
     "workers",
     "metrics",
+    "web",
     "notify",
 )  # what a reload does not change
 
