@@ -45,7 +45,7 @@ def command(*, paths: tuple[str, ...], name: str | None, stale: bool, cancel: bo
     from glimpsed.desk.orders import price
 
     if cancel and not (stale or (paths and name is not None)):
-        with opened() as desk:
+        with opened(*paths, name) as desk:
             count = _cancelled(desk, paths, name)
         click.echo(f"taken back: {files(count)}")
         return
@@ -53,7 +53,7 @@ def command(*, paths: tuple[str, ...], name: str | None, stale: bool, cancel: bo
         raise UsageError(
             "say which: PATHs, or --folder NAME, or --stale or --cancel (which take a --folder as well)"
         )
-    with opened() as desk:
+    with opened(*paths, name) as desk:
         orders = _orders(desk, paths, name, stale=stale)
         for order in orders:
             if order.note:
