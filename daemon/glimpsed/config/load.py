@@ -20,19 +20,25 @@ LOCAL = "local"
 
 
 def load(
-    path: Path | None, *, env: Mapping[str, str] = os.environ, asked: Sequence[str] = (), keys: bool = True
+    path: Path | None,
+    *,
+    env: Mapping[str, str] = os.environ,
+    asked: Sequence[str] = (),
+    keys: bool = True,
+    page: bool = False,
 ) -> Config:
     """The config of this file, or of the first one that the lookup order finds.
 
     A missing key is an error only for a model that a folder uses, or that is `asked` for by name. Without
-    `keys` none is looked for: commands beside the daemon have no use for them, nor systemd's credentials.
+    `keys` none is looked for: commands beside the daemon have no use for them, nor systemd's credentials. The password
+    of the live page is looked for with them, or for a `page` alone.
     Raises `ConfigError` with everything that is wrong.
     """
     file = path or find(env)
     if file is None:
         raise ConfigError(Problem("no config found", hint="'glimpsed init' writes one to start with"))
     document = documents.read(file, env)
-    return complete(document, env, asked, keys=keys)
+    return complete(document, env, asked, keys=keys, page=page)
 
 
 def find(env: Mapping[str, str] = os.environ) -> Path | None:
@@ -49,11 +55,17 @@ def find(env: Mapping[str, str] = os.environ) -> Path | None:
 
 
 def complete(
-    document: Document, env: Mapping[str, str], asked: Sequence[str] = (), *, keys: bool = True
+    document: Document,
+    env: Mapping[str, str],
+    asked: Sequence[str] = (),
+    *,
+    keys: bool = True,
+    page: bool = False,
 ) -> Config:
     """A parsed document as a config: names, keys, prompts and schemas in place."""
     config = _completed(document)
     config = files.read_keys(config, document, env, asked) if keys else config
+    config = files.read_password(config, document, env) if keys or page else config
     if document.problems:
         raise document.error()
     return config

@@ -138,6 +138,11 @@ def _json(answer: Answer, name: str) -> bytes:
     dumped["seconds"] = round(answer.seconds, 3)
     if dumped["source"]["left_out"] is None:
         del dumped["source"]["left_out"]
+    for later in ("verified", "review"):
+        if dumped[later] is None:
+            del dumped[later]
+    if answer.verified is None:  # else null says that both readers agree
+        del dumped["doubt"]
     if dumped["lines"] is None:
         del dumped["lines"]
     else:
