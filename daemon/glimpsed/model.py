@@ -313,6 +313,45 @@ class PageRecord(Frozen):
     lines: tuple[Line, ...] | None = None
 
 
+class DoubtfulField(Frozen):
+    """A value that two readers read differently."""
+
+    path: str  # dotted, lists by index: ``items.1.price``
+    value: Any = None
+    other: Any = None  # None: the second reader does not have it
+
+
+class DoubtfulWords(Frozen):
+    """Words of a text that two readers read differently; either may be empty."""
+
+    value: str
+    other: str | None = None  # None: not found in what the second reader read
+
+
+class Doubt(Frozen):
+    """Where the second reading of an answer differs from it (DESIGN 15)."""
+
+    by: str  # entry of the second reader
+    agreement: float  # 0 to 1: what they agree on, of all that was compared
+    fields: tuple[DoubtfulField, ...] = ()
+    words: tuple[DoubtfulWords, ...] = ()
+
+
+class Verified(Frozen):
+    """Who read an answer's file a second time, and what that cost."""
+
+    by: str
+    usage: Usage
+
+
+class Review(Frozen):
+    """Somebody looked at an answer, and corrected or confirmed it."""
+
+    at: str  # UTC, as `utc` gives it
+    by: str
+    changed: tuple[str, ...] = ()  # paths of fields as in `DoubtfulField`, or ``text``; none: confirmed
+
+
 class Answer(Frozen):
     """The JSON sidecar, field by field (DESIGN 7); the ledger keeps the same text until it is on disk."""
 
@@ -333,6 +372,9 @@ class Answer(Frozen):
     finished: str
     seconds: float
     reused_from: str | None = None
+    verified: Verified | None = None  # None: it was not read a second time, or not yet
+    doubt: Doubt | None = None
+    review: Review | None = None
     lines: tuple[Line, ...] | None = None  # of a local model, where the folder wants them
 
 

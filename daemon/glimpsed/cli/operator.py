@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def opened(*, only_look: bool = False) -> Iterator[Desk]:
+def opened(*, only_look: bool = False, page: bool = False) -> Iterator[Desk]:
     """The config, without its API keys, and its ledger. With no config: the folders that the ledger has.
 
     To `only_look`, a config with mistakes will do: they are told, and what is right of it counts. Where no daemon has
     made a ledger yet, an empty one stands in: looking must not leave a file behind that belongs to root, and that the
-    daemon could then not write to.
+    daemon could then not write to. For the live `page`, with that one's password.
     """
     gc.disable()  # what is imported stays: looking through it for garbage meanwhile takes a tenth of the time
     try:
@@ -39,7 +39,7 @@ def opened(*, only_look: bool = False) -> Iterator[Desk]:
     file = config_file()
     broken = False
     try:
-        config = configs.load(file, keys=False) if file else configs.Config()
+        config = configs.load(file, keys=False, page=page) if file else configs.Config()
     except ConfigError as e:
         if file is None or not only_look or not os.path.exists(file):
             raise

@@ -295,6 +295,6 @@ class Rates:
 
 
 def used(config: Config) -> dict[str, ModelEntry]:
-    """The entries that a folder names, as its model or as a fallback."""
-    names = {n for f in config.folders.values() for n in (f.model, *f.fallbacks)}
+    """The entries that a folder names, as its model, as a fallback or as a second reader."""
+    names = {n for f in config.folders.values() for n in f.readers}
     return {name: entry for name, entry in config.models.items() if name in names}
