@@ -10,6 +10,7 @@ Times are seconds since the epoch (float, UTC) unless a name ends in ``_ns``. Pa
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,11 @@ State: TypeAlias = Literal["queued", "running", "answered", "handing", "done", "
 # separators, and what turns the direction of all that follows (bidirectional embeddings, overrides, isolates).
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _UNSAFE_IN_LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+# What nobody sees on a terminal, and what changes how the rest is seen: marks of direction and of byte order, tags
+# that spell a text of their own, annotations. Joiners and spaces of no width are parts of words and of emoji.
+_UNSEEN = re.compile(
+    r"[\u061c\u200e\u200f\u2061-\u2065\u206a-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 
 
 def shown(text: str, *, lines: bool = False) -> str:
@@ -45,13 +51,25 @@ def shown(text: str, *, lines: bool = False) -> str:
     return _UNSAFE.sub(_escaped, text)
 
 
+def on_terminal(text: str) -> str:
+    """Any text from outside as it may be printed on a terminal, in lines: `shown`, and nothing in it unseen.
+
+    What goes into a file or another program is not for this: there, a mark of direction is part of a text.
+    """
+    return _UNSEEN.sub(_escaped, shown(text, lines=True))
+
+
 def json_shown(text: str) -> str:
     """A JSON text with its control characters escaped as JSON does, so that it means the same and tells no terminal anything."""
-    return _UNSAFE_IN_LINES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _UNSEEN.sub(_as_json, _UNSAFE_IN_LINES.sub(_as_json, text))
 
 
 def _escaped(found: re.Match[str]) -> str:
     return found[0].encode("unicode_escape").decode("ascii")
+
+
+def _as_json(found: re.Match[str]) -> str:
+    return json.dumps(found[0])[1:-1]  # beyond U+FFFF as a pair
 
 
 def counted(count: int, what: str) -> str:

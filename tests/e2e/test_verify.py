@@ -170,7 +170,7 @@ def test_numbers_are_looked_for_in_what_the_embedded_engine_reads(tmp_path: Path
     gateway.default = says(first="Invoice 20417, total 1284.50, customer 987654321.")
     with daemon_for(tmp_path, gateway, second="local") as daemon:
         drop(tmp_path / "inbox", "a.png", page())
-        daemon.wait_event("file.doubtful")
+        daemon.wait_event("file.doubtful", seconds=180)  # a whole page is read
     doubt = sidecar(tmp_path, "a.png")["doubt"]
     assert doubt["words"] == [{"value": "987654321", "other": None}]
     assert doubt["agreement"] == pytest.approx(2 / 3, abs=1e-3)
@@ -206,15 +206,19 @@ def test_a_correction_outlives_redo_and_rewrite(tmp_path: Path, gateway: Gateway
     def run(*arguments: str) -> str:
         ran = glimpsed(*arguments, "-c", tmp_path / "glimpsed.yaml", home=tmp_path)
         assert ran.returncode == 0, ran.stderr
-        return ran.stdout + ran.stderr
+        return ran.stdout or ran.stderr
 
     (inbox / "a.png.json").unlink()
     run("rewrite", "--folder", "inbox")
     assert sidecar(tmp_path, "a.png")["review"]["by"] == "anna"
-    assert "reviewed" in run("redo", "--folder", "inbox", "--yes")
+    assert "reviewed" in run("redo", "--folder", "inbox", "--yes")  # they stay as they are
     asked = len(gateway.requests)
     run("once")
     assert len(gateway.requests) == asked
+    # What was corrected is what `eval` takes for right.
+    (score,) = json.loads(run("eval", "--folder", "inbox", "--yes", "--json"))
+    assert score["fields"]["total"] == {"right": 0, "wrong": 1, "missing": 0}
+    assert score["fields"]["number"]["right"] == 1
     run("rewrite", "--reviewed", "--folder", "inbox")
     assert sidecar(tmp_path, "a.png")["data"]["total"] == 1
     assert "review" not in sidecar(tmp_path, "a.png")

@@ -211,6 +211,15 @@ class Second(Finish):
         with self._database.read() as c:
             return c.scalar(count.where(files.c.folder == folder, files.c.state == "done")) or 0
 
+    def reviewed_files(self, folder: str) -> list[FileRow]:
+        """The done files of a folder whose answer somebody reviewed."""
+        which = sa.select(files).join_from(reviews, files, _REVIEWED)
+        with self._database.read() as c:
+            rows = c.execute(
+                which.where(files.c.folder == folder, files.c.state == "done").order_by(files.c.id)
+            )
+            return [file_row(row) for row in rows]
+
     def own_answer(self, key: FileKey) -> Answer | None:
         """What the model itself answered about a file that was reviewed; None where nobody knows any more."""
         before = self._before(key)

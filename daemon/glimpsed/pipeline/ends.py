@@ -335,7 +335,7 @@ class Ends:
     async def blocked(self, job: Job, error: SidecarBlocked) -> End:
         """It waits until its sidecars can be written: with its answer in the ledger, or unasked."""
         now = self._clock()
-        met = self._writing.met(job.key, str(error), now, error.reach)
+        met = self._writing.met(job.key, error.why, now, error.reach)
         _tell(events.SIDECAR_BLOCKED, job, met, str(error))
         await self._books.patient(Ledger.blocked, job, now + met.pause, str(error))
         return End("blocked", str(error))
