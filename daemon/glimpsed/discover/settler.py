@@ -25,13 +25,24 @@ MOST = 50_000  # files whose quiet time runs, likewise
 
 
 class Settler:
-    """`offered` is called when the ledger has taken some, `changed` when `report` is another than it was."""
+    """`offered` is called when the ledger has taken some, `changed` when `report` is another than it was.
 
-    def __init__(self, site: Site, *, offered: Callable[[], None], changed: Callable[[], None]) -> None:
+    And `outdated` for each directory of which the ledger will know something else than at its last listing.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        offered: Callable[[], None],
+        changed: Callable[[], None],
+        outdated: Callable[[str], None],
+    ) -> None:
         self.settling = Settling(site.folder.settle, site.folder.settle_limit)
         self._site = site
         self._offered = offered
         self._changed = changed
+        self._outdated = outdated
         self._now = asyncio.Event()
         self._odd: dict[str, None] = {}  # names of no image, which may be links
         self._told: tuple[int, str | None] = 0, None
@@ -123,8 +134,12 @@ class Settler:
                 self._site.tell.waiting(path, decision)
             elif decision.kind in {"complete", "problem"}:
                 offers.append(self._offer_of(path, decision))
-        if self._site.root is not root:
-            return
+        if self._site.root is root:
+            await self._tell_ledger(root, offers, gone)
+
+    async def _tell_ledger(self, root: Root, offers: list[Offer], gone: list[str]) -> None:
+        for path in [*gone, *(offer.key.path for offer in offers)]:
+            self._outdated(path.rpartition("/")[0])
         if offers and self._site.folder.existing == "ignore":
             offers = await rows.without_renamed(self._site, root, offers)
         if offers:

@@ -58,7 +58,7 @@ class FolderWatch:
         self._status = Status(folder.name, clock, changed)
         self._filter = Filter(folder)
         self._hearing = Hearing(self._status, observing or Observing(), self._heard)
-        self._settler = Settler(self._site, offered=offered, changed=changed)
+        self._settler = Settler(self._site, offered=offered, changed=changed, outdated=self._outdated)
         self._scanner = Scanner(self._site, self._filter, self._hearing, self._settler)
         self._present = asyncio.Event()
         self._identity: tuple[int, int] | None = None  # of the root that was there last
@@ -234,6 +234,9 @@ class FolderWatch:
         self._status.lost(reason)
 
     # -- hints
+
+    def _outdated(self, directory: str) -> None:
+        self._scanner.reconciler.outdated(directory)
 
     def _heard(self, batch: Batch) -> None:
         """A batch of hints, on the event loop."""

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from glimpsed.ledger.part import HELD_LEASE, Part, chunks, key_of, written_from
-from glimpsed.ledger.schema import HANDED, PathText, answers, files
+from glimpsed.ledger.schema import HANDED, PathText, answers, directories, files
 from glimpsed.model import Answer, Handing, Job, Offer, PageRecord, Version
 
 LEASE = 60.0  # seconds
@@ -116,6 +116,10 @@ STATE_BACK = sa.case(
     (files.c.state == "answered", "answered"), (files.c.state == "handing", "handing"), else_="queued"
 )
 _BACK = sa.update(files).where(HELD_LEASE).values(state=STATE_BACK, owner=None, due=sa.bindparam("at"))
+# What the last listing of a directory came to is no more what its rows say.
+OUTDATED = sa.delete(directories).where(
+    directories.c.folder == sa.bindparam("folder"), directories.c.directory == sa.bindparam("directory")
+)
 _OF_JOBS = sa.select(answers).where(answers.c.file.in_(sa.bindparam("ids", expanding=True)))
 _FORGET_ANSWERS = sa.delete(answers).where(answers.c.file.in_(sa.bindparam("ids", expanding=True)))
 # One step down the index `files_claim` a folder with anything in the queue: of a thousand, most have nothing.
@@ -163,6 +167,9 @@ class Queue(Part):
             taken = c.exec_driver_sql(_OFFER_ARRAYS, tuple(map(list, zip(*values, strict=True)))).all()
         else:
             taken = c.exec_driver_sql(_offer(len(rows)), tuple(chain.from_iterable(values))).all()
+        places = {(row.folder, os.fsdecode(row.directory)) for row in taken}
+        for folder, directory in sorted(places):
+            c.execute(OUTDATED, {"folder": folder, "directory": directory})
         if superseded := [row.id for row in taken if row.was is None and row.claims]:
             c.execute(_FORGET_ANSWERS, {"ids": superseded})
         if back := [row.id for row in taken if row.was is not None]:
