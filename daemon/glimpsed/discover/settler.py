@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from glimpsed import metrics
 from glimpsed.blocking import wait
+from glimpsed.clock import elapsed
 from glimpsed.discover import rows, scan
 from glimpsed.discover.settle import Check, Decision, Look, Settling
 from glimpsed.discover.site import Site
@@ -164,7 +165,25 @@ class Settler:
         return Offer(key, decision.version, decision.fresh, folder.priority, decision.reason)
 
     async def _offer(self, offers: Sequence[Offer]) -> None:
-        queued = await self._site.books(Ledger.offer, list(offers), self._site.clock())
+        """What comes all at once is for people to decide (`burst_confirm`); a new folder's backlog they are asked about."""
+        most = self._site.burst_confirm()
+        if most is None:
+            queued = await self._site.books(Ledger.offer, list(offers), self._site.clock())
+        else:
+            backlog = [offer for offer in offers if self._site.new and not offer.fresh]
+            queued = await self._site.books(Ledger.offer, backlog, self._site.clock()) if backlog else []
+            queued += await self._offer_some([offer for offer in offers if offer not in backlog], most)
         self._site.tell.queued(queued)
         if queued:
             self._offered()
+
+    async def _offer_some(self, offers: list[Offer], most: int) -> list[Offer]:
+        site, burst = self._site, self._site.burst
+        if burst.on and site.folder.name not in await site.books(Ledger.held):
+            burst.approved()
+        room, before = burst.room(most, elapsed()), burst.keys
+        queued = await site.books(Ledger.offer, offers, site.clock(), unasked=room, before=before)
+        burst.came((offer.key for offer in queued), most, elapsed())
+        if queued and burst.on:
+            site.burst_waits.set()
+        return queued

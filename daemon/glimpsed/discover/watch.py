@@ -49,12 +49,14 @@ class FolderWatch:
         clock: Callable[[], float] = time.time,
         threads: Threads | None = None,
         observing: Observing | None = None,
+        burst_confirm: Callable[[], int | None] = lambda: None,
     ) -> None:
         self.folder = folder
         self.lanes = Lanes(folder.name, threads)
         self.begun = False  # it was looked for once, and if it is there, its first listing has begun
         self._look = asyncio.Event()  # at the root, now
         self._site = Site(folder, books, self.lanes, Telling(folder.name), clock, self._look.set)
+        self._site.burst_confirm = burst_confirm
         self._status = Status(folder.name, clock, changed)
         self._filter = Filter(folder)
         self._hearing = Hearing(self._status, observing or Observing(), self._heard)
@@ -90,6 +92,11 @@ class FolderWatch:
     def unlisted(self) -> set[str]:
         """Subdirectories that could not be listed at the last full listing."""
         return self._scanner.unlisted
+
+    @property
+    def burst_waits(self) -> asyncio.Event:
+        """More arrivals came at once than `burst_confirm` allows, and wait to be approved."""
+        return self._site.burst_waits
 
     @property
     def first_backlog(self) -> int | None:
