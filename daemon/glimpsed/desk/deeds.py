@@ -10,14 +10,22 @@ from glimpsed.desk.answers import kept
 from glimpsed.desk.desk import Desk
 from glimpsed.disk import files
 from glimpsed.ledger import FileRow
+from glimpsed.ledger.values import KeptAnswer
 from glimpsed.pipeline import anew
 
 NO_ANSWER = "neither the ledger nor a JSON sidecar has its answer"
 
 
-def rewrite(desk: Desk, folder: Folder, row: FileRow) -> bool:
-    """The sidecars of a done file anew; False where there is no answer to write. Raises as `sidecar.write`."""
-    now = anew.write(files.find_root(folder.path), row, folder, kept(desk, row))
+def rewrite(desk: Desk, folder: Folder, row: FileRow, *, reviewed: bool = False) -> bool:
+    """The sidecars of a done file anew; False where there is no answer to write. Raises as `sidecar.write`.
+
+    `reviewed`: what somebody corrected is let go of, and the model's own answer written.
+    """
+    known = kept(desk, row)
+    if reviewed and (own := desk.ledger.own_answer(row.key)) is not None:
+        desk.ledger.forget_review(row, own)
+        known = [KeptAnswer(row.key, own)]
+    now = anew.write(files.find_root(folder.path), row, folder, known)
     if now is None:
         return False
     desk.ledger.rewritten(row, now)

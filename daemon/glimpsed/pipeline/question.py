@@ -38,6 +38,7 @@ def fingerprint(folder: Folder, entry: ModelEntry, *, stands_in: bool = False) -
         folder.bands,
         folder.detail,
         *_unusual(folder),
+        *(["lines"] if entry.local and folder.lines else []),
     )
 
 
@@ -104,6 +105,7 @@ def fits(found: Answer, folder: Folder, entry: ModelEntry) -> bool:
         and found.model.asked == entry.model
         and (found.data is not None) == (folder.schema_ is not None)
         and (found.pages is not None) == (folder.pages == "each")
+        and (found.lines is not None) == (entry.local and folder.lines)
     )
 
 
@@ -127,6 +129,7 @@ def request(
         max_output_tokens=folder.max_output_tokens,
         detail=folder.detail,
         user=folder.user,
+        lines=folder.lines,
         idempotency_key=key,
         file=job.key.one,
     )
