@@ -106,7 +106,7 @@ def test_glimpsed_web_serves_the_same_beside_a_daemon_and_takes_the_socket_that_
         process.communicate()
 
 
-VIEWS = ("/", "/files", "/files?q=oak", "/files/1", "/failures")
+VIEWS = ("/", "/files", "/files?q=oak", "/files/1", "/review", "/failures")
 
 
 def axe() -> str:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from daemon import wait_until
 from glimpsed.ledger import Paused, Reason
 from glimpsed.model import FileKey
 from glimpsed.web.failures import grouped
@@ -74,7 +75,7 @@ def test_now_shows_folders_their_counts_and_what_just_happened(reader: Reader) -
     assert "no daemon watches it" in page.text
     assert re.search(rf"state=done\">{FILES}</a>", page.text)
     assert "scan-000.png" in page.text
-    for view in ("Now", "Files", "Failures"):
+    for view in ("Now", "Files", "Review", "Failures"):
         assert re.search(rf"<a [^>]*>{view}</a>", page.text)
 
 
@@ -198,7 +199,7 @@ def test_rewrite_brings_a_sidecar_back(reader: Reader, told: History, home: Path
 
 def test_a_backlog_is_approved(reader: Reader, told: History) -> None:
     told.ledger.hold("archive", NOW - 60)
-    time.sleep(1.6)  # what goes on is shown as it was for so long
+    wait_until(lambda: "Approve</button>" in reader.get("/").text, "the backlog does not show")
     done = reader.press("/", "Approve")
     assert "archive: released" in done.text
     assert told.ledger.held() == {}
@@ -207,7 +208,7 @@ def test_a_backlog_is_approved(reader: Reader, told: History) -> None:
 def test_a_paused_model_is_resumed_once_a_daemon_runs(reader: Reader, told: History) -> None:
     clock = told.ledger.clock
     told.ledger.pause(Paused("m", "401: no key", clock(), None, clock() + 500))
-    time.sleep(1.6)
+    wait_until(lambda: "Resume</button>" in reader.get("/").text, "the pause does not show")
     assert "No daemon is running" in reader.press("/", "Resume").text
     told.ledger.heartbeat(clock(), {})
     assert "m is probed now." in reader.press("/", "Resume").text

@@ -154,7 +154,9 @@ def ledger_problem(url: str) -> str | None:
 
 def _room_problem(path: Path) -> str | None:
     place = next(parent for parent in path.parents if os.path.exists(parent))
-    if place.is_dir() and _may(place, os.W_OK | os.X_OK):
+    if not place.is_dir():
+        return f"{shown(str(path))} cannot be created: {shown(str(place))} is not a directory"
+    if _may(place, os.W_OK | os.X_OK):
         return None
     return f"{shown(str(path))} cannot be created: no permission in {shown(str(place))}"
 

@@ -47,7 +47,7 @@ def command(*, paths: tuple[str, ...], name: str | None, everything: bool, revie
     if [bool(paths), name is not None, everything].count(True) != 1:
         raise UsageError("say which: PATHs, or --folder NAME, or --all")
     written = lacking = 0
-    with opened() as desk:
+    with opened(*paths, name) as desk:
         for folder, row in _rows(desk, paths, name):
             try:
                 done = rewrite(desk, folder, row, reviewed=reviewed)

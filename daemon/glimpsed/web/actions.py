@@ -75,15 +75,21 @@ async def redo(request: Request) -> Response:
     site = site_of(request)
     rows = await _chosen(request)
     keys = [row.key for row in rows]
+    reviewed = bool(_field(request, "reviewed"))
     if _field(request, "agreed"):
-        count = await site.ask(Ledger.redo, keys, now=time.time())
+        count = await site.ask(Ledger.redo, keys, now=time.time(), reviewed=reviewed)
         return _back(request, f"Queued again: {files(count)}.")
-    prices = await site.do(_prices, keys)
-    return render(request, "redo.html", rows=rows, prices=prices, back=_where(request))
+    prices, left = await site.do(_prices, keys, reviewed=reviewed)
+    return render(
+        request, "redo.html", rows=rows, prices=prices, left=left, reviewed=reviewed, back=_where(request)
+    )
 
 
-def _prices(desk: Desk, keys: Sequence[FileKey]) -> list[str]:
-    return [orders.price(desk, order) for order in orders.by_folder(desk, keys)]
+def _prices(desk: Desk, keys: Sequence[FileKey], *, reviewed: bool) -> tuple[list[str], int]:
+    """What each folder's files will cost, and how many are left out because somebody reviewed them."""
+    found = orders.by_folder(desk, keys, reviewed=reviewed)
+    prices = [orders.price(desk, order) for order in found if order.files]
+    return prices, len(keys) - sum(order.files for order in found)
 
 
 async def rewrite_files(request: Request) -> Response:
@@ -140,6 +146,7 @@ def _where(request: Request) -> str:
 def _back(request: Request, told: str) -> Response:
     """To the page that the form stood on, which tells what came of it."""
     site = site_of(request)
+    site.look_again()
     site.sessions.note(visitor_of(request).cookie, told)
     return RedirectResponse(site.web.base_path + _where(request), 303)
 

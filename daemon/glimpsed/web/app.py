@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from glimpsed.errors import GlimpsedError
 from glimpsed.journal import get_logger
-from glimpsed.web import actions, failures, file, files, login, now
+from glimpsed.web import actions, failures, file, files, login, now, review
 from glimpsed.web.guard import Guard
 from glimpsed.web.pages import render, visitor_of
 from glimpsed.web.server import App
@@ -34,6 +34,9 @@ def application(site: Site) -> App:
             Route("/files", files.view),
             Route("/files/{number:int}", file.view),
             Route("/files/{number:int}/pages/{page:int}", file.picture),
+            Route("/files/{number:int}/save", review.save, methods=["POST"]),
+            Route("/files/{number:int}/confirm", review.save, methods=["POST"]),
+            Route("/review", review.view),
             Route("/failures", failures.view),
             Route("/login", login.view, methods=["GET", "POST"]),
             Route("/logout", login.leave, methods=["POST"]),

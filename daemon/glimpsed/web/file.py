@@ -1,9 +1,10 @@
-"""One file: its pages beside what was read in them, what was sent and to whom, and what was answered before."""
+"""One file: its pages beside what was read in them, which can be corrected; what was sent and to whom, what came before."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -15,9 +16,12 @@ from glimpsed.desk import Desk
 from glimpsed.disk.files import find_root
 from glimpsed.errors import FileError, GlimpsedError, ShareTrouble, Vanished
 from glimpsed.ledger import FileRow, Ledger
-from glimpsed.model import Answer
+from glimpsed.model import Answer, DoubtfulWords
 from glimpsed.pipeline import anew
+from glimpsed.pipeline.review import token
 from glimpsed.report import fields
+from glimpsed.sidecar.render import PAGE_BREAK
+from glimpsed.web.correct import leaves, written
 from glimpsed.web.pages import render, site_of
 
 MOST_PAGES = 200  # that are shown of one document
@@ -42,10 +46,44 @@ class Part:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One that can be corrected."""
+
+    name: str
+    value: str
+    other: str | None = None  # what the second reader read, where that differs
+    doubtful: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Editing:
+    """What of an answer can be corrected, and which answer that is."""
+
+    seen: str
+    fields: Sequence[Field] = ()  # of the data; or else, of the text
+    texts: Sequence[Field] = ()  # page by page, where there is no data
+    words: Sequence[DoubtfulWords] = ()
+
+
 async def view(request: Request) -> Response:
     """The page of one file."""
+    row, folder = await found(request)
+    return await page(request, row, folder)
+
+
+async def page(
+    request: Request,
+    row: FileRow,
+    folder: Folder | None,
+    *,
+    typed: Mapping[str, str] | None = None,
+    problem: str = "",
+    status: int = 200,
+    **more: Any,
+) -> Response:
+    """The page of this file; with what was `typed`, where that could not be saved because of a problem."""
     site = site_of(request)
-    row, folder = await _found(request)
     told = await site.do(_told, row, folder) if folder else Told(None, None)
     count, trouble = 0, None
     if folder is not None and row.state != "gone":
@@ -53,11 +91,18 @@ async def view(request: Request) -> Response:
             count = told.answer.source.pages if told.answer else await site.pictures.count(row, folder)
         except GlimpsedError as e:
             trouble = e.reason if isinstance(e, FileError) else str(e)
+    editing = None
+    if told.answer is not None and row.state == "done":
+        editing = editable(row, told.answer, typed or {})
     return render(
         request,
         "file.html",
+        status=status,
+        **{"reviewing": None, **more},
         row=row,
         answer=told.answer,
+        editing=editing,
+        problem=problem,
         parts=parts(told.answer, told.text),
         earlier=[(answer, parts(answer, None)) for answer in told.earlier],
         pages=range(1, min(count, MOST_PAGES) + 1),
@@ -66,9 +111,36 @@ async def view(request: Request) -> Response:
     )
 
 
+def editable(row: FileRow, answer: Answer, typed: Mapping[str, str]) -> Editing:
+    """The fields of an answer, or its text, with what was typed in their place."""
+    seen = token(row, answer)
+    doubt = answer.doubt
+    if answer.data is not None:
+        others = {field.path: field.other for field in doubt.fields} if doubt else {}
+        return Editing(
+            seen,
+            fields=[
+                Field(
+                    path,
+                    typed.get(f"data.{path}", written(value)),
+                    written(others[path]) if path in others else None,
+                    path in others,
+                )
+                for path, value in leaves(answer.data)
+            ],
+        )
+    texts = answer.text.split(PAGE_BREAK) if answer.pages else [answer.text]
+    names = ["text"] if len(texts) == 1 else [f"text {number}" for number in range(1, len(texts) + 1)]
+    return Editing(
+        seen,
+        texts=[Field(name, typed.get(name, text)) for name, text in zip(names, texts, strict=True)],
+        words=doubt.words if doubt else (),
+    )
+
+
 async def picture(request: Request) -> Response:
     """One page of it as JPEG."""
-    row, folder = await _found(request)
+    row, folder = await found(request)
     page = request.path_params["page"]
     size = "small" if request.query_params.get("size") == "small" else "large"
     if folder is None or not 1 <= page <= 10_000:
@@ -82,7 +154,7 @@ async def picture(request: Request) -> Response:
     return Response(data, media_type="image/jpeg", headers={"Cache-Control": f"private, max-age={_DAY}"})
 
 
-async def _found(request: Request) -> tuple[FileRow, Folder | None]:
+async def found(request: Request) -> tuple[FileRow, Folder | None]:
     """The row, and its folder where the config still has it."""
     site = site_of(request)
     number = request.path_params["number"]

@@ -18,6 +18,7 @@ from glimpsed.model import State, shown
 from glimpsed.web.pages import query, render, site_of
 
 PER_PAGE = 50
+DOUBTFUL = "doubtful"  # done, and a second reader read something else
 HITS = 100  # of a search
 LONGEST = 200  # characters of a search, and of a line that is shown
 
@@ -70,7 +71,7 @@ async def view(request: Request) -> Response:
     )
     known = list(site.config.folders)
     folders = [name for name in known if wanted.folder in ("", name)]
-    values: dict[str, Any] = {"wanted": wanted, "folders": known, "states": STATES}
+    values: dict[str, Any] = {"wanted": wanted, "folders": known, "states": (*STATES, DOUBTFUL)}
     if wanted.text:
         hits = await site.ask(
             Ledger.search, wanted.text, limit=HITS, folder=wanted.folder if wanted.folder in known else None
@@ -92,9 +93,18 @@ async def view(request: Request) -> Response:
 
 def _page(ledger: Ledger, folders: Sequence[str], wanted: Wanted) -> list[tuple[FileRow, str]]:
     """One file more than a page holds, each with the beginning of its answer."""
+    if wanted.state == DOUBTFUL:
+        after = wanted.place[1] if wanted.place else 0
+        folder = wanted.folder if wanted.folder in folders else None
+        found = [row for _, row in ledger.doubtful_files(folder, after=after, limit=PER_PAGE + 1)]
+        return _with_beginnings(ledger, found)
     states: Sequence[State] = [state for state in STATES if wanted.state in ("", state)]
     since, until = wanted.span
     rows = ledger.browse(folders, states, since=since, until=until, after=wanted.place, limit=PER_PAGE + 1)
+    return _with_beginnings(ledger, rows)
+
+
+def _with_beginnings(ledger: Ledger, rows: Sequence[FileRow]) -> list[tuple[FileRow, str]]:
     begin = ledger.beginnings([row.id for row in rows])
     return [(row, shown(" ".join(begin.get(row.id, "").split()))[:LONGEST]) for row in rows]
 
@@ -104,8 +114,9 @@ async def _total(request: Request, folders: Sequence[str], wanted: Wanted) -> in
     if wanted.since or wanted.until:
         return None
     shot = await site_of(request).shot()
+    counted = STATES if not wanted.state else (wanted.state,)
     counts = [shot["folders"][name] for name in folders if name in shot["folders"]]
-    return sum(int(of[state]) for of in counts for state in STATES if wanted.state in ("", state))
+    return sum(int(of[state]) for of in counts for state in counted if state in of)
 
 
 def marked(line: str, text: str) -> list[tuple[str, bool]]:

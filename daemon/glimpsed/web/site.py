@@ -15,6 +15,7 @@ from glimpsed.desk import Desk
 from glimpsed.desk.rates import Rates
 from glimpsed.desk.snapshot import snapshot
 from glimpsed.ledger import Ledger
+from glimpsed.schemas.checker import Checker
 from glimpsed.web.pictures import Pictures
 from glimpsed.web.sessions import Attempts, Password, Sessions
 
@@ -39,6 +40,7 @@ class Site:
     attempts: Attempts = field(default_factory=Attempts)
     rates: Rates = field(default_factory=Rates)
     checking: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))  # passwords, each 16 MB
+    checker: Checker = field(default_factory=lambda: Checker(idle=60.0))  # of what was corrected
     _lane: Blocking = field(default_factory=lambda: Blocking("page", threads=4))
     _slow: Blocking = field(default_factory=lambda: Blocking("page's estimates", threads=2))
     _turns: dict[str, asyncio.Lock] = field(default_factory=dict)
@@ -82,9 +84,14 @@ class Site:
             kept: T = found
             return kept
 
+    def look_again(self) -> None:
+        """Something was done: what is shown next is new."""
+        self._kept.clear()
+
     async def close(self) -> None:
         """Let go of processes, threads and the database."""
         await self.pictures.close()
+        await self.checker.aclose()
         await self._lane.run(self.ledger.close)
         self._lane.close()
         self._slow.close()

@@ -58,3 +58,27 @@ for (const page of document.querySelectorAll("figure.page")) {
   page.prepend(tools);
   image.addEventListener("error", () => { page.classList.add("lost"); });
 }
+
+for (const button of document.querySelectorAll("button.take")) {
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const field = document.getElementById(button.dataset.for);
+    field.value = button.dataset.value;
+    field.focus();
+  });
+}
+
+const editing = document.querySelector("form.editing");
+if (editing) {
+  const buttons = [...editing.querySelectorAll(".deeds button")];
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey && event.key === "Enter") { event.preventDefault(); buttons[0].click(); return; }
+    if (event.ctrlKey || event.altKey || event.metaKey || event.target.closest("input, textarea, select")) return;
+    if (event.key === "c" && editing.querySelector("a.next")) buttons[1].click();
+    else if (event.key === "n") editing.querySelector("a.next")?.click();
+    else if (event.key === "e") {
+      event.preventDefault();
+      (document.getElementById(editing.querySelector("label.doubtful")?.htmlFor) || editing.querySelector("input:not([type=hidden]), textarea"))?.focus();
+    }
+  });
+}
