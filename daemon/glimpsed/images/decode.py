@@ -102,7 +102,7 @@ def prepare(file: BinaryIO, kind: Kind, number: int, to: Target, memory: int) ->
 def _drawn(file: BinaryIO, kind: Kind, number: int, to: Target, memory: int) -> tuple[Image.Image, Layout]:
     if kind == "pdf":
         return pdf.render(file, number, to)
-    return _page(_picture(file, kind, number, memory), to, memory)
+    return _page(picture(file, kind, number, memory), to, memory)
 
 
 def _page(picture: Picture, to: Target, memory: int) -> tuple[Image.Image, Layout]:
@@ -126,7 +126,7 @@ def _page(picture: Picture, to: Target, memory: int) -> tuple[Image.Image, Layou
     return upright, plan
 
 
-def _picture(file: BinaryIO, kind: Kind, number: int, memory: int) -> Picture:
+def picture(file: BinaryIO, kind: Kind, number: int, memory: int) -> Picture:
     """Page `number`: a TIFF has several, everything else has one, the first picture."""
     if kind == "tiff" and raw.from_tiff(file) is None:
         return tiffs.picture(file, number, memory)
