@@ -4,6 +4,7 @@
 the `ledger`, which is the only queue. `pipeline` claims a file from it, has `images` prepare its pages
 in a process pool, has `vision` ask the model, commits the answer to the ledger, and has `sidecar` write
 it next to the image. `service` starts, reloads and drains all of that; `cli` is one thin file a command;
+`desk` is what operators see and do, at a terminal or elsewhere;
 `estimate` reckons what waiting files will cost, `report` renders a folder as an HTML page,
 `evaluate` compares readings, `export` makes tables of answers. Beneath lie
 `config` (YAML to frozen models), `prompt` (templates), `schemas` (does an answer meet its JSON Schema, in a

@@ -150,9 +150,6 @@ class Content:
     data: bytes = field(repr=False)
     sha256: str
     version: Version
-    mode: int  # permission bits, for the sidecar
-    gid: int
-    uid: int
 
 
 @dataclass(frozen=True, slots=True)

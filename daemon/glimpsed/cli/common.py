@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -145,3 +146,11 @@ def _console(*, stderr: bool) -> Console:
     terminal = (sys.stderr if stderr else sys.stdout).isatty()
     # Rich would cut tables at 80 columns where there is no terminal to say how wide it is.
     return Pipe(stderr=stderr, markup=False, highlight=False, emoji=False, width=None if terminal else 200)
+
+
+@contextlib.contextmanager
+def looking_at(what: str) -> Iterator[None]:
+    """A spinner, at a terminal, while something takes a while."""
+    console = err()
+    with console.status(f"looking at {what}") if console.is_terminal else contextlib.nullcontext():
+        yield

@@ -266,7 +266,7 @@ async def _expected(
 
 def _agreed(expected: Estimate, *, yes: bool) -> bool:
     """Whether somebody wants to pay for it. What costs nothing needs no answer."""
-    from glimpsed.cli.forecast import in_words
+    from glimpsed.desk.forecast import in_words
 
     err().print(in_words(expected), soft_wrap=True)
     if yes or expected.cost == 0:

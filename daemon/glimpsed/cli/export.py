@@ -16,8 +16,8 @@ from glimpsed.errors import ShareTrouble, UsageError, Vanished
 from glimpsed.model import shown
 
 if TYPE_CHECKING:
-    from glimpsed.cli.operator import Desk
     from glimpsed.config import Folder
+    from glimpsed.desk import Desk
     from glimpsed.export.table import Table
     from glimpsed.model import Answer
 
@@ -55,7 +55,8 @@ def command(
       glimpsed export --folder invoices --explode items -o items.xlsx
       glimpsed export --format jsonl | jq .text
     """
-    from glimpsed.cli.operator import chosen, files, opened
+    from glimpsed.cli.operator import opened
+    from glimpsed.desk import chosen, files
     from glimpsed.export import table as tables
 
     kind = kind or _kind_of(output)

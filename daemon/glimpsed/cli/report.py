@@ -20,8 +20,8 @@ from glimpsed.errors import UsageError
 from glimpsed.model import shown
 
 if TYPE_CHECKING:
-    from glimpsed.cli.operator import Desk
     from glimpsed.config import Folder
+    from glimpsed.desk import Desk
     from glimpsed.disk.files import Root
     from glimpsed.images import Images
     from glimpsed.ledger import FileRow, Spend
@@ -57,7 +57,8 @@ def command(*, folder: str, output: Path | None, limit: int) -> None:
       glimpsed report archive --limit 2000 -o archive.html
     """
     from glimpsed import report
-    from glimpsed.cli.operator import files, folder_named, opened
+    from glimpsed.cli.operator import opened
+    from glimpsed.desk import files, folder_named
 
     with opened() as desk:
         chosen = folder_named(desk.config, folder)

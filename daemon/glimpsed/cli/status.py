@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from glimpsed.cli.operator import Desk
+    from glimpsed.desk import Desk
 
 REFRESH = 1.0  # seconds between two looks of --watch
 WINDOW = 60.0  # seconds that a rate is taken over
@@ -56,7 +56,7 @@ def command(*, as_json: bool, watch: bool, forget: str | None) -> None:
       glimpsed status --forget gpt-4o    its gateway takes larger images now
     """
     from glimpsed.cli.operator import opened
-    from glimpsed.cli.snapshot import snapshot
+    from glimpsed.desk.snapshot import snapshot
 
     if watch and (as_json or not sys.stdout.isatty()):
         raise UsageError("--watch is for a terminal; for programs there is --json")
@@ -91,7 +91,7 @@ def _follow(desk: Desk) -> None:
     from rich.console import Group
     from rich.live import Live
 
-    from glimpsed.cli.snapshot import snapshot
+    from glimpsed.desk.snapshot import snapshot
 
     rates = Rates()
     with Live(console=out(), screen=True, auto_refresh=False) as live:

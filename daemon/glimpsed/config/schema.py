@@ -13,7 +13,18 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema, model_validator
 
-from glimpsed.config.units import Address, Duration, Keeping, Number, PageRanges, PathText, Size, Url, Whole
+from glimpsed.config.units import (
+    Address,
+    Duration,
+    FileMode,
+    Keeping,
+    Number,
+    PageRanges,
+    PathText,
+    Size,
+    Url,
+    Whole,
+)
 from glimpsed.model import Api
 from glimpsed.redact import LEAST_SECRET
 
@@ -311,6 +322,10 @@ class Folder(Section):
         default=True, description="Same content, prompt and model: copy the answer, don't pay."
     )
     error_sidecar: bool = Field(default=True, description="Write scan.jpg.error.txt next to a failed file.")
+    sidecar_mode: FileMode = Field(
+        "auto",
+        description="auto: the image's mode, and its owner's rights for its group where the owner cannot be set; or like 0660. Who may not read the image never reads its text.",
+    )
     local_only: bool = Field(default=False, description="No remote model, not even as a fallback.")
     image_url_base: Url | None = Field(
         None,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
@@ -172,4 +172,37 @@ def page_ranges(value: object) -> str:
     return text
 
 
+_MODES = frozenset(
+    owner << 6 | group << 3 | other for owner in (4, 6) for group in (0, 4, 6) for other in (0, 4, 6)
+)
+_OCTAL = re.compile(r"0?o?([0-7]{3})")
+
+
+def file_mode(value: object) -> int | Literal["auto"]:
+    """``auto``, or who may read and write a file as ``0660`` (a number to YAML, octal for its 0) or ``"660"``."""
+    if value == "auto":
+        return "auto"
+    octal = _OCTAL.fullmatch(value.strip()) if isinstance(value, str) else None
+    mode = int(octal[1], 8) if octal else value
+    if not isinstance(mode, int) or isinstance(mode, bool) or mode not in _MODES:
+        raise ValueError(
+            "must be auto, or an octal mode that begins with 0, like 0660: 6 or 4, then twice 6, 4 or 0"
+        )
+    return mode
+
+
+FileMode = Annotated[
+    int | Literal["auto"],
+    BeforeValidator(file_mode),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"const": "auto"},
+                {"type": "string", "pattern": "^0?o?[46][046][046]$"},
+                {"type": "integer"},
+            ],
+            "examples": ["0660"],
+        }
+    ),
+]
 PageRanges = Annotated[str, BeforeValidator(page_ranges)]

@@ -1,4 +1,4 @@
-"""What `glimpsed status` tells, as plain data: the shape of its ``--json`` (DESIGN 6)."""
+"""What `glimpsed status` and the page tell, as plain data: the shape of ``status --json`` (DESIGN 6)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from glimpsed.cli.operator import Desk
+from glimpsed.desk.desk import Desk
 from glimpsed.model import shown, utc
 
 if TYPE_CHECKING:
