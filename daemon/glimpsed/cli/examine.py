@@ -33,6 +33,7 @@ _MODULES = {  # extra -> a module that it brings
     "journald": "systemd",
     "pdf": "pypdfium2",
     "heif": "pillow_heif",
+    "searchable": "pikepdf",
 }
 
 
@@ -179,6 +180,8 @@ def missing_extras(config: Config, used: set[str]) -> tuple[list[str], list[str]
         needed.append("metrics")
     if config.notify:
         needed.append("notify")
+    if any("pdf" in folder.outputs for folder in config.folders.values()):
+        needed.append("searchable")
     if config.log.target == "journald":
         needed.append("journald")
     return [e for e in needed if not _installed(e)], [e for e in ("pdf", "heif") if not _installed(e)]

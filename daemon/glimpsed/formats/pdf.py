@@ -1,4 +1,4 @@
-"""PDF: where the last `%%EOF` has to be, which may stand in the middle of a file, too."""
+"""PDF: where the last `%%EOF` has to be, which may stand in the middle of a file, too; and whether it is signed."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ _TRAILER = re.compile(rb"trailer\s*<<.*>>\s*(?:startxref\s*\d*\s*%?%?E?O?)?\s*\Z
 _STARTXREF = re.compile(rb"startxref\s+(\d+)\s*%?%?E?O?\s*\Z")
 _TABLE = re.compile(rb"\s*(?:xref|\d+\s+\d+\s+obj)\b")
 _OBJECT = re.compile(rb"\b\d+\s+\d+\s+obj\b")
+_COVERED = re.compile(rb"/ByteRange\s*\[\s*\d")
 
 
 def whole(read: Read, size: int) -> str | None:
@@ -31,3 +32,8 @@ def whole(read: Read, size: int) -> str | None:
     if at and int(at[1]) < size and _TABLE.match(bytes(read(int(at[1]), 32))):
         return None
     return "the end marker (%%EOF)"
+
+
+def is_signed(data: bytes) -> bool:
+    """Whether somebody has signed it. What a signature covers stands in the file in plain, and only there."""
+    return _COVERED.search(data) is not None

@@ -121,6 +121,7 @@ def pages_of(image: Image.Image) -> list[int]:
 
 
 def chain_of(file: BinaryIO) -> list[Directory]:
+    """The directories of its pages, as far as they are there."""
     size = file.seek(0, io.SEEK_END)
     found: list[Directory] = []
     with contextlib.suppress(Missing):  # of what is cut off, those that are there

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from glimpsed.config.schema import Folder, ModelEntry
+from glimpsed.formats import pdf
 from glimpsed.images import Document
 from glimpsed.model import (
     Answer,
@@ -40,6 +41,7 @@ def source(job: Job, content: Content, document: Document) -> Source:
         height=document.height,
         pages=document.pages,
         left_out=document.left_out or None,
+        signed=True if document.media_type == "application/pdf" and pdf.is_signed(content.data) else None,
     )
 
 

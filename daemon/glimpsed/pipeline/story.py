@@ -37,6 +37,7 @@ from glimpsed.pipeline.handover import HandOver, Locate
 from glimpsed.pipeline.look import Standing, look
 from glimpsed.pipeline.place import Place, Story
 from glimpsed.pipeline.reuse import Reuse
+from glimpsed.searchable.maker import Maker
 
 T = TypeVar("T")
 
@@ -70,14 +71,16 @@ class Pipeline:
         locate: Locate,
         blocked: Callable[[str, str | None], None] = lambda _folder, _reason: None,
         clock: Clock,
+        maker: Maker,
         dice: Callable[[], float] = random.random,
     ) -> None:
         self._books = books  # while the database is away, jobs wait where they are, with what they hold
         self._images = images
+        self._maker = maker
         self._clock = clock
         self._refusals = Refusals()
         self._reuse = Reuse(books, find_place=find_place, clock=clock)
-        self._hand_over = HandOver(books, locate=locate, clock=clock)
+        self._hand_over = HandOver(books, locate=locate, clock=clock, maker=self._maker)
         self._ends = Ends(books, find_place=find_place, blocked=blocked, clock=clock, dice=dice)
         self._unkept: dict[int, str] = {}  # rows whose failure could not be kept, and that
         self._in_row = 0  # how many of them, with none in between that went well
@@ -172,8 +175,16 @@ class Pipeline:
         written = job.written
         if kept.content is not None:
             with metrics.timed("write"):
+                made = await self._maker.make(place.folder, answer, kept.content, job.key.name, place.chain)
                 written = await place.do(
-                    sidecar.write, place.root, job.key.path, place.folder, answer, written, kept.content
+                    sidecar.write,
+                    place.root,
+                    job.key.path,
+                    place.folder,
+                    answer,
+                    written,
+                    kept.content,
+                    made.files,
                 )
         if place.folder.on_done == NOTHING:
             end = await self._ends.done(job, answer, written)

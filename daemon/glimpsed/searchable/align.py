@@ -12,6 +12,8 @@ they are found.
 
 from __future__ import annotations
 
+import functools
+import itertools
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -22,8 +24,9 @@ from rapidfuzz.distance import Levenshtein
 from glimpsed.searchable.spread import Slot, spread
 from glimpsed.searchable.words import Line, Page, Quad, Word, is_right_to_left
 
-_PASSES = 4  # each finds what the one before could not: blocks that the two read in another order
-_LIKE = 0.5  # of a word's letters, at least, are the same as those that were seen
+_RUN = 4  # letters that are found elsewhere than where their turn is, at least
+_SAME = 0.7  # of a word's letters, at least, are the same as those that were seen …
+_LIKE = 0.5  # … and so many are one of them at all, beside a word that was found
 _SHORT = 3  # letters: fewer are found everywhere
 _TRANSCRIBED = 0.5  # of what was seen, at least, is in a text that says what stands on the page
 
@@ -37,6 +40,11 @@ class _Place:
     word: int
     start: float
     end: float
+
+    @property
+    def of(self) -> tuple[int, int, int]:
+        """Which word that is."""
+        return self.page, self.line, self.word
 
 
 @dataclass(slots=True)
@@ -56,9 +64,10 @@ def align(text: str, pages: Sequence[Page]) -> list[Page]:
     lines = [line for line in lines if line]
     places, seen = _seen(pages)
     free = set(range(len(seen)))
-    for number in range(_PASSES):
-        if not _matched(lines, places, seen, free, first=number == 0):
-            break
+    words = [word for line in lines for word in line if word.letters]
+    _match_in_order(words, places, seen, free, first=True)
+    _match_runs(words, seen, free)
+    _match_in_order(words, places, seen, free, first=False)
     for line in lines:
         for word in line:
             if word.found:
@@ -75,6 +84,7 @@ def _others(page: Page, number: int, claimed: set[tuple[int, int]]) -> tuple[Lin
     return tuple(line for n, line in enumerate(page.lines) if (number, n) not in claimed)
 
 
+@functools.lru_cache(maxsize=10_000)
 def _letters(text: str) -> str:
     return "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if c.isalnum())
 
@@ -98,53 +108,85 @@ def _seen(pages: Sequence[Page]) -> tuple[list[_Place], str]:
 # -- which letters are the same
 
 
-def _matched(
-    lines: Sequence[Sequence[_Asked]], places: Sequence[_Place], seen: str, free: set[int], *, first: bool
-) -> bool:
-    """Whether more words have found their letters among those that nobody has yet."""
-    wanted = [word for line in lines for word in line if word.letters and not word.found]
+def _match_in_order(
+    words: Sequence[_Asked], places: Sequence[_Place], seen: str, free: set[int], *, first: bool
+) -> None:
+    """Have words find their letters among those that nobody has yet, in the order in which both were read."""
+    wanted = [word for word in words if not word.found]
     there = sorted(free)
-    if not wanted or not there:
-        return False
     pairs = _pairs("".join(word.letters for word in wanted), "".join(seen[n] for n in there))
-    candidates: dict[int, list[tuple[int, bool]]] = {}
+    candidates: list[list[tuple[int, bool]]] = []
     start = 0
-    for number, word in enumerate(wanted):
+    for word in wanted:
         end = start + len(word.letters)
-        candidates[number] = [(there[at], same) for at, same in pairs[start:end] if at >= 0]
+        candidates.append([(there[at], same) for at, same in pairs[start:end] if at >= 0])
         start = end
-    taken = [_is_found(word, candidates[n], first=first) for n, word in enumerate(wanted)]
+    taken = [_is_found(word, candidates[n], places, first=first) for n, word in enumerate(wanted)]
     _take_neighbours(wanted, candidates, taken, places)
     for number, word in enumerate(wanted):
         if taken[number]:
             word.found = [at for at, _ in candidates[number]]
             free -= set(word.found)
-    return any(taken)
+
+
+def _match_runs(words: Sequence[_Asked], seen: str, free: set[int]) -> None:
+    """Have words that follow one another find the same letters anywhere: the two may read columns in another order."""
+    left = "".join(letter if n in free else "\0" for n, letter in enumerate(seen))
+    number, after = 0, 0
+    while number < len(words):
+        run, start, length = "", -1, 0
+        while number + length < len(words) and not words[number + length].found:
+            run += words[number + length].letters
+            at = left.find(run, start if start >= 0 else after)
+            at = left.find(run) if at < 0 else at
+            if at < 0:
+                break
+            start, length = at, length + 1
+        found = words[number : number + length]
+        taken = sum(len(word.letters) for word in found)
+        if taken < _RUN:
+            number += 1
+            continue
+        for word in found:
+            word.found = list(range(start, start + len(word.letters)))
+            free -= set(word.found)
+            start += len(word.letters)
+        left = left[: start - taken] + "\0" * taken + left[start:]
+        number, after = number + length, start
 
 
 def _pairs(asked: str, seen: str) -> list[tuple[int, bool]]:
     """For each letter, which of those seen stands for it, -1 for none, and whether it is the same."""
     pairs = [(-1, False)] * len(asked)
-    for tag, start, end, other, other_end in Levenshtein.opcodes(asked, seen):
-        if tag in ("equal", "replace"):
-            for n in range(min(end - start, other_end - other)):
-                pairs[start + n] = (other + n, tag == "equal")
+    for step in Levenshtein.opcodes(asked, seen):
+        if step.tag in ("equal", "replace"):
+            for n in range(step.src_end - step.src_start):
+                pairs[step.src_start + n] = (step.dest_start + n, step.tag == "equal")
     return pairs
 
 
-def _is_found(word: _Asked, found: Sequence[tuple[int, bool]], *, first: bool) -> bool:
+def _is_found(
+    word: _Asked, found: Sequence[tuple[int, bool]], places: Sequence[_Place], *, first: bool
+) -> bool:
     """Whether so much of a word was seen, in one piece, that it was surely the word."""
-    same = sum(is_same for _, is_same in found)
-    if not found or same < _LIKE * len(word.letters) or (len(word.letters) < _SHORT and same < len(found)):
+    if not found or sum(is_same for _, is_same in found) < _SAME * len(word.letters):
         return False
-    if not first and len(word.letters) < _SHORT:
-        return False  # taken along by what stands beside it
-    return found[-1][0] - found[0][0] <= 1.5 * len(word.letters) + 1
+    start, end = found[0][0], found[-1][0]
+    if len(word.letters) < _SHORT:  # a word by itself, or else it is taken along by what stands beside it
+        return first and end - start == len(word.letters) - 1 and _is_whole(start, end, places)
+    return end - start <= 1.5 * len(word.letters) + 1
+
+
+def _is_whole(start: int, end: int, places: Sequence[_Place]) -> bool:
+    """Whether these letters are all that one word was seen to have."""
+    here = places[start]
+    around = [places[n] for n in (start - 1, end + 1) if 0 <= n < len(places)]
+    return places[end].of == here.of and all(place.of != here.of for place in around)
 
 
 def _take_neighbours(
     wanted: Sequence[_Asked],
-    candidates: dict[int, list[tuple[int, bool]]],
+    candidates: Sequence[Sequence[tuple[int, bool]]],
     taken: list[bool],
     places: Sequence[_Place],
 ) -> None:
@@ -158,7 +200,11 @@ def _take_neighbours(
             here, there = places[candidates[n][0][0]], places[candidates[beside][-1 if step > 0 else 0][0]]
             span = candidates[n][-1][0] - candidates[n][0][0]
             enough = len(candidates[n]) >= _LIKE * len(wanted[n].letters)
-            if (here.page, here.line) == (there.page, there.line) and enough and span < 2 * len(wanted[n].letters):
+            if (
+                (here.page, here.line) == (there.page, there.line)
+                and enough
+                and span < 2 * len(wanted[n].letters)
+            ):
                 taken[n] = True
 
 
@@ -171,8 +217,9 @@ def _placed(word: _Asked, places: Sequence[_Place], pages: Sequence[Page]) -> tu
     (page, line), _ = Counter((p.page, p.line) for p in found).most_common(1)[0]
     found = [p for p in found if (p.page, p.line) == (page, line)]
     words = pages[page].lines[line]
-    first = min(found, key=lambda p: (_along(words, p.word), p.start))
-    last = max(found, key=lambda p: (_along(words, p.word), p.end))
+    several = len({p.word for p in found}) > 1
+    first = min(found, key=lambda p: (several and _along(words, p.word), p.start))
+    last = max(found, key=lambda p: (several and _along(words, p.word), p.end))
     left, right = words[first.word], words[last.word]
     top_left, _, _, bottom_left = left.part(_edge(left, first.start, low=True), 1.0)
     _, top_right, bottom_right, _ = right.part(0.0, _edge(right, last.end, low=False))
@@ -230,7 +277,7 @@ def _go_along(line: list[_Asked], pages: Sequence[Page]) -> None:
 
 def _gaps(known: Sequence[int], count: int) -> Iterator[tuple[int, int]]:
     edges = [-1, *known, count]
-    for one, other in zip(edges, edges[1:], strict=False):
+    for one, other in itertools.pairwise(edges):
         if other - one > 1:
             yield one + 1, other
 
@@ -266,6 +313,8 @@ def _slot(line: Sequence[_Asked]) -> Slot | None:
     page = Counter(word.at[0] for word in line).most_common(1)[0][0]
     here = tuple(Word(word.text, word.quad) for word in line if word.quad is not None and word.at[0] == page)
     elsewhere = tuple(
-        (word.at[0], Word(word.text, word.quad)) for word in line if word.quad is not None and word.at[0] != page
+        (word.at[0], Word(word.text, word.quad))
+        for word in line
+        if word.quad is not None and word.at[0] != page
     )
     return Slot(page, here, elsewhere)

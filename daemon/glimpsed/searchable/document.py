@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 import pikepdf
-from pikepdf import Array, Dictionary, Name, Page, Pdf
+from pikepdf import Array, Dictionary, Page, Pdf
 
 from glimpsed.formats.sniff import Kind
-from glimpsed.searchable import embed
+from glimpsed.searchable import MARK, embed
 from glimpsed.searchable.font import font
 from glimpsed.searchable.geometry import UPRIGHT, Frame
 from glimpsed.searchable.layer import FONT, Codes, layer
 from glimpsed.searchable.words import Page as Words
 
-MARK = "GlimpsedSearchable"  # in the trailer, which stays readable in every file: it is how our own PDFs are known
-_DEEPEST = 50  # of inherited attributes and of form fields
-_MOST_FIELDS = 100_000
+_DEEPEST = 50  # of inherited attributes
 _TURNED = frozenset({5, 6, 7, 8})
-
-
-class Signed(Exception):
-    """Any change would break its signature."""
 
 
 class Unreadable(Exception):
@@ -41,7 +35,9 @@ def of_pictures(file: BinaryIO, kind: Kind, words: Mapping[int, Words], memory: 
         pdf.add_blank_page(page_size=(round(width, 2), round(height, 2)))
         page = pdf.pages[-1]
         page.obj.Resources = Dictionary(
-            XObject=Dictionary({f"/P{n}": pdf.make_indirect(strip) for n, (strip, _) in enumerate(found.strips)})
+            XObject=Dictionary(
+                {f"/P{n}": pdf.make_indirect(strip) for n, (strip, _) in enumerate(found.strips)}
+            )
         )
         a, b, c, d, e, f = UPRIGHT[found.orientation]
         matrix = [a * width, b * height, c * width, d * height, e * width, f * height]
@@ -64,11 +60,9 @@ def of_pictures(file: BinaryIO, kind: Kind, words: Mapping[int, Words], memory: 
 def of_pdf(file: BinaryIO, words: Mapping[int, Words]) -> bytes:
     """A PDF with words on those of its pages that have some here; everything else in it stays.
 
-    Raises `Signed` or `Unreadable`.
+    Raises `Unreadable`.
     """
     with opened(file) as pdf:
-        if is_signed(pdf):
-            raise Signed
         codes = Codes()
         layers: list[tuple[Page, bytes]] = []
         for number, page in enumerate(pdf.pages, 1):
@@ -91,27 +85,6 @@ def opened(file: BinaryIO) -> Pdf:
         raise Unreadable("it is protected by a password") from None
     except (pikepdf.PdfError, ValueError, RuntimeError) as e:
         raise Unreadable(str(e).splitlines()[0][:200]) from None
-
-
-def is_signed(pdf: Pdf) -> bool:
-    """Whether somebody has signed it: a field for it is there, and filled in."""
-    form = pdf.Root.get("/AcroForm")
-    if not isinstance(form, Dictionary) or not isinstance(form.get("/Fields"), Array):
-        return False
-    todo: list[tuple[Any, Any, int]] = [(field, None, 0) for field in form.Fields]
-    for _ in range(_MOST_FIELDS):
-        if not todo:
-            break
-        field, kind, depth = todo.pop()
-        if not isinstance(field, Dictionary) or depth > _DEEPEST:
-            continue
-        kind = field.get("/FT", kind)
-        if kind == Name.Sig and isinstance(field.get("/V"), Dictionary):
-            return True
-        kids = field.get("/Kids")
-        if isinstance(kids, Array):
-            todo += [(kid, kind, depth + 1) for kid in kids]
-    return False
 
 
 def frame_of(page: Page) -> Frame:
@@ -166,7 +139,7 @@ def _add(pdf: Pdf, page: Page, text: bytes, shared: Any, before: Any) -> None:
     resources = _inherited(page, "/Resources")
     resources = resources if isinstance(resources, Dictionary) else Dictionary()
     if "/Resources" not in page.obj:
-        resources = Dictionary({key: value for key, value in resources.items()})
+        resources = Dictionary(dict(resources.items()))
         page.obj.Resources = resources
     fonts = resources.get("/Font")
     if not isinstance(fonts, Dictionary):

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from PIL import Image
 from pikepdf import Array, Dictionary, Name, Object, Pdf, Stream
+from PIL import Image
 
 from glimpsed.formats import jpeg
 from glimpsed.formats.common import NotPlain
@@ -191,7 +191,14 @@ def _jpegs(
     rows = (page.numbers(_ROWS) or (height,))[0]
     if set(page.numbers(_BITS)) - {8} or (samples, photometric) not in {(1, (1,)), (3, (6,)), (3, (2,))}:
         return []
-    tables = next((bytes(page.read(page.offset(field), length)) for tag, _, _, length, field in page.entries() if tag == _TABLES), b"")
+    tables = next(
+        (
+            bytes(page.read(page.offset(field), length))
+            for tag, _, _, length, field in page.entries()
+            if tag == _TABLES
+        ),
+        b"",
+    )
     made = []
     for number, data in enumerate(strips):
         whole = tables[:-2] + data[2:] if tables else data
@@ -217,8 +224,9 @@ def _packed(pdf: Pdf, picture: Picture) -> Stream:
     if image.mode == "1":
         return _fax(pdf, _as_fax(image), image.size, None)
     if image.mode == "CMYK":
-        stream = _stream(pdf, zlib.compress(image.tobytes(), 9), image.size, Name.FlateDecode, Name.DeviceCMYK, bits=8)
-        return stream
+        return _stream(
+            pdf, zlib.compress(image.tobytes(), 9), image.size, Name.FlateDecode, Name.DeviceCMYK, bits=8
+        )
     if image.mode != "P":
         image = colour.simplest(image)
         if image.mode == "1":
@@ -227,9 +235,9 @@ def _packed(pdf: Pdf, picture: Picture) -> Stream:
         image.info["icc_profile"] = profile
     png = io.BytesIO()
     image.save(png, "PNG", icc_profile=None)
-    stream = _png(pdf, png.getvalue(), image)
-    assert stream is not None
-    return stream
+    packed = _png(pdf, png.getvalue(), image)
+    assert packed is not None
+    return packed
 
 
 def _as_fax(image: Image.Image) -> bytes:
@@ -268,7 +276,12 @@ def _colours(pdf: Pdf, mode: str, image: Image.Image) -> Any:
     """The colour space: by the picture's own profile, where that is small, and no more than what is usual."""
     profile = image.info.get("icc_profile")
     kinds = {b"GRAY": "L", b"RGB ": "RGB", b"CMYK": "CMYK"}
-    if not profile or b"sRGB" in profile or kinds.get(profile[16:20]) != mode or len(zlib.compress(profile)) > _PROFILE:
+    if (
+        not profile
+        or b"sRGB" in profile
+        or kinds.get(profile[16:20]) != mode
+        or len(zlib.compress(profile)) > _PROFILE
+    ):
         return _COLOURS[mode]
     stream = Stream(pdf, profile)
     stream.N, stream.Alternate = _COMPONENTS[mode], _COLOURS[mode]

@@ -22,7 +22,9 @@ def font(pdf: Pdf, used: Mapping[int, str]) -> pikepdf.Object:
             Type=Name.FontDescriptor,
             FontName=Name(_NAME),
             Flags=5,  # fixed pitch, symbolic
-            FontBBox=Array([0, round(-DESCENT * _UNITS), round(ADVANCE * _UNITS), round((1 - DESCENT) * _UNITS)]),
+            FontBBox=Array(
+                [0, round(-DESCENT * _UNITS), round(ADVANCE * _UNITS), round((1 - DESCENT) * _UNITS)]
+            ),
             ItalicAngle=0,
             Ascent=round((1 - DESCENT) * _UNITS),
             Descent=round(-DESCENT * _UNITS),
@@ -98,17 +100,41 @@ def _program() -> bytes:
     """A TrueType font of three glyphs without outlines: missing, letter, space."""
     advance, space = round(ADVANCE * _UNITS), round(SPACE * _UNITS)
     ascent, descent = round((1 - DESCENT) * _UNITS), round(-DESCENT * _UNITS)
-    cmap = struct.pack(">HHHHIHHHHHHHHHHH", 0, 1, 3, 0, 12, 4, 24, 0, 2, 2, 0, 0, 0xFFFF, 0, 0xFFFF, 1) + bytes(2)
+    cmap = struct.pack(
+        ">HHHHIHHHHHHHHHHH", 0, 1, 3, 0, 12, 4, 24, 0, 2, 2, 0, 0, 0xFFFF, 0, 0xFFFF, 1
+    ) + bytes(2)
     tables = {
         b"cmap": cmap,
         b"glyf": bytes(4),
         b"head": struct.pack(
-            ">IIIIHHqqhhhhHHhhh", 0x10000, 0x10000, 0, 0x5F0F3CF5, 0, _UNITS, 0, 0, 0, descent, advance, ascent, 0, 8, 2, 0, 0
+            ">IIIIHHqqhhhhHHhhh",
+            0x10000,
+            0x10000,
+            0,
+            0x5F0F3CF5,
+            0,
+            _UNITS,
+            0,
+            0,
+            0,
+            descent,
+            advance,
+            ascent,
+            0,
+            8,
+            2,
+            0,
+            0,
         ),
-        b"hhea": struct.pack(">Ihhh", 0x10000, ascent, descent, 0) + struct.pack(">H", advance) + bytes(22) + struct.pack(">H", 3),
+        b"hhea": struct.pack(">Ihhh", 0x10000, ascent, descent, 0)
+        + struct.pack(">H", advance)
+        + bytes(22)
+        + struct.pack(">H", 3),
         b"hmtx": struct.pack(">HhHhHh", advance, 0, advance, 0, space, 0),
         b"loca": struct.pack(">HHHH", 0, 0, 0, 0),
-        b"maxp": struct.pack(">IH13H", 0x10000, 3, *(0 for _ in range(2)), *(0, 0), 1, *(0 for _ in range(8))),
+        b"maxp": struct.pack(
+            ">IH13H", 0x10000, 3, *(0 for _ in range(2)), *(0, 0), 1, *(0 for _ in range(8))
+        ),
         b"post": struct.pack(">IIhhIIIII", 0x30000, 0, 0, 0, 1, 0, 0, 0, 0),
     }
     count = len(tables)

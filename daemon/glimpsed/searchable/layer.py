@@ -10,10 +10,14 @@ import math
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 
-from glimpsed.searchable.words import Line, Point, Word, is_right_to_left
+from glimpsed.searchable.words import Line, Point, is_right_to_left
 
 FONT = "GlimpsedWords"  # its name among a page's resources
-ADVANCE, SPACE, DESCENT = 0.5, 0.25, 0.2  # of the font's size: width of a letter and a space, depth below the line
+ADVANCE, SPACE, DESCENT = (
+    0.5,
+    0.25,
+    0.2,
+)  # of the font's size: width of a letter and a space, depth below the line
 _SMALLEST = 1.0  # pt
 _HALVES = range(0xD800, 0xE000)  # no characters: these codes are free for what lies beyond the first 65,536
 _RIGHT_TO_LEFT = frozenset({"R", "AL"})

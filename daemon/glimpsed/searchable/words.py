@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self, TypeAlias
 
 Point: TypeAlias = tuple[float, float]
@@ -33,6 +33,11 @@ class Word:
         """Along the line."""
         return (math.dist(self.quad[0], self.quad[1]) + math.dist(self.quad[3], self.quad[2])) / 2
 
+    def scaled(self, across: float, down: float) -> Self:
+        """In another measure."""
+        one, two, three, four = ((x * across, y * down) for x, y in self.quad)
+        return replace(self, quad=(one, two, three, four))
+
     def part(self, start: float, end: float) -> Quad:
         """The corners of what stands between two shares of its width, which may lie beyond it."""
         top_left, top_right, bottom_right, bottom_left = self.quad
@@ -56,9 +61,20 @@ class Page:
     height: float
     lines: tuple[Line, ...] = ()
 
+    def scaled(self, width: float, height: float) -> Self:
+        """The same page in another measure."""
+        across, down = width / max(1e-6, self.width), height / max(1e-6, self.height)
+        lines = tuple(tuple(word.scaled(across, down) for word in line) for line in self.lines)
+        return replace(self, width=width, height=height, lines=lines)
+
     def to_json(self) -> list[Any]:
         """For the pipe."""
-        return [self.number, self.width, self.height, [[[w.text, w.quad] for w in line] for line in self.lines]]
+        return [
+            self.number,
+            self.width,
+            self.height,
+            [[[w.text, w.quad] for w in line] for line in self.lines],
+        ]
 
     @classmethod
     def from_json(cls, found: Sequence[Any]) -> Self:
@@ -91,7 +107,7 @@ def bounds(words: Iterable[Word]) -> tuple[float, float, float, float]:
 
 def is_right_to_left(text: str) -> bool:
     """Whether a word is read from right to left: Arabic, Hebrew."""
-    return any(unicodedata.bidirectional(c) in _RIGHT_TO_LEFT for c in text)
+    return not text.isascii() and any(unicodedata.bidirectional(c) in _RIGHT_TO_LEFT for c in text)
 
 
 def divided(text: str, quad: Quad) -> Line:

@@ -24,6 +24,7 @@ from glimpsed.model import Answer, Written, shown
 from glimpsed.sidecar.render import (
     LARGEST,
     LARGEST_ERROR,
+    MADE,
     is_error_sidecar,
     names,
     render,
@@ -60,7 +61,7 @@ class Place:
             known is not None and (known.size, known.mtime_ns) == (status.st_size, status.st_mtime_ns)
         ):
             return False
-        if self.own_json is None or (kind == "json" and known is not None):
+        if self.own_json is None or kind in MADE or (kind == "json" and known is not None):
             return True
         try:
             return not holds(self.parent, sidecar, render(Answer.model_validate(self.own_json), kind))
