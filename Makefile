@@ -73,6 +73,10 @@ bench-full: $(VENV)/.dev  ## the same with 2,000 images, 1,000,000 files, 200 ki
 soak: $(VENV)/.dev  ## files arriving at a faulty API for SECONDS (600): nothing lost or twice, memory flat
 	$(VENV)/bin/python tests/benchmarks/soak.py $(or $(SECONDS),600)
 
+.PHONY: messages
+messages: $(VENV)/.dev  ## the catalogs of messages in step with the program, for whoever translates them
+	$(VENV)/bin/python .ci/messages.py
+
 .PHONY: options
 options: $(VENV)/.installed  ## config.example.yaml and docs/options.md, from the program's own description of its options
 	$(VENV)/bin/python .ci/options.py

@@ -17,6 +17,8 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
+from glimpsed.region import Region
+
 Api: TypeAlias = Literal["responses", "chat", "local"]
 State: TypeAlias = Literal["queued", "running", "answered", "handing", "done", "failed", "gone"]
 
@@ -163,6 +165,7 @@ class Image:
     data: bytes = field(repr=False)
     band: tuple[int, int] | None = None  # (number from 1, of how many)
     url: str | None = None  # sent instead of the data (``image_url_base``)
+    region: Region | None = None  # what it shows of its page, as far as that is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +191,7 @@ class Request:
     user: str | None = None
     idempotency_key: str | None = None
     brief: bool = False  # whether there is an answer is all that is asked: one that is cut will do
+    lines: bool = False  # a local model's lines are wanted, too
     file: str = ""  # what the question is about, as `FileKey.one`: tells one file's requests from another's
 
 
@@ -195,6 +199,28 @@ class Frozen(BaseModel):
     """A value that is also written to disk, so its types are checked when it is read back."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)  # commands start sooner
+
+
+class Word(Frozen):
+    """A word of a `Line`, with its box as the line has it."""
+
+    text: str
+    box: tuple[int, int, int, int]
+
+
+class Line(Frozen):
+    """A piece of one line of text where a local model saw it: all of a line of print, or one cell of a table's row.
+
+    `box` is left, top, right, bottom in px of the page as the file has it: the pixels that `Source` counts, before any
+    EXIF orientation; of a PDF page, at the dpi at which its size is told. That holds however the page was turned, scaled
+    or cut into bands to be read. The lines of a page come in reading order. A page that was read from its own text has none.
+    """
+
+    page: int  # from 1
+    text: str
+    box: tuple[int, int, int, int]
+    confidence: float  # 0 to 1
+    words: tuple[Word, ...] = ()  # not in the JSON sidecar; the ledger keeps them
 
 
 class Usage(Frozen):
@@ -222,6 +248,7 @@ class Reply:
     turned: Mapping[int, int] = field(
         default_factory=dict
     )  # page -> degrees clockwise that it was turned before
+    lines: tuple[Line, ...] | None = None  # of a local model, where the request wants them
 
 
 class Source(Frozen):
@@ -284,6 +311,7 @@ class PageRecord(Frozen):
     finish: str
     request_id: str | None = None
     source: Source
+    lines: tuple[Line, ...] | None = None
 
 
 class Answer(Frozen):
@@ -306,6 +334,7 @@ class Answer(Frozen):
     finished: str
     seconds: float
     reused_from: str | None = None
+    lines: tuple[Line, ...] | None = None  # of a local model, where the folder wants them
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ from glimpsed.errors import ConfigError
 from glimpsed.model import counted
 
 if TYPE_CHECKING:
-    from glimpsed.config import Config
+    from glimpsed.config import Config, Folder
     from glimpsed.desk import Desk
+    from glimpsed.disk.files import Root
     from glimpsed.ledger import Ledger
 
 
@@ -57,6 +58,18 @@ def _warn(error: ConfigError) -> None:
     first, *others = error.problems
     more = f" (and {counted(len(others), 'more mistake')})" if others else ""
     say(f"warning: the config is not usable as it is: {first}{more}", error=True)
+
+
+def root_of(folder: Folder) -> Root | None:
+    """The folder's root; None where it cannot be looked at now, which is told: what the ledger knows is there."""
+    from glimpsed.disk.files import find_root
+    from glimpsed.errors import ShareTrouble, Vanished
+
+    try:
+        return find_root(folder.path)
+    except (ShareTrouble, Vanished) as e:
+        say(f"{folder.name} cannot be looked at now: {e}", error=True)
+        return None
 
 
 def _with_folders_of(ledger: Ledger, config: Config, *, broken: bool) -> Config:

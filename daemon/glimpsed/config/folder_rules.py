@@ -18,6 +18,7 @@ from glimpsed.config.validate import meant
 from glimpsed.errors import ShareTrouble
 from glimpsed.formats.sniff import ENDINGS
 from glimpsed.prompt import near_misses
+from glimpsed.words import lasting
 
 Finding: TypeAlias = tuple[Key, str, str | None]
 
@@ -43,7 +44,7 @@ def folder_findings(folder: Folder, config: Config, document: Document) -> Itera
     yield from _patterns(folder)
     yield from _moving(folder)
     if folder.settle_limit < folder.settle:
-        yield ("settle",), f"must not be longer than settle_limit, {folder.settle_limit:g} s", None
+        yield ("settle",), f"must not be longer than settle_limit, {lasting(folder.settle_limit)}", None
 
 
 def used_models(config: Config) -> set[str]:

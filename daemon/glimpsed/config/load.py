@@ -8,6 +8,7 @@ from pathlib import Path
 
 import platformdirs
 
+from glimpsed import language
 from glimpsed.config import document as documents
 from glimpsed.config import files, rules, validate
 from glimpsed.config.document import Document
@@ -85,7 +86,8 @@ def for_folder(path: str | os.PathLike[str]) -> Config:
     if not os.path.isdir(real):  # `Path.is_dir` raises where it may not look
         raise UsageError(f"{shown(os.fspath(path))} is not a directory")
     name = shown(str(real))
-    folder = Folder(path=real).model_copy(update={"name": name, "model": LOCAL})
+    ours = {"name": name, "model": LOCAL, "language": language.chosen("auto")}
+    folder = Folder(path=real).model_copy(update=ours)
     return Config(models={LOCAL: _local()}).model_copy(update={"folders": {name: folder}})
 
 
@@ -109,9 +111,15 @@ def _named(config: Config, file: Path) -> Config:
     base = file.absolute().parent
     models = {name: _model(name, entry) for name, entry in config.models.items()} or {LOCAL: _local()}
     only = next(iter(models)) if len(models) == 1 else ""
+    spoken = language.chosen(config.language)
     folders = {
         name: folder.model_copy(
-            update={"name": name, "path": _absolute(base, folder.path), "model": folder.model or only}
+            update={
+                "name": name,
+                "path": _absolute(base, folder.path),
+                "model": folder.model or only,
+                "language": spoken,
+            }
         )
         for name, folder in config.folders.items()
     }

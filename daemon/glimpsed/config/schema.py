@@ -25,6 +25,7 @@ from glimpsed.config.units import (
     Url,
     Whole,
 )
+from glimpsed.language import Language
 from glimpsed.model import Api
 from glimpsed.redact import LEAST_SECRET
 
@@ -249,6 +250,7 @@ class Folder(Section):
     """One watched folder; ``defaults`` has the same keys, less `path`."""
 
     name: str = Field("", exclude=True, validation_alias=OURS + "name")  # the folder's key
+    language: Language = Field("en", exclude=True, validation_alias=OURS + "language")  # of the config
     path: PathText = Field(
         description="Directory to watch, relative to the config file; none may be in another."
     )
@@ -326,6 +328,10 @@ class Folder(Section):
         default=True, description="Same content, prompt and model: copy the answer, don't pay."
     )
     error_sidecar: bool = Field(default=True, description="Write scan.jpg.error.txt next to a failed file.")
+    lines: bool = Field(
+        default=False,
+        description="A local model's lines, with page, box (left, top, right, bottom, px of the file's page) and confidence, in the JSON.",
+    )
     sidecar_mode: FileMode = Field(
         "auto",
         description="auto: the image's mode, and its owner's rights for its group where the owner cannot be set; or like 0660. Who may not read the image never reads its text.",
@@ -391,6 +397,9 @@ class Config(Section):
         None, description="HOST:PORT, like 127.0.0.1:9464, that serves /metrics, /healthz and /readyz."
     )
     notify: Notify | None = Field(None, description="Tells people, by mail, chat or push, what the log says.")
+    language: Literal["auto", "en", "zh"] = Field(
+        "auto", description="Of error sidecars, report and page; auto: what LANG says."
+    )
     workers: Whole | None = Field(None, ge=1, le=256, description="Image processes; default: CPU count.")
     file: Path | None = Field(None, exclude=True, validation_alias=OURS + "file")  # where it was read from
 

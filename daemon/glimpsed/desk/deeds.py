@@ -9,6 +9,7 @@ from typing import Literal, Self
 
 from glimpsed import eventloop
 from glimpsed.config.schema import Config, Folder
+from glimpsed.desk.answers import kept
 from glimpsed.desk.desk import Desk
 from glimpsed.disk import files
 from glimpsed.images import Images
@@ -27,9 +28,7 @@ def rewrite(desk: Desk, folder: Folder, row: FileRow, making: Making | None = No
 
     `making`: kept for several files, as the processes that see and make take seconds to start.
     """
-    question = anew.question_of(row)
-    kept = desk.ledger.all_kept(question) if question else []
-    known = anew.find(files.find_root(folder.path), row, folder, kept)
+    known = anew.find(files.find_root(folder.path), row, folder, kept(desk, row))
     if known is None:
         return False
     with contextlib.nullcontext(making) if making else Making(desk.config) as make:

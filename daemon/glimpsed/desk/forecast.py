@@ -19,6 +19,8 @@ from glimpsed.estimate import Estimate, estimate
 from glimpsed.estimate.survey import Kind, measured, past
 from glimpsed.images import Images
 
+LONGEST = 3e11  # seconds, about ten thousand years: more is no date
+
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
@@ -72,4 +74,4 @@ def duration(seconds: float) -> str:
     """As people say it."""
     import humanize
 
-    return humanize.naturaldelta(dt.timedelta(seconds=seconds)) if seconds >= 1 else "no time"
+    return humanize.naturaldelta(dt.timedelta(seconds=min(seconds, LONGEST))) if seconds >= 1 else "no time"

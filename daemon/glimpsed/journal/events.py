@@ -87,7 +87,7 @@ EVENTS: dict[str, Event] = {
         "790f43d5ada648d780fef213c157c627",
     ),
     FILE_RETRY: Event(
-        "{folder}/{file}: will be tried again[ in {seconds:.0f} s][: {reason}]",
+        "{folder}/{file}: will be tried again[ in {seconds:lasting}][: {reason}]",
         "72b824c00c2c4342b61bb2f69a94007a",
     ),
     FILE_FAILED: Event("{folder}/{file}: failed[: {reason}]", "6c05b7b94e094bf48fcf9c30e0626a90"),
@@ -99,7 +99,7 @@ EVENTS: dict[str, Event] = {
         "be12fd6afb6f47d7ac11a229b77f4f36",
     ),
     MODEL_PAUSED: Event(
-        "Model {model} is paused[ for {seconds:.0f} s][: {reason}]", "d276e61a0cf7400e9be214397a948189"
+        "Model {model} is paused[ for {seconds:lasting}][: {reason}]", "d276e61a0cf7400e9be214397a948189"
     ),
     MODEL_RESUMED: Event("Model {model} works again", "df55da37462c496a951ea445bca8a876"),
     MODEL_LEARNED: Event("Learned about model {model}[: {reason}]", "b3a7c538cd064332afabd2bc77987149"),

@@ -94,6 +94,8 @@ class _Columns:
 _INDEXED = _Columns(files.c.folder, files.c.state)
 # Hidden from SQLite's planner, which takes an index for them at any price, and sorts all that it finds by id.
 _BARE = _Columns(files.c.folder.concat(""), files.c.state.concat(""))
+# Without what it says of the file, where the prompt names it.
+_PLAIN = sa.func.substr(files.c.question, 1, 64)
 _ADOPTED = files.c.question.is_(None) & files.c.written.is_not(None)
 Which: TypeAlias = Callable[[_Columns], sa.ColumnElement[bool]]
 
@@ -228,7 +230,7 @@ class Queries(Part):
 
     def requeue_other_questions(self, folder: str, question: str, *, now: float) -> int:
         """`requeue` those that failed for another question than this. Returns how many."""
-        other = files.c.sha256.is_(None) & files.c.question.is_not(None) & (files.c.question != question)
+        other = files.c.sha256.is_(None) & files.c.question.is_not(None) & (question != _PLAIN)
         return self._anew(lambda columns: (columns.state == "failed") & other, None, folder, _retried(now))
 
     def redo(self, keys: Sequence[FileKey] | None = None, *, folder: str | None = None, now: float) -> int:
@@ -336,5 +338,5 @@ def _named(place: dict[str, Any], names: Sequence[str]) -> sa.ColumnElement[bool
 
 def _stale(folder: str, questions: Collection[str]) -> Which:
     """Done, and the question is known and none of these: what was adopted without one is no reason to pay."""
-    of_others = files.c.question.is_not(None) & files.c.question.not_in(list(questions))
+    of_others = files.c.question.is_not(None) & _PLAIN.not_in(list(questions))
     return lambda columns: (columns.folder == folder) & (columns.state == "done") & of_others

@@ -29,7 +29,8 @@ from glimpsed.errors import (
 from glimpsed.images import Images
 from glimpsed.journal import get_logger
 from glimpsed.ledger import Books, Ledger
-from glimpsed.model import Answer, Content, FileKey, Job, Usage, shown
+from glimpsed.model import Answer, Content, FileKey, Job, Line, Usage, shown
+from glimpsed.pipeline import answers
 from glimpsed.pipeline.ask import Asked, Bill, Refusals
 from glimpsed.pipeline.document import ask_about
 from glimpsed.pipeline.ends import End, Ends
@@ -38,6 +39,7 @@ from glimpsed.pipeline.look import Standing, look
 from glimpsed.pipeline.place import Place, Story
 from glimpsed.pipeline.reuse import Reuse
 from glimpsed.searchable.maker import Maker
+from glimpsed.words import kind
 
 T = TypeVar("T")
 
@@ -57,6 +59,7 @@ class Kept:
     answer: Answer
     question: str
     origin: FileKey | None = None  # the file whose answer it was, if it is used again
+    lines: tuple[Line, ...] | None = None  # where a local model has just seen them
 
 
 class Pipeline:
@@ -132,7 +135,10 @@ class Pipeline:
     async def _asked(self, story: Story, content: Content) -> Kept:
         job, place = story.job, story.place
 
+        records = list(job.pages)
+
         async def answered(asked: Asked) -> None:
+            records.append(asked.record)
             if place.folder.pages == "each":  # kept page by page: a crash repeats only the rest
                 kept = await self._books.patient(Ledger.page_answered, job, asked.record, self._clock.wall())
                 if not kept:
@@ -149,7 +155,8 @@ class Pipeline:
             answered=answered,
             refusals=self._refusals,
         )
-        return await self._keep(Kept(story, content, answer, story.asked_of(answer)))
+        lines = answers.lines_of(records)
+        return await self._keep(Kept(story, content, answer, story.asked_of(answer), lines=lines))
 
     def _bill(self, job: Job) -> Bill:
         """Money that went without an answer counts towards the budgets all the same."""
@@ -175,7 +182,9 @@ class Pipeline:
         written = job.written
         if kept.content is not None:
             with metrics.timed("write"):
-                made = await self._maker.make(place.folder, answer, kept.content, job.key.name, place.chain)
+                made = await self._maker.make(
+                    place.folder, answer, kept.content, job.key.name, place.chain, kept.lines
+                )
                 written = await place.do(
                     sidecar.write,
                     place.root,
@@ -207,7 +216,7 @@ class Pipeline:
             end = await self._told(story, way)
         except Exception as e:
             log.exception("bug", **_file(job))
-            reason = f"glimpsed has a bug: {type(e).__name__} while working on this file."
+            reason = f"glimpsed has a bug, which this file met ({kind(e)})."
             return await self._given_up(job, place, reason)
         if isinstance(end, End):
             self._in_row = 0

@@ -24,7 +24,7 @@ from glimpsed.formats.sniff import sniff
 from glimpsed.images import Images, plan
 from glimpsed.images.prepare import DECODED
 from glimpsed.journal import get_logger
-from glimpsed.model import Answer, Content, Request, shown
+from glimpsed.model import Answer, Content, Line, Request, shown
 from glimpsed.searchable import KINDS, seen
 from glimpsed.searchable.worker import Task
 from glimpsed.vision import Memory, Model, connect
@@ -71,8 +71,11 @@ class Maker:
         content: Content,
         name: str,
         chain: Sequence[Model] = (),
+        lines: Sequence[Line] | None = None,
     ) -> Made:
-        """The folder's `pdf` and `hocr` of this file, with the words of its answer. `chain`: models that may be asked.
+        """The folder's `pdf` and `hocr` of this file, with the words of its answer.
+
+        `chain`: models that may be asked; `lines`: where a local one has just seen them.
 
         Raises `FileError` where the file cannot be read, `ShareTrouble` where no process is to be had.
         """
@@ -83,7 +86,7 @@ class Maker:
         if "pdf" in outputs and pdf.is_signed(content.data):
             outputs.remove("pdf")
             without = SIGNED
-        made = await self._made(answer, content, name, chain, outputs) if outputs else NOTHING
+        made = await self._made(answer, content, name, chain, lines, outputs) if outputs else NOTHING
         without = without or made.without_pdf
         if without is not None:
             log.warning("no searchable PDF", folder=folder.name, file=shown(name), reason=without)
@@ -96,7 +99,13 @@ class Maker:
             await self._own.aclose()
 
     async def _made(
-        self, answer: Answer, content: Content, name: str, chain: Sequence[Model], outputs: Sequence[str]
+        self,
+        answer: Answer,
+        content: Content,
+        name: str,
+        chain: Sequence[Model],
+        lines: Sequence[Line] | None,
+        outputs: Sequence[str],
     ) -> Made:
         kind = sniff(content.data[:1024])
         assert kind is not None
@@ -105,13 +114,15 @@ class Maker:
         pages = [page for page in range(1, document.pages + 1) if page not in left_out]
         own = [page for page in pages if await self._images.own_text(content, page) is not None]
         local = answer.model.api == "local"
-        lines = [] if not local or answer.lines is None else _told(answer)
-        if not local or answer.lines is None:
-            lines = await self._seen(content, [page for page in pages if page not in own], chain)
+        own_lines = (answer.lines if lines is None else lines) if local else None
+        if own_lines is not None:
+            seen_lines = _told(answer, own_lines)
+        else:
+            seen_lines = await self._seen(content, [page for page in pages if page not in own], chain)
         told = {
             "name": name,
             "own": own,
-            "lines": lines,
+            "lines": seen_lines,
             "texts": [] if local or answer.data is not None else _texts(answer, pages),
         }
         head = json.dumps(told).encode()
@@ -174,10 +185,10 @@ def installed() -> str | None:
     return "tesseract" if shutil.which("tesseract") else None
 
 
-def _told(answer: Answer) -> list[seen.Told]:
+def _told(answer: Answer, lines: Sequence[Line]) -> list[seen.Told]:
     """A local model's own lines."""
     turned = {sent.page: sent.turned or 0 for sent in answer.sent}
-    return [seen.told(line, turned.get(line.page, 0)) for line in answer.lines or ()]
+    return [seen.told(line, turned.get(line.page, 0)) for line in lines]
 
 
 def _texts(answer: Answer, pages: Sequence[int]) -> list[tuple[str, Sequence[int]]]:

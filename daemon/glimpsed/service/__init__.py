@@ -33,6 +33,7 @@ from glimpsed.service.models import Models
 from glimpsed.service.serving import Serving
 from glimpsed.service.tally import Tally
 from glimpsed.vision import Model
+from glimpsed.words import lasting
 
 log = get_logger()
 
@@ -276,7 +277,7 @@ class Service:
 
     async def _drain(self) -> None:
         files = self.dispatcher.in_hand
-        hint = f"waiting up to {self.config.drain:g} s for them; a second signal ends at once"
+        hint = f"waiting up to {lasting(self.config.drain)} for them; a second signal ends at once"
         log.info(events.SERVICE_STOPPING, files=files, **({"reason": hint} if files else {}))
         self._notify.stopping()
         self._notify.extend(self.config.drain + CLOSE_SECONDS)

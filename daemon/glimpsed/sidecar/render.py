@@ -14,6 +14,7 @@ import pydantic_core
 from glimpsed import __version__, bounded
 from glimpsed.config.schema import Folder
 from glimpsed.errors import FileError
+from glimpsed.language import Language, told, translator
 from glimpsed.model import Answer, shown
 from glimpsed.sidecar import xmp
 
@@ -30,6 +31,7 @@ PAGE_BREAK = "\n\f"  # a form feed alone leaves two pages on one line in most ed
 _HALF = re.compile("[\ud800-\udfff]")
 _NAME_HERE = "\0name\0"
 _INTRICATE = 10_000  # bytes of indented JSON: fewer hold neither too many values nor too many levels
+_LINE = ("page", "text", "box", "confidence")  # its words are for other kinds
 _LONGEST_RAW = 100_000  # characters of what a model said that an error sidecar shows
 
 
@@ -127,14 +129,21 @@ def whole_text(answer: Answer) -> str:
     )
 
 
-def render_error(reason: str, advice: str, facts: Mapping[str, object], raw: str | None = None) -> bytes:
+def render_error(
+    reason: str,
+    advice: str,
+    facts: Mapping[str, object],
+    raw: str | None = None,
+    language: Language = "en",
+) -> bytes:
     """One sentence of what happened, one of what to do, then the facts; last, what the model gave."""
-    lines = [shown(" ".join(reason.split())), shown(" ".join(advice.split())), ""]
-    lines += [f"{key}: {shown(str(value))}" for key, value in facts.items() if value is not None]
+    _ = translator(language).gettext
+    lines = [shown(told(" ".join(said.split()), language)) for said in (reason, advice)]
+    lines += ["", *[f"{key}: {shown(str(value))}" for key, value in facts.items() if value is not None]]
     lines.append(f"{_SIGNATURE}{__version__}")
     if raw:
         cut = "…" if len(raw) > _LONGEST_RAW else ""
-        lines += ["", "what the model answered:", shown(raw[:_LONGEST_RAW].rstrip(), lines=True) + cut]
+        lines += ["", _("what the model answered:"), shown(raw[:_LONGEST_RAW].rstrip(), lines=True) + cut]
     return _encoded("\n".join(lines) + "\n")
 
 
@@ -151,6 +160,10 @@ def _json(answer: Answer, name: str) -> bytes:
     for optional in ("left_out", "signed"):
         if dumped["source"][optional] is None:
             del dumped["source"][optional]
+    if dumped["lines"] is None:
+        del dumped["lines"]
+    else:
+        dumped["lines"] = [{name: line[name] for name in _LINE} for line in dumped["lines"]]
     dumped["sent"] = [
         {key: value for key, value in sent.items() if value is not None} for sent in dumped["sent"]
     ]

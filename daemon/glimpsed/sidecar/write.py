@@ -129,7 +129,7 @@ def write_error(
     if not folder.error_sidecar:
         return ()
     with opened(root, path) as (parent, name):
-        sidecar, content = error_name(name), render_error(reason, advice, facts, raw)
+        sidecar, content = error_name(name), render_error(reason, advice, facts, raw, folder.language)
         try:
             own.refuse_long_name(parent, sidecar)
         except FileError:
