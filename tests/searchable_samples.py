@@ -63,7 +63,10 @@ def run(*command: str, data: bytes) -> bytes:
         file.write(data)
         file.flush()
         done = subprocess.run(
-            [file.name if part == "FILE" else part for part in command], capture_output=True, timeout=120
+            [file.name if part == "FILE" else part for part in command],
+            check=False,
+            capture_output=True,
+            timeout=120,
         )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -73,9 +76,9 @@ def text_of(pdf: bytes, *options: str) -> str:
     return run("pdftotext", *options, "FILE", "-", data=pdf).decode()
 
 
-def words_of(pdf: bytes) -> Iterator[tuple[str, tuple[float, ...]]]:
+def words_of(pdf: bytes, *options: str) -> Iterator[tuple[str, tuple[float, ...]]]:
     """Each word that poppler finds, and its box in points."""
-    found = run("pdftotext", "-bbox", "FILE", "-", data=pdf).decode()
+    found = run("pdftotext", "-bbox", *options, "FILE", "-", data=pdf).decode()
     for *box, text in _WORD.findall(found):
         yield html.unescape(text), tuple(map(float, box))
 
@@ -90,10 +93,10 @@ def checked(pdf: bytes) -> None:
     run("qpdf", "--check", "FILE", data=pdf)
 
 
-def near(pdf: bytes, page: Page, *, points: float, dpi: int = DPI) -> None:
+def near(pdf: bytes, page: Page, *, points: float, dpi: int = DPI, box: str = "-nopgbrk") -> None:
     """Every word stands where it is printed, within so many points."""
     scale = PT / dpi
-    found: dict[str, tuple[float, ...]] = dict(words_of(pdf))
+    found: dict[str, tuple[float, ...]] = dict(words_of(pdf, box))
     for line in page.lines:
         for word in line:
             xs, ys = [x * scale for x, _ in word.quad], [y * scale for _, y in word.quad]

@@ -63,7 +63,7 @@ def _page(pdf: Pdf, file: BinaryIO, kind: Kind, number: int, memory: int) -> Emb
     image = picture.image
     affordable(image.size, image.mode, memory)
     size = _size(image, image.width, image.height, picture.stretch)
-    stream = _as_it_is(pdf, picture, kind) or _packed(pdf, picture)
+    stream = _as_it_is(pdf, file, picture, kind) or _packed(pdf, picture)
     width, height = int(stream.Width), int(stream.Height)
     return Embedded(((stream, height),), width, height, picture.orientation, size)
 
@@ -86,7 +86,7 @@ def _size(image: Image.Image, width: int, height: int, stretch: float) -> tuple[
 # -- as it is
 
 
-def _as_it_is(pdf: Pdf, picture: Picture, kind: Kind) -> Stream | None:
+def _as_it_is(pdf: Pdf, file: BinaryIO, picture: Picture, kind: Kind) -> Stream | None:
     image = picture.image
     if image.format in {"JPEG", "MPO"} and image.mode in _COMPONENTS:
         data = _all_of(image)
@@ -98,17 +98,15 @@ def _as_it_is(pdf: Pdf, picture: Picture, kind: Kind) -> Stream | None:
     if image.format == "JPEG2000" and image.mode in {"L", "RGB"}:
         return _stream(pdf, _all_of(image), image.size, Name.JPXDecode)
     if kind == "png":
-        return _png(pdf, _all_of(image), image)
+        file.seek(0)
+        return _png(pdf, file.read(), image)
     return None
 
 
 def _all_of(image: Image.Image) -> bytes:
     file: BinaryIO = image.fp  # type: ignore[attr-defined]
-    at = file.tell()
     file.seek(0)
-    data = file.read()
-    file.seek(at)
-    return data
+    return file.read()
 
 
 def _jpeg(pdf: Pdf, data: bytes, image: Image.Image) -> Stream:
@@ -173,10 +171,10 @@ def _strips(page: Directory) -> list[bytes]:
     return [bytes(page.read(start, length)) for start, length in zip(starts, lengths, strict=False)]
 
 
-def _fax(pdf: Pdf, data: bytes, size: tuple[int, int], page: Directory | None) -> Stream:
-    if page is not None and page.numbers(_FILL) == (2,):
+def _fax(pdf: Pdf, data: bytes, size: tuple[int, int], page: Directory) -> Stream:
+    if page.numbers(_FILL) == (2,):
         data = data.translate(_BACKWARDS)
-    black = page is not None and page.numbers(_PHOTOMETRIC) == (1,)  # what the fax calls black is white
+    black = page.numbers(_PHOTOMETRIC) == (1,)  # what the fax calls black is white
     stream = _stream(pdf, data, size, Name.CCITTFaxDecode, Name.DeviceGray, bits=1)
     stream.DecodeParms = Dictionary(K=-1, Columns=size[0], Rows=size[1], BlackIs1=black)
     return stream
@@ -185,26 +183,21 @@ def _fax(pdf: Pdf, data: bytes, size: tuple[int, int], page: Directory | None) -
 def _jpegs(
     pdf: Pdf, strips: Sequence[bytes], width: int, height: int, page: Directory
 ) -> list[tuple[Stream, int]]:
-    """One JPEG a strip, each with the tables that they share."""
+    """All strips as one JPEG, where they can be, else one each; with the tables that they share."""
     samples = (page.numbers(_SAMPLES) or (1,))[0]
     photometric = page.numbers(_PHOTOMETRIC)
     rows = (page.numbers(_ROWS) or (height,))[0]
     if set(page.numbers(_BITS)) - {8} or (samples, photometric) not in {(1, (1,)), (3, (6,)), (3, (2,))}:
         return []
-    tables = next(
-        (
-            bytes(page.read(page.offset(field), length))
-            for tag, _, _, length, field in page.entries()
-            if tag == _TABLES
-        ),
-        b"",
-    )
+    entries = ((tag, page.offset(field), length) for tag, _, _, length, field in page.entries() if length > 8)
+    tables = next((bytes(page.read(at, length)) for tag, at, length in entries if tag == _TABLES), b"")
+    whole = [tables[:-2] + data[2:] if tables else data for data in strips]
+    joined = jpeg.joined_strips(whole, height) if len(whole) > 1 else None
+    space = Name.DeviceGray if samples == 1 else Name.DeviceRGB
     made = []
-    for number, data in enumerate(strips):
-        whole = tables[:-2] + data[2:] if tables else data
-        lines = min(rows, height - number * rows)
-        space = Name.DeviceGray if samples == 1 else Name.DeviceRGB
-        stream = _stream(pdf, whole, (width, lines), Name.DCTDecode, space, bits=8)
+    for number, data in enumerate([joined] if joined else whole):
+        lines = height if joined else min(rows, height - number * rows)
+        stream = _stream(pdf, data, (width, lines), Name.DCTDecode, space, bits=8)
         stream.DecodeParms = Dictionary(ColorTransform=1 if photometric == (6,) else 0)
         made.append((stream, lines))
     return made
@@ -222,7 +215,7 @@ def _packed(pdf: Pdf, picture: Picture) -> Stream:
     if image.mode == "LAB":
         image = colour.to_srgb(image, profile)
     if image.mode == "1":
-        return _fax(pdf, _as_fax(image), image.size, None)
+        return _as_fax(pdf, image)
     if image.mode == "CMYK":
         return _stream(
             pdf, zlib.compress(image.tobytes(), 9), image.size, Name.FlateDecode, Name.DeviceCMYK, bits=8
@@ -230,23 +223,21 @@ def _packed(pdf: Pdf, picture: Picture) -> Stream:
     if image.mode != "P":
         image = colour.simplest(image)
         if image.mode == "1":
-            return _fax(pdf, _as_fax(image), image.size, None)
+            return _as_fax(pdf, image)
     if profile:
         image.info["icc_profile"] = profile
     png = io.BytesIO()
-    image.save(png, "PNG", icc_profile=None)
+    image.save(png, "PNG", icc_profile=None, optimize=image.mode == "P")
     packed = _png(pdf, png.getvalue(), image)
     assert packed is not None
     return packed
 
 
-def _as_fax(image: Image.Image) -> bytes:
-    """Pillow's 1 is white, a fax's 1 is black."""
+def _as_fax(pdf: Pdf, image: Image.Image) -> Stream:
     file = io.BytesIO()
     image.save(file, "TIFF", compression="group4", strip_size=1 << 30)
     [page] = tiffs.chain_of(file)
-    data = b"".join(_strips(page))
-    return data.translate(_BACKWARDS) if page.numbers(_FILL) == (2,) else data
+    return _fax(pdf, b"".join(_strips(page)), image.size, page)
 
 
 # -- streams

@@ -7,8 +7,9 @@ Hebrew to be drawn from left to right, and turn them: so that is how they are dr
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from glimpsed.searchable.words import Line, Point, is_right_to_left
 
@@ -19,9 +20,11 @@ ADVANCE, SPACE, DESCENT = (
     0.2,
 )  # of the font's size: width of a letter and a space, depth below the line
 _SMALLEST = 1.0  # pt
+_DIAGONAL = 0.09  # what rises more than this share of its width, poppler takes letter by letter
 _HALVES = range(0xD800, 0xE000)  # no characters: these codes are free for what lies beyond the first 65,536
 _RIGHT_TO_LEFT = frozenset({"R", "AL"})
 _LEFT_TO_RIGHT = frozenset({"L", "EN", "AN"})
+_SPECIAL = re.compile(rb"[()\\]")
 _MIRRORED = str.maketrans("()[]{}<>«»", ")(][}{><»«")
 
 
@@ -33,9 +36,10 @@ class Codes:
         self._free = iter(_HALVES)
         self._beyond: dict[str, int] = {}
 
-    def string(self, text: str) -> str:
-        """A PDF string, in hexadecimal digits."""
-        return "".join(f"{self._code(character):04X}" for character in text)
+    def string(self, text: str) -> bytes:
+        """A PDF string: packed, it is a third shorter than in hexadecimal digits."""
+        codes = b"".join(self._code(character).to_bytes(2, "big") for character in text)
+        return b"(" + _SPECIAL.sub(rb"\\\g<0>", codes).replace(b"\r", rb"\r") + b")"
 
     def _code(self, character: str) -> int:
         code = ord(character)
@@ -50,10 +54,10 @@ class Codes:
 def layer(lines: Iterable[Line], place: Callable[[Point], Point], codes: Codes) -> bytes:
     """The content stream; `place` is from the words' measure to the page's own, in points."""
     parts = list(_parts(lines, place, codes))
-    return "\n".join(["BT", "3 Tr", *parts, "ET"]).encode() if parts else b""
+    return b"\n".join([b"BT", b"3 Tr", *parts, b"ET"]) if parts else b""
 
 
-def _parts(lines: Iterable[Line], place: Callable[[Point], Point], codes: Codes) -> Iterator[str]:
+def _parts(lines: Iterable[Line], place: Callable[[Point], Point], codes: Codes) -> Iterator[bytes]:
     known: tuple[float, str] = (0.0, "")  # size and direction
     at = (0.0, 0.0)
     for line in lines:
@@ -61,7 +65,7 @@ def _parts(lines: Iterable[Line], place: Callable[[Point], Point], codes: Codes)
             text = _drawn(word.text)
             if not text:
                 continue
-            top_left, _, bottom_right, bottom_left = (place(corner) for corner in word.quad)
+            top_left, bottom_right, bottom_left = _corners([place(corner) for corner in word.quad])
             width, height = math.dist(bottom_left, bottom_right), math.dist(bottom_left, top_left)
             size = max(_SMALLEST, round(2 * height) / 2)
             angle = math.atan2(bottom_right[1] - bottom_left[1], bottom_right[0] - bottom_left[0])
@@ -69,18 +73,42 @@ def _parts(lines: Iterable[Line], place: Callable[[Point], Point], codes: Codes)
             start = (bottom_left[0] - sine * DESCENT * height, bottom_left[1] + cosine * DESCENT * height)
             direction = f"{_number(cosine, 4)} {_number(sine, 4)} {_number(-sine, 4)} {_number(cosine, 4)}"
             if size != known[0]:
-                yield f"/{FONT} {_number(size)} Tf"
+                yield f"/{FONT} {_number(size)} Tf".encode()
             if direction != known[1]:
-                yield f"{direction} {_number(start[0])} {_number(start[1])} Tm"
+                yield f"{direction} {_number(start[0])} {_number(start[1])} Tm".encode()
                 at = round(start[0], 1), round(start[1], 1)
             else:
                 x, y = start[0] - at[0], start[1] - at[1]
-                across, up = round(x * cosine + y * sine, 1), round(y * cosine - x * sine, 1)
-                yield f"{_number(across)} {_number(up)} Td"
+                across, up = round(x * cosine + y * sine), round(y * cosine - x * sine, 1)
+                yield f"{across} {_number(up)} Td".encode()
                 at = at[0] + across * cosine - up * sine, at[1] + across * sine + up * cosine
             known = size, direction
             stretch = 100 * width / (ADVANCE * size * len(text))
-            yield f"{_number(max(1.0, stretch), 0)} Tz <{codes.string(text + ' ')}> Tj"
+            yield b"%d Tz%s Tj" % (max(1, round(stretch)), codes.string(text + " "))
+
+
+def _corners(quad: Sequence[Point]) -> tuple[Point, Point, Point]:
+    """(top left, bottom right, bottom left) of where a word is drawn.
+
+    A word on a steep slant would be taken for its letters. It is drawn level, over the box around it.
+    """
+    top_left, _, bottom_right, bottom_left = quad
+    size = math.dist(bottom_left, top_left)
+    x, y = bottom_right[0] - bottom_left[0], bottom_right[1] - bottom_left[1]
+    if min(abs(x), abs(y)) <= _DIAGONAL * max(abs(x), abs(y)):
+        return top_left, bottom_right, bottom_left
+    middle = (top_left[0] + bottom_right[0]) / 2, (top_left[1] + bottom_right[1]) / 2
+    across, up = (math.copysign(1, x), 0.0) if abs(x) > abs(y) else (0.0, math.copysign(1, y))
+    half = (max(abs(x), abs(y)) + min(size, abs(x), abs(y))) / 2
+    high = min(2 * size, size + min(abs(x), abs(y))) / 2
+
+    def corner(along: float, above: float) -> Point:
+        return (
+            middle[0] + along * half * across - above * high * up,
+            middle[1] + along * half * up + above * high * across,
+        )
+
+    return corner(-1, 1), corner(1, -1), corner(-1, -1)
 
 
 def _number(value: float, digits: int = 1) -> str:

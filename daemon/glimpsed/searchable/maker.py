@@ -32,6 +32,7 @@ from glimpsed.vision import Memory, Model, connect
 log = get_logger()
 
 LIMITS = Limits(seconds=600.0, clock=300.0, address_space=3_000_000_000)
+LOOSE = "rapidocr"  # whose boxes are wider than the print
 NO_OCR = "no OCR is installed: the words are spread over their pages, a line below the other"
 SIGNED = "it is signed, and any change would break that: its text stands beside it"
 
@@ -161,7 +162,8 @@ class Maker:
             ) as e:  # a script that it does not know, or no memory for it: the text is spread
                 log.info("page not looked at", page=page, reason=e.verdict.reason)
                 continue
-            found += [seen.told(line, reply.turned.get(page, 0)) for line in reply.lines or ()]
+            loose = reply.answered.startswith(LOOSE)
+            found += [seen.told(line, reply.turned.get(page, 0), loose=loose) for line in reply.lines or ()]
         return found
 
     def _engine(self) -> Model | None:
@@ -188,7 +190,8 @@ def installed() -> str | None:
 def _told(answer: Answer, lines: Sequence[Line]) -> list[seen.Told]:
     """A local model's own lines."""
     turned = {sent.page: sent.turned or 0 for sent in answer.sent}
-    return [seen.told(line, turned.get(line.page, 0)) for line in lines]
+    loose = answer.model.answered.startswith(LOOSE)
+    return [seen.told(line, turned.get(line.page, 0), loose=loose) for line in lines]
 
 
 def _texts(answer: Answer, pages: Sequence[int]) -> list[tuple[str, Sequence[int]]]:

@@ -8,28 +8,35 @@ from collections.abc import Sequence
 from typing import Any
 
 from glimpsed.model import Line as Seen
-from glimpsed.searchable.words import Line, Point, Quad, Word, divided
+from glimpsed.searchable.words import Line, Point, Quad, Word, between, divided
 
-Told = list[Any]  # a line on its way to the process: page, degrees, then each word's text and box
+Told = list[Any]  # a line on its way to the process: page, degrees, margin, each word's text and box
 
 _TURNED = frozenset({5, 6, 7, 8})
 _SLANTED = 0.004  # radians: less makes no difference
 _STEEPEST = 0.5  # radians, about 30 degrees: boxes tell no more
+_MARGIN = 0.12  # of a box of rapidocr's, which widens what it found
 _LONG = 4.0  # heights: shorter lines do not tell how a page slants
 
 
-def told(line: Seen, turned: int) -> Told:
-    """A line for the process. `turned`: degrees clockwise by which the page was turned before it was read."""
+def told(line: Seen, turned: int, *, loose: bool = False) -> Told:
+    """A line for the process. `turned`: degrees clockwise by which the page was turned before it was read.
+
+    `loose`: its boxes have a margin above and below the print.
+    """
     words = [[word.text, word.box] for word in line.words] or [[line.text, line.box]]
-    return [line.page, turned, words]
+    return [line.page, turned, _MARGIN if loose else 0.0, words]
 
 
 def lines(found: Sequence[Told], width: int, height: int, orientation: int) -> tuple[Line, ...]:
     """The lines of one page, on the page as it is seen. `width`, `height`: as it is stored, px."""
     rows = []
-    for _, turned, words in found:
+    for _, turned, margin, words in found:
         rows.append(
-            [(str(text), _read(_upright(box, width, height, orientation), turned)) for text, box in words]
+            [
+                (str(text), _trimmed(_read(_upright(box, width, height, orientation), turned), margin))
+                for text, box in words
+            ]
         )
     slant = _slant(rows)
     out: list[Line] = []
@@ -72,6 +79,17 @@ def _read(box: tuple[float, float, float, float], turned: int) -> Quad:
     start = -turned // 90 % 4
     one, two, three, four = corners[start:] + corners[:start]
     return one, two, three, four
+
+
+def _trimmed(quad: Quad, margin: float) -> Quad:
+    """Without so much of its height above and below."""
+    top_left, top_right, bottom_right, bottom_left = quad
+    return (
+        between(top_left, bottom_left, margin),
+        between(top_right, bottom_right, margin),
+        between(bottom_right, top_right, margin),
+        between(bottom_left, top_left, margin),
+    )
 
 
 def _slant(rows: Sequence[Sequence[tuple[str, Quad]]]) -> float:
