@@ -10,6 +10,7 @@ Times are seconds since the epoch (float, UTC) unless a name ends in ``_ns``. Pa
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,11 @@ State: TypeAlias = Literal["queued", "running", "answered", "handing", "done", "
 # separators, and what turns the direction of all that follows (bidirectional embeddings, overrides, isolates).
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _UNSAFE_IN_LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+# What nobody sees on a terminal, and what changes how the rest is seen: marks of direction and of byte order, tags
+# that spell a text of their own, annotations. Joiners and spaces of no width are parts of words and of emoji.
+_UNSEEN = re.compile(
+    r"[\u061c\u200e\u200f\u2061-\u2065\u206a-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 
 
 def shown(text: str, *, lines: bool = False) -> str:
@@ -45,13 +51,25 @@ def shown(text: str, *, lines: bool = False) -> str:
     return _UNSAFE.sub(_escaped, text)
 
 
+def on_terminal(text: str) -> str:
+    """Any text from outside as it may be printed on a terminal, in lines: `shown`, and nothing in it unseen.
+
+    What goes into a file or another program is not for this: there, a mark of direction is part of a text.
+    """
+    return _UNSEEN.sub(_escaped, shown(text, lines=True))
+
+
 def json_shown(text: str) -> str:
     """A JSON text with its control characters escaped as JSON does, so that it means the same and tells no terminal anything."""
-    return _UNSAFE_IN_LINES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _UNSEEN.sub(_as_json, _UNSAFE_IN_LINES.sub(_as_json, text))
 
 
 def _escaped(found: re.Match[str]) -> str:
     return found[0].encode("unicode_escape").decode("ascii")
+
+
+def _as_json(found: re.Match[str]) -> str:
+    return json.dumps(found[0])[1:-1]  # beyond U+FFFF as a pair
 
 
 def counted(count: int, what: str) -> str:
@@ -71,6 +89,13 @@ def utc_ns(nanoseconds: int) -> str:
     seconds, rest = divmod(nanoseconds, 1_000_000_000)
     whole = dt.datetime.fromtimestamp(seconds, dt.UTC).replace(microsecond=rest // 1000)
     return whole.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def local(seconds: float) -> str:
+    """Epoch seconds as people read them, in this machine's zone, which is said: ``2026-11-22 11:00:00 +01:00``."""
+    return (
+        dt.datetime.fromtimestamp(seconds).astimezone().isoformat(" ", timespec="seconds").replace("+", " +")
+    )
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -314,6 +339,45 @@ class PageRecord(Frozen):
     lines: tuple[Line, ...] | None = None
 
 
+class DoubtfulField(Frozen):
+    """A value that two readers read differently."""
+
+    path: str  # dotted, lists by index: ``items.1.price``
+    value: Any = None
+    other: Any = None  # None: the second reader does not have it
+
+
+class DoubtfulWords(Frozen):
+    """Words of a text that two readers read differently; either may be empty."""
+
+    value: str
+    other: str | None = None  # None: not found in what the second reader read
+
+
+class Doubt(Frozen):
+    """Where the second reading of an answer differs from it (DESIGN 15)."""
+
+    by: str  # entry of the second reader
+    agreement: float  # 0 to 1: what they agree on, of all that was compared
+    fields: tuple[DoubtfulField, ...] = ()
+    words: tuple[DoubtfulWords, ...] = ()
+
+
+class Verified(Frozen):
+    """Who read an answer's file a second time, and what that cost."""
+
+    by: str
+    usage: Usage
+
+
+class Review(Frozen):
+    """Somebody looked at an answer, and corrected or confirmed it."""
+
+    at: str  # UTC, as `utc` gives it
+    by: str
+    changed: tuple[str, ...] = ()  # paths of fields as in `DoubtfulField`, or ``text``; none: confirmed
+
+
 class Answer(Frozen):
     """The JSON sidecar, field by field (DESIGN 7); the ledger keeps the same text until it is on disk."""
 
@@ -334,6 +398,9 @@ class Answer(Frozen):
     finished: str
     seconds: float
     reused_from: str | None = None
+    verified: Verified | None = None  # None: it was not read a second time, or not yet
+    doubt: Doubt | None = None
+    review: Review | None = None
     lines: tuple[Line, ...] | None = None  # of a local model, where the folder wants them
 
 

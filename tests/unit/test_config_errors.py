@@ -62,7 +62,7 @@ def test_everything_is_told_at_once_with_line_and_key() -> None:
         "g.yaml:3: models.gpt.concurency: unknown key (did you mean 'concurrency'?)",
         "g.yaml:3: models.gpt.timeout: must look like 500ms, 2s, 5m, 1h or a number of seconds",
         "g.yaml:7: folders.invoices.setle: unknown key (did you mean 'settle'?)",
-        "g.yaml:8: folders.invoices.outputs[1]: must be 'txt', 'json', 'md' or 'xmp' (did you mean 'json'?)",
+        "g.yaml:8: folders.invoices.outputs[1]: must be 'txt', 'json', 'md', 'xmp', 'pdf' or 'hocr' (did you mean 'json'?)",
         "g.yaml:9: folders.invoices.model: there is no model 'gpt-4' (did you mean 'gpt'?)",
         "g.yaml:10: folders.invoices.prompt: {file_name} would not be filled in (did you mean {filename}?; for the text itself put spaces inside the braces)",
         "g.yaml:11: folders.invoices: duplicate key, first on line 5",

@@ -170,7 +170,9 @@ def test_words_of_a_skewed_page_stand_over_their_picture(angle: int) -> None:
     turned = image.rotate(angle, fillcolor="white", resample=Image.Resampling.BICUBIC)
     words = skewed(page, angle)
     pdf = of_pictures(encoded(turned, "JPEG"), "jpeg", words)
-    near(pdf, words, points=3 if abs(angle) < 5 else 7)  # steep ones are drawn level, over the box around them
+    near(
+        pdf, words, points=3 if abs(angle) < 5 else 7
+    )  # steep ones are drawn level, over the box around them
     assert text_of(pdf).split() == " ".join(LINES).split()
 
 

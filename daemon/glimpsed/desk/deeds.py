@@ -14,6 +14,7 @@ from glimpsed.desk.desk import Desk
 from glimpsed.disk import files
 from glimpsed.images import Images
 from glimpsed.ledger import FileRow
+from glimpsed.ledger.values import KeptAnswer
 from glimpsed.model import Answer, Content
 from glimpsed.pipeline import anew
 from glimpsed.searchable import KINDS
@@ -23,12 +24,19 @@ from glimpsed.vision import Memory, Model, connect
 NO_ANSWER = "neither the ledger nor a JSON sidecar has its answer"
 
 
-def rewrite(desk: Desk, folder: Folder, row: FileRow, making: Making | None = None) -> bool:
+def rewrite(
+    desk: Desk, folder: Folder, row: FileRow, making: Making | None = None, *, reviewed: bool = False
+) -> bool:
     """The sidecars of a done file anew; False where there is no answer to write. Raises as `sidecar.write`.
 
-    `making`: kept for several files, as the processes that see and make take seconds to start.
+    `making`: kept for several files, as the processes that see and make take seconds to start. `reviewed`: what somebody
+    corrected is let go of, and the model's own answer written.
     """
-    known = anew.find(files.find_root(folder.path), row, folder, kept(desk, row))
+    answers = kept(desk, row)
+    if reviewed and (own := desk.ledger.own_answer(row.key)) is not None:
+        desk.ledger.forget_review(row, own)
+        answers = [KeptAnswer(row.key, own)]
+    known = anew.find(files.find_root(folder.path), row, folder, answers)
     if known is None:
         return False
     with contextlib.nullcontext(making) if making else Making(desk.config) as make:

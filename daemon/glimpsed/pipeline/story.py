@@ -195,6 +195,7 @@ class Pipeline:
                     kept.content,
                     made.files,
                 )
+        await self._to_be_verified(kept)
         if place.folder.on_done == NOTHING:
             end = await self._ends.done(job, answer, written)
         else:
@@ -203,6 +204,17 @@ class Pipeline:
         if end.outcome == "reused" and kept.origin not in {None, job.key}:
             await self._reuse.forget_old_name(kept.origin)
         return end
+
+    async def _to_be_verified(self, kept: Kept) -> None:
+        """Before it is done, so that no crash comes between; a copy of an answer that was read twice is, too."""
+        job, answer, second = kept.story.job, kept.answer, kept.story.place.folder.verify_with
+        if second is None or answer.model.entry == second or answer.review is not None:
+            return
+        known = answer.verified is not None and answer.verified.by == second
+        agreement = (answer.doubt.agreement if answer.doubt else 1.0) if known else None
+        await self._books.patient(
+            Ledger.to_verify, job, agreement=agreement, doubtful=known and answer.doubt is not None
+        )
 
     # -- when it goes wrong
 

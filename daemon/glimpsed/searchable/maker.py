@@ -7,9 +7,7 @@ keep it, and are not looked at.
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -25,7 +23,7 @@ from glimpsed.images import Images, plan
 from glimpsed.images.prepare import DECODED
 from glimpsed.journal import get_logger
 from glimpsed.model import Answer, Content, Line, Request, shown
-from glimpsed.searchable import KINDS, seen
+from glimpsed.searchable import KINDS, NO_OCR, installed_ocr, seen
 from glimpsed.searchable.worker import Task
 from glimpsed.vision import Memory, Model, connect
 
@@ -33,7 +31,6 @@ log = get_logger()
 
 LIMITS = Limits(seconds=600.0, clock=300.0, address_space=3_000_000_000)
 LOOSE = "rapidocr"  # whose boxes are wider than the print
-NO_OCR = "no OCR is installed: the words are spread over their pages, a line below the other"
 SIGNED = "it is signed, and any change would break that: its text stands beside it"
 
 
@@ -124,7 +121,9 @@ class Maker:
             "name": name,
             "own": own,
             "lines": seen_lines,
-            "texts": [] if local or answer.data is not None else _texts(answer, pages),
+            "texts": []
+            if (local and answer.review is None) or answer.data is not None
+            else _texts(answer, pages),
         }
         head = json.dumps(told).encode()
         task = Task(kind, outputs, len(head))
@@ -169,7 +168,7 @@ class Maker:
     def _engine(self) -> Model | None:
         """The OCR that is installed, rapidocr before tesseract."""
         if self._own is None:
-            name = installed()
+            name = installed_ocr()
             if name is not None:
                 self._own = connect(
                     ModelEntry(api="local", model=name).model_copy(update={"name": "ocr"}), Memory()
@@ -178,13 +177,6 @@ class Maker:
                 self._told = True
                 log.warning("searchable PDFs without OCR", reason=f"{NO_OCR}: {extras.command('ocr')}")
         return self._own
-
-
-def installed() -> str | None:
-    """Which OCR there is to see where words stand; None: none."""
-    if all(importlib.util.find_spec(module) for module in ("rapidocr", "onnxruntime", "cv2")):
-        return "rapidocr"
-    return "tesseract" if shutil.which("tesseract") else None
 
 
 def _told(answer: Answer, lines: Sequence[Line]) -> list[seen.Told]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pydantic_core
 
-from glimpsed import __version__, bounded
+from glimpsed import __version__, bounded, extras
 from glimpsed.config.schema import Folder
 from glimpsed.errors import FileError
 from glimpsed.language import Language, told, translator
@@ -139,6 +139,7 @@ def render_error(
     """One sentence of what happened, one of what to do, then the facts; last, what the model gave."""
     _ = translator(language).gettext
     lines = [shown(told(" ".join(said.split()), language)) for said in (reason, advice)]
+    lines[1] = lines[1].replace("glimpsed retry", f"{extras.program()} retry")
     lines += ["", *[f"{key}: {shown(str(value))}" for key, value in facts.items() if value is not None]]
     lines.append(f"{_SIGNATURE}{__version__}")
     if raw:
@@ -160,6 +161,11 @@ def _json(answer: Answer, name: str) -> bytes:
     for optional in ("left_out", "signed"):
         if dumped["source"][optional] is None:
             del dumped["source"][optional]
+    for later in ("verified", "review"):
+        if dumped[later] is None:
+            del dumped[later]
+    if answer.verified is None:  # else null says that both readers agree
+        del dumped["doubt"]
     if dumped["lines"] is None:
         del dumped["lines"]
     else:

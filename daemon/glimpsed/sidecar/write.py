@@ -178,9 +178,10 @@ def opened(root: Root, path: str) -> Iterator[tuple[int, str]]:
         try:
             yield parent, name
         except OSError as e:
-            what = f"{shown(path)}: {os.strerror(e.errno or 0)}"
+            why = os.strerror(e.errno or 0)
             if e.errno in _BLOCKED:
-                raise SidecarBlocked(what, reach=_reach(parent, e.errno)) from e
+                raise SidecarBlocked(why, path=shown(path), reach=_reach(parent, e.errno)) from e
+            what = f"{shown(path)}: {why}"
             if e.errno in MISSING:
                 raise Vanished(what) from e
             raise ShareTrouble(what) from e
