@@ -411,3 +411,4 @@ class Written:
     name: str
     size: int
     mtime_ns: int
+    digest: str | None = field(default=None, compare=False)  # of its content, where that is known

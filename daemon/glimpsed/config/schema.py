@@ -437,6 +437,11 @@ class Config(Section):
     backlog_confirm: Whole = Field(
         1000, ge=0, description="More waiting files than this wait for 'glimpsed approve'."
     )
+    burst_confirm: Whole | None = Field(
+        None,
+        ge=0,
+        description="More files than this that arrive within a minute wait for it, too; null: none do.",
+    )
     drain: Duration = Field(30.0, ge=0, description="How long a stop waits for requests in flight.")
     search: bool = Field(default=True, description="Full-text index over the answers.")
     keep_answers: Keeping = Field(

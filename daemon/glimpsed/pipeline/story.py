@@ -121,12 +121,18 @@ class Pipeline:
         seen = await place.do_with(job.version, look, job, place, doubted=self._ends.doubted(job))
         if isinstance(seen, Standing):
             return await self._ends.adopted(job, seen.written)
-        if not place.folder.reuse or job.again:
+        if job.again:
             return await self._asked(story, seen)
+        if not place.folder.reuse:
+            return await self._found_or_asked(story, seen)
         async with self._reuse.turn(story, seen):
-            if (found := await self._reuse.find(story, seen)) is not None:
-                return await self._keep(Kept(story, seen, found.answer, found.question, found.origin))
-            return await self._asked(story, seen)
+            return await self._found_or_asked(story, seen)
+
+    async def _found_or_asked(self, story: Story, content: Content) -> Kept:
+        found = await self._reuse.find(story, content, copies=story.place.folder.reuse)
+        if found is None:
+            return await self._asked(story, content)
+        return await self._keep(Kept(story, content, found.answer, found.question, found.origin))
 
     async def _read(self, story: Story) -> Content:
         job, place = story.job, story.place

@@ -17,7 +17,15 @@ from typing import Any, Literal
 import pydantic
 
 from glimpsed.config.schema import Folder
-from glimpsed.disk.files import Root, entry, opened_directory, opened_file, translated, version_of
+from glimpsed.disk.files import (
+    Root,
+    entry,
+    is_as_written,
+    opened_directory,
+    opened_file,
+    translated,
+    version_of,
+)
 from glimpsed.errors import FileError, ShareTrouble, Vanished
 from glimpsed.model import Answer, Version, Written, shown, utc_ns
 from glimpsed.sidecar import own
@@ -115,11 +123,7 @@ def load_text(root: Root, path: str, folder: Folder, written: Sequence[Written])
             for kind in ("txt", "md"):
                 sidecar = known.get(sidecar_name(folder, name, kind))
                 status = entry(parent, sidecar.name) if sidecar else None
-                if (
-                    sidecar
-                    and status
-                    and (status.st_size, status.st_mtime_ns) == (sidecar.size, sidecar.mtime_ns)
-                ):
+                if sidecar and status and is_as_written(parent, sidecar, status):
                     data = own.read(parent, sidecar.name)
                     return data.decode("utf-8", "replace").removesuffix("\n") if data is not None else None
     except (Vanished, ShareTrouble, FileError):

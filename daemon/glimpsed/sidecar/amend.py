@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from glimpsed.config.schema import Folder
 from glimpsed.disk import temporary
-from glimpsed.disk.files import Root, as_written, entry, find_root
+from glimpsed.disk.files import Root, as_written, entry, find_root, is_as_written
 from glimpsed.disk.names import rename_no_replace
 from glimpsed.model import Answer, Written
 from glimpsed.sidecar.render import MADE, names, possible_names, render
@@ -25,16 +25,11 @@ def refresh(
         sidecar = names(folder, name).get("json")
         known = next((w for w in written if w.name == sidecar), None)
         status = entry(parent, known.name) if known else None
-        if (
-            known is None
-            or status is None
-            or (status.st_size, status.st_mtime_ns) != (known.size, known.mtime_ns)
-        ):
+        if known is None or status is None or not is_as_written(parent, known, status):
             return tuple(written)
-        with temporary.files(
-            parent, name, folder.sidecar_mode, {known.name: render(answer, "json", name)}
-        ) as ready:
-            now = replace(as_written(parent, ready[known.name]), name=known.name)
+        content = render(answer, "json", name)
+        with temporary.files(parent, name, folder.sidecar_mode, {known.name: content}) as ready:
+            now = replace(as_written(parent, ready[known.name], content), name=known.name)
             if not replaced(parent, ready, known.name, status):
                 return tuple(written)
         temporary.sync_directory(parent)
@@ -70,7 +65,7 @@ def complete(
             return tuple(written)
         back: Mapping[str, Written]
         with temporary.files(parent, name, folder.sidecar_mode, missing) as ready:
-            back = {s: replace(as_written(parent, temp), name=s) for s, temp in ready.items()}
+            back = {s: replace(as_written(parent, temp, missing[s]), name=s) for s, temp in ready.items()}
             for sidecar in missing:
                 rename_no_replace(parent, ready[sidecar], parent, sidecar)
                 del ready[sidecar]

@@ -21,7 +21,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from glimpsed.config.schema import Folder
@@ -150,8 +150,8 @@ def _joined(base: str, directory: str, name: str) -> str:
 def _written(known: Written, seen: os.stat_result, new: str, now: os.stat_result | None) -> Written:
     """A sidecar at its new place. One that was edited meanwhile came along, and still counts as edited."""
     if now is None or (seen.st_size, seen.st_mtime_ns) != (known.size, known.mtime_ns):
-        return Written(new, known.size, known.mtime_ns)
-    return Written(new, now.st_size, now.st_mtime_ns)
+        return replace(known, name=new)
+    return Written(new, now.st_size, now.st_mtime_ns, known.digest)
 
 
 def _cannot(name: str, error: OSError) -> FileError:

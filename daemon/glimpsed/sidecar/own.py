@@ -17,7 +17,7 @@ import pydantic
 
 from glimpsed import bounded
 from glimpsed.config.schema import Folder
-from glimpsed.disk.files import entry, read_regular
+from glimpsed.disk.files import entry, is_as_written, read_regular
 from glimpsed.disk.names import is_fixed
 from glimpsed.errors import FileError, ForeignSidecar
 from glimpsed.model import Answer, Written, shown
@@ -53,13 +53,11 @@ class Place:
     def is_edited(self, sidecar: str, kind: str, status: os.stat_result | None) -> bool:
         """Whether somebody changed this own sidecar, of that status now, since it was written.
 
-        The ledger's size and mtime decide; where they differ or are unknown, the text as the own JSON
+        What the ledger knows of it decides; where that differs or is unknown, the text as the own JSON
         has it still clears a ``txt``, and a JSON is clear when writing it anew gives the same bytes.
         """
         known = self.written.get(sidecar)
-        if status is None or (
-            known is not None and (known.size, known.mtime_ns) == (status.st_size, status.st_mtime_ns)
-        ):
+        if status is None or (known is not None and is_as_written(self.parent, known, status)):
             return False
         if self.own_json is None or kind in MADE or (kind == "json" and known is not None):
             return True

@@ -15,7 +15,15 @@ from dataclasses import replace
 
 from glimpsed.config.schema import Folder
 from glimpsed.disk import temporary
-from glimpsed.disk.files import MISSING, Root, as_written, entry, opened_directory, version_there
+from glimpsed.disk.files import (
+    MISSING,
+    Root,
+    as_written,
+    entry,
+    is_as_written,
+    opened_directory,
+    version_there,
+)
 from glimpsed.disk.names import exchange, is_fixed, keep_aside, rename_no_replace, same_file
 from glimpsed.errors import FileError, ForeignSidecar, Reach, ShareTrouble, SidecarBlocked, Vanished
 from glimpsed.model import Answer, Content, Written, shown
@@ -104,7 +112,10 @@ def write(
             if "json" not in folder.outputs:
                 _newer_than(parent, content.version.mtime_ns, named.values())
             # As they are before anybody else can know their names: an edit at this moment must not pass for ours.
-            known = tuple(replace(as_written(parent, now), name=sidecar) for sidecar, now in named.items())
+            known = tuple(
+                replace(as_written(parent, now, outputs[sidecar][1]), name=sidecar)
+                for sidecar, now in named.items()
+            )
             for sidecar, rendered in missing.items():
                 _put(place, sidecar, outputs[sidecar][0], rendered, ready)
         _remove_error(parent, name)
@@ -147,7 +158,7 @@ def write_error(
             except FileExistsError:
                 return ()
         temporary.sync_directory(parent)
-        return (as_written(parent, sidecar),)
+        return (as_written(parent, sidecar, content),)
 
 
 def remove_error(root: Root, path: str) -> None:
@@ -163,10 +174,7 @@ def remove(root: Root, path: str, written: Sequence[Written]) -> None:
             if entry(parent, name) is not None:
                 return
             status = entry(parent, sidecar.name)
-            if status is not None and (status.st_size, status.st_mtime_ns) == (
-                sidecar.size,
-                sidecar.mtime_ns,
-            ):
+            if status is not None and is_as_written(parent, sidecar, status):
                 temporary.remove(parent, sidecar.name, status)
 
 
