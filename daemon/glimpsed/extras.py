@@ -7,6 +7,8 @@ import shlex
 import sys
 from urllib.parse import unquote, urlsplit
 
+OCR_MODULES = ("rapidocr", "onnxruntime", "cv2")  # of the extra `ocr`
+
 
 def command(*extras: str) -> str:
     """``pip install '/usr/src/glimpsed[ocr]'``: with this Python's pip, from where it was installed from.
