@@ -369,6 +369,16 @@ class Verified(Frozen):
     usage: Usage
 
 
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """What an answer, or a second reading of it, has cost, as its JSON tells."""
+
+    entry: str  # of the model
+    usage: Usage
+    at: float  # epoch seconds
+    answered: int  # 1: an answer, 0: a second reading
+
+
 class Review(Frozen):
     """Somebody looked at an answer, and corrected or confirmed it."""
 
