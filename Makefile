@@ -69,6 +69,11 @@ bench: $(VENV)/.dev  ## everything measured beside its limit or its rival, in te
 bench-full: $(VENV)/.dev  ## the same with 2,000 images, 1,000,000 files, 200 kills: half an hour
 	$(VENV)/bin/python tests/benchmarks --full $(if $(ROWS),--only $(ROWS))
 
+.PHONY: ocr-report
+ocr-report: $(VENV)/.dev  ## how well the embedded OCR reads, beside tesseract and plain rapidocr (ONLY=glimpsed: that one anew)
+	@PYTHON=$(VENV)/bin/python .ci/packages report
+	$(VENV)/bin/python tests/benchmarks/ocr_report.py $(if $(ONLY),--only $(ONLY))
+
 .PHONY: soak
 soak: $(VENV)/.dev  ## files arriving at a faulty API for SECONDS (600): nothing lost or twice, memory flat
 	$(VENV)/bin/python tests/benchmarks/soak.py $(or $(SECONDS),600)

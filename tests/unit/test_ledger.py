@@ -474,6 +474,27 @@ def test_a_held_backlog_waits_for_approval_while_arrivals_are_served(ledger: Led
     assert one(ledger).key == SCAN
 
 
+def test_arrivals_that_are_too_many_at_once_wait_for_approval_and_the_backlog_does_not(
+    ledger: Ledger,
+) -> None:
+    ledger.first_seen("in", 0)
+    offer(ledger)
+    before, taken = FileKey("in", "b/before.jpg"), FileKey("in", "taken.jpg")
+    offer(ledger, taken, fresh=True)
+    assert [job.key for job in claim(ledger, limit=1)] == [taken]
+    offer(ledger, before, fresh=True)
+    many = [Offer(FileKey("in", f"{n}.jpg"), V1, fresh=True) for n in range(3)]
+    assert len(ledger.offer(many[:1], 7, unasked=1)) == 1
+    assert ledger.held() == {}
+    assert len(ledger.offer(many[1:], 8, unasked=1, before=[before, taken, many[0].key])) == 2
+    assert ledger.held_back(["in"]) == {"in": 4}
+    assert ledger.held() == {"in": 1}  # since the first of them came
+    assert [job.key for job in claim(ledger)] == [SCAN]
+    assert (ledger.approve("other"), ledger.approve("in"), ledger.approve()) == ([], ["in"], [])
+    assert {job.key for job in claim(ledger)} == {before, *(one.key for one in many)}
+    assert ledger.held() == {}
+
+
 def test_redo_asks_again_about_anything_and_takes_it_from_its_worker(ledger: Ledger) -> None:
     offer(ledger)
     finish(ledger)

@@ -59,6 +59,11 @@ class Reconciler:
         tops = set(directories)
         return {d for d in self._directories if not is_below(d, tops)}
 
+    def outdated(self, directory: str) -> None:
+        """The ledger will know something else of it: should it look again as it did, that is to be told, too."""
+        self.digests.pop(directory, None)
+        self._stored.pop(directory, None)
+
     async def start(self, root: Root, *, first: bool) -> None:
         """Before a listing of everything: the ledger is told of which root, and before the first asked what it knows."""
         if root.identity != self._root:
@@ -90,7 +95,9 @@ class Reconciler:
         for name, listed in new.items():
             self._settle(join(path, name), listed, fresh=fresh)
         self.first.waits(len(new))
-        if not new:
+        if new:
+            self.outdated(path)
+        else:
             await self._all_known(directory)
         return len(new)
 

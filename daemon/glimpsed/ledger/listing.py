@@ -19,6 +19,7 @@ from glimpsed.ledger.part import (
     written_from,
     written_text,
 )
+from glimpsed.ledger.queue import OUTDATED
 from glimpsed.ledger.schema import PathText, about, answers, directories, files, folders
 from glimpsed.ledger.values import Adopted, GoneRow, Known
 from glimpsed.model import FileKey, State, Version
@@ -200,6 +201,7 @@ class Listing(Part):
             with self._database.write() as c:
                 rows = c.execute(_VANISHED, {**where, "at": now}).all()
                 if rows:
+                    c.execute(OUTDATED, place)
                     search.drop(c, [row.id for row in rows])
             gone += [GoneRow(key_of(row), row.was, written_from(row.written)) for row in rows]
         return gone

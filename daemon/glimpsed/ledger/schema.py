@@ -67,7 +67,7 @@ files = sa.Table(
     sa.Column("changed", _Float, nullable=False),  # when the state last changed
     sa.Column("due", _Float),  # see the module's docstring; 0: at once
     sa.Column("priority", sa.Integer, nullable=False),
-    sa.Column("fresh", sa.SmallInteger, nullable=False),  # 1: arrived while watched
+    sa.Column("fresh", sa.SmallInteger, nullable=False),  # 1: arrived while watched; or HELD
     sa.Column(
         "round", sa.BigInteger, nullable=False
     ),  # when `redo` or `retry` asked for it, epoch seconds; 0: neither
@@ -86,6 +86,7 @@ files = sa.Table(
     sa.UniqueConstraint("folder", "directory", "name", name="files_path"),
 )
 # Answers that are paid for and not on disk, or not handed over, yet. Page 0 is the whole answer, the others single pages.
+HELD = -1  # in `fresh`: it arrived with too many others, and waits for `approve`
 HANDED = -2  # what was done of a hand-over, as a JSON list
 IN_COMMAND = "in command"  # a row that is handed over: what comes of its image now is our doing
 answers = sa.Table(

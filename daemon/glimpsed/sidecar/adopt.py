@@ -17,7 +17,15 @@ from typing import Any, Literal
 import pydantic
 
 from glimpsed.config.schema import Folder
-from glimpsed.disk.files import Root, entry, opened_directory, opened_file, translated, version_of
+from glimpsed.disk.files import (
+    Root,
+    entry,
+    is_as_written,
+    opened_directory,
+    opened_file,
+    translated,
+    version_of,
+)
 from glimpsed.errors import FileError, ShareTrouble, Vanished
 from glimpsed.model import Answer, Version, Written, shown, utc_ns
 from glimpsed.sidecar import own
@@ -55,8 +63,10 @@ def adoptable(
     SHA-256 decides. Raises `ShareTrouble`, or `Vanished` when the directory or the image is gone.
     """
     sidecars = names(folder, name)
-    if not all(sidecar in names_in_directory for sidecar in sidecars.values()):
+    missing = {kind for kind, sidecar in sidecars.items() if sidecar not in names_in_directory}
+    if missing - {"pdf"} or (missing and "json" not in sidecars):
         return Found("none")
+    pdf = sidecars.pop("pdf") if missing else None
     with opened_directory(root, directory) as parent, translated(directory):
         statuses = {sidecar: entry(parent, sidecar) for sidecar in sidecars.values()}
         parsed = own.parse_own(own.read(parent, sidecars["json"])) if "json" in sidecars else None
@@ -70,8 +80,8 @@ def adoptable(
     if "json" not in sidecars:
         newer = all(sidecar.mtime_ns > version.mtime_ns for sidecar in written)
         return Found("adopt", written) if newer else Found("foreign")
-    if parsed is None:
-        return Found("foreign")
+    if parsed is None or (pdf is not None and parsed["source"].get("signed") is not True):
+        return Found("foreign" if pdf is None else "none")  # one that is signed gets no PDF
     path = f"{directory}/{name}" if directory else name
     if not _is_about(parsed["source"], root, path, version):
         return Found("outdated")
@@ -113,11 +123,7 @@ def load_text(root: Root, path: str, folder: Folder, written: Sequence[Written])
             for kind in ("txt", "md"):
                 sidecar = known.get(sidecar_name(folder, name, kind))
                 status = entry(parent, sidecar.name) if sidecar else None
-                if (
-                    sidecar
-                    and status
-                    and (status.st_size, status.st_mtime_ns) == (sidecar.size, sidecar.mtime_ns)
-                ):
+                if sidecar and status and is_as_written(parent, sidecar, status):
                     data = own.read(parent, sidecar.name)
                     return data.decode("utf-8", "replace").removesuffix("\n") if data is not None else None
     except (Vanished, ShareTrouble, FileError):

@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from glimpsed.config.schema import Folder
 from glimpsed.desk import Desk
+from glimpsed.desk.deeds import Making
 from glimpsed.disk.files import find_root
 from glimpsed.errors import FileError, GlimpsedError, UsageError
 from glimpsed.language import N_
@@ -73,7 +74,8 @@ def _current(desk: Desk, row: FileRow, folder: Folder) -> Answer:
 
 def _correct(desk: Desk, row: FileRow, folder: Folder, seen: str, by: str, change: dict[str, Any]) -> None:
     root = find_root(folder.path)
-    review.correct(desk.ledger, root, folder, row.key, seen=seen, by=by, **change)
+    with Making(desk.config) as make:
+        review.correct(desk.ledger, root, folder, row.key, seen=seen, by=by, make=make, **change)
 
 
 def corrected(answer: Answer, typed: dict[str, str], folder: Folder) -> dict[str, Any]:
