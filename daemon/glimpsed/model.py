@@ -288,6 +288,7 @@ class Source(Frozen):
     height: int
     pages: int
     left_out: tuple[int, ...] | None = None  # pages that were not sent; None: all were
+    signed: bool | None = None  # a PDF that somebody signed, and that is left as it is; None: it is not
 
 
 class Sent(Frozen):

@@ -67,8 +67,10 @@ def adoptable(
     SHA-256 decides. Raises `ShareTrouble`, or `Vanished` when the directory or the image is gone.
     """
     sidecars = names(folder, name)
-    if not all(sidecar in names_in_directory for sidecar in sidecars.values()):
+    missing = {kind for kind, sidecar in sidecars.items() if sidecar not in names_in_directory}
+    if missing - {"pdf"} or (missing and "json" not in sidecars):
         return Found("none")
+    pdf = sidecars.pop("pdf") if missing else None
     with opened_directory(root, directory) as parent, translated(directory):
         statuses = {sidecar: entry(parent, sidecar) for sidecar in sidecars.values()}
         parsed = own.parse_own(own.read(parent, sidecars["json"])) if "json" in sidecars else None
@@ -82,8 +84,8 @@ def adoptable(
     if "json" not in sidecars:
         newer = all(sidecar.mtime_ns > version.mtime_ns for sidecar in written)
         return Found("adopt", written) if newer else Found("foreign")
-    if parsed is None:
-        return Found("foreign")
+    if parsed is None or (pdf is not None and parsed["source"].get("signed") is not True):
+        return Found("foreign" if pdf is None else "none")  # one that is signed gets no PDF
     path = f"{directory}/{name}" if directory else name
     if not _is_about(parsed["source"], root, path, version):
         return Found("outdated")
