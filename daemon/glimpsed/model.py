@@ -91,6 +91,13 @@ def utc_ns(nanoseconds: int) -> str:
     return whole.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+def local(seconds: float) -> str:
+    """Epoch seconds as people read them, in this machine's zone, which is said: ``2026-11-22 11:00:00 +01:00``."""
+    return (
+        dt.datetime.fromtimestamp(seconds).astimezone().isoformat(" ", timespec="seconds").replace("+", " +")
+    )
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class FileKey:
     """One file, wherever its folder is mounted: the folder's name and the path in it."""
@@ -282,6 +289,7 @@ class Source(Frozen):
     height: int
     pages: int
     left_out: tuple[int, ...] | None = None  # pages that were not sent; None: all were
+    signed: bool | None = None  # a PDF that somebody signed, and that is left as it is; None: it is not
 
 
 class Sent(Frozen):
@@ -363,6 +371,16 @@ class Verified(Frozen):
     usage: Usage
 
 
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """What an answer, or a second reading of it, has cost, as its JSON tells."""
+
+    entry: str  # of the model
+    usage: Usage
+    at: float  # epoch seconds
+    answered: int  # 1: an answer, 0: a second reading
+
+
 class Review(Frozen):
     """Somebody looked at an answer, and corrected or confirmed it."""
 
@@ -404,3 +422,4 @@ class Written:
     name: str
     size: int
     mtime_ns: int
+    digest: str | None = field(default=None, compare=False)  # of its content, where that is known

@@ -49,7 +49,7 @@ def command(
     from glimpsed.desk.orders import price
 
     if cancel and not (stale or (paths and name is not None)):
-        with opened() as desk:
+        with opened(*paths, name) as desk:
             count = _cancelled(desk, paths, name)
         click.echo(f"taken back: {files(count)}")
         return
@@ -57,7 +57,7 @@ def command(
         raise UsageError(
             "say which: PATHs, or --folder NAME, or --stale or --cancel (which take a --folder as well)"
         )
-    with opened() as desk:
+    with opened(*paths, name) as desk:
         orders = _orders(desk, paths, name, stale=stale, reviewed=reviewed)
         for order in orders:
             if order.note:

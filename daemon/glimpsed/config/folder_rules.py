@@ -153,7 +153,7 @@ def _clashes(key: Key, template: str, folder: Folder) -> Iterator[Finding]:
         made = {kind: _sidecar(template, f"scan.{kind}", ext).lower() for kind in ENDINGS}
         if any(name == f"scan.{kind}" for kind, name in made.items()):
             yield key, "would be the name of the image itself", None
-        elif made["jpg"].endswith(tuple(f".{kind}" for kind in ENDINGS)):
+        elif made["jpg"].endswith(tuple(f".{kind}" for kind in ENDINGS - {ext})):
             yield key, "would look like an image", None
         elif made["jpg"] == "scan.jpg.error.txt" or made["jpg"].endswith("~"):
             yield key, "is reserved for what glimpsed writes itself", None

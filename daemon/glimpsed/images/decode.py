@@ -107,7 +107,7 @@ def prepare(file: BinaryIO, kind: Kind, number: int, to: Target, memory: int) ->
 def _drawn(file: BinaryIO, kind: Kind, number: int, to: Target, memory: int) -> Drawn:
     if kind == "pdf":
         return pdf.render(file, number, to)
-    return _page(_picture(file, kind, number, memory), to, memory)
+    return _page(picture(file, kind, number, memory), to, memory)
 
 
 def _page(picture: Picture, to: Target, memory: int) -> Drawn:
@@ -130,7 +130,7 @@ def _page(picture: Picture, to: Target, memory: int) -> Drawn:
     return Drawn(upright(scaled, picture.orientation), plan.rows, stored, picture.orientation)
 
 
-def _picture(file: BinaryIO, kind: Kind, number: int, memory: int) -> Picture:
+def picture(file: BinaryIO, kind: Kind, number: int, memory: int) -> Picture:
     """Page `number`: a TIFF has several, everything else has one, the first picture."""
     if kind == "tiff" and raw.from_tiff(file) is None:
         return tiffs.picture(file, number, memory)

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from glimpsed.errors import LedgerError
 
 VERSION_ROW = "version"
+BEGAN = "began"  # when this ledger was made, epoch seconds
 _ADVISORY_LOCK = 0x676C696D70736564  # 'glimpsed': one daemon at a time creates or migrates
 _FULL_TEXT = "CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(body, content='', tokenize='unicode61')"
 
@@ -67,7 +68,7 @@ files = sa.Table(
     sa.Column("changed", _Float, nullable=False),  # when the state last changed
     sa.Column("due", _Float),  # see the module's docstring; 0: at once
     sa.Column("priority", sa.Integer, nullable=False),
-    sa.Column("fresh", sa.SmallInteger, nullable=False),  # 1: arrived while watched
+    sa.Column("fresh", sa.SmallInteger, nullable=False),  # 1: arrived while watched; or HELD
     sa.Column(
         "round", sa.BigInteger, nullable=False
     ),  # when `redo` or `retry` asked for it, epoch seconds; 0: neither
@@ -86,6 +87,7 @@ files = sa.Table(
     sa.UniqueConstraint("folder", "directory", "name", name="files_path"),
 )
 # Answers that are paid for and not on disk, or not handed over, yet. Page 0 is the whole answer, the others single pages.
+HELD = -1  # in `fresh`: it arrived with too many others, and waits for `approve`
 HANDED = -2  # what was done of a hand-over, as a JSON list
 IN_COMMAND = "in command"  # a row that is handed over: what comes of its image now is our doing
 answers = sa.Table(
@@ -282,9 +284,12 @@ def _read_twice(c: sa.Connection) -> None:
 STEPS: tuple[Step, ...] = (_keep_answers, _read_twice)
 
 
-def prepare(connection: sa.Connection, where: str, steps: Sequence[Step] = STEPS) -> None:
+def prepare(
+    connection: sa.Connection, where: str, steps: Sequence[Step] = STEPS, *, now: float | None = None
+) -> None:
     """Create the tables, or bring an older ledger forward, within the transaction that is open.
 
+    `now`: epoch seconds, of which a new one takes note.
     Raises `LedgerError` for a ledger of a newer program, and for a database that is none of ours.
     """
     if connection.dialect.name == "postgresql":
@@ -298,6 +303,8 @@ def prepare(connection: sa.Connection, where: str, steps: Sequence[Step] = STEPS
             connection.exec_driver_sql(_VACUUM)
         _create_full_text(connection)
         connection.execute(sa.insert(about), {"name": VERSION_ROW, "value": str(1 + len(steps))})
+        if now is not None:
+            connection.execute(sa.insert(about), {"name": BEGAN, "value": repr(now)})
         return
     for step in steps[version - 1 :]:
         step(connection)
