@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from glimpsed.errors import FileError, MissingExtra
-from glimpsed.images.picture import Drawn
+from glimpsed.images.picture import ON_ITS_SIDE, Drawn, upright
 from glimpsed.images.plan import PDF_DPI, Target, layout
+from glimpsed.region import turned
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -110,14 +111,17 @@ def render(file: BinaryIO, number: int, to: Target) -> Drawn:
         page = _page(document, number)
         try:
             stored = _pixels(page, _masks(file))
-            plan = layout(*stored, to)
-            size = plan.width, plan.height
-            scale = max(plan.width / page.get_width(), plan.height / page.get_height())
+            orientation = turned(1, to.turn)
+            on_its_side = orientation in ON_ITS_SIDE
+            plan = layout(*(stored[::-1] if on_its_side else stored), to)
+            size = (plan.height, plan.width) if on_its_side else (plan.width, plan.height)
+            scale = max(size[0] / page.get_width(), size[1] / page.get_height())
             image: Image.Image = page.render(scale=scale, rev_byteorder=True).to_pil()
         finally:
             page.close()
     # Rendering rounds up: one pixel is cut off at most.
-    return Drawn(image if image.size == size else image.crop((0, 0, *size)), plan.rows, stored)
+    image = image if image.size == size else image.crop((0, 0, *size))
+    return Drawn(upright(image, orientation), plan.rows, stored, orientation)
 
 
 def _drawable(document: Any, number: int) -> bool:
