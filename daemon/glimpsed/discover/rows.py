@@ -51,7 +51,7 @@ async def without_adopted(
         if not found:
             continue
         adopted = [
-            Adopted(site.key(directory.path, n), left[n].version, f.written, f.sha256, texts=f.texts)
+            Adopted(site.key(directory.path, n), left[n].version, f.written, f.sha256, answer=f.answer)
             for n, f in found.items()
         ]
         await site.books(Ledger.adopt, adopted, site.clock())

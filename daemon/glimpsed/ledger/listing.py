@@ -8,10 +8,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from glimpsed.ledger import search
+from glimpsed.ledger.kept import Kept, ToKeep
 from glimpsed.ledger.part import (
     CHUNK,
-    Part,
     by_directory,
     chunks,
     key_of,
@@ -65,7 +64,7 @@ _THERE: tuple[State, ...] = ("queued", "running", "answered", "handing", "done",
 _FORGET_ANSWERS = sa.delete(answers).where(answers.c.file.in_(sa.bindparam("ids", expanding=True)))
 
 
-class Listing(Part):
+class Listing(Kept):
     """What is known of a folder, and what a listing of it showed."""
 
     def known(self, folder: str, directory: str) -> dict[str, Known]:
@@ -162,8 +161,8 @@ class Listing(Part):
         A version that somebody works on at this moment, or that is done, is left alone.
         """
         rows = {a.key: _done_row(a, now) for a in adopted}
-        with_text = {a.key: a.texts for a in adopted if a.texts} if self._search else {}
-        return self._put_done(rows, with_text)
+        answered = {a.key: a for a in adopted} if self.keep != 0 else {}
+        return self._put_done(rows, answered)
 
     def ignore(
         self, found: Mapping[FileKey, Version], now: float, *, instead_of: Sequence[FileKey] = ()
@@ -192,15 +191,13 @@ class Listing(Part):
     def vanished(self, keys: Sequence[FileKey], now: float) -> list[GoneRow]:
         """These files were deleted. Returns the rows that were not gone before, as they were.
 
-        A paid answer is kept in case the file comes back; the text for the search is not.
+        What was answered is kept in case the file comes back, and not found by a search meanwhile.
         """
         gone: list[GoneRow] = []
         for place, names in by_directory(keys):
             where = {"in_folder": place["folder"], "in_directory": place["directory"], "names": names}
             with self._database.write() as c:
                 rows = c.execute(_VANISHED, {**where, "at": now}).all()
-                if rows:
-                    search.drop(c, [row.id for row in rows])
             gone += [GoneRow(key_of(row), row.was, written_from(row.written)) for row in rows]
         return gone
 
@@ -211,18 +208,17 @@ class Listing(Part):
         with self._database.write() as c:
             c.execute(_RENAMED, {**where, "at": now})
 
-    def _put_done(
-        self, rows: Mapping[FileKey, dict[str, Any]], with_text: Mapping[FileKey, Sequence[str]]
-    ) -> int:
+    def _put_done(self, rows: Mapping[FileKey, dict[str, Any]], answered: Mapping[FileKey, Adopted]) -> int:
         count = 0
         for keys in chunks(sorted(rows), 10 * CHUNK):
             with self._database.write() as c:
                 taken = c.execute(self._adopt, [rows[key] for key in keys]).all()
                 for ids in chunks([row.id for row in taken], CHUNK):
                     c.execute(_FORGET_ANSWERS, {"ids": ids})
-                told = [row for row in taken if with_text.get(key_of(row))]
-                for some in chunks(told, CHUNK):
-                    search.store(c, {row.id: with_text[key_of(row)] for row in some})
+                known = [(row.id, answered[key]) for row in taken if (key := key_of(row)) in answered]
+                found = [ToKeep(id_, a.answer, a.question) for id_, a in known if a.answer is not None]
+                for some in chunks(found, CHUNK):
+                    self._keep_answers(c, some)
             count += len(taken)
         return count
 

@@ -22,6 +22,7 @@ from glimpsed.ledger import Books, Ledger
 from glimpsed.model import counted
 from glimpsed.notify import Notifier
 from glimpsed.pipeline import Pipeline
+from glimpsed.pipeline.older import keep_older
 from glimpsed.service.backlog import Backlogs
 from glimpsed.service.changes import let_answers_go, look_for_changes, watch_others
 from glimpsed.service.dispatch import Dispatcher
@@ -213,6 +214,12 @@ class Service:
             look_for_changes(self.books, self.models, self.dispatcher.wake),
             watch_others(self.books, self.dispatcher.wake),
             let_answers_go(self.books, self.config.keep_answers),
+            keep_older(
+                self.books,
+                self.folders.place,
+                lambda: self.config.models,
+                never=self.config.keep_answers == 0,
+            ),
             self._health.run(),
             self._reloads(),
         ]
