@@ -99,7 +99,11 @@ class History:
         settings = self.config.folders[folder].model_copy(update=asked)
         root = files.find_root(settings.path)
         content = files.read_content(root, path, job.version)
-        answer = _answer(job, content, pages, now, prompt_sha256(settings)).model_copy(update={"data": data})
+        answer = (
+            _answer(job, content, pages, now, prompt_sha256(settings))
+            .model_copy(update={"data": data})
+            .model_copy(update={"data": data})
+        )
         question = fingerprint(settings, self.config.models[settings.model])
         assert self.ledger.answered(job, answer, question=question, now=now)
         written = sidecar.write(root, path, settings, answer, (), content)

@@ -23,6 +23,7 @@ from glimpsed.model import (
     Offer,
     PageAnswer,
     PageRecord,
+    Paid,
     PromptUsed,
     Source,
     Usage,
@@ -210,6 +211,20 @@ def test_a_blocked_sidecar_keeps_its_answer_for_later(ledger: Ledger) -> None:
     assert ledger.blocked(job, 30, "No space left on device")
     assert (state(ledger), claim(ledger, now=29), ledger.next_due(["in"], 20)) == ("answered", [], 30)
     assert one(ledger, 30).answer == answer()
+
+
+def test_what_waits_for_its_model_s_fault_is_due_with_all_its_tries(ledger: Ledger) -> None:
+    for name, folder in (("a.jpg", "in"), ("b.jpg", "other"), ("c.jpg", "in")):
+        offer(ledger, FileKey(folder, name))
+    for job in claim(ledger, folders=("in", "other")):
+        if job.key.name == "c.jpg":
+            assert ledger.release(job, due=90)  # for the share's sake
+        else:
+            ledger.retry(job, 90, "HTTP 429", attempts=3, retries=3, cut_off=1, now=11)
+    assert ledger.acquit(["in"], 20) == 1
+    (job,) = claim(ledger, now=20)
+    assert (job.key.name, job.retries, job.cut_off, job.attempts) == ("a.jpg", 0, 1, 3)
+    assert claim(ledger, now=20, folders=("other",)) == []
 
 
 def test_several_answers_and_ends_in_one_transaction_each_have_their_own_fate(ledger: Ledger) -> None:
@@ -469,6 +484,27 @@ def test_a_held_backlog_waits_for_approval_while_arrivals_are_served(ledger: Led
     assert one(ledger).key == SCAN
 
 
+def test_arrivals_that_are_too_many_at_once_wait_for_approval_and_the_backlog_does_not(
+    ledger: Ledger,
+) -> None:
+    ledger.first_seen("in", 0)
+    offer(ledger)
+    before, taken = FileKey("in", "b/before.jpg"), FileKey("in", "taken.jpg")
+    offer(ledger, taken, fresh=True)
+    assert [job.key for job in claim(ledger, limit=1)] == [taken]
+    offer(ledger, before, fresh=True)
+    many = [Offer(FileKey("in", f"{n}.jpg"), V1, fresh=True) for n in range(3)]
+    assert len(ledger.offer(many[:1], 7, unasked=1)) == 1
+    assert ledger.held() == {}
+    assert len(ledger.offer(many[1:], 8, unasked=1, before=[before, taken, many[0].key])) == 2
+    assert ledger.held_back(["in"]) == {"in": 4}
+    assert ledger.held() == {"in": 1}  # since the first of them came
+    assert [job.key for job in claim(ledger)] == [SCAN]
+    assert (ledger.approve("other"), ledger.approve("in"), ledger.approve()) == ([], ["in"], [])
+    assert {job.key for job in claim(ledger)} == {before, *(one.key for one in many)}
+    assert ledger.held() == {}
+
+
 def test_redo_asks_again_about_anything_and_takes_it_from_its_worker(ledger: Ledger) -> None:
     offer(ledger)
     finish(ledger)
@@ -660,6 +696,13 @@ def test_search_finds_every_file_that_has_an_answer_and_goes_beyond_those_that_h
     assert ledger.search("many", folder="other") == []
 
 
+def test_an_answer_without_any_text_is_kept_and_forgotten(ledger: Ledger) -> None:
+    offer(ledger)
+    finish(ledger, text="")
+    assert ledger.search("nothing") == []
+    assert ledger.forget_files([SCAN]) == 1
+
+
 def test_the_better_match_is_first(ledger: Ledger) -> None:
     for name, text in (("aa", "oak " * 9), ("bb", "oak and more. " + "x " * 900), ("cc", "oak oak")):
         offer(ledger, FileKey("in", f"{name}.jpg"))
@@ -814,3 +857,23 @@ def test_threads_share_a_ledger_and_no_job_goes_to_two(ledger: Ledger, opened: O
         thread.join(60)
     assert len(taken) == len(set(taken)) == 200
     assert sum(spent.answers for spent in ledger.spend_today(11)) == 200
+
+
+def test_what_a_lost_ledger_had_counted_is_counted_again_by_its_own_day(ledger: Ledger) -> None:
+    """What was answered since this ledger began it has counted itself."""
+    usage = Usage(input_tokens=10, output_tokens=2, cost=0.5, currency="EUR")
+    began = ledger.clock.wall()
+    yesterday, today = began - 86_400, began - 1
+
+    def adopted(name: str, *paid: Paid) -> Adopted:
+        return Adopted(FileKey("in", name), V1, (), "ab" * 32, paid=paid)
+
+    one = adopted("a", Paid("gpt-4o", usage, yesterday, 1), Paid("ocr", usage, yesterday, 0))
+    others = [adopted(name, Paid("gpt-4o", usage, today, 1)) for name in "bc"]
+    later = adopted("d", Paid("gpt-4o", usage, began + 60, 1))
+    assert ledger.adopt([one, *others, later], began + 120) == 4
+    assert ledger.adopt([one, *others, later], began + 120) == 0
+    sums = {(s.day, s.model): (s.answers, s.input_tokens, s.cost) for s in ledger.spend_between("0", "9")}
+    assert sums[local_day(yesterday), "ocr"] == (0, 10, 0.5)
+    assert sums[local_day(yesterday), "gpt-4o"] == (1, 10, 0.5)
+    assert sums[local_day(today), "gpt-4o"] == (2, 20, 1.0)

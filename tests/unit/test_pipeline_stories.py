@@ -24,6 +24,7 @@ from glimpsed.journal import events
 from glimpsed.ledger import Books, Ledger, open_ledger
 from glimpsed.model import FileKey, Job, Offer
 from glimpsed.pipeline import End, Kept, Pipeline, Place, ends
+from glimpsed.searchable.maker import Maker
 from sidecar_samples import Inbox, inbox
 
 pytestmark = pytest.mark.anyio
@@ -82,7 +83,13 @@ def pipeline(ledger: Ledger, dice: random.Random, clock: Hand, **keys: Any) -> P
     db = cast("Blocking", Threads(dice))
     images = cast("Images", None)  # nothing here is asked about
     return Pipeline(
-        Books(ledger, db), images, find_place=lambda _: None, locate=lambda _: None, clock=clock, **keys
+        Books(ledger, db),
+        images,
+        find_place=lambda _: None,
+        locate=lambda _: None,
+        clock=clock,
+        maker=Maker(images),
+        **keys,
     )
 
 
@@ -169,7 +176,7 @@ async def test_of_many_that_meet_it_together_the_first_is_told_and_the_rest_is_n
 
     def trouble(call: Any) -> Exception:
         calls[call.__name__] += 1
-        return SidecarBlocked("a/1.png: Read-only file system", reach="disk")
+        return SidecarBlocked("Read-only file system", path="a/1.png", reach="disk")
 
     place = Place(box.folder, box.root, cast("Blocking", Threads(random.Random(2), trouble)), ())
     with structlog.testing.capture_logs() as lines:
@@ -181,7 +188,7 @@ async def test_of_many_that_meet_it_together_the_first_is_told_and_the_rest_is_n
     assert [line["log_level"] for line in lines if line["event"] == events.SIDECAR_BLOCKED].count(
         "warning"
     ) == 1
-    assert states == {"inbox": "a/1.png: Read-only file system"}
+    assert states == {"inbox": "no sidecars can be written: Read-only file system"}
     # They do not all come back at once.
     assert len({row.due for job in jobs[8:] if (row := ledger.find(job.key))}) == len(jobs) - 8
 

@@ -25,13 +25,17 @@ if TYPE_CHECKING:
 @click.option(
     "--cancel", is_flag=True, help="Take back what waits to be asked again; it keeps its old answer."
 )
+@click.option("--reviewed", is_flag=True, help="Also those that somebody corrected or confirmed.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before money is spent.")
 @common_options
-def command(*, paths: tuple[str, ...], name: str | None, stale: bool, cancel: bool, yes: bool) -> None:
+def command(
+    *, paths: tuple[str, ...], name: str | None, stale: bool, cancel: bool, reviewed: bool, yes: bool
+) -> None:
     """Ask again: PATHs (a directory means all below it), all files of a folder, or what is stale.
 
     Tells how many files that is and what it will cost, and asks before it does so; without a terminal it needs
     --yes. The old sidecars stay until the new ones replace them. An image that changed is asked about again anyway.
+    What somebody corrected or confirmed is left out, unless --reviewed is given.
 
     \b
     Examples:
@@ -45,7 +49,7 @@ def command(*, paths: tuple[str, ...], name: str | None, stale: bool, cancel: bo
     from glimpsed.desk.orders import price
 
     if cancel and not (stale or (paths and name is not None)):
-        with opened() as desk:
+        with opened(*paths, name) as desk:
             count = _cancelled(desk, paths, name)
         click.echo(f"taken back: {files(count)}")
         return
@@ -53,8 +57,8 @@ def command(*, paths: tuple[str, ...], name: str | None, stale: bool, cancel: bo
         raise UsageError(
             "say which: PATHs, or --folder NAME, or --stale or --cancel (which take a --folder as well)"
         )
-    with opened() as desk:
-        orders = _orders(desk, paths, name, stale=stale)
+    with opened(*paths, name) as desk:
+        orders = _orders(desk, paths, name, stale=stale, reviewed=reviewed)
         for order in orders:
             if order.note:
                 say(order.note, error=True)
@@ -81,13 +85,15 @@ def _cancelled(desk: Desk, paths: tuple[str, ...], name: str | None) -> int:
     return desk.ledger.cancel_redo(keys, folder=folder, now=time.time())
 
 
-def _orders(desk: Desk, paths: tuple[str, ...], name: str | None, *, stale: bool) -> list[Order]:
+def _orders(
+    desk: Desk, paths: tuple[str, ...], name: str | None, *, stale: bool, reviewed: bool
+) -> list[Order]:
     from glimpsed.desk import chosen, keys_of, orders
 
     if paths:
-        return orders.by_folder(desk, keys_of(desk, paths))
+        return orders.by_folder(desk, keys_of(desk, paths), reviewed=reviewed)
     build = orders.stale if stale else orders.whole
-    return [build(desk, folder) for folder in chosen(desk.config, name)]
+    return [build(desk, folder, reviewed=reviewed) for folder in chosen(desk.config, name)]
 
 
 def _agreed() -> bool:

@@ -17,6 +17,7 @@ import click
 from glimpsed import eventloop
 from glimpsed.cli.common import common_options, err
 from glimpsed.errors import UsageError
+from glimpsed.language import Language, told, translator
 from glimpsed.model import shown
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def command(*, folder: str, output: Path | None, limit: int) -> None:
     from glimpsed.cli.operator import opened
     from glimpsed.desk import files, folder_named
 
-    with opened() as desk:
+    with opened(folder) as desk:
         chosen = folder_named(desk.config, folder)
         if output is None and sys.stdout.isatty():
             output = Path(f"{chosen.name.strip('/').replace('/', '-')}.html")
@@ -94,12 +95,13 @@ async def _gather(desk: Desk, folder: Folder, limit: int, output: Path | None) -
         path=shown(str(folder.path)),
         made=_when(now),
         counts=[(state, count) for state, count in counts.items() if count],
-        spent=_spent(spent),
+        spent=_spent(spent, folder.language),
         answers=answers,
         costs=costs,
         currency=currency,
         items=await _items(desk, folder, rows, output),
         left_out=counts["failed"] + counts["done"] - len(rows),
+        language=folder.language,
     )
 
 
@@ -117,13 +119,16 @@ def _by_day(spent: Sequence[Spend], first: dt.date) -> tuple[str, list[Bar], lis
     return currency, answers, costs if any(bar.value for bar in costs) else []
 
 
-def _spent(spent: Sequence[Spend]) -> str:
+def _spent(spent: Sequence[Spend], language: Language) -> str:
+    words, count = translator(language), sum(s.answers for s in spent)
+    _ = words.gettext
     tokens_in, tokens_out = sum(s.input_tokens for s in spent), sum(s.output_tokens for s in spent)
     costs = [(c, sum(s.cost for s in spent if s.currency == c)) for c in sorted({s.currency for s in spent})]
     money = " + ".join(f"{cost:,.2f} {currency}" for currency, cost in costs if cost)
-    parts = [f"{sum(s.answers for s in spent):,} answers"]
-    parts += [f"{tokens_in:,} + {tokens_out:,} tokens"] if tokens_in or tokens_out else []
-    return f"{', '.join([*parts, money] if money else parts)} so far."
+    parts = [words.ngettext("{:,} answer", "{:,} answers", count).format(count)]
+    tokens = _("{0:,} + {1:,} tokens").format(tokens_in, tokens_out)
+    parts += [tokens] if tokens_in or tokens_out else []
+    return _("{} so far.").format(_(", ").join([*parts, money] if money else parts))
 
 
 async def _items(desk: Desk, folder: Folder, rows: Sequence[FileRow], output: Path | None) -> list[Item]:
@@ -149,6 +154,7 @@ async def _item(
 ) -> Item:
     from glimpsed.report import Item
 
+    _ = translator(folder.language).gettext
     failed = row.state == "failed"
     parts, facts = ([], "") if failed else await asyncio.to_thread(_parts, desk, row, folder, root)
     return Item(
@@ -156,9 +162,9 @@ async def _item(
         failed=failed,
         when=_when(row.changed),
         parts=parts,
-        reason=shown(row.reason or "failed") if failed else "",
-        advice=shown(row.advice or "") if failed else "",
-        facts=f"requests sent: {row.attempts}" if failed else shown(facts),
+        reason=shown(told(row.reason or "failed", folder.language)) if failed else "",
+        advice=shown(told(row.advice or "", folder.language)) if failed else "",
+        facts=_("requests sent: {}").format(row.attempts) if failed else shown(facts),
         thumbnails=await _thumbnails(row, root, images),
         link=_link(folder, row.key.path, output),
     )
@@ -171,10 +177,10 @@ def _parts(desk: Desk, row: FileRow, folder: Folder, root: Root | None) -> tuple
     answer = answer_of(desk, root, folder, row)
     if answer is not None:
         pages = [_part(page.text, page.data, page.page) for page in answer.pages or ()]
-        return pages or [_part(answer.text, answer.data)], _facts(answer)
+        return pages or [_part(answer.text, answer.data)], _facts(answer, folder.language)
     text = None if root is None else _text(row, folder, root)
     if text is None:
-        return [], "neither the ledger nor a sidecar has its answer"
+        return [], translator(folder.language).gettext("neither the ledger nor a sidecar has its answer")
     texts = [page.removesuffix("\n") for page in text.split("\f")]
     return [_part(page, None, at if len(texts) > 1 else None) for at, page in enumerate(texts, 1)], ""
 
@@ -199,14 +205,15 @@ def _part(text: str, data: Any, page: int | None = None) -> Part:
     return Part(shown(text, lines=True), found, page)
 
 
-def _facts(answer: Answer) -> str:
+def _facts(answer: Answer, language: Language) -> str:
+    _ = translator(language).gettext
     parts = [answer.model.answered or answer.model.asked]
     if answer.source.pages > 1:
-        parts.append(f"{answer.source.pages} pages")
+        parts.append(_("{} pages").format(answer.source.pages))
     if answer.reused_from:
-        parts.append(f"reused from {answer.reused_from}")
+        parts.append(_("reused from {}").format(answer.reused_from))
     else:
-        parts.append(f"{answer.seconds:.1f} s")
+        parts.append(_("{:.1f} s").format(answer.seconds))
     if answer.usage.cost:
         parts.append(f"{answer.usage.cost:.4f} {answer.usage.currency}")
     return " · ".join(parts)

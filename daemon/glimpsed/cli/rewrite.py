@@ -23,12 +23,17 @@ if TYPE_CHECKING:
     "--folder", "name", metavar="NAME", shell_complete=folder_names, help="All files of this folder."
 )
 @click.option("--all", "everything", is_flag=True, help="All files of all folders.")
+@click.option(
+    "--reviewed",
+    is_flag=True,
+    help="Also those that somebody corrected: the model's own answer is written again.",
+)
 @common_options
-def command(*, paths: tuple[str, ...], name: str | None, everything: bool) -> int:
+def command(*, paths: tuple[str, ...], name: str | None, everything: bool, reviewed: bool) -> int:
     """Write the sidecars of files that are done anew, without asking: PATHs (a directory means all below it), or all.
 
     What the folder's outputs and sidecar ask for now is written, from the answer that the ledger keeps or from the JSON
-    sidecar. A sidecar that somebody edited is kept as NAME~. Exits 1 when an answer is nowhere to be had.
+    sidecar. A sidecar that somebody edited is kept as NAME~; what was corrected in a review stays. Exits 1 when an answer is nowhere to be had.
 
     \b
     Examples:
@@ -37,15 +42,15 @@ def command(*, paths: tuple[str, ...], name: str | None, everything: bool) -> in
     """
     from glimpsed.cli.operator import opened
     from glimpsed.desk import files
-    from glimpsed.desk.deeds import NO_ANSWER, rewrite
+    from glimpsed.desk.deeds import NO_ANSWER, Making, rewrite
 
     if [bool(paths), name is not None, everything].count(True) != 1:
         raise UsageError("say which: PATHs, or --folder NAME, or --all")
     written = lacking = 0
-    with opened() as desk:
+    with opened(*paths, name) as desk, Making(desk.config) as making:
         for folder, row in _rows(desk, paths, name):
             try:
-                done = rewrite(desk, folder, row)
+                done = rewrite(desk, folder, row, making, reviewed=reviewed)
             except FileError as e:
                 done = False
                 click.echo(f"{shown(row.key.path)}: {e.reason} {e.advice}", err=True)

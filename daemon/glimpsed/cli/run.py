@@ -43,6 +43,7 @@ def command(folder: Path | None, target: LogTarget | None) -> int:
     from glimpsed.config import Log
     from glimpsed.service import Service, run
     from glimpsed.service.alerts import telling
+    from glimpsed.web import beside
 
     file = config_file()
 
@@ -67,7 +68,7 @@ def command(folder: Path | None, target: LogTarget | None) -> int:
 
     try:
         with telling(config.notify, _spool(config)):
-            run(Service(config, reload=load, reloading=log_as))
+            run(Service(config, reload=load, reloading=log_as, beside=beside))
     except GlimpsedError as e:
         if to == "console":
             raise
@@ -76,12 +77,14 @@ def command(folder: Path | None, target: LogTarget | None) -> int:
     return 0
 
 
-def _spool(config: Config) -> Path | None:
-    """Where messages wait that could not be sent before the stop: beside the ledger, if that is a file."""
+def _spool(config: Config) -> Path:
+    """Where messages wait that are not sent yet: beside the ledger, or where it would be, were it not on a server."""
     from glimpsed.config import state_url
 
-    scheme, _, path = state_url(config).partition(":///")
-    return Path(path.partition("?")[0]).with_suffix(".notices") if scheme.startswith("sqlite") else None
+    url = state_url(config)
+    if not url.startswith("sqlite"):
+        url = state_url(config.model_copy(update={"state": None}))
+    return Path(url.partition(":///")[2].partition("?")[0]).with_suffix(".notices")
 
 
 def _log_end(error: GlimpsedError) -> None:

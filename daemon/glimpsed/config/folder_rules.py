@@ -49,7 +49,7 @@ def folder_findings(folder: Folder, config: Config, document: Document) -> Itera
 
 def used_models(config: Config) -> set[str]:
     """The models that some folder may ask."""
-    return {name for folder in config.folders.values() for name in (folder.model, *folder.fallbacks)}
+    return {name for folder in config.folders.values() for name in folder.readers}
 
 
 def _named(folder: Folder) -> Iterator[Finding]:
@@ -77,12 +77,22 @@ def _asking(folder: Folder, config: Config) -> Iterator[Finding]:
             yield ("fallbacks", i), f"there is no model '{name}'", meant(name, known)
         elif name == folder.model or name in folder.fallbacks[:i]:
             yield ("fallbacks", i), f"'{name}' has been asked by then", None
+    second = folder.verify_with
+    if second is not None and second not in known:
+        yield ("verify_with",), f"there is no model '{second}'", meant(second, known)
+    elif second is not None and second == folder.model:
+        yield (
+            ("verify_with",),
+            f"'{second}' gives the answer itself: a second reading needs another model",
+            None,
+        )
 
 
 def _private(folder: Folder, config: Config, document: Document) -> Iterator[Finding]:
     """Nothing of a `local_only` folder leaves the machine; said where the folder itself contradicts."""
     asked: list[tuple[Key, str]] = [(("model",), folder.model)]
     asked += [(("fallbacks", i), name) for i, name in enumerate(folder.fallbacks)]
+    asked += [] if folder.verify_with is None else [(("verify_with",), folder.verify_with)]
     for key, name in asked:
         if folder.local_only and name in config.models and not config.models[name].local:
             own = ("folders", folder.name, key[0]) in document.lines
@@ -127,7 +137,7 @@ def _clashes(key: Key, template: str, folder: Folder) -> Iterator[Finding]:
         made = {kind: _sidecar(template, f"scan.{kind}", ext).lower() for kind in ENDINGS}
         if any(name == f"scan.{kind}" for kind, name in made.items()):
             yield key, "would be the name of the image itself", None
-        elif made["jpg"].endswith(tuple(f".{kind}" for kind in ENDINGS)):
+        elif made["jpg"].endswith(tuple(f".{kind}" for kind in ENDINGS - {ext})):
             yield key, "would look like an image", None
         elif made["jpg"] == "scan.jpg.error.txt" or made["jpg"].endswith("~"):
             yield key, "is reserved for what glimpsed writes itself", None

@@ -15,7 +15,7 @@ from glimpsed.desk.desk import files as file_count
 from glimpsed.disk import files
 from glimpsed.disk.files import Root
 from glimpsed.errors import ShareTrouble, Vanished
-from glimpsed.estimate import Estimate, estimate
+from glimpsed.estimate import Estimate, of_folder
 from glimpsed.estimate.survey import Kind, measured, past
 from glimpsed.images import Images
 
@@ -43,7 +43,7 @@ def forecast(desk: Desk, folder: Folder, find: Callable[[Root], Mapping[str, Kin
             await images.close()
         so_far = past(desk.ledger, folder, time.time())
         cores = len(os.sched_getaffinity(0))
-        expected = estimate(groups, folder, desk.config.models[folder.model], so_far, cores=cores)
+        expected = of_folder(groups, folder, desk.config.models, so_far, cores=cores)
         return Forecast(expected, {e: k.files for e, k in kinds.items()}, sum(len(g.sample) for g in groups))
 
     try:

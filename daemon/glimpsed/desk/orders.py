@@ -29,46 +29,68 @@ class Order:
     files: int
     some: list[FileRow]
     do: Callable[[float], int]
-    note: str | None = None  # what could not be looked at
+    note: str | None = None  # what could not be looked at, or is left out
 
 
-def by_folder(desk: Desk, keys: Sequence[FileKey]) -> list[Order]:
-    """These files, an order for each folder."""
+def by_folder(desk: Desk, keys: Sequence[FileKey], *, reviewed: bool = False) -> list[Order]:
+    """These files, an order for each folder. `reviewed`: also those that somebody corrected or confirmed."""
     found: dict[str, list[FileKey]] = {}
     for key in keys:
         found.setdefault(key.folder, []).append(key)
-    return [these(desk, desk.config.folders[folder], some) for folder, some in found.items()]
+    return [
+        these(desk, desk.config.folders[folder], some, reviewed=reviewed) for folder, some in found.items()
+    ]
 
 
-def these(desk: Desk, folder: Folder, keys: Sequence[FileKey]) -> Order:
+def these(desk: Desk, folder: Folder, keys: Sequence[FileKey], *, reviewed: bool = False) -> Order:
     """These files of one folder."""
+    left = 0
+    if not reviewed:
+        asked = [key for key in keys if not desk.ledger.reviewed(key)]
+        left, keys = len(keys) - len(asked), asked
     some = [row for key in keys[:SAMPLE] if (row := desk.ledger.find(key)) is not None]
-    return Order(folder, len(keys), some, lambda now: desk.ledger.redo(keys, now=now))
+
+    def do(now: float) -> int:
+        return desk.ledger.redo(keys, now=now, reviewed=reviewed)
+
+    return Order(folder, len(keys), some, do, _left(folder, left))
 
 
-def whole(desk: Desk, folder: Folder) -> Order:
+def _left(folder: Folder, count: int) -> str | None:
+    if not count:
+        return None
+    return f"{folder.name}: {files(count)} that somebody reviewed stay as they are; --reviewed asks about them, too"
+
+
+def whole(desk: Desk, folder: Folder, *, reviewed: bool = False) -> Order:
     """All files of a folder."""
     counts = desk.ledger.counts([folder.name])[folder.name]
-    files = sum(counts.values()) - counts["gone"]
+    left = 0 if reviewed else desk.ledger.count_reviewed(folder.name)
+    many = sum(counts.values()) - counts["gone"] - left
     some = desk.ledger.latest(folder.name, "done", SAMPLE) or desk.ledger.latest(
         folder.name, "failed", SAMPLE
     )
-    return Order(folder, files, some, lambda now: desk.ledger.redo(folder=folder.name, now=now))
+
+    def do(now: float) -> int:
+        return desk.ledger.redo(folder=folder.name, now=now, reviewed=reviewed)
+
+    return Order(folder, many, some, do, _left(folder, left))
 
 
-def stale(desk: Desk, folder: Folder) -> Order:
+def stale(desk: Desk, folder: Folder, *, reviewed: bool = False) -> Order:
     """Answers to none of the questions that the config asks now, of the model or one of its fallbacks."""
     entries = [desk.config.models[model] for model in (folder.model, *folder.fallbacks)]
     now_asked = {fingerprint(folder, entry) for entry in entries}
-    files, unknown = desk.ledger.stale(folder.name, now_asked)
-    some = desk.ledger.stale_files(folder.name, now_asked, limit=SAMPLE) if files else []
+    known, unknown = desk.ledger.stale(folder.name, now_asked, reviewed=reviewed)
+    some = desk.ledger.stale_files(folder.name, now_asked, limit=SAMPLE) if known else []
     adopted, note = _stale_adopted(desk, folder, entries) if unknown else ([], None)
     some += [row for key in adopted[: SAMPLE - len(some)] if (row := desk.ledger.find(key)) is not None]
 
     def do(now: float) -> int:
-        return desk.ledger.redo_stale(folder.name, now_asked, now) + desk.ledger.redo(adopted, now=now)
+        count = desk.ledger.redo_stale(folder.name, now_asked, now, reviewed=reviewed)
+        return count + desk.ledger.redo(adopted, now=now, reviewed=reviewed)
 
-    return Order(folder, files + len(adopted), some, do, note)
+    return Order(folder, known + len(adopted), some, do, note)
 
 
 def _stale_adopted(

@@ -27,6 +27,8 @@ FILE_REUSED = "file.reused"
 FILE_RETRY = "file.retry"
 FILE_FAILED = "file.failed"
 FILE_HANDED_OVER = "file.handed_over"  # all that the folder's `on_done` asks for is done
+FILE_DOUBTFUL = "file.doubtful"  # a second reader reads something else
+FILE_REVIEWED = "file.reviewed"  # somebody corrected or confirmed an answer
 FILE_COMMAND = "file.command"  # the folder's `on_done` command ended
 MODEL_PAUSED = "model.paused"
 MODEL_RESUMED = "model.resumed"
@@ -94,6 +96,10 @@ EVENTS: dict[str, Event] = {
     FILE_HANDED_OVER: Event(
         "{folder}/{file}: handed over[, now {reason}]", "7d0b6f3e58f54d3f9a6f6d2f0c1b9a47"
     ),
+    FILE_DOUBTFUL: Event(
+        "{folder}/{file}: doubtful[: {reason}][, by {model}]", "0d1f6a3c8b5e4c8f9a6b7de2f5c31e84"
+    ),
+    FILE_REVIEWED: Event("{folder}/{file}: reviewed[: {reason}]", "5b8c2d90e1f74a6f8d3b6a7c9e02f417"),
     FILE_COMMAND: Event(
         "{folder}/{file}: its command ended[ after {seconds:.1f} s][: {reason}]",
         "be12fd6afb6f47d7ac11a229b77f4f36",

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from glimpsed.ledger.packed import facts_of, pack, pages_of, unpack
 from glimpsed.ledger.part import CHUNK, Part, by_directory, chunks, clean, key_of
-from glimpsed.ledger.schema import answers, directories, files, kept, questions, texts
+from glimpsed.ledger.schema import answers, directories, files, kept, questions, reviews, texts, verifications
 from glimpsed.ledger.values import KeptAnswer
 from glimpsed.ledger.words import indexed
 from glimpsed.model import Answer, FileKey, Job, State
@@ -106,11 +106,15 @@ class Kept(Part):
         return insert.on_conflict_do_update(index_elements=[kept.c.sha256, kept.c.question], set_=new)
 
     def _questions(self, c: sa.Connection, several: Sequence[ToKeep]) -> dict[str, sa.Row[Any]]:
-        """The questions' rows, a handful for all answers."""
+        """The questions' rows: a handful for all answers, unless they name the files."""
         first = {one.question or "": one.answer for one in reversed(several)}
         found = {row.asked: row for row in c.execute(_ASKED, {"some": list(first)})}
         if lacking := sorted(first.keys() - found.keys()):
-            rows = [{"asked": asked, "facts": facts_of(first[asked])} for asked in lacking]
+            # One that names its file is nobody else's: there is nothing to have in common.
+            rows = [
+                {"asked": asked, "facts": b"" if ":" in asked else facts_of(first[asked])}
+                for asked in lacking
+            ]
             c.execute(self._insert(questions).on_conflict_do_nothing(), rows)
             found |= {row.asked: row for row in c.execute(_ASKED, {"some": lacking})}
         return found
@@ -135,6 +139,22 @@ class Kept(Part):
             for row in rows
         ]
         c.execute(_UNINDEX, gone)
+
+    def _replace_answer(self, c: sa.Connection, sha256: str, question: str | None, answer: Answer) -> None:
+        """More is known of an answer that is kept: a second reading, a correction."""
+        this = (kept.c.sha256 == bytes.fromhex(sha256)) & (questions.c.asked == (question or ""))
+        which = sa.select(kept.c.id, kept.c.indexed, questions.c.facts).join_from(
+            kept, questions, questions.c.id == kept.c.question
+        )
+        row = c.execute(which.where(this)).one_or_none()
+        if row is None:
+            return
+        if row.indexed:
+            self._unindex(c, [row.id])
+        change = sa.update(kept).where(kept.c.id == row.id)
+        c.execute(change.values(body=pack(answer, row.facts), indexed=int(self._search)))
+        if self._search:
+            self._index(c, {row.id: _pages(answer)})
 
     def _written(self, c: sa.Connection, jobs: Sequence[Job]) -> None:
         """Their sidecars stand, and were handed over: what is never to be kept goes."""
@@ -220,8 +240,8 @@ class Kept(Part):
                 other = sa.select(files.c.id).where(files.c.sha256 == sha256, files.c.id.not_in(ids)).limit(1)
                 c.execute(sa.update(kept).where(kept.c.sha256 == sha256).values(file=other.scalar_subquery()))
             self._drop_answers(c, list(gone))
-            c.execute(sa.delete(answers).where(answers.c.file.in_(ids)))
-            c.execute(sa.delete(texts).where(texts.c.file.in_(ids)))
+            for table in (answers, texts, verifications, reviews):
+                c.execute(sa.delete(table).where(table.c.file.in_(ids)))
             c.execute(sa.delete(files).where(files.c.id.in_(ids)))
             for folder, directory in {(row.folder, row.directory) for row in rows}:
                 # What still stands there is news to the next listing.

@@ -18,7 +18,9 @@ from glimpsed.ledger.part import (
     written_from,
     written_text,
 )
+from glimpsed.ledger.queue import OUTDATED
 from glimpsed.ledger.schema import PathText, about, answers, directories, files, folders
+from glimpsed.ledger.spending import Spending
 from glimpsed.ledger.values import Adopted, GoneRow, Known
 from glimpsed.model import FileKey, State, Version
 
@@ -64,7 +66,7 @@ _THERE: tuple[State, ...] = ("queued", "running", "answered", "handing", "done",
 _FORGET_ANSWERS = sa.delete(answers).where(answers.c.file.in_(sa.bindparam("ids", expanding=True)))
 
 
-class Listing(Kept):
+class Listing(Kept, Spending):
     """What is known of a folder, and what a listing of it showed."""
 
     def known(self, folder: str, directory: str) -> dict[str, Known]:
@@ -161,8 +163,7 @@ class Listing(Kept):
         A version that somebody works on at this moment, or that is done, is left alone.
         """
         rows = {a.key: _done_row(a, now) for a in adopted}
-        answered = {a.key: a for a in adopted} if self.keep != 0 else {}
-        return self._put_done(rows, answered)
+        return self._put_done(rows, {a.key: a for a in adopted})
 
     def ignore(
         self, found: Mapping[FileKey, Version], now: float, *, instead_of: Sequence[FileKey] = ()
@@ -198,6 +199,8 @@ class Listing(Kept):
             where = {"in_folder": place["folder"], "in_directory": place["directory"], "names": names}
             with self._database.write() as c:
                 rows = c.execute(_VANISHED, {**where, "at": now}).all()
+                if rows:
+                    c.execute(OUTDATED, place)
             gone += [GoneRow(key_of(row), row.was, written_from(row.written)) for row in rows]
         return gone
 
@@ -208,16 +211,20 @@ class Listing(Kept):
         with self._database.write() as c:
             c.execute(_RENAMED, {**where, "at": now})
 
-    def _put_done(self, rows: Mapping[FileKey, dict[str, Any]], answered: Mapping[FileKey, Adopted]) -> int:
+    def _put_done(self, rows: Mapping[FileKey, dict[str, Any]], adopted: Mapping[FileKey, Adopted]) -> int:
         count = 0
         for keys in chunks(sorted(rows), 10 * CHUNK):
             with self._database.write() as c:
                 taken = c.execute(self._adopt, [rows[key] for key in keys]).all()
                 for ids in chunks([row.id for row in taken], CHUNK):
                     c.execute(_FORGET_ANSWERS, {"ids": ids})
-                known = [(row.id, answered[key]) for row in taken if (key := key_of(row)) in answered]
-                found = [ToKeep(id_, a.answer, a.question) for id_, a in known if a.answer is not None]
-                for some in chunks(found, CHUNK):
+                told = {row.id: adopted[key] for row in taken if (key := key_of(row)) in adopted}
+                if paid := [a for a in told.values() if a.paid]:
+                    self._pay_again(c, paid)
+                answered = [
+                    ToKeep(id_, a.answer, a.question) for id_, a in told.items() if a.answer is not None
+                ]
+                for some in chunks(answered if self.keep != 0 else [], CHUNK):
                     self._keep_answers(c, some)
             count += len(taken)
         return count

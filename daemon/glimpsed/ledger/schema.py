@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from glimpsed.errors import LedgerError
 
 VERSION_ROW = "version"
+BEGAN = "began"  # when this ledger was made, epoch seconds
 _ADVISORY_LOCK = 0x676C696D70736564  # 'glimpsed': one daemon at a time creates or migrates
 # Of what each word says where it stands, nothing is kept: two thirds of the room. What is a word is said by `words`.
 _FULL_TEXT = (
@@ -70,7 +71,7 @@ files = sa.Table(
     sa.Column("changed", _Float, nullable=False),  # when the state last changed
     sa.Column("due", _Float),  # see the module's docstring; 0: at once
     sa.Column("priority", sa.Integer, nullable=False),
-    sa.Column("fresh", sa.SmallInteger, nullable=False),  # 1: arrived while watched
+    sa.Column("fresh", sa.SmallInteger, nullable=False),  # 1: arrived while watched; or HELD
     sa.Column(
         "round", sa.BigInteger, nullable=False
     ),  # when `redo` or `retry` asked for it, epoch seconds; 0: neither
@@ -89,6 +90,7 @@ files = sa.Table(
     sa.UniqueConstraint("folder", "directory", "name", name="files_path"),
 )
 # Answers that are paid for and not on disk, or not handed over, yet. Page 0 is the whole answer, the others single pages.
+HELD = -1  # in `fresh`: it arrived with too many others, and waits for `approve`
 HANDED = -2  # what was done of a hand-over, as a JSON list
 IN_COMMAND = "in command"  # a row that is handed over: what comes of its image now is our doing
 answers = sa.Table(
@@ -122,6 +124,32 @@ kept = sa.Table(
     sa.Column("indexed", sa.SmallInteger, nullable=False),  # 1: the search finds it
     sa.Column("body", sa.LargeBinary, nullable=False),  # see `ledger.packed`
     sa.UniqueConstraint("sha256", "question", name="kept_answer"),
+)
+
+# Files that a second model reads (`verify_with`), and what came of that. Of an asking that `claim` names: when the file is
+# claimed again, for another version or by `redo`, it says nothing any more.
+verifications = sa.Table(
+    "verifications",
+    metadata,
+    sa.Column("file", _Id, primary_key=True, autoincrement=False),
+    sa.Column("claim", sa.Integer, nullable=False),  # the file's `claims` when it was answered
+    sa.Column("due", _Float),  # as in `files`; null: it was read, or given up
+    sa.Column("owner", sa.Text),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("agreement", _Float),  # null: not read yet, or nobody could read it
+    sa.Column("doubtful", sa.SmallInteger, nullable=False),
+    sa.Column("reading", sa.Text),  # JSON, until the sidecar has it
+)
+
+# What people corrected or confirmed, by the same rule.
+reviews = sa.Table(
+    "reviews",
+    metadata,
+    sa.Column("file", _Id, primary_key=True, autoincrement=False),
+    sa.Column("claim", sa.Integer, nullable=False),
+    sa.Column("at", _Float, nullable=False),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("before", sa.LargeBinary, nullable=False),  # the model's own answer, as `ledger.kept` packs it
 )
 
 folders = sa.Table(
@@ -218,6 +246,8 @@ INDEXES = (
     "CREATE INDEX kept_file ON kept (file)",
     "CREATE INDEX kept_at ON kept (at)",
     "CREATE INDEX kept_unindexed ON kept (id) WHERE indexed = 0",
+    "CREATE INDEX verifications_due ON verifications (due) WHERE due IS NOT NULL",
+    "CREATE INDEX verifications_doubtful ON verifications (file) WHERE doubtful = 1",
 )
 
 # A claim walks over what earlier ones left dead at the head of `files_claim`: with PostgreSQL's own limit that would
@@ -257,13 +287,32 @@ def _keep_answers(c: sa.Connection) -> None:
     _create_full_text(c)
 
 
+def _read_twice(c: sa.Connection) -> None:
+    """To version 3: second readings and reviews."""
+    postgresql = c.dialect.name == "postgresql"
+    binary, double = ("BYTEA", "DOUBLE PRECISION") if postgresql else ("BLOB", "DOUBLE")
+    number = "BIGINT" if postgresql else "INTEGER"
+    for statement in (
+        f"""CREATE TABLE verifications (file {number} NOT NULL PRIMARY KEY, claim INTEGER NOT NULL, due {double},
+          owner TEXT, tries INTEGER NOT NULL, agreement {double}, doubtful SMALLINT NOT NULL, reading TEXT)""",
+        f"""CREATE TABLE reviews (file {number} NOT NULL PRIMARY KEY, claim INTEGER NOT NULL, at {double} NOT NULL,
+          by TEXT NOT NULL, before {binary} NOT NULL)""",
+        "CREATE INDEX verifications_due ON verifications (due) WHERE due IS NOT NULL",
+        "CREATE INDEX verifications_doubtful ON verifications (file) WHERE doubtful = 1",
+    ):
+        c.exec_driver_sql(statement)
+
+
 # STEPS[n] brings a ledger of version n + 1 to version n + 2. A step never changes once it is released.
-STEPS: tuple[Step, ...] = (_keep_answers,)
+STEPS: tuple[Step, ...] = (_keep_answers, _read_twice)
 
 
-def prepare(connection: sa.Connection, where: str, steps: Sequence[Step] = STEPS) -> None:
+def prepare(
+    connection: sa.Connection, where: str, steps: Sequence[Step] = STEPS, *, now: float | None = None
+) -> None:
     """Create the tables, or bring an older ledger forward, within the transaction that is open.
 
+    `now`: epoch seconds, of which a new one takes note.
     Raises `LedgerError` for a ledger of a newer program, and for a database that is none of ours.
     """
     if connection.dialect.name == "postgresql":
@@ -277,6 +326,8 @@ def prepare(connection: sa.Connection, where: str, steps: Sequence[Step] = STEPS
             connection.exec_driver_sql(_VACUUM)
         _create_full_text(connection)
         connection.execute(sa.insert(about), {"name": VERSION_ROW, "value": str(1 + len(steps))})
+        if now is not None:
+            connection.execute(sa.insert(about), {"name": BEGAN, "value": repr(now)})
         return
     for step in steps[version - 1 :]:
         step(connection)

@@ -20,7 +20,10 @@ from glimpsed.ledger.values import Hit
 from glimpsed.ledger.words import Phrase, folded, phrases
 
 LOOKED_AT = 300  # answers that are compared with one another, at least
-MOST = 20_000  # answers that have the words and are looked at for a phrase, the newest: a second's work
+MOST, MOST_AT_ONCE = (
+    20_000,
+    2_000,
+)  # files with the words that are looked at for a phrase, the newest: a second's work
 
 _FOUND = {
     "sqlite": sa.text(
@@ -32,7 +35,15 @@ _FOUND = {
 }
 # Every file that has this answer now, wherever it went; what is gone is nowhere to be found.
 _WHOSE = (
-    sa.select(kept.c.id, kept.c.body, questions.c.facts, files.c.folder, files.c.directory, files.c.name)
+    sa.select(
+        kept.c.id,
+        kept.c.body,
+        questions.c.facts,
+        files.c.id.label("file"),
+        files.c.folder,
+        files.c.directory,
+        files.c.name,
+    )
     .join_from(kept, questions, questions.c.id == kept.c.question)
     .join(
         files,
@@ -60,27 +71,42 @@ class Search(Part):
         Where no page of an answer holds them all, the one that holds most. ``invoic*`` is any word that begins so; where
         whole words find nothing, all that are not quoted are taken for beginnings.
         """
+        return self._best(text, limit, folder, MOST)[0]
+
+    def quick_search(
+        self, text: str, *, limit: int = 50, folder: str | None = None
+    ) -> tuple[list[Hit], bool]:
+        """`search` in bounded time, and whether so many pages hold the words that these are the best of the latest."""
+        return self._best(text, limit, folder, MOST_AT_ONCE)
+
+    def _best(self, text: str, limit: int, folder: str | None, most: int) -> tuple[list[Hit], bool]:
         wanted = phrases(text)
         begun = [phrase if phrase.quoted else replace(phrase, begun=True) for phrase in wanted]
-        found = self._found(wanted, limit, folder)
-        return found or (self._found(begun, limit, folder) if begun != wanted else [])
+        found, latest = self._found(wanted, limit, folder, most)
+        return (found, latest) if found or begun == wanted else self._found(begun, limit, folder, most)
 
-    def _found(self, wanted: Sequence[Phrase], limit: int, folder: str | None) -> list[Hit]:
+    def _found(
+        self, wanted: Sequence[Phrase], limit: int, folder: str | None, most: int
+    ) -> tuple[list[Hit], bool]:
+        """The best, and whether there is more that was not compared with them."""
         if not wanted:
-            return []
+            return [], False
         found: list[_Match] = []
         seen: set[int] = set()
-        patterns = [phrase.pattern() for phrase in wanted]
+        looked_at, patterns = 0, [phrase.pattern() for phrase in wanted]
         looked_for = [phrase.text for phrase in wanted]
         with self._database.read() as c:
             for row in self._answers(c, wanted, limit, folder):
-                if len(found) >= limit and len(seen) >= LOOKED_AT and row.id not in seen:
+                enough = len(found) >= limit and len(seen) >= LOOKED_AT and row.id not in seen
+                if enough or looked_at >= most:
                     break
+                looked_at += 1
                 if matches := _matches(row, patterns, looked_for):
                     seen.add(row.id)
                     found += matches
-        found.sort(key=lambda match: -match.score)
-        return [match.hit for match in found[:limit]]
+            else:
+                return _sorted(found, limit), False
+        return _sorted(found, limit), True
 
     def _answers(
         self, c: sa.Connection, wanted: Sequence[Phrase], limit: int, folder: str | None
@@ -89,14 +115,12 @@ class Search(Part):
         terms = dict.fromkeys(term for phrase in wanted for term in phrase.terms())
         query = _fts5(terms) if c.dialect.name == "sqlite" else _tsquery(terms)
         whose = _WHOSE if folder is None else _WHOSE.where(files.c.folder == folder)
-        before, most, left = 2**62, max(limit, LOOKED_AT), MOST
-        while left > 0:
+        before, most = 2**62, max(limit, LOOKED_AT)
+        while True:
             asked = {"query": query, "before": before, "most": most}
             ids = list(c.execute(_FOUND[c.dialect.name], asked).scalars())
             for some in chunks(ids, CHUNK):
-                rows = c.execute(whose, {"some": some}).all()
-                left -= len(rows)
-                yield from rows
+                yield from c.execute(whose, {"some": some}).all()
             if len(ids) < most:
                 return
             before, most = ids[-1], min(4 * most, MOST)
@@ -118,16 +142,22 @@ def _matches(
     """The pages of an answer that hold all that is wanted, or the one that holds most; none where a phrase is nowhere."""
     pages = pages_of(row.body, row.facts)
     counts = [[len(pattern.findall(text)) for pattern in patterns] for text in map(folded, pages)]
-    if not all(map(any, zip(*counts, strict=True))):
+    if not pages or not all(map(any, zip(*counts, strict=True))):
         return []
     whole = [at for at, found in enumerate(counts) if all(found)]
     best = whole or [max(range(len(pages)), key=lambda at: sum(map(bool, counts[at])))]
     key = key_of(row)
     return [
-        _Match(_score(counts[at], len(pages[at])), Hit(key, at + 1, matching_line(pages[at], looked_for)))
+        _Match(
+            _score(counts[at], len(pages[at])),
+            Hit(key, at + 1, matching_line(pages[at], looked_for), row.file),
+        )
         for at in best
-        if pages
     ]
+
+
+def _sorted(found: list[_Match], limit: int) -> list[Hit]:
+    return [match.hit for match in sorted(found, key=lambda match: -match.score)[:limit]]
 
 
 def _score(counts: Sequence[int], length: int) -> float:

@@ -97,7 +97,8 @@ def indexed(pages: Iterable[str]) -> list[str]:
 
 
 def _terms(words: Sequence[str]) -> Iterator[str]:
-    for word, after in zip(words, (*words[1:], ""), strict=True):
+    for at, word in enumerate(words):
+        after = words[at + 1] if at + 1 < len(words) else ""
         yield word + after if after and not _spaced(word) and not _spaced(after) else word
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from glimpsed.config.schema import Folder, ModelEntry
+from glimpsed.formats import pdf
 from glimpsed.images import Document
 from glimpsed.model import (
     Answer,
     Content,
     FileKey,
     Job,
+    Line,
     ModelUsed,
     PageAnswer,
     PageRecord,
@@ -40,6 +42,7 @@ def source(job: Job, content: Content, document: Document) -> Source:
         height=document.height,
         pages=document.pages,
         left_out=document.left_out or None,
+        signed=True if document.media_type == "application/pdf" and pdf.is_signed(content.data) else None,
     )
 
 
@@ -53,6 +56,7 @@ def record(page: int, reply: Reply, entry: ModelEntry, asked: Request, about: So
         finish=reply.finish,
         request_id=reply.request_id,
         source=about,
+        lines=reply.lines,
     )
 
 
@@ -99,7 +103,15 @@ def answer(
         started=utc(started),
         finished=utc(finished),
         seconds=round(finished - started, 3),
+        lines=lines_of(records) if folder.lines else None,
     )
+
+
+def lines_of(records: Sequence[PageRecord]) -> tuple[Line, ...] | None:
+    """Those of all pages; None where they were not wanted."""
+    if all(record.lines is None for record in records):
+        return None
+    return tuple(line for record in records for line in record.lines or ())
 
 
 def reused(job: Job, found: Answer, origin: FileKey, *, now: float) -> Answer:

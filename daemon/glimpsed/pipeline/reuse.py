@@ -21,6 +21,8 @@ from glimpsed.pipeline.place import Place, Story
 
 log = get_logger()
 
+_UNSURE = frozenset({"queued", "running"})  # it is another version by now, and nobody has read it yet
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -47,37 +49,47 @@ class Reuse:
         """Held from the search to the moment when the answer is in the ledger."""
         return self._turns.setdefault((content.sha256, story.question), asyncio.Lock())
 
-    async def find(self, story: Story, content: Content) -> Found | None:
-        """A file whose answer is used again; that of a fallback is as good as when it was given."""
+    async def find(self, story: Story, content: Content, *, copies: bool = True) -> Found | None:
+        """A file whose answer is used again; that of a fallback is as good as when it was given.
+
+        Without `copies`, only the file's own: as it was before it was touched or renamed.
+        """
         for model in story.place.chain:
             asked = story.questions[model.entry.name]
-            if (found := await self._answered_by(model.entry, asked, story, content)) is not None:
+            if (found := await self._answered_by(model.entry, asked, story, content, copies)) is not None:
                 origin, answer = found
                 again = answers.reused(story.job, answer, origin, now=self._clock.wall())
                 return Found(again, origin, asked)
         return None
 
     async def _answered_by(
-        self, entry: ModelEntry, asked: str, story: Story, content: Content
+        self, entry: ModelEntry, asked: str, story: Story, content: Content, copies: bool
     ) -> tuple[FileKey, Answer] | None:
         """A file with this content, asked the same question, and its answer.
 
         As it stands beside this one, when it was only touched since, or beside another; or else as the ledger keeps it.
         """
-        for key in [*await self._touched(story, content, asked), *await self._copies(story, content, asked)]:
+        touched = await self._touched(story, content, asked)
+        for key in [*touched, *await self._copies(story, content, asked)]:
+            if not (copies or key in touched or await self._has_left(key, content)):
+                continue
             there = self._find_place(key.folder)
             if there is None:
                 continue
             found = await there.do(sidecar.load, there.root, key.path, there.folder)
             if found is None and "json" not in story.place.folder.outputs:
                 found = await self._from_text(story, entry, content, there, key)
-            elif found is not None and not question.fits(found, story.place.folder, entry):
+            elif found is not None and not question.fits_file(
+                found, story.place.folder, entry, key, story.job
+            ):
                 continue
             if found is not None and found.source.sha256 == content.sha256:
                 return key, found
         kept = await self._books.grouped(Ledger.all_kept, (content.sha256, asked))
-        if kept is None or (
-            kept.question is None and not question.fits(kept.answer, story.place.folder, entry)
+        if kept is None or not (copies or touched or await self._has_left(kept.origin, content)):
+            return None
+        if kept.question is None and not question.fits_file(
+            kept.answer, story.place.folder, entry, kept.origin, story.job
         ):
             return None
         return kept.origin, kept.answer
@@ -86,8 +98,18 @@ class Reuse:
         """The file itself, when its last version had the same content and an answer to the same question."""
         key = story.job.key
         row = await self._books.patient(Ledger.find, key) if story.job.written else None
-        same = row is not None and row.sha256 == content.sha256 and row.question in (asked, None)
+        # Older versions noted no more than the question's first part.
+        answers_it = row is not None and row.question in (asked, asked.partition(":")[0], None)
+        same = answers_it and row is not None and row.sha256 == content.sha256
         return [key] if same else []
+
+    async def _has_left(self, key: FileKey, content: Content) -> bool:
+        """Whether this content is no longer there: the file has another name now, and is no copy of it."""
+        row = await self._books.patient(Ledger.find, key)
+        there = self._find_place(key.folder)
+        if row is None or there is None or row.sha256 != content.sha256 or row.state in _UNSURE:
+            return True
+        return await there.do(files.version_at, there.root, key.path) != row.version
 
     async def _copies(self, story: Story, content: Content, asked: str) -> list[FileKey]:
         found = await self._books.grouped(Ledger.all_reusable, (content.sha256, asked))

@@ -19,10 +19,11 @@ from glimpsed.errors import ConfigError, GlimpsedError, LedgerReplaced, LedgerUn
 from glimpsed.images import Images
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Books, Ledger
-from glimpsed.model import counted
+from glimpsed.model import Job, counted
 from glimpsed.notify import Notifier
-from glimpsed.pipeline import Pipeline
+from glimpsed.pipeline import End, Pipeline
 from glimpsed.pipeline.older import keep_older
+from glimpsed.searchable.maker import Maker
 from glimpsed.service.backlog import Backlogs
 from glimpsed.service.changes import let_answers_go, look_for_changes, watch_others
 from glimpsed.service.dispatch import Dispatcher
@@ -32,6 +33,7 @@ from glimpsed.service.health import Health
 from glimpsed.service.models import Models
 from glimpsed.service.serving import Serving
 from glimpsed.service.tally import Tally
+from glimpsed.service.verifying import Verifying
 from glimpsed.vision import Model
 from glimpsed.words import lasting
 
@@ -48,6 +50,7 @@ AT_START = (
     "keep_answers",
     "workers",
     "metrics",
+    "web",
     "notify",
 )  # what a reload does not change
 
@@ -81,8 +84,10 @@ class Service:
         self._group: asyncio.TaskGroup
         self.books: Books
         self.images: Images
+        self.maker: Maker
         self.models: Models
         self.dispatcher: Dispatcher
+        self.verifying: Verifying
         self.folders: Folders
         self.ending: Ending | None = None  # set once the ledger is open
 
@@ -154,9 +159,11 @@ class Service:
         self.models = Models(self.books, changed=self._wake, clock=self.books.clock)
         await self.models.open(self.config)
         self._backlogs = Backlogs(self.books, self.config, self.images, clock=self.books.clock.wall)
+        self.maker = Maker(self.images)
         self.folders = Folders(
             self.books,
             self._backlogs,
+            self.maker,
             once=self.once,
             wake=self._wake,
             changed=self._health.look_again,
@@ -172,12 +179,21 @@ class Service:
                 locate=self.folders.locate,
                 blocked=self.folders.blocked,
                 clock=self.books.clock,
+                maker=self.maker,
             ),
             lanes=self._serving.lanes,
-            finished=self.tally.add,
+            finished=self._finished,
             next_change=self.models.next_change,
             clock=self.books.clock,
             patience=ONCE_OUTAGE if self.once else None,
+        )
+        self.verifying = Verifying(
+            self.books,
+            self.images,
+            self.folders,
+            self.models,
+            over=self._serving.over,
+            clock=self.books.clock,
         )
         self.ending = Ending(
             self.books,
@@ -185,6 +201,7 @@ class Service:
             self.models,
             self.dispatcher,
             self.tally,
+            self.verifying,
             lanes=self._serving.lanes,
             budgets=self._serving.over,
         )
@@ -211,7 +228,8 @@ class Service:
         jobs: list[Coroutine[Any, Any, None]] = [
             self.dispatcher.run(),
             self.dispatcher.renew_leases(),
-            look_for_changes(self.books, self.models, self.dispatcher.wake),
+            self.verifying.run(),
+            look_for_changes(self.books, self.models, self._wake),
             watch_others(self.books, self.dispatcher.wake),
             let_answers_go(self.books, self.config.keep_answers),
             keep_older(
@@ -231,6 +249,11 @@ class Service:
 
     def _wake(self) -> None:
         self.dispatcher.wake()
+        self.verifying.wake()
+
+    def _finished(self, job: Job, end: End) -> None:
+        self.tally.add(job, end)
+        self.verifying.wake()
 
     async def _until_idle(self) -> None:
         assert self.ending is not None
@@ -273,7 +296,7 @@ class Service:
         self.models.apply(config, connected)
         self._serving.apply(config)
         await self.folders.apply(config, self._group)
-        self.dispatcher.wake()
+        self._wake()
 
     # -- stop
 
@@ -284,17 +307,21 @@ class Service:
         self._notify.stopping()
         self._notify.extend(self.config.drain + CLOSE_SECONDS)
         self.models.stop_asking()
-        drain = asyncio.create_task(self.dispatcher.drain(self.config.drain))
+        drain = asyncio.create_task(self._drained(self.config.drain))
         now = asyncio.create_task(self._now.wait())
         await asyncio.wait([drain, now], return_when=asyncio.FIRST_COMPLETED)
         now.cancel()
         if not drain.done():
-            await self.dispatcher.drain(0)
+            await self._drained(0)
         await drain
+
+    async def _drained(self, seconds: float) -> None:
+        await asyncio.gather(self.dispatcher.drain(seconds), self.verifying.drain(seconds))
 
     async def _close(self) -> None:
         self._health.close()
         await self.models.close()
+        await self.maker.close()
         await self.images.close()
         await self.books.close()
         self._disk.close()

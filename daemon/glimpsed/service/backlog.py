@@ -1,6 +1,7 @@
 """A folder full of old files must not become a bill overnight: its backlog waits for `glimpsed approve`.
 
-Held from before its first listing, so that nothing of it slips through meanwhile; arrivals are served.
+Held from before its first listing, so that nothing of it slips through meanwhile; arrivals are served, unless they are
+more within a minute than `burst_confirm` allows.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 from glimpsed.config.schema import Config, Folder
 from glimpsed.disk.files import Root
 from glimpsed.errors import ShareTrouble
-from glimpsed.estimate import Estimate, estimate
+from glimpsed.estimate import Estimate, of_folder
 from glimpsed.estimate.survey import measured, of_rows, past
 from glimpsed.images import Images
 from glimpsed.journal import events, get_logger
@@ -23,6 +24,7 @@ log = get_logger()
 
 SAMPLE = 200  # rows that an estimate rests on
 _SETTLING = 5.0  # seconds beyond `settle` that those may take to be in the ledger
+_TOGETHER = 2.0  # seconds that are waited for more to arrive
 _LOOK = 0.25  # seconds between two looks
 
 
@@ -65,6 +67,23 @@ class Backlogs:
         if waiting is None:
             counts = await self._books.patient(Ledger.counts, [folder.name])
             waiting = counts.get(folder.name, {}).get("queued", 0)
+        await self._tell(folder, waiting, root)
+
+    def burst_confirm(self, folder: str) -> int | None:
+        """How many files may arrive in this folder within a minute without a question; None: any number."""
+        if (there := self.config.folders.get(folder)) is None:  # a reload has taken it away
+            return None
+        entry = self.config.models[there.model]
+        return None if entry.local or entry.price is None else self.config.burst_confirm
+
+    async def arrivals_wait(self, folder: Folder, root: Root | None) -> None:
+        """Tell of arrivals that were too many at once, when those that come together have come."""
+        await asyncio.sleep(_TOGETHER)
+        waiting = (await self._books.patient(Ledger.held_back, [folder.name])).get(folder.name, 0)
+        if waiting:
+            await self._tell(folder, waiting, root)
+
+    async def _tell(self, folder: Folder, waiting: int, root: Root | None) -> None:
         expected = await self._expected(folder, waiting, root) if waiting and root is not None else None
         hint = "'glimpsed estimate' says what it will cost, 'glimpsed approve' releases it"
         if expected is not None:
@@ -81,7 +100,7 @@ class Backlogs:
 
     async def _expected(self, folder: Folder, waiting: int, root: Root) -> Estimate | None:
         """What they will take, from some of those that the ledger has already; None: it cannot be told."""
-        entry = self.config.models[folder.model]  # now: a reload may come meanwhile
+        models = self.config.models  # now: a reload may come meanwhile
         rows = await self._some(folder, min(waiting, SAMPLE))
         try:
             groups = await measured(folder, of_rows(rows, waiting).values(), root, self._images)
@@ -90,7 +109,7 @@ class Backlogs:
         if not any(seen for group in groups for seen in group.sample):
             return None
         so_far = await self._books.patient(past, folder, self._clock())
-        return estimate(groups, folder, entry, so_far)
+        return of_folder(groups, folder, models, so_far)
 
     async def _some(self, folder: Folder, wanted: int) -> list[FileRow]:
         """Rows of the backlog: after the first listing they may still be settling."""

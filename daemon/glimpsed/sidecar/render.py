@@ -11,13 +11,17 @@ from typing import Any
 
 import pydantic_core
 
-from glimpsed import __version__, bounded
+from glimpsed import __version__, bounded, extras
 from glimpsed.config.schema import Folder
 from glimpsed.errors import FileError
+from glimpsed.language import Language, told, translator
 from glimpsed.model import Answer, shown
 from glimpsed.sidecar import xmp
 
 LARGEST = 16 << 20  # bytes of a sidecar that is written, and so of one that is believed to be ours
+MADE = frozenset(
+    {"pdf", "hocr"}
+)  # kinds that no `render` makes: they take the image, and where words stand in it
 LARGEST_ERROR = 1 << 20  # bytes of an error sidecar
 
 _PLACEHOLDER = re.compile(r"\{(name|stem|ext)\}")
@@ -27,6 +31,7 @@ PAGE_BREAK = "\n\f"  # a form feed alone leaves two pages on one line in most ed
 _HALF = re.compile("[\ud800-\udfff]")
 _NAME_HERE = "\0name\0"
 _INTRICATE = 10_000  # bytes of indented JSON: fewer hold neither too many values nor too many levels
+_LINE = ("page", "text", "box", "confidence")  # its words are for other kinds
 _LONGEST_RAW = 100_000  # characters of what a model said that an error sidecar shows
 
 
@@ -55,6 +60,25 @@ def _pieces(template: str) -> tuple[tuple[str, str], ...]:
 @cache
 def _json_first(kinds: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(kinds, key=lambda kind: kind != "json"))
+
+
+def made_names(folder: Folder, name: str, made: Mapping[str, bytes]) -> dict[str, str]:
+    """`names`, without a PDF that could not be made; its text stands beside the image then, in one form or another."""
+    found = possible_names(folder, name)
+    instead = "pdf" not in made and not set(folder.outputs) & {"txt", "md", "json"}
+    return {
+        kind: sidecar
+        for kind, sidecar in found.items()
+        if (kind in made if kind in MADE else kind in folder.outputs or instead)
+    }
+
+
+def possible_names(folder: Folder, name: str) -> dict[str, str]:
+    """`names`, and that of the text which stands there where no PDF could be made."""
+    found = names(folder, name)
+    if "pdf" in found and "{ext}" in folder.sidecar:
+        found.setdefault("txt", sidecar_name(folder, name, "txt"))
+    return found
 
 
 def error_name(name: str) -> str:
@@ -105,14 +129,22 @@ def whole_text(answer: Answer) -> str:
     )
 
 
-def render_error(reason: str, advice: str, facts: Mapping[str, object], raw: str | None = None) -> bytes:
+def render_error(
+    reason: str,
+    advice: str,
+    facts: Mapping[str, object],
+    raw: str | None = None,
+    language: Language = "en",
+) -> bytes:
     """One sentence of what happened, one of what to do, then the facts; last, what the model gave."""
-    lines = [shown(" ".join(reason.split())), shown(" ".join(advice.split())), ""]
-    lines += [f"{key}: {shown(str(value))}" for key, value in facts.items() if value is not None]
+    _ = translator(language).gettext
+    lines = [shown(told(" ".join(said.split()), language)) for said in (reason, advice)]
+    lines[1] = lines[1].replace("glimpsed retry", f"{extras.program()} retry")
+    lines += ["", *[f"{key}: {shown(str(value))}" for key, value in facts.items() if value is not None]]
     lines.append(f"{_SIGNATURE}{__version__}")
     if raw:
         cut = "…" if len(raw) > _LONGEST_RAW else ""
-        lines += ["", "what the model answered:", shown(raw[:_LONGEST_RAW].rstrip(), lines=True) + cut]
+        lines += ["", _("what the model answered:"), shown(raw[:_LONGEST_RAW].rstrip(), lines=True) + cut]
     return _encoded("\n".join(lines) + "\n")
 
 
@@ -126,8 +158,18 @@ def _json(answer: Answer, name: str) -> bytes:
     plain = name.isprintable() or not _HALF.search(name)
     dumped["source"]["name"] = name if plain else _NAME_HERE
     dumped["seconds"] = round(answer.seconds, 3)
-    if dumped["source"]["left_out"] is None:
-        del dumped["source"]["left_out"]
+    for optional in ("left_out", "signed"):
+        if dumped["source"][optional] is None:
+            del dumped["source"][optional]
+    for later in ("verified", "review"):
+        if dumped[later] is None:
+            del dumped[later]
+    if answer.verified is None:  # else null says that both readers agree
+        del dumped["doubt"]
+    if dumped["lines"] is None:
+        del dumped["lines"]
+    else:
+        dumped["lines"] = [{name: line[name] for name in _LINE} for line in dumped["lines"]]
     dumped["sent"] = [
         {key: value for key, value in sent.items() if value is not None} for sent in dumped["sent"]
     ]
