@@ -23,6 +23,7 @@ from glimpsed.model import (
     Offer,
     PageAnswer,
     PageRecord,
+    Paid,
     PromptUsed,
     Source,
     Usage,
@@ -801,3 +802,23 @@ def test_threads_share_a_ledger_and_no_job_goes_to_two(ledger: Ledger, opened: O
         thread.join(60)
     assert len(taken) == len(set(taken)) == 200
     assert sum(spent.answers for spent in ledger.spend_today(11)) == 200
+
+
+def test_what_a_lost_ledger_had_counted_is_counted_again_by_its_own_day(ledger: Ledger) -> None:
+    """What was answered since this ledger began it has counted itself."""
+    usage = Usage(input_tokens=10, output_tokens=2, cost=0.5, currency="EUR")
+    began = ledger.clock.wall()
+    yesterday, today = began - 86_400, began - 1
+
+    def adopted(name: str, *paid: Paid) -> Adopted:
+        return Adopted(FileKey("in", name), V1, (), "ab" * 32, paid=paid)
+
+    one = adopted("a", Paid("gpt-4o", usage, yesterday, 1), Paid("ocr", usage, yesterday, 0))
+    others = [adopted(name, Paid("gpt-4o", usage, today, 1)) for name in "bc"]
+    later = adopted("d", Paid("gpt-4o", usage, began + 60, 1))
+    assert ledger.adopt([one, *others, later], began + 120) == 4
+    assert ledger.adopt([one, *others, later], began + 120) == 0
+    sums = {(s.day, s.model): (s.answers, s.input_tokens, s.cost) for s in ledger.spend_between("0", "9")}
+    assert sums[local_day(yesterday), "ocr"] == (0, 10, 0.5)
+    assert sums[local_day(yesterday), "gpt-4o"] == (1, 10, 0.5)
+    assert sums[local_day(today), "gpt-4o"] == (2, 20, 1.0)

@@ -234,3 +234,35 @@ def test_the_json_tells_the_exact_name_of_its_image(tmp_path: Path, name: bytes)
     assert loaded.model_dump_json()  # as the ledger keeps it
     box.write(written=written)
     assert {n for n in box.names() if n.endswith("~")} == set()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"reused_from": "in/other.jpg"},
+        {"finished": "yesterday"},
+        {"finished": 7},
+        {"finished": "9999-12-31T23:59:59.999999+00:00"},
+        {"usage": None},
+        {"usage": {"cost": "much"}},
+        {"usage": {"cost": float("inf")}},
+        {"usage": {"cost": -1}},
+        {"usage": {"input_tokens": -5}},
+        {"usage": {"input_tokens": 10**30}},
+        {"model": {"entry": ["m"]}},
+        {"model": {"entry": "m" * 1000}},
+        {"model": 3},
+        {"verified": {"by": 3, "usage": {}}},
+        {"verified": 7},
+    ],
+)
+def test_what_cost_nothing_or_cannot_be_is_not_counted(tmp_path: Path, change: dict[str, object]) -> None:
+    box = inbox(tmp_path)
+    box.write()
+    path = box.beside("scan.jpg.json")
+    assert [paid.usage.cost for paid in box.found().paid] == [0.004875]
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    found = box.found()
+    assert found.verdict == "adopt"
+    assert all(-62135596800 < paid.at <= 253402300800 for paid in found.paid)
+    assert found.paid == () or "9999" in str(change)

@@ -9,7 +9,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from pypdfium2 import raw
 
@@ -17,6 +17,9 @@ from glimpsed.images import glyphs, usable
 from glimpsed.images.glyphs import Mark
 from glimpsed.ocr import order, rows
 from glimpsed.ocr.box import Box
+
+Point: TypeAlias = tuple[float, float]
+Quad: TypeAlias = tuple[Point, Point, Point, Point]
 
 MOST = 200_000  # characters of one page that are looked at
 _JOINED = {
@@ -39,13 +42,9 @@ class Text:
 
 def read(page: Any, form: Any = None) -> Text:
     """The page's text. `form`: the document's, for what was filled in; None without."""
-    textpage = page.get_textpage()
-    try:
-        by_angle, unmapped = _marks(textpage)
-    finally:
-        textpage.close()
+    by_angle, unmapped = _glyphs(page)
     count = sum(map(len, by_angle.values()))
-    main, *others = sorted(by_angle, key=lambda angle: -len(by_angle[angle])) or [0]
+    main, *others = _angles(by_angle)
     pieces = glyphs.pieces(by_angle[main])
     pieces += _filled_in(page, form, main)
     texts = [_text(pieces), *(_text(glyphs.pieces(by_angle[angle])) for angle in others)]
@@ -53,6 +52,47 @@ def read(page: Any, form: Any = None) -> Text:
     hidden, pictures, curves = _drawn(page)
     found = usable.Page(text, unmapped, round(hidden * count), pictures, curves)
     return Text(text, usable.nature(found))
+
+
+def lines(page: Any, form: Any = None) -> list[tuple[str, Quad]]:
+    """The page's text in the order of `read`, each piece with its corners in the page's own points.
+
+    Clockwise from the top left of the text as it is read.
+    """
+    by_angle, _ = _glyphs(page)
+    main, *others = _angles(by_angle)
+    found = []
+    for turn in (main, *others):
+        pieces = glyphs.pieces(by_angle[turn])
+        if turn == main:
+            pieces += _filled_in(page, form, main)
+        for column in order.columns(pieces):
+            for row in rows.rows(column):
+                found += [(box.text, _corners(box, turn)) for box in sorted(row, key=lambda b: b.left)]
+    return found
+
+
+def _glyphs(page: Any) -> tuple[dict[int, list[Mark]], int]:
+    textpage = page.get_textpage()
+    try:
+        return _marks(textpage)
+    finally:
+        textpage.close()
+
+
+def _angles(by_angle: dict[int, list[Mark]]) -> list[int]:
+    """Quarters that text is turned by, most of it first."""
+    return sorted(by_angle, key=lambda angle: -len(by_angle[angle])) or [0]
+
+
+def _corners(box: Box, turn: int) -> Quad:
+    """`_upright` undone, corner by corner."""
+    left, bottom, right, top = box.left, -box.bottom, box.right, -box.top
+    corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
+    for _ in range(turn):
+        corners = [(-y, x) for x, y in corners]
+    one, two, three, four = corners
+    return one, two, three, four
 
 
 def _text(pieces: Sequence[Box]) -> str:

@@ -20,12 +20,12 @@ _HERE = (files.c.folder == sa.bindparam("folder")) & (files.c.state == sa.bindpa
 _WHEN = files.c.changed.between(sa.bindparam("since"), sa.bindparam("until"))
 _NEWEST = files.c.changed.desc(), files.c.id.desc()
 # Two ranges of the index `files_state`, which ends with the id: as one condition, it would be read from its start.
-_BEFORE = sa.select(files).where(_HERE, _WHEN, files.c.changed < sa.bindparam("changed")).order_by(*_NEWEST)
-_BESIDE = (
-    sa.select(files)
-    .where(_HERE, _WHEN, files.c.changed == sa.bindparam("changed"), files.c.id < sa.bindparam("id"))
-    .order_by(files.c.id.desc())
-)
+# What they find is in the index itself: rows are read only of those that are shown.
+_HEADS = sa.select(files.c.changed, files.c.id)
+_BEFORE = _HEADS.where(_HERE, _WHEN, files.c.changed < sa.bindparam("changed")).order_by(*_NEWEST)
+_BESIDE = _HEADS.where(
+    _HERE, _WHEN, files.c.changed == sa.bindparam("changed"), files.c.id < sa.bindparam("id")
+).order_by(files.c.id.desc())
 _REASONS = (
     sa.select(
         files.c.reason,
@@ -60,17 +60,21 @@ class Browse(Part):
         span = {"since": since, "until": until, "changed": changed, "id": at}
         with self._database.read() as c:
 
-            def of(folder: str, state: State) -> Iterator[FileRow]:
+            def of(folder: str, state: State) -> list[tuple[float, int]]:
                 values = {**span, "folder": folder, "state": state}
-                beside = c.execute(_BESIDE.limit(limit), values) if after else ()
-                for row in itertools.chain(beside, c.execute(_BEFORE.limit(limit), values)):
-                    yield file_row(row)
+                found = [(row[0], row[1]) for row in c.execute(_BESIDE.limit(limit), values)] if after else []
+                if len(found) < limit:
+                    found += [
+                        (row[0], row[1]) for row in c.execute(_BEFORE.limit(limit - len(found)), values)
+                    ]
+                return found
 
-            found = heapq.merge(
-                *(list(of(folder, state)) for folder in folders for state in states),
-                key=lambda row: (-row.changed, -row.id),
-            )
-            return list(itertools.islice(found, limit))
+            heads = heapq.merge(*(of(folder, state) for folder in folders for state in states), reverse=True)
+            numbers = [number for _, number in itertools.islice(heads, limit)]
+            rows = {
+                row.id: file_row(row) for row in c.execute(sa.select(files).where(files.c.id.in_(numbers)))
+            }
+            return [rows[number] for number in numbers]
 
     def numbered(self, number: int) -> FileRow | None:
         """The file of this number."""

@@ -49,7 +49,7 @@ def open_ledger(
     database = Database(url, owner)
     try:
         with database.write() as connection:
-            prepare(connection, database.where)
+            prepare(connection, database.where, now=clock.wall())
             keep_time(connection, clock, opening=True)
     except BaseException:
         database.close()

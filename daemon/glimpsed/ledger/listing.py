@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from glimpsed.ledger import search
 from glimpsed.ledger.part import (
     CHUNK,
-    Part,
     by_directory,
     chunks,
     key_of,
@@ -21,6 +20,7 @@ from glimpsed.ledger.part import (
 )
 from glimpsed.ledger.queue import OUTDATED
 from glimpsed.ledger.schema import PathText, about, answers, directories, files, folders
+from glimpsed.ledger.spending import Spending
 from glimpsed.ledger.values import Adopted, GoneRow, Known
 from glimpsed.model import FileKey, State, Version
 
@@ -66,7 +66,7 @@ _THERE: tuple[State, ...] = ("queued", "running", "answered", "handing", "done",
 _FORGET_ANSWERS = sa.delete(answers).where(answers.c.file.in_(sa.bindparam("ids", expanding=True)))
 
 
-class Listing(Part):
+class Listing(Spending):
     """What is known of a folder, and what a listing of it showed."""
 
     def known(self, folder: str, directory: str) -> dict[str, Known]:
@@ -164,7 +164,7 @@ class Listing(Part):
         """
         rows = {a.key: _done_row(a, now) for a in adopted}
         with_text = {a.key: a.texts for a in adopted if a.texts} if self._search else {}
-        return self._put_done(rows, with_text)
+        return self._put_done(rows, with_text, {a.key: a for a in adopted if a.paid})
 
     def ignore(
         self, found: Mapping[FileKey, Version], now: float, *, instead_of: Sequence[FileKey] = ()
@@ -177,7 +177,7 @@ class Listing(Part):
             where = {"in_folder": place["folder"], "in_directory": place["directory"], "names": names}
             with self._database.write() as c:
                 c.execute(sa.delete(files).where(_HERE, _NEVER_READ), where)
-        return self._put_done({key: _done_row(Adopted(key, v, ()), now) for key, v in found.items()}, {})
+        return self._put_done({key: _done_row(Adopted(key, v, ()), now) for key, v in found.items()}, {}, {})
 
     def ignored(self, folder: str, versions: Collection[Version]) -> dict[Version, list[FileKey]]:
         """Where files of these versions are, or were, that `ignore` was told of."""
@@ -214,7 +214,10 @@ class Listing(Part):
             c.execute(_RENAMED, {**where, "at": now})
 
     def _put_done(
-        self, rows: Mapping[FileKey, dict[str, Any]], with_text: Mapping[FileKey, Sequence[str]]
+        self,
+        rows: Mapping[FileKey, dict[str, Any]],
+        with_text: Mapping[FileKey, Sequence[str]],
+        paid: Mapping[FileKey, Adopted],
     ) -> int:
         count = 0
         for keys in chunks(sorted(rows), 10 * CHUNK):
@@ -222,6 +225,8 @@ class Listing(Part):
                 taken = c.execute(self._adopt, [rows[key] for key in keys]).all()
                 for ids in chunks([row.id for row in taken], CHUNK):
                     c.execute(_FORGET_ANSWERS, {"ids": ids})
+                if paid:
+                    self._pay_again(c, [paid[key] for row in taken if (key := key_of(row)) in paid])
                 told = [row for row in taken if with_text.get(key_of(row))]
                 for some in chunks(told, CHUNK):
                     search.store(c, {row.id: with_text[key_of(row)] for row in some})

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from glimpsed.errors import LedgerError
 
 VERSION_ROW = "version"
+BEGAN = "began"  # when this ledger was made, epoch seconds
 _ADVISORY_LOCK = 0x676C696D70736564  # 'glimpsed': one daemon at a time creates or migrates
 _FULL_TEXT = "CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(body, content='', tokenize='unicode61')"
 
@@ -283,9 +284,12 @@ def _read_twice(c: sa.Connection) -> None:
 STEPS: tuple[Step, ...] = (_keep_answers, _read_twice)
 
 
-def prepare(connection: sa.Connection, where: str, steps: Sequence[Step] = STEPS) -> None:
+def prepare(
+    connection: sa.Connection, where: str, steps: Sequence[Step] = STEPS, *, now: float | None = None
+) -> None:
     """Create the tables, or bring an older ledger forward, within the transaction that is open.
 
+    `now`: epoch seconds, of which a new one takes note.
     Raises `LedgerError` for a ledger of a newer program, and for a database that is none of ours.
     """
     if connection.dialect.name == "postgresql":
@@ -299,6 +303,8 @@ def prepare(connection: sa.Connection, where: str, steps: Sequence[Step] = STEPS
             connection.exec_driver_sql(_VACUUM)
         _create_full_text(connection)
         connection.execute(sa.insert(about), {"name": VERSION_ROW, "value": str(1 + len(steps))})
+        if now is not None:
+            connection.execute(sa.insert(about), {"name": BEGAN, "value": repr(now)})
         return
     for step in steps[version - 1 :]:
         step(connection)

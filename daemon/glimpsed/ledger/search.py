@@ -36,6 +36,14 @@ _FOUND = {
         " WHERE vector @@ query ORDER BY rank LIMIT :most"
     ),
 }
+# Ranking reads all that is found of a word: of frequent ones, the latest come first instead.
+_LATEST = {
+    "sqlite": "SELECT rowid AS id, -rowid AS rank FROM words WHERE words MATCH :query ORDER BY rowid DESC LIMIT :most",
+    "postgresql": _FOUND["postgresql"],
+}
+_RANKED = 1000  # pages that are ranked while somebody waits
+_LOOKED_AT = 50_000  # of the latest, for those of one folder
+_MORE = sa.text("SELECT count(*) FROM (SELECT 1 FROM words WHERE words MATCH :query LIMIT :most)")
 _PHRASE = re.compile(r'"([^"]*)"(\*?)|(\S+)')
 _DIGITS = re.compile("[0-9]+")
 _MOST_PHRASES = 100
@@ -64,13 +72,33 @@ class Search(Part):
         found = self._found(wanted, limit, folder)
         return found or (self._found(begun, limit, folder) if begun != wanted else [])
 
-    def _found(self, wanted: Sequence[_Phrase], limit: int, folder: str | None) -> list[Hit]:
+    def quick_search(
+        self, text: str, *, limit: int = 50, folder: str | None = None
+    ) -> tuple[list[Hit], bool]:
+        """`search` in bounded time, and whether so many pages hold the words that these are the latest, not the best."""
+        wanted = _phrases(text)
+        begun = [phrase if phrase.quoted else replace(phrase, begun=True) for phrase in wanted]
+        for phrases in [wanted, begun] if begun != wanted else [wanted]:
+            latest = self._are_many(phrases)
+            if found := self._found(phrases, limit, folder, latest=latest):
+                return found, latest
+        return [], False
+
+    def _are_many(self, wanted: Sequence[_Phrase]) -> bool:
+        if not wanted or self._database.postgresql:
+            return False
+        with self._database.read() as c:
+            return bool(c.scalar(_MORE, {**_fts5(wanted)[1], "most": _RANKED + 1}) > _RANKED)
+
+    def _found(
+        self, wanted: Sequence[_Phrase], limit: int, folder: str | None, *, latest: bool = False
+    ) -> list[Hit]:
         if not wanted:
             return []
         with self._database.read() as c:
             sqlite = c.dialect.name == "sqlite"
             query, values = _fts5(wanted) if sqlite else _tsquery(wanted)
-            words = sa.text(_FOUND[c.dialect.name].format(query=query))
+            words = sa.text((_LATEST if latest else _FOUND)[c.dialect.name].format(query=query))
             found = words.columns(id=texts.c.id.type, rank=sa.Double()).subquery()
             statement = (
                 sa.select(
@@ -83,7 +111,7 @@ class Search(Part):
             )
             if folder is not None:
                 statement = statement.where(files.c.folder == folder)
-            most = limit if folder is None else -1 if sqlite else None
+            most = limit if folder is None else _LOOKED_AT if latest else -1 if sqlite else None
             rows = c.execute(statement, {**values, "most": most}).all()
         looked_for = [phrase.text for phrase in wanted]
         return [Hit(key_of(row), row.page, matching_line(row.body, looked_for), row.id) for row in rows]

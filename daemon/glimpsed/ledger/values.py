@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from glimpsed.model import Answer, FileKey, Job, State, Version, Written
+from glimpsed.model import Answer, FileKey, Job, Paid, State, Version, Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class Adopted:
     sha256: str | None = None
     question: str | None = None
     texts: tuple[str, ...] = ()  # the answer, page by page, for the full-text search
+    paid: tuple[Paid, ...] = ()  # to be counted, if it was before this ledger
 
 
 @dataclass(frozen=True, slots=True)
