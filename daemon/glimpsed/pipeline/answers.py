@@ -69,7 +69,7 @@ def _sent(request: Request, turned: Mapping[int, int]) -> tuple[Sent, ...]:
             width=i.width,
             height=i.height,
             bytes=len(i.data),
-            turned=turned.get(i.page) or None,
+            turned=turned.get(i.page) or i.turned or None,
         )
         for i in request.images
     ]
