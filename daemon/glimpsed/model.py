@@ -190,6 +190,7 @@ class Image:
     data: bytes = field(repr=False)
     band: tuple[int, int] | None = None  # (number from 1, of how many)
     url: str | None = None  # sent instead of the data (``image_url_base``)
+    turned: int = 0  # degrees clockwise, beyond what the file says of itself (``upright``)
     region: Region | None = None  # what it shows of its page, as far as that is known
 
 
@@ -288,6 +289,7 @@ class Source(Frozen):
     height: int
     pages: int
     left_out: tuple[int, ...] | None = None  # pages that were not sent; None: all were
+    signed: bool | None = None  # a PDF that somebody signed, and that is left as it is; None: it is not
 
 
 class Sent(Frozen):
@@ -299,7 +301,7 @@ class Sent(Frozen):
     height: int | None = None
     bytes: int
     characters: int | None = None
-    turned: int | None = None  # degrees clockwise that a local model turned it before it read it
+    turned: int | None = None  # degrees clockwise that it was turned to be read, beyond what the file says
 
 
 class PageAnswer(Frozen):
@@ -367,6 +369,16 @@ class Verified(Frozen):
 
     by: str
     usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """What an answer, or a second reading of it, has cost, as its JSON tells."""
+
+    entry: str  # of the model
+    usage: Usage
+    at: float  # epoch seconds
+    answered: int  # 1: an answer, 0: a second reading
 
 
 class Review(Frozen):

@@ -90,7 +90,9 @@ class Reconciler:
             if name not in known or known[name].version != listed.version or known[name].state == "gone"
         }
         without_row = [name for name in new if name not in known]
-        new = await rows.without_adopted(self._site, root, directory, new, without_row)
+        new = await rows.without_adopted(
+            self._site, root, directory, new, without_row, first=self.first.under_way
+        )
         new = await self.first.without_ignored(path, new)
         for name, listed in new.items():
             self._settle(join(path, name), listed, fresh=fresh)

@@ -8,9 +8,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from glimpsed.ledger.finish import local_day
 from glimpsed.ledger.part import Part, clean
 from glimpsed.ledger.schema import HELD, files, folders, learned, paces, pauses, spend
+from glimpsed.ledger.spending import local_day
 from glimpsed.ledger.values import Paused, Spend
 
 WEEK = 7 * 86400.0  # seconds that a learnt fact is believed

@@ -16,6 +16,7 @@ from glimpsed.ledger import Books
 from glimpsed.model import FileKey, shown
 from glimpsed.pipeline import Place
 from glimpsed.pipeline.anew import complete
+from glimpsed.searchable.maker import Maker
 from glimpsed.service.backlog import Backlogs
 
 THREADS = 16  # file work of all folders at a time …
@@ -40,6 +41,7 @@ class Folders:
         self,
         books: Books,
         backlogs: Backlogs,
+        maker: Maker,
         *,
         once: bool,
         wake: Callable[[], None],
@@ -47,6 +49,7 @@ class Folders:
     ) -> None:
         self._books = books
         self._backlogs = backlogs
+        self._maker = maker
         self._once = once
         self._wake = wake
         self._changed = changed
@@ -174,4 +177,4 @@ class Folders:
             self._wake()
             if (place := self.place(watch.folder.name)) is not None:
                 with contextlib.suppress(ShareTrouble):  # it is tried again at the next start
-                    await complete(self._books, place)
+                    await complete(self._books, place, self._maker)

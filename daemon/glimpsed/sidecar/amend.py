@@ -10,7 +10,7 @@ from glimpsed.disk import temporary
 from glimpsed.disk.files import Root, as_written, entry, find_root, is_as_written
 from glimpsed.disk.names import rename_no_replace
 from glimpsed.model import Answer, Written
-from glimpsed.sidecar.render import names, render
+from glimpsed.sidecar.render import MADE, names, possible_names, render
 from glimpsed.sidecar.write import opened, replaced
 
 
@@ -44,15 +44,22 @@ def refresh_at(
 
 
 def complete(
-    root: Root, path: str, folder: Folder, answer: Answer, written: Sequence[Written]
+    root: Root,
+    path: str,
+    folder: Folder,
+    answer: Answer,
+    written: Sequence[Written],
+    made: Mapping[str, bytes] = {},
 ) -> tuple[Written, ...]:
     """Put back what is missing of these sidecars: a crash came while they were moved. Returns and raises as `refresh`."""
     with opened(root, path) as (parent, name):
-        kinds = {sidecar: kind for kind, sidecar in names(folder, name).items()}
+        kinds = {sidecar: kind for kind, sidecar in possible_names(folder, name).items()}
         missing = {
-            w.name: render(answer, kinds[w.name], name)
+            w.name: made[kinds[w.name]] if kinds[w.name] in MADE else render(answer, kinds[w.name], name)
             for w in written
-            if w.name in kinds and entry(parent, w.name) is None
+            if w.name in kinds
+            and (kinds[w.name] not in MADE or kinds[w.name] in made)
+            and entry(parent, w.name) is None
         }
         if not missing:
             return tuple(written)

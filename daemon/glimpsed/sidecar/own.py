@@ -24,6 +24,7 @@ from glimpsed.model import Answer, Written, shown
 from glimpsed.sidecar.render import (
     LARGEST,
     LARGEST_ERROR,
+    MADE,
     is_error_sidecar,
     names,
     render,
@@ -58,7 +59,7 @@ class Place:
         known = self.written.get(sidecar)
         if status is None or (known is not None and is_as_written(self.parent, known, status)):
             return False
-        if self.own_json is None or (kind == "json" and known is not None):
+        if self.own_json is None or kind in MADE or (kind == "json" and known is not None):
             return True
         try:
             return not holds(self.parent, sidecar, render(Answer.model_validate(self.own_json), kind))

@@ -28,7 +28,7 @@ from glimpsed.disk.names import exchange, is_fixed, keep_aside, rename_no_replac
 from glimpsed.errors import FileError, ForeignSidecar, Reach, ShareTrouble, SidecarBlocked, Vanished
 from glimpsed.model import Answer, Content, Written, shown
 from glimpsed.sidecar import own
-from glimpsed.sidecar.render import error_name, names, render, render_error
+from glimpsed.sidecar.render import MADE, error_name, made_names, names, render, render_error
 
 _BLOCKED = frozenset(
     {
@@ -85,10 +85,12 @@ def write(
     answer: Answer,
     written: Sequence[Written],
     content: Content,
+    made: Mapping[str, bytes] = {},
 ) -> tuple[Written, ...]:
     """Write all the folder's outputs for this image, and take its error sidecar away; durable when it returns.
 
-    `written` is what the ledger knows of the image's sidecars so far. Raises `Vanished` when the image
+    `written` is what the ledger knows of the image's sidecars so far, `made` holds those that take more than the answer
+    to be rendered (`render.MADE`). Raises `Vanished` when the image
     is gone, or another version than `content`, `ForeignSidecar`, `FileError`, `SidecarBlocked` or `ShareTrouble`.
     """
     with opened(root, path) as (parent, name):
@@ -96,7 +98,8 @@ def write(
             raise Vanished(f"{shown(path)} was deleted or changed while it was asked about")
         place = own.place(parent, folder, name, written)
         outputs = {
-            sidecar: (kind, render(answer, kind, name)) for kind, sidecar in names(folder, name).items()
+            sidecar: (kind, made[kind] if kind in MADE else render(answer, kind, name))
+            for kind, sidecar in made_names(folder, name, made).items()
         }
         missing = {}
         for sidecar, (_, rendered) in outputs.items():
