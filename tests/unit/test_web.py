@@ -153,7 +153,7 @@ def test_a_link_out_of_the_folder_is_not_followed(reader: Reader, told: History,
 def test_failures_are_grouped_by_reason_and_all_of_one_can_be_retried(reader: Reader, told: History) -> None:
     page = reader.get("/failures").text
     assert page.count("<article") == 3
-    assert "<b>3</b> files in archive" in page
+    assert "3 files in archive" in page
     assert "Scan it again." in page
     assert "&lt;b&gt;long&lt;/b&gt;.png" in page
     damaged = next(part for part in page.split("<article")[1:] if "damaged" in part)
@@ -270,3 +270,26 @@ def test_pictures_on_disk_are_bounded_and_the_last_ones_stay(tmp_path: Path) -> 
     assert Cache(tmp_path / "pages", most=100).get("19") == bytes(30)
     assert (tmp_path / "pages").stat().st_mode & 0o777 == 0o700
     Cache(Path("/proc/nothing")).put("x", b"x")
+
+
+def test_the_page_speaks_the_browsers_language_and_what_the_program_said_with_it(reader: Reader) -> None:
+    for asked, lang in (
+        ("zh-CN,zh;q=0.9,en;q=0.8", "zh"),
+        ("de, zh-TW;q=0.5, en;q=0.1", "zh"),
+        ("en-GB,zh;q=0.9", "en"),
+        ("de", "en"),
+        ("zh;q=0", "en"),
+        (";;q=x,,", "en"),
+    ):
+        assert f'<html lang="{lang}">' in reader.get("/", headers={"Accept-Language": asked}).text, asked
+    chinese = {"Accept-Language": "zh"}
+    page = reader.get("/", headers=chinese).text
+    assert ">现状</a>" in page
+    assert "文件" in reader.get("/files", headers=chinese).text
+    assert "没有这个页面。" in reader.get("/nothing", headers=chinese).text
+
+
+def test_the_language_of_the_config_counts_before_the_browsers(told: History, home: Path) -> None:
+    chinese = told.config.model_copy(update={"language": "zh"})
+    with served(chinese, home) as port, Reader(port, headers={"Accept-Language": "en"}) as reader:
+        assert '<html lang="zh">' in reader.get("/failures").text

@@ -7,6 +7,7 @@ pattern names itself (``*.dat``); what it really is, its content decides later.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import pathspec
@@ -15,7 +16,7 @@ from glimpsed.config.schema import Folder
 from glimpsed.formats.sniff import ENDINGS
 from glimpsed.sidecar import sidecar_name
 
-SIDECARS = frozenset({"txt", "json", "md", "xmp"})  # never images, whatever `include` says
+SIDECARS = frozenset({"txt", "json", "md", "xmp", "hocr"})  # never images, whatever `include` says
 BUILT_IN = (
     *(
         ".*",
@@ -49,7 +50,7 @@ class Filter:
 
     def __init__(self, folder: Folder) -> None:
         self.suffixes = (ENDINGS | {_suffix(p) for p in folder.include if _suffix(p).isalnum()}) - SIDECARS
-        self._own = _own_sidecars(folder, self.suffixes)
+        self._own = _own_sidecars(folder, self.suffixes, folder.outputs)
         self.plain = not folder.exclude and folder.include == ("*",) and self._own is None
         self._exclude_lines = (*BUILT_IN, *folder.exclude)
         self._exclude = _spec(self._exclude_lines)
@@ -81,14 +82,20 @@ class Filter:
         return name.rpartition(".")[2].lower() in self.suffixes
 
 
-def _own_sidecars(folder: Folder, suffixes: frozenset[str]) -> re.Pattern[str] | None:
-    """The names of the folder's sidecars, where they end like an image: ``{name}.out`` beside ``*.out``."""
-    if not any(_suffix(sidecar_name(folder, "scan.jpg", kind)) in suffixes for kind in folder.outputs):
+def is_called_pdf_of(folder: Folder, name: str) -> bool:
+    """Whether a file is called as the folder calls searchable PDFs of images, whether or not it asks for any now."""
+    called = _own_sidecars(folder, ENDINGS, ("pdf",))
+    return called is not None and called.fullmatch(name) is not None
+
+
+def _own_sidecars(folder: Folder, suffixes: frozenset[str], kinds: Sequence[str]) -> re.Pattern[str] | None:
+    """The names of sidecars of these kinds, where they end like an image: ``{name}.out`` beside ``*.out``."""
+    if not any(_suffix(sidecar_name(folder, "scan.jpg", kind)) in suffixes for kind in kinds):
         return None
     meant = {
         "{name}": rf".*\.(?:{'|'.join(map(re.escape, suffixes))})",
         "{stem}": ".*",
-        "{ext}": f"(?:{'|'.join(folder.outputs)})",
+        "{ext}": f"(?:{'|'.join(kinds)})",
     }
     parts = (meant.get(part) or re.escape(part) for part in _PLACEHOLDER.split(folder.sidecar))
     return re.compile("".join(parts), re.IGNORECASE | re.DOTALL)

@@ -49,16 +49,18 @@ class FolderWatch:
         clock: Callable[[], float] = time.time,
         threads: Threads | None = None,
         observing: Observing | None = None,
+        burst_confirm: Callable[[], int | None] = lambda: None,
     ) -> None:
         self.folder = folder
         self.lanes = Lanes(folder.name, threads)
         self.begun = False  # it was looked for once, and if it is there, its first listing has begun
         self._look = asyncio.Event()  # at the root, now
         self._site = Site(folder, books, self.lanes, Telling(folder.name), clock, self._look.set)
+        self._site.burst_confirm = burst_confirm
         self._status = Status(folder.name, clock, changed)
         self._filter = Filter(folder)
         self._hearing = Hearing(self._status, observing or Observing(), self._heard)
-        self._settler = Settler(self._site, offered=offered, changed=changed)
+        self._settler = Settler(self._site, offered=offered, changed=changed, outdated=self._outdated)
         self._scanner = Scanner(self._site, self._filter, self._hearing, self._settler)
         self._present = asyncio.Event()
         self._identity: tuple[int, int] | None = None  # of the root that was there last
@@ -90,6 +92,11 @@ class FolderWatch:
     def unlisted(self) -> set[str]:
         """Subdirectories that could not be listed at the last full listing."""
         return self._scanner.unlisted
+
+    @property
+    def burst_waits(self) -> asyncio.Event:
+        """More arrivals came at once than `burst_confirm` allows, and wait to be approved."""
+        return self._site.burst_waits
 
     @property
     def first_backlog(self) -> int | None:
@@ -234,6 +241,9 @@ class FolderWatch:
         self._status.lost(reason)
 
     # -- hints
+
+    def _outdated(self, directory: str) -> None:
+        self._scanner.reconciler.outdated(directory)
 
     def _heard(self, batch: Batch) -> None:
         """A batch of hints, on the event loop."""

@@ -11,9 +11,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from glimpsed.ledger.part import HELD_LEASE, Part, chunks, key_of, written_from
-from glimpsed.ledger.schema import HANDED, PathText, answers, files
-from glimpsed.model import Answer, Handing, Job, Offer, PageRecord, Version
+from glimpsed.ledger.part import HELD_LEASE, Part, by_directory, chunks, key_of, written_from
+from glimpsed.ledger.schema import HANDED, HELD, PathText, answers, directories, files
+from glimpsed.model import Answer, FileKey, Handing, Job, Offer, PageRecord, Version
 
 LEASE = 60.0  # seconds
 _BATCH = 5000  # offers in one transaction
@@ -116,6 +116,20 @@ STATE_BACK = sa.case(
     (files.c.state == "answered", "answered"), (files.c.state == "handing", "handing"), else_="queued"
 )
 _BACK = sa.update(files).where(HELD_LEASE).values(state=STATE_BACK, owner=None, due=sa.bindparam("at"))
+# What the last listing of a directory came to is no more what its rows say.
+OUTDATED = sa.delete(directories).where(
+    directories.c.folder == sa.bindparam("folder"), directories.c.directory == sa.bindparam("directory")
+)
+_HOLD = (
+    sa.update(files)
+    .where(
+        files.c.folder == sa.bindparam("in_folder"),
+        files.c.directory == sa.bindparam("in_directory"),
+        files.c.name.in_(sa.bindparam("names", expanding=True)),
+        files.c.state == "queued",
+    )
+    .values(fresh=HELD)
+)
 _OF_JOBS = sa.select(answers).where(answers.c.file.in_(sa.bindparam("ids", expanding=True)))
 _FORGET_ANSWERS = sa.delete(answers).where(answers.c.file.in_(sa.bindparam("ids", expanding=True)))
 # One step down the index `files_claim` a folder with anything in the queue: of a thousand, most have nothing.
@@ -131,11 +145,19 @@ SELECT folder FROM found WHERE folder IS NOT NULL""")
 class Queue(Part):
     """Offers, claims and leases."""
 
-    def offer(self, offers: Sequence[Offer], now: float) -> list[Offer]:
+    def offer(
+        self,
+        offers: Sequence[Offer],
+        now: float,
+        *,
+        unasked: int | None = None,
+        before: Sequence[FileKey] = (),
+    ) -> list[Offer]:
         """Queue what is new, or another version than the row's. Returns those that wait for work now.
 
         The same version as before changes nothing. A file that was gone and is back as it was goes on
         where it stopped: done stays done, a paid answer is written, a failure is told again unasked.
+        If these are more than `unasked`, they wait for `approve`, with what is still in the queue of `before`.
         """
         latest = {offer.key: offer for offer in offers}
         ordered = sorted(
@@ -149,6 +171,14 @@ class Queue(Part):
             with self._database.write() as c:
                 for few in chunks(batch, _ROWS):
                     queued += self._offer(c, few, now)
+                if unasked is not None and len(queued) > unasked:
+                    for place, names in by_directory([*before, *(offer.key for offer in queued)]):
+                        here = {
+                            "in_folder": place["folder"],
+                            "in_directory": place["directory"],
+                            "names": names,
+                        }
+                        c.execute(_HOLD, here)
                 if queued:
                     self._database.tell(c)
         return queued
@@ -163,6 +193,9 @@ class Queue(Part):
             taken = c.exec_driver_sql(_OFFER_ARRAYS, tuple(map(list, zip(*values, strict=True)))).all()
         else:
             taken = c.exec_driver_sql(_offer(len(rows)), tuple(chain.from_iterable(values))).all()
+        places = {(row.folder, os.fsdecode(row.directory)) for row in taken}
+        for folder, directory in sorted(places):
+            c.execute(OUTDATED, {"folder": folder, "directory": directory})
         if superseded := [row.id for row in taken if row.was is None and row.claims]:
             c.execute(_FORGET_ANSWERS, {"ids": superseded})
         if back := [row.id for row in taken if row.was is not None]:
