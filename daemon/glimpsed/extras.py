@@ -10,6 +10,8 @@ import shutil
 import sys
 from urllib.parse import unquote, urlsplit
 
+OCR_MODULES = ("rapidocr", "onnxruntime", "cv2")  # of the extra `ocr`
+
 
 def command(*extras: str) -> str:
     """``pip install '/usr/src/glimpsed[ocr]'``: with this Python's pip, from where it was installed from.

@@ -191,6 +191,7 @@ class Image:
     data: bytes = field(repr=False)
     band: tuple[int, int] | None = None  # (number from 1, of how many)
     url: str | None = None  # sent instead of the data (``image_url_base``)
+    turned: int = 0  # degrees clockwise, beyond what the file says of itself (``upright``)
     region: Region | None = None  # what it shows of its page, as far as that is known
 
 
@@ -301,7 +302,7 @@ class Sent(Frozen):
     height: int | None = None
     bytes: int
     characters: int | None = None
-    turned: int | None = None  # degrees clockwise that a local model turned it before it read it
+    turned: int | None = None  # degrees clockwise that it was turned to be read, beyond what the file says
 
 
 class PageAnswer(Frozen):

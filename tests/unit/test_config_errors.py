@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import threading
 from pathlib import Path
@@ -12,6 +13,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from glimpsed import extras
 from glimpsed.config import Config, document, validate
 from glimpsed.config.document import dotted
 from glimpsed.config.editor import json_schema
@@ -397,3 +399,16 @@ def test_a_config_may_come_through_a_pipe(tmp_path: Path) -> None:
     writer.start()
     assert load(tmp_path / "pipe").drain == 5
     writer.join()
+
+
+def test_turning_pages_for_remote_models_needs_the_embedded_ocr(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert problems(folder("upright: true")) == []
+    by_url = problems(folder("upright: true, image_url_base: 'https://a/'"))
+    assert [p.key for p in by_url] == ["folders.f.upright"]
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "rapidocr" else find(name))
+    [missing] = problems(folder("upright: true"))
+    assert missing.key == "folders.f.upright"
+    assert extras.command("ocr") in missing.message
+    assert problems(folder("upright: false")) == []
+    assert problems(folder("upright: true", "m: {api: local, model: tesseract}")) == []

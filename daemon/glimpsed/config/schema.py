@@ -335,6 +335,10 @@ class Folder(Section):
         default=True, description="Same content, prompt and model: copy the answer, don't pay."
     )
     error_sidecar: bool = Field(default=True, description="Write scan.jpg.error.txt next to a failed file.")
+    upright: bool = Field(
+        default=False,
+        description="A page that lies on its side or its head is turned for remote models too; needs the embedded OCR.",
+    )
     lines: bool = Field(
         default=False,
         description="A local model's lines, with page, box (left, top, right, bottom, px of the file's page) and confidence, in the JSON.",

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from glimpsed.errors import FileError, MissingExtra
-from glimpsed.images.picture import Drawn
+from glimpsed.images.picture import ON_ITS_SIDE, Drawn, upright
 from glimpsed.images.plan import PDF_DPI, Target, layout
+from glimpsed.region import turned
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -110,14 +111,17 @@ def render(file: BinaryIO, number: int, to: Target) -> Drawn:
         page = _page(document, number)
         try:
             stored = _pixels(page, _masks(file))
-            plan = layout(*stored, to)
-            size = plan.width, plan.height
-            scale = max(plan.width / page.get_width(), plan.height / page.get_height())
+            orientation = turned(1, to.turn)
+            on_its_side = orientation in ON_ITS_SIDE
+            plan = layout(*(stored[::-1] if on_its_side else stored), to)
+            size = (plan.height, plan.width) if on_its_side else (plan.width, plan.height)
+            scale = max(size[0] / page.get_width(), size[1] / page.get_height())
             image: Image.Image = page.render(scale=scale, rev_byteorder=True).to_pil()
         finally:
             page.close()
     # Rendering rounds up: one pixel is cut off at most.
-    return Drawn(image if image.size == size else image.crop((0, 0, *size)), plan.rows, stored)
+    image = image if image.size == size else image.crop((0, 0, *size))
+    return Drawn(upright(image, orientation), plan.rows, stored, orientation)
 
 
 def _drawable(document: Any, number: int) -> bool:
@@ -201,26 +205,25 @@ def _document(file: BinaryIO) -> Iterator[Any]:
     except ImportError:
         raise MissingExtra("A PDF file", "pdf") from None
     file.seek(0)
-    # PDFium may still name the last document's reason.
-    locked = bool(_ENCRYPTED.search(file.read()))
-    file.seek(0)
     try:
         document = pypdfium2.PdfDocument(file)
     except pypdfium2.PdfiumError as e:
-        raise _reason(str(e), locked=locked) from None
+        raise _reason(str(e), file) from None
     try:
         if not len(document):
             raise FileError("The PDF has no pages.", "Save it again with the program that it comes from.")
         document.init_forms()  # so that what somebody filled in is drawn
         yield document
     except pypdfium2.PdfiumError as e:
-        raise _reason(str(e), locked=locked) from None
+        raise _reason(str(e), file) from None
     finally:
         document.close()
 
 
-def _reason(message: str, *, locked: bool) -> FileError:
-    if locked and "assword" in message:
+def _reason(message: str, file: BinaryIO) -> FileError:
+    file.seek(0)
+    # PDFium may still name the last document's reason.
+    if "assword" in message and _ENCRYPTED.search(file.read()):
         return FileError(
             "the PDF is protected by a password", "Save it without a password, beside or over this one."
         )

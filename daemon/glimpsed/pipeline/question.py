@@ -39,6 +39,7 @@ def fingerprint(folder: Folder, entry: ModelEntry, *, stands_in: bool = False) -
         folder.detail,
         *_unusual(folder),
         *(["lines"] if entry.local and folder.lines else []),
+        *(["upright"] if folder.upright and not entry.local else []),
     )
 
 
