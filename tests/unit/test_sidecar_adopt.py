@@ -9,7 +9,7 @@ import pytest
 
 from glimpsed import sidecar
 from glimpsed.errors import ShareTrouble
-from glimpsed.model import PageAnswer
+from glimpsed.model import Answer, PageAnswer
 from sidecar_samples import Inbox, inbox
 
 
@@ -31,28 +31,27 @@ def test_own_json_about_this_version_and_every_output_there_is_adopted(tmp_path:
     assert found.verdict == "adopt"
     assert set(found.written) == set(written)
     assert found.sha256 == box.content.sha256
-    assert found.texts == (json.loads(box.beside("scan.jpg.json").read_text())["text"],)
+    assert found.answer == Answer.model_validate_json(box.beside("scan.jpg.json").read_text())
 
 
 @pytest.mark.parametrize(
-    ("changes", "texts"),
+    ("changes", "pages"),
     [
-        (
-            {"text": "one\ftwo", "pages": [{"page": 1, "text": "one"}, {"page": 2, "text": "two"}]},
-            ("one", "two"),
-        ),
-        ({"text": 5, "pages": "many"}, ()),
-        ({"text": "whole", "pages": [7, {"page": 1}]}, ("whole",)),
+        ({"text": "one\ftwo", "pages": [{"page": 1, "text": "one"}, {"page": 2, "text": "two"}]}, 2),
+        ({"text": 5, "pages": "many"}, None),
+        ({"text": "whole", "pages": [7, {"page": 1}]}, None),
     ],
 )
-def test_what_an_adopted_json_says_can_be_searched_page_by_page(
-    tmp_path: Path, changes: dict[str, Any], texts: tuple[str, ...]
+def test_what_an_adopted_json_says_is_an_answer_unless_it_is_damaged(
+    tmp_path: Path, changes: dict[str, Any], pages: int | None
 ) -> None:
     box = inbox(tmp_path)
     box.write()
     path = box.beside("scan.jpg.json")
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-    assert box.found().texts == texts
+    found = box.found()
+    assert found.verdict == "adopt"
+    assert (found.answer and len(found.answer.pages or ())) == pages
 
 
 def test_no_sidecar_costs_no_look_at_the_disk(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ async def without_adopted(
                 left[n].version,
                 f.written,
                 f.sha256,
-                texts=f.texts,
+                answer=f.answer,
                 paid=f.paid if first else (),
             )
             for n, f in found.items()

@@ -49,7 +49,7 @@ class Found:
     verdict: Literal["adopt", "outdated", "foreign", "none"]
     written: tuple[Written, ...] = ()
     sha256: str | None = None  # of the image, when the JSON tells
-    texts: tuple[str, ...] = ()  # the answer page by page, when the JSON tells: for the full-text search
+    answer: Answer | None = None  # when the JSON tells
     paid: tuple[Paid, ...] = ()  # what it cost; nothing, if it was used again
 
 
@@ -89,7 +89,7 @@ def adoptable(
     path = f"{directory}/{name}" if directory else name
     if not _is_about(parsed["source"], root, path, version):
         return Found("outdated")
-    return Found("adopt", written, parsed["source"].get("sha256"), _texts(parsed), _paid(parsed))
+    return Found("adopt", written, parsed["source"].get("sha256"), _answer(parsed), _paid(parsed))
 
 
 def _paid(parsed: Mapping[str, Any]) -> tuple[Paid, ...]:
@@ -119,14 +119,6 @@ def _is_possible(paid: Paid) -> bool:
     )
 
 
-def _texts(parsed: Mapping[str, Any]) -> tuple[str, ...]:
-    pages = parsed.get("pages")
-    parts = [p.get("text") for p in pages if isinstance(p, dict)] if isinstance(pages, list) else []
-    texts = tuple(text for text in parts if isinstance(text, str))
-    whole = parsed.get("text")
-    return texts or ((whole,) if isinstance(whole, str) else ())
-
-
 def load(root: Root, path: str, folder: Folder) -> Answer | None:
     """The answer in the own JSON sidecar of this image, to be used for the same content elsewhere.
 
@@ -136,10 +128,18 @@ def load(root: Root, path: str, folder: Folder) -> Answer | None:
     try:
         with opened_directory(root, directory) as parent, translated(path):
             parsed = own.parse_own(own.read(parent, sidecar_name(folder, name, "json")))
-        if parsed is None:
-            return None
+    except (Vanished, ShareTrouble, FileError):
+        return None
+    return None if parsed is None else _answer(parsed)
+
+
+def _answer(parsed: Mapping[str, Any]) -> Answer | None:
+    """What an own JSON says; None where that is no answer, as of one that is damaged."""
+    try:
         answer = Answer.model_validate(parsed)
-    except (pydantic.ValidationError, Vanished, ShareTrouble, FileError):
+    except pydantic.ValidationError:
+        return None
+    if not _SHA256.fullmatch(answer.source.sha256):
         return None
     about = answer.source.model_copy(update={"name": shown(answer.source.name)})  # the ledger takes text only
     return answer.model_copy(update={"source": about})
