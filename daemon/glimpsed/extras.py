@@ -15,19 +15,23 @@ def command(*extras: str) -> str:
     """
     pip = f"{shlex.quote(sys.executable)} -m pip" if sys.prefix != sys.base_prefix else "pip"
     wanted = ",".join(extras)
-    url, editable = _source()
+    url, editable, installer = _source()
+    if installer == "dpkg":  # which brings all of them
+        return "apt-get install --reinstall glimpsed"
     if not url.startswith("file:"):
         return f"{pip} install {shlex.quote(f'glimpsed[{wanted}]' + (f' @ {url}' if url else ''))}"
     source = f"{unquote(urlsplit(url).path)}[{wanted}]"
     return f"{pip} install {'-e ' if editable else ''}{shlex.quote(source)}"
 
 
-def _source() -> tuple[str, bool]:
-    """The URL that was given to pip (PEP 610), and whether the source is used where it stands."""
+def _source() -> tuple[str, bool, str]:
+    """The URL that was given to pip (PEP 610), whether the source is used where it stands, who installed (PEP 627)."""
     from importlib import metadata  # noqa: PLC0415 -- slow to import, seldom needed
 
     try:
-        told = json.loads(metadata.distribution("glimpsed").read_text("direct_url.json") or "{}")
+        about = metadata.distribution("glimpsed")
+        told = json.loads(about.read_text("direct_url.json") or "{}")
+        installer = (about.read_text("INSTALLER") or "").strip()
     except (metadata.PackageNotFoundError, ValueError, OSError):
-        return "", False
-    return str(told.get("url", "")), bool(told.get("dir_info", {}).get("editable"))
+        return "", False, ""
+    return str(told.get("url", "")), bool(told.get("dir_info", {}).get("editable")), installer
