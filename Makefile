@@ -72,9 +72,18 @@ bench: $(VENV)/.dev  ## everything measured beside its limit or its rival, in te
 bench-full: $(VENV)/.dev  ## the same with 2,000 images, 1,000,000 files, 200 kills: half an hour
 	$(VENV)/bin/python tests/benchmarks --full $(if $(ROWS),--only $(ROWS))
 
+.PHONY: ocr-report
+ocr-report: $(VENV)/.dev  ## how well the embedded OCR reads, beside tesseract and plain rapidocr (ONLY=glimpsed: that one anew)
+	@PYTHON=$(VENV)/bin/python .ci/packages report
+	$(VENV)/bin/python tests/benchmarks/ocr_report.py $(if $(ONLY),--only $(ONLY))
+
 .PHONY: soak
 soak: $(VENV)/.dev  ## files arriving at a faulty API for SECONDS (600): nothing lost or twice, memory flat
 	$(VENV)/bin/python tests/benchmarks/soak.py $(or $(SECONDS),600)
+
+.PHONY: messages
+messages: $(VENV)/.dev  ## the catalogs of messages in step with the program, for whoever translates them
+	$(VENV)/bin/python .ci/messages.py
 
 .PHONY: options
 options: $(VENV)/.installed  ## config.example.yaml and docs/options.md, from the program's own description of its options

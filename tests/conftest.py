@@ -26,3 +26,10 @@ def _log_as_it_was() -> Iterator[None]:
     """A command that a test runs in its own process sets the log up; the next test finds none of that."""
     yield
     journal.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is known to be slow has an hour."""
+    for item in items:
+        if item.get_closest_marker("slow") is not None:
+            item.add_marker(pytest.mark.timeout(3600))

@@ -90,6 +90,7 @@ class History:
         path: str,
         pages: Sequence[str] = ("An answer.",),
         now: float | None = None,
+        data: object = None,
         **asked: object,
     ) -> FileKey:
         """A file with its answer and sidecars; `asked` changes the folder that it was asked for."""
@@ -98,7 +99,11 @@ class History:
         settings = self.config.folders[folder].model_copy(update=asked)
         root = files.find_root(settings.path)
         content = files.read_content(root, path, job.version)
-        answer = _answer(job, content, pages, now, prompt_sha256(settings))
+        answer = (
+            _answer(job, content, pages, now, prompt_sha256(settings))
+            .model_copy(update={"data": data})
+            .model_copy(update={"data": data})
+        )
         question = fingerprint(settings, self.config.models[settings.model])
         assert self.ledger.answered(job, answer, question=question, now=now)
         written = sidecar.write(root, path, settings, answer, (), content)

@@ -331,4 +331,4 @@ def as_file(data: bytes) -> BinaryIO:
 
 def content(data: bytes) -> Content:
     """As the pipeline hands it over."""
-    return Content(data, "", Version(len(data), 0), 0o644, 0, 0)
+    return Content(data, "", Version(len(data), 0))

@@ -16,6 +16,26 @@ LETTER = [
     "Please pay within thirty days.",
 ]
 
+# What a page of the corpus says (scans/typewriter.png).
+TYPED = """\
+Linzensoep à la Waterman
+4 ons linzen
+3 liter water
+3 uien
+bloem, boter
+2 kopjes melk
+laurier, kruidnagel, kerrie, zout
+De linzen wassen en in 1 liter kokend wa-
+ter 1 dag laten weken. 2 liter water bij
+de linzen voegen, zonder het water waarin
+ze geweekt zijn af te gieten. De helft van
+de uien bakken met laurier en kruidnagel.
+Alle uien, kerrie en zout bij de linzen
+voegen. Alles aan de kook brengen. Van de
+bloem met boter en melk een papje maken en
+verder afmaken met de soep. Als de linzen
+gaar zijn is de soep klaar."""
+
 
 def picture(kind: str = "PNG", size: tuple[int, int] = (320, 240), seed: int = 0) -> bytes:
     """A small photo-like picture; another seed gives another content."""

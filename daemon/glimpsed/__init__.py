@@ -4,6 +4,7 @@
 the `ledger`, which is the only queue. `pipeline` claims a file from it, has `images` prepare its pages
 in a process pool, has `vision` ask the model, commits the answer to the ledger, and has `sidecar` write
 it next to the image. `service` starts, reloads and drains all of that; `cli` is one thin file a command;
+`web` is the live page, `desk` what operators see and do there and at a terminal;
 `estimate` reckons what waiting files will cost, `report` renders a folder as an HTML page,
 `evaluate` compares readings, `export` makes tables of answers. Beneath lie
 `config` (YAML to frozen models), `prompt` (templates), `schemas` (does an answer meet its JSON Schema, in a
@@ -12,7 +13,9 @@ one door to files: reads that follow no link, files that are whole before they h
 changed without loss), `blocking` (calls that may hang), `eventloop` (nothing in it waits for a shared
 pool), `children` (processes of our own), `ocr` (what pages say, in which order), `formats` (each picture format
 once), `model` and `errors` (the values that flow between the stages, and the errors by what happens next),
-`clock` (what everything waits by), `redact` (what is never shown), `bounded` (JSON that somebody else wrote).
+`clock` (what everything waits by), `redact` (what is never shown), `bounded` (JSON that somebody else wrote),
+`words` (exceptions and durations, as they are said to people), `region` (where a prepared picture lies on its page),
+`language` (what people read, in theirs).
 Imports only point down that list; import-linter holds them to it.
 """
 

@@ -128,11 +128,12 @@ class NotYet(ShareTrouble):
 class SidecarBlocked(GlimpsedError):
     """A sidecar cannot be written for now: no space, quota, read-only, no permission.
 
-    `reach`: whether that holds for this one, for the whole directory, or for all of the disk.
+    `reach`: whether that holds for this one, for the whole directory, or for all of the disk; `why` is without a name.
     """
 
-    def __init__(self, what: str, *, reach: Reach = "file") -> None:
-        super().__init__(what)
+    def __init__(self, why: str, *, path: str | None = None, reach: Reach = "file") -> None:
+        super().__init__(why if path is None else f"{path}: {why}")
+        self.why = why
         self.reach = reach
 
 

@@ -10,12 +10,15 @@ Times are seconds since the epoch (float, UTC) unless a name ends in ``_ns``. Pa
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
+
+from glimpsed.region import Region
 
 Api: TypeAlias = Literal["responses", "chat", "local"]
 State: TypeAlias = Literal["queued", "running", "answered", "handing", "done", "failed", "gone"]
@@ -24,6 +27,11 @@ State: TypeAlias = Literal["queued", "running", "answered", "handing", "done", "
 # separators, and what turns the direction of all that follows (bidirectional embeddings, overrides, isolates).
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _UNSAFE_IN_LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+# What nobody sees on a terminal, and what changes how the rest is seen: marks of direction and of byte order, tags
+# that spell a text of their own, annotations. Joiners and spaces of no width are parts of words and of emoji.
+_UNSEEN = re.compile(
+    r"[\u061c\u200e\u200f\u2061-\u2065\u206a-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 
 
 def shown(text: str, *, lines: bool = False) -> str:
@@ -43,13 +51,25 @@ def shown(text: str, *, lines: bool = False) -> str:
     return _UNSAFE.sub(_escaped, text)
 
 
+def on_terminal(text: str) -> str:
+    """Any text from outside as it may be printed on a terminal, in lines: `shown`, and nothing in it unseen.
+
+    What goes into a file or another program is not for this: there, a mark of direction is part of a text.
+    """
+    return _UNSEEN.sub(_escaped, shown(text, lines=True))
+
+
 def json_shown(text: str) -> str:
     """A JSON text with its control characters escaped as JSON does, so that it means the same and tells no terminal anything."""
-    return _UNSAFE_IN_LINES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _UNSEEN.sub(_as_json, _UNSAFE_IN_LINES.sub(_as_json, text))
 
 
 def _escaped(found: re.Match[str]) -> str:
     return found[0].encode("unicode_escape").decode("ascii")
+
+
+def _as_json(found: re.Match[str]) -> str:
+    return json.dumps(found[0])[1:-1]  # beyond U+FFFF as a pair
 
 
 def counted(count: int, what: str) -> str:
@@ -150,9 +170,6 @@ class Content:
     data: bytes = field(repr=False)
     sha256: str
     version: Version
-    mode: int  # permission bits, for the sidecar
-    gid: int
-    uid: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +183,7 @@ class Image:
     data: bytes = field(repr=False)
     band: tuple[int, int] | None = None  # (number from 1, of how many)
     url: str | None = None  # sent instead of the data (``image_url_base``)
+    region: Region | None = None  # what it shows of its page, as far as that is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +209,7 @@ class Request:
     user: str | None = None
     idempotency_key: str | None = None
     brief: bool = False  # whether there is an answer is all that is asked: one that is cut will do
+    lines: bool = False  # a local model's lines are wanted, too
     file: str = ""  # what the question is about, as `FileKey.one`: tells one file's requests from another's
 
 
@@ -198,6 +217,28 @@ class Frozen(BaseModel):
     """A value that is also written to disk, so its types are checked when it is read back."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)  # commands start sooner
+
+
+class Word(Frozen):
+    """A word of a `Line`, with its box as the line has it."""
+
+    text: str
+    box: tuple[int, int, int, int]
+
+
+class Line(Frozen):
+    """A piece of one line of text where a local model saw it: all of a line of print, or one cell of a table's row.
+
+    `box` is left, top, right, bottom in px of the page as the file has it: the pixels that `Source` counts, before any
+    EXIF orientation; of a PDF page, at the dpi at which its size is told. That holds however the page was turned, scaled
+    or cut into bands to be read. The lines of a page come in reading order. A page that was read from its own text has none.
+    """
+
+    page: int  # from 1
+    text: str
+    box: tuple[int, int, int, int]
+    confidence: float  # 0 to 1
+    words: tuple[Word, ...] = ()  # not in the JSON sidecar; the ledger keeps them
 
 
 class Usage(Frozen):
@@ -225,6 +266,7 @@ class Reply:
     turned: Mapping[int, int] = field(
         default_factory=dict
     )  # page -> degrees clockwise that it was turned before
+    lines: tuple[Line, ...] | None = None  # of a local model, where the request wants them
 
 
 class Source(Frozen):
@@ -286,6 +328,46 @@ class PageRecord(Frozen):
     finish: str
     request_id: str | None = None
     source: Source
+    lines: tuple[Line, ...] | None = None
+
+
+class DoubtfulField(Frozen):
+    """A value that two readers read differently."""
+
+    path: str  # dotted, lists by index: ``items.1.price``
+    value: Any = None
+    other: Any = None  # None: the second reader does not have it
+
+
+class DoubtfulWords(Frozen):
+    """Words of a text that two readers read differently; either may be empty."""
+
+    value: str
+    other: str | None = None  # None: not found in what the second reader read
+
+
+class Doubt(Frozen):
+    """Where the second reading of an answer differs from it (DESIGN 15)."""
+
+    by: str  # entry of the second reader
+    agreement: float  # 0 to 1: what they agree on, of all that was compared
+    fields: tuple[DoubtfulField, ...] = ()
+    words: tuple[DoubtfulWords, ...] = ()
+
+
+class Verified(Frozen):
+    """Who read an answer's file a second time, and what that cost."""
+
+    by: str
+    usage: Usage
+
+
+class Review(Frozen):
+    """Somebody looked at an answer, and corrected or confirmed it."""
+
+    at: str  # UTC, as `utc` gives it
+    by: str
+    changed: tuple[str, ...] = ()  # paths of fields as in `DoubtfulField`, or ``text``; none: confirmed
 
 
 class Answer(Frozen):
@@ -308,6 +390,10 @@ class Answer(Frozen):
     finished: str
     seconds: float
     reused_from: str | None = None
+    verified: Verified | None = None  # None: it was not read a second time, or not yet
+    doubt: Doubt | None = None
+    review: Review | None = None
+    lines: tuple[Line, ...] | None = None  # of a local model, where the folder wants them
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,11 @@ def fill(
     return _PLACEHOLDER.sub(lambda match: values[match[1]], template)
 
 
+def names_file(template: str) -> bool:
+    """Whether what is filled in depends on the file's name, place or day, and not on its content alone."""
+    return any(match[1] not in ("page", "pages") for match in _PLACEHOLDER.finditer(template))
+
+
 def near_misses(template: str) -> Iterator[tuple[str, str]]:
     """Every ``{word}`` that is not one of the names but nearly is, with the name that was meant.
 

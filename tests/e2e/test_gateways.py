@@ -207,6 +207,60 @@ def ended(daemon: Daemon, case: Case) -> bool:
     return len({e["file"] for e in events if e["event"] in ("file.done", "file.failed")}) == case.files
 
 
+def test_a_long_wait_is_seen_in_status_and_lifted_by_resume_at_once(tmp_path: Path) -> None:
+    inbox = tmp_path / "in"
+    inbox.mkdir()
+    busy = Scripted(status=429, headers={"retry-after": "1800"}, body={"error": {"message": "Drelm vok"}})
+    with Gateway(default=busy) as gateway:
+        config = f"""
+models: {{m: {{api: chat, base_url: "{gateway.base_url}"}}}}
+folders: {{in: {{path: {inbox}, settle: 0, reuse: false}}}}
+log: {{target: json, level: debug}}
+"""
+        for n in range(3):
+            drop(inbox, f"f{n}.png", picture("PNG", seed=n))
+        with Daemon(config, tmp_path) as daemon:
+            told = daemon.wait_event("model.paused", model="m")
+            assert "Drelm vok (asks to wait 30 minutes)" in told["reason"]
+            model = json.loads(glimpsed("status", "--json", home=tmp_path).stdout)["models"]["m"]
+            assert (model["state"], model["reason"]) == ("paused", told["reason"])
+            assert model["until"]
+            asked = len(gateway.requests)
+            gateway.default = Scripted()
+            assert glimpsed("resume", "m", home=tmp_path).stdout == "m is probed now\n"
+            for n in range(3):
+                daemon.wait_event("file.done", file=f"f{n}.png")
+            assert daemon.seen("model.resumed")
+            assert len(gateway.requests) == asked + 3
+            assert daemon.stop() == 0
+        answers = [json.loads(path.read_text()) for path in inbox.glob("*.json")]
+        assert [answer["attempts"] for answer in answers] == [1, 1, 1], "the wait cost nobody an attempt"
+
+
+@pytest.mark.slow
+def test_a_rate_in_words_that_nobody_knows_and_without_end_pauses_the_model(tmp_path: Path) -> None:
+    inbox = tmp_path / "in"
+    inbox.mkdir()
+    with Gateway(default=Scripted(status=429, body={"error": {"message": "Drelm vok"}})) as gateway:
+        config = f"""
+models: {{m: {{api: chat, base_url: "{gateway.base_url}"}}}}
+folders: {{in: {{path: {inbox}, settle: 0, reuse: false}}}}
+log: {{target: json, level: debug}}
+"""
+        for n in range(4):
+            drop(inbox, f"f{n}.png", picture("PNG", seed=n))
+        with Daemon(config, tmp_path) as daemon:
+            told = daemon.wait_event("model.paused", model="m", seconds=240)
+            assert "nobody is answered for" in told["reason"]
+            assert "Drelm vok" in told["reason"]
+            assert not daemon.seen("file.failed")
+            gateway.default = Scripted()
+            glimpsed("resume", "m", home=tmp_path)
+            for n in range(4):
+                daemon.wait_event("file.done", file=f"f{n}.png", seconds=120)
+            assert daemon.stop() == 0
+
+
 def resume(daemon: Daemon, paused: list[Case], home: Path) -> None:
     """All gateways are well again: what two of the models are asked about then is answered, and the pause over."""
     for case in paused:

@@ -71,6 +71,10 @@ def test_answers_are_exported_wherever_their_sidecars_went(run: Run, tmp_path: P
         path.unlink()
     code, out, _ = run("export", "--format", "jsonl")
     assert (code, [json.loads(line)["total"] for line in out.splitlines()]) == (0, [12.5, 12.5])
+    (tmp_path / "in").rename(tmp_path / "away")
+    code, out, err = run("export", "--format", "jsonl")
+    assert (code, len(out.splitlines())) == (0, 2)
+    assert "bills cannot be looked at now" in err
 
 
 @pytest.mark.parametrize(

@@ -13,14 +13,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daemon import glimpsed
 from gateway import Gateway, Scripted
 from glimpsed import cli
 from glimpsed.cli import common
 from glimpsed.cli.status import view
-from glimpsed.model import shown
+from glimpsed.model import json_shown, on_terminal, shown
 from pictures import picture
+from terminal import Terminal
 
 EVIL = "[red]a\x1b[31mb\x1b]8;;http://x\x07c\x9b2Jd\r\x08\x7fe\u202ef\u2066g\u2028h\x00"
+UNSEEN_SOME = "\ufeff\u200f\u061c\U000e0001\U000e0041\U000e007f\u206a\ufff9"
+UNSEEN = re.compile("[\u061c\u200e\u200f\ufeff\U000e0000-\U000e007f\u206a-\u206f\ufff9-\ufffb]")
 UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
@@ -31,6 +35,44 @@ def test_lines_and_tabs_of_an_answer_stay_and_all_else_is_escaped() -> None:
     assert not UNSAFE.search(told)
     assert "\n" not in shown(text)
     told.encode()
+
+
+@settings(deadline=None)
+@given(st.text(st.one_of(st.characters(), st.sampled_from(UNSEEN_SOME))))
+def test_nothing_unseen_reaches_a_terminal_and_data_keep_it(text: str) -> None:
+    told = on_terminal(text)
+    told.encode()
+    assert not UNSAFE.search(told)
+    assert not UNSEEN.search(told)
+    if not UNSAFE.search(text) and not UNSEEN.search(text) and text.isprintable():
+        assert told == text
+    data = json_shown(json.dumps(text, ensure_ascii=False))
+    assert json.loads(data) == text
+    assert not UNSEEN.search(data)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("try", "one.png"), ("try", "one.png", "--json"), ("export",), ("export", "--format", "jsonl")],
+)
+def test_unseen_characters_of_an_answer_are_seen_on_a_terminal(there: Path, command: tuple[str, ...]) -> None:
+    with Gateway(default=Scripted(text=f"Total {UNSEEN_SOME} 9.80")) as gateway:
+        (there / "glimpsed.yaml").write_text(
+            f"models: {{m: {{api: chat, base_url: '{gateway.base_url}'}}}}\n"
+            f"folders: {{f: {{path: in, model: m, settle: 0}}}}\n"
+        )
+        (there / "in" / "one.png").write_bytes(picture())
+        if command[0] == "export":
+            assert glimpsed("once", "-q", home=there).returncode == 0
+        with Terminal(there, *command) as terminal:
+            assert terminal.end() == 0
+        piped = glimpsed(*command, home=there)
+    assert "9.80" in terminal.raw
+    assert "feff" in terminal.raw
+    assert not UNSEEN.search(terminal.raw)
+    assert piped.returncode == 0
+    if "--json" not in command:
+        assert UNSEEN_SOME in piped.stdout, "what goes to a program is the answer as it is"
 
 
 @settings(deadline=None)

@@ -12,10 +12,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glimpsed.config import Config, document
+from glimpsed.config import Config, document, validate
 from glimpsed.config.document import dotted
 from glimpsed.config.editor import json_schema
 from glimpsed.config.load import complete, load
+from glimpsed.config.schema import Duration
 from glimpsed.errors import ConfigError, Problem
 
 REMOTE = "base_url: 'https://api.example/v1'"
@@ -132,7 +133,7 @@ def test_everything_is_told_at_once_with_line_and_key() -> None:
         (folder("exclude: [a, '!']"), "folders.f.exclude[1]", "not a gitignore-style pattern"),
         (folder("on_done: {command: []}"), "folders.f.on_done.command", "must not be empty"),
         (folder("image_url_base: ftp://a/"), "folders.f.image_url_base", "http:// or https://"),
-        (folder("settle: 20m"), "folders.f.settle", "must not be longer than settle_limit, 600 s"),
+        (folder("settle: 20m"), "folders.f.settle", "must not be longer than settle_limit, 10 minutes"),
         # environment
         (folder("prompt: 'a ${NOPE}'"), "folders.f.prompt", "NOPE is not set"),
         # sidecars
@@ -236,6 +237,17 @@ def test_a_wrong_default_is_told_once_where_it_stands() -> None:
     assert (found.key, found.line) == ("defaults.poll", 2)
     (found,) = problems("defaults:\n  prompt: '{dat}'\nfolders: {a: {path: a}, b: {path: b}}")
     assert (found.key, found.line) == ("defaults.prompt", 2)
+
+
+def test_a_default_of_the_program_s_own_that_is_wrong_is_told_and_comes_to_an_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Mistaken(Config):
+        drain: Duration = "never"  # type: ignore[assignment]
+
+    monkeypatch.setattr(validate, "Config", Mistaken)
+    (problem,) = problems(folder("settle: 3s"))
+    assert problem.key == "drain"
 
 
 def test_defaults_are_checked_without_any_folder() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -51,6 +52,51 @@ def test_what_is_no_duration(written: object) -> None:
 )
 def test_sizes(written: object, size: int) -> None:
     assert units.size(written) == size
+
+
+@pytest.mark.parametrize(
+    ("written", "mode"),
+    [
+        ("auto", "auto"),
+        (yaml.safe_load("0660"), 0o660),
+        (yaml.safe_load("'0660'"), 0o660),
+        (yaml.safe_load("0o660"), 0o660),
+        ("640", 0o640),
+        ("0600", 0o600),
+        ("0444", 0o444),
+    ],
+)
+def test_modes_of_files(written: object, mode: object) -> None:
+    assert units.file_mode(written) == mode
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        660,
+        640,
+        644,
+        0,
+        0o777,
+        0o4660,
+        0o620,
+        0o060,
+        -1,
+        True,
+        6.6,
+        None,
+        "",
+        "rw",
+        "0680",
+        "0755",
+        "٦٦٠",
+        [0o660],
+    ],
+)
+def test_what_is_no_mode(written: object) -> None:
+    """A number without its 0 is none, either: 660 is not 0660."""
+    with pytest.raises(ValueError, match="0660"):
+        units.file_mode(written)
 
 
 @pytest.mark.parametrize("written", ["", "MB", "5 apples", -1, False, None, float("nan")])

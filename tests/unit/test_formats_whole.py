@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -148,6 +149,26 @@ def test_a_pdf_that_lacks_nothing_but_its_last_words_is_whole(end: bytes) -> Non
     body = data[: data.index(b">>", data.index(b"trailer")) + 2]
     assert problem(body + (end % at if b"%d" in end else end)) is None
     assert problem(body[:-1])
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        b"trailer<<>>" + b" " * 65_000 + b"x",
+        b"startxref 1" + b" " * 65_000 + b"x",
+        b"trailer<<" + b">>startxref1 " * 5000 + b"x",
+        b"startxref " + b"1" * 60_000,
+        b"1 " * 32_000,
+    ],
+)
+def test_the_end_of_a_hostile_pdf_is_looked_at_once(end: bytes) -> None:
+    began = time.process_time()
+    assert problem(b"%PDF-1.4\n" + end)
+    assert time.process_time() - began < 1.0
+
+
+def test_a_length_of_more_digits_than_python_reads_is_none() -> None:
+    problem(b"%PDF-1.4\n1 0 obj<</Linearized 1/L " + b"9" * 900 + b">>\n%%EOF")
 
 
 def test_a_pdf_with_a_table_in_a_stream_lacks_nothing_but_its_end_mark() -> None:

@@ -403,6 +403,7 @@ def test_a_worker_imports_nothing_that_it_does_not_need() -> None:
             for m in ("boxes", "common", "grid", "jpeg", "orientation", "raster", "sniff", "tiff")
         ),
         "glimpsed.images",
+        "glimpsed.region",
     } | {
         f"glimpsed.images.{m}"
         for m in ("colour", "decode", "encode", "pdf", "picture", "plan", "raw", "tiffs", "tiles", "worker")

@@ -208,6 +208,20 @@ def test_a_blocked_sidecar_keeps_its_answer_for_later(ledger: Ledger) -> None:
     assert one(ledger, 30).answer == answer()
 
 
+def test_what_waits_for_its_model_s_fault_is_due_with_all_its_tries(ledger: Ledger) -> None:
+    for name, folder in (("a.jpg", "in"), ("b.jpg", "other"), ("c.jpg", "in")):
+        offer(ledger, FileKey(folder, name))
+    for job in claim(ledger, folders=("in", "other")):
+        if job.key.name == "c.jpg":
+            assert ledger.release(job, due=90)  # for the share's sake
+        else:
+            ledger.retry(job, 90, "HTTP 429", attempts=3, retries=3, cut_off=1, now=11)
+    assert ledger.acquit(["in"], 20) == 1
+    (job,) = claim(ledger, now=20)
+    assert (job.key.name, job.retries, job.cut_off, job.attempts) == ("a.jpg", 0, 1, 3)
+    assert claim(ledger, now=20, folders=("other",)) == []
+
+
 def test_several_answers_and_ends_in_one_transaction_each_have_their_own_fate(ledger: Ledger) -> None:
     keys = [FileKey("in", f"{number}.jpg") for number in range(4)]
     for number, key in enumerate(keys):

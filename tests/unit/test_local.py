@@ -26,29 +26,11 @@ from glimpsed.model import Image, Request
 from glimpsed.vision.engines import rapid
 from glimpsed.vision.engines.rapid import Rapid
 from glimpsed.vision.local import LocalModel
-from pictures import LETTER, page
+from pictures import LETTER, TYPED, page
 
 pytestmark = pytest.mark.anyio
 
 TYPEWRITER = Path(__file__).parents[2] / "../shared/corpus/scans/typewriter.png"
-TYPED = """\
-Linzensoep à la Waterman
-4 ons linzen
-3 liter water
-3 uien
-bloem, boter
-2 kopjes melk
-laurier, kruidnagel, kerrie, zout
-De linzen wassen en in 1 liter kokend wa-
-ter 1 dag laten weken. 2 liter water bij
-de linzen voegen, zonder het water waarin
-ze geweekt zijn af te gieten. De helft van
-de uien bakken met laurier en kruidnagel.
-Alle uien, kerrie en zout bij de linzen
-voegen. Alles aan de kook brengen. Van de
-bloem met boter en melk een papje maken en
-verder afmaken met de soep. Als de linzen
-gaar zijn is de soep klaar."""
 
 
 def entry(model: str = "rapidocr", **keys: Any) -> ModelEntry:

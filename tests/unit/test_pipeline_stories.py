@@ -169,7 +169,7 @@ async def test_of_many_that_meet_it_together_the_first_is_told_and_the_rest_is_n
 
     def trouble(call: Any) -> Exception:
         calls[call.__name__] += 1
-        return SidecarBlocked("a/1.png: Read-only file system", reach="disk")
+        return SidecarBlocked("Read-only file system", path="a/1.png", reach="disk")
 
     place = Place(box.folder, box.root, cast("Blocking", Threads(random.Random(2), trouble)), ())
     with structlog.testing.capture_logs() as lines:
@@ -181,7 +181,7 @@ async def test_of_many_that_meet_it_together_the_first_is_told_and_the_rest_is_n
     assert [line["log_level"] for line in lines if line["event"] == events.SIDECAR_BLOCKED].count(
         "warning"
     ) == 1
-    assert states == {"inbox": "a/1.png: Read-only file system"}
+    assert states == {"inbox": "no sidecars can be written: Read-only file system"}
     # They do not all come back at once.
     assert len({row.due for job in jobs[8:] if (row := ledger.find(job.key))}) == len(jobs) - 8
 

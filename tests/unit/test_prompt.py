@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glimpsed.prompt import NAMES, fill, near_misses
+from glimpsed.prompt import NAMES, fill, names_file, near_misses
 
 VALUES = {
     "filename": "scan.jpg",
@@ -107,3 +107,21 @@ def test_a_near_miss_is_never_filled_in(template: str) -> None:
         assert word in filled(
             template, filename="", stem="", folder="", relpath="", date="", page="", pages=0
         )
+
+
+@pytest.mark.parametrize(
+    ("template", "names"),
+    [
+        ("{filename}", True),
+        ("of {date}", True),
+        ("{stem}{page}", True),
+        ("in {folder}", True),
+        ("at {relpath}", True),
+        ("{page} of {pages}", False),
+        ('{"total": 1, "filename": ""}', False),
+        ("{ filename }", False),
+        ("", False),
+    ],
+)
+def test_which_templates_say_something_of_the_file(template: str, names: bool) -> None:
+    assert names_file(template) == names

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,10 +127,7 @@ def test_without_an_output_the_page_goes_to_a_pipe(
 
 def test_fields_of_a_schema_are_a_table_and_pages_stand_apart(history: History, tmp_path: Path) -> None:
     history.done("invoices", "each.png", ["page one", "page two"])
-    key = history.done("invoices", "fields.png", ["x"])
-    sidecar = Path(history.config.folders["invoices"].path) / f"{key.path}.json"
-    content = json.loads(sidecar.read_text())
-    sidecar.write_text(json.dumps(content | {"data": {"total": 12.5, "lines": [{"name": "\x1b[31moak"}]}}))
+    history.done("invoices", "fields.png", ["x"], data={"total": 12.5, "lines": [{"name": "\x1b[31moak"}]})
     assert run("report", "invoices", "-o", "out.html") == 0
     page = (tmp_path / "out.html").read_text()
     assert '<th scope="row">lines.0.name</th><td class="said" dir="auto">\\x1b[31moak</td>' in page
@@ -182,6 +178,23 @@ def test_images_that_are_gone_or_damaged_and_folders_without_json_are_shown_too(
     page = (tmp_path / "out.html").read_text()
     assert "Text of the one that is gone" in page
     assert "no picture" in page
+
+
+def test_answers_are_shown_wherever_their_sidecars_and_their_folder_went(
+    history: History, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    history.done("invoices", "a.png", ["Oak planks"])
+    folder = Path(history.config.folders["invoices"].path)
+    for path in folder.glob("a.png.*"):
+        path.unlink()
+    assert run("report", "invoices", "-o", "out.html") == 0
+    page = (tmp_path / "out.html").read_text()
+    assert "Oak planks" in page
+    assert "<img " in page
+    folder.rename(tmp_path / "away")
+    assert run("report", "invoices", "-o", "out.html") == 0
+    assert "Oak planks" in (tmp_path / "out.html").read_text()
+    assert "cannot be looked at now" in capsys.readouterr().err
 
 
 def test_what_is_no_folder_or_cannot_be_written_is_wrong_usage(history: History, tmp_path: Path) -> None:

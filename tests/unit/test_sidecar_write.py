@@ -88,17 +88,10 @@ def test_the_mode_follows_the_image_but_is_never_executable_and_always_ours_to_r
     tmp_path: Path, image: int, expected: int
 ) -> None:
     box = inbox(tmp_path)
-    content = box.content
+    if not image & 0o400 and os.geteuid() != 0:
+        pytest.skip("only root may read that")
     box.image.chmod(image)
-    content = files.Content(
-        data=content.data,
-        sha256=content.sha256,
-        version=content.version,
-        mode=image,
-        gid=os.getgid(),
-        uid=os.getuid(),
-    )
-    for w in sidecar.write(box.root, box.file, box.folder, box.answer(), (), content):
+    for w in box.write():
         assert stat.S_IMODE(box.beside(w.name).stat().st_mode) == expected
 
 

@@ -134,8 +134,74 @@ def test_retry_after_of_an_overload_holds_every_request_back_but_not_for_long() 
     once(pace, T0, Verdict("retry", "x", overload=True, retry_after=5))
     assert (pace.wait(T0), pace.room(T0), pace.ready_at(T0)) == (5, 0, T0 + 5)
     assert pace.wait(T0 + 5) == 0
-    once(pace, T0 + 9, Verdict("retry", "x", overload=True, retry_after=9999))
-    assert pace.wait(T0 + 9) == 60
+    once(pace, T0 + 9, Verdict("retry", "x", overload=True, retry_after=3600))
+    assert (pace.room(T0 + 68), pace.room(T0 + 69)) == (0, 1), "another file finds out"
+    assert pace.may_probe("b", T0 + 69)
+    assert not pace.may_probe("a", T0 + 69)
+    assert pace.may_probe("a", T0 + 9 + 3600)
+
+
+def test_a_wait_of_more_than_a_minute_is_a_pause_that_says_so_and_can_be_lifted() -> None:
+    pace, told = pacing(), list[Pause | None]()
+    pace.on_change = told.append
+    once(pace, T0, Verdict("retry", "HTTP 429: later", overload=True, retry_after=1800))
+    assert pace.paused is not None
+    assert pace.paused.reason == "HTTP 429: later (asks to wait 30 minutes)"
+    pace.probe_now(T0 + 5)
+    assert (pace.room(T0 + 5), pace.may_probe("a", T0 + 5)) == (1, True)
+    once(pace, T0 + 5)
+    assert pace.paused is None
+    assert told[-1] is None
+
+
+def test_two_files_that_are_to_wait_long_are_proof_enough() -> None:
+    pace = pacing()
+    busy = Verdict("retry", "HTTP 429", overload=True, retry_after=600)
+    once(pace, T0, Verdict("retry", "HTTP 429", overload=True), "a")
+    once(pace, T0, busy, "b")
+    assert pace.ready_at(T0) == T0 + 600
+
+
+def refused(pace: Pacing, files: str, seconds: float, step: float) -> float | None:
+    """Files in turn, each refused for a rate every `step` seconds; when the model pauses."""
+    for n in range(int(seconds / step)):
+        now = T0 + n * step
+        if pace.paused is not None:
+            return now
+        once(pace, now, BUSY, files[n % len(files)])
+    return None
+
+
+def test_a_rate_that_answers_nobody_for_longer_than_a_minute_is_none() -> None:
+    pace = pacing()
+    assert refused(pace, "abc", 100, 5.0) == T0 + 70
+    assert pace.paused is not None
+    assert pace.paused.reason == "nobody is answered for 65 s; the last: HTTP 429"
+    once(pace, T0 + 500, BUSY, "c")
+    assert pace.paused is not None, "another refusal for a rate is no answer"
+    once(pace, T0 + 5000, None, "a")
+    assert pace.paused is None
+
+
+@given(st.integers(2, 60), st.integers(1, 8))
+def test_a_rate_that_answers_anybody_in_a_minute_never_pauses(every: int, files: int) -> None:
+    pace = pacing()
+    for n in range(400):
+        once(pace, T0 + n, None if n % every == 0 else BUSY, "abcdefgh"[n % files])
+        assert pace.paused is None
+
+
+def test_one_file_that_is_refused_for_a_rate_is_no_model_that_answers_nobody() -> None:
+    assert refused(pacing(), "a", 1000, 10.0) is None
+
+
+def test_those_in_flight_together_are_refused_once() -> None:
+    pace = pacing(concurrency=64)
+    tickets = [pace.start(T0, 0, f"f{n}") for n in range(64)]
+    for ticket in tickets:
+        ticket.heard, ticket.verdict = True, BUSY
+        pace.finish(ticket, T0 + 100)
+    assert pace.paused is None
 
 
 def test_a_hold_is_over_when_the_clock_is_set_back() -> None:

@@ -6,7 +6,7 @@ import asyncio
 import io
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -565,6 +565,30 @@ async def test_of_files_that_are_refused_together_one_finds_out_for_all(gateway:
     await asked.aclose()
     assert all(isinstance(f, Reply) for f in found)
     assert sorted(f.requests for f in found) == [2] * 6
+
+
+@pytest.mark.anyio
+async def test_files_that_come_while_one_finds_out_wait_for_that_and_take_one_request(
+    gateway: Gateway,
+) -> None:
+    gateway.default = lambda seen: replace(refuses_in_no_words("temperature")(seen), delay=0.5)
+    asked = model(gateway, "chat")
+    first = asyncio.create_task(outcome(asked, temperature=0.1, idempotency_key="job-0"))
+    await asyncio.to_thread(gateway.wait_for, 2)  # it has been refused, and finds out
+    later = await asyncio.gather(
+        *[outcome(asked, temperature=0.1, idempotency_key=f"job-{n}") for n in range(1, 5)]
+    )
+    assert isinstance(await first, Reply)
+    await asked.aclose()
+    assert [found.requests for found in later] == [1] * 4
+
+
+@pytest.mark.anyio
+async def test_nobody_waits_for_longer_than_an_answer_may_take(gateway: Gateway) -> None:
+    asked = model(gateway, "chat", timeout=0.3)
+    async with asked._experimenting:  # one that does not come to an end
+        assert isinstance(await outcome(asked), Reply)
+    await asked.aclose()
 
 
 @pytest.mark.anyio

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from gateway import Scripted, Seen, answer, stream_events
 from glimpsed.vision import chat, responses
 from glimpsed.vision.stream import Body, Incomplete
+from glimpsed.vision.verdict import judge
 from glimpsed.vision.wire import Answered
 
 PATHS = {"chat": "/v1/chat/completions", "responses": "/v1/responses"}
@@ -123,6 +124,21 @@ def test_an_error_among_the_events_is_the_reply(api: str, event: str) -> None:
     body = fed(wire(list(stream_events(asked(api), Scripted()))[:3]) + event.encode() + b"\n\n")
     assert body.finished
     assert json.loads(body.whole())["error"]["message"] == "overloaded"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "hint"),
+    [
+        (400, b'data: {"error": {"message": "x", "code": "model_not_found"}}\n\ndata: [DONE]\n\n', "model"),
+        (
+            500,
+            b'event: error\r\ndata: {"error": {"message": "x", "code": "convert_request_failed"}}\r\n\r\n',
+            "api",
+        ),
+    ],
+)
+def test_a_stream_that_is_an_error_is_judged_as_one(status: int, body: bytes, hint: str) -> None:
+    assert judge(status, {}, fed(body).whole(), "chat", 0.0).hint == hint
 
 
 @APIS

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeAlias
 
 from glimpsed.errors import FileError
+from glimpsed.words import cause
 
 MESSAGE = 65536  # bytes of a message; what is larger goes in a memory file
 _PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -54,7 +55,7 @@ def serve(start: Callable[[dict[str, Any]], Answering]) -> None:
         try:
             answering = start(json.loads(sys.argv[3]))
         except Exception as e:  # noqa: BLE001 - whatever a broken installation raises is told to the daemon
-            _send(daemon, {"broken": f"{type(e).__name__}: {e}"[:1000]})
+            _send(daemon, {"broken": f"{cause(e)}"[:1000]})
             return
         _send(daemon, {})
         while True:

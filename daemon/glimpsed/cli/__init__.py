@@ -38,6 +38,7 @@ COMMANDS = {  # name, which is also its module's, to what `glimpsed --help` says
     "approve": "Release a backlog that waits for it.",
     "forget": "Delete what the ledger knows of files.",
     "search": "Full-text search over the answers.",
+    "web": "The live page, in a browser.",
     "report": "One HTML page to look at.",
     "export": "The answers' fields as a table.",
     "init": "Write a starter config.",

@@ -22,7 +22,8 @@ def command(*, name: str | None) -> None:
       glimpsed estimate                     what it will cost
       glimpsed approve --folder archive
     """
-    from glimpsed.cli.operator import chosen, files, opened
+    from glimpsed.cli.operator import opened
+    from glimpsed.desk import chosen, files
 
     with opened() as desk:
         released = [n for f in chosen(desk.config, name) for n in desk.ledger.approve(f.name)]

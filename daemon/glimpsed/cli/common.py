@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -105,9 +106,10 @@ def print_json(data: Any) -> None:
 
 def say(text: str, *, error: bool = False) -> None:
     """A line for people, or several, as it is and however wide: only what could tell a terminal something is escaped."""
-    from glimpsed.model import shown
+    from glimpsed.model import on_terminal, shown
 
-    click.echo(shown(text, lines=True), err=error)
+    terminal = (sys.stderr if error else sys.stdout).isatty()
+    click.echo(on_terminal(text) if terminal else shown(text, lines=True), err=error)
 
 
 @functools.cache
@@ -126,7 +128,10 @@ def _console(*, stderr: bool) -> Console:
     from rich.console import Console
     from rich.segment import Segment
 
-    from glimpsed.model import shown
+    from glimpsed.model import on_terminal, shown
+
+    terminal = (sys.stderr if stderr else sys.stdout).isatty()
+    safely = on_terminal if terminal else functools.partial(shown, lines=True)
 
     class Pipe(Console):
         def render(
@@ -136,12 +141,19 @@ def _console(*, stderr: bool) -> Console:
             for segment in super().render(renderable, options):
                 text = segment.text
                 safe = segment.control or text.isprintable() or text == "\n"
-                yield segment if safe else Segment(shown(text, lines=True), segment.style)
+                yield segment if safe else Segment(safely(text), segment.style)
 
         def on_broken_pipe(self) -> None:
             """For `main` to see, as from every other command; rich would exit with 1."""
             raise BrokenPipeError
 
-    terminal = (sys.stderr if stderr else sys.stdout).isatty()
     # Rich would cut tables at 80 columns where there is no terminal to say how wide it is.
     return Pipe(stderr=stderr, markup=False, highlight=False, emoji=False, width=None if terminal else 200)
+
+
+@contextlib.contextmanager
+def looking_at(what: str) -> Iterator[None]:
+    """A spinner, at a terminal, while something takes a while."""
+    console = err()
+    with console.status(f"looking at {what}") if console.is_terminal else contextlib.nullcontext():
+        yield

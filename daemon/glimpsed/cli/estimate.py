@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from glimpsed.cli.common import common_options, err, folder_names, json_option, out, print_json
+from glimpsed.cli.common import common_options, err, folder_names, json_option, looking_at, out, print_json
 from glimpsed.model import shown
 
 if TYPE_CHECKING:
-    from glimpsed.cli.forecast import Forecast
     from glimpsed.config import Config, Folder
+    from glimpsed.desk.forecast import Forecast
     from glimpsed.estimate import Estimate
 
 
@@ -37,14 +37,16 @@ def command(*, name: str | None, as_json: bool) -> int:
       glimpsed estimate
       glimpsed estimate --folder archive --json
     """
-    from glimpsed.cli.forecast import forecast
-    from glimpsed.cli.operator import chosen, opened
+    from glimpsed.cli.operator import opened
+    from glimpsed.desk import chosen
+    from glimpsed.desk.forecast import forecast
     from glimpsed.estimate import survey
 
     with opened() as desk:
 
         def waiting(folder: Folder) -> Forecast:
-            return forecast(desk, folder, lambda root: survey.waiting(folder, root, desk.ledger))
+            with looking_at(folder.name):
+                return forecast(desk, folder, lambda root: survey.waiting(folder, root, desk.ledger))
 
         found = {folder.name: waiting(folder) for folder in chosen(desk.config, name)}
         config = desk.config
@@ -86,7 +88,7 @@ def _show(found: dict[str, Forecast], config: Config) -> None:
     from rich import box
     from rich.table import Table
 
-    from glimpsed.cli.forecast import duration, in_words, money
+    from glimpsed.desk.forecast import duration, in_words, money
     from glimpsed.estimate import total
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")

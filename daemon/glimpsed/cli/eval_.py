@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,30 +14,17 @@ import click
 
 from glimpsed import eventloop
 from glimpsed.cli.common import common_options, err, folder_names, json_option, load_config, out, print_json
-from glimpsed.errors import FileError, GlimpsedError, UsageError, VisionError
+from glimpsed.errors import UsageError
 from glimpsed.model import shown
 
 if TYPE_CHECKING:
     from glimpsed.config import Config, Folder
+    from glimpsed.desk.contests import Contest
     from glimpsed.estimate import Estimate
     from glimpsed.evaluate.known import KnownFile
-    from glimpsed.evaluate.score import Reading, Score
-    from glimpsed.images import Images
-    from glimpsed.vision import Model
+    from glimpsed.evaluate.score import Score
 
-SAMPLE = 50  # files that the estimate looks at
-OVER = 2.0  # times the estimate: then nothing more is asked
 LARGEST_PROMPT = 1 << 20  # bytes
-
-
-@dataclass(slots=True)
-class Contest:
-    """One model with one prompt, and what it read in each file, in their order."""
-
-    model: str
-    prompt: str  # as it is named: the folder's, or the file's path
-    folder: Folder  # with that prompt
-    readings: list[Reading] = field(default_factory=list)
 
 
 @click.command()
@@ -90,7 +75,7 @@ def command(
     """Ask models about files whose right answers are known, and tell how right each is and what it costs.
 
     The right answer of scan.jpg is scan.jpg.expected.json (what the folder's schema describes) or
-    scan.jpg.expected.txt. No sidecar is written. Fields are compared by what they mean (1.234,50 is 1234.5,
+    scan.jpg.expected.txt; for a folder's own files also what somebody corrected or confirmed. No sidecar is written. Fields are compared by what they mean (1.234,50 is 1234.5,
     5 Sept 2024 is 2024-09-05); texts by characters and words. Tells first what it will cost, and stops at twice that.
 
     \b
@@ -105,7 +90,7 @@ def command(
       glimpsed eval samples/ --folder invoices --yes --json --at-least 0.98      in a pipeline
     """
     from glimpsed import journal
-    from glimpsed.evaluate import known
+    from glimpsed.desk.contests import Contest, run
     from glimpsed.evaluate.score import score
 
     if directory is None and name is None:
@@ -114,13 +99,15 @@ def command(
     config = load_config(asked=models)
     _known_models(config, models)
     folder = _folder(config, directory, name)
-    files = _usable(known.find(directory or Path(folder.path), recursive=folder.recursive), folder)
+    files = _usable(_known(directory or Path(folder.path), folder), folder)
     contests = [
         Contest(model, label, folder.model_copy(update={"prompt": prompt, "model": model}))
         for model in models or (folder.model,)
         for label, prompt in _prompts(folder, prompts)
     ]
-    spent = eventloop.run(_run(config, contests, files, lambda expected: _agreed(expected, yes=yes)))
+    spent = eventloop.run(
+        run(config, contests, files, lambda expected: _agreed(expected, yes=yes), _progress)
+    )
     if spent is None:
         return 2
     scores = [
@@ -155,6 +142,21 @@ def _folder(config: Config, directory: Path | None, name: str | None) -> Folder:
     raise UsageError(f"whose prompt? --folder {' or '.join(config.folders)}")
 
 
+def _known(directory: Path, folder: Folder) -> list[KnownFile]:
+    """Those with a right answer beside them, and those of the folder itself whose answer somebody reviewed."""
+    from glimpsed.cli.operator import opened, root_of
+    from glimpsed.desk.contests import reviewed
+    from glimpsed.evaluate import known
+
+    found = {file.path: file for file in known.find(directory, recursive=folder.recursive)}
+    if os.path.realpath(directory) == os.path.realpath(folder.path):
+        with opened(only_look=True) as desk:
+            root = root_of(folder)
+            for file in reviewed(desk, folder, root) if root is not None else ():
+                found.setdefault(file.path, file)
+    return list(found.values())
+
+
 def _usable(files: Sequence[KnownFile], folder: Folder) -> list[KnownFile]:
     """Those whose right answer is of the kind that the folder asks for."""
     from glimpsed.evaluate.known import DATA, TEXT
@@ -174,7 +176,9 @@ def _usable(files: Sequence[KnownFile], folder: Folder) -> list[KnownFile]:
         ]
     if not files:
         wanted = DATA if folder.schema_ is not None else TEXT
-        raise UsageError(f"no file there has its right answer beside it, as scan.jpg{wanted}")
+        raise UsageError(
+            f"no file there has its right answer beside it, as scan.jpg{wanted}, and none was reviewed"
+        )
     return list(files)
 
 
@@ -193,80 +197,9 @@ def _prompt(path: Path) -> str:
         raise UsageError(f"--prompt-file: {shown(str(path))} cannot be read as UTF-8 text") from e
 
 
-async def _run(
-    config: Config,
-    contests: Sequence[Contest],
-    files: Sequence[KnownFile],
-    agreed: Callable[[Estimate], bool],
-) -> float | None:
-    """Ask all of it, once its price is agreed to; what was spent, None when nothing was asked."""
-    from glimpsed.images import Images
-    from glimpsed.vision import Memory, connect
-
-    images = Images(config.workers)
-    await images.start()
-    models = {c.model: connect(config.models[c.model], Memory()) for c in contests}
-    try:
-        expected = await _expected(config, contests, files, images)
-        if not agreed(expected):
-            return None
-        purse = Purse(None if expected.cost is None else OVER * expected.cost)
-        with _progress(len(contests) * len(files)) as advance:
-            await asyncio.gather(
-                *(_ask_all(c, models[c.model], files, images, purse, advance) for c in contests)
-            )
-        return purse.spent
-    finally:
-        await images.close()
-        for model in models.values():
-            await model.aclose()
-
-
-@dataclass(slots=True)
-class Purse:
-    """What was spent, and what may be; None: nobody knows a price."""
-
-    limit: float | None
-    spent: float = 0.0
-
-    @property
-    def empty(self) -> bool:
-        """Whether nothing more may be asked."""
-        return bool(self.limit) and self.limit is not None and self.spent >= self.limit
-
-
-async def _expected(
-    config: Config, contests: Sequence[Contest], files: Sequence[KnownFile], images: Images
-) -> Estimate:
-    """What all contests together will take, from some of the files."""
-    from glimpsed.estimate import Estimate, Group, Past, Seen, estimate
-
-    sample: list[Seen | None] = []
-    for file in files[:: max(1, len(files) // SAMPLE)]:
-        try:
-            document = await images.inspect(_content(file.path))
-            sample.append(Seen(document.pages - len(document.left_out), document.width, document.height))
-        except GlimpsedError:
-            sample.append(None)
-    group = Group(len(files), tuple(sample))
-    cores = len(os.sched_getaffinity(0))
-    every = [estimate([group], c.folder, config.models[c.model], Past(), cores=cores) for c in contests]
-    costs = [e.cost for e in every]
-    currencies = {e.currency for e in every if e.cost}
-    return Estimate(
-        files=sum(e.files for e in every),
-        pages=sum(e.pages for e in every),
-        input_tokens=sum(e.input_tokens for e in every),
-        output_tokens=sum(e.output_tokens for e in every),
-        cost=None if None in costs or len(currencies) > 1 else sum(c or 0.0 for c in costs),
-        currency=next(iter(currencies), None),
-        seconds=sum(e.seconds for e in every),
-    )
-
-
 def _agreed(expected: Estimate, *, yes: bool) -> bool:
     """Whether somebody wants to pay for it. What costs nothing needs no answer."""
-    from glimpsed.cli.forecast import in_words
+    from glimpsed.desk.forecast import in_words
 
     err().print(in_words(expected), soft_wrap=True)
     if yes or expected.cost == 0:
@@ -278,57 +211,6 @@ def _agreed(expected: Estimate, *, yes: bool) -> bool:
         return True
     err().print("nothing was asked")
     return False
-
-
-async def _ask_all(
-    contest: Contest,
-    model: Model,
-    files: Sequence[KnownFile],
-    images: Images,
-    purse: Purse,
-    advance: Callable[[], None],
-) -> None:
-    places = asyncio.Semaphore(model.entry.concurrency)
-
-    async def one(file: KnownFile) -> Reading:
-        from glimpsed.evaluate.score import Reading
-
-        async with places:
-            reading = (
-                Reading(error="not asked: the estimate is spent twice over")
-                if purse.empty
-                else await _read(contest, model, file, images)
-            )
-        purse.spent += reading.cost or 0.0
-        advance()
-        return reading
-
-    contest.readings = list(await asyncio.gather(*(one(file) for file in files)))
-
-
-async def _read(contest: Contest, model: Model, file: KnownFile, images: Images) -> Reading:
-    from glimpsed.cli.try_ import ask_now
-    from glimpsed.evaluate.score import Reading
-
-    try:
-        answer = await ask_now(file.path, contest.folder, [model], images, [])
-    except VisionError as e:
-        misfit = contest.folder.schema_ is not None and e.raw is not None
-        return Reading(
-            error=e.verdict.reason, schema_failed=misfit, cost=e.cost if e.cost is not None else 0.0
-        )
-    except FileError as e:
-        return Reading(error=e.reason)
-    except GlimpsedError as e:
-        return Reading(error=str(e))
-    data = [page.data for page in answer.pages] if answer.pages else answer.data
-    return Reading(data=data, text=answer.text, seconds=answer.seconds, cost=answer.usage.cost)
-
-
-def _content(path: Path) -> Any:
-    from glimpsed.cli.try_ import content_of
-
-    return content_of(path)
 
 
 @contextmanager

@@ -216,6 +216,6 @@ def _everybody_reads(config: Config, path: Path) -> bool:
 
 
 def _limited(config: Config, model: str) -> bool:
-    asking = [f.budget for f in config.folders.values() if model in (f.model, *f.fallbacks)]
+    asking = [f.budget for f in config.folders.values() if model in f.readers]
     limits = [config.budget, config.models[model].budget, *asking]
     return any(limit and (limit.per_day or limit.per_month) for limit in limits)

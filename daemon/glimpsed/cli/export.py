@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import click
 
 from glimpsed.cli.common import common_options, err, folder_names, say
-from glimpsed.errors import ShareTrouble, UsageError, Vanished
+from glimpsed.errors import UsageError
 from glimpsed.model import shown
 
 if TYPE_CHECKING:
-    from glimpsed.cli.operator import Desk
     from glimpsed.config import Folder
+    from glimpsed.desk import Desk
     from glimpsed.export.table import Table
     from glimpsed.model import Answer
 
@@ -55,7 +55,8 @@ def command(
       glimpsed export --folder invoices --explode items -o items.xlsx
       glimpsed export --format jsonl | jq .text
     """
-    from glimpsed.cli.operator import chosen, files, opened
+    from glimpsed.cli.operator import opened
+    from glimpsed.desk import chosen, files
     from glimpsed.export import table as tables
 
     kind = kind or _kind_of(output)
@@ -95,18 +96,12 @@ def _kind_of(output: Path | None) -> str:
 
 def _answers(desk: Desk, folder: Folder) -> Iterator[tuple[str, Answer | None]]:
     """Every done file of a folder by path, and its answer; None where that is nowhere to be read."""
-    from glimpsed.disk import files
-    from glimpsed.pipeline import anew
+    from glimpsed.cli.operator import root_of
+    from glimpsed.desk.answers import answer_of
 
-    try:
-        root = files.find_root(folder.path)
-    except (ShareTrouble, Vanished) as e:
-        err().print(f"{folder.name} is left out: {e}", soft_wrap=True)
-        return
+    root = root_of(folder)
     for row in desk.ledger.done_files(folder.name):
-        question = anew.question_of(row)
-        kept = desk.ledger.all_kept(question) if question else []
-        yield shown(row.key.path), anew.answer(root, row, folder, kept)
+        yield shown(row.key.path), answer_of(desk, root, folder, row)
 
 
 def _write(table: Table, kind: str, output: Path | None, *, excel: bool) -> None:

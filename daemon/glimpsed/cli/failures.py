@@ -25,7 +25,8 @@ def command(*, name: str | None, as_json: bool) -> None:
       glimpsed failures --folder invoices
       glimpsed failures --json | jq -r '.[].file'
     """
-    from glimpsed.cli.operator import chosen, opened
+    from glimpsed.cli.operator import opened
+    from glimpsed.desk import chosen
 
     with opened(only_look=True) as desk:
         rows = [row for folder in chosen(desk.config, name) for row in desk.ledger.failures(folder.name)]

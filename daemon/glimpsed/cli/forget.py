@@ -23,7 +23,8 @@ def command(*, paths: tuple[str, ...], gone: bool) -> None:
       glimpsed forget /srv/scans/invoices/scan-17.pdf
       glimpsed forget --gone
     """
-    from glimpsed.cli.operator import files, keys_of, opened
+    from glimpsed.cli.operator import opened
+    from glimpsed.desk import files, keys_of
 
     if bool(paths) == gone:
         raise UsageError("say which: PATHs, or --gone")

@@ -63,7 +63,7 @@ def requests(config: Config, entry: ModelEntry, picture: Image) -> list[Request]
     """What the folders will send to this model, each form once; of a model that none uses, the plain question."""
     from glimpsed.config import Folder
 
-    asking = [f for f in config.folders.values() if entry.name in (f.model, *f.fallbacks)]
+    asking = [f for f in config.folders.values() if entry.name in f.readers]
     forms = {_form(folder): folder for folder in asking}
     plain = Folder(path="/", model=entry.name)
     return [_request(folder, entry, picture) for folder in forms.values() or [plain]]

@@ -1,4 +1,4 @@
-"""What the commands beside a daemon share: the ledger, and folders and files as people name them."""
+"""How the commands beside a daemon get at its config and its ledger."""
 
 from __future__ import annotations
 
@@ -6,46 +6,40 @@ import contextlib
 import gc
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glimpsed.cli.common import config_file, say
-from glimpsed.errors import ConfigError, UsageError
-from glimpsed.model import FileKey, counted, shown
+from glimpsed.errors import ConfigError
+from glimpsed.model import counted
 
 if TYPE_CHECKING:
     from glimpsed.config import Config, Folder
+    from glimpsed.desk import Desk
+    from glimpsed.disk.files import Root
     from glimpsed.ledger import Ledger
 
 
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What an operator's command works with."""
-
-    config: Config
-    ledger: Ledger
-
-
 @contextlib.contextmanager
-def opened(*, only_look: bool = False) -> Iterator[Desk]:
+def opened(*, only_look: bool = False, page: bool = False) -> Iterator[Desk]:
     """The config, without its API keys, and its ledger. With no config: the folders that the ledger has.
 
     To `only_look`, a config with mistakes will do: they are told, and what is right of it counts. Where no daemon has
     made a ledger yet, an empty one stands in: looking must not leave a file behind that belongs to root, and that the
-    daemon could then not write to.
+    daemon could then not write to. For the live `page`, with that one's password.
     """
     gc.disable()  # what is imported stays: looking through it for garbage meanwhile takes a tenth of the time
     try:
         from glimpsed import config as configs
+        from glimpsed.desk import Desk
         from glimpsed.ledger import open_ledger
     finally:
         gc.enable()
     file = config_file()
     broken = False
     try:
-        config = configs.load(file, keys=False) if file else configs.Config()
+        config = configs.load(file, keys=False, page=page) if file else configs.Config()
     except ConfigError as e:
         if file is None or not only_look or not os.path.exists(file):
             raise
@@ -66,70 +60,16 @@ def _warn(error: ConfigError) -> None:
     say(f"warning: the config is not usable as it is: {first}{more}", error=True)
 
 
-def folder_named(config: Config, name: str) -> Folder:
-    """The folder of this name, or with this path. Raises `UsageError`."""
-    if name in config.folders:
-        return config.folders[name]
-    real = os.path.realpath(name)
-    for folder in config.folders.values():
-        if os.path.realpath(folder.path) == real:
-            return folder
-    raise UsageError(f"no folder '{shown(name)}'; there is: {_names(config)}")
+def root_of(folder: Folder) -> Root | None:
+    """The folder's root; None where it cannot be looked at now, which is told: what the ledger knows is there."""
+    from glimpsed.disk.files import find_root
+    from glimpsed.errors import ShareTrouble, Vanished
 
-
-def chosen(config: Config, name: str | None) -> list[Folder]:
-    """The folder of this name, or all."""
-    return list(config.folders.values()) if name is None else [folder_named(config, name)]
-
-
-def keys_of(desk: Desk, paths: Sequence[str]) -> list[FileKey]:
-    """The ledger's files at these paths; of a directory, every file below it.
-
-    Raises `UsageError` for a path outside of all folders, and for one that the ledger does not know.
-    """
-    found: dict[FileKey, None] = {}
-    for path in paths:
-        key = _moved(desk, path) or key_of(desk.config, path)
-        if os.path.isdir(path):
-            inside = desk.ledger.beneath(key.folder, key.path)
-        else:
-            inside = [key] if desk.ledger.find(key) is not None else []
-        if not inside:
-            raise UsageError(f"{shown(path)}: no such file was seen yet in the folder '{key.folder}'")
-        found |= dict.fromkeys(inside)
-    return list(found)
-
-
-def _moved(desk: Desk, path: str) -> FileKey | None:
-    """A file that was moved out of its folder, which knows it by the way there; None for any other."""
-    real = os.path.realpath(path)
-    for folder in desk.config.folders.values():
-        way = os.path.relpath(real, os.path.realpath(folder.path))
-        if way.startswith("../") and desk.ledger.find(key := FileKey(folder.name, way)) is not None:
-            return key
-    return None
-
-
-def key_of(config: Config, path: str) -> FileKey:
-    """Folder and relative path of a file that need not be there any more; links on the way are resolved.
-
-    Raises `UsageError` when it is in none of the folders.
-    """
-    parent, name = os.path.split(os.path.abspath(path))
-    # A link in the place of a file is not followed in a folder either; one to a directory is a way to it.
-    real = os.path.realpath(path) if os.path.isdir(path) else os.path.join(os.path.realpath(parent), name)
-    for folder in config.folders.values():
-        root = os.path.realpath(folder.path)
-        if real == root:
-            return FileKey(folder.name, "")
-        if real.startswith(root.rstrip("/") + "/"):
-            return FileKey(folder.name, real[len(root.rstrip("/")) + 1 :])
-    raise UsageError(f"{shown(path)} is in none of the folders: {_places(config)}")
-
-
-def files(count: int) -> str:
-    """``1 file``, ``1,234 files``."""
-    return counted(count, "file")
+    try:
+        return find_root(folder.path)
+    except (ShareTrouble, Vanished) as e:
+        say(f"{folder.name} cannot be looked at now: {e}", error=True)
+        return None
 
 
 def _with_folders_of(ledger: Ledger, config: Config, *, broken: bool) -> Config:
@@ -163,14 +103,3 @@ def _exists(url: str) -> bool:
     except OSError:
         return True  # opening it says why it cannot be used
     return True
-
-
-def _names(config: Config) -> str:
-    return ", ".join(config.folders) or "none"
-
-
-def _places(config: Config) -> str:
-    places = [
-        str(f.path) if f.name == str(f.path) else f"{f.name} ({f.path})" for f in config.folders.values()
-    ]
-    return ", ".join(places) or "there is none yet"

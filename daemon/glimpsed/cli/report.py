@@ -17,11 +17,12 @@ import click
 from glimpsed import eventloop
 from glimpsed.cli.common import common_options, err
 from glimpsed.errors import UsageError
+from glimpsed.language import Language, told, translator
 from glimpsed.model import shown
 
 if TYPE_CHECKING:
-    from glimpsed.cli.operator import Desk
     from glimpsed.config import Folder
+    from glimpsed.desk import Desk
     from glimpsed.disk.files import Root
     from glimpsed.images import Images
     from glimpsed.ledger import FileRow, Spend
@@ -57,7 +58,8 @@ def command(*, folder: str, output: Path | None, limit: int) -> None:
       glimpsed report archive --limit 2000 -o archive.html
     """
     from glimpsed import report
-    from glimpsed.cli.operator import files, folder_named, opened
+    from glimpsed.cli.operator import opened
+    from glimpsed.desk import files, folder_named
 
     with opened() as desk:
         chosen = folder_named(desk.config, folder)
@@ -93,12 +95,13 @@ async def _gather(desk: Desk, folder: Folder, limit: int, output: Path | None) -
         path=shown(str(folder.path)),
         made=_when(now),
         counts=[(state, count) for state, count in counts.items() if count],
-        spent=_spent(spent),
+        spent=_spent(spent, folder.language),
         answers=answers,
         costs=costs,
         currency=currency,
         items=await _items(desk, folder, rows, output),
         left_out=counts["failed"] + counts["done"] - len(rows),
+        language=folder.language,
     )
 
 
@@ -116,30 +119,29 @@ def _by_day(spent: Sequence[Spend], first: dt.date) -> tuple[str, list[Bar], lis
     return currency, answers, costs if any(bar.value for bar in costs) else []
 
 
-def _spent(spent: Sequence[Spend]) -> str:
+def _spent(spent: Sequence[Spend], language: Language) -> str:
+    words, count = translator(language), sum(s.answers for s in spent)
+    _ = words.gettext
     tokens_in, tokens_out = sum(s.input_tokens for s in spent), sum(s.output_tokens for s in spent)
     costs = [(c, sum(s.cost for s in spent if s.currency == c)) for c in sorted({s.currency for s in spent})]
     money = " + ".join(f"{cost:,.2f} {currency}" for currency, cost in costs if cost)
-    parts = [f"{sum(s.answers for s in spent):,} answers"]
-    parts += [f"{tokens_in:,} + {tokens_out:,} tokens"] if tokens_in or tokens_out else []
-    return f"{', '.join([*parts, money] if money else parts)} so far."
+    parts = [words.ngettext("{:,} answer", "{:,} answers", count).format(count)]
+    tokens = _("{0:,} + {1:,} tokens").format(tokens_in, tokens_out)
+    parts += [tokens] if tokens_in or tokens_out else []
+    return _("{} so far.").format(_(", ").join([*parts, money] if money else parts))
 
 
 async def _items(desk: Desk, folder: Folder, rows: Sequence[FileRow], output: Path | None) -> list[Item]:
-    from glimpsed.disk import files
-    from glimpsed.errors import ShareTrouble, Vanished
+    from glimpsed.cli.operator import root_of
     from glimpsed.images import Images
 
-    try:
-        root = files.find_root(folder.path)
-    except (ShareTrouble, Vanished) as e:
-        raise UsageError(f"the folder '{folder.name}' cannot be looked at now: {e}") from e
+    root = root_of(folder)
     images = Images(desk.config.workers)
     room = asyncio.Semaphore(AT_ONCE)
 
     async def one(row: FileRow) -> Item:
         async with room:
-            return await _item(row, folder, root, images, output)
+            return await _item(desk, row, folder, root, images, output)
 
     try:
         return list(await asyncio.gather(*(one(row) for row in rows)))
@@ -147,41 +149,51 @@ async def _items(desk: Desk, folder: Folder, rows: Sequence[FileRow], output: Pa
         await images.close()
 
 
-async def _item(row: FileRow, folder: Folder, root: Root, images: Images, output: Path | None) -> Item:
+async def _item(
+    desk: Desk, row: FileRow, folder: Folder, root: Root | None, images: Images, output: Path | None
+) -> Item:
     from glimpsed.report import Item
 
+    _ = translator(folder.language).gettext
     failed = row.state == "failed"
-    parts, facts = ([], "") if failed else await asyncio.to_thread(_parts, row, folder, root)
+    parts, facts = ([], "") if failed else await asyncio.to_thread(_parts, desk, row, folder, root)
     return Item(
         path=shown(row.key.path),
         failed=failed,
         when=_when(row.changed),
         parts=parts,
-        reason=shown(row.reason or "failed") if failed else "",
-        advice=shown(row.advice or "") if failed else "",
-        facts=f"requests sent: {row.attempts}" if failed else shown(facts),
+        reason=shown(told(row.reason or "failed", folder.language)) if failed else "",
+        advice=shown(told(row.advice or "", folder.language)) if failed else "",
+        facts=_("requests sent: {}").format(row.attempts) if failed else shown(facts),
         thumbnails=await _thumbnails(row, root, images),
-        link=_link(root.path, row.key.path, output),
+        link=_link(folder, row.key.path, output),
     )
 
 
-def _parts(row: FileRow, folder: Folder, root: Root) -> tuple[list[Part], str]:
-    """The answer page by page, as its sidecars have it, and a line about it."""
-    from glimpsed import sidecar
-    from glimpsed.errors import FileError, ShareTrouble, Vanished
+def _parts(desk: Desk, row: FileRow, folder: Folder, root: Root | None) -> tuple[list[Part], str]:
+    """The answer page by page, from the ledger or its sidecars, and a line about it."""
+    from glimpsed.desk.answers import answer_of
 
-    answer = sidecar.load(root, row.key.path, folder)
+    answer = answer_of(desk, root, folder, row)
     if answer is not None:
         pages = [_part(page.text, page.data, page.page) for page in answer.pages or ()]
-        return pages or [_part(answer.text, answer.data)], _facts(answer)
-    try:
-        text = sidecar.load_text(root, row.key.path, folder, row.written)
-    except (FileError, ShareTrouble, Vanished):
-        text = None
+        return pages or [_part(answer.text, answer.data)], _facts(answer, folder.language)
+    text = None if root is None else _text(row, folder, root)
     if text is None:
-        return [], "its sidecar is not there"
+        return [], translator(folder.language).gettext("neither the ledger nor a sidecar has its answer")
     texts = [page.removesuffix("\n") for page in text.split("\f")]
     return [_part(page, None, at if len(texts) > 1 else None) for at, page in enumerate(texts, 1)], ""
+
+
+def _text(row: FileRow, folder: Folder, root: Root) -> str | None:
+    from glimpsed import sidecar
+    from glimpsed.errors import FileError, ShareTrouble, Vanished
+    from glimpsed.pipeline import anew
+
+    try:
+        return sidecar.load_text(*anew.where(root, row.key.path), folder, row.written)
+    except (FileError, ShareTrouble, Vanished):
+        return None
 
 
 def _part(text: str, data: Any, page: int | None = None) -> Part:
@@ -193,24 +205,26 @@ def _part(text: str, data: Any, page: int | None = None) -> Part:
     return Part(shown(text, lines=True), found, page)
 
 
-def _facts(answer: Answer) -> str:
+def _facts(answer: Answer, language: Language) -> str:
+    _ = translator(language).gettext
     parts = [answer.model.answered or answer.model.asked]
     if answer.source.pages > 1:
-        parts.append(f"{answer.source.pages} pages")
+        parts.append(_("{} pages").format(answer.source.pages))
     if answer.reused_from:
-        parts.append(f"reused from {answer.reused_from}")
+        parts.append(_("reused from {}").format(answer.reused_from))
     else:
-        parts.append(f"{answer.seconds:.1f} s")
+        parts.append(_("{:.1f} s").format(answer.seconds))
     if answer.usage.cost:
         parts.append(f"{answer.usage.cost:.4f} {answer.usage.currency}")
     return " · ".join(parts)
 
 
-async def _thumbnails(row: FileRow, root: Root, images: Images) -> list[bytes]:
+async def _thumbnails(row: FileRow, root: Root | None, images: Images) -> list[bytes]:
     """A small JPEG of each of the first pages; none of what is gone, changed or cannot be decoded."""
     from glimpsed.disk.files import read_content
     from glimpsed.errors import FileError, ShareTrouble, Vanished
     from glimpsed.images.plan import Target
+    from glimpsed.pipeline import anew
 
     small = Target(
         max_edge=THUMBNAIL,
@@ -219,11 +233,11 @@ async def _thumbnails(row: FileRow, root: Root, images: Images) -> list[bytes]:
         quality=75,
         as_is=False,
     )
-    if row.version.size > LARGEST:
+    if root is None or row.version.size > LARGEST:
         return []
     found: list[bytes] = []
     try:
-        content = await asyncio.to_thread(read_content, root, row.key.path, row.version)
+        content = await asyncio.to_thread(read_content, *anew.where(root, row.key.path), row.version)
         document = await images.inspect(content)
         for page in range(1, min(document.pages, PAGES) + 1):
             found.append(bytes((await images.prepare(content, page, small))[0].data))  # noqa: PERF401 - what was made before an error stays
@@ -232,11 +246,13 @@ async def _thumbnails(row: FileRow, root: Root, images: Images) -> list[bytes]:
     return found
 
 
-def _link(root: str, path: str, output: Path | None) -> str | None:
+def _link(folder: Folder, path: str, output: Path | None) -> str | None:
     """From the page to the image, for a page that stays on this machine."""
     if output is None:
         return None
-    relative = os.path.relpath(os.path.join(root, path), os.path.dirname(os.path.realpath(output)))
+    relative = os.path.relpath(
+        os.path.join(os.path.realpath(folder.path), path), os.path.dirname(os.path.realpath(output))
+    )
     return urllib.parse.quote(os.fsencode(relative))
 
 

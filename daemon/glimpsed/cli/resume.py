@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import click
 
 from glimpsed.cli.common import common_options
@@ -25,23 +23,20 @@ def command(*, model: str) -> int:
       glimpsed resume gpt-4o
     """
     from glimpsed.cli.operator import opened
+    from glimpsed.desk.deeds import resume
 
     with opened() as desk:
-        now = desk.ledger.clock()
         if model not in desk.config.models:
             known = ", ".join(desk.config.models)
             raise UsageError(f"there is no model '{shown(model)}'; the config has: {known}")
-        pause = desk.ledger.pauses().get(model)
-        running = bool(desk.ledger.daemons(now))
-        if pause is not None and pause.next_probe is None:
-            click.echo(f"{model} is not probed: {pause.reason}", err=True)
-            return 1
-        if pause is not None and running:
-            desk.ledger.pause(dataclasses.replace(pause, until=now, next_probe=now))
-    if pause is None:
-        click.echo(f"{model} is not paused")
-    elif running:
-        click.echo(f"{model} is probed now")
-    else:
-        click.echo("no daemon is running; it begins without pauses")
+        came, reason = resume(desk, model)
+    if came == "not probed":
+        click.echo(f"{model} is not probed: {reason}", err=True)
+        return 1
+    told = {
+        "not paused": f"{model} is not paused",
+        "probed": f"{model} is probed now",
+        "no daemon": "no daemon is running; it begins without pauses",
+    }
+    click.echo(told[came])
     return 0

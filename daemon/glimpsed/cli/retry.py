@@ -28,7 +28,8 @@ def command(*, paths: tuple[str, ...], name: str | None, everything: bool) -> No
       glimpsed retry --folder invoices
       glimpsed retry --all
     """
-    from glimpsed.cli.operator import chosen, files, keys_of, opened
+    from glimpsed.cli.operator import opened
+    from glimpsed.desk import chosen, files, keys_of
 
     if [bool(paths), name is not None, everything].count(True) != 1:
         raise UsageError("say which: PATHs, or --folder NAME, or --all")

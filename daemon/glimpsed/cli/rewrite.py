@@ -12,8 +12,8 @@ from glimpsed.errors import FileError, GlimpsedError, UsageError
 from glimpsed.model import shown
 
 if TYPE_CHECKING:
-    from glimpsed.cli.operator import Desk
     from glimpsed.config import Folder
+    from glimpsed.desk import Desk
     from glimpsed.ledger import FileRow
 
 
@@ -23,19 +23,26 @@ if TYPE_CHECKING:
     "--folder", "name", metavar="NAME", shell_complete=folder_names, help="All files of this folder."
 )
 @click.option("--all", "everything", is_flag=True, help="All files of all folders.")
+@click.option(
+    "--reviewed",
+    is_flag=True,
+    help="Also those that somebody corrected: the model's own answer is written again.",
+)
 @common_options
-def command(*, paths: tuple[str, ...], name: str | None, everything: bool) -> int:
+def command(*, paths: tuple[str, ...], name: str | None, everything: bool, reviewed: bool) -> int:
     """Write the sidecars of files that are done anew, without asking: PATHs (a directory means all below it), or all.
 
     What the folder's outputs and sidecar ask for now is written, from the answer that the ledger keeps or from the JSON
-    sidecar. A sidecar that somebody edited is kept as NAME~. Exits 1 when an answer is nowhere to be had.
+    sidecar. A sidecar that somebody edited is kept as NAME~; what was corrected in a review stays. Exits 1 when an answer is nowhere to be had.
 
     \b
     Examples:
       glimpsed rewrite /srv/scans/invoices/scan-17.pdf      its text was deleted
       glimpsed rewrite --folder invoices                    after xmp was added to outputs
     """
-    from glimpsed.cli.operator import files, opened
+    from glimpsed.cli.operator import opened
+    from glimpsed.desk import files
+    from glimpsed.desk.deeds import NO_ANSWER, rewrite
 
     if [bool(paths), name is not None, everything].count(True) != 1:
         raise UsageError("say which: PATHs, or --folder NAME, or --all")
@@ -43,20 +50,23 @@ def command(*, paths: tuple[str, ...], name: str | None, everything: bool) -> in
     with opened() as desk:
         for folder, row in _rows(desk, paths, name):
             try:
-                done = _rewrite(desk, folder, row)
+                done = rewrite(desk, folder, row, reviewed=reviewed)
             except FileError as e:
                 done = False
                 click.echo(f"{shown(row.key.path)}: {e.reason} {e.advice}", err=True)
             except GlimpsedError as e:
                 done = False
                 click.echo(f"{shown(row.key.path)}: {e}", err=True)
+            else:
+                if not done:
+                    click.echo(f"{shown(row.key.path)}: {NO_ANSWER}", err=True)
             written, lacking = written + done, lacking + (not done)
     click.echo(f"written anew: {files(written)}")
     return 1 if lacking else 0
 
 
 def _rows(desk: Desk, paths: tuple[str, ...], name: str | None) -> Iterator[tuple[Folder, FileRow]]:
-    from glimpsed.cli.operator import chosen, keys_of
+    from glimpsed.desk import chosen, keys_of
 
     if not paths:
         for folder in chosen(desk.config, name):
@@ -67,18 +77,3 @@ def _rows(desk: Desk, paths: tuple[str, ...], name: str | None) -> Iterator[tupl
         if row is None or row.state != "done":
             raise UsageError(f"{shown(key.path)} is not done: there is no answer to write")
         yield desk.config.folders[key.folder], row
-
-
-def _rewrite(desk: Desk, folder: Folder, row: FileRow) -> bool:
-    """Whether there was an answer to write. Raises as `sidecar.write`."""
-    from glimpsed.disk import files
-    from glimpsed.pipeline import anew
-
-    question = anew.question_of(row)
-    kept = desk.ledger.all_kept(question) if question else []
-    now = anew.write(files.find_root(folder.path), row, folder, kept)
-    if now is None:
-        click.echo(f"{shown(row.key.path)}: neither the ledger nor a JSON sidecar has its answer", err=True)
-        return False
-    desk.ledger.rewritten(row, now)
-    return True

@@ -43,6 +43,7 @@ def command(folder: Path | None, target: LogTarget | None) -> int:
     from glimpsed.config import Log
     from glimpsed.service import Service, run
     from glimpsed.service.alerts import telling
+    from glimpsed.web import beside
 
     file = config_file()
 
@@ -67,7 +68,7 @@ def command(folder: Path | None, target: LogTarget | None) -> int:
 
     try:
         with telling(config.notify, _spool(config)):
-            run(Service(config, reload=load, reloading=log_as))
+            run(Service(config, reload=load, reloading=log_as, beside=beside))
     except GlimpsedError as e:
         if to == "console":
             raise

@@ -35,7 +35,8 @@ def command(*, text: tuple[str, ...], name: str | None, limit: int, as_json: boo
       glimpsed search '"oak planks" 2024' --folder invoices
       glimpsed search timber --json | jq -r '.[].file'
     """
-    from glimpsed.cli.operator import folder_named, opened
+    from glimpsed.cli.operator import opened
+    from glimpsed.desk import folder_named
 
     wanted = " ".join(text)
     with opened(only_look=True) as desk:

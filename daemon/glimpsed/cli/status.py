@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import sys
 import time
-from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +18,11 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from glimpsed.cli.operator import Desk
+    from glimpsed.desk import Desk
+    from glimpsed.desk.rates import Rates
 
 REFRESH = 1.0  # seconds between two looks of --watch
-WINDOW = 60.0  # seconds that a rate is taken over
-STATES = ("settling", "queued", "running", "answered", "handing", "done", "failed", "gone")
+STATES = ("settling", "queued", "running", "answered", "handing", "done", "doubtful", "failed", "gone")
 ALWAYS = {"queued", "done", "failed"}
 
 
@@ -42,7 +41,7 @@ def command(*, as_json: bool, watch: bool, forget: str | None) -> None:
     --json (times in UTC; more keys may come, these stay):
       {"daemon": {"running", "pid", "since", "host", "others"},
        "folders": {NAME: {"state": "watching|degraded|lost", "mode": "inotify|poll", "filesystem", "reason",
-                          "settling", "settling_reason", "watched", "path", "waits_since", "backlog", "queued", "running", "answered", "handing", "done", "failed", "gone"}},
+                          "settling", "settling_reason", "watched", "path", "waits_since", "backlog", "queued", "running", "answered", "handing", "done", "failed", "gone", "doubtful"}},
        "models": {NAME: {"state": "ok|paused", "reason", "until", "since", "next_probe", "learnt"}},
        "spend": {"day", "month", "currency", "all": {CURRENCY: {"day", "month"}},
                  "budgets": [{"folder" or "model" or neither, "per_day", "per_month", "day", "month"}]},
@@ -56,7 +55,7 @@ def command(*, as_json: bool, watch: bool, forget: str | None) -> None:
       glimpsed status --forget gpt-4o    its gateway takes larger images now
     """
     from glimpsed.cli.operator import opened
-    from glimpsed.cli.snapshot import snapshot
+    from glimpsed.desk.snapshot import snapshot
 
     if watch and (as_json or not sys.stdout.isatty()):
         raise UsageError("--watch is for a terminal; for programs there is --json")
@@ -91,7 +90,8 @@ def _follow(desk: Desk) -> None:
     from rich.console import Group
     from rich.live import Live
 
-    from glimpsed.cli.snapshot import snapshot
+    from glimpsed.desk.rates import Rates
+    from glimpsed.desk.snapshot import snapshot
 
     rates = Rates()
     with Live(console=out(), screen=True, auto_refresh=False) as live:
@@ -104,25 +104,6 @@ def _follow(desk: Desk) -> None:
                 time.sleep(REFRESH)
         except KeyboardInterrupt:
             return  # the way out, not a failure
-
-
-class Rates:
-    """Files a minute, from counts seen one after the other."""
-
-    def __init__(self) -> None:
-        self._seen: deque[tuple[float, dict[str, int]]] = deque()
-
-    def add(self, shot: Mapping[str, Any], now: float) -> None:
-        """Take in the counts of this moment."""
-        self._seen.append((now, {name: f["done"] + f["failed"] for name, f in shot["folders"].items()}))
-        while self._seen[0][0] < now - WINDOW:
-            self._seen.popleft()
-
-    def of(self, folder: str) -> float:
-        """How many files of a folder got through in a minute."""
-        (start, before), (end, after) = self._seen[0], self._seen[-1]
-        gain = after.get(folder, 0) - before.get(folder, 0)
-        return max(0.0, gain * 60 / (end - start)) if end > start else 0.0
 
 
 def view(shot: Mapping[str, Any], now: float, rates: Rates | None = None) -> list[RenderableType]:

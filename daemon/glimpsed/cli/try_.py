@@ -24,15 +24,14 @@ from glimpsed.cli.common import (
     say,
 )
 from glimpsed.errors import FileError, GlimpsedError, UsageError, VisionError
-from glimpsed.model import FileKey, Job, shown
+from glimpsed.model import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from glimpsed.config import Config, Folder, ModelEntry
     from glimpsed.images import Images
-    from glimpsed.model import Answer, Content, Usage
-    from glimpsed.pipeline.ask import Asked
+    from glimpsed.model import Answer
     from glimpsed.vision import Model
 
 UNREACHABLE = 69
@@ -181,9 +180,17 @@ async def _try_all(
 async def _try(
     path: Path, folder: Folder, chain: Sequence[Model], images: Images, sent: list[dict[str, Any]]
 ) -> Try:
+    from glimpsed.desk.asking import ask_now
+
     entry = chain[0].entry.name
+
+    def passed_over(one: ModelEntry, reason: str) -> None:
+        if one is not chain[-1].entry:
+            err().print(f"{one.name} cannot be reached, so the next model is asked: {reason}", soft_wrap=True)
+
     try:
-        return Try(path, entry, answer=await ask_now(path, folder, chain, images, sent))
+        answer = await ask_now(path, folder, chain, images, sent=sent, passed_over=passed_over)
+        return Try(path, entry, answer=answer)
     except VisionError as e:
         unreachable = e.verdict.kind in ("retry", "pause")
         return Try(path, entry, error=e.verdict.reason, code=UNREACHABLE if unreachable else 1)
@@ -191,64 +198,6 @@ async def _try(
         return Try(path, entry, error=f"{e.reason.rstrip('.')}. {e.advice}", code=1)
     except GlimpsedError as e:  # not there, not readable
         return Try(path, entry, error=str(e).removeprefix(f"{shown(path.name)}: "), code=1)
-
-
-async def ask_now(
-    path: Path, folder: Folder, chain: Sequence[Model], images: Images, sent: list[dict[str, Any]]
-) -> Answer:
-    """What the first of the models says that can be reached, about all of the file, as the folder asks.
-
-    `sent` gets the requests as they may be shown. Raises `VisionError`, `FileError`, or as `content_of`.
-    """
-    from glimpsed.clock import Clock
-    from glimpsed.pipeline.document import ask_about
-    from glimpsed.vision import preview
-
-    content = content_of(path)
-    job = Job(
-        0,
-        FileKey(folder.name, path.resolve().name),  # noqa: ASYNC240 - one command, nothing else in this loop
-        content.version,
-        attempts=0,
-        retries=0,
-        cut_off=0,
-        fresh=True,
-    )
-
-    async def bill(_entry: str, _usage: Usage) -> None:
-        """Nothing is remembered."""
-
-    async def answered(asked: Asked) -> None:
-        sent.append(preview(asked.model.entry, asked.request))
-
-    def passed_over(entry: ModelEntry, reason: str) -> None:
-        if entry is not chain[-1].entry:
-            err().print(
-                f"{entry.name} cannot be reached, so the next model is asked: {reason}", soft_wrap=True
-            )
-
-    return await ask_about(
-        job,
-        folder,
-        content,
-        chain,
-        images=images,
-        clock=Clock(),
-        bill=bill,
-        answered=answered,
-        passed_over=passed_over,
-    )
-
-
-def content_of(path: Path) -> Content:
-    """An image that a command was given. Raises `Vanished` or `ShareTrouble` when it cannot be read."""
-    from glimpsed.disk import files
-
-    real = path.resolve()
-    root = files.find_root(real.parent)
-    with files.opened_file(root, real.name) as (_, status):
-        version = files.version_of(status)
-    return files.read_content(root, real.name, version)
 
 
 def _save(path: Path, sent: Sequence[dict[str, Any]]) -> None:

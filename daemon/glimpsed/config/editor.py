@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from glimpsed.config.schema import OURS, Config, Folder, ModelEntry, Webhook
+from glimpsed.config.schema import OURS, Config, Folder, ModelEntry, Web, Webhook
 
 _VARIABLE = {"type": "string", "pattern": r"\$\{[A-Za-z_][A-Za-z0-9_]*\}"}
 _NOTES = ("description", "default", "title", "examples")
@@ -23,10 +23,12 @@ def json_schema() -> dict[str, Any]:
         (sections["Folder"], Folder),
         (sections["ModelEntry"], ModelEntry),
         (sections["Webhook"], Webhook),
+        (sections["Web"], Web),
     ):
         _without_ours(section, model)
     _tell_of_schema(sections["Folder"]["properties"])
     sections["OnDone"]["properties"]["webhook"]["anyOf"].append({"type": "string", "format": "uri"})
+    schema["properties"]["web"]["anyOf"].append({"type": "string", "examples": ["127.0.0.1:9465"]})
     for section in (schema, *sections.values()):
         properties = section.get("properties", {})
         section["properties"] = {name: _or_variable(value) for name, value in properties.items()}

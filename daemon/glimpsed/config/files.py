@@ -6,7 +6,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from glimpsed import bounded
 from glimpsed.config.document import LARGEST, Document, Key, contents
 from glimpsed.config.folder_rules import used_models
-from glimpsed.config.schema import Config, Folder, ModelEntry, Webhook
+from glimpsed.config.schema import Config, Folder, ModelEntry, Web, Webhook
 from glimpsed.config.units import file_path
 from glimpsed.errors import ShareTrouble
 from glimpsed.model import shown
@@ -213,16 +213,33 @@ def _with_secret(folder: Folder, document: Document, env: Mapping[str, str]) -> 
     return folder.model_copy(update={"on_done": folder.on_done.model_copy(update={"webhook": webhook})})
 
 
+def read_password(config: Config, document: Document, env: Mapping[str, str]) -> Config:
+    """Resolve the live page's password."""
+    if config.web is None:
+        return config
+    source, secret = _key(config.web, "password", Path(document.file), env, _password)
+    if source and isinstance(secret, str):
+        document.problem(("web", source), secret)
+    if not isinstance(secret, SecretStr):
+        return config
+    return config.model_copy(update={"web": config.web.model_copy(update={"password": secret})})
+
+
 def _key(
-    given: ModelEntry | Webhook, what: str, file: Path, env: Mapping[str, str]
+    given: ModelEntry | Webhook | Web,
+    what: str,
+    file: Path,
+    env: Mapping[str, str],
+    clean: Callable[[str], SecretStr | str] | None = None,
 ) -> tuple[str | None, SecretStr | str | None]:
     """Where the key (or `what` it is) should come from, and the key, or else (a plain text) why there is none."""
+    clean = clean or _clean
     variable, path, credential = (getattr(given, f"{what}_{kind}") for kind in ("env", "file", "credential"))
     if variable is not None:
         value = env.get(variable)
-        return f"{what}_env", _clean(value) if value else _unset(variable)
+        return f"{what}_env", clean(value) if value else _unset(variable)
     if path is not None:
-        return f"{what}_file", _key_file(file.absolute().parent / path)
+        return f"{what}_file", _key_file(file.absolute().parent / path, clean)
     if credential is not None:
         if not credential or "/" in credential or credential in (".", ".."):
             return f"{what}_credential", "must be the name of a credential, not a path"
@@ -230,7 +247,7 @@ def _key(
         if "CREDENTIALS_DIRECTORY" in env and not place.exists():
             hint = "systemd hands credentials over when a service starts: restart it, with a LoadCredential= for this one"
             return f"{what}_credential", f"{credential} is not among the service's credentials; {hint}"
-        return f"{what}_credential", _key_file(place)
+        return f"{what}_credential", _key_file(place, clean)
     return None, None
 
 
@@ -261,9 +278,9 @@ def _credential(name: str, env: Mapping[str, str]) -> Path:
     return next((place for place in places if os.access(place, os.R_OK)), places[0])
 
 
-def _key_file(path: Path) -> SecretStr | str:
+def _key_file(path: Path, clean: Callable[[str], SecretStr | str]) -> SecretStr | str:
     try:
-        return _clean(_text(path))
+        return clean(_text(path))
     except (OSError, ShareTrouble) as e:
         return _why(os.fspath(path), e)
     except ValueError:
@@ -280,3 +297,11 @@ def _clean(key: str) -> SecretStr | str:
     if not key or not key.isascii() or not key.isprintable() or " " in key:
         return "what it names is empty, or holds characters that no key has"
     return SecretStr(key)
+
+
+def _password(text: str) -> SecretStr | str:
+    """A password as people type it, without the newline that a file ends with."""
+    text = text.strip()
+    if not text or not text.isprintable():
+        return "what it names is empty, or holds characters that nobody can type"
+    return SecretStr(text)

@@ -18,6 +18,7 @@ from glimpsed.config.validate import meant
 from glimpsed.errors import ShareTrouble
 from glimpsed.formats.sniff import ENDINGS
 from glimpsed.prompt import near_misses
+from glimpsed.words import lasting
 
 Finding: TypeAlias = tuple[Key, str, str | None]
 
@@ -43,12 +44,12 @@ def folder_findings(folder: Folder, config: Config, document: Document) -> Itera
     yield from _patterns(folder)
     yield from _moving(folder)
     if folder.settle_limit < folder.settle:
-        yield ("settle",), f"must not be longer than settle_limit, {folder.settle_limit:g} s", None
+        yield ("settle",), f"must not be longer than settle_limit, {lasting(folder.settle_limit)}", None
 
 
 def used_models(config: Config) -> set[str]:
     """The models that some folder may ask."""
-    return {name for folder in config.folders.values() for name in (folder.model, *folder.fallbacks)}
+    return {name for folder in config.folders.values() for name in folder.readers}
 
 
 def _named(folder: Folder) -> Iterator[Finding]:
@@ -76,12 +77,22 @@ def _asking(folder: Folder, config: Config) -> Iterator[Finding]:
             yield ("fallbacks", i), f"there is no model '{name}'", meant(name, known)
         elif name == folder.model or name in folder.fallbacks[:i]:
             yield ("fallbacks", i), f"'{name}' has been asked by then", None
+    second = folder.verify_with
+    if second is not None and second not in known:
+        yield ("verify_with",), f"there is no model '{second}'", meant(second, known)
+    elif second is not None and second == folder.model:
+        yield (
+            ("verify_with",),
+            f"'{second}' gives the answer itself: a second reading needs another model",
+            None,
+        )
 
 
 def _private(folder: Folder, config: Config, document: Document) -> Iterator[Finding]:
     """Nothing of a `local_only` folder leaves the machine; said where the folder itself contradicts."""
     asked: list[tuple[Key, str]] = [(("model",), folder.model)]
     asked += [(("fallbacks", i), name) for i, name in enumerate(folder.fallbacks)]
+    asked += [] if folder.verify_with is None else [(("verify_with",), folder.verify_with)]
     for key, name in asked:
         if folder.local_only and name in config.models and not config.models[name].local:
             own = ("folders", folder.name, key[0]) in document.lines

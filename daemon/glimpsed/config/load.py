@@ -8,6 +8,7 @@ from pathlib import Path
 
 import platformdirs
 
+from glimpsed import language
 from glimpsed.config import document as documents
 from glimpsed.config import files, rules, validate
 from glimpsed.config.document import Document
@@ -20,19 +21,25 @@ LOCAL = "local"
 
 
 def load(
-    path: Path | None, *, env: Mapping[str, str] = os.environ, asked: Sequence[str] = (), keys: bool = True
+    path: Path | None,
+    *,
+    env: Mapping[str, str] = os.environ,
+    asked: Sequence[str] = (),
+    keys: bool = True,
+    page: bool = False,
 ) -> Config:
     """The config of this file, or of the first one that the lookup order finds.
 
     A missing key is an error only for a model that a folder uses, or that is `asked` for by name. Without
-    `keys` none is looked for: commands beside the daemon have no use for them, nor systemd's credentials.
+    `keys` none is looked for: commands beside the daemon have no use for them, nor systemd's credentials. The password
+    of the live page is looked for with them, or for a `page` alone.
     Raises `ConfigError` with everything that is wrong.
     """
     file = path or find(env)
     if file is None:
         raise ConfigError(Problem("no config found", hint="'glimpsed init' writes one to start with"))
     document = documents.read(file, env)
-    return complete(document, env, asked, keys=keys)
+    return complete(document, env, asked, keys=keys, page=page)
 
 
 def find(env: Mapping[str, str] = os.environ) -> Path | None:
@@ -49,11 +56,17 @@ def find(env: Mapping[str, str] = os.environ) -> Path | None:
 
 
 def complete(
-    document: Document, env: Mapping[str, str], asked: Sequence[str] = (), *, keys: bool = True
+    document: Document,
+    env: Mapping[str, str],
+    asked: Sequence[str] = (),
+    *,
+    keys: bool = True,
+    page: bool = False,
 ) -> Config:
     """A parsed document as a config: names, keys, prompts and schemas in place."""
     config = _completed(document)
     config = files.read_keys(config, document, env, asked) if keys else config
+    config = files.read_password(config, document, env) if keys or page else config
     if document.problems:
         raise document.error()
     return config
@@ -85,7 +98,8 @@ def for_folder(path: str | os.PathLike[str]) -> Config:
     if not os.path.isdir(real):  # `Path.is_dir` raises where it may not look
         raise UsageError(f"{shown(os.fspath(path))} is not a directory")
     name = shown(str(real))
-    folder = Folder(path=real).model_copy(update={"name": name, "model": LOCAL})
+    ours = {"name": name, "model": LOCAL, "language": language.chosen("auto")}
+    folder = Folder(path=real).model_copy(update=ours)
     return Config(models={LOCAL: _local()}).model_copy(update={"folders": {name: folder}})
 
 
@@ -109,9 +123,15 @@ def _named(config: Config, file: Path) -> Config:
     base = file.absolute().parent
     models = {name: _model(name, entry) for name, entry in config.models.items()} or {LOCAL: _local()}
     only = next(iter(models)) if len(models) == 1 else ""
+    spoken = language.chosen(config.language)
     folders = {
         name: folder.model_copy(
-            update={"name": name, "path": _absolute(base, folder.path), "model": folder.model or only}
+            update={
+                "name": name,
+                "path": _absolute(base, folder.path),
+                "model": folder.model or only,
+                "language": spoken,
+            }
         )
         for name, folder in config.folders.items()
     }

@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from glimpsed.config.document import PROBLEMS, Document
 from glimpsed.config.folder_rules import Finding, about, folder_findings, overlapping, used_models
 from glimpsed.config.schema import Config, ModelEntry
-from glimpsed.config.units import loopback
+from glimpsed.config.units import host_port, loopback, loopback_host
 from glimpsed.config.validate import meant
 
 ENGINES = ("rapidocr", "tesseract")  # what `model` may say with ``api: local``
 _ENDPOINT = re.compile(r"/(chat/completions|completions|responses|messages)/*$")
 KEY_SOURCES = ("api_key_env", "api_key_file", "api_key_credential")
+PASSWORD_SOURCES = ("password_env", "password_file", "password_credential")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110's token
 _STATES = ("sqlite", "sqlite+pysqlite", "postgresql+psycopg")
 
@@ -39,6 +40,7 @@ def _findings(config: Config, document: Document) -> Iterator[Finding]:
     yield from overlapping(config)
     yield from _money(config)
     yield from _state(config)
+    yield from _page(config)
 
 
 def _model(entry: ModelEntry) -> Iterator[Finding]:
@@ -100,6 +102,24 @@ def _money(config: Config) -> Iterator[Finding]:
         if name in used and entry.price is not None and entry.currency != config.budget.currency:
             message = f"must be {config.budget.currency}, the currency of the budget"
             yield ("models", name, "currency"), message, "or set 'budget: {currency: …}'"
+
+
+def _page(config: Config) -> Iterator[Finding]:
+    if (page := config.web) is None:
+        return
+    sources = [name for name in PASSWORD_SOURCES if getattr(page, name) is not None]
+    for extra in sources[1:]:
+        yield ("web", extra), f"is a second source of the password, beside {sources[0]}", None
+    if page.user_header and not page.trusted_proxies:
+        message = "needs trusted_proxies: anybody else could name themselves as they like"
+        yield ("web", "user_header"), message, None
+    by_proxy = bool(page.user_header and page.trusted_proxies)
+    if not (sources or by_proxy or loopback_host(host_port(page.listen)[0])):
+        message = "is reached from other machines, and has no password"
+        hint = "say password_env, password_file or password_credential, or listen on 127.0.0.1"
+        yield ("web", "listen"), message, hint
+    if config.metrics is not None and config.metrics == page.listen:
+        yield ("metrics",), "is the address of the live page, too", "give one of them another port"
 
 
 def _state(config: Config) -> Iterator[Finding]:

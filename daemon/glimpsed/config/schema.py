@@ -13,7 +13,22 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema, model_validator
 
-from glimpsed.config.units import Address, Duration, Keeping, Number, PageRanges, PathText, Size, Url, Whole
+from glimpsed.config.units import (
+    Address,
+    BasePath,
+    Duration,
+    FileMode,
+    HostName,
+    Keeping,
+    Network,
+    Number,
+    PageRanges,
+    PathText,
+    Size,
+    Url,
+    Whole,
+)
+from glimpsed.language import Language
 from glimpsed.model import Api
 from glimpsed.redact import LEAST_SECRET
 
@@ -238,6 +253,7 @@ class Folder(Section):
     """One watched folder; ``defaults`` has the same keys, less `path`."""
 
     name: str = Field("", exclude=True, validation_alias=OURS + "name")  # the folder's key
+    language: Language = Field("en", exclude=True, validation_alias=OURS + "language")  # of the config
     path: PathText = Field(
         description="Directory to watch, relative to the config file; none may be in another."
     )
@@ -253,6 +269,10 @@ class Folder(Section):
     )
     fallback_after: Duration | None = Field(
         None, description="Also use the fallbacks when the model has been paused for this long; null: never."
+    )
+    verify_with: str | None = Field(
+        None,
+        description="A second model that reads what the first has answered: where they differ, the answer is doubtful.",
     )
     schema_: dict[str, Any] | None = Field(
         None, alias="schema", description="JSON Schema of the answer: a path, or the schema itself."
@@ -311,6 +331,14 @@ class Folder(Section):
         default=True, description="Same content, prompt and model: copy the answer, don't pay."
     )
     error_sidecar: bool = Field(default=True, description="Write scan.jpg.error.txt next to a failed file.")
+    lines: bool = Field(
+        default=False,
+        description="A local model's lines, with page, box (left, top, right, bottom, px of the file's page) and confidence, in the JSON.",
+    )
+    sidecar_mode: FileMode = Field(
+        "auto",
+        description="auto: the image's mode, and its owner's rights for its group where the owner cannot be set; or like 0660. Who may not read the image never reads its text.",
+    )
     local_only: bool = Field(default=False, description="No remote model, not even as a fallback.")
     image_url_base: Url | None = Field(
         None,
@@ -327,6 +355,12 @@ class Folder(Section):
     )
     budget: Limit | None = Field(None, description="What this folder may spend.")
 
+    @property
+    def readers(self) -> tuple[str, ...]:
+        """Every model that may be asked for this folder, by entry: to answer, to stand in, to read a second time."""
+        second = () if self.verify_with is None else (self.verify_with,)
+        return tuple(dict.fromkeys((self.model, *self.fallbacks, *second)))
+
 
 class Log(Section):
     """Where the log goes, and how much of it."""
@@ -337,6 +371,44 @@ class Log(Section):
     level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least level that is logged."
     )
+
+
+class Web(Section):
+    """The live page; its address alone stands for all of it."""
+
+    listen: Address = Field(
+        "127.0.0.1:9465", description="HOST:PORT; beyond loopback the page needs a password."
+    )
+    password_env: str | None = Field(None, description="Environment variable that holds the page's password.")
+    password_file: PathText | None = Field(None, description="File that holds it.")
+    password_credential: str | None = Field(None, description="systemd credential that holds it.")
+    base_path: BasePath = Field("", description="Path that a reverse proxy has the page under: /glimpsed.")
+    hosts: tuple[HostName, ...] = Field(
+        (), max_length=100, description="Further names that the page is reached by, as behind a proxy."
+    )
+    trusted_proxies: tuple[Network, ...] = Field(
+        (),
+        max_length=100,
+        description="Addresses or networks of reverse proxies, which say whom they serve.",
+    )
+    user_header: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9-]{1,100}$",
+        description="Header in which such a proxy names the user that it let in, like X-Remote-User.",
+    )
+    password: SecretStr | None = Field(
+        None, exclude=True, validation_alias=OURS + "password"
+    )  # resolved by the loader
+
+    @model_validator(mode="before")
+    @classmethod
+    def _address_alone(cls, given: Any) -> Any:
+        return {"listen": given} if isinstance(given, str) else given
+
+    @property
+    def has_password(self) -> bool:
+        """Whether the config names one."""
+        return any((self.password_env, self.password_file, self.password_credential))
 
 
 class Config(Section):
@@ -371,7 +443,13 @@ class Config(Section):
     metrics: Address | None = Field(
         None, description="HOST:PORT, like 127.0.0.1:9464, that serves /metrics, /healthz and /readyz."
     )
+    web: Web | None = Field(
+        None, description="HOST:PORT, like 127.0.0.1:9465, that serves the live page; or listen and more."
+    )
     notify: Notify | None = Field(None, description="Tells people, by mail, chat or push, what the log says.")
+    language: Literal["auto", "en", "zh"] = Field(
+        "auto", description="Of error sidecars, report and page; auto: what LANG says."
+    )
     workers: Whole | None = Field(None, ge=1, le=256, description="Image processes; default: CPU count.")
     file: Path | None = Field(None, exclude=True, validation_alias=OURS + "file")  # where it was read from
 
@@ -386,6 +464,8 @@ class Config(Section):
             url = urlsplit(self.state)
             values = [value for name, value in parse_qsl(url.query) if _SECRETIVE.search(name)]
             found |= {url.password or "", unquote(url.password or ""), *values}
+        if self.web is not None and self.web.password is not None:
+            found.add(self.web.password.get_secret_value())
         if self.notify is not None:
             found |= {url.get_secret_value() for url in self.notify.urls}
         return tuple(secret for secret in found if len(secret) >= LEAST_SECRET)

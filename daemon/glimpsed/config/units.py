@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
@@ -17,6 +17,8 @@ from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
 _QUANTITY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", re.IGNORECASE)
+_BASE_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
+_HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
 _LONGEST = 3650 * 86400.0  # ten years: beyond it, clocks and databases overflow
 
 
@@ -99,7 +101,11 @@ def url(value: str) -> str:
 
 def loopback(address_: str) -> bool:
     """Whether a URL stays on this machine."""
-    host = urlsplit(address_).hostname or ""
+    return loopback_host(urlsplit(address_).hostname or "")
+
+
+def loopback_host(host: str) -> bool:
+    """Whether a host, by name or address, is this machine's loopback."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
@@ -118,6 +124,29 @@ def file_path(value: object) -> Path:
         return Path(value).expanduser()
     except RuntimeError:
         raise ValueError("must be a path; the home directory in it is not known") from None
+
+
+def network(value: object) -> str:
+    """An address or a network: ``127.0.0.1``, ``10.0.0.0/8``, ``fd00::/8``."""
+    try:
+        ipaddress.ip_network(str(value), strict=False)
+    except ValueError:
+        raise ValueError("must be an address or a network, like 10.0.0.0/8") from None
+    return str(value)
+
+
+def base_path(value: object) -> str:
+    """The path that a reverse proxy has a page under: empty, or ``/glimpsed``."""
+    if not isinstance(value, str) or not _BASE_PATH.fullmatch(value):
+        raise ValueError("must be a path like /glimpsed")
+    return value.rstrip("/")
+
+
+def host_name(value: object) -> str:
+    """A host's name or address, without its port."""
+    if not isinstance(value, str) or not _HOST_NAME.fullmatch(value):
+        raise ValueError("must be the name of a host, like scans.example, without its port")
+    return value.lower()
 
 
 def _text(pattern: str, example: str) -> dict[str, Any]:
@@ -151,6 +180,9 @@ Number = Annotated[float, BeforeValidator(number)]
 Address = Annotated[
     str, BeforeValidator(address), WithJsonSchema({"type": "string", "examples": ["127.0.0.1:9464"]})
 ]
+Network = Annotated[str, BeforeValidator(network)]
+BasePath = Annotated[str, BeforeValidator(base_path)]
+HostName = Annotated[str, BeforeValidator(host_name)]
 Url = Annotated[str, AfterValidator(url), WithJsonSchema({"type": "string", "format": "uri"})]
 PathText = Annotated[Path, BeforeValidator(file_path), WithJsonSchema({"type": "string"})]
 
@@ -172,4 +204,37 @@ def page_ranges(value: object) -> str:
     return text
 
 
+_MODES = frozenset(
+    owner << 6 | group << 3 | other for owner in (4, 6) for group in (0, 4, 6) for other in (0, 4, 6)
+)
+_OCTAL = re.compile(r"0?o?([0-7]{3})")
+
+
+def file_mode(value: object) -> int | Literal["auto"]:
+    """``auto``, or who may read and write a file as ``0660`` (a number to YAML, octal for its 0) or ``"660"``."""
+    if value == "auto":
+        return "auto"
+    octal = _OCTAL.fullmatch(value.strip()) if isinstance(value, str) else None
+    mode = int(octal[1], 8) if octal else value
+    if not isinstance(mode, int) or isinstance(mode, bool) or mode not in _MODES:
+        raise ValueError(
+            "must be auto, or an octal mode that begins with 0, like 0660: 6 or 4, then twice 6, 4 or 0"
+        )
+    return mode
+
+
+FileMode = Annotated[
+    int | Literal["auto"],
+    BeforeValidator(file_mode),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"const": "auto"},
+                {"type": "string", "pattern": "^0?o?[46][046][046]$"},
+                {"type": "integer"},
+            ],
+            "examples": ["0660"],
+        }
+    ),
+]
 PageRanges = Annotated[str, BeforeValidator(page_ranges)]

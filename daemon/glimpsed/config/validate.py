@@ -89,7 +89,10 @@ def meant(word: str, known: Iterable[str]) -> str | None:
 
 
 def typed(document: Document) -> Config:
-    """The config, with a default for every value that is wrong, noted as a problem."""
+    """The config, with a default for every value that is wrong, noted as a problem.
+
+    Raises `ConfigError` where that is no way out: the default is what is wrong.
+    """
     defaults = document.data["defaults"] = _defaults(document)
     _note(document, _errors(Folder, {"path": _NOWHERE, **defaults}), ("defaults",))
     data = {key: value for key, value in document.data.items() if key != "defaults"}
@@ -97,8 +100,9 @@ def typed(document: Document) -> Config:
         data["folders"] = {name: merged(own, defaults) for name, own in data["folders"].items()}
     while errors := _errors(Config, data):
         _note(document, errors)
-        for error in errors:
-            _leave_out(data, error)
+        left_out = [_leave_out(data, error) for error in errors]
+        if not any(left_out):
+            raise document.error()
     return Config.model_validate(data, by_name=False)
 
 
@@ -142,18 +146,20 @@ def _errors(section: type[BaseModel], data: dict[str, Any]) -> list[ErrorDetails
     return []
 
 
-def _leave_out(data: dict[str, Any], error: ErrorDetails) -> None:
-    """Drop the value that is wrong: the key of an entry, or of the top level."""
+def _leave_out(data: dict[str, Any], error: ErrorDetails) -> bool:
+    """Drop the value that is wrong: the key of an entry, or of the top level. False: it is not there any more."""
     loc = error["loc"]
     depth = min(len(loc), 3 if loc[0] in ("models", "folders") else 1)
     *around, last = loc[:depth]
     holder: Any = data
     for part in around:
         holder = holder[part]
+    before = dict(holder)
     if depth == 3 and last == "path":  # the one key that has no default
         holder[last] = _NOWHERE
     else:
         holder.pop(last, None)
+    return bool(holder != before)
 
 
 def _message(error: ErrorDetails) -> str:

@@ -162,9 +162,6 @@ def read_content_in(parent: int, name: str, path: str, version: Version) -> Cont
         data=data,
         sha256=hashlib.sha256(data).hexdigest(),
         version=version,
-        mode=stat.S_IMODE(status.st_mode),
-        gid=status.st_gid,
-        uid=status.st_uid,
     )
 
 

@@ -15,9 +15,9 @@ import re
 import socket
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 
+from glimpsed.disk import rights
 from glimpsed.disk.files import Root, entry, opened_directory, translated
 from glimpsed.disk.names import keep_aside, rename_no_replace, same_file
 
@@ -50,21 +50,19 @@ def sweep(root: Root, directory: str, *, now: float) -> int:
         return removed
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """Whose a file is, and who may do what with it."""
-
-    uid: int
-    gid: int
-    mode: int  # permission bits
-
-
 @contextlib.contextmanager
-def files(parent: int, like: Owner, contents: Mapping[str, bytes]) -> Iterator[dict[str, str]]:
-    """Each content, durable in a temporary file of `like`'s mode and group: name wanted -> temporary name.
+def files(
+    parent: int, image: str, mode: rights.Wanted, contents: Mapping[str, bytes]
+) -> Iterator[dict[str, str]]:
+    """Each content, durable in a temporary file with rights like the image's: name wanted -> temporary name.
+
+    Raises OSError (ENOENT: the image is gone).
 
     Whatever is still there at the end of the block is removed: take out (`dict.pop`) what you have renamed.
     """
+    like = rights.of_file(parent, image)
+    if like is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), image)
     made: dict[str, str] = {}
     try:
         for wanted, content in contents.items():
@@ -73,7 +71,7 @@ def files(parent: int, like: Owner, contents: Mapping[str, bytes]) -> Iterator[d
             try:
                 made[wanted] = temp  # not before: what is there already is not ours to remove
                 write_all(fd, content)
-                follow_owner(fd, like)
+                rights.follow(fd, like, mode)
                 sync(fd)
             finally:
                 os.close(fd)
@@ -118,19 +116,6 @@ def try_out(parent: int) -> None:
         os.close(fd)
         with contextlib.suppress(OSError):
             os.unlink(temp, dir_fd=parent)
-
-
-def follow_owner(fd: int, like: Owner) -> None:
-    """Owner, group and mode as the image's, as far as we may: people on the share read and delete it.
-
-    Never executable, and always readable for us. Many shares map owners themselves and refuse.
-    """
-    for uid, gid in ((like.uid, like.gid), (-1, like.gid)):
-        with contextlib.suppress(OSError):
-            os.fchown(fd, uid, gid)
-            break
-    with contextlib.suppress(OSError):
-        os.fchmod(fd, like.mode & 0o666 | 0o600)
 
 
 def sync(fd: int) -> None:

@@ -14,11 +14,10 @@ import contextlib
 import errno
 import hashlib
 import os
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from glimpsed.disk import temporary
+from glimpsed.disk import rights, temporary
 from glimpsed.disk.files import READ, entry
 from glimpsed.disk.names import numbered, rename_no_replace, same_file
 from glimpsed.errors import ShareTrouble, Vanished
@@ -137,10 +136,8 @@ def _copy_one(source: int, target: int, piece: Piece) -> os.stat_result:
             and after.st_ctime_ns == status.st_ctime_ns
         ):
             raise FileExistsError(errno.EEXIST, "changed while it was copied", piece.old)
-        temporary.follow_owner(
-            writer, temporary.Owner(status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
-        )
         os.utime(writer, ns=(status.st_atime_ns, status.st_mtime_ns))
+        rights.follow(writer, rights.of_open(reader), "same")
         temporary.sync(writer)
         with contextlib.suppress(OSError):  # so that the disk is asked, and not memory
             os.posix_fadvise(writer, 0, 0, os.POSIX_FADV_DONTNEED)

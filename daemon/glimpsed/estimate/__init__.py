@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from glimpsed.config.schema import Folder, ModelEntry
 from glimpsed.images import plan
@@ -87,6 +87,17 @@ def estimate(
         currency=None if entry.local or entry.price is None else entry.currency,
         seconds=round(seconds(entry, pages, requests, tokens_in + tokens_out, cores), 1),
     )
+
+
+def of_folder(
+    groups: Sequence[Group], folder: Folder, models: Mapping[str, ModelEntry], past: Past, *, cores: int = 1
+) -> Estimate:
+    """What a folder's model will take for these files, with the second reader where it has one."""
+    first = estimate(groups, folder, models[folder.model], past, cores=cores)
+    if folder.verify_with is None:
+        return first
+    second = estimate(groups, folder, models[folder.verify_with], past, cores=cores)
+    return replace(total([first, second]), files=first.files, pages=first.pages)
 
 
 def input_tokens(seen: Seen, folder: Folder, entry: ModelEntry) -> int:

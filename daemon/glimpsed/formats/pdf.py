@@ -8,10 +8,11 @@ from glimpsed.formats.common import Read
 
 _HEAD, _TAIL = 1024, 64 * 1024
 _LINEARIZED = re.compile(rb"/Linearized\b")
-_LENGTH = re.compile(rb"/L\s+(\d+)")
-# What a reader finds its way from, where only the mark itself has not been written.
-_TRAILER = re.compile(rb"trailer\s*<<.*>>\s*(?:startxref\s*\d*\s*%?%?E?O?)?\s*\Z", re.DOTALL)
-_STARTXREF = re.compile(rb"startxref\s+(\d+)\s*%?%?E?O?\s*\Z")
+# Possessive: anybody may have written that, and nothing is looked for twice from within itself.
+_LENGTH = re.compile(rb"/L\s++(\d{1,20})")
+_DICTIONARY = re.compile(rb"\s*+<<")
+_UNFINISHED = re.compile(rb"\s*+\d*+\s*+%?%?E?O?")
+_STARTXREF = re.compile(rb"startxref\s++(\d{1,20}+)\s*+%?%?E?O?\s*+\Z")
 _TABLE = re.compile(rb"\s*(?:xref|\d+\s+\d+\s+obj)\b")
 _OBJECT = re.compile(rb"\b\d+\s+\d+\s+obj\b")
 
@@ -25,9 +26,19 @@ def whole(read: Read, size: int) -> str | None:
     _, mark, after = tail.rpartition(b"%%EOF")
     if mark and not _OBJECT.search(after):  # objects after it are an update that has not arrived whole
         return None
-    if _TRAILER.search(tail[tail.rfind(b"trailer") :]) and b"trailer" in tail:
+    if _ends_in_trailer(tail):
         return None
     at = _STARTXREF.search(tail)
     if at and int(at[1]) < size and _TABLE.match(bytes(read(int(at[1]), 32))):
         return None
     return "the end marker (%%EOF)"
+
+
+def _ends_in_trailer(tail: bytes) -> bool:
+    """Whether all is there that a reader finds its way from, and only the mark itself has not been written."""
+    _, mark, trailer = tail.rpartition(b"trailer")
+    before, startxref, after = trailer.rpartition(b"startxref")
+    if startxref and _UNFINISHED.fullmatch(after.rstrip()):
+        trailer = before
+    start = _DICTIONARY.match(trailer)
+    return bool(mark) and start is not None and trailer[start.end() :].rstrip().endswith(b">>")

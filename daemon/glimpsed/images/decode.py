@@ -22,8 +22,9 @@ from glimpsed.formats.common import reader
 from glimpsed.formats.sniff import Kind
 from glimpsed.images import colour, pdf, raw, tiffs, tiles
 from glimpsed.images.encode import Encoded, encode
-from glimpsed.images.picture import Picture, affordable, orientation_of, stretch_of
-from glimpsed.images.plan import Layout, Target, layout
+from glimpsed.images.picture import Drawn, Picture, affordable, orientation_of, stretch_of
+from glimpsed.images.plan import Target, layout
+from glimpsed.words import cause
 
 Box: TypeAlias = tuple[float, float, float, float]
 
@@ -88,26 +89,31 @@ def is_blank(file: BinaryIO, kind: Kind, number: int, memory: int) -> bool:
 
     to = Target(max_edge=blank.EDGE, max_bytes=0)
     with translated(kind):
-        image, _ = _drawn(file, kind, number, to, memory)
-        return blank.is_blank(image)
+        return blank.is_blank(_drawn(file, kind, number, to, memory).image)
 
 
 def prepare(file: BinaryIO, kind: Kind, number: int, to: Target, memory: int) -> list[Encoded]:
     """Page `number` (from 1), encoded, in as many bands as the plan has."""
     with translated(kind):
-        image, plan = _drawn(file, kind, number, to, memory)
-        return [encode(image.crop((0, top, image.width, bottom)), to) for top, bottom in plan.rows]
+        drawn = _drawn(file, kind, number, to, memory)
+        return [
+            replace(
+                encode(drawn.image.crop((0, top, drawn.image.width, bottom)), to),
+                region=drawn.region(top, bottom),
+            )
+            for top, bottom in drawn.rows
+        ]
 
 
-def _drawn(file: BinaryIO, kind: Kind, number: int, to: Target, memory: int) -> tuple[Image.Image, Layout]:
+def _drawn(file: BinaryIO, kind: Kind, number: int, to: Target, memory: int) -> Drawn:
     if kind == "pdf":
         return pdf.render(file, number, to)
     return _page(_picture(file, kind, number, memory), to, memory)
 
 
-def _page(picture: Picture, to: Target, memory: int) -> tuple[Image.Image, Layout]:
+def _page(picture: Picture, to: Target, memory: int) -> Drawn:
     image, turned = picture.image, picture.orientation in _TURNED
-    width, height = image.size
+    stored = width, height = image.size
     width, height = round(width / min(1.0, picture.stretch)), round(height * max(1.0, picture.stretch))
     plan = layout(*((height, width) if turned else (width, height)), to)
     size = (plan.height, plan.width) if turned else (plan.width, plan.height)
@@ -123,7 +129,7 @@ def _page(picture: Picture, to: Target, memory: int) -> tuple[Image.Image, Layou
     upright = colour.to_srgb(_scaled(picture, size, box), profile)
     if picture.orientation in _UPRIGHT:
         upright = upright.transpose(_UPRIGHT[picture.orientation])
-    return upright, plan
+    return Drawn(upright, plan.rows, stored, picture.orientation)
 
 
 def _picture(file: BinaryIO, kind: Kind, number: int, memory: int) -> Picture:
@@ -257,7 +263,7 @@ def translated(kind: Kind) -> Iterator[None]:
             f"The {name} file cannot be decoded: its header makes no sense.", "Save or scan it again."
         ) from None
     except Exception as e:  # noqa: BLE001 - see above
-        what = str(e).splitlines()[0][:200] if str(e) else type(e).__name__
+        what = cause(e)[:200]
         raise FileError(
             f"The {name} file cannot be decoded: {what.rstrip('.')}.", "Save or scan it again."
         ) from None

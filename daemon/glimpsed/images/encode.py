@@ -11,6 +11,7 @@ from PIL import Image
 from glimpsed.errors import FileError
 from glimpsed.images import colour
 from glimpsed.images.plan import Target, attempts
+from glimpsed.region import Region
 
 _SAMPLES, _SAMPLE_ROWS = 3, 48  # strips of a picture that tell print from photograph
 _WORTH = 0.9  # of JPEG's size: a PNG takes longer to make, so it must be smaller than this
@@ -25,6 +26,7 @@ class Encoded:
     width: int  # px
     height: int
     data: bytes
+    region: Region | None = None  # what it shows of its page
 
 
 def encode(image: Image.Image, to: Target) -> Encoded:

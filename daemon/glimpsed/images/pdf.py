@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from glimpsed.errors import FileError, MissingExtra
-from glimpsed.images.plan import PDF_DPI, Layout, Target, layout
+from glimpsed.images.picture import Drawn
+from glimpsed.images.plan import PDF_DPI, Target, layout
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -57,19 +58,20 @@ def own_text(file: BinaryIO, number: int) -> tuple[str, str | None]:
     return found.text, found.nature
 
 
-def render(file: BinaryIO, number: int, to: Target) -> tuple[Image.Image, Layout]:
+def render(file: BinaryIO, number: int, to: Target) -> Drawn:
     """Page `number` (from 1), of the layout's size."""
     with _document(file) as document:
         page = _page(document, number)
         try:
-            plan = layout(*_pixels(page, _masks(file)), to)
+            stored = _pixels(page, _masks(file))
+            plan = layout(*stored, to)
             size = plan.width, plan.height
             scale = max(plan.width / page.get_width(), plan.height / page.get_height())
             image: Image.Image = page.render(scale=scale, rev_byteorder=True).to_pil()
         finally:
             page.close()
     # Rendering rounds up: one pixel is cut off at most.
-    return (image if image.size == size else image.crop((0, 0, *size))), plan
+    return Drawn(image if image.size == size else image.crop((0, 0, *size)), plan.rows, stored)
 
 
 def _drawable(document: Any, number: int) -> bool:

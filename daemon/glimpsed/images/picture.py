@@ -11,6 +11,7 @@ from PIL import Image
 
 from glimpsed.errors import FileError
 from glimpsed.formats.common import stretch
+from glimpsed.region import Region
 
 _SAID = ("dpi", "resolution", "aspect", "jfif_density")
 _ACROSS, _DOWN = 282, 283  # EXIF tags of the resolution
@@ -34,6 +35,21 @@ class Picture:
     orientation: int = 1  # as EXIF counts it: what is still to be turned
     stretch: float = 1.0  # how much taller than wide a pixel is: about 2 in a fax of standard resolution
     smaller: Callable[[int], Image.Image] | None = None  # decodes it at 1/n of its size, n a power of two
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A page, upright and of the size at which it is sent."""
+
+    image: Image.Image
+    rows: tuple[tuple[int, int], ...]  # of each band (`plan.Layout`)
+    stored: tuple[int, int]  # px of the page as the file has it
+    orientation: int = 1  # EXIF's, by which it was turned
+
+    def region(self, top: int, bottom: int) -> Region:
+        """What these rows show of the page."""
+        height = self.image.height
+        return Region(*self.stored, self.orientation, top / height, bottom / height)
 
 
 def orientation_of(found: Any) -> int:

@@ -21,6 +21,7 @@ from glimpsed.images import plan
 from glimpsed.images.usable import Nature
 from glimpsed.images.worker import Task
 from glimpsed.model import Content, Image
+from glimpsed.region import Region
 
 LIMITS = Limits(seconds=60.0, clock=60.0, address_space=1_500_000_000)
 DECODED = 640_000_000  # bytes of one decoded page: A0 in colour at 300 dpi, in black and white at 600
@@ -168,7 +169,8 @@ def _as_it_is(kind: Kind, data: bytes, to: plan.Target) -> Image | None:
         return None
     if not plan.fits(size.width, size.height, len(found.data), found.media_type, to):
         return None
-    return Image(1, found.media_type, size.width, size.height, found.data)
+    region = Region(size.width, size.height)
+    return Image(1, found.media_type, size.width, size.height, found.data, region=region)
 
 
 def _document(kind: Kind, answer: dict[str, Any]) -> Document:
@@ -182,11 +184,12 @@ def _own_text(answer: dict[str, Any]) -> OwnText | None:
     return OwnText(str(answer["text"]), nature) if nature in ("digital", "layer") else None
 
 
-def _images(listed: list[tuple[str, int, int, int]], data: bytes, page: int) -> tuple[Image, ...]:
+def _images(listed: list[tuple[str, int, int, int, list[Any]]], data: bytes, page: int) -> tuple[Image, ...]:
     images, at = [], 0
-    for number, (media_type, width, height, size) in enumerate(listed, 1):
+    for number, (media_type, width, height, size, region) in enumerate(listed, 1):
         band = (number, len(listed)) if len(listed) > 1 else None
-        images.append(Image(page, media_type, width, height, data[at : at + size], band))
+        picture = data[at : at + size]
+        images.append(Image(page, media_type, width, height, picture, band, region=Region(*region)))
         at += size
     if at != len(data):
         raise ValueError

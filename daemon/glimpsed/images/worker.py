@@ -7,7 +7,7 @@ disk.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any, BinaryIO, Literal
 
 from PIL import Image
@@ -45,7 +45,8 @@ def _work(task: Task, file: BinaryIO, *, decoded: int) -> Answer:
         document = decode.inspect(file, task.kind, decoded)
         return {"document": document, "undrawable": decode.undrawable(file, task.kind)}, []
     done = decode.prepare(file, task.kind, task.page, task.to, decoded)
-    return {"images": [[e.media_type, e.width, e.height, len(e.data)] for e in done]}, [e.data for e in done]
+    images = [[e.media_type, e.width, e.height, len(e.data), astuple(e.region)] for e in done if e.region]
+    return {"images": images}, [e.data for e in done]
 
 
 if __name__ == "__main__":

@@ -27,6 +27,8 @@ FILE_REUSED = "file.reused"
 FILE_RETRY = "file.retry"
 FILE_FAILED = "file.failed"
 FILE_HANDED_OVER = "file.handed_over"  # all that the folder's `on_done` asks for is done
+FILE_DOUBTFUL = "file.doubtful"  # a second reader reads something else
+FILE_REVIEWED = "file.reviewed"  # somebody corrected or confirmed an answer
 FILE_COMMAND = "file.command"  # the folder's `on_done` command ended
 MODEL_PAUSED = "model.paused"
 MODEL_RESUMED = "model.resumed"
@@ -87,19 +89,23 @@ EVENTS: dict[str, Event] = {
         "790f43d5ada648d780fef213c157c627",
     ),
     FILE_RETRY: Event(
-        "{folder}/{file}: will be tried again[ in {seconds:.0f} s][: {reason}]",
+        "{folder}/{file}: will be tried again[ in {seconds:lasting}][: {reason}]",
         "72b824c00c2c4342b61bb2f69a94007a",
     ),
     FILE_FAILED: Event("{folder}/{file}: failed[: {reason}]", "6c05b7b94e094bf48fcf9c30e0626a90"),
     FILE_HANDED_OVER: Event(
         "{folder}/{file}: handed over[, now {reason}]", "7d0b6f3e58f54d3f9a6f6d2f0c1b9a47"
     ),
+    FILE_DOUBTFUL: Event(
+        "{folder}/{file}: doubtful[: {reason}][, by {model}]", "0d1f6a3c8b5e4c8f9a6b7de2f5c31e84"
+    ),
+    FILE_REVIEWED: Event("{folder}/{file}: reviewed[: {reason}]", "5b8c2d90e1f74a6f8d3b6a7c9e02f417"),
     FILE_COMMAND: Event(
         "{folder}/{file}: its command ended[ after {seconds:.1f} s][: {reason}]",
         "be12fd6afb6f47d7ac11a229b77f4f36",
     ),
     MODEL_PAUSED: Event(
-        "Model {model} is paused[ for {seconds:.0f} s][: {reason}]", "d276e61a0cf7400e9be214397a948189"
+        "Model {model} is paused[ for {seconds:lasting}][: {reason}]", "d276e61a0cf7400e9be214397a948189"
     ),
     MODEL_RESUMED: Event("Model {model} works again", "df55da37462c496a951ea445bca8a876"),
     MODEL_LEARNED: Event("Learned about model {model}[: {reason}]", "b3a7c538cd064332afabd2bc77987149"),

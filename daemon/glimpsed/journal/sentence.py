@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from glimpsed.journal.events import EVENTS, LIBRARY
 from glimpsed.model import shown
+from glimpsed.words import lasting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +42,7 @@ def _filled(template: str, record: Mapping[str, Any]) -> str:
     def field(match: re.Match[str]) -> str:
         value = record.get(match[1], "?")
         try:
-            return format(value, match[2] or "")
+            return lasting(value) if match[2] == "lasting" else format(value, match[2] or "")
         except (TypeError, ValueError):  # not the type that the sentence expects: better said anyhow
             return str(value)
 

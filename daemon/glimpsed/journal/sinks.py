@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from glimpsed.journal import journald as native
 from glimpsed.journal.events import EVENTS
 from glimpsed.journal.sentence import sentence
-from glimpsed.model import json_shown, shown
+from glimpsed.model import json_shown, on_terminal, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -76,6 +76,8 @@ def console(record: Record) -> None:
     clock = dt.datetime.fromisoformat(str(record["timestamp"])).astimezone().strftime("%H:%M:%S")
     mark = f"{level.upper()}: " if priority(record) <= _PRIORITY["warning"] else ""
     lines = "\n".join((mark + sentence(record), *_traceback(record)))
+    if sys.stderr.isatty():
+        lines = on_terminal(lines)
     if _colours():
         style = _STYLE.get(level)
         _write(f"{_DIM}{clock}{_PLAIN} " + (f"{style}{lines}{_PLAIN}\n" if style else f"{lines}\n"))

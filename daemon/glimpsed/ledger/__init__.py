@@ -6,7 +6,7 @@
 
 `queue` holds offers, claims and leases, `finish` the ends of a job, `handing` its hand-over, `listing` what discovery
 compares with,
-`memory` what daemons share of the models, `hosts` who they are, `queries` and `search` what commands ask,
+`memory` what daemons share of the models, `hosts` who they are, `queries`, `search` and `browse` what people ask,
 `look` what `check` finds out without opening it for work.
 `Ledger` is synchronous and may be called from several threads at once; the daemon awaits it through `Books`.
 """
@@ -17,7 +17,7 @@ from glimpsed.ledger.books import Books
 from glimpsed.ledger.finish import local_day
 from glimpsed.ledger.ledger import Ledger, open_ledger
 from glimpsed.ledger.queue import LEASE
-from glimpsed.ledger.values import Adopted, Daemon, FileRow, GoneRow, Hit, Known, Paused, Spend
+from glimpsed.ledger.values import Adopted, Daemon, FileRow, GoneRow, Hit, Known, Paused, Reason, Spend
 
 __all__ = [
     "LEASE",
@@ -30,6 +30,7 @@ __all__ = [
     "Known",
     "Ledger",
     "Paused",
+    "Reason",
     "Spend",
     "local_day",
     "open_ledger",

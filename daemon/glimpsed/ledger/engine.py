@@ -24,6 +24,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import exc, pool
 
+from glimpsed import words
 from glimpsed.errors import LedgerError, LedgerReplaced, LedgerUnavailable, MissingExtra
 from glimpsed.ledger.news import Listener, tell
 
@@ -181,8 +182,7 @@ def translated(where: str) -> Iterator[None]:
 def meaning(where: str, error: exc.DBAPIError) -> LedgerError | LedgerUnavailable:
     """What a database error means; only its first line is told, since the others may quote rows."""
     cause = error.orig
-    first_line = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
-    message = f"{where}: {first_line}"
+    message = f"{where}: {words.cause(cause or error)}"
     if isinstance(cause, sqlite3.Error):
         if "no such module" in message:
             return LedgerError(f"{message}; this Python's SQLite lacks the full-text search FTS5")

@@ -133,6 +133,10 @@ class Finish(Queue, Kept):
         with self._database.write(durable=True) as c:
             self._pay(c, [_Bill(job.key.folder, entry, usage)], now)
 
+    def _pay_for(self, c: sa.Connection, folder: str, entry: str, usage: Usage, now: float) -> None:
+        """Money that went for something else than an answer."""
+        self._pay(c, [_Bill(folder, entry, usage)], now)
+
     def done(self, job: Job, written: Sequence[Written], now: float) -> bool:
         """Every sidecar is on disk: the answer leaves the ledger, the fact stays."""
         return self.all_done([(job, written)], now)[0]

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from glimpsed.ledger import search
 from glimpsed.ledger.finish import DONE, DROP, OURS, Finish
 from glimpsed.ledger.part import HELD_LEASE, clean, written_text
-from glimpsed.ledger.schema import HANDED, IN_COMMAND, files, kept
+from glimpsed.ledger.schema import HANDED, IN_COMMAND, files, kept, reviews, verifications
 from glimpsed.model import Answer, FileKey, Job, Version, Written
 
 _HANDING = (
@@ -124,6 +124,8 @@ class Handing(Finish):
             others = [found for found in c.execute(_AT, where).scalars() if found != job.id]
             if others:
                 c.execute(_GONE_FOR, {"ids": others})
+                for table in (verifications, reviews):
+                    c.execute(sa.delete(table).where(table.c.file.in_(others)))
                 search.drop(c, others)
                 c.execute(sa.update(kept).where(kept.c.file.in_(others)).values(file=job.id))
             c.execute(DROP, {"ids": [job.id, *others]})

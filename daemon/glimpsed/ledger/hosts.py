@@ -17,14 +17,23 @@ import sqlalchemy as sa
 from glimpsed.errors import LedgerReplaced
 from glimpsed.ledger.part import Part
 from glimpsed.ledger.queue import STATE_BACK
-from glimpsed.ledger.schema import about, daemons, files
+from glimpsed.ledger.schema import about, daemons, files, verifications
 from glimpsed.ledger.timekeeping import keep_time
 from glimpsed.ledger.values import Daemon
 
 ALIVE = 45.0  # seconds after its last heartbeat that a daemon on another host counts as alive
 FURTHEST = 3700.0  # seconds, further than anything waits: the longest that an API may ask for is an hour
 
-_OWNERS = sa.select(files.c.owner).where(files.c.owner.is_not(None)).distinct()
+_OWNERS = (
+    sa.select(files.c.owner)
+    .where(files.c.owner.is_not(None))
+    .union(sa.select(verifications.c.owner).where(verifications.c.owner.is_not(None)))
+)
+_READ_BACK = (
+    sa.update(verifications)
+    .where(verifications.c.owner.in_(sa.bindparam("dead", expanding=True)))
+    .values(owner=None, due=0.0)
+)
 _TAKE_BACK = (
     sa.update(files)
     .where(files.c.owner.in_(sa.bindparam("dead", expanding=True)))
@@ -57,6 +66,7 @@ class Hosts(Part):
         with self._database.write() as c:
             c.execute(sa.delete(daemons).where(daemons.c.owner.in_(dead)))
             self._database.tell(c)
+            c.execute(_READ_BACK, {"dead": dead})
             return c.execute(_TAKE_BACK, {"dead": dead}).rowcount + c.execute(_TOO_FAR, far).rowcount
 
     def heartbeat(self, now: float, report: Mapping[str, Any] | None = None) -> None:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from glimpsed.ledger import search
 from glimpsed.ledger.part import CHUNK, Part, by_directory, chunks, key_of
-from glimpsed.ledger.schema import answers, directories, files, kept, texts
+from glimpsed.ledger.schema import answers, directories, files, kept, reviews, texts, verifications
 from glimpsed.ledger.values import KeptAnswer
 from glimpsed.model import Answer, FileKey, Job, State
 
@@ -70,6 +70,11 @@ class Kept(Part):
             }
             if rows:
                 c.execute(statement, [rows[key] for key in sorted(rows)])  # two hosts never deadlock
+
+    def _replace_answer(self, c: sa.Connection, sha256: str, question: str, answer: Answer) -> None:
+        """More is known of an answer that is kept: a second reading, a correction."""
+        this = (kept.c.sha256 == bytes.fromhex(sha256)) & (kept.c.question == question)
+        c.execute(sa.update(kept).where(this).values(body=pack(answer)))
 
     def _written(self, c: sa.Connection, jobs: Sequence[Job]) -> None:
         """Their sidecars stand, and were handed over: what is never to be kept goes."""
@@ -148,7 +153,8 @@ class Kept(Part):
                 c.execute(sa.update(kept).where(kept.c.sha256 == sha256).values(file=other.scalar_subquery()))
             self._drop_answers(c, list(gone))
             search.drop(c, ids)
-            c.execute(sa.delete(answers).where(answers.c.file.in_(ids)))
+            for table in (answers, verifications, reviews):
+                c.execute(sa.delete(table).where(table.c.file.in_(ids)))
             c.execute(sa.delete(files).where(files.c.id.in_(ids)))
             for folder, directory in {(row.folder, row.directory) for row in rows}:
                 # What still stands there is news to the next listing.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from glimpsed.clock import Clock
+from glimpsed.ledger.browse import Browse
 from glimpsed.ledger.engine import Database
 from glimpsed.ledger.handing import Handing
 from glimpsed.ledger.hosts import Hosts, this_process
@@ -11,10 +12,11 @@ from glimpsed.ledger.memory import Memory
 from glimpsed.ledger.queries import Queries
 from glimpsed.ledger.schema import prepare
 from glimpsed.ledger.search import Search
+from glimpsed.ledger.second import Second
 from glimpsed.ledger.timekeeping import keep_time
 
 
-class Ledger(Handing, Listing, Memory, Hosts, Queries, Search):
+class Ledger(Handing, Second, Listing, Memory, Hosts, Queries, Search, Browse):
     """Everything the program may ask of its ledger; each part is a module of this package.
 
     Every method may raise `LedgerUnavailable` (the database is away: ask again) or `LedgerError`.

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from glimpsed.errors import LedgerUnavailable
+from glimpsed.words import cause
 
 CHANNEL = "glimpsed"
 
@@ -43,7 +44,7 @@ class Listener:
                 notes = list(self._connection.notifies(timeout=0))
             except self._psycopg.Error as e:
                 self._drop()
-                raise LedgerUnavailable(f"the ledger's database does not answer ({type(e).__name__})") from e
+                raise LedgerUnavailable(f"the ledger's database does not answer ({cause(e)})") from e
             self._heard += sum(note.payload != self._teller for note in notes)
             return self._heard
 

@@ -87,6 +87,7 @@ def file_row(row: sa.Row[*tuple[Any, ...]]) -> FileRow:
         question=row.question,
         written=written_from(row.written),
         was=row.was,
+        id=row.id,
     )
 
 

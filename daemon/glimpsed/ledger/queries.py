@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import sqlalchemy as sa
 
 from glimpsed.ledger.part import CHUNK, Part, by_directory, chunks, file_row, key_of, written_text
-from glimpsed.ledger.schema import about, answers, files, folders
+from glimpsed.ledger.schema import about, answers, files, folders, reviews
 from glimpsed.ledger.values import FileRow
 from glimpsed.model import FileKey, State, Written
 
@@ -94,6 +94,8 @@ class _Columns:
 _INDEXED = _Columns(files.c.folder, files.c.state)
 # Hidden from SQLite's planner, which takes an index for them at any price, and sorts all that it finds by id.
 _BARE = _Columns(files.c.folder.concat(""), files.c.state.concat(""))
+# Without what it says of the file, where the prompt names it.
+_PLAIN = sa.func.substr(files.c.question, 1, 64)
 _ADOPTED = files.c.question.is_(None) & files.c.written.is_not(None)
 Which: TypeAlias = Callable[[_Columns], sa.ColumnElement[bool]]
 
@@ -228,12 +230,28 @@ class Queries(Part):
 
     def requeue_other_questions(self, folder: str, question: str, *, now: float) -> int:
         """`requeue` those that failed for another question than this. Returns how many."""
-        other = files.c.sha256.is_(None) & files.c.question.is_not(None) & (files.c.question != question)
+        other = files.c.sha256.is_(None) & files.c.question.is_not(None) & (question != _PLAIN)
         return self._anew(lambda columns: (columns.state == "failed") & other, None, folder, _retried(now))
 
-    def redo(self, keys: Sequence[FileKey] | None = None, *, folder: str | None = None, now: float) -> int:
-        """Ask again about these files, or all of a folder, whatever was answered. Returns how many."""
-        return self._anew(lambda columns: columns.state != "gone", keys, folder, _redone(now), _REDONE)
+    def redo(
+        self,
+        keys: Sequence[FileKey] | None = None,
+        *,
+        folder: str | None = None,
+        now: float,
+        reviewed: bool = False,
+    ) -> int:
+        """Ask again about these files, or all of a folder, whatever was answered. Returns how many.
+
+        `reviewed`: also where somebody corrected or confirmed the answer.
+        """
+        return self._anew(
+            lambda columns: (columns.state != "gone") & _open_to(reviewed),
+            keys,
+            folder,
+            _redone(now),
+            _REDONE,
+        )
 
     def cancel_redo(
         self, keys: Sequence[FileKey] | None = None, *, folder: str | None = None, now: float
@@ -250,11 +268,10 @@ class Queries(Part):
             _CANCELLED,
         )
 
-    def stale(self, folder: str, questions: Collection[str]) -> tuple[int, int]:
+    def stale(self, folder: str, questions: Collection[str], *, reviewed: bool = False) -> tuple[int, int]:
         """How many files of a folder have an answer to none of these questions, and how many `adopted` has."""
-        counts = sa.select(
-            sa.func.count().filter(_stale(folder, questions)(_INDEXED)), sa.func.count().filter(_ADOPTED)
-        )
+        which = _stale(folder, questions, reviewed=reviewed)(_INDEXED)
+        counts = sa.select(sa.func.count().filter(which), sa.func.count().filter(_ADOPTED))
         with self._database.read() as c:
             of_others, unknown = c.execute(
                 counts.where(files.c.folder == folder, files.c.state == "done")
@@ -274,9 +291,12 @@ class Queries(Part):
         with self._database.read() as c:
             return [key_of(row) for row in c.execute(which)]
 
-    def redo_stale(self, folder: str, questions: Collection[str], now: float) -> int:
+    def redo_stale(
+        self, folder: str, questions: Collection[str], now: float, *, reviewed: bool = False
+    ) -> int:
         """Ask again about what `stale` counts. Returns how many."""
-        return self._anew(_stale(folder, questions), None, None, _redone(now), _REDONE)
+        which = _stale(folder, questions, reviewed=reviewed)
+        return self._anew(which, None, None, _redone(now), _REDONE)
 
     def _anew(
         self,
@@ -334,7 +354,14 @@ def _named(place: dict[str, Any], names: Sequence[str]) -> sa.ColumnElement[bool
     return named
 
 
-def _stale(folder: str, questions: Collection[str]) -> Which:
+def _open_to(reviewed: bool) -> sa.ColumnElement[bool]:
+    """Rows that may be asked about anew: not those with a review of the answer that they have."""
+    if reviewed:
+        return sa.true()
+    return ~sa.exists().where(reviews.c.file == files.c.id, reviews.c.claim == files.c.claims)
+
+
+def _stale(folder: str, questions: Collection[str], *, reviewed: bool = False) -> Which:
     """Done, and the question is known and none of these: what was adopted without one is no reason to pay."""
-    of_others = files.c.question.is_not(None) & files.c.question.not_in(list(questions))
+    of_others = files.c.question.is_not(None) & _PLAIN.not_in(list(questions)) & _open_to(reviewed)
     return lambda columns: (columns.folder == folder) & (columns.state == "done") & of_others

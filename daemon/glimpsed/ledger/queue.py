@@ -257,6 +257,11 @@ class Queue(Part):
         }
         return self._give_back(job, due, change)
 
+    def acquit(self, folders: Collection[str], now: float) -> int:
+        """What waits to be tried again in these folders is due, with all its tries: it was the model's fault. How many."""
+        with self._database.write() as c:
+            return c.execute(_ACQUIT, {"now": now, "folders": list(folders)}).rowcount
+
     def release(self, job: Job, *, due: float | None = None, attempts: int | None = None) -> bool:
         """Back into the queue as if never claimed, at once or until `due`. False: the lease was lost."""
         return self._give_back(job, due or 0.0, {} if attempts is None else {"attempts": attempts})
@@ -275,6 +280,17 @@ class Queue(Part):
         return {"job": job.id, "mine": self.owner, "claim": job.claim}
 
 
+_ACQUIT = (
+    sa.update(files)
+    .where(
+        sa.text("due > 0"),  # as above
+        files.c.due > sa.bindparam("now"),
+        files.c.folder.concat("").in_(sa.bindparam("folders", expanding=True)),
+        files.c.state == "queued",
+        files.c.retries > 0,
+    )
+    .values(due=0.0, retries=0)
+)
 _CLEAR_WAS = sa.update(files).where(files.c.id.in_(sa.bindparam("ids", expanding=True))).values(was=None)
 
 

@@ -109,6 +109,32 @@ kept = sa.Table(
     sa.UniqueConstraint("sha256", "question", name="kept_answer"),
 )
 
+# Files that a second model reads (`verify_with`), and what came of that. Of an asking that `claim` names: when the file is
+# claimed again, for another version or by `redo`, it says nothing any more.
+verifications = sa.Table(
+    "verifications",
+    metadata,
+    sa.Column("file", _Id, primary_key=True, autoincrement=False),
+    sa.Column("claim", sa.Integer, nullable=False),  # the file's `claims` when it was answered
+    sa.Column("due", _Float),  # as in `files`; null: it was read, or given up
+    sa.Column("owner", sa.Text),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("agreement", _Float),  # null: not read yet, or nobody could read it
+    sa.Column("doubtful", sa.SmallInteger, nullable=False),
+    sa.Column("reading", sa.Text),  # JSON, until the sidecar has it
+)
+
+# What people corrected or confirmed, by the same rule.
+reviews = sa.Table(
+    "reviews",
+    metadata,
+    sa.Column("file", _Id, primary_key=True, autoincrement=False),
+    sa.Column("claim", sa.Integer, nullable=False),
+    sa.Column("at", _Float, nullable=False),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("before", sa.LargeBinary, nullable=False),  # the model's own answer, as `ledger.kept` packs it
+)
+
 folders = sa.Table(
     "folders",
     metadata,
@@ -202,6 +228,8 @@ INDEXES = (
     "CREATE INDEX files_ignored ON files (folder, mtime_ns, size) WHERE sha256 IS NULL AND due IS NULL",
     "CREATE INDEX kept_file ON kept (file)",
     "CREATE INDEX kept_at ON kept (at)",
+    "CREATE INDEX verifications_due ON verifications (due) WHERE due IS NOT NULL",
+    "CREATE INDEX verifications_doubtful ON verifications (file) WHERE doubtful = 1",
 )
 
 # A claim walks over what earlier ones left dead at the head of `files_claim`: with PostgreSQL's own limit that would
@@ -234,8 +262,24 @@ def _keep_answers(c: sa.Connection) -> None:
         c.exec_driver_sql(statement)
 
 
+def _read_twice(c: sa.Connection) -> None:
+    """To version 3: second readings and reviews."""
+    postgresql = c.dialect.name == "postgresql"
+    binary, double = ("BYTEA", "DOUBLE PRECISION") if postgresql else ("BLOB", "DOUBLE")
+    number = "BIGINT" if postgresql else "INTEGER"
+    for statement in (
+        f"""CREATE TABLE verifications (file {number} NOT NULL PRIMARY KEY, claim INTEGER NOT NULL, due {double},
+          owner TEXT, tries INTEGER NOT NULL, agreement {double}, doubtful SMALLINT NOT NULL, reading TEXT)""",
+        f"""CREATE TABLE reviews (file {number} NOT NULL PRIMARY KEY, claim INTEGER NOT NULL, at {double} NOT NULL,
+          by TEXT NOT NULL, before {binary} NOT NULL)""",
+        "CREATE INDEX verifications_due ON verifications (due) WHERE due IS NOT NULL",
+        "CREATE INDEX verifications_doubtful ON verifications (file) WHERE doubtful = 1",
+    ):
+        c.exec_driver_sql(statement)
+
+
 # STEPS[n] brings a ledger of version n + 1 to version n + 2. A step never changes once it is released.
-STEPS: tuple[Step, ...] = (_keep_answers,)
+STEPS: tuple[Step, ...] = (_keep_answers, _read_twice)
 
 
 def prepare(connection: sa.Connection, where: str, steps: Sequence[Step] = STEPS) -> None:

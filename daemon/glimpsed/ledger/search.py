@@ -73,7 +73,9 @@ class Search(Part):
             words = sa.text(_FOUND[c.dialect.name].format(query=query))
             found = words.columns(id=texts.c.id.type, rank=sa.Double()).subquery()
             statement = (
-                sa.select(files.c.folder, files.c.directory, files.c.name, texts.c.page, texts.c.body)
+                sa.select(
+                    files.c.id, files.c.folder, files.c.directory, files.c.name, texts.c.page, texts.c.body
+                )
                 .join_from(found, texts, texts.c.id == found.c.id)
                 .join(files, files.c.id == texts.c.file)
                 .order_by(found.c.rank, files.c.id, texts.c.page)
@@ -84,7 +86,7 @@ class Search(Part):
             most = limit if folder is None else -1 if sqlite else None
             rows = c.execute(statement, {**values, "most": most}).all()
         looked_for = [phrase.text for phrase in wanted]
-        return [Hit(key_of(row), row.page, matching_line(row.body, looked_for)) for row in rows]
+        return [Hit(key_of(row), row.page, matching_line(row.body, looked_for), row.id) for row in rows]
 
 
 def _phrases(text: str) -> list[_Phrase]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from glimpsed.model import Answer, FileKey, State, Version, Written
+from glimpsed.model import Answer, FileKey, Job, State, Version, Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,7 @@ class FileRow:
     question: str | None
     written: tuple[Written, ...]
     was: State | None = None  # a row that is gone: its state before
+    id: int = 0  # its number in this ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +65,34 @@ class KeptAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class SecondReading:
+    """A file that a second model is to read, under a lease."""
+
+    job: Job  # as it would be claimed to be asked about for the first time
+    row: FileRow
+    tries: int  # 'retry' verdicts so far
+    reading: str | None = None  # what came of it already, as JSON; the sidecar does not have it yet
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """One match of a search: the file, the page (from 1) and the line that matches."""
 
     key: FileKey
     page: int
     line: str
+    id: int = 0  # the file's number in this ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why files of a folder failed, and how many of them."""
+
+    folder: str
+    reason: str
+    advice: str
+    files: int
+    last: float  # when the last of them did
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,16 @@ def text(found: Sequence[Box]) -> str:
     return "\n".join(line for column in order.columns(found) for line in rows.lines(column))
 
 
+def in_order(found: Sequence[Box]) -> list[Box]:
+    """The boxes as `text` reads them."""
+    return [
+        box
+        for column in order.columns(found)
+        for row in rows.rows(column)
+        for box in sorted(row, key=lambda b: b.left)
+    ]
+
+
 def joined(bands: Sequence[str]) -> str:
     """The text of a page from its overlapping bands, each line once.
 

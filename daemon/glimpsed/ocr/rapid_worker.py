@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 from glimpsed.children.program import Answer, Answering, serve
 from glimpsed.errors import FileError
 from glimpsed.ocr.page import Page
+from glimpsed.words import cause
 
 _MOST_PIXELS = 64_000_000
 _SETTINGS = {
@@ -33,7 +34,7 @@ def _answer(_: object, picture: BinaryIO, *, ocr: Any) -> Answer:
     except Exception as e:
         if isinstance(e, MemoryError) or "alloc" in str(e):
             raise  # a fresh process may fare better
-        raise FileError(f"{type(e).__name__}: {e}") from None
+        raise FileError(cause(e)) from None
 
 
 def _read(ocr: Any, picture: BinaryIO) -> Page:

@@ -7,14 +7,15 @@ before it is read.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from glimpsed.ocr.page import Line, Page
+from glimpsed.ocr import cuts
+from glimpsed.ocr.cuts import INK
+from glimpsed.ocr.page import Line, Page, Word
 
 EDGE = (
     960  # px of the longer side in which lines are looked for: every line of a plain A4 page is found at 736
@@ -24,38 +25,36 @@ READABLE = 11.0  # px that a line is high in that picture, so that it is found a
 LEAST = 8.5  # px: below that it is looked for again, larger
 TILE = 1.5  # a page whose one side is longer than this times the other is looked at piece by piece
 OVERLAP = 0.12  # of a piece's length, with the next one
-SMALL = 320  # px: smaller pictures are enlarged, and get a margin
+SMALL, MARGIN = 320, 32  # px: smaller pictures are enlarged, and get a margin
 VOTERS = 24  # lines that are asked which way up the page lies
 TALL = 1.5  # times as high as wide: a line that stands on its end
-LONG, PIECE = 22.0, 13.0  # heights: longer lines are read in pieces of about that
-WORD = 0.15  # of a line's height: a gap between words is at least as wide
 PRINT = 4  # lines that are surely print, not the texture of a photo
 DOUBTFUL = 0.8  # of a page's readings
-SPACE = 0.26  # of a line's height: a wider gap between two letters is a space …
-SPREAD = 2.5  # … where it is so many times this line's usual one, too
 SURE = 0.5  # of a reading: below that it is none
-INK = 0.75  # of the paper's brightness: darker is ink
 
 Array = Any  # a NumPy array: the type checker need not know the library, which is an extra
 
 
 def read(ocr: Any, picture: Array) -> Page:
     """Read an upright or turned page; RGB as BGR, full size."""
-    picture = _enlarged(picture)
+    height, width = picture.shape[:2]
+    picture, scale, margin = _enlarged(picture)
     boxes = _found(ocr, picture)
     turned = 0
     if _stands_on_end(boxes):
         picture = np.ascontiguousarray(np.rot90(picture, -1))
         boxes, turned = _found(ocr, picture), 90
-    cuts = ocr.crop_text_regions(picture, boxes) if len(boxes) else []
-    if cuts and _upside_down(ocr, cuts):
+    pictures = ocr.crop_text_regions(picture, boxes) if len(boxes) else []
+    if pictures and _upside_down(ocr, pictures):
         picture = np.ascontiguousarray(picture[::-1, ::-1])
-        height, width = picture.shape[:2]
-        boxes = (np.array([width, height], boxes.dtype) - boxes)[:, [2, 3, 0, 1]]
-        cuts = [np.ascontiguousarray(cut[::-1, ::-1]) for cut in cuts]
+        corner = np.array(picture.shape[1::-1], boxes.dtype)
+        boxes = (corner - boxes)[:, [2, 3, 0, 1]]
+        pictures = [np.ascontiguousarray(line[::-1, ::-1]) for line in pictures]
         turned += 180
-    lines = _read(ocr, boxes, cuts)
-    height, width = picture.shape[:2]
+    boxes = (boxes - margin) / scale
+    if turned % 180:
+        height, width = width, height
+    lines = _read(ocr, boxes.round(1), pictures)
     good = [line for line in lines if line.confidence >= SURE and line.text.strip()]
     ink = bool(good) or _has_ink(picture)
     return Page(good, width, height, turned % 360, ink, _is_strange(boxes, lines, good))
@@ -146,18 +145,18 @@ def _heights(boxes: Array) -> Array:
     return sides.min(axis=0)
 
 
-def _enlarged(picture: Array) -> Array:
-    """A small picture larger and with a margin, without which its lines are not found."""
+def _enlarged(picture: Array) -> tuple[Array, float, int]:
+    """A small picture larger and with a margin, without which its lines are not found; by how much, and how wide a one."""
     import cv2  # noqa: PLC0415 - comes with rapidocr
 
     height, width = picture.shape[:2]
     if max(height, width) >= SMALL and min(height, width) >= 64:
-        return picture
-    scale = 1 if max(height, width) >= SMALL else min(3.0, SMALL / max(height, width))
+        return picture, 1.0, 0
+    scale = 1.0 if max(height, width) >= SMALL else min(3.0, SMALL / max(height, width))
     larger = (
         cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC) if scale > 1 else picture
     )
-    return cv2.copyMakeBorder(larger, 32, 32, 32, 32, cv2.BORDER_REPLICATE)
+    return cv2.copyMakeBorder(larger, MARGIN, MARGIN, MARGIN, MARGIN, cv2.BORDER_REPLICATE), scale, MARGIN
 
 
 # -- which way up
@@ -188,95 +187,27 @@ def _upside_down(ocr: Any, cuts: list[Array]) -> bool:
 # -- what they say
 
 
-def _read(ocr: Any, boxes: Array, cuts: list[Array]) -> list[Line]:
+def _read(ocr: Any, boxes: Array, lines: list[Array]) -> list[Line]:
     """Each line as a whole, or, where it is so long that letters would be lost, in pieces that are put together again."""
     from rapidocr.ch_ppocr_rec import TextRecInput  # noqa: PLC0415 - comes with rapidocr
 
-    if not cuts:
+    if not lines:
         return []
-    divided = [_divided(cut) for cut in cuts]
-    pieces = [piece for several in divided for piece in several]
+    divided = [cuts.divided(line) for line in lines]
+    pieces = [piece for several in divided for _, piece in several]
     result = ocr._load_rec_model()(TextRecInput(img=pieces, return_word_box=True))  # noqa: SLF001 - as above
-    spaced = [_spaced(*found) for found in zip(pieces, result.txts, result.word_results, strict=True)]
-    read = iter(zip(spaced, result.scores, strict=True))
-    lines = []
-    for quad, several in zip(boxes.round(1).tolist(), divided, strict=True):
-        texts, scores = zip(*itertools.islice(read, len(several)), strict=True)
-        lines.append(Line(quad, " ".join(filter(None, texts)), float(np.mean(scores))))
-    return lines
-
-
-def _spaced(cut: Array, text: str, found: Any) -> str:
-    """The text with a space wherever the picture has one: the engine leaves some out, as in `Datum:24.11.2026`."""
-    columns = [column for word in found.word_cols for column in word] if found else []
-    letters = [c for c in text if not c.isspace()]
-    if len(columns) != len(letters) or len(letters) < 2:
-        return text
-    height, width = cut.shape[:2]
-    empty = _empty(cut)
-    at = [(column + 0.5) / found.line_txt_len * width for column in columns]
-    gaps = [_widest(empty[max(0, round(a)) : round(b)]) / height for a, b in itertools.pairwise(at)]
-    wide = max(SPACE, SPREAD * float(np.median(gaps)))
-    parts: list[str] = []
-    number = -1
-    for c in text:
-        if not c.isspace():
-            number += 1
-            apart = number > 0 and gaps[number - 1] > wide and not parts[-1].isspace()
-            before = letters[number - 1]
-            figures = c.isdigit() and before.isdigit()  # a 1 is narrow, and has as much room as an 8
-            if apart and not figures and c.isascii() and before.isascii():
-                parts.append(" ")
-        parts.append(c)
-    return "".join(parts)
-
-
-def _widest(empty: Array) -> int:
-    """The longest run of empty columns, px."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], empty.astype(np.int8), [0]))))
-    return int((edges[1::2] - edges[::2]).max()) if len(edges) else 0
-
-
-def _empty(cut: Array) -> Array:
-    """The columns of a line without ink; what stands above and below may reach into its box."""
-    height = cut.shape[0]
-    grey = cut[height // 6 : height - height // 6].min(axis=2)
-    return np.asarray((grey < INK * np.median(grey)).sum(axis=0) <= 0.04 * height)
-
-
-def _divided(cut: Array) -> list[Array]:
-    """A very long line, cut between words."""
-    cut = _trimmed(cut)
-    height, width = cut.shape[:2]
-    if width <= LONG * height:
-        return [cut]
-    at = [0, *_gaps(cut, max(1, round(width / (PIECE * height)))), width]
-    return [cut[:, start:end] for start, end in itertools.pairwise(at)]
-
-
-def _trimmed(cut: Array) -> Array:
-    """Without most of what is empty above and below: the engine sees every line at the same height, margins included."""
-    height = cut.shape[0]
-    grey = cut.min(axis=2)
-    rows = np.flatnonzero((grey < INK * np.median(grey)).mean(axis=1) > 0.004)
-    if not len(rows) or rows[-1] - rows[0] < 0.4 * height:
-        return cut
-    margin = max(1, round(0.08 * height))
-    return cut[max(0, rows[0] - margin) : rows[-1] + 1 + margin]
-
-
-def _gaps(cut: Array, pieces: int) -> list[int]:
-    """Where to cut a line into about so many pieces: in the middle of the widest gap near each even share."""
-    height, width = cut.shape[:2]
-    empty = _empty(cut)
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], empty.astype(np.int8), [0]))))
-    starts, ends = edges[::2], edges[1::2]
-    middles, sizes = (starts + ends) // 2, ends - starts
-    found: list[int] = []
-    for number in range(1, pieces):
-        near = np.abs(middles - number * width / pieces) < 0.4 * width / pieces
-        if near.any() and sizes[near].max() >= WORD * height:
-            found.append(int(middles[near][sizes[near].argmax()]))
+    read = zip(pieces, result.txts, result.word_results, result.scores, strict=True)
+    found = []
+    for quad, line, several in zip(boxes.tolist(), lines, divided, strict=True):
+        words: list[Word] = []
+        scores = []
+        for (start, _), (piece, text, steps, score) in zip(several, read, strict=False):
+            words += [
+                Word(word.text, (start + word.start) / line.shape[1], (start + word.end) / line.shape[1])
+                for word in cuts.words(piece, text, steps)
+            ]
+            scores.append(score)
+        found.append(Line(quad, " ".join(word.text for word in words), float(np.mean(scores)), words))
     return found
 
 

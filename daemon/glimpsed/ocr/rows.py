@@ -34,21 +34,21 @@ class Table:
 
 def lines(found: Sequence[Box]) -> list[str]:
     """One text for each line, from the top."""
-    return [line for table in _tables([_cells(row) for row in _rows(found)]) for line in _text(table)]
+    return [line for table in _tables([_cells(row) for row in rows(found)]) for line in _text(table)]
 
 
-def _rows(found: Sequence[Box]) -> list[Row]:
+def rows(found: Sequence[Box]) -> list[Row]:
     """Boxes whose middles lie within each other's height are one line."""
-    rows: list[Row] = []
+    found_rows: list[Row] = []
     for box in sorted(found, key=lambda b: b.middle):
-        row = rows[-1] if rows else None
+        row = found_rows[-1] if found_rows else None
         if row and box.middle - statistics.fmean(b.middle for b in row) < 0.5 * min(
             box.height, *(b.height for b in row)
         ):
             row.append(box)
         else:
-            rows.append([box])
-    return rows
+            found_rows.append([box])
+    return found_rows
 
 
 def _cells(row: Row) -> Row:

@@ -17,9 +17,9 @@ def start(settings: dict[str, Any]) -> Answering:
     return functools.partial(_answer, command=settings["command"])
 
 
-def _answer(_: object, picture: BinaryIO, *, command: list[str]) -> Answer:
+def _answer(arguments: tuple[str, ...], picture: BinaryIO, *, command: list[str]) -> Answer:
     done = subprocess.run(  # noqa: S603 - found on PATH, with the languages of the config
-        command,
+        [*command, *arguments],
         stdin=picture,
         capture_output=True,
         check=False,

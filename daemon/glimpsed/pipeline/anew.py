@@ -27,13 +27,20 @@ def question_of(row: FileRow) -> list[tuple[str, str]]:
     return [(row.sha256, row.question)] if row.sha256 and row.question else []
 
 
-def answer(root: Root, row: FileRow, folder: Folder, kept: Sequence[KeptAnswer | None]) -> Answer | None:
-    """What was answered about a file: as the ledger keeps it, else as its JSON has it; None: neither does."""
+def answer(
+    root: Root | None, row: FileRow, folder: Folder, kept: Sequence[KeptAnswer | None]
+) -> Answer | None:
+    """What was answered about a file: as the ledger keeps it, else as its JSON has it; None: neither does.
+
+    `root`: None where the folder cannot be looked at now.
+    """
     known = next((found for found in kept if found is not None), None)
     if known is not None:
         return _about(row, known.answer)
+    if root is None:
+        return None
     try:
-        return sidecar.load(*_where(root, row.key.path), folder)
+        return sidecar.load(*where(root, row.key.path), folder)
     except ShareTrouble:
         return None
 
@@ -48,12 +55,12 @@ def write(
     known = answer(root, row, folder, kept)
     if known is None:
         return None
-    root, path = _where(root, row.key.path)
+    root, path = where(root, row.key.path)
     content = files.read_content(root, path, row.version)
     return sidecar.write(root, path, folder, known, row.written, content)
 
 
-def _where(root: Root, path: str) -> tuple[Root, str]:
+def where(root: Root, path: str) -> tuple[Root, str]:
     """Where a file is. What `move_to` took out of its folder is beside that: ``../filed/scan.jpg``."""
     if not path.startswith("../"):
         return root, path

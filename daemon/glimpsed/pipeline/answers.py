@@ -11,6 +11,7 @@ from glimpsed.model import (
     Content,
     FileKey,
     Job,
+    Line,
     ModelUsed,
     PageAnswer,
     PageRecord,
@@ -53,6 +54,7 @@ def record(page: int, reply: Reply, entry: ModelEntry, asked: Request, about: So
         finish=reply.finish,
         request_id=reply.request_id,
         source=about,
+        lines=reply.lines,
     )
 
 
@@ -99,7 +101,15 @@ def answer(
         started=utc(started),
         finished=utc(finished),
         seconds=round(finished - started, 3),
+        lines=_lines(records),
     )
+
+
+def _lines(records: Sequence[PageRecord]) -> tuple[Line, ...] | None:
+    """Those of all pages; None where they were not wanted."""
+    if all(record.lines is None for record in records):
+        return None
+    return tuple(line for record in records for line in record.lines or ())
 
 
 def reused(job: Job, found: Answer, origin: FileKey, *, now: float) -> Answer:

@@ -12,6 +12,7 @@ from glimpsed.clock import Clock
 from glimpsed.disk import files
 from glimpsed.errors import FileError, ShareTrouble, SidecarBlocked, Vanished, Verdict, VisionError
 from glimpsed.journal import events, get_logger
+from glimpsed.language import translator
 from glimpsed.ledger import Books, Ledger
 from glimpsed.model import Answer, FileKey, Job, Usage, Written, shown, utc, utc_ns
 from glimpsed.pipeline import backoff
@@ -109,7 +110,7 @@ class Ends:
             log.info(events.FILE_RETRY, **_file(job), seconds=round(again.after, 3), reason=verdict.reason)
             return End("retry")
         tries = f" (given up after {again.retries} tries)" if verdict.kind == "retry" else ""
-        reason, now = f"Not handed over: {verdict.reason}{tries}.", self._clock.wall()
+        reason, now = f"Not handed over: {verdict.reason.rstrip('.')}{tries}.", self._clock.wall()
         advice = (
             "Mend what 'on_done' names, then run 'glimpsed retry' on the file: it is not asked about again."
         )
@@ -171,7 +172,7 @@ class Ends:
             await self._books(Ledger.release, job, attempts=attempts)
             await self._failed_wrongly(innocent)
             return End("later")
-        happened = f"No model gave a usable answer: {reason}."
+        happened = f"No model gave a usable answer: {reason.rstrip('.')}."
         advice = _advice(error.verdict)
         return await self.failed(
             job,
@@ -234,16 +235,17 @@ class Ends:
     ) -> End:
         attempts = job.attempts if attempts is None else attempts
         if place.folder.error_sidecar:
+            _ = translator(place.folder.language).gettext
             facts = {
-                "folder": job.key.folder,
-                "file": shown(job.key.path),
-                "size": f"{job.version.size} bytes",
-                "modified": utc_ns(job.version.mtime_ns),
-                "model": place.folder.model,
-                "requests": str(attempts),
-                "failed": utc(now),
+                _("folder"): job.key.folder,
+                _("file"): shown(job.key.path),
+                _("size"): _("{} bytes").format(job.version.size),
+                _("modified"): utc_ns(job.version.mtime_ns),
+                _("model"): place.folder.model,
+                _("requests"): str(attempts),
+                _("failed"): utc(now),
             }
-            await self._error_sidecar(job, place, happened or reason, advice, facts, raw)
+            await self._error_sidecar(job, place, happened or reason, advice, facts, raw=raw, failed=utc(now))
         log.error(events.FILE_FAILED, **_file(job), attempt=attempts, reason=reason)
         return End("failed", reason)
 
@@ -258,7 +260,15 @@ class Ends:
                     await there.do(sidecar.remove_error, there.root, key.path)
 
     async def _error_sidecar(
-        self, job: Job, place: Place, reason: str, advice: str, facts: dict[str, str], raw: str | None
+        self,
+        job: Job,
+        place: Place,
+        reason: str,
+        advice: str,
+        facts: dict[str, str],
+        *,
+        raw: str | None,
+        failed: str,
     ) -> None:
         async def write() -> None:
             there = self._find_place(job.key.folder) or place  # the share may have come back as another
@@ -267,7 +277,7 @@ class Ends:
             )
 
         async def write_later() -> None:
-            if await self._is_the_last(job, failed=facts["failed"]):
+            if await self._is_the_last(job, failed=failed):
                 await write()
 
         try:
@@ -325,7 +335,7 @@ class Ends:
     async def blocked(self, job: Job, error: SidecarBlocked) -> End:
         """It waits until its sidecars can be written: with its answer in the ledger, or unasked."""
         now = self._clock()
-        met = self._writing.met(job.key, str(error), now, error.reach)
+        met = self._writing.met(job.key, error.why, now, error.reach)
         _tell(events.SIDECAR_BLOCKED, job, met, str(error))
         await self._books.patient(Ledger.blocked, job, now + met.pause, str(error))
         return End("blocked", str(error))

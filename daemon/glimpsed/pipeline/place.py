@@ -51,7 +51,8 @@ class Story:
     @classmethod
     def of(cls, job: Job, place: Place) -> Story:
         """The story as it begins."""
-        return cls(job, place, question.fingerprints(place.folder, [model.entry for model in place.chain]))
+        entries = [model.entry for model in place.chain]
+        return cls(job, place, question.of_file(place.folder, entries, job.key, job.version.mtime_ns))
 
     @property
     def question(self) -> str:

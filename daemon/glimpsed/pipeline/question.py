@@ -1,4 +1,8 @@
-"""What was asked, as a fingerprint: two files with the same content and question share an answer."""
+"""What was asked, as a fingerprint: two files with the same content and question share an answer.
+
+Where a prompt names the file, what it says of it is part of the question: the fingerprint has a second part then
+(`of_file`). Which prompt and model that was, the first tells.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +38,7 @@ def fingerprint(folder: Folder, entry: ModelEntry, *, stands_in: bool = False) -
         folder.bands,
         folder.detail,
         *_unusual(folder),
+        *(["lines"] if entry.local and folder.lines else []),
     )
 
 
@@ -44,13 +49,26 @@ def _unusual(folder: Folder) -> list[str]:
     return [f"{name}={value}" for name, value in found.items() if value != later[name]]
 
 
-def fingerprints(folder: Folder, entries: Sequence[ModelEntry]) -> dict[str, str]:
-    """By model entry, in the order in which they are asked: unless another stands in for it, the folder's own is first."""
-    own = folder.model
+def of_file(folder: Folder, entries: Sequence[ModelEntry], key: FileKey, mtime_ns: int) -> dict[str, str]:
+    """What this file is asked, by model entry, in the order in which they are.
+
+    Unless another stands in for it, the folder's own is first.
+    """
+    own, says = folder.model, said_of(folder, key, mtime_ns)
     return {
         entry.name: fingerprint(folder, entry, stands_in=own not in (entry.name, entries[0].name))
+        + ("" if entry.local else says)
         for entry in entries
     }
+
+
+def said_of(folder: Folder, key: FileKey, mtime_ns: int) -> str:
+    """What system and prompt say of the file by name, place or day, as a fingerprint; empty, if nothing."""
+    templates = (folder.system or "", folder.prompt)
+    if not any(map(prompt.names_file, templates)):
+        return ""
+    said = "\0".join(_filled(template, key, mtime_ns, "", 0) for template in templates)
+    return f":{hashlib.sha256(said.encode()).hexdigest()[:32]}"
 
 
 # A handful of questions, each put to thousands of files.
@@ -65,6 +83,21 @@ def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def fits_file(found: Answer, folder: Folder, entry: ModelEntry, was: FileKey, file: Job) -> bool:
+    """`fits`, and the prompt says of this file what it said of that one, when the answer was given."""
+    if not fits(found, folder, entry):
+        return False
+    if entry.local or not (says := said_of(folder, file.key, file.version.mtime_ns)):
+        return True
+    directory = f"{was.directory}/" if was.directory else ""
+    was = FileKey(was.folder, f"{directory}{found.source.name}")  # it may have another name by now
+    try:
+        modified = dt.datetime.fromisoformat(found.source.modified)
+        return says == said_of(folder, was, int(modified.timestamp() * 1_000_000_000))
+    except (ValueError, OverflowError):  # anybody may have written it
+        return False
+
+
 def fits(found: Answer, folder: Folder, entry: ModelEntry) -> bool:
     """Whether an answer is one to the folder's question, as far as its sidecar tells: schema and bands it does not."""
     return (
@@ -72,6 +105,7 @@ def fits(found: Answer, folder: Folder, entry: ModelEntry) -> bool:
         and found.model.asked == entry.model
         and (found.data is not None) == (folder.schema_ is not None)
         and (found.pages is not None) == (folder.pages == "each")
+        and (found.lines is not None) == (entry.local and folder.lines)
     )
 
 
@@ -81,19 +115,21 @@ def request(
     """The whole question for these pages, its templates filled in. `key`: as `idempotency_key` gave it."""
     asked = sorted({i.page for i in images} | {t.page for t in texts})
     page = str(asked[0]) if folder.pages == "each" else f"{asked[0]}-{asked[-1]}"  # 1-N (DESIGN 5)
-    text = _filled(folder.prompt, job, page, pages)
+    key_, mtime_ns = job.key, job.version.mtime_ns
+    text = _filled(folder.prompt, key_, mtime_ns, page, pages)
     if any(i.band for i in images):
         text += "\n\n" + BANDS
     return Request(
         prompt=text,
         images=images,
         texts=texts,
-        system=_filled(folder.system, job, page, pages) if folder.system else None,
+        system=_filled(folder.system, key_, mtime_ns, page, pages) if folder.system else None,
         schema=folder.schema_,
         temperature=folder.temperature,
         max_output_tokens=folder.max_output_tokens,
         detail=folder.detail,
         user=folder.user,
+        lines=folder.lines,
         idempotency_key=key,
         file=job.key.one,
     )
@@ -105,12 +141,11 @@ BANDS = (
 )
 
 
-def _filled(template: str, job: Job, page: str, pages: int) -> str:
-    key: FileKey = job.key
+def _filled(template: str, key: FileKey, mtime_ns: int, page: str, pages: int) -> str:
     name = shown(key.name)
     stem = name.rpartition(".")[0] or name
     # The file's own day, not today: a retry after midnight asks the same question.
-    date = dt.datetime.fromtimestamp(job.version.mtime_ns // 1_000_000_000).astimezone().date().isoformat()
+    date = dt.datetime.fromtimestamp(mtime_ns // 1_000_000_000).astimezone().date().isoformat()
     return prompt.fill(
         template,
         filename=name,

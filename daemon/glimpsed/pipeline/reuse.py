@@ -70,7 +70,9 @@ class Reuse:
             found = await there.do(sidecar.load, there.root, key.path, there.folder)
             if found is None and "json" not in story.place.folder.outputs:
                 found = await self._from_text(story, entry, content, there, key)
-            elif found is not None and not question.fits(found, story.place.folder, entry):
+            elif found is not None and not question.fits_file(
+                found, story.place.folder, entry, key, story.job
+            ):
                 continue
             if found is not None and found.source.sha256 == content.sha256:
                 return key, found
@@ -81,7 +83,9 @@ class Reuse:
         """The file itself, when its last version had the same content and an answer to the same question."""
         key = story.job.key
         row = await self._books.patient(Ledger.find, key) if story.job.written else None
-        same = row is not None and row.sha256 == content.sha256 and row.question in (asked, None)
+        # Older versions noted no more than the question's first part.
+        answers_it = row is not None and row.question in (asked, asked.partition(":")[0], None)
+        same = answers_it and row is not None and row.sha256 == content.sha256
         return [key] if same else []
 
     async def _copies(self, story: Story, content: Content, asked: str) -> list[FileKey]:

@@ -37,6 +37,7 @@ from glimpsed.pipeline.handover import HandOver, Locate
 from glimpsed.pipeline.look import Standing, look
 from glimpsed.pipeline.place import Place, Story
 from glimpsed.pipeline.reuse import Reuse
+from glimpsed.words import kind
 
 T = TypeVar("T")
 
@@ -175,6 +176,7 @@ class Pipeline:
                 written = await place.do(
                     sidecar.write, place.root, job.key.path, place.folder, answer, written, kept.content
                 )
+        await self._to_be_verified(kept)
         if place.folder.on_done == NOTHING:
             end = await self._ends.done(job, answer, written)
         else:
@@ -183,6 +185,17 @@ class Pipeline:
         if end.outcome == "reused" and kept.origin not in {None, job.key}:
             await self._reuse.forget_old_name(kept.origin)
         return end
+
+    async def _to_be_verified(self, kept: Kept) -> None:
+        """Before it is done, so that no crash comes between; a copy of an answer that was read twice is, too."""
+        job, answer, second = kept.story.job, kept.answer, kept.story.place.folder.verify_with
+        if second is None or answer.model.entry == second or answer.review is not None:
+            return
+        known = answer.verified is not None and answer.verified.by == second
+        agreement = (answer.doubt.agreement if answer.doubt else 1.0) if known else None
+        await self._books.patient(
+            Ledger.to_verify, job, agreement=agreement, doubtful=known and answer.doubt is not None
+        )
 
     # -- when it goes wrong
 
@@ -196,7 +209,7 @@ class Pipeline:
             end = await self._told(story, way)
         except Exception as e:
             log.exception("bug", **_file(job))
-            reason = f"glimpsed has a bug: {type(e).__name__} while working on this file."
+            reason = f"glimpsed has a bug, which this file met ({kind(e)})."
             return await self._given_up(job, place, reason)
         if isinstance(end, End):
             self._in_row = 0

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 
 from glimpsed.errors import Reach
-from glimpsed.model import FileKey
+from glimpsed.model import FileKey, shown
 from glimpsed.pipeline import backoff
 
 MOST = 10_000  # files of one directory that are remembered
+NAMED = 3  # directories that are named, of those that take no sidecars
 APART = 0.02  # seconds between two files that wait for a directory: a million must not all come back at once
 
 
@@ -47,9 +49,12 @@ class Troubles:
     def __init__(self, changed: Callable[[str, str | None], None] = lambda _folder, _reason: None) -> None:
         self._changed = changed  # told of each folder's reason, None once there is none
         self._standing: dict[_Where, _Standing] = {}
+        self._closed: dict[
+            str, dict[str | None, str]
+        ] = {}  # by folder: where nothing can be written, and why
 
     def met(self, key: FileKey, reason: str, now: float, reach: Reach = "file") -> Met:
-        """One more file has met it."""
+        """One more file has met it. `reason`: without a name."""
         where = key.folder, None if reach == "disk" else key.directory
         standing = self._standing.get(where)
         first = standing is None
@@ -62,8 +67,8 @@ class Troubles:
         if len(standing.files) < MOST:
             standing.files.add(key.path)
         if reach != "file":
-            standing.closed = reason
-            self._changed(key.folder, reason)
+            self._close(where, standing, reason)
+            self._changed(key.folder, self._reason(key.folder))
         return Met(standing.until - now, first)
 
     def closed(self, key: FileKey) -> bool:
@@ -72,20 +77,22 @@ class Troubles:
 
     def wait(self, key: FileKey, now: float) -> tuple[float, str] | None:
         """Until when this file waits unasked, and why; None: it may be tried. One is tried first, and tells."""
-        for _, standing in self._around(key):
+        for (_, directory), standing in self._around(key):
             if standing.closed is not None and now < standing.until:
                 standing.waiting += 1
                 if len(standing.files) < MOST:
                     standing.files.add(key.path)
-                return standing.until + standing.waiting * APART, standing.closed
+                where = "" if directory is None else f"{_named(directory)}: "
+                return standing.until + standing.waiting * APART, f"{where}{standing.closed}"
         return None
 
     def over(self, key: FileKey) -> None:
         """One file got through, so its directory and its disk are well."""
         for where, standing in self._around(key):
             standing.files.discard(key.path)
-            was_closed, standing.closed, standing.times, standing.until = standing.closed, None, 0, 0.0
-            self._end(where, standing, told=was_closed is not None)
+            was_closed, standing.times, standing.until = standing.closed is not None, 0, 0.0
+            self._close(where, standing, None)
+            self._end(where, standing, told=was_closed)
 
     def forget(self, key: FileKey) -> None:
         """One file needs nothing any more. Once none does, nobody waits: the next one finds out anew."""
@@ -97,8 +104,17 @@ class Troubles:
         if not standing.files:
             del self._standing[where]
             told = told or standing.closed is not None
+            self._close(where, standing, None)
         if told:
             self._changed(where[0], self._reason(where[0]))
+
+    def _close(self, where: _Where, standing: _Standing, why: str | None) -> None:
+        folder, directory = where
+        standing.closed = why
+        if why is not None:
+            self._closed.setdefault(folder, {})[directory] = why
+        elif folder in self._closed:
+            self._closed[folder].pop(directory, None)
 
     def _around(self, key: FileKey) -> list[tuple[_Where, _Standing]]:
         if not self._standing:  # nearly always
@@ -107,7 +123,18 @@ class Troubles:
         return [(where, self._standing[where]) for where in places if where in self._standing]
 
     def _reason(self, folder: str) -> str | None:
-        reasons = (
-            s.closed for (name, _), s in self._standing.items() if name == folder and s.closed is not None
-        )
-        return next(reasons, None)
+        """Where nothing can be written, and why."""
+        closed = self._closed.get(folder)
+        if not closed:
+            return None
+        if None in closed:
+            return f"no sidecars can be written: {closed[None]}"
+        first = {name: why for name, why in islice(closed.items(), NAMED) if name is not None}
+        more = len(closed) - len(first)
+        places = [_named(name) for name in first] + ([f"{more:,} more of its directories"] if more else [])
+        listed = " and ".join(part for part in (", ".join(places[:-1]), places[-1]) if part)
+        return f"no sidecars can be written in {listed}: {', '.join(dict.fromkeys(first.values()))}"
+
+
+def _named(directory: str) -> str:
+    return shown(directory) or "the folder itself"

@@ -19,6 +19,7 @@ from glimpsed.config.schema import Webhook
 from glimpsed.errors import Verdict
 from glimpsed.model import Answer, Job
 from glimpsed.vision.http import transport
+from glimpsed.words import cause
 
 LIMIT = 60.0  # seconds for one try, all in all
 SILENCE = 30.0  # seconds without a byte
@@ -55,9 +56,12 @@ async def deliver(webhook: Webhook, body: bytes, key: str) -> Verdict | None:
             return _verdict(webhook, reply)  # its body is nobody's business
     except TimeoutError:
         return Verdict("retry", f"{_host(webhook)} gave no answer within {LIMIT:g} s", transport=True)
-    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, ImportError) as e:
-        reason = type(e).__name__ if not isinstance(e, OSError) else e.strerror or "no connection"
-        return Verdict("retry", f"{_host(webhook)} cannot be reached: {reason}", transport=True)
+    except (httpx.HTTPError, OSError) as e:
+        return Verdict("retry", f"{_host(webhook)} cannot be reached: {cause(e)}", transport=True)
+    except (httpx.InvalidURL, ValueError, ImportError):  # which may quote the URL
+        return Verdict(
+            "retry", f"{_host(webhook)} cannot be reached: no request can be made of its URL", transport=True
+        )
 
 
 def _verdict(webhook: Webhook, reply: httpx.Response) -> Verdict | None:

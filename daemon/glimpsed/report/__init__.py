@@ -7,15 +7,23 @@ everything is escaped, and the page's own policy runs no script and loads nothin
 from __future__ import annotations
 
 import base64
+import gettext
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib import resources
+from typing import TypeAlias
 
+from glimpsed.language import N_, Language, translator
 from glimpsed.report.plot import Bar, bars
 
 MOST_FIELDS = 500  # of one page's answer
+STATES = (  # as they are counted
+    N_("queued"), N_("running"), N_("batched"), N_("answered"), N_("handing"), N_("done"), N_("failed"), N_("gone"),
+)  # fmt: skip
+_HTML: Mapping[Language, str] = {"en": "en", "zh": "zh-CN"}
+Translate: TypeAlias = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,7 @@ class Page:
     currency: str
     items: Sequence[Item]
     left_out: int = 0  # files beyond those in `items`
+    language: Language = "en"
 
 
 def render(page: Page) -> str:
@@ -65,8 +74,10 @@ def render(page: Page) -> str:
 
 def _document(page: Page) -> Iterator[str]:
     style, script = _own("page.css"), _own("page.js")
+    words = translator(page.language)
+    _ = words.gettext
     yield f"""<!doctype html>
-<html lang="en">
+<html lang="{_HTML[page.language]}">
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{escape(_policy(style, script))}">
@@ -77,52 +88,60 @@ def _document(page: Page) -> Iterator[str]:
 </head>
 <body>
 """
-    yield from _head(page)
-    yield from _plots(page)
-    yield from _search(page)
+    yield from _head(page, _)
+    yield from _plots(page, _)
+    yield from _search(page, words)
     yield "<main>\n"
     for item in page.items:
-        yield from _item(item)
+        yield from _item(item, _)
     yield "</main>\n"
     if page.left_out:
-        yield f'<p class="more">{page.left_out:,} older files are not on this page.</p>\n'
+        older = words.ngettext(
+            "{:,} older file is not on this page.", "{:,} older files are not on this page.", page.left_out
+        )
+        yield f'<p class="more">{older.format(page.left_out)}</p>\n'
     yield f"<script>{script}</script>\n</body>\n</html>\n"
 
 
-def _head(page: Page) -> Iterator[str]:
+def _head(page: Page, _: Translate) -> Iterator[str]:
     yield f"<header>\n<h1>{escape(page.folder)}</h1>\n"
     if page.path != page.folder:
         yield f'<p class="path">{escape(page.path)}</p>\n'
     yield '<ul class="counts">\n'
     for state, count in page.counts:
-        yield f'<li class="{escape(state)}"><b>{count:,}</b> {escape(state)}</li>\n'
-    yield f'</ul>\n<p class="made">{escape(page.spent)} As of {escape(page.made)}.</p>\n</header>\n'
+        yield f'<li class="{escape(state)}"><b>{count:,}</b> {escape(_(state))}</li>\n'
+    made = escape(_("As of {}.").format(page.made))
+    yield f'</ul>\n<p class="made">{escape(page.spent)} {made}</p>\n</header>\n'
 
 
-def _plots(page: Page) -> Iterator[str]:
+def _plots(page: Page, _: Translate) -> Iterator[str]:
     if not page.answers:
         return
-    yield '<section class="plots" aria-label="Over time">\n'
-    yield f"<figure><figcaption>Answers a day</figcaption>{bars(page.answers)}</figure>\n"
+    summary = _("{0} to {1}: {2} in all")
+    yield f'<section class="plots" aria-label="{_("Over time")}">\n'
+    yield f"<figure><figcaption>{_('Answers a day')}</figcaption>{bars(page.answers, summary)}</figure>\n"
     if page.costs:
-        caption = f"Spent a day, {escape(page.currency)}"
-        yield f"<figure><figcaption>{caption}</figcaption>{bars(page.costs)}</figure>\n"
+        caption = escape(_("Spent a day, {}").format(page.currency))
+        yield f"<figure><figcaption>{caption}</figcaption>{bars(page.costs, summary)}</figure>\n"
     yield "</section>\n"
 
 
-def _search(page: Page) -> Iterator[str]:
+def _search(page: Page, words: gettext.NullTranslations) -> Iterator[str]:
+    _, files = words.gettext, len(page.items)
     failed = sum(item.failed for item in page.items)
-    only = f'<label><input type="checkbox" id="failed"> failed only ({failed:,})</label>\n' if failed else ""
+    label = _("failed only ({:,})").format(failed)
+    only = f'<label><input type="checkbox" id="failed"> {label}</label>\n' if failed else ""
+    within = words.ngettext("Search in {:,} file", "Search in {:,} files", files).format(files)
     yield f"""<form class="search" role="search">
-<input type="search" id="words" placeholder="Search in {len(page.items):,} files" aria-label="Search" autocomplete="off">
-{only}<output id="found" for="words failed"></output>
+<input type="search" id="words" placeholder="{within}" aria-label="{_("Search")}" autocomplete="off">
+{only}<output id="found" for="words failed" data-of="{_("{0} of {1}")}"></output>
 </form>
 """
 
 
-def _item(item: Item) -> Iterator[str]:
+def _item(item: Item, _: Translate) -> Iterator[str]:
     yield f'<article class="{"failed" if item.failed else "done"}">\n<div class="picture">'
-    picture = "".join(map(_picture, item.thumbnails)) or '<span class="none">no picture</span>'
+    picture = "".join(map(_picture, item.thumbnails)) or '<span class="none">' + _("no picture") + "</span>"
     yield f'<a href="{escape(item.link)}">{picture}</a>' if item.link else picture
     yield f'</div>\n<div class="words">\n<h2 class="said" dir="auto">{escape(item.path)}</h2>\n'
     yield f'<p class="facts">{escape(" · ".join(part for part in (item.when, item.facts) if part))}</p>\n'
@@ -131,13 +150,13 @@ def _item(item: Item) -> Iterator[str]:
     if item.advice:
         yield f'<p class="advice">{escape(item.advice)}</p>\n'
     for part in item.parts:
-        yield from _part(part)
+        yield from _part(part, _)
     yield "</div>\n</article>\n"
 
 
-def _part(part: Part) -> Iterator[str]:
+def _part(part: Part, _: Translate) -> Iterator[str]:
     if part.page is not None:
-        yield f"<h3>Page {part.page:,}</h3>\n"
+        yield f"<h3>{_('Page {:,}').format(part.page)}</h3>\n"
     if part.fields:
         yield '<div class="table" tabindex="0"><table>\n'
         for name, value in part.fields:

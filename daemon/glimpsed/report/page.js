@@ -38,7 +38,7 @@ function search() {
     mark(article, shown ? wanted : []);
     count += shown;
   }
-  found.textContent = wanted.length || only ? `${count} of ${articles.length}` : "";
+  found.textContent = wanted.length || only ? found.dataset.of.replace("{0}", count).replace("{1}", articles.length) : "";
 }
 
 words.addEventListener("input", search);

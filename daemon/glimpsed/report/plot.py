@@ -20,15 +20,18 @@ class Bar:
     value: float
 
 
-def bars(data: Sequence[Bar]) -> str:
-    """The chart; empty without data. Each bar tells its day and value when pointed at."""
+def bars(data: Sequence[Bar], summary: str = "{0} to {1}: {2} in all") -> str:
+    """The chart; empty without data. Each bar tells its day and value when pointed at.
+
+    `summary`: what is said of it to those who do not see it: the first label, the last one, the sum.
+    """
     if not data:
         return ""
     top = nice(max(bar.value for bar in data))
     plot_width, plot_height = WIDTH - _LEFT, HEIGHT - _BOTTOM - _TOP
     step = plot_width / len(data)
     parts = [
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(_summary(data))}">',
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(_summary(data, summary))}">',
         *(_line(top * share, _TOP + plot_height * (1 - share)) for share in (0.0, 0.5, 1.0)),
     ]
     for number, bar in enumerate(data):
@@ -61,9 +64,8 @@ def _line(value: float, y: float) -> str:
     )
 
 
-def _summary(data: Sequence[Bar]) -> str:
-    total = sum(bar.value for bar in data)
-    return f"{data[0].label} to {data[-1].label}: {_number(total)} in all"
+def _summary(data: Sequence[Bar], summary: str) -> str:
+    return summary.format(data[0].label, data[-1].label, _number(sum(bar.value for bar in data)))
 
 
 def _number(value: float) -> str:

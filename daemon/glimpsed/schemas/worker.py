@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 from glimpsed.children.program import Answer, Answering, serve
 from glimpsed.schemas import fit
+from glimpsed.words import cause
 
 
 def start(_settings: dict[str, Any]) -> Answering:
@@ -27,7 +28,7 @@ def _read(_question: None, file: BinaryIO) -> Answer:
         else:
             misfit = fit.check(task["value"], task["schema"])
     except Exception as e:  # noqa: BLE001 - whatever a schema makes of the library, or no memory left
-        unusable = f"the answer cannot be checked against the schema: {type(e).__name__}: {e}"[:300]
+        unusable = f"the answer cannot be checked against the schema: {cause(e)}"[:300]
         return {"misfit": [unusable, unusable, True]}, ()
     if misfit is not None:
         return {"misfit": [misfit.told, misfit.reason, misfit.final]}, ()

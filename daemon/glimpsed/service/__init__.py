@@ -19,9 +19,9 @@ from glimpsed.errors import ConfigError, GlimpsedError, LedgerReplaced, LedgerUn
 from glimpsed.images import Images
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Books, Ledger
-from glimpsed.model import counted
+from glimpsed.model import Job, counted
 from glimpsed.notify import Notifier
-from glimpsed.pipeline import Pipeline
+from glimpsed.pipeline import End, Pipeline
 from glimpsed.service.backlog import Backlogs
 from glimpsed.service.changes import let_answers_go, look_for_changes, watch_others
 from glimpsed.service.dispatch import Dispatcher
@@ -31,7 +31,9 @@ from glimpsed.service.health import Health
 from glimpsed.service.models import Models
 from glimpsed.service.serving import Serving
 from glimpsed.service.tally import Tally
+from glimpsed.service.verifying import Verifying
 from glimpsed.vision import Model
+from glimpsed.words import lasting
 
 log = get_logger()
 
@@ -46,6 +48,7 @@ AT_START = (
     "keep_answers",
     "workers",
     "metrics",
+    "web",
     "notify",
 )  # what a reload does not change
 
@@ -81,6 +84,7 @@ class Service:
         self.images: Images
         self.models: Models
         self.dispatcher: Dispatcher
+        self.verifying: Verifying
         self.folders: Folders
         self.ending: Ending | None = None  # set once the ledger is open
 
@@ -172,10 +176,18 @@ class Service:
                 clock=self.books.clock,
             ),
             lanes=self._serving.lanes,
-            finished=self.tally.add,
+            finished=self._finished,
             next_change=self.models.next_change,
             clock=self.books.clock,
             patience=ONCE_OUTAGE if self.once else None,
+        )
+        self.verifying = Verifying(
+            self.books,
+            self.images,
+            self.folders,
+            self.models,
+            over=self._serving.over,
+            clock=self.books.clock,
         )
         self.ending = Ending(
             self.books,
@@ -183,6 +195,7 @@ class Service:
             self.models,
             self.dispatcher,
             self.tally,
+            self.verifying,
             lanes=self._serving.lanes,
             budgets=self._serving.over,
         )
@@ -209,7 +222,8 @@ class Service:
         jobs: list[Coroutine[Any, Any, None]] = [
             self.dispatcher.run(),
             self.dispatcher.renew_leases(),
-            look_for_changes(self.books, self.models, self.dispatcher.wake),
+            self.verifying.run(),
+            look_for_changes(self.books, self.models, self._wake),
             watch_others(self.books, self.dispatcher.wake),
             let_answers_go(self.books, self.config.keep_answers),
             self._health.run(),
@@ -223,6 +237,11 @@ class Service:
 
     def _wake(self) -> None:
         self.dispatcher.wake()
+        self.verifying.wake()
+
+    def _finished(self, job: Job, end: End) -> None:
+        self.tally.add(job, end)
+        self.verifying.wake()
 
     async def _until_idle(self) -> None:
         assert self.ending is not None
@@ -265,24 +284,27 @@ class Service:
         self.models.apply(config, connected)
         self._serving.apply(config)
         await self.folders.apply(config, self._group)
-        self.dispatcher.wake()
+        self._wake()
 
     # -- stop
 
     async def _drain(self) -> None:
         files = self.dispatcher.in_hand
-        hint = f"waiting up to {self.config.drain:g} s for them; a second signal ends at once"
+        hint = f"waiting up to {lasting(self.config.drain)} for them; a second signal ends at once"
         log.info(events.SERVICE_STOPPING, files=files, **({"reason": hint} if files else {}))
         self._notify.stopping()
         self._notify.extend(self.config.drain + CLOSE_SECONDS)
         self.models.stop_asking()
-        drain = asyncio.create_task(self.dispatcher.drain(self.config.drain))
+        drain = asyncio.create_task(self._drained(self.config.drain))
         now = asyncio.create_task(self._now.wait())
         await asyncio.wait([drain, now], return_when=asyncio.FIRST_COMPLETED)
         now.cancel()
         if not drain.done():
-            await self.dispatcher.drain(0)
+            await self._drained(0)
         await drain
+
+    async def _drained(self, seconds: float) -> None:
+        await asyncio.gather(self.dispatcher.drain(seconds), self.verifying.drain(seconds))
 
     async def _close(self) -> None:
         self._health.close()

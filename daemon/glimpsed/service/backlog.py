@@ -12,7 +12,7 @@ from typing import Any
 from glimpsed.config.schema import Config, Folder
 from glimpsed.disk.files import Root
 from glimpsed.errors import ShareTrouble
-from glimpsed.estimate import Estimate, estimate
+from glimpsed.estimate import Estimate, of_folder
 from glimpsed.estimate.survey import measured, of_rows, past
 from glimpsed.images import Images
 from glimpsed.journal import events, get_logger
@@ -81,7 +81,7 @@ class Backlogs:
 
     async def _expected(self, folder: Folder, waiting: int, root: Root) -> Estimate | None:
         """What they will take, from some of those that the ledger has already; None: it cannot be told."""
-        entry = self.config.models[folder.model]  # now: a reload may come meanwhile
+        models = self.config.models  # now: a reload may come meanwhile
         rows = await self._some(folder, min(waiting, SAMPLE))
         try:
             groups = await measured(folder, of_rows(rows, waiting).values(), root, self._images)
@@ -90,7 +90,7 @@ class Backlogs:
         if not any(seen for group in groups for seen in group.sample):
             return None
         so_far = await self._books.patient(past, folder, self._clock())
-        return estimate(groups, folder, entry, so_far)
+        return of_folder(groups, folder, models, so_far)
 
     async def _some(self, folder: Folder, wanted: int) -> list[FileRow]:
         """Rows of the backlog: after the first listing they may still be settling."""

@@ -15,6 +15,7 @@ from glimpsed.service.dispatch import Dispatcher, Lane
 from glimpsed.service.folders import ONCE_LIMIT, Folders
 from glimpsed.service.models import Models
 from glimpsed.service.tally import Tally
+from glimpsed.service.verifying import Verifying
 
 LOOK = 0.1  # seconds between two looks
 PROBED = 3.0  # seconds that another file has to come and probe a model that pauses
@@ -31,6 +32,7 @@ class Ending:
         models: Models,
         dispatcher: Dispatcher,
         tally: Tally,
+        verifying: Verifying,
         *,
         lanes: Callable[[], Awaitable[Sequence[Lane]]],
         budgets: Callable[[], Awaitable[Sequence[Reached]]],
@@ -42,6 +44,7 @@ class Ending:
         self._models = models
         self._dispatcher = dispatcher
         self._tally = tally
+        self._verifying = verifying
         self._lanes = lanes
         self._budgets = budgets
         self._because: list[str] = []  # why folders wait whose models could be asked
@@ -69,7 +72,7 @@ class Ending:
         """
         active = time.monotonic()
         while True:
-            if self._dispatcher.in_hand:
+            if self._dispatcher.in_hand or self._verifying.in_hand:
                 active = time.monotonic()
             elif self._folders.looked and self._folders.settling <= self._folders.stuck:
                 with contextlib.suppress(LedgerUnavailable):  # the dispatcher tells
@@ -100,6 +103,8 @@ class Ending:
             blocked = sum(key.folder in served for key in self._tally.blocked)
             if waiting > blocked or idle <= ONCE_LIMIT:
                 return False
+        if await self._verifying.left(idle):
+            return False
         self._because = [*await self._used_up(counts), *_to_approve(held)]
         return True
 

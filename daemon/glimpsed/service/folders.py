@@ -126,9 +126,9 @@ class Folders:
         return Place(watched.watch.folder, watched.watch.root, watched.watch.lanes.files, ())
 
     def blocked(self, name: str, reason: str | None) -> None:
-        """Sidecars cannot be written into a folder, and why; None: they can."""
+        """Sidecars cannot be written into a folder, where and why; None: they can."""
         if (watched := self._watched.get(name)) is not None:
-            watched.watch.blocked(reason and f"no sidecars can be written: {reason}")
+            watched.watch.blocked(reason)
 
     def locate(self, path: str) -> FileKey | None:
         """The watched folder that an absolute path lies in, and the path in it."""

@@ -219,6 +219,9 @@ class Models:
             seconds = round(max(0.0, pause.until - self._clock()))
             event = events.MODEL_PAUSED if pause.probe else events.BUDGET_REACHED
             log.warning(event, model=name, reason=pause.reason, seconds=seconds)
+            if pause.rate:  # what it refused so far is no file's fault; nor does that outlast the pause
+                theirs = [f.name for f in self._folders if name in (f.model, *f.fallbacks)]
+                self._write(Ledger.acquit, theirs, self._clock())
             self._share(name, pause)
         self._changed()
 
@@ -295,6 +298,6 @@ class Rates:
 
 
 def used(config: Config) -> dict[str, ModelEntry]:
-    """The entries that a folder names, as its model or as a fallback."""
-    names = {n for f in config.folders.values() for n in (f.model, *f.fallbacks)}
+    """The entries that a folder names, as its model, as a fallback or as a second reader."""
+    names = {n for f in config.folders.values() for n in f.readers}
     return {name: entry for name, entry in config.models.items() if name in names}

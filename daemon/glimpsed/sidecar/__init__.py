@@ -10,10 +10,19 @@ from glimpsed.sidecar.adopt import Found, adoptable, load, load_text
 from glimpsed.sidecar.amend import complete, refresh, refresh_at
 from glimpsed.sidecar.command import run as run_command
 from glimpsed.sidecar.move import Moved, find_moved, move
-from glimpsed.sidecar.render import error_name, names, render, render_error, sidecar_name, whole_text
+from glimpsed.sidecar.render import (
+    PAGE_BREAK,
+    error_name,
+    names,
+    render,
+    render_error,
+    sidecar_name,
+    whole_text,
+)
 from glimpsed.sidecar.write import check, refuse_closed, remove, remove_error, write, write_error
 
 __all__ = [
+    "PAGE_BREAK",
     "Found",
     "Moved",
     "adoptable",

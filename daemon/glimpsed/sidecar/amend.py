@@ -11,7 +11,7 @@ from glimpsed.disk.files import Root, as_written, entry, find_root
 from glimpsed.disk.names import rename_no_replace
 from glimpsed.model import Answer, Written
 from glimpsed.sidecar.render import names, render
-from glimpsed.sidecar.write import opened, owner_of_image, replaced
+from glimpsed.sidecar.write import opened, replaced
 
 
 def refresh(
@@ -32,7 +32,7 @@ def refresh(
         ):
             return tuple(written)
         with temporary.files(
-            parent, owner_of_image(parent, name), {known.name: render(answer, "json", name)}
+            parent, name, folder.sidecar_mode, {known.name: render(answer, "json", name)}
         ) as ready:
             now = replace(as_written(parent, ready[known.name]), name=known.name)
             if not replaced(parent, ready, known.name, status):
@@ -62,7 +62,7 @@ def complete(
         if not missing:
             return tuple(written)
         back: Mapping[str, Written]
-        with temporary.files(parent, owner_of_image(parent, name), missing) as ready:
+        with temporary.files(parent, name, folder.sidecar_mode, missing) as ready:
             back = {s: replace(as_written(parent, temp), name=s) for s, temp in ready.items()}
             for sidecar in missing:
                 rename_no_replace(parent, ready[sidecar], parent, sidecar)

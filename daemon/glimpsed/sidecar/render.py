@@ -14,6 +14,7 @@ import pydantic_core
 from glimpsed import __version__, bounded
 from glimpsed.config.schema import Folder
 from glimpsed.errors import FileError
+from glimpsed.language import Language, told, translator
 from glimpsed.model import Answer, shown
 from glimpsed.sidecar import xmp
 
@@ -27,6 +28,7 @@ PAGE_BREAK = "\n\f"  # a form feed alone leaves two pages on one line in most ed
 _HALF = re.compile("[\ud800-\udfff]")
 _NAME_HERE = "\0name\0"
 _INTRICATE = 10_000  # bytes of indented JSON: fewer hold neither too many values nor too many levels
+_LINE = ("page", "text", "box", "confidence")  # its words are for other kinds
 _LONGEST_RAW = 100_000  # characters of what a model said that an error sidecar shows
 
 
@@ -105,14 +107,21 @@ def whole_text(answer: Answer) -> str:
     )
 
 
-def render_error(reason: str, advice: str, facts: Mapping[str, object], raw: str | None = None) -> bytes:
+def render_error(
+    reason: str,
+    advice: str,
+    facts: Mapping[str, object],
+    raw: str | None = None,
+    language: Language = "en",
+) -> bytes:
     """One sentence of what happened, one of what to do, then the facts; last, what the model gave."""
-    lines = [shown(" ".join(reason.split())), shown(" ".join(advice.split())), ""]
-    lines += [f"{key}: {shown(str(value))}" for key, value in facts.items() if value is not None]
+    _ = translator(language).gettext
+    lines = [shown(told(" ".join(said.split()), language)) for said in (reason, advice)]
+    lines += ["", *[f"{key}: {shown(str(value))}" for key, value in facts.items() if value is not None]]
     lines.append(f"{_SIGNATURE}{__version__}")
     if raw:
         cut = "…" if len(raw) > _LONGEST_RAW else ""
-        lines += ["", "what the model answered:", shown(raw[:_LONGEST_RAW].rstrip(), lines=True) + cut]
+        lines += ["", _("what the model answered:"), shown(raw[:_LONGEST_RAW].rstrip(), lines=True) + cut]
     return _encoded("\n".join(lines) + "\n")
 
 
@@ -128,6 +137,15 @@ def _json(answer: Answer, name: str) -> bytes:
     dumped["seconds"] = round(answer.seconds, 3)
     if dumped["source"]["left_out"] is None:
         del dumped["source"]["left_out"]
+    for later in ("verified", "review"):
+        if dumped[later] is None:
+            del dumped[later]
+    if answer.verified is None:  # else null says that both readers agree
+        del dumped["doubt"]
+    if dumped["lines"] is None:
+        del dumped["lines"]
+    else:
+        dumped["lines"] = [{name: line[name] for name in _LINE} for line in dumped["lines"]]
     dumped["sent"] = [
         {key: value for key, value in sent.items() if value is not None} for sent in dumped["sent"]
     ]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -87,7 +86,6 @@ def write(
     with opened(root, path) as (parent, name):
         if version_there(parent, name) != content.version:
             raise Vanished(f"{shown(path)} was deleted or changed while it was asked about")
-        like = temporary.Owner(content.uid, content.gid, content.mode)
         place = own.place(parent, folder, name, written)
         outputs = {
             sidecar: (kind, render(answer, kind, name)) for kind, sidecar in names(folder, name).items()
@@ -98,7 +96,7 @@ def write(
             status = own.refuse_foreign(place, sidecar, rendered)
             if status is None or not own.holds(parent, sidecar, rendered):
                 missing[sidecar] = rendered
-        with temporary.files(parent, like, missing) as ready:
+        with temporary.files(parent, name, folder.sidecar_mode, missing) as ready:
             named = {sidecar: ready.get(sidecar, sidecar) for sidecar in outputs}
             if "json" not in folder.outputs:
                 _newer_than(parent, content.version.mtime_ns, named.values())
@@ -128,8 +126,7 @@ def write_error(
     if not folder.error_sidecar:
         return ()
     with opened(root, path) as (parent, name):
-        like = owner_of_image(parent, name)
-        sidecar, content = error_name(name), render_error(reason, advice, facts, raw)
+        sidecar, content = error_name(name), render_error(reason, advice, facts, raw, folder.language)
         try:
             own.refuse_long_name(parent, sidecar)
         except FileError:
@@ -137,7 +134,7 @@ def write_error(
         status = entry(parent, sidecar)
         if status is not None and (not own.is_error(parent, sidecar) or is_fixed(parent, sidecar, status)):
             return ()
-        with temporary.files(parent, like, {sidecar: content}) as ready:
+        with temporary.files(parent, name, folder.sidecar_mode, {sidecar: content}) as ready:
             try:
                 if status is not None and not replaced(parent, ready, sidecar, status):
                     return ()
@@ -178,9 +175,10 @@ def opened(root: Root, path: str) -> Iterator[tuple[int, str]]:
         try:
             yield parent, name
         except OSError as e:
-            what = f"{shown(path)}: {os.strerror(e.errno or 0)}"
+            why = os.strerror(e.errno or 0)
             if e.errno in _BLOCKED:
-                raise SidecarBlocked(what, reach=_reach(parent, e.errno)) from e
+                raise SidecarBlocked(why, path=shown(path), reach=_reach(parent, e.errno)) from e
+            what = f"{shown(path)}: {why}"
             if e.errno in MISSING:
                 raise Vanished(what) from e
             raise ShareTrouble(what) from e
@@ -196,14 +194,6 @@ def _reach(parent: int, number: int) -> Reach:
 def is_open(parent: int) -> bool:
     """Whether files may be made in this directory, as far as the kernel knows: rights, read-only, immutable."""
     return os.access(".", os.W_OK | os.X_OK, dir_fd=parent)
-
-
-def owner_of_image(parent: int, name: str) -> temporary.Owner:
-    """What the sidecars' owner and mode follow. Raises `Vanished` when no regular file is there."""
-    status = entry(parent, name)
-    if status is None or not stat.S_ISREG(status.st_mode):
-        raise Vanished(f"{shown(name)} is gone")
-    return temporary.Owner(status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
 
 
 def _remove_error(parent: int, name: str) -> None:

@@ -7,11 +7,16 @@ whatever the status. Files that are refused alike, with no answer in between, ar
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from glimpsed.errors import Verdict
+from glimpsed.words import lasting
 
 IN_A_ROW = 5  # failures that open the breaker
+LIMITED, RATE = (
+    3,
+    65.0,
+)  # refusals for a rate, one after the other, and seconds: whatever a minute allows is back by then
 REMEMBERED = 1000  # files that were refused
 FORGOTTEN = 3600.0  # seconds after which a refusal says nothing of the next one
 DOUBTED, CERTAIN = 2, 3  # refusals of one file, while others are answered, until it is at fault
@@ -26,6 +31,29 @@ class Accused:
     times: int = 0
 
 
+@dataclass(slots=True)
+class Limited:
+    """Refusals for a rate (429), with no answer in between; those in flight together count once."""
+
+    since: float = 0.0
+    last: float = 0.0
+    rounds: int = 0
+    files: set[str] = field(default_factory=set)
+
+    def add(self, file: str, started: float, now: float) -> None:
+        """One more."""
+        if not self.rounds:
+            self.since = now
+        if not self.rounds or started >= self.last:
+            self.rounds, self.last = self.rounds + 1, now
+        if len(self.files) < LIMITED:
+            self.files.add(file)
+
+    def endless(self, now: float) -> bool:
+        """Whether that is no rate any more, but a model that answers nobody."""
+        return self.rounds >= LIMITED and len(self.files) > 1 and now - self.since >= RATE
+
+
 class Breaker:
     """What was refused in a row, and to whom."""
 
@@ -33,6 +61,7 @@ class Breaker:
         self.answers = 0  # that the model gave so far
         self._transport = 0  # failures in a row
         self._server: deque[str] = deque(maxlen=IN_A_ROW)  # files of the server errors in a row
+        self._limited = Limited()
         self._timed_out = 0.0  # when a time-out was counted last
         self._answered = 0.0  # when the last answer came
         self._accused: OrderedDict[str, Accused] = OrderedDict()
@@ -41,6 +70,7 @@ class Breaker:
         """A new start: nothing was refused in a row."""
         self._transport = 0
         self._server.clear()
+        self._limited = Limited()
 
     def answered(self, file: str, now: float) -> None:
         """An answer."""
@@ -61,6 +91,12 @@ class Breaker:
             self._server.append(file)
         elif not verdict.transport:
             self._server.clear()
+        if verdict.overload and not verdict.server:
+            self._limited.add(file, started, now)
+            if self._limited.endless(now):
+                return (
+                    f"nobody is answered for {lasting(now - self._limited.since)}; the last: {verdict.reason}"
+                )
         if self._transport >= IN_A_ROW:
             return f"{IN_A_ROW} failures in a row; the last: {verdict.reason}"
         if len(self._server) >= IN_A_ROW and len(set(self._server)) > 1:
@@ -68,8 +104,8 @@ class Breaker:
         return None
 
     def alone(self, file: str) -> bool:
-        """Whether all server errors in a row were this file's."""
-        return set(self._server) == {file}
+        """Whether all that was refused in a row, for the server's sake or a rate's, was this file's."""
+        return {*self._server, *self._limited.files} == {file}
 
     def at_fault(self, file: str, verdict: Verdict, answers: int, now: float) -> bool:
         """Whether this refusal is the file's own fault, by what others got since it was refused first.

@@ -21,6 +21,7 @@ from glimpsed.vision.http.tls import trusted
 from glimpsed.vision.stream import Body, Incomplete
 from glimpsed.vision.verdict import clean
 from glimpsed.vision.wire import address
+from glimpsed.words import cause, lasting
 
 for _noisy in ("httpx", "httpcore"):  # they log every URL, and every header at level debug
     logging.getLogger(_noisy).setLevel(logging.WARNING)
@@ -208,25 +209,25 @@ class _Parts(httpx.AsyncByteStream):
 
 def _meaning(error: Exception, timeout: float, through: str) -> Verdict | None:  # noqa: PLR0911 - one for each kind
     """What an exception of httpx's, of ssl's and of the network's means; None for one that is a bug."""
-    cause = _cause(error)
+    why = cause(error)
     match error:
         case httpx.ConnectTimeout():
             return Verdict("retry", f"no connection in time{through}", transport=True)
         case TimeoutError() | httpx.TimeoutException():
-            return _broken(f"no answer within {timeout:g} s{through}", slow=True)
-        case httpx.ConnectError() | httpx.ProxyError() if "CERTIFICATE_VERIFY_FAILED" in cause:
+            return _broken(f"no answer within {lasting(timeout)}{through}", slow=True)
+        case httpx.ConnectError() | httpx.ProxyError() if "CERTIFICATE_VERIFY_FAILED" in str(error):
             advice = "name your own CA in SSL_CERT_FILE"
             return Verdict(
-                "pause", clean(f"the server's certificate is not trusted{through} ({cause}); {advice}")
+                "pause", clean(f"the server's certificate is not trusted{through} ({why}); {advice}")
             )
         case httpx.ProxyError() if str(error).startswith("4") and not str(error).startswith(("408", "429")):
             return Verdict("pause", clean(f"the proxy refuses: {error}{through}"))
         case httpx.ConnectError() | httpx.ProxyError():
-            return Verdict("retry", clean(f"no connection: {cause}{through}"), transport=True)
+            return Verdict("retry", clean(f"no connection: {why}{through}"), transport=True)
         case httpx.UnsupportedProtocol() | httpx.LocalProtocolError():
-            return Verdict("pause", clean(f"the request cannot be sent: {cause}"))
+            return Verdict("pause", clean(f"the request cannot be sent: {why}"))
         case httpx.HTTPError():
-            return _broken(f"connection broken: {cause}{through}")
+            return _broken(f"connection broken: {why}{through}")
         case (
             httpx.InvalidURL()
             | httpx.StreamError()
@@ -236,14 +237,10 @@ def _meaning(error: Exception, timeout: float, through: str) -> Verdict | None: 
             | RuntimeError()
         ):
             # A header, proxy address, CA file or URL that cannot be used, or a client that is being closed.
-            return Verdict("pause", clean(f"the request cannot be sent: {cause}"))
+            return Verdict("pause", clean(f"the request cannot be sent: {why}"))
     return None
 
 
 def _broken(reason: str, *, slow: bool = False) -> Verdict:
     """The request was on its way: the API's fault, or that of this very file (so `server` as well)."""
     return Verdict("retry", clean(reason), transport=True, server=True, slow=slow)
-
-
-def _cause(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

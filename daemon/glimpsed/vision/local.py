@@ -14,8 +14,9 @@ from glimpsed.clock import elapsed
 from glimpsed.config.schema import TRANSCRIBE, ModelEntry
 from glimpsed.errors import Verdict, VisionError
 from glimpsed.journal import events, get_logger
-from glimpsed.model import Reply, Request, Usage
+from glimpsed.model import Line, Reply, Request, Usage
 from glimpsed.ocr import layout
+from glimpsed.vision import placed
 from glimpsed.vision.engines import Reading, engine_for
 from glimpsed.vision.memory import Ceiling
 from glimpsed.vision.pacing import Pacing
@@ -56,7 +57,7 @@ class LocalModel:
         file = request.file or request.idempotency_key or ""
         async with self.pacing.slot(file=file, clock=self._clock) as ticket:
             try:
-                pages = await self._read(request)
+                pages, lines = await self._read(request)
             except VisionError as e:
                 ticket.heard, ticket.verdict = True, e.verdict
                 raise
@@ -71,17 +72,21 @@ class LocalModel:
             usage=Usage(cost=0.0, currency=self.entry.currency),
             request_id=None,
             turned={page: read.turned for page, read in pages.items() if read.turned},
+            lines=tuple(lines) if request.lines else None,
         )
 
-    async def _read(self, request: Request) -> dict[int, Reading]:
-        """Each page. Its own text is exact, so its picture is not looked at."""
+    async def _read(self, request: Request) -> tuple[dict[int, Reading], list[Line]]:
+        """Each page, and where its lines stand. Its own text is exact, so its picture is not looked at."""
         pages = {own.page: Reading(own.text) for own in request.texts}
-        for page, parts in groupby(request.images, key=lambda image: image.page):
+        lines: list[Line] = []
+        for page, images in groupby(request.images, key=lambda image: image.page):
             if page not in pages:
-                read = [await self._engine.read(part) for part in parts]
+                parts = list(images)
+                read = [await self._engine.read(part, lines=request.lines) for part in parts]
                 text = layout.joined([one.text for one in read])
                 pages[page] = Reading(text, read[0].turned, any(one.ink for one in read))
-        return pages
+                lines += placed.lines(parts, read)
+        return pages, sorted(lines, key=lambda line: line.page)
 
     async def aclose(self) -> None:
         """End the engine's processes."""

@@ -6,8 +6,9 @@
   was answered in that time, successes win it back;
 - `requests_per_minute` and `tokens_per_minute` hold in any 60 s; tokens are an estimate until the reply says;
 - a pause: at once for a 'pause' verdict, after 5 transport failures in a row, after 5 server errors in a
-  row over more than one file, after 3 files that were refused alike. It is probed with one request, of another file
-  than the last that failed, after 1 minute, then 2, 4, 8, every 15; at once, where the refusal may be that file's own.
+  row over more than one file, after 3 files that were refused alike, when a rate's refusals go on for longer than any
+  minute, or a wait is asked for that is longer than one. It is probed with one request, of another file than the last
+  that failed, after 1 minute, then 2, 4, 8, every 15; at once, where the refusal may be that file's own.
 """
 
 from __future__ import annotations
@@ -28,8 +29,11 @@ from glimpsed.vision.breaker import Breaker
 from glimpsed.vision.jury import Jury
 from glimpsed.vision.pause import FIRST_PROBE, LAST_PROBE, Pause, Ticket
 from glimpsed.vision.rates import Rates
+from glimpsed.words import lasting
 
-LONGEST_HOLD = 60.0  # seconds that one Retry-After holds every request of the model back
+LONGEST_HOLD = (
+    60.0  # seconds that one Retry-After holds every request of the model back; asked for more, it pauses
+)
 WARY = 16.0  # times as many answers win back what time-outs took
 ANSWERS = 256  # whose times are remembered
 
@@ -333,19 +337,27 @@ class Pacing:
             return None
         reason = self._breaker.failed(ticket.file, verdict, ticket.started, now)
         failed = verdict.transport or verdict.server
-        again = self._pause is not None and not verdict.alike.isdisjoint(self._pause.alike)
+        again = (pause := self._pause) is not None and (
+            (pause.rate and verdict.overload) or not verdict.alike.isdisjoint(pause.alike)
+        )
         if verdict.kind == "pause" or (ticket.probe and (failed or again)):
             return verdict.reason
+        if verdict.kind == "retry" and (verdict.retry_after or 0.0) > LONGEST_HOLD:
+            return f"{verdict.reason} (asks to wait {lasting(verdict.retry_after or 0.0)})"
         return reason
 
     def _trip(self, reason: str, ticket: Ticket, verdict: Verdict | None, now: float) -> None:
         asked = (verdict.retry_after or 0.0) if verdict is not None else 0.0
-        asked = asked if verdict is not None and verdict.kind == "pause" else min(asked, LAST_PROBE)
+        account = verdict is not None and verdict.kind == "pause"
+        others = asked if account else min(asked, LAST_PROBE)
         file, old = ticket.file, self._pause
         if old is None:
-            until = now + max(FIRST_PROBE, asked)
             alone = self._breaker.alone(file)
-            pause = Pause(reason, now, until, file=file, alone=alone, own_probe=until)
+            # What one was asked to wait, another may not have to.
+            until = now + (FIRST_PROBE if alone and not account else max(FIRST_PROBE, others))
+            own = now + max(FIRST_PROBE, asked)
+            rate = verdict is not None and verdict.overload
+            pause = Pause(reason, now, until, file=file, alone=alone, own_probe=own, rate=rate)
             if verdict is not None and verdict.doubtful and file and not asked:
                 answered = (
                     self._breaker.answers > ticket.answers
@@ -357,11 +369,11 @@ class Pacing:
             self._set(replace(old, until=old.own_probe, wait=FIRST_PROBE, doubtful=False))
         elif old.probe and ticket.probe:
             wait = min(old.wait * 2, LAST_PROBE)
-            until = now + max(wait, asked)
+            until, own = now + max(wait, others), now + max(wait, asked)
             alone = old.alone and old.file == file
             doubtful = old.doubtful and old.file == file
             new = replace(old, reason=reason, until=until, wait=wait, file=file, alone=alone)
-            self._set(replace(new, own_probe=until, doubtful=doubtful))
+            self._set(replace(new, own_probe=own, doubtful=doubtful))
 
     def _may_probe(self, now: float) -> bool:
         return (

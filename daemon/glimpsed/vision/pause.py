@@ -22,7 +22,13 @@ class Pause:
     alone: bool = False  # no other file's requests failed: it may be the file's fault
     own_probe: float = 0.0  # until then not even with nothing else to ask about
     doubtful: bool = False  # about that file, or about the account: an answer to another one tells
+    rate: bool = False  # for a rate's sake: another refusal for that does not end it
     alike: frozenset[str] = frozenset()  # what files were refused for: the same again does not end the pause
+
+    @property
+    def probed(self) -> bool:
+        """Whether it was probed, in vain."""
+        return self.wait > FIRST_PROBE
 
     @property
     def next_probe(self) -> float | None:

@@ -74,6 +74,7 @@ class RemoteModel:
         Raises VisionError, with what to do next, and nothing else.
         """
         spent = Spent()
+        await self._experiment_over()
         state, alone = self._begin(request), False
         async with contextlib.AsyncExitStack() as stack:
             while spent.requests < MOST:
@@ -103,6 +104,13 @@ class RemoteModel:
                 state = after
         alike = spent.last.alike if spent.last is not None else frozenset[str]()
         raise self._error(Verdict("fail", f"no answer after {MOST} requests", alike=alike), spent, request)
+
+    async def _experiment_over(self) -> None:
+        """What is being found out is not asked beside it; but nobody waits for longer than an answer may take."""
+        if self._experimenting.locked():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.entry.timeout), self._experimenting:
+                    pass
 
     def _begin(self, request: Request) -> State:
         seen = self._notes.get(request.idempotency_key or "", Note()).seen
@@ -254,16 +262,17 @@ class RemoteModel:
         """The exception. `sent`: the verdict is about a request, which does not count if it ended in a pause.
 
         A failure that comes while the model is paused is part of the pause, and costs the file nothing; but
-        when this file alone failed, on the way or while it was waited for, it may be the reason: it counts.
+        when this file alone failed, on the way or while it was waited for, it may be the reason: it counts. How long
+        it waits then, the pause says, which can be lifted.
         """
         pause = self.pacing.paused
-        failed = verdict.kind == "retry" and (verdict.transport or verdict.server)
-        if (
-            pause is not None
-            and failed
-            and not (verdict.server and pause.alone and pause.file == _file(request))
-        ):
-            verdict = replace(verdict, kind="pause", reason=pause.reason)
+        if pause is not None and verdict.kind == "retry":
+            again = verdict.server or (verdict.overload and pause.probed)
+            alone = again and pause.alone and pause.file == _file(request)
+            failed = verdict.transport or verdict.server or verdict.overload
+            if failed and not alone:
+                verdict = replace(verdict, kind="pause", reason=pause.reason)
+            verdict = replace(verdict, retry_after=None)
         usage = self.usage(spent.input_tokens, spent.output_tokens, estimated=spent.estimated)
         return VisionError(
             verdict,

@@ -17,6 +17,7 @@ from glimpsed.model import Api
 from glimpsed.vision import waits
 from glimpsed.vision.told import Told, error_of
 from glimpsed.vision.verdict_table import CUT_OFF, ERRORS, LIMITED, OVERLOAD, STATUSES, Hint
+from glimpsed.words import lasting
 
 SOON = 300.0  # seconds; a quota that is back by then is a rate
 _REASON = 240  # characters
@@ -31,9 +32,6 @@ _NAMED = re.compile(
 _ROLE = re.compile(
     r"(system|developer)[ ](role|message|instruction)|messages?\[0\]\.role|instructions", re.IGNORECASE
 )
-_EVENT = re.compile(
-    rb"\s*(?:event:[^\n]*\n)?data:[ ]*(\{[^\n]*\})"
-)  # an error of a stream, as LiteLLM sends it
 _HTML = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*<(?:!doctype|html|head|body|\?xml|center|h1)", re.IGNORECASE)
 
 
@@ -58,8 +56,7 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, api: Api, now: f
         return _finding(
             "pause", f"HTTP {status}: redirected{_where(headers)}; base_url is wrong", status=status
         )
-    event = _EVENT.match(body)
-    content = _json(event[1] if event else body)
+    content = _json(body)
     told = error_of(content)
     if told is not None:
         return _from_error(status, told, headers, now)
@@ -135,7 +132,9 @@ def _finding(
 ) -> Finding:
     longest = waits.RESET if kind == "pause" else waits.LONGEST
     if wait is not None and wait > longest and kind in ("retry", "pause"):
-        reason = f"{clean(reason)[: _REASON - 60]} (asked to wait {wait / 3600:.3g} h; {longest / 3600:.3g} h it is)"
+        reason = (
+            f"{clean(reason)[: _REASON - 60]} (asked to wait {lasting(wait)}; {longest / 3600:.0f} h it is)"
+        )
     verdict = Verdict(
         kind,
         clean(reason),

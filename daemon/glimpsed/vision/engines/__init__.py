@@ -12,8 +12,19 @@ from typing import Protocol
 from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import ConfigError, Problem
 from glimpsed.model import Image
+from glimpsed.region import Box
 
 ENGINES = ("rapidocr", "tesseract")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A line or a word, and where it stands in the picture as it was sent: fractions of its width and height."""
+
+    text: str
+    box: Box
+    confidence: float
+    words: tuple[Seen, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +34,7 @@ class Reading:
     text: str  # with its line breaks; empty where there is none
     turned: int = 0  # degrees clockwise that the picture was turned by before it was read
     ink: bool = False  # something is there that is no text to the engine
+    lines: tuple[Seen, ...] = ()  # where they are wanted, in reading order
 
 
 class Engine(Protocol):
@@ -31,8 +43,8 @@ class Engine(Protocol):
     name: str  # with its version, as the sidecar tells it
     at_once: int  # pictures that it reads at the same time, at best
 
-    async def read(self, image: Image) -> Reading:
-        """What one picture says.
+    async def read(self, image: Image, *, lines: bool = False) -> Reading:
+        """What one picture says, and, with `lines`, where.
 
         Raises `VisionError`.
         """

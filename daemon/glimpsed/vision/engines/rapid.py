@@ -16,8 +16,8 @@ from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import MissingExtra, Verdict, VisionError
 from glimpsed.model import Image
 from glimpsed.ocr import layout
-from glimpsed.ocr.page import Page
-from glimpsed.vision.engines import Reading
+from glimpsed.ocr.page import Line, Page
+from glimpsed.vision.engines import Reading, Seen
 from glimpsed.vision.engines.told import told
 
 STRANGE = (
@@ -54,7 +54,7 @@ class Rapid:
         """The process that runs now."""
         return next(iter(self._pool.processes()), None)
 
-    async def read(self, image: Image) -> Reading:
+    async def read(self, image: Image, *, lines: bool = False) -> Reading:
         """What one picture says; see `Engine`. Waiting for other pages does not count as time."""
         with told("the embedded OCR model", self._pool.program.limits):
             page = await self._pool.ask(None, image.data, lambda _, data: Page.from_json(data))
@@ -63,8 +63,20 @@ class Rapid:
         quads, texts = [line.quad for line in page.lines], [line.text for line in page.lines]
         whole = layout.uncut(quads, page.height, image.band if not page.turned else None)
         boxes = layout.boxes(list(compress(quads, whole)), list(compress(texts, whole)))
-        return Reading(layout.text(boxes), page.turned, page.ink)
+        seen: tuple[Seen, ...] = ()
+        if lines:
+            line_of = dict(zip(boxes, compress(page.lines, whole), strict=True))
+            seen = tuple(_seen(line_of[box], page) for box in layout.in_order(boxes))
+        return Reading(layout.text(boxes), page.turned, page.ink, seen)
 
     async def aclose(self) -> None:
         """End the process; a page in work is lost."""
         await self._pool.close()
+
+
+def _seen(line: Line, page: Page) -> Seen:
+    words = tuple(
+        Seen(word.text, page.as_sent(line.part(word.start, word.end)), line.confidence) for word in line.words
+    )
+    around = page.as_sent((x, y) for x, y in line.quad)
+    return Seen(line.text, around, line.confidence, words)

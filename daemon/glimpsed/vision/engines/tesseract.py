@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import statistics
 import subprocess
 
 from glimpsed.children.child import Program
@@ -12,7 +13,8 @@ from glimpsed.children.program import Limits
 from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import ConfigError, Problem, Verdict, VisionError
 from glimpsed.model import Image
-from glimpsed.vision.engines import Reading
+from glimpsed.ocr import tsv
+from glimpsed.vision.engines import Reading, Seen
 from glimpsed.vision.engines.told import told
 
 
@@ -39,19 +41,40 @@ class Tesseract:
         )
         self._pool = Pool(program, self.at_once)
 
-    async def read(self, image: Image) -> Reading:
+    async def read(self, image: Image, *, lines: bool = False) -> Reading:
         """What one picture says; see `Engine`."""
         with told("tesseract", self._pool.program.limits):
-            code, complaints, text = await self._pool.ask(
-                None, image.data, lambda answer, data: (int(answer["code"]), str(answer["complaints"]), data)
+            code, complaints, written = await self._pool.ask(
+                tsv.ARGUMENTS if lines else (),
+                image.data,
+                lambda answer, data: (int(answer["code"]), str(answer["complaints"]), data),
             )
         if code != 0:
             raise VisionError(_verdict(complaints))
-        return Reading(_tidy(text.decode("utf-8", "replace")))
+        text = written.decode("utf-8", "replace")
+        if not lines:
+            return Reading(_tidy(text))
+        try:
+            text, found = tsv.parted(text)
+        except ValueError:
+            raise VisionError(
+                Verdict("fail", f"{self.name} gives its words in a form that is not known")
+            ) from None
+        return Reading(_tidy(text), lines=tuple(_seen(line) for line in found))
 
     async def aclose(self) -> None:
         """End what runs; pages in work are lost."""
         await self._pool.close()
+
+
+def _seen(words: list[tsv.Word]) -> Seen:
+    lefts, tops, rights, bottoms = zip(*(word.box for word in words), strict=True)
+    return Seen(
+        " ".join(word.text for word in words),
+        (min(lefts), min(tops), max(rights), max(bottoms)),
+        statistics.fmean(word.confidence for word in words),
+        tuple(Seen(word.text, word.box, word.confidence) for word in words),
+    )
 
 
 def _languages(entry: ModelEntry) -> list[str]:

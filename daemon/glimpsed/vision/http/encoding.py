@@ -8,6 +8,8 @@ from typing import TypeAlias
 
 import httpx
 
+from glimpsed.words import cause
+
 STEP = 1 << 16  # bytes of one piece at most: whoever counts them stops in time
 _EITHER = 32 + zlib.MAX_WBITS  # gzip, or deflate in zlib's frame
 Decoder: TypeAlias = Callable[[bytes], Iterator[bytes]]
@@ -38,6 +40,6 @@ class _Inflating:
             try:
                 piece = self._stream.decompress(data, STEP)
             except zlib.error as e:
-                raise httpx.DecodingError(f"the reply's encoding is broken: {e}") from None
+                raise httpx.DecodingError(f"the reply cannot be unpacked: {cause(e)}") from None
             data = self._stream.unconsumed_tail
             yield piece

@@ -1,4 +1,4 @@
-"""What `glimpsed status` tells, as plain data: the shape of its ``--json`` (DESIGN 6)."""
+"""What `glimpsed status` and the page tell, as plain data: the shape of ``status --json`` (DESIGN 6)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from glimpsed.cli.operator import Desk
+from glimpsed.desk.desk import Desk
 from glimpsed.model import shown, utc
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def _folders(desk: Desk, daemons: Sequence[Daemon]) -> dict[str, dict[str, Any]]
             **watch,
             "settling": told[name].get("settling", 0) if name in told else 0,
             "settling_reason": told[name].get("settling_reason") if name in told else None,
+            "doubtful": desk.ledger.doubtful(name),
             "watched": name in told,
             "path": str(folder.path) if folder is not None else None,
             "waits_since": utc(held[name]) if name in held else None,
@@ -213,7 +214,7 @@ def _failures(ledger: Ledger, folders: Mapping[str, Mapping[str, Any]]) -> list[
 
 
 def _used(config: Config) -> list[str]:
-    return list(dict.fromkeys(n for f in config.folders.values() for n in (f.model, *f.fallbacks)))
+    return list(dict.fromkeys(n for f in config.folders.values() for n in f.readers))
 
 
 def _shown(time: float | None, clock: Clock) -> str | None:

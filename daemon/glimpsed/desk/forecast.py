@@ -1,25 +1,25 @@
-"""Estimates for commands: folders looked at with a spinner, the sum put into words."""
+"""Estimates: folders looked at, the sum put into words."""
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from glimpsed import eventloop
-from glimpsed.cli.common import err
-from glimpsed.cli.operator import Desk
-from glimpsed.cli.operator import files as file_count
+from glimpsed.config.schema import Folder
+from glimpsed.desk.desk import Desk
+from glimpsed.desk.desk import files as file_count
+from glimpsed.disk import files
+from glimpsed.disk.files import Root
+from glimpsed.errors import ShareTrouble, Vanished
+from glimpsed.estimate import Estimate, of_folder
+from glimpsed.estimate.survey import Kind, measured, past
+from glimpsed.images import Images
 
-if TYPE_CHECKING:
-    from glimpsed.config import Folder
-    from glimpsed.disk.files import Root
-    from glimpsed.estimate import Estimate
-    from glimpsed.estimate.survey import Kind
+LONGEST = 3e11  # seconds, about ten thousand years: more is no date
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,6 @@ class Forecast:
 
 def forecast(desk: Desk, folder: Folder, find: Callable[[Root], Mapping[str, Kind]]) -> Forecast:
     """Measure what `find` finds below the folder's root, and reckon from that."""
-    from glimpsed.disk import files
-    from glimpsed.errors import ShareTrouble, Vanished
-    from glimpsed.estimate import Estimate, estimate
-    from glimpsed.estimate.survey import measured, past
-    from glimpsed.images import Images
 
     async def look(root: Root, kinds: Mapping[str, Kind]) -> Forecast:
         images = Images(desk.config.workers)
@@ -48,13 +43,12 @@ def forecast(desk: Desk, folder: Folder, find: Callable[[Root], Mapping[str, Kin
             await images.close()
         so_far = past(desk.ledger, folder, time.time())
         cores = len(os.sched_getaffinity(0))
-        expected = estimate(groups, folder, desk.config.models[folder.model], so_far, cores=cores)
+        expected = of_folder(groups, folder, desk.config.models, so_far, cores=cores)
         return Forecast(expected, {e: k.files for e, k in kinds.items()}, sum(len(g.sample) for g in groups))
 
     try:
-        with _working(folder.name):
-            root = files.find_root(folder.path)
-            return eventloop.run(look(root, find(root)))
+        root = files.find_root(folder.path)
+        return eventloop.run(look(root, find(root)))
     except (ShareTrouble, Vanished) as e:
         return Forecast(Estimate(), {}, 0, str(e))
 
@@ -80,11 +74,4 @@ def duration(seconds: float) -> str:
     """As people say it."""
     import humanize
 
-    return humanize.naturaldelta(dt.timedelta(seconds=seconds)) if seconds >= 1 else "no time"
-
-
-@contextlib.contextmanager
-def _working(what: str) -> Iterator[None]:
-    console = err()
-    with console.status(f"looking at {what}") if console.is_terminal else contextlib.nullcontext():
-        yield
+    return humanize.naturaldelta(dt.timedelta(seconds=min(seconds, LONGEST))) if seconds >= 1 else "no time"

@@ -1,0 +1,37 @@
+"""``glimpsed web``: the live page beside a daemon."""
+
+from __future__ import annotations
+
+import click
+
+from glimpsed.cli.common import common_options, err
+
+
+@click.command()
+@click.option("--listen", metavar="HOST:PORT", help="Where, whatever the config says.")
+@common_options
+def command(*, listen: str | None) -> int:
+    """Serve the live page until Ctrl-C: what goes on, every file beside its answer, what failed and why.
+
+    The daemon itself serves it with `web:` in the config; this does so beside one, or without one. Without `web:` it
+    listens on 127.0.0.1:9465. Beyond loopback it needs a password, which the config names.
+
+    \b
+    Examples:
+      glimpsed web
+      glimpsed web --listen 127.0.0.1:8080
+    """
+    from glimpsed import eventloop
+    from glimpsed.cli.operator import opened
+    from glimpsed.web import serving
+
+    served = serving()
+
+    with opened(page=True) as desk:
+        web = served.listening(desk.config, listen)
+
+        def told() -> None:
+            err().print(f"the page is at {served.address(web)}; Ctrl-C ends it", soft_wrap=True)
+
+        eventloop.run(served.serve(desk.config, web, desk.ledger, told))
+    return 0

@@ -1,0 +1,69 @@
+"""A question to a model here and now, about a file anywhere: nothing is written, nothing is remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from glimpsed.clock import Clock
+from glimpsed.config.schema import Folder, ModelEntry
+from glimpsed.disk import files
+from glimpsed.images import Images
+from glimpsed.model import Answer, Content, FileKey, Job, Usage
+from glimpsed.pipeline.ask import Asked
+from glimpsed.pipeline.document import ask_about
+from glimpsed.vision import Model, preview
+
+
+async def ask_now(
+    path: Path,
+    folder: Folder,
+    chain: Sequence[Model],
+    images: Images,
+    *,
+    sent: list[dict[str, Any]] | None = None,
+    passed_over: Callable[[ModelEntry, str], None] | None = None,
+) -> Answer:
+    """What the first of the models says that can be reached, about all of the file, as the folder asks.
+
+    `sent` gets the requests as they may be shown, `passed_over` who could not be reached, and why. Raises `VisionError`, `FileError`, or as `content_of`.
+    """
+    content = content_of(path)
+    job = Job(
+        0,
+        FileKey(folder.name, path.resolve().name),  # noqa: ASYNC240 - one command, nothing else in this loop
+        content.version,
+        attempts=0,
+        retries=0,
+        cut_off=0,
+        fresh=True,
+    )
+
+    async def bill(_entry: str, _usage: Usage) -> None:
+        """Nothing is remembered."""
+
+    async def answered(asked: Asked) -> None:
+        if sent is not None:
+            sent.append(preview(asked.model.entry, asked.request))
+
+    return await ask_about(
+        job,
+        folder,
+        content,
+        chain,
+        images=images,
+        clock=Clock(),
+        bill=bill,
+        answered=answered,
+        passed_over=passed_over,
+    )
+
+
+def content_of(path: Path) -> Content:
+    """An image that a command was given. Raises `Vanished` or `ShareTrouble` when it cannot be read."""
+    real = path.resolve()
+    root = files.find_root(real.parent)
+    with files.opened_file(root, real.name) as (_, status):
+        version = files.version_of(status)
+    return files.read_content(root, real.name, version)

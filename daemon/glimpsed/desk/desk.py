@@ -1,0 +1,97 @@
+"""What an operator works with, at a terminal or at the page: the ledger, and folders and files as people name them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from glimpsed.config.schema import Config, Folder
+from glimpsed.errors import UsageError
+from glimpsed.ledger import Ledger
+from glimpsed.model import FileKey, counted, shown
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What an operator's command works with."""
+
+    config: Config
+    ledger: Ledger
+
+
+def folder_named(config: Config, name: str) -> Folder:
+    """The folder of this name, or with this path. Raises `UsageError`."""
+    if name in config.folders:
+        return config.folders[name]
+    real = os.path.realpath(name)
+    for folder in config.folders.values():
+        if os.path.realpath(folder.path) == real:
+            return folder
+    raise UsageError(f"no folder '{shown(name)}'; there is: {_names(config)}")
+
+
+def chosen(config: Config, name: str | None) -> list[Folder]:
+    """The folder of this name, or all."""
+    return list(config.folders.values()) if name is None else [folder_named(config, name)]
+
+
+def keys_of(desk: Desk, paths: Sequence[str]) -> list[FileKey]:
+    """The ledger's files at these paths; of a directory, every file below it.
+
+    Raises `UsageError` for a path outside of all folders, and for one that the ledger does not know.
+    """
+    found: dict[FileKey, None] = {}
+    for path in paths:
+        key = _moved(desk, path) or key_of(desk.config, path)
+        if os.path.isdir(path):
+            inside = desk.ledger.beneath(key.folder, key.path)
+        else:
+            inside = [key] if desk.ledger.find(key) is not None else []
+        if not inside:
+            raise UsageError(f"{shown(path)}: no such file was seen yet in the folder '{key.folder}'")
+        found |= dict.fromkeys(inside)
+    return list(found)
+
+
+def _moved(desk: Desk, path: str) -> FileKey | None:
+    """A file that was moved out of its folder, which knows it by the way there; None for any other."""
+    real = os.path.realpath(path)
+    for folder in desk.config.folders.values():
+        way = os.path.relpath(real, os.path.realpath(folder.path))
+        if way.startswith("../") and desk.ledger.find(key := FileKey(folder.name, way)) is not None:
+            return key
+    return None
+
+
+def key_of(config: Config, path: str) -> FileKey:
+    """Folder and relative path of a file that need not be there any more; links on the way are resolved.
+
+    Raises `UsageError` when it is in none of the folders.
+    """
+    parent, name = os.path.split(os.path.abspath(path))
+    # A link in the place of a file is not followed in a folder either; one to a directory is a way to it.
+    real = os.path.realpath(path) if os.path.isdir(path) else os.path.join(os.path.realpath(parent), name)
+    for folder in config.folders.values():
+        root = os.path.realpath(folder.path)
+        if real == root:
+            return FileKey(folder.name, "")
+        if real.startswith(root.rstrip("/") + "/"):
+            return FileKey(folder.name, real[len(root.rstrip("/")) + 1 :])
+    raise UsageError(f"{shown(path)} is in none of the folders: {_places(config)}")
+
+
+def files(count: int) -> str:
+    """``1 file``, ``1,234 files``."""
+    return counted(count, "file")
+
+
+def _names(config: Config) -> str:
+    return ", ".join(config.folders) or "none"
+
+
+def _places(config: Config) -> str:
+    places = [
+        str(f.path) if f.name == str(f.path) else f"{f.name} ({f.path})" for f in config.folders.values()
+    ]
+    return ", ".join(places) or "there is none yet"

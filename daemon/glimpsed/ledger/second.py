@@ -1,0 +1,271 @@
+"""Second readings (`verify_with`) and reviews: what is known of how far an answer can be trusted (DESIGN 13 and 15).
+
+A file that is done is due to be read a second time by a row in `verifications`: claimed under a lease, tried again by a
+due time, as the queue does it. Its sidecars stand meanwhile.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from glimpsed.ledger import search
+from glimpsed.ledger.finish import Finish
+from glimpsed.ledger.kept import pack, unpack
+from glimpsed.ledger.part import CHUNK, chunks, file_row, written_text
+from glimpsed.ledger.schema import files, reviews, verifications
+from glimpsed.ledger.values import FileRow, SecondReading
+from glimpsed.model import Answer, FileKey, Job, Usage, Version, Written
+
+_CURRENT = (verifications.c.file == files.c.id) & (verifications.c.claim == files.c.claims)
+_REVIEWED = (reviews.c.file == files.c.id) & (reviews.c.claim == files.c.claims)
+_DOUBTFUL = (verifications.c.doubtful == 1) & (files.c.state == "done")
+_WANTED: sa.BindParameter[Any] = sa.bindparam("wanted", expanding=True)
+
+
+class Second(Finish):
+    """Answers that are read a second time, by a model or by people."""
+
+    def to_verify(self, job: Job, *, agreement: float | None = None, doubtful: bool = False) -> None:
+        """A second model is to read this file once it is done; with an `agreement`, it has: the answer is a copy."""
+        row = {
+            "file": job.id,
+            "claim": job.claim,
+            "due": 0.0 if agreement is None else None,
+            "owner": None,
+            "tries": 0,
+            "agreement": agreement,
+            "doubtful": int(doubtful),
+            "reading": None,
+        }
+        with self._database.write() as c:
+            c.execute(self._put_verification, row)
+
+    @functools.cached_property
+    def _put_verification(self) -> Any:
+        insert = self._insert(verifications)
+        new = {c.name: insert.excluded[c.name] for c in verifications.c if not c.primary_key}
+        # The same asking, after a crash: what was found already stays.
+        other = verifications.c.claim != insert.excluded.claim
+        return insert.on_conflict_do_update(index_elements=[verifications.c.file], set_=new, where=other)
+
+    def claim_readings(
+        self, folders: Collection[str], limit: int, now: float, lease: float
+    ) -> list[SecondReading]:
+        """Files of these folders that are done and to be read a second time, under a lease."""
+        due = (
+            sa.select(files, verifications.c.tries, verifications.c.reading)
+            .join_from(verifications, files, _CURRENT)
+            .where(verifications.c.due <= now, files.c.state == "done", files.c.folder.in_(_WANTED))
+            .order_by(verifications.c.due, files.c.id)
+            .limit(limit)
+        )
+        if self._database.postgresql:
+            due = due.with_for_update(of=verifications, skip_locked=True)
+        with self._database.write() as c:
+            rows = c.execute(due, {"wanted": list(folders)}).all()
+            if rows:
+                these = verifications.c.file.in_([row.id for row in rows])
+                c.execute(sa.update(verifications).where(these).values(due=now + lease, owner=self.owner))
+        return [SecondReading(_job(row), file_row(row), row.tries, row.reading) for row in rows]
+
+    def renew_readings(self, jobs: Sequence[Job], now: float, lease: float) -> None:
+        """They are being read still."""
+        with self._database.write() as c:
+            for some in chunks([job.id for job in jobs], CHUNK):
+                ours = verifications.c.file.in_(some) & (verifications.c.owner == self.owner)
+                c.execute(sa.update(verifications).where(ours).values(due=now + lease))
+
+    def read_second(
+        self,
+        job: Job,
+        entry: str,
+        usage: Usage,
+        *,
+        agreement: float,
+        doubtful: bool,
+        reading: str,
+        now: float,
+    ) -> None:
+        """It was read, and is paid for; survives a power cut. Until `reading_told`, it is due all the same."""
+        found = {"agreement": agreement, "doubtful": int(doubtful), "reading": reading}
+        with self._database.write(durable=True) as c:
+            self._pay_for(c, job.key.folder, entry, usage, now)
+            c.execute(sa.update(verifications).where(*_held(job, self.owner)).values(found))
+
+    def reading_told(self, job: Job, row: FileRow, answer: Answer, written: Sequence[Written]) -> None:
+        """The sidecar has what came of the second reading, and so has the answer that is kept."""
+        with self._database.write() as c:
+            done = sa.update(verifications).where(*_held(job, self.owner))
+            if not c.execute(done.values(due=None, owner=None, reading=None)).rowcount:
+                return
+            c.execute(
+                sa.update(files)
+                .where(files.c.id == job.id, files.c.claims == job.claim, files.c.state == "done")
+                .values(written=written_text(written))
+            )
+            if row.sha256 and row.question:
+                self._replace_answer(c, row.sha256, row.question, answer)
+            self._database.tell(c)
+
+    def reading_later(self, job: Job, due: float | None, *, tries: int) -> None:
+        """Not now: at this time, or never again."""
+        with self._database.write() as c:
+            change = {"due": due, "owner": None, "tries": tries}
+            c.execute(sa.update(verifications).where(*_held(job, self.owner)).values(change))
+
+    def next_reading(self, folders: Collection[str]) -> float | None:
+        """When the next file of these is due to be read a second time; None: none is."""
+        due = (
+            sa.select(sa.func.min(verifications.c.due))
+            .join_from(verifications, files, _CURRENT)
+            .where(verifications.c.due.is_not(None), files.c.state == "done", files.c.folder.in_(_WANTED))
+        )
+        with self._database.read() as c:
+            first: float | None = c.scalar(due, {"wanted": list(folders)})
+            return first
+
+    def doubtful(self, folder: str) -> int:
+        """How many answers of a folder a second reader read otherwise, and nobody has reviewed."""
+        count = (
+            sa.select(sa.func.count())
+            .select_from(verifications.join(files, _CURRENT))
+            .where(_DOUBTFUL, files.c.folder == folder)
+        )
+        with self._database.read() as c:
+            return c.scalar(count) or 0
+
+    def doubtful_files(
+        self, folder: str | None = None, *, after: int = 0, limit: int = 100
+    ) -> list[tuple[int, FileRow]]:
+        """Those that `doubtful` counts, with their ids, in the order of these, after this one."""
+        page = sa.select(files).join_from(verifications, files, _CURRENT).where(_DOUBTFUL, files.c.id > after)
+        if folder is not None:
+            page = page.where(files.c.folder == folder)
+        with self._database.read() as c:
+            return [(row.id, file_row(row)) for row in c.execute(page.order_by(files.c.id).limit(limit))]
+
+    def agreement(self, key: FileKey) -> float | None:
+        """How far the second reader agreed about a file; None: it did not read it, or not this version."""
+        where = (files.c.folder == key.folder) & (files.c.directory == key.directory)
+        one = sa.select(verifications.c.agreement).join_from(verifications, files, _CURRENT)
+        with self._database.read() as c:
+            found: float | None = c.scalar(one.where(where, files.c.name == key.name))
+            return found
+
+    # -- reviews
+
+    def review(
+        self, row: FileRow, old: Answer, new: Answer, written: Sequence[Written], at: float, by: str
+    ) -> bool:
+        """Somebody corrected or confirmed the answer of a done file: that is its answer from now on.
+
+        False: it has been answered, reviewed or written anew since `row` was read.
+        """
+        where = (files.c.folder == row.key.folder) & (files.c.directory == row.key.directory)
+        same = (files.c.changed == row.changed) & (files.c.state == "done")
+        sidecars = files.c.written.is_not_distinct_from(written_text(row.written))
+        this = sa.select(files.c.id, files.c.claims).where(
+            where, files.c.name == row.key.name, same, sidecars
+        )
+        with self._database.write(durable=True) as c:
+            found = c.execute(this).one_or_none()
+            if found is None:
+                return False
+            values = {"file": found.id, "claim": found.claims, "at": at, "by": by, "before": self._own(old)}
+            c.execute(self._put_review, values)
+            c.execute(sa.update(verifications).where(verifications.c.file == found.id).values(doubtful=0))
+            c.execute(sa.update(files).where(files.c.id == found.id).values(written=written_text(written)))
+            if row.sha256 and row.question:
+                self._replace_answer(c, row.sha256, row.question, new)
+            if self._search:
+                search.store(c, {found.id: search.pages_of(new)})
+            self._database.tell(c)
+            return True
+
+    @functools.cached_property
+    def _put_review(self) -> Any:
+        insert = self._insert(reviews)
+        latest = {name: insert.excluded[name] for name in ("claim", "at", "by")}
+        # Reviewed again: what the model said itself is what was there before the first time.
+        before = sa.case(
+            (reviews.c.claim == insert.excluded.claim, reviews.c.before), else_=insert.excluded.before
+        )
+        return insert.on_conflict_do_update(
+            index_elements=[reviews.c.file], set_={**latest, "before": before}
+        )
+
+    def _own(self, answer: Answer) -> bytes:
+        return b"" if self.keep == 0 else pack(answer)  # `keep_answers: never`: no answer's text stays
+
+    def reviewed(self, key: FileKey) -> bool:
+        """Whether somebody reviewed the answer that this file has."""
+        return self._before(key) is not None
+
+    def count_reviewed(self, folder: str) -> int:
+        """How many done files of a folder have an answer that somebody reviewed."""
+        count = sa.select(sa.func.count()).select_from(reviews.join(files, _REVIEWED))
+        with self._database.read() as c:
+            return c.scalar(count.where(files.c.folder == folder, files.c.state == "done")) or 0
+
+    def reviewed_files(self, folder: str) -> list[FileRow]:
+        """The done files of a folder whose answer somebody reviewed."""
+        which = sa.select(files).join_from(reviews, files, _REVIEWED)
+        with self._database.read() as c:
+            rows = c.execute(
+                which.where(files.c.folder == folder, files.c.state == "done").order_by(files.c.id)
+            )
+            return [file_row(row) for row in rows]
+
+    def own_answer(self, key: FileKey) -> Answer | None:
+        """What the model itself answered about a file that was reviewed; None where nobody knows any more."""
+        before = self._before(key)
+        return unpack(before) if before else None
+
+    def _before(self, key: FileKey) -> bytes | None:
+        where = (files.c.folder == key.folder) & (files.c.directory == key.directory)
+        one = sa.select(reviews.c.before).join_from(reviews, files, _REVIEWED)
+        with self._database.read() as c:
+            found: bytes | None = c.scalar(
+                one.where(where, files.c.name == key.name, files.c.state == "done")
+            )
+            return found
+
+    def forget_review(self, row: FileRow, answer: Answer) -> None:
+        """The model's own answer counts again."""
+        where = (files.c.folder == row.key.folder) & (files.c.directory == row.key.directory)
+        this = sa.select(files.c.id).where(where, files.c.name == row.key.name)
+        with self._database.write() as c:
+            if (file := c.scalar(this)) is None:
+                return
+            c.execute(sa.delete(reviews).where(reviews.c.file == file))
+            if row.sha256 and row.question:
+                self._replace_answer(c, row.sha256, row.question, answer)
+            if self._search:
+                search.store(c, {file: search.pages_of(answer)})
+
+
+def _held(job: Job, owner: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        verifications.c.file == job.id,
+        verifications.c.claim == job.claim,
+        verifications.c.owner == owner,
+    )
+
+
+def _job(row: Any) -> Job:
+    found = file_row(row)
+    return Job(
+        id=row.id,
+        key=found.key,
+        version=Version(row.size, row.mtime_ns),
+        attempts=0,
+        retries=0,
+        cut_off=0,
+        fresh=bool(row.fresh),
+        round=row.round,
+        claim=row.claims,
+    )

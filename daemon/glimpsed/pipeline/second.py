@@ -1,0 +1,176 @@
+"""A second model reads what the first has answered (`verify_with`, DESIGN 15).
+
+The answer stands by then, in its sidecars: where the two differ it becomes doubtful. A second reader that is down is
+tried again as any model is, and one that refuses is not asked again; neither holds the answer back.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from glimpsed import sidecar
+from glimpsed.clock import Clock
+from glimpsed.config.schema import Folder
+from glimpsed.disk import files
+from glimpsed.errors import FileError, ShareTrouble, SidecarBlocked, Vanished, VisionError
+from glimpsed.evaluate import doubt
+from glimpsed.images import Images
+from glimpsed.journal import events, get_logger
+from glimpsed.ledger import Books, Ledger
+from glimpsed.ledger.values import SecondReading
+from glimpsed.model import Answer, Content, Doubt, Frozen, Job, Usage, Verified, shown
+from glimpsed.pipeline import anew, backoff
+from glimpsed.pipeline.ask import Asked, Bill
+from glimpsed.pipeline.document import ask_about
+from glimpsed.pipeline.place import Place
+
+log = get_logger()
+
+ON_SHARE = (
+    60.0  # seconds until a file that cannot be read, or whose sidecar cannot be written, is tried again
+)
+MOST_NAMED = 5  # fields in the log
+
+
+class Reading(Frozen):
+    """What came of a second reading, as the ledger keeps it until the sidecar says it."""
+
+    verified: Verified
+    doubt: Doubt | None
+
+
+@dataclass(frozen=True, slots=True)
+class SecondReader:
+    """Sees a second reading to its end: everything that goes wrong is a row update and a log line."""
+
+    books: Books
+    images: Images
+    clock: Clock
+    dice: Callable[[], float] = random.random
+
+    async def see_to(self, found: SecondReading, place: Place) -> None:
+        """Read, compare, tell. `place.chain` is the second reader alone."""
+        try:
+            await self._see_to(found, place)
+        except Vanished:
+            await self._later(found, None)  # another version will be answered, and read, anew
+        except (ShareTrouble, SidecarBlocked):
+            await self._later(found, ON_SHARE)
+        except FileError as e:
+            await self._given_up(found, e.reason)
+        except VisionError as e:
+            await self._refused(found, e)
+        except Exception as e:
+            log.exception("bug", **_file(found.job))
+            await self._given_up(found, f"glimpsed has a bug: {type(e).__name__}")
+
+    async def _see_to(self, found: SecondReading, place: Place) -> None:
+        question = anew.question_of(found.row)
+        kept = await self.books.patient(Ledger.all_kept, question) if question else []
+        answer = await place.do(anew.answer, place.root, found.row, place.folder, kept)
+        if answer is None or answer.review is not None:
+            await self._later(found, None)  # there is nothing to compare with, or somebody knows better
+            return
+        if found.reading is not None:
+            reading = Reading.model_validate_json(found.reading)
+        else:
+            reading = await self._read(found, place, answer)
+        now = answer.model_copy(update={"verified": reading.verified, "doubt": reading.doubt})
+        root, path = await place.do(anew.where, place.root, found.row.key.path)
+        written = await place.do(sidecar.refresh, root, path, place.folder, now, found.row.written)
+        await self.books.patient(Ledger.reading_told, found.job, found.row, now, written)
+        if reading.doubt is not None:
+            log.warning(
+                events.FILE_DOUBTFUL,
+                **_file(found.job),
+                model=reading.verified.by,
+                reason=in_words(reading.doubt),
+            )
+
+    async def _read(self, found: SecondReading, place: Place, answer: Answer) -> Reading:
+        job, model = found.job, place.chain[0]
+        entry = model.entry
+        folder = _as_second(place.folder, entry.name, plain_text=entry.local)
+        content = await place.do_with(job.version, _content, place, found)
+
+        async def answered(_asked: Asked) -> None:
+            """It is kept as a whole."""
+
+        reading = await ask_about(
+            job,
+            folder,
+            content,
+            place.chain,
+            images=self.images,
+            clock=self.clock,
+            bill=self._bill(job),
+            answered=answered,
+        )
+        differs = await place.do(
+            doubt.doubt, answer, reading, by=entry.name, plain_text=entry.local
+        )  # long texts take long to align
+        known = Reading(verified=Verified(by=entry.name, usage=reading.usage), doubt=differs)
+        await self.books.patient(
+            Ledger.read_second,
+            job,
+            entry.name,
+            reading.usage,
+            agreement=1.0 if differs is None else differs.agreement,
+            doubtful=differs is not None,
+            reading=known.model_dump_json(),
+            now=self.clock.wall(),
+        )
+        return known
+
+    def _bill(self, job: Job) -> Bill:
+        async def bill(entry: str, usage: Usage) -> None:
+            await self.books.patient(Ledger.spent, job, entry, usage, self.clock.wall())
+
+        return bill
+
+    async def _refused(self, found: SecondReading, error: VisionError) -> None:
+        verdict = error.verdict
+        if verdict.kind == "pause":
+            await self._later(found, 0.0)
+        elif verdict.kind == "retry":
+            again = backoff.again(replace(found.job, retries=found.tries), verdict, self.dice)
+            if again.after is None:
+                await self._given_up(found, verdict.reason)
+            else:
+                await self._later(found, again.after, tries=again.retries)
+        else:
+            await self._given_up(found, verdict.reason)
+
+    async def _given_up(self, found: SecondReading, reason: str) -> None:
+        log.warning(events.FILE_SKIPPED, **_file(found.job), reason=f"not read a second time: {reason}")
+        await self._later(found, None)
+
+    async def _later(self, found: SecondReading, seconds: float | None, *, tries: int | None = None) -> None:
+        due = None if seconds is None else self.clock() + seconds
+        await self.books.patient(
+            Ledger.reading_later, found.job, due, tries=found.tries if tries is None else tries
+        )
+
+
+def in_words(found: Doubt) -> str:
+    """What differs, without the answer's words."""
+    paths = [one.path for one in found.fields]
+    named = ", ".join(paths[:MOST_NAMED]) + (" and more" if len(paths) > MOST_NAMED else "")
+    return f"agreement {found.agreement:.0%}" + (f": {named}" if named else "")
+
+
+def _as_second(folder: Folder, model: str, *, plain_text: bool) -> Folder:
+    """The folder's question, put to the second reader."""
+    schema = None if plain_text else folder.schema_
+    return folder.model_copy(update={"model": model, "fallbacks": (), "schema_": schema})
+
+
+def _content(place: Place, found: SecondReading) -> Content:
+    root, path = anew.where(place.root, found.row.key.path)
+    return files.read_content(root, path, found.job.version)
+
+
+def _file(job: Job) -> dict[str, str]:
+    return {"folder": job.key.folder, "file": shown(job.key.path)}

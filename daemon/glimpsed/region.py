@@ -1,0 +1,42 @@
+"""Where a prepared picture lies on its page, and the page's own pixels: places found in the one are told in the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+Box: TypeAlias = tuple[float, float, float, float]  # left, top, right, bottom
+
+# EXIF orientation -> a point of the upright page, as the file has it; fractions of width and height.
+_STORED: dict[int, Callable[[float, float], tuple[float, float]]] = {
+    1: lambda x, y: (x, y),
+    2: lambda x, y: (1 - x, y),
+    3: lambda x, y: (1 - x, 1 - y),
+    4: lambda x, y: (x, 1 - y),
+    5: lambda x, y: (y, x),
+    6: lambda x, y: (y, 1 - x),
+    7: lambda x, y: (1 - y, 1 - x),
+    8: lambda x, y: (1 - y, x),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """What a picture shows of a page: the whole, or a band of it."""
+
+    width: int  # px of the page as the file has it, before any orientation (`Source` counts them so)
+    height: int
+    orientation: int = 1  # EXIF's: the picture shows the page turned by it
+    top: float = 0.0  # of the upright page's height
+    bottom: float = 1.0
+
+    def box(self, found: Box) -> tuple[int, int, int, int]:
+        """A box of the picture (fractions of its width and height) as px of the page in the file."""
+        left, top, right, bottom = found
+        height = self.bottom - self.top
+        stored = _STORED[self.orientation]
+        corners = [stored(x, self.top + y * height) for x, y in ((left, top), (right, bottom))]
+        xs = sorted(min(max(x, 0.0), 1.0) * self.width for x, _ in corners)
+        ys = sorted(min(max(y, 0.0), 1.0) * self.height for _, y in corners)
+        return round(xs[0]), round(ys[0]), round(xs[1]), round(ys[1])

@@ -1,0 +1,87 @@
+"""The page as an ASGI application: which view is where."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from importlib import resources
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from glimpsed.errors import GlimpsedError
+from glimpsed.journal import get_logger
+from glimpsed.web import actions, failures, file, files, login, now, review
+from glimpsed.web.guard import Guard
+from glimpsed.web.pages import render, visitor_of
+from glimpsed.web.server import App
+from glimpsed.web.site import Site
+
+log = get_logger()
+
+_TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
+
+
+def application(site: Site) -> App:
+    """Everything, behind the guard."""
+    app = Starlette(
+        routes=[
+            Route("/", now.view),
+            Route("/live", now.live),
+            Route("/files", files.view),
+            Route("/files/{number:int}", file.view),
+            Route("/files/{number:int}/pages/{page:int}", file.picture),
+            Route("/files/{number:int}/save", review.save, methods=["POST"]),
+            Route("/files/{number:int}/confirm", review.save, methods=["POST"]),
+            Route("/review", review.view),
+            Route("/failures", failures.view),
+            Route("/login", login.view, methods=["GET", "POST"]),
+            Route("/logout", login.leave, methods=["POST"]),
+            *(
+                Route(f"/actions/{name}", action, methods=["POST"])
+                for name, action in actions.ACTIONS.items()
+            ),
+            Route("/static/{name}", _static),
+        ],
+        exception_handlers={HTTPException: _refused, GlimpsedError: _trouble, Exception: _bug},
+    )
+    app.state.site = site
+    app.state.guard = guard = Guard(app, site)
+    return guard
+
+
+async def _static(request: Request) -> Response:
+    name = request.path_params["name"]
+    kind = _TYPES.get(name.rpartition(".")[2])
+    found = resources.files(__package__).joinpath("static", name)
+    if kind is None or "/" in name or not found.is_file():
+        raise HTTPException(404)
+    return Response(found.read_bytes(), media_type=kind, headers={"Cache-Control": "public, max-age=3600"})
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    words = {404: "There is no such page.", 405: "That is not how this is asked."}
+    return _told(request, error.status_code, words.get(error.status_code, str(error.detail)))
+
+
+def _trouble(request: Request, error: Exception) -> Response:
+    """The ledger is away, a file system does not answer: said as it is."""
+    return _told(request, 503, str(error))
+
+
+def _bug(request: Request, error: Exception) -> Response:
+    # Where, and not what: an error's words may hold an answer's.
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    place = " < ".join(f"{os.path.basename(frame.filename)}:{frame.lineno}" for frame in reversed(frames))
+    log.error("page not shown", reason=f"{type(error).__name__} at {place}")
+    return _told(request, 500, "Something unexpected happened; the daemon's log has it.")
+
+
+def _told(request: Request, status: int, text: str) -> Response:
+    if not visitor_of(request).welcome:
+        return PlainTextResponse(f"{text}\n", status)
+    return render(request, "trouble.html", status=status, text=text)

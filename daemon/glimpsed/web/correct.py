@@ -1,0 +1,112 @@
+"""What a form says of an answer, as values again: pure, so that nothing but what somebody changed is changed."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from glimpsed.evaluate.meaning import amounts, fields
+
+MOST_FIELDS = 500
+_DEEPEST = 20
+_PLAIN = re.compile(r"-?\d{1,15}(\.\d{1,15})?([eE][+-]?\d{1,2})?")
+_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", type(None): "null"}
+_WORDS = {"true": True, "yes": True, "是": True, "false": False, "no": False, "否": False}
+
+
+def leaves(data: Any) -> list[tuple[str, Any]]:
+    """Dotted path and value of each field that holds no others: ``items.1.price``."""
+    return list(itertools.islice(fields(data), MOST_FIELDS))
+
+
+def written(value: Any) -> str:
+    """A value as the form shows it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None or value in ({}, []) else str(value)
+
+
+def filled(data: Any, form: Mapping[str, str], schema: Mapping[str, Any]) -> Any:
+    """The data with the fields of the form in place of its own; what is shown unchanged stays exactly as it was."""
+    new = copy.deepcopy(data)
+    for path, old in leaves(data):
+        text = form.get(path)
+        if text is not None and text != written(old):
+            _put(new, path, meant(text, old, types_at(schema, path.split("."))))
+    return new
+
+
+def _put(data: Any, path: str, value: Any) -> None:
+    """A key may hold dots itself: the longest that fits is the one."""
+    while path:
+        if isinstance(data, list):
+            key, _, path = path.partition(".")
+            at: Any = int(key)
+        else:
+            at = max((k for k in data if path == k or path.startswith(f"{k}.")), key=len)
+            path = path[len(at) + 1 :]
+        if not path:
+            data[at] = value
+            return
+        data = data[at]
+
+
+def meant(text: str, old: Any, types: frozenset[str]) -> Any:
+    """The value that was typed, of one of these types, or else of what was there before."""
+    types = types or frozenset({_TYPES.get(type(old), "string")})
+    text = text.strip() if types - {"string"} else text
+    if not text and "null" in types:
+        return None
+    if types & {"integer", "number"} and (number := _number(text)) is not None:
+        return number
+    if "boolean" in types and text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    return text
+
+
+def _number(text: str) -> int | float | None:
+    """A number as JSON has it, else as people write it, where that can mean only one."""
+    if _PLAIN.fullmatch(text):
+        return float(text) if any(mark in text for mark in ".eE") else int(text)
+    found = amounts(text)
+    if len(found) != 1:  # `1,234` is one to some and a thousand to others
+        return None
+    (one,) = found
+    return int(one) if one == one.to_integral_value() else float(one)
+
+
+def types_at(schema: Mapping[str, Any], path: list[str]) -> frozenset[str]:
+    """Which types the schema allows there; empty where it does not say."""
+    here: list[Any] = [schema]
+    for key in path:
+        here = [below for one in here for part in _parts(one, schema, 0) for below in _below(part, key)]
+    found = [part.get("type") for one in here for part in _parts(one, schema, 0)]
+    named = {name for of in found for name in (of if isinstance(of, list) else [of])}
+    return frozenset(name for name in named if isinstance(name, str))
+
+
+def _parts(part: Any, schema: Mapping[str, Any], depth: int) -> Iterator[Mapping[str, Any]]:
+    """A schema, and those that it stands for or is made of."""
+    if not isinstance(part, dict) or depth > _DEEPEST:
+        return
+    yield part
+    reference = part.get("$ref")
+    if isinstance(reference, str) and reference.startswith("#"):
+        target: Any = schema
+        for key in reference[1:].strip("/").split("/") if reference != "#" else ():
+            target = target.get(key) if isinstance(target, dict) else None
+        yield from _parts(target, schema, depth + 1)
+    for name in ("anyOf", "oneOf", "allOf"):
+        for below in part.get(name) or ():
+            yield from _parts(below, schema, depth + 1)
+
+
+def _below(part: Mapping[str, Any], key: str) -> Iterator[Any]:
+    properties = part.get("properties")
+    if isinstance(properties, dict) and key in properties:
+        yield properties[key]
+    if key.isdigit() and isinstance(part.get("items"), dict):
+        yield part["items"]

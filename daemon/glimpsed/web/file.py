@@ -1,0 +1,199 @@
+"""One file: its pages beside what was read in them, which can be corrected; what was sent and to whom, what came before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from glimpsed import sidecar
+from glimpsed.config.schema import Folder
+from glimpsed.desk import Desk
+from glimpsed.disk.files import find_root
+from glimpsed.errors import FileError, GlimpsedError, ShareTrouble, Vanished
+from glimpsed.ledger import FileRow, Ledger
+from glimpsed.model import Answer, DoubtfulWords
+from glimpsed.pipeline import anew
+from glimpsed.pipeline.review import token
+from glimpsed.report import fields
+from glimpsed.sidecar.render import PAGE_BREAK
+from glimpsed.web.correct import leaves, written
+from glimpsed.web.pages import render, site_of
+
+MOST_PAGES = 200  # that are shown of one document
+_DAY = 86400
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is known of a file's answer."""
+
+    answer: Answer | None  # as the ledger or the JSON has it
+    text: str | None  # where only a text sidecar has it
+    earlier: Sequence[Answer] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """An answer, or one page of it."""
+
+    page: int | None
+    fields: Sequence[tuple[str, str]]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One that can be corrected."""
+
+    name: str
+    value: str
+    other: str | None = None  # what the second reader read, where that differs
+    doubtful: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Editing:
+    """What of an answer can be corrected, and which answer that is."""
+
+    seen: str
+    fields: Sequence[Field] = ()  # of the data; or else, of the text
+    texts: Sequence[Field] = ()  # page by page, where there is no data
+    words: Sequence[DoubtfulWords] = ()
+
+
+async def view(request: Request) -> Response:
+    """The page of one file."""
+    row, folder = await found(request)
+    return await page(request, row, folder)
+
+
+async def page(
+    request: Request,
+    row: FileRow,
+    folder: Folder | None,
+    *,
+    typed: Mapping[str, str] | None = None,
+    problem: str = "",
+    status: int = 200,
+    **more: Any,
+) -> Response:
+    """The page of this file; with what was `typed`, where that could not be saved because of a problem."""
+    site = site_of(request)
+    told = await site.do(_told, row, folder) if folder else Told(None, None)
+    count, trouble = 0, None
+    if folder is not None and row.state != "gone":
+        try:
+            count = told.answer.source.pages if told.answer else await site.pictures.count(row, folder)
+        except GlimpsedError as e:
+            trouble = e.reason if isinstance(e, FileError) else str(e)
+    editing = None
+    if told.answer is not None and row.state == "done":
+        editing = editable(row, told.answer, typed or {})
+    return render(
+        request,
+        "file.html",
+        status=status,
+        **{"reviewing": None, **more},
+        row=row,
+        answer=told.answer,
+        editing=editing,
+        problem=problem,
+        parts=parts(told.answer, told.text),
+        earlier=[(answer, parts(answer, None)) for answer in told.earlier],
+        pages=range(1, min(count, MOST_PAGES) + 1),
+        page_count=count,
+        trouble=trouble,
+    )
+
+
+def editable(row: FileRow, answer: Answer, typed: Mapping[str, str]) -> Editing:
+    """The fields of an answer, or its text, with what was typed in their place."""
+    seen = token(row, answer)
+    doubt = answer.doubt
+    if answer.data is not None:
+        others = {field.path: field.other for field in doubt.fields} if doubt else {}
+        return Editing(
+            seen,
+            fields=[
+                Field(
+                    path,
+                    typed.get(f"data.{path}", written(value)),
+                    written(others[path]) if path in others else None,
+                    path in others,
+                )
+                for path, value in leaves(answer.data)
+            ],
+        )
+    texts = answer.text.split(PAGE_BREAK) if answer.pages else [answer.text]
+    names = ["text"] if len(texts) == 1 else [f"text {number}" for number in range(1, len(texts) + 1)]
+    return Editing(
+        seen,
+        texts=[Field(name, typed.get(name, text)) for name, text in zip(names, texts, strict=True)],
+        words=doubt.words if doubt else (),
+    )
+
+
+async def picture(request: Request) -> Response:
+    """One page of it as JPEG."""
+    row, folder = await found(request)
+    page = request.path_params["page"]
+    size = "small" if request.query_params.get("size") == "small" else "large"
+    if folder is None or not 1 <= page <= 10_000:
+        raise HTTPException(404)
+    try:
+        data = await site_of(request).pictures.page(row, folder, page, size)  # type: ignore[arg-type]
+    except (FileError, Vanished) as e:
+        raise HTTPException(404, str(e)) from e
+    except ShareTrouble as e:
+        raise HTTPException(503, str(e)) from e
+    return Response(data, media_type="image/jpeg", headers={"Cache-Control": f"private, max-age={_DAY}"})
+
+
+async def found(request: Request) -> tuple[FileRow, Folder | None]:
+    """The row, and its folder where the config still has it."""
+    site = site_of(request)
+    number = request.path_params["number"]
+    row = await site.ask(Ledger.numbered, number) if number < 1 << 62 else None
+    if row is None:
+        raise HTTPException(404)
+    return row, site.config.folders.get(row.key.folder)
+
+
+def _told(desk: Desk, row: FileRow, folder: Folder) -> Told:
+    """What the ledger and the sidecars know."""
+    question = anew.question_of(row)
+    kept = desk.ledger.all_kept(question) if question else []
+    earlier = (
+        [answer for asked, answer in desk.ledger.answers_about(row.sha256) if asked != row.question]
+        if row.sha256
+        else []
+    )
+    if row.state not in ("done", "handing"):
+        return Told(None, None, earlier)
+    try:
+        root = find_root(folder.path)
+        answer = anew.answer(root, row, folder, kept)
+        text = None if answer else sidecar.load_text(*anew.where(root, row.key.path), folder, row.written)
+    except GlimpsedError:
+        known = next((one for one in kept if one), None)
+        answer, text = (known.answer if known else None), None
+    return Told(answer, text, earlier)
+
+
+def parts(answer: Answer | None, text: str | None) -> list[Part]:
+    """An answer page by page: its fields where a schema asked for some, else its text."""
+    if answer is None:
+        pages = [] if text is None else text.split("\f")
+        return [Part(at if len(pages) > 1 else None, (), page) for at, page in enumerate(pages, 1)]
+    if answer.pages:
+        return [Part(page.page, _fields(page.data), page.text) for page in answer.pages]
+    return [Part(None, _fields(answer.data), answer.text)]
+
+
+def _fields(data: object) -> Sequence[tuple[str, str]]:
+    return fields(data) if data is not None else ()

@@ -1,0 +1,122 @@
+"""From a template and values to a page. All that comes from files and answers is text in it: everything is escaped."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from typing import Any
+from urllib.parse import urlencode
+
+import jinja2
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from glimpsed import __version__
+from glimpsed.model import FileKey, shown
+from glimpsed.web.guard import Visitor
+from glimpsed.web.site import Site
+
+
+def visitor_of(request: Request) -> Visitor:
+    """Whoever asks."""
+    found: Visitor = request.state.visitor
+    return found
+
+
+def site_of(request: Request) -> Site:
+    """The page that is asked."""
+    found: Site = request.app.state.site
+    return found
+
+
+def form_of(request: Request) -> dict[str, list[str]]:
+    """What a form says; nothing for a GET."""
+    found: dict[str, list[str]] = getattr(request.state, "form", {})
+    return found
+
+
+def render(request: Request, template: str, /, *, status: int = 200, **values: Any) -> HTMLResponse:
+    """The page as a reply."""
+    site, visitor = site_of(request), visitor_of(request)
+    html = _ENVIRONMENT.get_template(template).render(
+        base=site.web.base_path,
+        here=request.scope["path"],
+        token=site.sessions.token(visitor.cookie),
+        user=visitor.user,
+        welcome=visitor.welcome,
+        may_leave=site.password is not None and visitor.user is None,
+        note=site.sessions.noted(visitor.cookie),
+        version=__version__,
+        language="en",
+        **values,
+    )
+    return HTMLResponse(html.encode("utf-8", "replace"), status)
+
+
+def query(**parts: Any) -> str:
+    """``?folder=a&state=b`` of what is not empty."""
+    text = urlencode(
+        {name: value for name, value in parts.items() if value not in (None, "")}, errors="replace"
+    )
+    return f"?{text}" if text else ""
+
+
+def when(seconds: float | str | None) -> str:
+    """A time as people of this machine read it, from epoch seconds or ISO 8601."""
+    if seconds is None:
+        return ""
+    try:
+        moment = (
+            dt.datetime.fromisoformat(seconds)
+            if isinstance(seconds, str)
+            else dt.datetime.fromtimestamp(seconds, dt.UTC)
+        )
+        return moment.astimezone().strftime("%Y-%m-%d %H:%M")
+    except (ValueError, OverflowError, OSError):
+        return str(seconds)
+
+
+def span(seconds: float) -> str:
+    """``3 s``, ``12 min``, ``5 h``, ``3 d``."""
+    if not math.isfinite(seconds):
+        return "∞"
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:,.0f} {unit}"
+    return f"{seconds:,.0f} s"
+
+
+def count(number: float) -> str:
+    """``1,234``."""
+    return f"{number:,}"
+
+
+def money(amount: float | None) -> str:
+    """``0.0049``, ``12.30``."""
+    if amount is None:
+        return ""
+    return f"{amount:,.2f}" if amount >= 1 or amount == 0 else f"{amount:,.4f}"
+
+
+def path_of(key: FileKey) -> str:
+    """A file's path as it may be shown."""
+    return shown(key.path)
+
+
+_ENVIRONMENT = jinja2.Environment(
+    loader=jinja2.PackageLoader(__package__),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_ENVIRONMENT.filters |= {
+    "when": when,
+    "span": span,
+    "count": count,
+    "money": money,
+    "path": path_of,
+    "shown": shown,
+    "lines": lambda text: shown(text, lines=True),
+}
+_ENVIRONMENT.globals |= {"query": query}

@@ -1,0 +1,128 @@
+"""Pages of images as a browser may have them: decoded and encoded anew by the image workers, never a file's own bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections import OrderedDict
+from pathlib import Path
+from typing import Literal
+
+from glimpsed.blocking import Blocking
+from glimpsed.config.schema import Folder
+from glimpsed.disk.files import find_root, read_content
+from glimpsed.errors import FileError
+from glimpsed.images import Images
+from glimpsed.images.plan import Target
+from glimpsed.ledger import FileRow
+from glimpsed.model import Content
+from glimpsed.pipeline.anew import where
+
+Size = Literal["small", "large"]
+EDGE: dict[str, int] = {"small": 320, "large": 2000}  # px, longest side
+BYTES: dict[str, int] = {"small": 60_000, "large": 1_500_000}
+LARGEST = 200_000_000  # bytes of a file that is read for a picture
+PATIENCE = 30.0  # seconds that its file system may take
+CACHE = 300_000_000  # bytes of pictures on disk
+WORKERS = 2
+_JPEG = frozenset({"image/jpeg"})
+
+
+class Pictures:
+    """Makes pictures, and keeps those that were asked for last."""
+
+    def __init__(self, cache: Cache) -> None:
+        self._images = Images(WORKERS)
+        self._cache = cache
+        self._disk = Blocking("page's pictures", threads=2)
+        self._counts: OrderedDict[str, int] = OrderedDict()
+
+    async def page(self, row: FileRow, folder: Folder, page: int, size: Size) -> bytes:
+        """A page (from 1) as JPEG. Raises `FileError`, `Vanished` when it has changed, `ShareTrouble`."""
+        name = _name(row, f"{page} {size}")
+        kept = await self._disk.run(self._cache.get, name)
+        if kept is None:
+            target = Target(EDGE[size], BYTES[size], _JPEG, quality=80, as_is=False)
+            content = await self._read(row, folder)
+            kept = bytes((await self._images.prepare(content, page, target))[0].data)
+            await self._disk.run(self._cache.put, name, kept)
+        return kept
+
+    async def count(self, row: FileRow, folder: Folder) -> int:
+        """How many pages it has. Raises as `page`."""
+        name = _name(row, "")
+        if name not in self._counts:
+            content = await self._read(row, folder)
+            self._counts[name] = (await self._images.inspect(content)).pages
+            if len(self._counts) > 1000:
+                self._counts.popitem(last=False)
+        return self._counts[name]
+
+    async def close(self) -> None:
+        """End the processes."""
+        await self._images.close()
+        self._disk.close()
+
+    async def _read(self, row: FileRow, folder: Folder) -> Content:
+        if row.version.size > LARGEST:
+            raise FileError("It is too large for a picture.", "Look at the file itself.")
+        return await self._disk.run_within(PATIENCE, _content, row, folder)
+
+
+class Cache:
+    """Files in a directory of our own, so many bytes at most; those that were used last stay."""
+
+    def __init__(self, directory: Path | None, most: int = CACHE) -> None:
+        self._directory = directory
+        self._most = most
+        self._sizes: OrderedDict[str, int] | None = None  # the one that was used longest ago first
+
+    def get(self, name: str) -> bytes | None:
+        """What was put there, if it still is."""
+        if self._directory is None or name not in self._known(self._directory):
+            return None
+        try:
+            data = (self._directory / name).read_bytes()
+        except OSError:
+            return None
+        self._known(self._directory).move_to_end(name)
+        return data
+
+    def put(self, name: str, data: bytes) -> None:
+        """Keep it. Where the disk takes nothing, it is made anew the next time."""
+        if self._directory is None or len(data) > self._most:
+            return
+        sizes = self._known(self._directory)
+        with (
+            contextlib.suppress(OSError),
+            tempfile.NamedTemporaryFile(dir=self._directory, delete=False) as file,
+        ):
+            file.write(data)
+            os.replace(file.name, self._directory / name)
+            sizes[name] = len(data)
+        while sum(sizes.values()) > self._most:
+            oldest, _ = sizes.popitem(last=False)
+            with contextlib.suppress(OSError):
+                os.unlink(self._directory / oldest)
+
+    def _known(self, directory: Path) -> OrderedDict[str, int]:
+        if self._sizes is None:
+            found = []
+            with contextlib.suppress(OSError):
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                found = sorted((e.stat().st_mtime, e.name, e.stat().st_size) for e in os.scandir(directory))
+            self._sizes = OrderedDict((name, size) for _, name, size in found)
+        return self._sizes
+
+
+def _content(row: FileRow, folder: Folder) -> Content:
+    root, path = where(find_root(folder.path), row.key.path)
+    return read_content(root, path, row.version)
+
+
+def _name(row: FileRow, what: str) -> str:
+    """Another one for each version, so that nothing shown is ever out of date."""
+    about = f"{row.key.folder}\0{row.key.path}\0{row.version.size}\0{row.version.mtime_ns}\0{what}"
+    return hashlib.sha256(about.encode("utf-8", "surrogateescape")).hexdigest()

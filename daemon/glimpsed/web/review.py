@@ -1,0 +1,101 @@
+"""Answers corrected and confirmed, on a file's page or one doubtful one after the other (DESIGN 13)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from glimpsed.config.schema import Folder
+from glimpsed.desk import Desk
+from glimpsed.disk.files import find_root
+from glimpsed.errors import FileError, GlimpsedError, UsageError
+from glimpsed.ledger import FileRow, Ledger
+from glimpsed.model import Answer
+from glimpsed.pipeline import review
+from glimpsed.sidecar.render import PAGE_BREAK
+from glimpsed.web import file
+from glimpsed.web.correct import filled
+from glimpsed.web.login import local
+from glimpsed.web.pages import form_of, render, site_of, visitor_of
+
+NOBODY = "page"  # who reviews where nobody says who is there
+
+
+async def view(request: Request) -> Response:
+    """The next doubtful answer."""
+    site, asked = site_of(request), request.query_params
+    after = int(asked["after"]) if asked.get("after", "").isdigit() and len(asked["after"]) < 19 else 0
+    folder = asked.get("folder") if asked.get("folder") in site.config.folders else None
+    found = await site.ask(Ledger.doubtful_files, folder, after=after, limit=2)
+    shot = await site.shot()
+    total = sum(f["doubtful"] for name, f in shot["folders"].items() if folder in (None, name))
+    if not found:
+        return render(request, "review.html", after=after, total=total)
+    number, row = found[0]
+    following = f"/review?after={number}" + (f"&folder={folder}" if folder else "")
+    reviewing = {"total": total, "next": following, "more": len(found) > 1}
+    return await file.page(request, row, site.config.folders.get(row.key.folder), reviewing=reviewing)
+
+
+async def save(request: Request) -> Response:
+    """What was corrected is written to the sidecars and kept; where nothing was, the answer is confirmed."""
+    site = site_of(request)
+    row, folder = await file.found(request)
+    typed = {name: values[0].replace("\r\n", "\n") for name, values in form_of(request).items()}
+    if folder is None:
+        return await file.page(request, row, folder, problem="The config has no such folder.", status=409)
+    try:
+        answer = await site.do(_current, row, folder)
+        change = corrected(answer, typed, folder)
+        if "data" in change and (why := await _misfit(request, folder, answer, change["data"])):
+            return await file.page(request, row, folder, typed=typed, problem=why, status=422)
+        seen, by = typed.get("seen", ""), visitor_of(request).user or NOBODY
+        await site.do(_correct, row, folder, seen, by, change)
+    except review.Conflict as e:
+        return await file.page(request, row, folder, problem=str(e), status=409)
+    except (UsageError, FileError) as e:
+        why = f"{e.reason} {e.advice}" if isinstance(e, FileError) else str(e)
+        return await file.page(request, row, folder, typed=typed, problem=why, status=422)
+    except GlimpsedError as e:
+        return await file.page(request, row, folder, typed=typed, problem=str(e), status=503)
+    site.look_again()
+    site.sessions.note(visitor_of(request).cookie, "Saved." if change else "Confirmed.")
+    return RedirectResponse(site.web.base_path + local(typed.get("back", "/")), 303)
+
+
+def _current(desk: Desk, row: FileRow, folder: Folder) -> Answer:
+    return review.current(desk.ledger, find_root(folder.path), folder, row.key)[1]
+
+
+def _correct(desk: Desk, row: FileRow, folder: Folder, seen: str, by: str, change: dict[str, Any]) -> None:
+    root = find_root(folder.path)
+    review.correct(desk.ledger, root, folder, row.key, seen=seen, by=by, **change)
+
+
+def corrected(answer: Answer, typed: dict[str, str], folder: Folder) -> dict[str, Any]:
+    """What a form changes of an answer: its `data`, or its `text`. Pure."""
+    if answer.data is not None:
+        form = {name.removeprefix("data."): text for name, text in typed.items() if name.startswith("data.")}
+        schema = folder.schema_ or {}
+        whole = {"items": schema} if answer.pages else schema
+        new = filled(answer.data, form, whole)
+        return {} if new == answer.data else {"data": new}
+    texts = answer.text.split(PAGE_BREAK) if answer.pages else [answer.text]
+    names = ["text"] if len(texts) == 1 else [f"text {number}" for number in range(1, len(texts) + 1)]
+    now = [typed.get(name, old) for name, old in zip(names, texts, strict=True)]
+    # Browsers send `\n` for each line's end; what was not touched stays as it was.
+    same = all(one == old.replace("\r\n", "\n") for one, old in zip(now, texts, strict=True))
+    return {} if same else {"text": PAGE_BREAK.join(now)}
+
+
+async def _misfit(request: Request, folder: Folder, answer: Answer, data: Any) -> str | None:
+    """Why what was typed is not what the folder's schema asks for."""
+    if folder.schema_ is None:
+        return None
+    checker = site_of(request).checker
+    for one in data if answer.pages else [data]:
+        if (misfit := await checker.check(one, folder.schema_)) is not None:
+            return misfit.told
+    return None

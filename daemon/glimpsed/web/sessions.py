@@ -1,0 +1,118 @@
+"""Who is let in: a password, sessions that end, tokens that tell our own forms from others', attempts that are slowed."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import secrets
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+SESSION = 12 * 3600.0  # seconds after which one logs in again
+MOST_SESSIONS = 1000
+FREE_ATTEMPTS = 5  # wrong passwords of one address before it has to wait
+FIRST_WAIT, LONGEST_WAIT = 5.0, 300.0  # seconds
+MOST_ADDRESSES = 10_000  # that are remembered
+_COST = {"n": 2**14, "r": 8, "p": 1}
+
+
+class Password:
+    """A password as its scrypt hash: what it is cannot be read from the process's memory, nor guessed quickly."""
+
+    def __init__(self, password: str) -> None:
+        self._salt = secrets.token_bytes(16)
+        self._hash = self._hashed(password)
+
+    def is_(self, given: str) -> bool:
+        """Whether it is this one. Takes some 50 ms, on purpose."""
+        return hmac.compare_digest(self._hash, self._hashed(given))
+
+    def _hashed(self, password: str) -> bytes:
+        return hashlib.scrypt(password.encode("utf-8", "surrogatepass"), salt=self._salt, **_COST)
+
+
+@dataclass(slots=True)
+class Sessions:
+    """Sessions of those who logged in. Times are `now` of a clock that does not jump."""
+
+    _secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+    _ends: OrderedDict[bytes, float] = field(default_factory=OrderedDict)
+    _notes: OrderedDict[bytes, str] = field(default_factory=OrderedDict)  # to be shown once, by cookie
+
+    def begin(self, now: float) -> str:
+        """A new session's cookie."""
+        cookie = secrets.token_urlsafe(32)
+        self._ends[_digest(cookie)] = now + SESSION
+        while len(self._ends) > MOST_SESSIONS:
+            self._ends.popitem(last=False)
+        return cookie
+
+    def alive(self, cookie: str, now: float) -> bool:
+        """Whether this cookie is of a session that goes on."""
+        return self._ends.get(_digest(cookie), 0.0) > now
+
+    def end(self, cookie: str) -> None:
+        """Log out."""
+        self._ends.pop(_digest(cookie), None)
+
+    def note(self, cookie: str, text: str) -> None:
+        """Tell whoever has this cookie what came of it, on the next page."""
+        self._notes[_digest(cookie)] = text
+        while len(self._notes) > MOST_SESSIONS:
+            self._notes.popitem(last=False)
+
+    def noted(self, cookie: str) -> str | None:
+        """What was noted, once."""
+        return self._notes.pop(_digest(cookie), None)
+
+    def token(self, cookie: str) -> str:
+        """What a form of ours carries for whoever has this cookie."""
+        return hmac.new(self._secret, cookie.encode(), hashlib.sha256).hexdigest()
+
+    def is_token(self, cookie: str, token: str) -> bool:
+        """Whether a form is one of ours."""
+        return bool(cookie) and hmac.compare_digest(
+            self.token(cookie).encode(), token.encode("utf-8", "replace")
+        )
+
+
+@dataclass(slots=True)
+class Attempts:
+    """Wrong passwords, by address: after a few, each doubles the time until the next may be tried."""
+
+    _wrong: OrderedDict[str, tuple[int, float]] = field(default_factory=OrderedDict)  # how many, not before
+
+    def wait(self, address: str, now: float) -> float:
+        """Seconds until this address may try again."""
+        return max(0.0, self._wrong.get(_network(address), (0, 0.0))[1] - now)
+
+    def failed(self, address: str, now: float) -> None:
+        """One more wrong password."""
+        key = _network(address)
+        count = self._wrong.pop(key, (0, 0.0))[0] + 1
+        wait = (
+            min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(count - FREE_ATTEMPTS, 20))
+            if count >= FREE_ATTEMPTS
+            else 0.0
+        )
+        self._wrong[key] = count, now + wait
+        while len(self._wrong) > MOST_ADDRESSES:
+            self._wrong.popitem(last=False)
+
+    def succeeded(self, address: str) -> None:
+        """The right one: what was before is forgotten."""
+        self._wrong.pop(_network(address), None)
+
+
+def _digest(cookie: str) -> bytes:
+    return hashlib.sha256(cookie.encode("utf-8", "surrogatepass")).digest()
+
+
+def _network(address: str) -> str:
+    """An IPv6 host has as many addresses as it likes: its /64 stands for it."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    return str(ipaddress.ip_network((address, 64), strict=False)) if parsed.version == 6 else address

@@ -1,0 +1,97 @@
+"""What every view stands on: the config as it is now, the ledger in threads, pictures, who comes in."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from glimpsed.blocking import Blocking
+from glimpsed.clock import elapsed
+from glimpsed.config.schema import Config, Web
+from glimpsed.desk import Desk
+from glimpsed.desk.rates import Rates
+from glimpsed.desk.snapshot import snapshot
+from glimpsed.ledger import Ledger
+from glimpsed.schemas.checker import Checker
+from glimpsed.web.pictures import Pictures
+from glimpsed.web.sessions import Attempts, Password, Sessions
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+PATIENCE = 30.0  # seconds that the ledger may take
+SLOW_PATIENCE = 120.0  # … and what looks into many files
+FRESH = 1.5  # seconds that what goes on is shown again as it was, however many look
+
+
+@dataclass(slots=True)
+class Site:
+    """One page, wherever it is served from."""
+
+    current: Callable[[], Config]
+    web: Web
+    ledger: Ledger
+    pictures: Pictures
+    password: Password | None
+    sessions: Sessions = field(default_factory=Sessions)
+    attempts: Attempts = field(default_factory=Attempts)
+    rates: Rates = field(default_factory=Rates)
+    checking: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))  # passwords, each 16 MB
+    checker: Checker = field(default_factory=lambda: Checker(idle=60.0))  # of what was corrected
+    _lane: Blocking = field(default_factory=lambda: Blocking("page", threads=4))
+    _slow: Blocking = field(default_factory=lambda: Blocking("page's estimates", threads=2))
+    _turns: dict[str, asyncio.Lock] = field(default_factory=dict)
+    _kept: dict[str, tuple[float, Any]] = field(default_factory=dict)
+
+    @property
+    def config(self) -> Config:
+        """As it is now: a reload changes it."""
+        return self.current()
+
+    @property
+    def desk(self) -> Desk:
+        """For what commands and the page share."""
+        return Desk(self.config, self.ledger)
+
+    async def ask(self, call: Callable[Concatenate[Ledger, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """A question to the ledger, in a thread. Raises `LedgerUnavailable`, `ShareTrouble` when it takes too long."""
+        return await self._lane.run_within(PATIENCE, call, self.ledger, *args, **kwargs)
+
+    async def do(self, call: Callable[Concatenate[Desk, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """What looks into files, or changes many: in a thread, with more patience."""
+        return await self._slow.run_within(SLOW_PATIENCE, call, self.desk, *args, **kwargs)
+
+    async def shot(self) -> dict[str, Any]:
+        """What goes on, as `glimpsed status --json` has it."""
+
+        async def look() -> dict[str, Any]:
+            found = await self._slow.run_within(PATIENCE, snapshot, self.desk, time.time())
+            self.rates.add(found, elapsed())
+            return found
+
+        return await self.kept("shot", FRESH, look)
+
+    async def kept(self, name: str, seconds: float, make: Callable[[], Awaitable[T]]) -> T:
+        """What was made no longer ago than this, else made anew: once, however many wait for it."""
+        async with self._turns.setdefault(name, asyncio.Lock()):
+            at, found = self._kept.get(name, (float("-inf"), None))
+            if elapsed() - at > seconds:
+                found = await make()
+                self._kept[name] = elapsed(), found
+            kept: T = found
+            return kept
+
+    def look_again(self) -> None:
+        """Something was done: what is shown next is new."""
+        self._kept.clear()
+
+    async def close(self) -> None:
+        """Let go of processes, threads and the database."""
+        await self.pictures.close()
+        await self.checker.aclose()
+        await self._lane.run(self.ledger.close)
+        self._lane.close()
+        self._slow.close()

@@ -1,0 +1,84 @@
+// Nothing here is needed to read or to act: it keeps Now up to date, searches as one types, zooms and turns pages.
+"use strict";
+
+async function swap(url, selector) {
+  const reply = await fetch(url, { headers: { Accept: "text/html" } });
+  if (!reply.ok || reply.redirected) return;
+  const fresh = new DOMParser().parseFromString(await reply.text(), "text/html").querySelector(selector);
+  const old = document.querySelector(selector);
+  if (fresh && old) old.replaceWith(document.adoptNode(fresh));
+}
+
+const now = document.querySelector("[data-live]");
+if (now && window.EventSource) {
+  let first = true;
+  new EventSource(now.dataset.live).onmessage = () => {
+    if (first) { first = false; return; }
+    const busy = document.activeElement && document.activeElement.closest("#now button, #now a");
+    if (!busy) swap(location.href, "#now");
+  };
+}
+
+const search = document.querySelector("form[data-type]");
+if (search) {
+  let waiting, turn = 0;
+  const show = () => {
+    const asked = [...new FormData(search)].filter(([, value]) => value);
+    const url = `${search.action}?${new URLSearchParams(asked)}`;
+    history.replaceState(null, "", url);
+    const mine = ++turn;
+    fetch(url).then((reply) => reply.ok && !reply.redirected ? reply.text() : null).then((html) => {
+      if (html === null || mine !== turn) return;
+      const fresh = new DOMParser().parseFromString(html, "text/html").querySelector("#list");
+      if (fresh) document.querySelector("#list").replaceWith(document.adoptNode(fresh));
+    });
+  };
+  const soon = () => { clearTimeout(waiting); waiting = setTimeout(show, 200); };
+  search.elements.q.addEventListener("input", soon);
+  for (const field of search.querySelectorAll("select, input[type=date]")) field.addEventListener("change", soon);
+}
+
+for (const page of document.querySelectorAll("figure.page")) {
+  const image = page.querySelector("img");
+  let turned = 0, zoom = 1;
+  const apply = () => {
+    page.dataset.turned = turned;
+    page.dataset.zoom = zoom;
+  };
+  const tools = document.createElement("div");
+  tools.className = "tools";
+  for (const [name, does] of [["Larger", () => { zoom = Math.min(4, zoom + 1); }], ["Smaller", () => { zoom = Math.max(1, zoom - 1); }], ["Turn", () => { turned = (turned + 90) % 360; }]]) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "plain";
+    button.textContent = name;
+    button.addEventListener("click", () => { does(); apply(); });
+    tools.append(button);
+  }
+  page.prepend(tools);
+  image.addEventListener("error", () => { page.classList.add("lost"); });
+}
+
+for (const button of document.querySelectorAll("button.take")) {
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const field = document.getElementById(button.dataset.for);
+    field.value = button.dataset.value;
+    field.focus();
+  });
+}
+
+const editing = document.querySelector("form.editing");
+if (editing) {
+  const buttons = [...editing.querySelectorAll(".deeds button")];
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey && event.key === "Enter") { event.preventDefault(); buttons[0].click(); return; }
+    if (event.ctrlKey || event.altKey || event.metaKey || event.target.closest("input, textarea, select")) return;
+    if (event.key === "c" && editing.querySelector("a.next")) buttons[1].click();
+    else if (event.key === "n") editing.querySelector("a.next")?.click();
+    else if (event.key === "e") {
+      event.preventDefault();
+      (document.getElementById(editing.querySelector("label.doubtful")?.htmlFor) || editing.querySelector("input:not([type=hidden]), textarea"))?.focus();
+    }
+  });
+}

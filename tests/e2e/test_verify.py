@@ -1,0 +1,224 @@
+"""A second model reads what the first has answered; people correct it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon import Daemon, glimpsed, wait_until
+from gateway import Gateway, Scripted, Seen
+from glimpsed.config.load import load
+from glimpsed.disk.files import find_root
+from glimpsed.ledger.ledger import open_ledger
+from glimpsed.model import FileKey
+from glimpsed.pipeline import review
+from pictures import drop, page, picture
+
+CONFIG = """
+models:
+  first: {{api: chat, base_url: "{url}", api_key_env: GLIMPSED_API_KEY, price: {{input: 1, output: 1}}}}
+  second: {{api: chat, base_url: "{url}", api_key_env: GLIMPSED_API_KEY, price: {{input: 1, output: 1}}}}
+  local: {{api: local}}
+folders:
+  inbox:
+    path: {home}/inbox
+    settle: 100ms
+    model: first
+    verify_with: {second}
+    {folder}
+log: {{target: json, level: debug}}
+"""
+SCHEMA = "schema: {type: object, properties: {number: {type: string}, total: {type: number}}, required: [number, total]}"
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    with Gateway(decode=False) as gateway:
+        yield gateway
+
+
+def daemon_for(home: Path, gateway: Gateway, folder: str = "", second: str = "second") -> Daemon:
+    (home / "inbox").mkdir(exist_ok=True)
+    return Daemon(CONFIG.format(url=gateway.base_url, home=home, folder=folder, second=second), home)
+
+
+def says(**texts: str) -> Any:
+    """What each model answers, by entry."""
+    return lambda seen: Scripted(text=texts[seen.body["model"]])
+
+
+def sidecar(home: Path, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((home / "inbox" / f"{name}.json").read_text())
+    return found
+
+
+def verified(home: Path, name: str) -> bool:
+    return (home / "inbox" / f"{name}.json").exists() and "verified" in sidecar(home, name)
+
+
+def status(home: Path) -> dict[str, Any]:
+    ran = glimpsed("status", "--json", "-c", home / "glimpsed.yaml", home=home)
+    found: dict[str, Any] = json.loads(ran.stdout)
+    return found
+
+
+def test_two_readings_that_mean_the_same_are_no_doubt(tmp_path: Path, gateway: Gateway) -> None:
+    gateway.default = says(
+        first='{"number": "R-17", "total": 1234.5}', second='{"number": "r-17 ", "total": 1234.50}'
+    )
+    with daemon_for(tmp_path, gateway, SCHEMA) as daemon:
+        drop(tmp_path / "inbox", "a.png", picture(seed=1))
+        daemon.wait_event("file.done")
+        wait_until(lambda: verified(tmp_path, "a.png"), "it was never read a second time")
+        found = sidecar(tmp_path, "a.png")
+        assert found["doubt"] is None
+        assert found["verified"]["by"] == "second"
+        assert found["verified"]["usage"]["input_tokens"] > 0
+        spend = status(tmp_path)["spend"]
+        both = found["usage"]["cost"] + found["verified"]["usage"]["cost"]
+        assert spend["day"] == pytest.approx(both, abs=1e-6)
+        assert status(tmp_path)["folders"]["inbox"]["doubtful"] == 0
+    assert [e for e in daemon.events if e["event"] == "file.doubtful"] == []
+
+
+def test_where_they_differ_the_answer_is_done_and_doubtful(tmp_path: Path, gateway: Gateway) -> None:
+    gateway.default = says(
+        first='{"number": "R-17", "total": 1234.5}', second='{"number": "R-17", "total": 99}'
+    )
+    with daemon_for(tmp_path, gateway, SCHEMA) as daemon:
+        drop(tmp_path / "inbox", "a.png", picture(seed=1))
+        event = daemon.wait_event("file.doubtful")
+        assert event["file"] == "a.png"
+        assert "total" in event["reason"]
+        assert "1234" not in json.dumps(event), "no answer text ever in a log"
+        doubt = sidecar(tmp_path, "a.png")["doubt"]
+        assert doubt == {
+            "by": "second",
+            "agreement": 0.5,
+            "fields": [{"path": "total", "value": 1234.5, "other": 99}],
+            "words": [],
+        }
+        assert status(tmp_path)["folders"]["inbox"]["doubtful"] == 1
+        # A copy has the same answer, as doubtful, for nothing.
+        asked = len(gateway.requests)
+        drop(tmp_path / "inbox", "b.png", picture(seed=1))
+        daemon.wait_event("file.reused")
+        wait_until(lambda: status(tmp_path)["folders"]["inbox"]["doubtful"] == 2, "the copy is not doubtful")
+        assert len(gateway.requests) == asked
+
+
+def test_a_second_reader_that_is_down_does_not_hold_the_answer_back(tmp_path: Path, gateway: Gateway) -> None:
+    down = True
+
+    def answer(seen: Seen) -> Scripted:
+        if seen.body["model"] == "second" and down:
+            return Scripted(status=503, body={"error": {"message": "down"}}, headers={"retry-after": "0"})
+        return Scripted(text="one" if seen.body["model"] == "first" else "two")
+
+    gateway.default = answer
+    with daemon_for(tmp_path, gateway) as daemon:
+        drop(tmp_path / "inbox", "a.png", picture(seed=1))
+        daemon.wait_event("file.done")
+        gateway.wait_for(2)
+        assert "verified" not in sidecar(tmp_path, "a.png")
+    down = False
+    with daemon_for(tmp_path, gateway) as daemon:  # what was to be read is known after a restart
+        daemon.wait_event("file.doubtful")
+        assert [w["value"] for w in sidecar(tmp_path, "a.png")["doubt"]["words"]] == ["one"]
+    assert sum(seen.body["model"] == "first" for seen in gateway.requests) == 1
+
+
+def test_a_second_reader_that_refuses_is_given_up(tmp_path: Path, gateway: Gateway) -> None:
+    def answer(seen: Seen) -> Scripted:
+        if seen.body["model"] == "second":
+            return Scripted(text="I'm sorry, but I can't help with that image.")
+        return Scripted(text="one")
+
+    gateway.default = answer
+    with daemon_for(tmp_path, gateway) as daemon:
+        drop(tmp_path / "inbox", "a.png", picture(seed=1))
+        told = daemon.wait_event("file.skipped")
+        assert "not read a second time" in told["reason"]
+    assert (tmp_path / "inbox" / "a.png.txt").read_text() == "one\n"
+    assert not (tmp_path / "inbox" / "a.png.error.txt").exists()
+
+
+def test_once_waits_for_the_second_reader(tmp_path: Path, gateway: Gateway) -> None:
+    gateway.default = says(first="one", second="two")
+    daemon_for(tmp_path, gateway)
+    for number in range(5):
+        drop(tmp_path / "inbox", f"{number}.png", picture(seed=number))
+    ran = glimpsed("once", "-c", tmp_path / "glimpsed.yaml", home=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert [sidecar(tmp_path, f"{n}.png")["doubt"]["agreement"] for n in range(5)] == [0.0] * 5
+
+
+def test_what_moves_away_is_read_where_it_is(tmp_path: Path, gateway: Gateway) -> None:
+    gateway.default = says(first="one", second="two")
+    with daemon_for(tmp_path, gateway, "on_done: {move_to: ../filed}") as daemon:
+        drop(tmp_path / "inbox", "a.png", picture(seed=1))
+        daemon.wait_event("file.doubtful")
+    assert json.loads((tmp_path / "filed" / "a.png.json").read_text())["doubt"]["by"] == "second"
+
+
+def test_numbers_are_looked_for_in_what_the_embedded_engine_reads(tmp_path: Path, gateway: Gateway) -> None:
+    pytest.importorskip("rapidocr")
+    gateway.default = says(first="Invoice 20417, total 1284.50, customer 987654321.")
+    with daemon_for(tmp_path, gateway, second="local") as daemon:
+        drop(tmp_path / "inbox", "a.png", page())
+        daemon.wait_event("file.doubtful", seconds=180)  # a whole page is read
+    doubt = sidecar(tmp_path, "a.png")["doubt"]
+    assert doubt["words"] == [{"value": "987654321", "other": None}]
+    assert doubt["agreement"] == pytest.approx(2 / 3, abs=1e-3)
+
+
+def test_a_correction_outlives_redo_and_rewrite(tmp_path: Path, gateway: Gateway) -> None:
+    gateway.default = says(first='{"number": "R-17", "total": 1}', second='{"number": "R-17", "total": 2}')
+    inbox = tmp_path / "inbox"
+    with daemon_for(tmp_path, gateway, SCHEMA) as daemon:
+        drop(inbox, "a.png", picture(seed=1))
+        daemon.wait_event("file.doubtful")
+        wait_until(lambda: status(tmp_path)["folders"]["inbox"]["doubtful"] == 1, "never doubtful")
+    config = load(tmp_path / "glimpsed.yaml", keys=False)
+    folder, key = config.folders["inbox"], FileKey("inbox", "a.png")
+    ledger = open_ledger(f"sqlite:///{next(tmp_path.rglob('*.sqlite'))}")
+    try:
+        root = find_root(str(inbox))
+        row, answer = review.current(ledger, root, folder, key)
+        seen = review.token(row, answer)
+        review.correct(ledger, root, folder, key, seen=seen, by="anna", data={"number": "R-17", "total": 2})
+        with pytest.raises(review.Conflict):  # somebody else looked at the same state
+            review.correct(
+                ledger, root, folder, key, seen=seen, by="bert", data={"number": "R-17", "total": 3}
+            )
+        assert ledger.doubtful("inbox") == 0
+    finally:
+        ledger.close()
+    found = sidecar(tmp_path, "a.png")
+    assert found["data"]["total"] == 2
+    assert (found["review"]["by"], found["review"]["changed"]) == ("anna", ["total"])
+    assert json.loads((inbox / "a.png.txt").read_text())["total"] == 2
+
+    def run(*arguments: str) -> str:
+        ran = glimpsed(*arguments, "-c", tmp_path / "glimpsed.yaml", home=tmp_path)
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout or ran.stderr
+
+    (inbox / "a.png.json").unlink()
+    run("rewrite", "--folder", "inbox")
+    assert sidecar(tmp_path, "a.png")["review"]["by"] == "anna"
+    assert "reviewed" in run("redo", "--folder", "inbox", "--yes")  # they stay as they are
+    asked = len(gateway.requests)
+    run("once")
+    assert len(gateway.requests) == asked
+    # What was corrected is what `eval` takes for right.
+    (score,) = json.loads(run("eval", "--folder", "inbox", "--yes", "--json"))
+    assert score["fields"]["total"] == {"right": 0, "wrong": 1, "missing": 0}
+    assert score["fields"]["number"]["right"] == 1
+    run("rewrite", "--reviewed", "--folder", "inbox")
+    assert sidecar(tmp_path, "a.png")["data"]["total"] == 1
+    assert "review" not in sidecar(tmp_path, "a.png")

@@ -1,0 +1,161 @@
+"""The live page of a real daemon, beside one, and in a real browser."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from browser import Browser
+from daemon import GLIMPSED, Daemon, environment, wait_until
+from gateway import Gateway
+from pictures import picture
+from webpage import Reader, history, served
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def config(gateway: Gateway, home: Path, web: str, top: str = "") -> str:
+    (home / "inbox").mkdir(exist_ok=True)
+    return f"""
+state: sqlite:///{home}/ledger.sqlite
+log: {{target: json}}
+models:
+  m: {{api: chat, base_url: "{gateway.base_url}", model: gpt-4o, api_key_env: GLIMPSED_API_KEY, price: {{input: 1, output: 1}}}}
+folders:
+  inbox: {{path: {home}/inbox, prompt: Read it., settle: 0}}
+web: {web}
+{top}
+"""
+
+
+def test_the_daemon_serves_its_page_and_does_what_is_pressed(tmp_path: Path) -> None:
+    port = free_port()
+    with Gateway() as gateway:
+        text = config(gateway, tmp_path, f"127.0.0.1:{port}", "backlog_confirm: 2")
+        for number in range(3):
+            (tmp_path / "inbox" / f"{number}.png").write_bytes(picture(seed=number))
+        with Daemon(text, tmp_path) as daemon, Reader(port) as reader:
+            daemon.wait_event("backlog.waiting", folder="inbox")
+            wait_until(lambda: "Approve</button>" in reader.get("/").text, "no backlog on the page")
+            assert "3 files" in reader.get("/").text
+            assert gateway.requests == []
+            assert "inbox: released" in reader.press("/", "Approve").text
+            for number in range(3):
+                daemon.wait_event("file.done", file=f"{number}.png")
+            wait_until(lambda: "watching</span>" in reader.get("/").text, "the folder is not watched")
+            number_ = re.search(r'name="file" value="(\d+)"', reader.get("/files").text)
+            assert number_ is not None
+            asked = len(gateway.requests)
+            page = reader.press(f"/files/{number_[1]}", "Redo")
+            reader.send_form(page.text, "Redo")
+            wait_until(lambda: len(gateway.requests) == asked + 1, "it was not asked again")
+            assert daemon.stop() == 0
+    assert daemon.noise == []
+
+
+def test_an_address_that_is_taken_is_told_and_the_daemon_does_not_start(tmp_path: Path) -> None:
+    with socket.socket() as taken, Gateway() as gateway:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        text = config(gateway, tmp_path, f"127.0.0.1:{taken.getsockname()[1]}")
+        with Daemon(text, tmp_path) as daemon:
+            assert daemon.process.wait(60) == 78
+            assert "cannot listen on" in daemon.tail()
+
+
+def test_glimpsed_web_serves_the_same_beside_a_daemon_and_takes_the_socket_that_it_is_handed(
+    tmp_path: Path,
+) -> None:
+    made = history(tmp_path)
+    made.done("invoices", "a.png", ("Some oak",))
+    made.ledger.close()
+    with socket.socket() as handed:
+        handed.bind(("127.0.0.1", 0))
+        handed.listen()
+        port = handed.getsockname()[1]
+        start = (
+            "import os, sys\n"
+            f"os.dup2({handed.fileno()}, 3)\n"
+            "os.environ |= {'LISTEN_FDS': '1', 'LISTEN_PID': str(os.getpid())}\n"
+            "os.execv(sys.argv[1], sys.argv[1:])\n"
+        )
+        process = subprocess.Popen(
+            [GLIMPSED[0], "-c", start, *GLIMPSED, "web"],
+            cwd=tmp_path,
+            env=environment(tmp_path),
+            pass_fds=(handed.fileno(),),
+            stderr=subprocess.PIPE,
+        )
+    try:
+        with Reader(port) as reader:
+            assert "a.png" in reader.get("/files?q=oak").text
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
+VIEWS = ("/", "/files", "/files?q=oak", "/files/1", "/review", "/failures")
+
+
+def axe() -> str:
+    """The accessibility checker's script."""
+    package = pytest.importorskip("axe_core_python", reason="no axe-core: pip install axe-core-python")
+    return (Path(os.path.dirname(package.__file__)) / "axe.min.js").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 800)])
+def test_every_view_is_accessible_fits_the_window_and_asks_nobody_else(
+    tmp_path: Path, width: int, height: int
+) -> None:
+    made = history(tmp_path)
+    made.done("invoices", "a.png", ("Some oak", "and more"))
+    made.failed("archive", "a-name-without-any-place-to-break-" + "x" * 80 + ".png")
+    made.queued("archive", "c.png")
+    made.ledger.hold("archive", 1.0)
+    checker = axe()
+    with served(made.config, tmp_path) as port, Browser(tmp_path) as browser:
+        for scheme in ("light", "dark") if width > 600 else ("dark",):
+            browser.call(
+                "Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}]
+            )
+            for view in VIEWS:
+                base = f"http://127.0.0.1:{port}"
+                browser.open(base + view, width, height)
+                assert browser.run("document.documentElement.scrollWidth") <= width, view
+                browser.run(f"{checker}; 0")
+                found = browser.run(
+                    "axe.run().then(r => r.violations.map(v => v.id + ' ' + v.nodes.map(n => n.html).join(' | ')))"
+                )
+                assert found == [], (view, scheme)
+                assert browser.complaints() == ([] if view != "/files/1" else browser.complaints()[:1]), view
+                strangers = [u for u in browser.requested() if not u.startswith((base, "data:"))]
+                assert strangers == [], view
+    made.ledger.close()
+
+
+def test_one_searches_as_one_types(tmp_path: Path) -> None:
+    made = history(tmp_path)
+    made.done("invoices", "a.png", ("Some oak",))
+    made.done("invoices", "b.png", ("Some pine",))
+    with served(made.config, tmp_path) as port, Browser(tmp_path) as browser:
+        browser.open(f"http://127.0.0.1:{port}/files", 1280, 900)
+        browser.run("const q = document.querySelector('[name=q]'); q.focus(); 0")
+        browser.call("Input.insertText", text="pin")
+        shown = "document.querySelector('#list').textContent"
+        wait_until(lambda: "1 match" in browser.run(shown), "nothing was searched for")
+        assert "b.png" in browser.run(shown)
+        assert "a.png" not in browser.run(shown)
+        assert "q=pin" in browser.run("location.search")
+    made.ledger.close()

@@ -1,0 +1,272 @@
+"""The live page's views and actions, over real HTTP on loopback and a ledger with history."""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from daemon import wait_until
+from glimpsed.ledger import Paused, Reason
+from glimpsed.model import FileKey
+from glimpsed.web.failures import grouped
+from glimpsed.web.files import marked
+from glimpsed.web.pictures import Cache
+from history import History
+from webpage import Reader, history, served
+
+NOW = time.time()
+FILES = 60
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("page")
+
+
+@pytest.fixture(scope="module")
+def told(home: Path) -> Iterator[History]:
+    made = history(home)
+    for number in range(FILES):
+        made.done("invoices", f"scan-{number:03}.png", (f"Invoice {number} for oak planks",), NOW - number)
+    made.done("archive", "two.png", ("First page", "<script>alert(1)</script>"), NOW - 500)
+    for number in range(3):
+        made.failed(
+            "archive", f"bad-{number}.png", f"Page {number} of 'x{number}.png' is damaged.", NOW - 600
+        )
+    made.failed("archive", "<b>long</b>.png", "It has 80 pages, more than max_pages allows (50).", NOW - 700)
+    made.done("archive", "changed.png", ("Old.",), NOW - 800)
+    made.done("archive", "linked.png", ("Elsewhere.",), NOW - 800)
+    made.failed("archive", "again.png", "It is broken.", NOW - 900)
+    made.queued("archive", "waits.png", NOW)
+    yield made
+    made.ledger.close()
+
+
+@pytest.fixture(scope="module")
+def port(told: History, home: Path) -> Iterator[int]:
+    with served(told.config, home) as found:
+        yield found
+
+
+@pytest.fixture
+def reader(port: int) -> Iterator[Reader]:
+    with Reader(port) as found:
+        yield found
+
+
+def number_of(told: History, folder: str, path: str) -> int:
+    row = told.ledger.find(FileKey(folder, path))
+    assert row is not None
+    return row.id
+
+
+def test_now_shows_folders_their_counts_and_what_just_happened(reader: Reader) -> None:
+    page = reader.get("/")
+    assert page.status_code == 200
+    assert '<html lang="en">' in page.text
+    assert "no daemon watches it" in page.text
+    assert re.search(rf"state=done\">{FILES}</a>", page.text)
+    assert "scan-000.png" in page.text
+    for view in ("Now", "Files", "Review", "Failures"):
+        assert re.search(rf"<a [^>]*>{view}</a>", page.text)
+
+
+def test_every_file_is_on_exactly_one_page_of_the_list_and_next_leads_through_them(reader: Reader) -> None:
+    found: list[str] = []
+    url = "/files"
+    for _ in range(10):
+        page = reader.get(url).text
+        found += re.findall(r'name="file" value="(\d+)"', page)
+        following = re.search(r'<a rel="next" href="([^"]*)"', page)
+        if following is None:
+            break
+        url = following[1].replace("&amp;", "&")
+    assert len(found) == len(set(found)) == FILES + 9
+
+
+def test_the_list_is_of_one_folder_one_state_and_one_time(reader: Reader) -> None:
+    assert "5 files" in reader.get("/files", params={"folder": "archive", "state": "failed"}).text
+    assert "No files" in reader.get("/files", params={"since": "2099-01-01"}).text
+    assert "scan-000.png" in reader.get("/files", params={"since": "2020-01-01", "until": "2098-01-01"}).text
+    assert reader.get("/files", params={"since": "x", "after": "1e999-9", "state": "?"}).status_code == 200
+
+
+def test_a_search_finds_answers_marks_the_words_and_needs_no_script(reader: Reader) -> None:
+    page = reader.get("/files", params={"q": "oak plank"}).text
+    assert "<mark>oak</mark>" in page
+    assert "<mark>plank</mark>s" in page
+    assert page.count("<li>") == FILES
+    assert "0 matches" in reader.get("/files", params={"q": "nothing such"}).text
+    assert reader.get("/files", params={"q": '"*(^'}).status_code == 200
+
+
+def test_one_file_shows_its_answer_beside_its_pages_as_text(reader: Reader, told: History) -> None:
+    page = reader.get(f"/files/{number_of(told, 'archive', 'two.png')}").text
+    assert "First page" in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "<script>alert" not in page
+    assert "gpt-4o-2024-08-06" in page
+    assert "1,000 in, 100 out" in page
+    assert page.count('<figure class="page"') == 2
+
+
+def test_a_picture_is_made_anew_and_never_the_files_own_bytes(
+    reader: Reader, told: History, home: Path
+) -> None:
+    number = number_of(told, "invoices", "scan-001.png")
+    got = reader.get(f"/files/{number}/pages/1")
+    assert got.headers["content-type"] == "image/jpeg"
+    assert "private" in got.headers["cache-control"]
+    assert Image.open(io.BytesIO(got.content)).format == "JPEG"
+    assert got.content != (home / "invoices" / "scan-001.png").read_bytes()
+    small = reader.get(f"/files/{number}/pages/1?size=small")
+    assert max(Image.open(io.BytesIO(small.content)).size) == 320
+    assert len(list((home / "cache").iterdir())) >= 2
+    assert reader.get(f"/files/{number}/pages/2").status_code == 404
+    assert reader.get("/files/999999/pages/1").status_code == 404
+
+
+def test_a_file_that_was_changed_since_is_not_shown_as_what_was_answered(
+    reader: Reader, told: History
+) -> None:
+    number = number_of(told, "archive", "changed.png")
+    told.image("archive", "changed.png")
+    assert reader.get(f"/files/{number}/pages/1").status_code == 404
+
+
+def test_a_link_out_of_the_folder_is_not_followed(reader: Reader, told: History, home: Path) -> None:
+    number = number_of(told, "archive", "linked.png")
+    place = home / "archive" / "linked.png"
+    place.rename(home / "elsewhere.png")
+    place.symlink_to(home / "elsewhere.png")
+    assert reader.get(f"/files/{number}/pages/1").status_code == 404
+
+
+def test_failures_are_grouped_by_reason_and_all_of_one_can_be_retried(reader: Reader, told: History) -> None:
+    page = reader.get("/failures").text
+    assert page.count("<article") == 3
+    assert "<b>3</b> files in archive" in page
+    assert "Scan it again." in page
+    assert "&lt;b&gt;long&lt;/b&gt;.png" in page
+    damaged = next(part for part in page.split("<article")[1:] if "damaged" in part)
+    done = reader.send_form(damaged, "Retry")
+    assert done.status_code == 200
+    assert "Queued again: 3 files." in done.text
+    counts = told.ledger.counts(["archive"])["archive"]
+    assert counts["failed"] == 2
+
+
+def test_one_file_is_retried_and_the_page_says_what_came_of_it_once(reader: Reader, told: History) -> None:
+    number = number_of(told, "archive", "again.png")
+    done = reader.press(f"/files/{number}", "Retry")
+    assert "Queued again: 1 file." in done.text
+    row = told.ledger.numbered(number)
+    assert row is not None
+    assert row.state == "queued"
+    assert "Queued again" not in reader.get(f"/files/{number}").text
+
+
+def test_redo_says_what_it_costs_before_it_does_it(reader: Reader, told: History) -> None:
+    number = number_of(told, "invoices", "scan-002.png")
+    asked = reader.press(f"/files/{number}", "Redo")
+    assert "Ask again?" in asked.text
+    assert "USD" in asked.text
+    row = told.ledger.numbered(number)
+    assert row is not None
+    assert row.state == "done"
+    done = reader.send_form(asked.text, "Redo")
+    assert "Queued again: 1 file." in done.text
+    row = told.ledger.numbered(number)
+    assert row is not None
+    assert row.state == "queued"
+
+
+def test_rewrite_brings_a_sidecar_back(reader: Reader, told: History, home: Path) -> None:
+    sidecar = home / "invoices" / "scan-003.png.txt"
+    sidecar.unlink()
+    done = reader.press(f"/files/{number_of(told, 'invoices', 'scan-003.png')}", "Rewrite")
+    assert "Written anew: 1 file." in done.text
+    assert sidecar.read_text() == "Invoice 3 for oak planks\n"
+
+
+def test_a_backlog_is_approved(reader: Reader, told: History) -> None:
+    told.ledger.hold("archive", NOW - 60)
+    wait_until(lambda: "Approve</button>" in reader.get("/").text, "the backlog does not show")
+    done = reader.press("/", "Approve")
+    assert "archive: released" in done.text
+    assert told.ledger.held() == {}
+
+
+def test_a_paused_model_is_resumed_once_a_daemon_runs(reader: Reader, told: History) -> None:
+    clock = told.ledger.clock
+    told.ledger.pause(Paused("m", "401: no key", clock(), None, clock() + 500))
+    wait_until(lambda: "Resume</button>" in reader.get("/").text, "the pause does not show")
+    assert "No daemon is running" in reader.press("/", "Resume").text
+    told.ledger.heartbeat(clock(), {})
+    assert "m is probed now." in reader.press("/", "Resume").text
+    assert told.ledger.pauses()["m"].next_probe <= clock() + 1  # type: ignore[operator]
+
+
+def test_what_is_not_there_is_404_and_a_form_without_files_says_so(reader: Reader) -> None:
+    for url in ("/nothing", "/files/0", "/files/x", f"/files/{2**80}", "/static/../app.py", "/static/app.py"):
+        assert reader.get(url).status_code == 404, url
+    html = reader.get("/files").text
+    form = next(part for part in html.split("<form") if "With those chosen" in part)
+    assert "No file was chosen." in reader.send_form("<form" + form, "Redo").text
+
+
+def test_news_come_as_server_sent_events(reader: Reader) -> None:
+    with reader.stream("GET", "/live") as events:
+        assert events.headers["content-type"].startswith("text/event-stream")
+        lines = events.iter_lines()
+        first = next(line for line in lines if line.startswith("data:"))
+    assert len(first) > 10
+
+
+reasons = st.text(st.characters(codec="utf-8"), max_size=40)
+
+
+@given(st.lists(st.tuples(reasons, st.integers(1, 9), st.floats(0, 9)), max_size=20))
+def test_grouping_loses_no_file(failed: list[tuple[str, int, float]]) -> None:
+    found = grouped([Reason("in", text, "", files, last) for text, files, last in failed])
+    assert sum(group.files for group in found) == sum(files for _, files, _ in failed)
+    assert len({group.key for group in found}) == len(found)
+
+
+def test_reasons_that_differ_in_names_and_numbers_are_one() -> None:
+    texts = (
+        "It has 80 pages, more than 50.",
+        "It has 1,234 pages, more than 50.",
+        "'a b.png' is 3.",
+        "'c' is 4.",
+    )
+    assert [group.files for group in grouped([Reason("in", text, "", 1, 0) for text in texts])] == [2, 2]
+
+
+@given(st.text(max_size=400), st.text(max_size=30))
+def test_marking_keeps_a_short_line_as_it_is(line: str, text: str) -> None:
+    pieces = marked(line, text)
+    assert all(piece for piece, _ in pieces)
+    if line.isprintable() and len(line) <= 200:
+        assert "".join(piece for piece, _ in pieces) == line
+
+
+def test_pictures_on_disk_are_bounded_and_the_last_ones_stay(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "pages", most=100)
+    for number in range(20):
+        cache.put(str(number), bytes(30))
+        cache.get("0")
+    assert cache.get("0") == bytes(30)
+    assert cache.get("1") is None
+    assert sum(file.stat().st_size for file in (tmp_path / "pages").iterdir()) <= 100
+    assert Cache(tmp_path / "pages", most=100).get("19") == bytes(30)
+    assert (tmp_path / "pages").stat().st_mode & 0o777 == 0o700
+    Cache(Path("/proc/nothing")).put("x", b"x")

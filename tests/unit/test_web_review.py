@@ -1,0 +1,235 @@
+"""Answers corrected and confirmed at the live page, and doubtful ones one after the other."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from glimpsed.disk.files import find_root
+from glimpsed.model import Doubt, DoubtfulField, FileKey
+from glimpsed.pipeline import review
+from glimpsed.web.correct import filled, leaves, meant, types_at, written
+from history import CONFIG, History
+from webpage import Reader, history, served
+
+SCHEMA = """
+  bills:
+    path: bills
+    prompt: Read it.
+    model: m
+    schema:
+      type: object
+      required: [number, total]
+      properties:
+        number: {type: string}
+        total: {type: number}
+        paid: {type: [boolean, "null"]}
+        items: {type: array, items: {type: object, properties: {name: {type: string}, price: {type: number}}}}
+budget:"""
+BILL: dict[str, Any] = {
+    "number": "R-1",
+    "total": 12.5,
+    "paid": None,
+    "items": [{"name": "oak", "price": 3}, {"name": "pine", "price": 4.5}],
+}
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Iterator[History]:
+    (tmp_path / "bills").mkdir()
+    made = history(tmp_path, CONFIG.replace("budget:", SCHEMA.lstrip("\n")))
+    yield made
+    made.ledger.close()
+
+
+@pytest.fixture
+def reader(told: History, tmp_path: Path) -> Iterator[Reader]:
+    with served(told.config, tmp_path) as port, Reader(port) as found:
+        yield found
+
+
+def bill(told: History, path: str = "a.png", data: Any = None) -> str:
+    """Its page."""
+    key = told.done("bills", path, ("{}",), data=data or copy.deepcopy(BILL))
+    row = told.ledger.find(key)
+    assert row is not None
+    return f"/files/{row.id}"
+
+
+def sidecar(home: Path, name: str = "bills/a.png.json") -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((home / name).read_text())
+    return found
+
+
+def test_a_field_is_corrected_in_sidecars_and_ledger(reader: Reader, told: History, tmp_path: Path) -> None:
+    page = bill(told)
+    html = reader.get(page).text
+    assert '<label for="field-2">total</label>' in html
+    assert 'name="data.items.1.price" value="4.5"' in html
+    done = reader.send_form(html, "Save", **{"data.total": "13,75", "data.items.1.name": "fir"})
+    assert "Saved." in done.text
+    assert "Corrected by page" in done.text
+    found = sidecar(tmp_path)
+    assert found["data"] == {
+        **BILL,
+        "total": 13.75,
+        "items": [BILL["items"][0], {"name": "fir", "price": 4.5}],
+    }
+    assert found["review"]["changed"] == ["total", "items.1.name"]
+    assert '"total": 13.75' in (tmp_path / "bills" / "a.png.txt").read_text()
+
+
+def test_what_the_schema_does_not_allow_is_not_saved_and_stays_typed(
+    reader: Reader, told: History, tmp_path: Path
+) -> None:
+    page = bill(told)
+    refused = reader.press(page, "Save", **{"data.total": "1,234", "data.number": "R-2"})
+    assert refused.status_code == 422
+    assert 'role="alert"' in refused.text
+    assert 'value="1,234"' in refused.text
+    assert 'value="R-2"' in refused.text
+    assert sidecar(tmp_path)["data"] == BILL
+
+
+def test_an_answer_is_confirmed_as_it_stands(reader: Reader, told: History, tmp_path: Path) -> None:
+    done = reader.press(bill(told), "Confirm")
+    assert "Confirmed." in done.text
+    assert sidecar(tmp_path)["review"] == {**sidecar(tmp_path)["review"], "by": "page", "changed": []}
+    assert sidecar(tmp_path)["data"] == BILL
+
+
+def test_a_text_is_corrected_and_its_lines_stay(reader: Reader, told: History, tmp_path: Path) -> None:
+    told.done("invoices", "t.png", ("\nFirst line\n  second\n",))
+    row = told.ledger.find(FileKey("invoices", "t.png"))
+    assert row is not None
+    done = reader.press(f"/files/{row.id}", "Save", text="First line\r\n  2nd\r\n")
+    assert "Saved." in done.text
+    assert sidecar(tmp_path, "invoices/t.png.json")["text"] == "First line\n  2nd\n"
+    assert [hit.key.path for hit in told.ledger.search("2nd")] == ["t.png"]
+
+
+def test_of_two_at_once_the_second_is_told(reader: Reader, told: History, tmp_path: Path) -> None:
+    html = reader.get(bill(told)).text
+    assert "Saved." in reader.send_form(html, "Save", **{"data.number": "R-9"}).text
+    late = reader.send_form(html, "Save", **{"data.number": "R-7"})
+    assert late.status_code == 409
+    assert "has changed since you looked at it" in late.text
+    assert 'value="R-9"' in late.text
+    assert sidecar(tmp_path)["data"]["number"] == "R-9"
+
+
+def test_a_file_that_changed_meanwhile_is_not_corrected(
+    reader: Reader, told: History, tmp_path: Path
+) -> None:
+    html = reader.get(bill(told)).text
+    told.image("bills", "a.png")
+    late = reader.send_form(html, "Save", **{"data.number": "R-7"})
+    assert late.status_code in {409, 422, 503}
+    assert sidecar(tmp_path)["data"] == BILL
+
+
+def test_redo_leaves_what_was_reviewed_unless_it_is_asked_for(reader: Reader, told: History) -> None:
+    page = bill(told)
+    reader.press(page, "Confirm")
+    asked = reader.press(page, "Redo")
+    assert "1 more was corrected or confirmed" in asked.text
+    too = reader.send_form(asked.text, "Ask about them, too")
+    assert "Queued again: 1 file." in reader.send_form(too.text, "Redo").text
+
+
+def doubt(told: History, path: str) -> None:
+    """A second reader read another total."""
+    key = FileKey("bills", path)
+    root = find_root(told.config.folders["bills"].path)
+    row, answer = review.current(told.ledger, root, told.config.folders["bills"], key)
+    fields = (DoubtfulField(path="total", value=12.5, other=72.5), DoubtfulField(path="number", value="R-1"))
+    doubtful = answer.model_copy(update={"doubt": Doubt(by="second", agreement=0.75, fields=fields)})
+    with told.ledger._database.write() as c:
+        import sqlalchemy as sa
+
+        from glimpsed.ledger.schema import files, verifications
+
+        claims = c.scalar(sa.select(files.c.claims).where(files.c.id == row.id))
+        values = {"file": row.id, "claim": claims, "tries": 1, "agreement": 0.75, "doubtful": 1}
+        c.execute(sa.insert(verifications), values)
+        assert row.sha256 is not None
+        assert row.question is not None
+        told.ledger._replace_answer(c, row.sha256, row.question, doubtful)
+
+
+def test_doubtful_answers_come_one_after_the_other_with_both_readings(
+    reader: Reader, told: History, tmp_path: Path
+) -> None:
+    for path in ("a.png", "b.png"):
+        bill(told, path)
+        doubt(told, path)
+    page = reader.get("/review").text
+    assert "a.png" in page
+    assert "72.5" in page
+    assert "agrees with 75 %" in page
+    assert "the other reader has nothing there" in page
+    assert "2 files" in reader.get("/files?state=doubtful").text
+    second = reader.send_form(page, "Save", **{"data.total": "72.5"})
+    assert "b.png" in second.text
+    assert sidecar(tmp_path)["data"]["total"] == 72.5
+    last = reader.send_form(second.text, "Confirm")
+    assert "No answer is doubtful" in last.text
+    assert told.ledger.doubtful("bills") == 0
+
+
+values = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9)
+names = st.text("abc.", min_size=1, max_size=3)
+trees = st.recursive(
+    values, lambda v: st.lists(v, max_size=3) | st.dictionaries(names, v, max_size=3), max_leaves=9
+)
+
+
+@given(st.dictionaries(names, trees, max_size=4))
+def test_a_form_that_nobody_touched_changes_nothing(data: dict[str, Any]) -> None:
+    form = {path: written(value) for path, value in leaves(data)}
+    assert filled(data, form, {}) == data
+
+
+@given(st.dictionaries(st.text("abc", min_size=1, max_size=2), st.text(max_size=9), min_size=1), st.data())
+def test_one_field_changes_and_no_other(data: dict[str, str], draw: st.DataObject) -> None:
+    key = draw.draw(st.sampled_from(sorted(data)))
+    assert filled({"x": [data]}, {f"x.0.{key}": "new"}, {}) == {"x": [{**data, key: "new"}]}
+
+
+@pytest.mark.parametrize(
+    ("text", "types", "value"),
+    [
+        ("12,50", {"number"}, 12.5),
+        ("1.234,50", {"number"}, 1234.5),
+        ("1,234.50 €", {"number"}, 1234.5),
+        ("12.50", {"number"}, 12.5),
+        ("-3", {"integer"}, -3),
+        ("1,234", {"number"}, "1,234"),
+        ("", {"number", "null"}, None),
+        ("yes", {"boolean"}, True),
+        ("007", {"string"}, "007"),
+        ("12", {"string"}, "12"),
+        (" x ", {"string"}, " x "),
+        ("x", {"number"}, "x"),
+    ],
+)
+def test_what_was_typed_is_a_value_of_the_schemas_type(text: str, types: set[str], value: object) -> None:
+    found = meant(text, "old", frozenset(types))
+    assert (found, type(found)) == (value, type(value))
+
+
+def test_types_are_found_through_references_and_alternatives() -> None:
+    schema = {
+        "$defs": {"item": {"properties": {"price": {"anyOf": [{"type": "number"}, {"type": "null"}]}}}},
+        "properties": {"items": {"items": {"$ref": "#/$defs/item"}}, "self": {"$ref": "#"}},
+    }
+    assert types_at(schema, ["items", "3", "price"]) == {"number", "null"}
+    assert types_at(schema, ["self", "self", "items", "0", "price"]) == {"number", "null"}
+    assert types_at(schema, ["nowhere", "at"]) == frozenset()
