@@ -17,6 +17,9 @@ from glimpsed.config.schema import Config, Folder, ModelEntry
 from glimpsed.errors import ConfigError, Problem, UsageError
 from glimpsed.model import shown
 
+LEDGER = "ledger.sqlite"
+STATES = Path("/var/lib")  # where systemd has the state of services
+
 LOCAL = "local"
 
 
@@ -103,19 +106,34 @@ def for_folder(path: str | os.PathLike[str]) -> Config:
     return Config(models={LOCAL: _local()}).model_copy(update={"folders": {name: folder}})
 
 
-def state_url(config: Config, env: Mapping[str, str] = os.environ) -> str:
+def state_url(config: Config, env: Mapping[str, str] = os.environ, states: Path = STATES) -> str:
     """The ledger's SQLAlchemy URL, password and all; by default SQLite in $STATE_DIRECTORY or XDG state.
 
-    A relative SQLite file is relative to the config file.
+    For the config of a service, that service's ledger as soon as there is one, whoever asks: the commands are run
+    by people, for whom systemd sets no $STATE_DIRECTORY. A relative SQLite file is relative to the config file.
     """
     if config.state is None:
         given = env.get("STATE_DIRECTORY", "").partition(":")[0]
-        directory = Path(given) if given else platformdirs.user_state_path("glimpsed")
-        return f"sqlite:///{directory / 'ledger.sqlite'}"
+        directory = Path(given) if given else _of_service(config.file, states)
+        return f"sqlite:///{(directory or platformdirs.user_state_path('glimpsed')) / LEDGER}"
     scheme, _, file = config.state.partition(":///")
     if scheme.startswith("sqlite") and config.file is not None and not file.startswith("/"):
         return f"{scheme}:///{config.file.absolute().parent / file}"
     return config.state
+
+
+def _of_service(file: Path | None, states: Path) -> Path | None:
+    """Where the unit with this config has its ledger: glimpsed.service, or glimpsed@NAME for /etc/glimpsed/NAME.yaml."""
+    if file is None or file.absolute().parts[-3:-1] != ("etc", "glimpsed"):
+        return None
+    directory = states / "glimpsed" / ("" if file.stem == "config" else file.stem)
+    try:
+        os.stat(directory / LEDGER)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError:  # who may not look is told so when it is opened
+        return directory
+    return directory
 
 
 def _named(config: Config, file: Path) -> Config:
