@@ -165,11 +165,13 @@ def test_a_fresh_install_has_everything_and_starts_nothing(machine: Machine) -> 
     assert show(machine, "ActiveState") == "inactive"
     assert show(machine, "UnitFileState") == "disabled"
     assert "A file failed" in machine.run("journalctl", "--dump-catalog").stdout
-    machine.run("glimpsed", "check")
+    asked = machine.run("glimpsed", "check", "--as-service")
+    assert "looked as  glimpsed" in asked.stdout
 
 
 def test_as_installed_it_reads_a_letter(machine: Machine, scans: Path) -> None:
     machine.run("systemctl", "enable", "--now", "glimpsed")
+    machine.run("systemctl", "reload", "glimpsed")  # with no more programs than these packages ask for
     drop(scans, "letter.png", page())
     wait_until((scans / "letter.png.txt").exists, "no text", 300)
     text = (scans / "letter.png.txt").read_text()
