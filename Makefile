@@ -162,6 +162,19 @@ test-deb: $(VENV)/.dev  ## the package on a fresh Debian with systemd: install, 
 	@.ci/packages deb
 	$(PYTEST) -q -n 0 tests/e2e/test_debian.py
 
+.PHONY: release
+release:  ## dist/: wheel, sdist, Debian package, SBOM and SHA256SUMS, each built twice and compared; DEB=no: without that
+	PYTHON="$(PYTHON)" packaging/release
+
+.PHONY: image
+image:  ## the container image localhost/glimpsed, with buildah or podman; BASE=IMAGE: on another Debian
+	packaging/image $(BASE)
+
+.PHONY: test-image
+test-image: $(VENV)/.dev  ## the image, built and run
+	@.ci/packages image
+	$(PYTEST) -q -n 0 tests/e2e/test_container.py
+
 .PHONY: clean
 clean:  ## everything that can be made again; ./inbox and the ledger stay
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage

@@ -203,7 +203,6 @@ def test_a_purge_leaves_the_images_and_their_sidecars(machine: Machine, scans: P
     dpkg(machine, "-P", "glimpsed")
     gone = ["/etc/glimpsed", "/var/lib/glimpsed", "/etc/systemd/system/glimpsed.service.d"]
     assert lacks(machine, *gone) == gone
-    assert machine.run("systemctl", "list-unit-files", "glimpsed*").stdout.startswith("0 unit files") or (
-        "glimpsed" not in machine.run("systemctl", "list-unit-files").stdout
-    )
+    units = machine.run("systemctl", "list-unit-files", "glimpsed*", check=False).stdout
+    assert "0 unit files" in units
     assert sorted(os.listdir(scans)) == ["letter.png", "letter.png.json", "letter.png.txt"]
