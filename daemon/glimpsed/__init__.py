@@ -2,7 +2,7 @@
 
 `discover` notices files (watchdog's events are hints, the listing decides) and offers complete ones to
 the `ledger`, which is the only queue. `pipeline` claims a file from it, has `images` prepare its pages
-in a process pool, has `vision` ask the model, commits the answer to the ledger, and has `sidecar` write
+in a process pool, has `vision` ask the model, has `searchable` put the words under the pages, commits the answer to the ledger, and has `sidecar` write
 it next to the image. `service` starts, reloads and drains all of that; `cli` is one thin file a command;
 `web` is the live page, `desk` what operators see and do there and at a terminal;
 `estimate` reckons what waiting files will cost, `report` renders a folder as an HTML page,

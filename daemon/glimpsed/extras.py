@@ -1,17 +1,23 @@
-"""The command that adds an extra to this installation, the way that it was made."""
+"""The commands of this installation, the way that it was made: to call it, and to add an extra to it."""
 
 from __future__ import annotations
 
+import functools
 import json
+import os
 import shlex
+import shutil
 import sys
 from urllib.parse import unquote, urlsplit
+
+OCR_MODULES = ("rapidocr", "onnxruntime", "cv2")  # of the extra `ocr`
 
 
 def command(*extras: str) -> str:
     """``pip install '/usr/src/glimpsed[ocr]'``: with this Python's pip, from where it was installed from.
 
-    The name alone is another program's on the index, or nobody's; it stands where nothing else is known.
+    The name alone is another program's on the index, or nobody's. Where the source is gone, or nobody knows where it
+    was (a Debian package), what the extra consists of does as well.
     """
     pip = f"{shlex.quote(sys.executable)} -m pip" if sys.prefix != sys.base_prefix else "pip"
     wanted = ",".join(extras)
@@ -19,9 +25,37 @@ def command(*extras: str) -> str:
     if installer == "dpkg":  # which brings all of them
         return "apt-get install --reinstall glimpsed"
     if not url.startswith("file:"):
-        return f"{pip} install {shlex.quote(f'glimpsed[{wanted}]' + (f' @ {url}' if url else ''))}"
-    source = f"{unquote(urlsplit(url).path)}[{wanted}]"
-    return f"{pip} install {'-e ' if editable else ''}{shlex.quote(source)}"
+        parts = [f"glimpsed[{wanted}] @ {url}"] if url else _requirements(extras)
+        return f"{pip} install {shlex.join(parts or [f'glimpsed[{wanted}]'])}"
+    source = unquote(urlsplit(url).path)
+    if not os.path.exists(source) and (parts := _requirements(extras)):
+        return f"{pip} install {shlex.join(parts)}"
+    return f"{pip} install {'-e ' if editable else ''}{shlex.quote(f'{source}[{wanted}]')}"
+
+
+def _requirements(extras: tuple[str, ...]) -> list[str]:
+    """What these extras consist of, by the installation's own record: ``pypdfium2>=5``."""
+    from importlib import metadata  # noqa: PLC0415 -- slow to import, seldom needed
+
+    try:
+        found = metadata.requires("glimpsed") or []
+    except metadata.PackageNotFoundError:
+        return []
+    parts = [one.partition(";") for one in found]
+    return [
+        name.strip()
+        for name, _, marker in parts
+        if any(f"extra == '{e}'" in marker.replace('"', "'") for e in extras)
+    ]
+
+
+@functools.cache
+def program() -> str:
+    """How this installation is called from a shell: by name where that leads to it, else by its path."""
+    own = os.path.join(sys.prefix, "bin", "glimpsed")
+    found = shutil.which("glimpsed")
+    by_name = found is not None and os.path.realpath(found) == os.path.realpath(own)
+    return "glimpsed" if by_name or not os.path.exists(own) else shlex.quote(own)
 
 
 def _source() -> tuple[str, bool, str]:

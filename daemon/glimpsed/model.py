@@ -91,6 +91,13 @@ def utc_ns(nanoseconds: int) -> str:
     return whole.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+def local(seconds: float) -> str:
+    """Epoch seconds as people read them, in this machine's zone, which is said: ``2026-11-22 11:00:00 +01:00``."""
+    return (
+        dt.datetime.fromtimestamp(seconds).astimezone().isoformat(" ", timespec="seconds").replace("+", " +")
+    )
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class FileKey:
     """One file, wherever its folder is mounted: the folder's name and the path in it."""
@@ -154,6 +161,7 @@ class Job:
     fresh: bool
     round: int = 0  # which asking of this version it is: another after `redo` and `retry`, not after a crash
     problem: str | None = None
+    advice: str | None = None  # what was said to do about it
     answer: Answer | None = None  # paid for before a crash: only the sidecars are missing
     pages: tuple[PageRecord, ...] = ()  # ``pages: each``: pages answered so far
     written: tuple[Written, ...] = ()  # sidecars that an earlier version of this file got
@@ -183,6 +191,7 @@ class Image:
     data: bytes = field(repr=False)
     band: tuple[int, int] | None = None  # (number from 1, of how many)
     url: str | None = None  # sent instead of the data (``image_url_base``)
+    turned: int = 0  # degrees clockwise, beyond what the file says of itself (``upright``)
     region: Region | None = None  # what it shows of its page, as far as that is known
 
 
@@ -281,6 +290,7 @@ class Source(Frozen):
     height: int
     pages: int
     left_out: tuple[int, ...] | None = None  # pages that were not sent; None: all were
+    signed: bool | None = None  # a PDF that somebody signed, and that is left as it is; None: it is not
 
 
 class Sent(Frozen):
@@ -292,7 +302,7 @@ class Sent(Frozen):
     height: int | None = None
     bytes: int
     characters: int | None = None
-    turned: int | None = None  # degrees clockwise that a local model turned it before it read it
+    turned: int | None = None  # degrees clockwise that it was turned to be read, beyond what the file says
 
 
 class PageAnswer(Frozen):
@@ -362,6 +372,16 @@ class Verified(Frozen):
     usage: Usage
 
 
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """What an answer, or a second reading of it, has cost, as its JSON tells."""
+
+    entry: str  # of the model
+    usage: Usage
+    at: float  # epoch seconds
+    answered: int  # 1: an answer, 0: a second reading
+
+
 class Review(Frozen):
     """Somebody looked at an answer, and corrected or confirmed it."""
 
@@ -403,3 +423,4 @@ class Written:
     name: str
     size: int
     mtime_ns: int
+    digest: str | None = field(default=None, compare=False)  # of its content, where that is known

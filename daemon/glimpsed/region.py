@@ -21,6 +21,25 @@ _STORED: dict[int, Callable[[float, float], tuple[float, float]]] = {
 }
 
 
+_QUARTER = {
+    1: 6,
+    6: 3,
+    3: 8,
+    8: 1,
+    2: 7,
+    7: 4,
+    4: 5,
+    5: 2,
+}  # an orientation, and a quarter clockwise after it
+
+
+def turned(orientation: int, degrees: int) -> int:
+    """The EXIF orientation that does what this one does, and then turns by 0, 90, 180 or 270 degrees clockwise."""
+    for _ in range(degrees // 90):
+        orientation = _QUARTER[orientation]
+    return orientation
+
+
 @dataclass(frozen=True, slots=True)
 class Region:
     """What a picture shows of a page: the whole, or a band of it."""

@@ -26,6 +26,7 @@ import rows_folder
 import rows_images
 import rows_ledger
 import rows_rivals
+import rows_web
 import structlog
 from bench import HERE, Row, Sizes
 from rich.console import Console
@@ -83,6 +84,7 @@ ROWS: dict[str, Callable[[Path, Sizes], Iterator[Row]]] = {
     "prepare": rows_images.prepare,
     "ledger": rows_ledger.ledger,
     "commands": rows_commands.commands,
+    "web": rows_web.web,
     "hosts": rows_ledger.hosts,
     "kill": kill,
     "rivals": rows_rivals.rivals,

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import signal
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -11,8 +14,12 @@ from typing import Any, Self
 import pytest
 
 from daemon import Daemon, glimpsed, wait_until
+from gateway import Gateway, Scripted
+from pictures import drop, picture
 
 pytest.importorskip("apprise")
+
+NO_CAPABILITIES = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
 
 
 class Service:
@@ -22,6 +29,7 @@ class Service:
         self.messages: list[dict[str, Any]] = []
         self.refused = 0
         self.down = False
+        self.says = 503  # when it is down
         service = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -31,7 +39,7 @@ class Service:
                     service.refused += 1
                 else:
                     service.messages.append(json.loads(body))
-                self.send_response(503 if service.down else 200)
+                self.send_response(service.says if service.down else 200)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
@@ -53,6 +61,10 @@ class Service:
     @property
     def url(self) -> str:
         return f"json://anna:open-sesame-1234@127.0.0.1:{self._server.server_port}/x"
+
+    @property
+    def http(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}/hook"
 
 
 @pytest.fixture
@@ -103,3 +115,82 @@ def test_check_tells_of_an_address_that_is_none(tmp_path: Path) -> None:
     done = glimpsed("check", home=tmp_path)
     assert done.returncode == 78
     assert "notify.urls.0" in done.stderr
+
+
+EVERYTHING = """
+models:
+  paid: {{api: chat, base_url: "{url}", api_key_env: GLIMPSED_API_KEY, price: {{input: 1000, output: 1000}}}}
+  other: {{api: chat, base_url: "{url}", api_key_env: GLIMPSED_API_KEY}}
+defaults: {{settle: 0, settle_limit: 1s, model: other}}
+folders:
+  paid: {{path: paid, model: paid}}
+  paused: {{path: paused}}
+  closed: {{path: closed, settle: 1s}}
+  lost: {{path: lost}}
+  handed: {{path: handed, on_done: {{webhook: "{hook}"}}}}
+budget: {{per_day: 0.5}}
+log: {{level: error}}
+notify: {{urls: ['{service}'], digest: 1s}}
+"""
+
+
+def test_all_that_the_contract_names_is_told_whatever_is_logged(tmp_path: Path) -> None:
+    """Budget, pause, lost, degraded, hand-over, failed, and each one's end; with `log.level: error`, too."""
+    before: list[str] = []
+    if os.geteuid() == 0:
+        if shutil.which("setpriv") is None:
+            pytest.skip("needs setpriv, to be less than root")
+        before = NO_CAPABILITIES
+    for folder in ("paid", "paused", "closed", "lost", "handed"):
+        (tmp_path / folder).mkdir()
+    with Service() as service, Gateway() as gateway, Service() as hook:
+        hook.down, hook.says = True, 400
+        everything = EVERYTHING.format(url=gateway.base_url, hook=hook.http, service=service.url)
+
+        def told(*sentences: str) -> None:
+            def all_told() -> bool:
+                text = "\n".join(m["message"] for m in service.messages)
+                return all(sentence in text for sentence in sentences)
+
+            wait_until(all_told, f"not told: {sentences}")
+
+        with Daemon(everything, tmp_path, before=before) as daemon:
+            wait_until(lambda: "running" in glimpsed("status", home=tmp_path).stdout, "does not run")
+            drop(tmp_path / "paid", "a.png", picture(seed=1))
+            told("budget is reached")
+            gateway.script(
+                Scripted(status=401, body={"error": {"message": "bad key", "code": "invalid_api_key"}})
+            )
+            drop(tmp_path / "paused", "a.png", picture(seed=2))
+            told("Model other is paused")
+            assert glimpsed("resume", "other", home=tmp_path).returncode == 0
+            told("Model other works again")
+            (tmp_path / "lost").rename(tmp_path / "away")
+            told("lost: lost")
+            (tmp_path / "away").rename(tmp_path / "lost")
+            told("lost: back")
+            drop(tmp_path / "handed", "a.png", picture(seed=3))
+            told("handed: 1 file failed", "a.png: Not handed over")
+            drop(tmp_path / "closed", "a.png", picture(seed=4))
+            (tmp_path / "closed").chmod(0o555)  # before it counts as complete
+            told("closed: watched less well than it should be", "no sidecars can be written")
+            (tmp_path / "closed").chmod(0o755)
+            told("closed: watching")
+        assert {line["level"] for line in daemon.events} == {"error"}
+
+
+def test_what_was_to_be_told_survives_a_kill(tmp_path: Path, inbox: Path) -> None:
+    with Service() as service:
+        with Daemon(config(service, "1h"), tmp_path) as daemon:
+            daemon.wait_event("service.ready")
+            for number in range(3):  # the first opens the hour in which nothing more is told
+                (inbox / f"{number}.png").write_bytes(b"\x89PNG\r\n\x1a\n not one")
+                daemon.wait_event("file.failed", count=number + 1)
+                if number == 0:
+                    wait_until(lambda: len(service.messages) == 1, "no message came")
+            kept = tmp_path / "state/glimpsed/ledger.notices"
+            wait_until(lambda: kept.exists() and "2.png" in kept.read_text(), "it is not on disk")
+            daemon.stop(signal.SIGKILL)
+        with Daemon(config(service, "1h"), tmp_path):
+            wait_until(lambda: len(service.messages) == 2, "no message came")
+        assert "2 files failed" in service.messages[1]["title"]

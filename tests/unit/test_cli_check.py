@@ -383,7 +383,7 @@ def test_who_may_not_look_is_told_so(tmp_path: Path) -> None:
         return done.returncode, done.stdout + done.stderr
 
     code, told = glimpsed("check")
-    assert code == 1
+    assert code == 77
     assert "FAIL  ledger" in told
     assert "no permission in" in told
     code, told = glimpsed("status")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -666,3 +668,29 @@ def test_a_look_at_the_ledger_imports_nothing_that_only_the_daemon_needs(
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.splitlines()[-1] == "[]"
     assert done.stdout
+
+
+def test_an_estimate_has_each_folder_s_name_whole_on_a_line_of_its_own(history: History, run: Run) -> None:
+    """However narrow the terminal is."""
+    _, printed, _ = run("estimate")
+    lines = printed.splitlines()
+    for name in history.config.folders:
+        (at,) = [n for n, line in enumerate(lines) if line.startswith(f"{name}  ")]
+        assert re.match(r"  [\d,]+ files?, [\d,]+ pages?, ", lines[at + 1])
+
+
+def test_failures_are_told_in_the_machine_s_own_time(
+    history: History, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history.failed("invoices", "a.png")
+    (row,) = data(run, "failures")
+    monkeypatch.setenv("TZ", "Asia/Shanghai")
+    time.tzset()
+    try:
+        _, printed, told = run("failures")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    then = dt.datetime.fromisoformat(row["since"]).astimezone(dt.timezone(dt.timedelta(hours=8)))
+    assert f"{then:%Y-%m-%d %H:%M:%S} +08:00" in printed
+    assert told == "1 failed: 'glimpsed retry' puts it back into the queue\n"

@@ -368,3 +368,30 @@ def test_a_credential_that_came_after_the_start_says_so(tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigError, match=r"new is not among the service's credentials.*restart it"):
         config.load(tmp_path / "g.yaml", env={"CREDENTIALS_DIRECTORY": str(tmp_path)})
+
+
+def test_two_folders_without_a_config_know_nothing_of_one_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    found = {}
+    for at, parent in enumerate(("a", "b")):
+        inbox = tmp_path / parent / "inbox"
+        (inbox / "sub").mkdir(parents=True)
+        url = config.state_url(config.for_folder(inbox))
+        ledger = Path(url.removeprefix("sqlite:///"))
+        ledger.parent.mkdir(parents=True, exist_ok=True)
+        ledger.touch()
+        os.utime(ledger, (at, at))
+        found[parent] = url
+    assert found["a"] != found["b"]
+    for where, expected in (
+        ("a", ["a"]),  # in the current directory
+        ("b/inbox/sub", ["b"]),  # around it
+        (".", ["b", "a"]),  # none here: all, the one that was used last first
+    ):
+        monkeypatch.chdir(tmp_path / where)
+        assert config.ledgers() == [found[name] for name in expected]
+    assert config.ledgers([str(tmp_path / "a/inbox/x.png")]) == [found["a"]]
+    os.utime(Path(found["a"].removeprefix("sqlite:///")), (9, 9))
+    assert config.ledgers() == [found["a"], found["b"]]

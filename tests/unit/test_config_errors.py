@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import threading
 from pathlib import Path
@@ -12,6 +13,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from glimpsed import extras
 from glimpsed.config import Config, document, validate
 from glimpsed.config.document import dotted
 from glimpsed.config.editor import json_schema
@@ -62,7 +64,7 @@ def test_everything_is_told_at_once_with_line_and_key() -> None:
         "g.yaml:3: models.gpt.concurency: unknown key (did you mean 'concurrency'?)",
         "g.yaml:3: models.gpt.timeout: must look like 500ms, 2s, 5m, 1h or a number of seconds",
         "g.yaml:7: folders.invoices.setle: unknown key (did you mean 'settle'?)",
-        "g.yaml:8: folders.invoices.outputs[1]: must be 'txt', 'json', 'md' or 'xmp' (did you mean 'json'?)",
+        "g.yaml:8: folders.invoices.outputs[1]: must be 'txt', 'json', 'md', 'xmp', 'pdf' or 'hocr' (did you mean 'json'?)",
         "g.yaml:9: folders.invoices.model: there is no model 'gpt-4' (did you mean 'gpt'?)",
         "g.yaml:10: folders.invoices.prompt: {file_name} would not be filled in (did you mean {filename}?; for the text itself put spaces inside the braces)",
         "g.yaml:11: folders.invoices: duplicate key, first on line 5",
@@ -189,6 +191,7 @@ def test_everything_is_told_at_once_with_line_and_key() -> None:
         (model(f"{REMOTE}, api_key_file: /dev/null"), "models.m.api_key_file", "is empty"),
         (model(f"{REMOTE}, api_key_file: a, api_key_env: B"), "models.m.api_key_file", "second source of the key"),
         (model(f"{REMOTE}, headers: {{'a b': c}}"), "models.m.headers.a b", "no name for a header"),
+        (model(f"{REMOTE}, headers: {{sk-aB3dE5fG7hJ9kL1mN3: x}}"), "models.m.headers.[removed]", "looks like a key"),
         (model(f'{REMOTE}, headers: {{a: "b\\nc: d"}}'), "models.m.headers.a", "a header cannot have"),
         (model(f"{REMOTE}, user_agent: é"), "models.m.user_agent", "a header cannot have"),
         (model(f"{REMOTE}, price: {{input: 1}}, currency: CNY") + "budget: {per_day: 1}", "models.m.currency", "must be USD"),
@@ -396,3 +399,16 @@ def test_a_config_may_come_through_a_pipe(tmp_path: Path) -> None:
     writer.start()
     assert load(tmp_path / "pipe").drain == 5
     writer.join()
+
+
+def test_turning_pages_for_remote_models_needs_the_embedded_ocr(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert problems(folder("upright: true")) == []
+    by_url = problems(folder("upright: true, image_url_base: 'https://a/'"))
+    assert [p.key for p in by_url] == ["folders.f.upright"]
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "rapidocr" else find(name))
+    [missing] = problems(folder("upright: true"))
+    assert missing.key == "folders.f.upright"
+    assert extras.command("ocr") in missing.message
+    assert problems(folder("upright: false")) == []
+    assert problems(folder("upright: true", "m: {api: local, model: tesseract}")) == []

@@ -162,7 +162,7 @@ def test_the_schema_takes_what_load_takes(
         folder(settle="soon"),
         folder(settle=-1),
         folder(bands=1),
-        folder(outputs=["pdf"]),
+        folder(outputs=["docx"]),
         folder(name="x"),
         {"folders": {"f": {}}},
         {"defaults": {"path": "x"}},

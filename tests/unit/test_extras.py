@@ -9,12 +9,18 @@ from pathlib import Path
 
 import pytest
 
+REQUIRES = """Requires-Dist: pillow>=12
+Requires-Dist: rapidocr<4,>=3.10; extra == "ocr"
+Requires-Dist: pypdfium2>=5; extra == 'pdf'
+Requires-Dist: glimpsed[ocr,pdf]; extra == "ready"
+"""
 CASES = [
-    ({"url": "file:///usr/src/my%20glimpsed", "dir_info": {}}, "'/usr/src/my glimpsed[ocr,pdf]'"),
-    ({"url": "file:///src", "dir_info": {"editable": True}}, "-e '/src[ocr,pdf]'"),
+    ({"url": "file:///usr/my%20src", "dir_info": {}}, "'rapidocr<4,>=3.10' 'pypdfium2>=5'"),
+    ({"url": "file:///srv", "dir_info": {"editable": True}}, "-e '/srv[ocr,pdf]'"),
+    ({"url": "file:///tmp/gone/build", "dir_info": {}}, "'rapidocr<4,>=3.10' 'pypdfium2>=5'"),
     ({"url": "git+https://host/glimpsed", "vcs_info": {}}, "'glimpsed[ocr,pdf] @ git+https://host/glimpsed'"),
-    (None, "'glimpsed[ocr,pdf]'"),
-    ("not JSON", "'glimpsed[ocr,pdf]'"),
+    (None, "'rapidocr<4,>=3.10' 'pypdfium2>=5'"),
+    ("not JSON", "'rapidocr<4,>=3.10' 'pypdfium2>=5'"),
 ]
 
 
@@ -23,7 +29,7 @@ def test_the_command_names_what_pip_was_given(tmp_path: Path, told: object, expe
     """In a Python that finds the record of another installation first."""
     record = tmp_path / "glimpsed-9.dist-info"
     record.mkdir()
-    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: glimpsed\nVersion: 9\n")
+    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: glimpsed\nVersion: 9\n" + REQUIRES)
     if told is not None:
         (record / "direct_url.json").write_text(told if isinstance(told, str) else json.dumps(told))
     program = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\nfrom glimpsed import extras; print(extras.command('ocr', 'pdf'))"
@@ -36,3 +42,30 @@ def test_the_command_names_what_pip_was_given(tmp_path: Path, told: object, expe
     (record / "direct_url.json").write_text("{}")
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "apt-get install --reinstall glimpsed\n"
+
+
+def test_where_the_source_is_it_is_named(tmp_path: Path) -> None:
+    source = tmp_path / "my glimpsed"
+    source.mkdir()
+    record = tmp_path / "glimpsed-9.dist-info"
+    record.mkdir()
+    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: glimpsed\nVersion: 9\n" + REQUIRES)
+    (record / "direct_url.json").write_text(json.dumps({"url": source.as_uri(), "dir_info": {}}))
+    program = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\nfrom glimpsed import extras; print(extras.command('ocr'))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith(f" install '{source}[ocr]'\n")
+
+
+def test_the_program_is_named_so_that_a_shell_finds_it() -> None:
+    """By its name where that leads here, by its path where it leads elsewhere or nowhere."""
+    own = f"{sys.prefix}/bin/glimpsed"
+    program = "from glimpsed import extras; print(extras.program())"
+
+    def named(path: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True, env={"PATH": path}
+        )
+        return done.stdout.strip()
+
+    assert named(f"{sys.prefix}/bin:/usr/bin") == "glimpsed"
+    assert named("/nowhere") == own

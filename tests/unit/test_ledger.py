@@ -23,6 +23,7 @@ from glimpsed.model import (
     Offer,
     PageAnswer,
     PageRecord,
+    Paid,
     PromptUsed,
     Source,
     Usage,
@@ -48,6 +49,10 @@ def answer(text: str = "Hello", **changes: object) -> Answer:
         "finish": "stop", "usage": USAGE, "attempts": 1, "started": "", "finished": "", "seconds": 1.0,
     }  # fmt: skip
     return Answer(**(values | changes))
+
+
+def about(content: str) -> Source:
+    return SOURCE.model_copy(update={"sha256": content * 32})
 
 
 def page(number: int) -> PageRecord:
@@ -231,15 +236,20 @@ def test_several_answers_and_ends_in_one_transaction_each_have_their_own_fate(le
     ledger.page_answered(jobs[1], page(1), 11)  # one of its two pages was asked about, and paid for, before
     assert ledger.gone(jobs[2], 11)  # and this one is nobody's any more
     both = Usage(input_tokens=2000, output_tokens=40, cost=0.5, currency="USD")
-    answers = [answer("word everywhere"), answer("word again", usage=both), answer("word lost")]
+    answers = [
+        answer("word everywhere"),
+        answer("word again", usage=both),
+        answer("word lost", source=about("03")),
+    ]
     several = [(job, said, "q1") for job, said in zip(jobs, answers, strict=False)]
     assert ledger.all_answered(several, 12) == [True, True, False]
     [spent] = ledger.spend_today(12)
     assert (spent.answers, spent.input_tokens, spent.cost) == (3, 4000, 1.0), (
         "that of the lost lease was paid too"
     )
-    assert [hit.key for hit in ledger.search("everywhere")] == [keys[0]]
-    assert [hit.key for hit in ledger.search("again")] == [keys[1]]
+    assert [hit.key for hit in ledger.search("again")] == keys[:2]  # the same content: the last answer to it
+    assert ledger.search("everywhere") == []
+    assert [one.answer.text for one in ledger.all_kept([("03" * 32, "q1")]) if one] == ["word lost"]
     assert ledger.all_done([(job, SIDECARS) for job in jobs[:3]], 13) == [True, True, False]
     assert [row.state for key in keys if (row := ledger.find(key))] == ["done", "done", "gone", "running"]
     asked = [("b" * 64, "q1"), (SHA, "q1"), (SHA, "q2"), (SHA, "q1")]
@@ -402,7 +412,7 @@ def test_a_problem_reaches_the_worker(ledger: Ledger) -> None:
 
 def test_adopted_and_ignored_files_are_done_without_a_request(ledger: Ledger) -> None:
     other = FileKey("in", "a/old.jpg")
-    assert ledger.adopt([Adopted(SCAN, V1, SIDECARS, SHA, "q1", ("Total 12",))], 5) == 1
+    assert ledger.adopt([Adopted(SCAN, V1, SIDECARS, SHA, "q1", answer("Total 12"))], 5) == 1
     assert ledger.adopt([Adopted(SCAN, V1, SIDECARS, SHA, "q1")], 6) == 0
     assert ledger.ignore({other: V1}, 5) == 1
     assert (offer(ledger), offer(ledger, other), claim(ledger)) == ([], [], [])
@@ -472,6 +482,27 @@ def test_a_held_backlog_waits_for_approval_while_arrivals_are_served(ledger: Led
     assert [job.key.path for job in claim(ledger)] == ["new.jpg"]
     assert (ledger.approve("other"), ledger.approve(), ledger.approve()) == ([], ["in"], [])
     assert one(ledger).key == SCAN
+
+
+def test_arrivals_that_are_too_many_at_once_wait_for_approval_and_the_backlog_does_not(
+    ledger: Ledger,
+) -> None:
+    ledger.first_seen("in", 0)
+    offer(ledger)
+    before, taken = FileKey("in", "b/before.jpg"), FileKey("in", "taken.jpg")
+    offer(ledger, taken, fresh=True)
+    assert [job.key for job in claim(ledger, limit=1)] == [taken]
+    offer(ledger, before, fresh=True)
+    many = [Offer(FileKey("in", f"{n}.jpg"), V1, fresh=True) for n in range(3)]
+    assert len(ledger.offer(many[:1], 7, unasked=1)) == 1
+    assert ledger.held() == {}
+    assert len(ledger.offer(many[1:], 8, unasked=1, before=[before, taken, many[0].key])) == 2
+    assert ledger.held_back(["in"]) == {"in": 4}
+    assert ledger.held() == {"in": 1}  # since the first of them came
+    assert [job.key for job in claim(ledger)] == [SCAN]
+    assert (ledger.approve("other"), ledger.approve("in"), ledger.approve()) == ([], ["in"], [])
+    assert {job.key for job in claim(ledger)} == {before, *(one.key for one in many)}
+    assert ledger.held() == {}
 
 
 def test_redo_asks_again_about_anything_and_takes_it_from_its_worker(ledger: Ledger) -> None:
@@ -603,10 +634,10 @@ def test_search_finds_words_by_their_beginning_when_asked_or_when_nothing_else_i
 
 
 def test_a_whole_word_is_not_mixed_with_beginnings(ledger: Ledger) -> None:
-    for name, text in (("a", "total"), ("b", "totals")):
+    for name, text in (("aa", "total"), ("bb", "totals")):
         key = FileKey(SCAN.folder, f"{name}.png")
         offer(ledger, key)
-        finish(ledger, text=text)
+        finish(ledger, text=text, source=about(name))
     assert [hit.line for hit in ledger.search("total")] == ["total"]
     assert {hit.line for hit in ledger.search("total*")} == {"total", "totals"}
 
@@ -635,16 +666,62 @@ def test_nothing_that_is_searched_for_is_taken_for_a_query(ledger: Ledger, text:
     assert ledger.search(text) == []
 
 
-def test_search_tells_the_page_and_forgets_deleted_and_replaced_files(ledger: Ledger) -> None:
+def test_search_tells_the_page_and_finds_what_files_have_now(ledger: Ledger) -> None:
     offer(ledger)
     pages = tuple(PageAnswer(page=n, text=f"page number {word}") for n, word in ((1, "one"), (2, "two")))
     finish(ledger, pages=pages)
     assert [(hit.key, hit.page) for hit in ledger.search("two")] == [(SCAN, 2)]
+    assert [hit.page for hit in ledger.search("number")] == [1, 2]
+    assert [hit.page for hit in ledger.search('"number two" page one')] == [1]  # no page holds them all
+    assert ledger.search('"one page"') == []
     offer(ledger, version=V2, now=20)
-    finish(ledger, 20, text="three")
+    finish(ledger, 20, text="three", source=about("02"))
     assert (ledger.search("two"), len(ledger.search("three"))) == ([], 1)
     ledger.vanished([SCAN], 30)
     assert ledger.search("three") == []
+    offer(ledger, version=V2, now=40)
+    assert [hit.key for hit in ledger.search("three")] == [SCAN]  # a share that came back
+
+
+def test_search_finds_every_file_that_has_an_answer_and_goes_beyond_those_that_have_not(
+    ledger: Ledger,
+) -> None:
+    for number in range(340):
+        offer(ledger, FileKey("in", f"{number}.jpg"))
+        finish(ledger, text="many have it", source=about(f"{number % 170:02x}"), reused_from=None)
+    ledger.vanished([FileKey("in", f"{number}.jpg") for number in range(20, 340)], 30)
+    found = ledger.search("many", limit=500)
+    assert {hit.key.path for hit in found} == {f"{number}.jpg" for number in range(20)}
+    assert len(ledger.search("many", limit=7)) == 7
+    assert ledger.search("many", folder="other") == []
+
+
+def test_an_answer_without_any_text_is_kept_and_forgotten(ledger: Ledger) -> None:
+    offer(ledger)
+    finish(ledger, text="")
+    assert ledger.search("nothing") == []
+    assert ledger.forget_files([SCAN]) == 1
+
+
+def test_the_better_match_is_first(ledger: Ledger) -> None:
+    for name, text in (("aa", "oak " * 9), ("bb", "oak and more. " + "x " * 900), ("cc", "oak oak")):
+        offer(ledger, FileKey("in", f"{name}.jpg"))
+        finish(ledger, text=text, source=about(name))
+    assert [hit.key.path for hit in ledger.search("oak")] == ["aa.jpg", "cc.jpg", "bb.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("strasse", True), ("STRASSE", True), ("ubergroße", True), ("１２３", True), ("резюме", True), ("cafe", True),
+        ("发", True), ("票", True), ("发票", True), ("票号", True), ("发票号码", True), ("发票 码", True), ("发号", False),
+        ("码12", True), ('"号码 12"', True), ("ใบเสร็จ", True), ("한국", True), ("한국어*", True), ("국어", False), ("が", True), ("か", False),
+    ],
+)  # fmt: skip
+def test_case_accents_widths_and_scripts_without_spaces(ledger: Ledger, query: str, found: bool) -> None:
+    offer(ledger)
+    finish(ledger, text="Straße Übergröße 123 РЕЗЮМЕ cafe\u0301 发票号码12 ใบเสร็จ 한국어 がぎ")
+    assert bool(ledger.search(query)) is found, query
 
 
 def test_without_search_no_text_is_kept(opened: OpenLedger) -> None:
@@ -780,3 +857,23 @@ def test_threads_share_a_ledger_and_no_job_goes_to_two(ledger: Ledger, opened: O
         thread.join(60)
     assert len(taken) == len(set(taken)) == 200
     assert sum(spent.answers for spent in ledger.spend_today(11)) == 200
+
+
+def test_what_a_lost_ledger_had_counted_is_counted_again_by_its_own_day(ledger: Ledger) -> None:
+    """What was answered since this ledger began it has counted itself."""
+    usage = Usage(input_tokens=10, output_tokens=2, cost=0.5, currency="EUR")
+    began = ledger.clock.wall()
+    yesterday, today = began - 86_400, began - 1
+
+    def adopted(name: str, *paid: Paid) -> Adopted:
+        return Adopted(FileKey("in", name), V1, (), "ab" * 32, paid=paid)
+
+    one = adopted("a", Paid("gpt-4o", usage, yesterday, 1), Paid("ocr", usage, yesterday, 0))
+    others = [adopted(name, Paid("gpt-4o", usage, today, 1)) for name in "bc"]
+    later = adopted("d", Paid("gpt-4o", usage, began + 60, 1))
+    assert ledger.adopt([one, *others, later], began + 120) == 4
+    assert ledger.adopt([one, *others, later], began + 120) == 0
+    sums = {(s.day, s.model): (s.answers, s.input_tokens, s.cost) for s in ledger.spend_between("0", "9")}
+    assert sums[local_day(yesterday), "ocr"] == (0, 10, 0.5)
+    assert sums[local_day(yesterday), "gpt-4o"] == (1, 10, 0.5)
+    assert sums[local_day(today), "gpt-4o"] == (2, 20, 1.0)

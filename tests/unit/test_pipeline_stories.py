@@ -24,6 +24,7 @@ from glimpsed.journal import events
 from glimpsed.ledger import Books, Ledger, open_ledger
 from glimpsed.model import FileKey, Job, Offer
 from glimpsed.pipeline import End, Kept, Pipeline, Place, ends
+from glimpsed.searchable.maker import Maker
 from sidecar_samples import Inbox, inbox
 
 pytestmark = pytest.mark.anyio
@@ -82,7 +83,13 @@ def pipeline(ledger: Ledger, dice: random.Random, clock: Hand, **keys: Any) -> P
     db = cast("Blocking", Threads(dice))
     images = cast("Images", None)  # nothing here is asked about
     return Pipeline(
-        Books(ledger, db), images, find_place=lambda _: None, locate=lambda _: None, clock=clock, **keys
+        Books(ledger, db),
+        images,
+        find_place=lambda _: None,
+        locate=lambda _: None,
+        clock=clock,
+        maker=Maker(images),
+        **keys,
     )
 
 

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from glimpsed.images import plan
-from glimpsed.region import Region
+from glimpsed.images.picture import upright
+from glimpsed.region import Region, turned
 
 ORIENTATION = 0x0112
 SIZE = (90, 60)
@@ -43,3 +44,11 @@ def test_a_band_tells_the_same_place_as_the_whole_page(
 
 def test_what_an_engine_sees_beyond_the_edge_ends_at_the_edge() -> None:
     assert Region(100, 200).box((-0.1, 0.5, 1.2, 1.01)) == (0, 100, 100, 200)
+
+
+@given(st.integers(1, 8), st.sampled_from([0, 90, 180, 270]))
+def test_an_orientation_and_a_turn_are_one_orientation(orientation: int, degrees: int) -> None:
+    stored = Image.linear_gradient("L").resize(SIZE)
+    stored.paste(7, (3, 5, 20, 11))
+    expected = upright(stored, orientation).rotate(-degrees, expand=True)
+    assert upright(stored, turned(orientation, degrees)).tobytes() == expected.tobytes()

@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -213,6 +214,37 @@ def test_what_takes_too_long_is_given_up_and_the_next_answer_is_read(
     hopeless, good = asked((text, schema), (WHOLE, CLOSED))
     assert hopeless == (None, Misfit(checker.TOO_SLOW, checker.TOO_SLOW, final=True))
     assert good == (GOOD, None)
+
+
+def test_slow_schemas_hold_up_nobody_but_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when each has several answers that wait, and when there are more of them than processes."""
+    quick = replace(checker._PROGRAM, limits=replace(checker._PROGRAM.limits, seconds=1.0))
+    monkeypatch.setattr(checker, "_PROGRAM", quick)
+    slow = [{"title": str(n), "properties": {"a": {"pattern": "^(a+)+$"}}} for n in range(checker.MOST)]
+
+    async def main() -> None:
+        own = Checker()
+
+        async def hopeless(schema: dict[str, Any]) -> None:
+            misfit = await own.check({"a": "a" * 40 + "!"}, schema)
+            assert misfit is not None
+            assert misfit.reason == checker.TOO_SLOW
+
+        async def beside(schemas: list[dict[str, Any]]) -> None:
+            waiting = [asyncio.create_task(hopeless(schema)) for schema in schemas]
+            await asyncio.sleep(0)
+            assert await own.read(WHOLE, CLOSED) == (GOOD, None)
+            assert not all(task.done() for task in waiting)
+            await asyncio.gather(*waiting)
+
+        await beside(slow[:1] * 4 + slow[1:-1])
+        await hopeless(slow[-1])
+        assert len(own._slow) == checker.MOST
+        await beside(slow)
+        assert own._turns == {}
+        await own.aclose()
+
+    asyncio.run(main())
 
 
 def test_a_process_that_somebody_ends_costs_nobody_an_answer() -> None:

@@ -125,17 +125,31 @@ def test_what_was_not_told_is_told_after_the_next_start(tmp_path: Path) -> None:
     spool = tmp_path / "ledger.notices"
     before = {"JSON (1)": Outbox(60)}
     before["JSON (1)"].add(failed("a"), 0)
-    alerts._save(spool, before)
+    alerts._write(spool, alerts._left(before))
     assert spool.stat().st_mode & 0o777 == 0o600
     after = {"JSON (1)": Outbox(60)}
     alerts._load(spool, after)
     assert after["JSON (1)"].waiting.failed == {"bills": 1}
     assert after["JSON (1)"].due is not None
+    alerts._write(spool, alerts._left({"JSON (1)": Outbox(60)}))
     assert not spool.exists()
+
+
+def test_a_digest_that_is_being_sent_is_still_to_be_told(tmp_path: Path) -> None:
+    """A service that hangs is stopped with the daemon, and nobody knows what it took."""
+    outbox = Outbox(60)
+    outbox.add(failed("a"), 0)
+    taken = outbox.take(10)
+    assert taken
+    outbox.add(failed("b"), 11)
+    assert alerts._left({"x": outbox})["x"]["failed"] == {"bills": 2}
+    outbox.sent(12)
+    assert alerts._left({"x": outbox})["x"]["failed"] == {"bills": 1}
 
 
 def test_a_spool_that_is_damaged_is_no_reason_not_to_start(tmp_path: Path) -> None:
     spool = tmp_path / "ledger.notices"
     spool.write_text('{"JSON (1)": 3}')
-    alerts._load(spool, {"JSON (1)": Outbox(60)})
-    assert not spool.exists()
+    after = {"JSON (1)": Outbox(60)}
+    alerts._load(spool, after)
+    assert not after["JSON (1)"].waiting

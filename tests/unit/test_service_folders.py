@@ -11,6 +11,7 @@ import pytest
 
 from glimpsed.config.schema import Config, Folder
 from glimpsed.ledger import Books, open_ledger
+from glimpsed.searchable.maker import Maker
 from glimpsed.service.backlog import Backlogs
 from glimpsed.service.folders import Folders
 
@@ -36,7 +37,7 @@ def anyio_backend() -> str:
 async def folders(tmp_path: Path) -> AsyncIterator[Folders]:
     books = Books(open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite"))
     backlogs = cast("Backlogs", NoBacklogs())
-    yield Folders(books, backlogs, once=True, wake=lambda: None, changed=lambda: None)
+    yield Folders(books, backlogs, cast("Maker", None), once=True, wake=lambda: None, changed=lambda: None)
     await books.close()
 
 

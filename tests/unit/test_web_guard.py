@@ -291,3 +291,15 @@ def test_beyond_loopback_the_page_needs_a_password(tmp_path: Path) -> None:
     assert "needs trusted_proxies" in problems("{user_header: X-User}")
     assert "second source" in problems("{password_env: A, password_file: b}", A="abc")
     assert "must be a path like /glimpsed" in problems("{base_path: 'https://x/'}")
+
+
+def test_what_a_translation_is_given_is_text(told: History, home: Path) -> None:
+    """A value in a translated sentence is escaped, and what comes from files is never taken for a template's own."""
+    hostile = '<img src=x onerror="alert(1)"> %(x)s %s {0}'
+    with served(told.config, home) as port, Reader(port, headers={"Accept-Language": "zh"}) as reader:
+        page = reader.get("/files", params={"q": hostile}).text
+        assert "<img src=x" not in page
+        assert (
+            reader.get("/files", params={"q": hostile, "folder": hostile, "state": hostile}).status_code
+            == 200
+        )

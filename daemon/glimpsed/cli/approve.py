@@ -25,7 +25,7 @@ def command(*, name: str | None) -> None:
     from glimpsed.cli.operator import opened
     from glimpsed.desk import chosen, files
 
-    with opened() as desk:
+    with opened(name) as desk:
         released = [n for f in chosen(desk.config, name) for n in desk.ledger.approve(f.name)]
         counts = desk.ledger.counts(released) if released else {}
     for folder in released:

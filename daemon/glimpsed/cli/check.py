@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from glimpsed.cli.examine import FolderReport
     from glimpsed.config import Config, ModelEntry
 
+NOT_PERMITTED = 77  # as sysexits(3) has it
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Report:
@@ -43,9 +45,11 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """69 when a model did not answer, 1 when something else is wrong."""
+        """69 when a model did not answer, 77 when this user may not use the ledger, 1 when something else is wrong."""
         if any(model.reachable is False for model in self.models.values()):
             return VisionError.exit_code
+        if "permission" in (self.ledger_problem or "").lower():
+            return NOT_PERMITTED
         return 0 if self.ok else 1
 
 
@@ -66,8 +70,8 @@ class Report:
 def command(*, online: bool, config_only: bool, as_service: str | None, as_json: bool) -> int:
     """Look at the config, the folders, the ledger and the models; create and change nothing.
 
-    Exits 0 when all is well, 1 when a check failed, 78 when the config is wrong, and with --online 69 when
-    a model cannot be reached.
+    Exits 0 when all is well, 1 when a check failed, 77 when the ledger may not be used by whoever looks, 78 when the
+    config is wrong, and with --online 69 when a model cannot be reached.
 
     \b
     Examples:

@@ -42,7 +42,7 @@ def command(*, name: str | None, as_json: bool) -> int:
     from glimpsed.desk.forecast import forecast
     from glimpsed.estimate import survey
 
-    with opened() as desk:
+    with opened(name) as desk:
 
         def waiting(folder: Folder) -> Forecast:
             with looking_at(folder.name):
@@ -85,22 +85,19 @@ def _row(estimate: Estimate) -> dict[str, Any]:
 
 
 def _show(found: dict[str, Forecast], config: Config) -> None:
-    from rich import box
-    from rich.table import Table
+    from rich.text import Text
 
-    from glimpsed.desk.forecast import duration, in_words, money
+    from glimpsed.desk.forecast import in_words
     from glimpsed.estimate import total
 
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-    for column in ("Folder", "Files", "Pages", "Tokens in", "Tokens out", "Cost", "Time", "Model", "Kinds"):
-        numbers = column in ("Files", "Pages", "Tokens in", "Tokens out", "Cost")
-        table.add_column(column, justify="right" if numbers else "left", overflow="fold")
     for name, f in found.items():
-        e = f.estimate
-        counts = [f"{n:,}" for n in (e.files, e.pages, e.input_tokens, e.output_tokens)]
+        out().print(
+            Text(name, style="bold").append(f"  {config.folders[name].model}", style="dim"), soft_wrap=True
+        )
         kinds = ", ".join(f"{count:,} {shown(ending)}" for ending, count in f.types.items())
-        table.add_row(name, *counts, money(e), duration(e.seconds), config.folders[name].model, kinds)
-    out().print(table)
+        out().print(f"  {in_words(f.estimate)}", soft_wrap=True)
+        if kinds:
+            out().print(f"  {kinds}", soft_wrap=True, style="dim")
     if len(found) > 1:
         out().print(f"All: {in_words(total([f.estimate for f in found.values()]))}")
     files, looked_at = sum(f.estimate.files for f in found.values()), sum(f.looked_at for f in found.values())

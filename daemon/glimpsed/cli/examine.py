@@ -33,6 +33,7 @@ _MODULES = {  # extra -> a module that it brings
     "journald": "systemd",
     "pdf": "pypdfium2",
     "heif": "pillow_heif",
+    "searchable": "pikepdf",
 }
 
 
@@ -154,7 +155,9 @@ def ledger_problem(url: str) -> str | None:
 
 def _room_problem(path: Path) -> str | None:
     place = next(parent for parent in path.parents if os.path.exists(parent))
-    if place.is_dir() and _may(place, os.W_OK | os.X_OK):
+    if not place.is_dir():
+        return f"{shown(str(path))} cannot be created: {shown(str(place))} is not a directory"
+    if _may(place, os.W_OK | os.X_OK):
         return None
     return f"{shown(str(path))} cannot be created: no permission in {shown(str(place))}"
 
@@ -179,6 +182,8 @@ def missing_extras(config: Config, used: set[str]) -> tuple[list[str], list[str]
         needed.append("metrics")
     if config.notify:
         needed.append("notify")
+    if any("pdf" in folder.outputs for folder in config.folders.values()):
+        needed.append("searchable")
     if config.log.target == "journald":
         needed.append("journald")
     return [e for e in needed if not _installed(e)], [e for e in ("pdf", "heif") if not _installed(e)]
@@ -190,6 +195,11 @@ def _installed(extra: str) -> bool:
 
 def notes(config: Config, used: set[str]) -> Iterator[str]:
     """What is no mistake, but may surprise."""
+    from glimpsed.searchable import KINDS, NO_OCR, installed_ocr
+
+    made = [name for name, folder in config.folders.items() if set(folder.outputs) & set(KINDS)]
+    if made and installed_ocr() is None:
+        yield f"folder {', '.join(made)}: {NO_OCR}"
     if not config.folders:
         yield "there are no folders in it: nothing will be watched"
     for name in sorted(used):

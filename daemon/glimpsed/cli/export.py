@@ -64,7 +64,7 @@ def command(
         raise UsageError(f"{kind} cannot go to standard output: say where with -o FILE")
     if excel and kind != "csv":
         raise UsageError("--excel is for CSV; --format xlsx writes a workbook")
-    with opened() as desk:
+    with opened(name) as desk:
         folders = chosen(desk.config, name)
         columns = dict.fromkeys(c for f in folders for c in tables.fields(f.schema_, explode=explode))
         lacking = 0

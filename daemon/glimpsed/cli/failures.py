@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from glimpsed.cli.common import common_options, err, folder_names, json_option, out, print_json
-from glimpsed.model import shown, utc
+from glimpsed.model import local, shown, utc
 
 
 @click.command()
@@ -28,7 +28,7 @@ def command(*, name: str | None, as_json: bool) -> None:
     from glimpsed.cli.operator import opened
     from glimpsed.desk import chosen
 
-    with opened(only_look=True) as desk:
+    with opened(name, only_look=True) as desk:
         rows = [row for folder in chosen(desk.config, name) for row in desk.ledger.failures(folder.name)]
     rows.sort(key=lambda row: -row.changed)
     if as_json:
@@ -50,11 +50,12 @@ def command(*, name: str | None, as_json: bool) -> None:
 
     for row in rows:
         line = Text(f"{row.key.folder}/{shown(row.key.path)}", style="bold")
-        line.append(f"  {utc(row.changed)[:19]}Z, requests sent: {row.attempts}", style="dim")
+        line.append(f"  {local(row.changed)}, requests sent: {row.attempts}", style="dim")
         out().print(line, soft_wrap=True)
         out().print(Text(f"  {row.reason or 'no reason on record'}", style="red"), soft_wrap=True)
         if row.advice:
             out().print(f"  {row.advice}", soft_wrap=True)
+    them = "it" if len(rows) == 1 else "them"
     err().print(
-        f"{len(rows):,} failed" + (": 'glimpsed retry' puts them back into the queue" if rows else "")
+        f"{len(rows):,} failed" + (f": 'glimpsed retry' puts {them} back into the queue" if rows else "")
     )

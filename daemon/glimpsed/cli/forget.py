@@ -28,7 +28,7 @@ def command(*, paths: tuple[str, ...], gone: bool) -> None:
 
     if bool(paths) == gone:
         raise UsageError("say which: PATHs, or --gone")
-    with opened() as desk:
+    with opened(*paths) as desk:
         if gone:
             count = sum(desk.ledger.forget_gone(folder) for folder in desk.ledger.folders())
         else:

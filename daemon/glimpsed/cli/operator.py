@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def opened(*, only_look: bool = False, page: bool = False) -> Iterator[Desk]:
-    """The config, without its API keys, and its ledger. With no config: the folders that the ledger has.
+def opened(*near: str | None, only_look: bool = False, page: bool = False) -> Iterator[Desk]:
+    """The config, without its API keys, and its ledger.
+
+    With no config: that of the folder that was watched without one, which these paths or the current directory lead to.
 
     To `only_look`, a config with mistakes will do: they are told, and what is right of it counts. Where no daemon has
     made a ledger yet, an empty one stands in: looking must not leave a file behind that belongs to root, and that the
@@ -47,11 +49,17 @@ def opened(*, only_look: bool = False, page: bool = False) -> Iterator[Desk]:
         _warn(e)
         config = configs.usable(file)
     with contextlib.ExitStack() as stack:
-        url = configs.state_url(config)
+        alone = [] if file else configs.ledgers([path for path in near if path])
+        url = alone[0] if alone else configs.state_url(config)
         if not _exists(url):
             url = f"sqlite:///{stack.enter_context(tempfile.TemporaryDirectory())}/empty.sqlite"
         ledger = stack.enter_context(contextlib.closing(open_ledger(url, search=config.search)))
-        yield Desk(_with_folders_of(ledger, config, broken=broken) if broken or not file else config, ledger)
+        if broken or not file:
+            config = _with_folders_of(ledger, config, broken=broken)
+        if len(alone) > 1:
+            about = ", ".join(config.folders) or "none"
+            say(f"of {len(alone)} folders that were watched without a config, the last: {about}", error=True)
+        yield Desk(config, ledger)
 
 
 def _warn(error: ConfigError) -> None:

@@ -33,7 +33,7 @@ def command(*, paths: tuple[str, ...], name: str | None, everything: bool) -> No
 
     if [bool(paths), name is not None, everything].count(True) != 1:
         raise UsageError("say which: PATHs, or --folder NAME, or --all")
-    with opened() as desk:
+    with opened(*paths, name) as desk:
         now = time.time()
         if paths:
             keys = keys_of(desk, paths)

@@ -42,15 +42,15 @@ def command(*, paths: tuple[str, ...], name: str | None, everything: bool, revie
     """
     from glimpsed.cli.operator import opened
     from glimpsed.desk import files
-    from glimpsed.desk.deeds import NO_ANSWER, rewrite
+    from glimpsed.desk.deeds import NO_ANSWER, Making, rewrite
 
     if [bool(paths), name is not None, everything].count(True) != 1:
         raise UsageError("say which: PATHs, or --folder NAME, or --all")
     written = lacking = 0
-    with opened() as desk:
+    with opened(*paths, name) as desk, Making(desk.config) as making:
         for folder, row in _rows(desk, paths, name):
             try:
-                done = rewrite(desk, folder, row, reviewed=reviewed)
+                done = rewrite(desk, folder, row, making, reviewed=reviewed)
             except FileError as e:
                 done = False
                 click.echo(f"{shown(row.key.path)}: {e.reason} {e.advice}", err=True)

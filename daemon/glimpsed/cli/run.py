@@ -77,12 +77,14 @@ def command(folder: Path | None, target: LogTarget | None) -> int:
     return 0
 
 
-def _spool(config: Config) -> Path | None:
-    """Where messages wait that could not be sent before the stop: beside the ledger, if that is a file."""
+def _spool(config: Config) -> Path:
+    """Where messages wait that are not sent yet: beside the ledger, or where it would be, were it not on a server."""
     from glimpsed.config import state_url
 
-    scheme, _, path = state_url(config).partition(":///")
-    return Path(path.partition("?")[0]).with_suffix(".notices") if scheme.startswith("sqlite") else None
+    url = state_url(config)
+    if not url.startswith("sqlite"):
+        url = state_url(config.model_copy(update={"state": None}))
+    return Path(url.partition(":///")[2].partition("?")[0]).with_suffix(".notices")
 
 
 def _log_end(error: GlimpsedError) -> None:

@@ -39,7 +39,7 @@ def command(*, text: tuple[str, ...], name: str | None, limit: int, as_json: boo
     from glimpsed.desk import folder_named
 
     wanted = " ".join(text)
-    with opened(only_look=True) as desk:
+    with opened(name, only_look=True) as desk:
         folder = folder_named(desk.config, name).name if name is not None else None
         hits = desk.ledger.search(wanted, limit=limit, folder=folder)
         if not hits and not desk.config.search:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import re
 import time
@@ -11,11 +12,13 @@ from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
+from glimpsed import extras
 from glimpsed.blocking import within
 from glimpsed.config.document import Document, Key
 from glimpsed.config.schema import Config, Folder
 from glimpsed.config.validate import meant
 from glimpsed.errors import ShareTrouble
+from glimpsed.extras import OCR_MODULES
 from glimpsed.formats.sniff import ENDINGS
 from glimpsed.prompt import near_misses
 from glimpsed.words import lasting
@@ -39,6 +42,7 @@ def folder_findings(folder: Folder, config: Config, document: Document) -> Itera
     yield from _named(folder)
     yield from _asking(folder, config)
     yield from _private(folder, config, document)
+    yield from _upright(folder, config)
     yield from _prompts(folder, document)
     yield from _sidecars(folder)
     yield from _patterns(folder)
@@ -100,6 +104,18 @@ def _private(folder: Folder, config: Config, document: Document) -> Iterator[Fin
             yield key if own else ("local_only",), message, None
 
 
+def _upright(folder: Folder, config: Config) -> Iterator[Finding]:
+    asked = (folder.model, *folder.fallbacks)
+    if not folder.upright or not any(
+        name in config.models and not config.models[name].local for name in asked
+    ):
+        return
+    if folder.image_url_base:
+        yield ("upright",), "cannot be with image_url_base: what stands at the URL is not turned", None
+    if any(importlib.util.find_spec(module) is None for module in OCR_MODULES):
+        yield ("upright",), f"needs an extra that is not installed: {extras.command('ocr')}", None
+
+
 def _prompts(folder: Folder, document: Document) -> Iterator[Finding]:
     places = (document.data["folders"][folder.name], document.data["defaults"])
     if any(place.get("prompt") is not None and place.get("prompt_file") is not None for place in places):
@@ -137,7 +153,7 @@ def _clashes(key: Key, template: str, folder: Folder) -> Iterator[Finding]:
         made = {kind: _sidecar(template, f"scan.{kind}", ext).lower() for kind in ENDINGS}
         if any(name == f"scan.{kind}" for kind, name in made.items()):
             yield key, "would be the name of the image itself", None
-        elif made["jpg"].endswith(tuple(f".{kind}" for kind in ENDINGS)):
+        elif made["jpg"].endswith(tuple(f".{kind}" for kind in ENDINGS - {ext})):
             yield key, "would look like an image", None
         elif made["jpg"] == "scan.jpg.error.txt" or made["jpg"].endswith("~"):
             yield key, "is reserved for what glimpsed writes itself", None

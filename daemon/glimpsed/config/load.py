@@ -13,9 +13,8 @@ from glimpsed.config import document as documents
 from glimpsed.config import files, rules, validate
 from glimpsed.config.document import Document
 from glimpsed.config.rules import ENGINES
-from glimpsed.config.schema import Config, Folder, ModelEntry
-from glimpsed.errors import ConfigError, Problem, UsageError
-from glimpsed.model import shown
+from glimpsed.config.schema import Config, ModelEntry
+from glimpsed.errors import ConfigError, Problem
 
 LEDGER = "ledger.sqlite"
 STATES = Path("/var/lib")  # where systemd has the state of services
@@ -91,21 +90,6 @@ def _completed(document: Document) -> Config:
     return config
 
 
-def for_folder(path: str | os.PathLike[str]) -> Config:
-    """The config of ``glimpsed run FOLDER`` without a file: the embedded OCR model, all defaults.
-
-    The folder's name is its real path: all such folders share one ledger, where two `inbox`es must not
-    be taken for one. Raises `UsageError` when it is no directory.
-    """
-    real = Path(os.path.realpath(path))
-    if not os.path.isdir(real):  # `Path.is_dir` raises where it may not look
-        raise UsageError(f"{shown(os.fspath(path))} is not a directory")
-    name = shown(str(real))
-    ours = {"name": name, "model": LOCAL, "language": language.chosen("auto")}
-    folder = Folder(path=real).model_copy(update=ours)
-    return Config(models={LOCAL: _local()}).model_copy(update={"folders": {name: folder}})
-
-
 def state_url(config: Config, env: Mapping[str, str] = os.environ, states: Path = STATES) -> str:
     """The ledger's SQLAlchemy URL, password and all; by default SQLite in $STATE_DIRECTORY or XDG state.
 
@@ -113,9 +97,8 @@ def state_url(config: Config, env: Mapping[str, str] = os.environ, states: Path 
     by people, for whom systemd sets no $STATE_DIRECTORY. A relative SQLite file is relative to the config file.
     """
     if config.state is None:
-        given = env.get("STATE_DIRECTORY", "").partition(":")[0]
-        directory = Path(given) if given else _of_service(config.file, states)
-        return f"sqlite:///{(directory or platformdirs.user_state_path('glimpsed')) / LEDGER}"
+        given = None if env.get("STATE_DIRECTORY") else _of_service(config.file, states)
+        return f"sqlite:///{(given or state_directory(env)) / LEDGER}"
     scheme, _, file = config.state.partition(":///")
     if scheme.startswith("sqlite") and config.file is not None and not file.startswith("/"):
         return f"{scheme}:///{config.file.absolute().parent / file}"
@@ -136,10 +119,16 @@ def _of_service(file: Path | None, states: Path) -> Path | None:
     return directory
 
 
+def state_directory(env: Mapping[str, str] = os.environ) -> Path:
+    """Where ledgers are: $STATE_DIRECTORY, as systemd gives it, or the user's state directory."""
+    given = env.get("STATE_DIRECTORY", "").partition(":")[0]
+    return Path(given) if given else platformdirs.user_state_path("glimpsed")
+
+
 def _named(config: Config, file: Path) -> Config:
     """Every entry knows its name and its model; paths are absolute."""
     base = file.absolute().parent
-    models = {name: _model(name, entry) for name, entry in config.models.items()} or {LOCAL: _local()}
+    models = {name: _model(name, entry) for name, entry in config.models.items()} or {LOCAL: local_entry()}
     only = next(iter(models)) if len(models) == 1 else ""
     spoken = language.chosen(config.language)
     folders = {
@@ -165,5 +154,6 @@ def _model(name: str, entry: ModelEntry) -> ModelEntry:
     return entry.model_copy(update={"name": name, "model": entry.model or own})
 
 
-def _local() -> ModelEntry:
+def local_entry() -> ModelEntry:
+    """The model that there is where no config names one: the OCR inside."""
     return _model(LOCAL, ModelEntry(api="local"))

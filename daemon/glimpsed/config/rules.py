@@ -15,6 +15,7 @@ from glimpsed.config.folder_rules import Finding, about, folder_findings, overla
 from glimpsed.config.schema import Config, ModelEntry
 from glimpsed.config.units import host_port, loopback, loopback_host
 from glimpsed.config.validate import meant
+from glimpsed.redact import reads_like_a_name
 
 ENGINES = ("rapidocr", "tesseract")  # what `model` may say with ``api: local``
 _ENDPOINT = re.compile(r"/(chat/completions|completions|responses|messages)/*$")
@@ -57,6 +58,8 @@ def _model(entry: ModelEntry) -> Iterator[Finding]:
     for header, value in entry.headers.items():
         if not _HEADER.fullmatch(header):
             yield ("headers", header), "is no name for a header", None
+        elif not reads_like_a_name(header):
+            yield ("headers", header), "looks like a key, where the name of a header belongs", _NAME_FIRST
         if not (value.isascii() and value.isprintable()):
             yield ("headers", header), "holds characters that a header cannot have", None
     if not (entry.user_agent.isascii() and entry.user_agent.isprintable()):
@@ -77,6 +80,7 @@ def _address(entry: ModelEntry) -> Iterator[Finding]:
         )
 
 
+_NAME_FIRST = "say 'NAME: key', or put the key into api_key_env, api_key_file or api_key_credential"
 _HTTP = "use https, or 'allow_http: true' if that is meant"
 
 

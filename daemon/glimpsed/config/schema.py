@@ -68,7 +68,7 @@ def _bands(value: object) -> object:
 
 _BANDS = {"anyOf": [{"enum": ["none", "auto"]}, {"type": "integer", "minimum": 2, "maximum": 20}]}
 Bands = Annotated[Literal["none", "auto"] | int, BeforeValidator(_bands), WithJsonSchema(_BANDS)]
-Output = Literal["txt", "json", "md", "xmp"]
+Output = Literal["txt", "json", "md", "xmp", "pdf", "hocr"]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", examples=["USD", "CNY", "EUR"])]
 
 
@@ -277,7 +277,11 @@ class Folder(Section):
     schema_: dict[str, Any] | None = Field(
         None, alias="schema", description="JSON Schema of the answer: a path, or the schema itself."
     )
-    outputs: tuple[Output, ...] = Field(("txt", "json"), min_length=1, description="Which sidecars to write.")
+    outputs: tuple[Output, ...] = Field(
+        ("txt", "json"),
+        min_length=1,
+        description="Which sidecars to write: txt, json, md, xmp, pdf (the pages, searchable), hocr (words with their boxes).",
+    )
     sidecar: str = Field("{name}.{ext}", description="{name} scan.jpg, {stem} scan, {ext} txt.")
     recursive: bool = Field(default=True, description="Watch subfolders too.")
     include: tuple[str, ...] = Field(
@@ -331,6 +335,10 @@ class Folder(Section):
         default=True, description="Same content, prompt and model: copy the answer, don't pay."
     )
     error_sidecar: bool = Field(default=True, description="Write scan.jpg.error.txt next to a failed file.")
+    upright: bool = Field(
+        default=False,
+        description="A page that lies on its side or its head is turned for remote models too; needs the embedded OCR.",
+    )
     lines: bool = Field(
         default=False,
         description="A local model's lines, with page, box (left, top, right, bottom, px of the file's page) and confidence, in the JSON.",
@@ -432,6 +440,11 @@ class Config(Section):
     )
     backlog_confirm: Whole = Field(
         1000, ge=0, description="More waiting files than this wait for 'glimpsed approve'."
+    )
+    burst_confirm: Whole | None = Field(
+        None,
+        ge=0,
+        description="More files than this that arrive within a minute wait for it, too; null: none do.",
     )
     drain: Duration = Field(30.0, ge=0, description="How long a stop waits for requests in flight.")
     search: bool = Field(default=True, description="Full-text index over the answers.")

@@ -2,34 +2,91 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import dataclasses
-from typing import Literal
+from typing import Literal, Self
 
-from glimpsed.config.schema import Folder
+from glimpsed import eventloop
+from glimpsed.config.schema import Config, Folder
 from glimpsed.desk.answers import kept
 from glimpsed.desk.desk import Desk
 from glimpsed.disk import files
+from glimpsed.images import Images
 from glimpsed.ledger import FileRow
 from glimpsed.ledger.values import KeptAnswer
+from glimpsed.model import Answer, Content
 from glimpsed.pipeline import anew
+from glimpsed.searchable import KINDS
+from glimpsed.searchable.maker import Made, Maker
+from glimpsed.vision import Memory, Model, connect
 
 NO_ANSWER = "neither the ledger nor a JSON sidecar has its answer"
 
 
-def rewrite(desk: Desk, folder: Folder, row: FileRow, *, reviewed: bool = False) -> bool:
+def rewrite(
+    desk: Desk, folder: Folder, row: FileRow, making: Making | None = None, *, reviewed: bool = False
+) -> bool:
     """The sidecars of a done file anew; False where there is no answer to write. Raises as `sidecar.write`.
 
-    `reviewed`: what somebody corrected is let go of, and the model's own answer written.
+    `making`: kept for several files, as the processes that see and make take seconds to start. `reviewed`: what somebody
+    corrected is let go of, and the model's own answer written.
     """
-    known = kept(desk, row)
+    answers = kept(desk, row)
     if reviewed and (own := desk.ledger.own_answer(row.key)) is not None:
         desk.ledger.forget_review(row, own)
-        known = [KeptAnswer(row.key, own)]
-    now = anew.write(files.find_root(folder.path), row, folder, known)
-    if now is None:
+        answers = [KeptAnswer(row.key, own, row.question)]
+    known = anew.find(files.find_root(folder.path), row, folder, answers)
+    if known is None:
         return False
-    desk.ledger.rewritten(row, now)
+    with contextlib.nullcontext(making) if making else Making(desk.config) as make:
+        made = make(folder, known.answer, known.content, known.name)
+    desk.ledger.rewritten(row, anew.write(known, row, folder, made))
     return True
+
+
+class Making:
+    """A `Maker` for those who have no event loop. Starts nothing before it is needed."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._open = contextlib.ExitStack()
+        self._runner: asyncio.Runner | None = None
+        self._maker: Maker | None = None
+        self._models: dict[str, Model] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._runner is not None:
+            self._runner.run(self._close())
+        self._open.close()
+
+    def __call__(self, folder: Folder, answer: Answer, content: Content, name: str) -> Made:
+        """As `Maker.make`."""
+        if not set(folder.outputs) & set(KINDS):
+            return Made()
+        if self._runner is None:
+            self._runner = self._open.enter_context(asyncio.Runner(loop_factory=eventloop.Loop))
+        return self._runner.run(self._make(folder, answer, content, name))
+
+    async def _make(self, folder: Folder, answer: Answer, content: Content, name: str) -> Made:
+        if self._maker is None:
+            self._images = Images(self._config.workers)
+            self._maker = Maker(self._images)
+        entry = self._config.models.get(folder.model)
+        if entry is not None and entry.local and folder.model not in self._models:
+            self._models[folder.model] = connect(entry, Memory())
+        chain = [self._models[folder.model]] if folder.model in self._models else []
+        return await self._maker.make(folder, answer, content, name, chain)
+
+    async def _close(self) -> None:
+        if self._maker is not None:
+            await self._maker.close()
+            await self._images.close()
+        for model in self._models.values():
+            await model.aclose()
 
 
 Resumed = Literal["probed", "not paused", "not probed", "no daemon"]

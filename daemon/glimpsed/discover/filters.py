@@ -7,15 +7,17 @@ pattern names itself (``*.dat``); what it really is, its content decides later.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import pathspec
+from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 from glimpsed.config.schema import Folder
 from glimpsed.formats.sniff import ENDINGS
 from glimpsed.sidecar import sidecar_name
 
-SIDECARS = frozenset({"txt", "json", "md", "xmp"})  # never images, whatever `include` says
+SIDECARS = frozenset({"txt", "json", "md", "xmp", "hocr"})  # never images, whatever `include` says
 BUILT_IN = (
     *(
         ".*",
@@ -41,6 +43,10 @@ BUILT_IN = (
     *(".snapshot/", "\\#snapshot/", "~snapshot/", "@Recently-Snapshot/", "Network Trash Folder/"),
 )
 
+_STAR = "[^/]*"  # what pathspec makes of a star
+_FIXED = re.compile(
+    r"(?:\[\^/\]|\\.|[^\\()\[\]|])*"
+)  # characters and question marks; a set may stand for a slash
 _PLACEHOLDER = re.compile(r"(\{(?:name|stem|ext)\})")
 
 
@@ -49,7 +55,7 @@ class Filter:
 
     def __init__(self, folder: Folder) -> None:
         self.suffixes = (ENDINGS | {_suffix(p) for p in folder.include if _suffix(p).isalnum()}) - SIDECARS
-        self._own = _own_sidecars(folder, self.suffixes)
+        self._own = _own_sidecars(folder, self.suffixes, folder.outputs)
         self.plain = not folder.exclude and folder.include == ("*",) and self._own is None
         self._exclude_lines = (*BUILT_IN, *folder.exclude)
         self._exclude = _spec(self._exclude_lines)
@@ -81,14 +87,20 @@ class Filter:
         return name.rpartition(".")[2].lower() in self.suffixes
 
 
-def _own_sidecars(folder: Folder, suffixes: frozenset[str]) -> re.Pattern[str] | None:
-    """The names of the folder's sidecars, where they end like an image: ``{name}.out`` beside ``*.out``."""
-    if not any(_suffix(sidecar_name(folder, "scan.jpg", kind)) in suffixes for kind in folder.outputs):
+def is_called_pdf_of(folder: Folder, name: str) -> bool:
+    """Whether a file is called as the folder calls searchable PDFs of images, whether or not it asks for any now."""
+    called = _own_sidecars(folder, ENDINGS, ("pdf",))
+    return called is not None and called.fullmatch(name) is not None
+
+
+def _own_sidecars(folder: Folder, suffixes: frozenset[str], kinds: Sequence[str]) -> re.Pattern[str] | None:
+    """The names of sidecars of these kinds, where they end like an image: ``{name}.out`` beside ``*.out``."""
+    if not any(_suffix(sidecar_name(folder, "scan.jpg", kind)) in suffixes for kind in kinds):
         return None
     meant = {
         "{name}": rf".*\.(?:{'|'.join(map(re.escape, suffixes))})",
         "{stem}": ".*",
-        "{ext}": f"(?:{'|'.join(folder.outputs)})",
+        "{ext}": f"(?:{'|'.join(kinds)})",
     }
     parts = (meant.get(part) or re.escape(part) for part in _PLACEHOLDER.split(folder.sidecar))
     return re.compile("".join(parts), re.IGNORECASE | re.DOTALL)
@@ -98,8 +110,32 @@ def _suffix(pattern: str) -> str:
     return pattern.rpartition("/")[2].rpartition(".")[2].lower() if "." in pattern else ""
 
 
+class Linear(GitIgnoreSpecPattern):
+    """A gitignore pattern that takes no longer for a hostile name than for any other.
+
+    What stands between two stars is looked for once: where it comes first, as much is left for the rest as can be.
+    A regular expression tries every place for each of them: `*_*_*_*_*.jpg` takes minutes for one name of underscores.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def pattern_to_regex(cls, pattern: str | bytes) -> tuple[Any, bool | None]:
+        """As pathspec has it, with what stands between stars in groups that are not tried again."""
+        regex, include = super().pattern_to_regex(pattern)
+        return (regex and _once(regex)), include
+
+
+def _once(regex: str) -> str:
+    first, *parts = regex.split(_STAR)
+    if not parts:
+        return regex
+    once = [f"(?>[^/]*?{part})" if _FIXED.fullmatch(part) else f"{_STAR}{part}" for part in parts[:-1]]
+    return "".join([first, *once, _STAR, parts[-1]])
+
+
 def _spec(lines: tuple[str, ...]) -> Any:
-    return pathspec.GitIgnoreSpec.from_lines([_fold(line) for line in lines])
+    return pathspec.GitIgnoreSpec.from_lines([_fold(line) for line in lines], Linear)
 
 
 def _fold(path: str) -> str:

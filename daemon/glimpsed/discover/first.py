@@ -31,6 +31,7 @@ class FirstSight:
         elif not await site.books(Ledger.seen, name):
             await site.books(Ledger.set_fingerprints, name, {UNDER_WAY: b"1"})
         self.under_way = await site.books(Ledger.first_seen, name, site.clock()) or interrupted
+        site.new = self.under_way
         return digests
 
     async def without_ignored(self, directory: str, new: dict[str, Listed]) -> dict[str, Listed]:

@@ -59,6 +59,11 @@ class Reconciler:
         tops = set(directories)
         return {d for d in self._directories if not is_below(d, tops)}
 
+    def outdated(self, directory: str) -> None:
+        """The ledger will know something else of it: should it look again as it did, that is to be told, too."""
+        self.digests.pop(directory, None)
+        self._stored.pop(directory, None)
+
     async def start(self, root: Root, *, first: bool) -> None:
         """Before a listing of everything: the ledger is told of which root, and before the first asked what it knows."""
         if root.identity != self._root:
@@ -85,12 +90,16 @@ class Reconciler:
             if name not in known or known[name].version != listed.version or known[name].state == "gone"
         }
         without_row = [name for name in new if name not in known]
-        new = await rows.without_adopted(self._site, root, directory, new, without_row)
+        new = await rows.without_adopted(
+            self._site, root, directory, new, without_row, first=self.first.under_way
+        )
         new = await self.first.without_ignored(path, new)
         for name, listed in new.items():
             self._settle(join(path, name), listed, fresh=fresh)
         self.first.waits(len(new))
-        if not new:
+        if new:
+            self.outdated(path)
+        else:
             await self._all_known(directory)
         return len(new)
 

@@ -39,9 +39,18 @@ async def not_listed(
 
 
 async def without_adopted(
-    site: Site, root: Root, directory: Directory, new: Mapping[str, Listed], names: Sequence[str]
+    site: Site,
+    root: Root,
+    directory: Directory,
+    new: Mapping[str, Listed],
+    names: Sequence[str],
+    *,
+    first: bool,
 ) -> dict[str, Listed]:
-    """Files that have all their sidecars are done, without settling; the others are returned."""
+    """Files that have all their sidecars are done, without settling; the others are returned.
+
+    `first`: the folder was never seen before, so what they cost may have been counted in a ledger that is lost.
+    """
     left, at = dict(new), 0
     while at < len(names):
         found, looked_at = await site.disk(
@@ -51,7 +60,14 @@ async def without_adopted(
         if not found:
             continue
         adopted = [
-            Adopted(site.key(directory.path, n), left[n].version, f.written, f.sha256, texts=f.texts)
+            Adopted(
+                site.key(directory.path, n),
+                left[n].version,
+                f.known,
+                f.sha256,
+                answer=f.answer,
+                paid=f.paid if first else (),
+            )
             for n, f in found.items()
         ]
         await site.books(Ledger.adopt, adopted, site.clock())

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from glimpsed import metrics
 from glimpsed.blocking import wait
+from glimpsed.clock import elapsed
 from glimpsed.discover import rows, scan
 from glimpsed.discover.settle import Check, Decision, Look, Settling
 from glimpsed.discover.site import Site
@@ -25,13 +26,24 @@ MOST = 50_000  # files whose quiet time runs, likewise
 
 
 class Settler:
-    """`offered` is called when the ledger has taken some, `changed` when `report` is another than it was."""
+    """`offered` is called when the ledger has taken some, `changed` when `report` is another than it was.
 
-    def __init__(self, site: Site, *, offered: Callable[[], None], changed: Callable[[], None]) -> None:
+    And `outdated` for each directory of which the ledger will know something else than at its last listing.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        offered: Callable[[], None],
+        changed: Callable[[], None],
+        outdated: Callable[[str], None],
+    ) -> None:
         self.settling = Settling(site.folder.settle, site.folder.settle_limit)
         self._site = site
         self._offered = offered
         self._changed = changed
+        self._outdated = outdated
         self._now = asyncio.Event()
         self._odd: dict[str, None] = {}  # names of no image, which may be links
         self._told: tuple[int, str | None] = 0, None
@@ -123,8 +135,12 @@ class Settler:
                 self._site.tell.waiting(path, decision)
             elif decision.kind in {"complete", "problem"}:
                 offers.append(self._offer_of(path, decision))
-        if self._site.root is not root:
-            return
+        if self._site.root is root:
+            await self._tell_ledger(root, offers, gone)
+
+    async def _tell_ledger(self, root: Root, offers: list[Offer], gone: list[str]) -> None:
+        for path in [*gone, *(offer.key.path for offer in offers)]:
+            self._outdated(path.rpartition("/")[0])
         if offers and self._site.folder.existing == "ignore":
             offers = await rows.without_renamed(self._site, root, offers)
         if offers:
@@ -149,7 +165,25 @@ class Settler:
         return Offer(key, decision.version, decision.fresh, folder.priority, decision.reason)
 
     async def _offer(self, offers: Sequence[Offer]) -> None:
-        queued = await self._site.books(Ledger.offer, list(offers), self._site.clock())
+        """What comes all at once is for people to decide (`burst_confirm`); a new folder's backlog they are asked about."""
+        most = self._site.burst_confirm()
+        if most is None:
+            queued = await self._site.books(Ledger.offer, list(offers), self._site.clock())
+        else:
+            backlog = [offer for offer in offers if self._site.new and not offer.fresh]
+            queued = await self._site.books(Ledger.offer, backlog, self._site.clock()) if backlog else []
+            queued += await self._offer_some([offer for offer in offers if offer not in backlog], most)
         self._site.tell.queued(queued)
         if queued:
             self._offered()
+
+    async def _offer_some(self, offers: list[Offer], most: int) -> list[Offer]:
+        site, burst = self._site, self._site.burst
+        if burst.on and site.folder.name not in await site.books(Ledger.held):
+            burst.approved()
+        room, before = burst.room(most, elapsed()), burst.keys
+        queued = await site.books(Ledger.offer, offers, site.clock(), unasked=room, before=before)
+        burst.came((offer.key for offer in queued), most, elapsed())
+        if queued and burst.on:
+            site.burst_waits.set()
+        return queued

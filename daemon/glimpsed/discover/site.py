@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
 
 from glimpsed.blocking import Lanes
 from glimpsed.config.schema import Folder
+from glimpsed.discover.burst import Burst
 from glimpsed.discover.telling import Telling
 from glimpsed.disk.files import Root
 from glimpsed.errors import ShareTrouble
@@ -31,6 +33,12 @@ class Site:
     clock: Callable[[], float]  # epoch
     look: Callable[[], None]  # at the root, now: something is wrong
     root: Root | None = None
+    burst_confirm: Callable[[], int | None] = lambda: (
+        None
+    )  # how many may come at once without a question, now
+    burst: Burst = field(default_factory=Burst)
+    burst_waits: asyncio.Event = field(default_factory=asyncio.Event)  # more of one wait for `approve`
+    new: bool = False  # it was never seen before this start: its backlog has a question of its own
 
     def still(self, root: Root) -> None:
         """Raises `ShareTrouble` when this root is not the one any more: nothing may be concluded about it."""

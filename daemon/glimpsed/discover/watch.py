@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -28,6 +29,7 @@ from glimpsed.errors import FileError, LedgerUnavailable, ShareTrouble, Vanished
 from glimpsed.ledger import Books, Ledger
 
 CHECK = 8.0  # s between two looks at the root, and what each may take: DESIGN 8 asks for 10
+SOON, FOR_SOON = 0.5, 10.0  # … and for so long after it was lost: it may only have been made anew
 RETRY = 1.0  # s after something failed under a root that is there
 LEDGER_RETRY = 5.0  # s
 
@@ -49,18 +51,21 @@ class FolderWatch:
         clock: Callable[[], float] = time.time,
         threads: Threads | None = None,
         observing: Observing | None = None,
+        burst_confirm: Callable[[], int | None] = lambda: None,
     ) -> None:
         self.folder = folder
         self.lanes = Lanes(folder.name, threads)
         self.begun = False  # it was looked for once, and if it is there, its first listing has begun
         self._look = asyncio.Event()  # at the root, now
         self._site = Site(folder, books, self.lanes, Telling(folder.name), clock, self._look.set)
+        self._site.burst_confirm = burst_confirm
         self._status = Status(folder.name, clock, changed)
         self._filter = Filter(folder)
         self._hearing = Hearing(self._status, observing or Observing(), self._heard)
-        self._settler = Settler(self._site, offered=offered, changed=changed)
+        self._settler = Settler(self._site, offered=offered, changed=changed, outdated=self._outdated)
         self._scanner = Scanner(self._site, self._filter, self._hearing, self._settler)
         self._present = asyncio.Event()
+        self._lost_at = -math.inf  # time.monotonic()
         self._identity: tuple[int, int] | None = None  # of the root that was there last
         self._shaken = False  # something happened to the root itself: its numbers may be used again
 
@@ -90,6 +95,11 @@ class FolderWatch:
     def unlisted(self) -> set[str]:
         """Subdirectories that could not be listed at the last full listing."""
         return self._scanner.unlisted
+
+    @property
+    def burst_waits(self) -> asyncio.Event:
+        """More arrivals came at once than `burst_confirm` allows, and wait to be approved."""
+        return self._site.burst_waits
 
     @property
     def first_backlog(self) -> int | None:
@@ -171,7 +181,8 @@ class FolderWatch:
         while True:
             await self._look_at_root()
             self.begun = True
-            await wait(self._look, CHECK)
+            just_lost = time.monotonic() - self._lost_at < FOR_SOON and self.root is None
+            await wait(self._look, SOON if just_lost else CHECK)
             self._look.clear()
 
     async def _look_at_root(self) -> None:
@@ -226,6 +237,8 @@ class FolderWatch:
 
     def _lose(self, reason: str) -> None:
         """Nothing counts as deleted, nothing is offered, until it is back."""
+        if self._site.root is not None:
+            self._lost_at = time.monotonic()
         self._site.root = None
         self._present.clear()
         self._hearing.stop()
@@ -234,6 +247,9 @@ class FolderWatch:
         self._status.lost(reason)
 
     # -- hints
+
+    def _outdated(self, directory: str) -> None:
+        self._scanner.reconciler.outdated(directory)
 
     def _heard(self, batch: Batch) -> None:
         """A batch of hints, on the event loop."""

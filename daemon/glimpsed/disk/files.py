@@ -240,12 +240,30 @@ def read_regular(parent: int, name: str, largest: int) -> bytes | None:
         os.close(fd)
 
 
-def as_written(parent: int, sidecar: str) -> Written:
-    """A sidecar as it stands there now. Raises `ShareTrouble` when it does not."""
+def as_written(parent: int, sidecar: str, content: bytes) -> Written:
+    """A sidecar as it stands there now, with this in it. Raises `ShareTrouble` when it does not."""
     status = entry(parent, sidecar)
     if status is None:
         raise ShareTrouble(f"{shown(sidecar)} is gone right after it was written")
-    return Written(sidecar, status.st_size, status.st_mtime_ns)
+    return Written(sidecar, status.st_size, status.st_mtime_ns, digest_of(content))
+
+
+def is_as_written(parent: int, sidecar: Written, status: os.stat_result) -> bool:
+    """Whether what has this status now is what was written.
+
+    Its time alone may have moved: by a copy of everything, or with the clock where a file system keeps local time.
+    """
+    if status.st_size != sidecar.size or not stat.S_ISREG(status.st_mode):
+        return False
+    if status.st_mtime_ns == sidecar.mtime_ns:
+        return True
+    content = read_regular(parent, sidecar.name, sidecar.size) if sidecar.digest else None
+    return content is not None and digest_of(content) == sidecar.digest
+
+
+def digest_of(content: bytes) -> str:
+    """Of a sidecar's content, as `Written` has it."""
+    return hashlib.blake2b(content, digest_size=8).hexdigest()
 
 
 def exists(root: Root, path: str) -> bool:

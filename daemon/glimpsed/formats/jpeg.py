@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from glimpsed.formats import orientation
-from glimpsed.formats.common import NotPlain, Read, Size, find, joined, square
+from glimpsed.formats.common import NotPlain, Read, Size, find, joined, reader, square
 
 _MOST_SEGMENTS = 10_000  # a hostile file may have millions, and the event loop would wait
 _FRAMES = frozenset({0xC0, 0xC1, 0xC2})  # baseline, extended and progressive; the others are not sent around
 _OTHER_FRAMES = frozenset({0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
-_SOS, _EOI, _COM, _DQT = 0xDA, 0xD9, 0xFE, 0xDB
+_SOS, _EOI, _COM, _DQT, _DRI = 0xDA, 0xD9, 0xFE, 0xDB, 0xDD
 _ALONE = frozenset({0x01, *range(0xD0, 0xD8)})  # markers without a length
 # What ends entropy-coded data: a marker that is no stuffed zero, no restart and no fill byte.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -78,6 +79,48 @@ def plain(data: bytes, *, keep_metadata: bool) -> bytes:
     if frames != 1 or (exif or xmp or orientation.UPRIGHT) != orientation.UPRIGHT:
         raise NotPlain
     return joined(data, kept)
+
+
+def joined_strips(strips: Sequence[bytes], height: int) -> bytes | None:
+    """Strips of one picture, each a JPEG, as one JPEG: a restart mark between two does what the start of a strip does.
+
+    None where their headers differ in more than the height of the last one, or they do not go together so.
+    """
+    heads, bodies = [], []
+    for data in strips:
+        try:
+            found = list(segments(reader(io.BytesIO(data)), 2, len(data)))
+        except NotPlain:
+            return None
+        frame = next(((start, end) for marker, start, end in found if marker in {0xC0, 0xC1}), None)
+        last, _, scan = found[-1]
+        if frame is None or last != _SOS or any(marker == _DRI for marker, *_ in found):
+            return None
+        lines = frame[0] + 5  # in the frame header, two bytes
+        heads.append((data[:lines] + b"\0\0" + data[lines + 2 : scan], lines, frame, found[-1][1], scan))
+        bodies.append(
+            (int.from_bytes(data[lines : lines + 2], "big"), data[scan:].rpartition(b"\xff\xd9")[0])
+        )
+    head, lines, (start, _), scan, end = heads[0]
+    rows = bodies[0][0]
+    size, _, components = _frame(head, start, end)
+    factors = [head[start + 11 + 3 * n] for n in range(components)]
+    across, down = (8 * max(factor >> 4 for factor in factors), 8 * max(factor & 15 for factor in factors))
+    if components == 1:
+        across = down = 8
+    every = -(-size.width // across) * -(-rows // down)
+    same = all(other[0] == head for other in heads) and all(body[0] == rows for body in bodies[:-1])
+    if (
+        not same
+        or rows % down
+        or not 0 < every < 1 << 16
+        or _MARKER.search(b"".join(body for _, body in bodies))
+    ):
+        return None
+    restarts = (b"\xff" + bytes([0xD0 + n % 8]) + body for n, (_, body) in enumerate(bodies[1:]))
+    interval = b"\xff\xdd\0\4" + every.to_bytes(2, "big")
+    first = head[:lines] + height.to_bytes(2, "big") + head[lines + 2 : scan] + interval + head[scan:end]
+    return b"".join([first, bodies[0][1], *restarts, b"\xff\xd9"])
 
 
 def segments(read: Read, at: int, size: int) -> Iterator[tuple[int, int, int]]:

@@ -1,4 +1,4 @@
-"""PDF: where the last `%%EOF` has to be, which may stand in the middle of a file, too."""
+"""PDF: where the last `%%EOF` has to be, which may stand in the middle of a file, too; and whether it is signed."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ _UNFINISHED = re.compile(rb"\s*+\d*+\s*+%?%?E?O?")
 _STARTXREF = re.compile(rb"startxref\s++(\d{1,20}+)\s*+%?%?E?O?\s*+\Z")
 _TABLE = re.compile(rb"\s*(?:xref|\d+\s+\d+\s+obj)\b")
 _OBJECT = re.compile(rb"\b\d+\s+\d+\s+obj\b")
+_COVERED = re.compile(rb"/ByteRange\s*\[\s*\d")
 
 
 def whole(read: Read, size: int) -> str | None:
@@ -32,6 +33,11 @@ def whole(read: Read, size: int) -> str | None:
     if at and int(at[1]) < size and _TABLE.match(bytes(read(int(at[1]), 32))):
         return None
     return "the end marker (%%EOF)"
+
+
+def is_signed(data: bytes) -> bool:
+    """Whether somebody has signed it. What a signature covers stands in the file in plain, and only there."""
+    return _COVERED.search(data) is not None
 
 
 def _ends_in_trailer(tail: bytes) -> bool:

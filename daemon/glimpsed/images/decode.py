@@ -11,7 +11,7 @@ import functools
 import importlib
 import io
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, TypeAlias
 
 from PIL import Image, ImageChops, UnidentifiedImageError
@@ -22,8 +22,17 @@ from glimpsed.formats.common import reader
 from glimpsed.formats.sniff import Kind
 from glimpsed.images import colour, pdf, raw, tiffs, tiles
 from glimpsed.images.encode import Encoded, encode
-from glimpsed.images.picture import Drawn, Picture, affordable, orientation_of, stretch_of
+from glimpsed.images.picture import (
+    ON_ITS_SIDE,
+    Drawn,
+    Picture,
+    affordable,
+    orientation_of,
+    stretch_of,
+    upright,
+)
 from glimpsed.images.plan import Target, layout
+from glimpsed.region import turned
 from glimpsed.words import cause
 
 Box: TypeAlias = tuple[float, float, float, float]
@@ -49,16 +58,6 @@ _SCALED = frozenset(
 )  # Pillow's names of what can be decoded at less than its size
 _NO_LIMIT = 1 << 62
 _COPIES = 4  # of a HEIF picture that are in memory while it is decoded
-_TURNED = frozenset({5, 6, 7, 8})
-_UPRIGHT: dict[int, Image.Transpose] = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 def inspect(file: BinaryIO, kind: Kind, memory: int = _NO_LIMIT) -> tuple[int, int, int]:
@@ -69,6 +68,38 @@ def inspect(file: BinaryIO, kind: Kind, memory: int = _NO_LIMIT) -> tuple[int, i
         if kind == "tiff" and raw.from_tiff(file) is None:
             return tiffs.inspect(file)
         return 1, *_only(file, kind, memory)[0].size
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A page as the file has it, px, and how it is to be shown."""
+
+    width: int
+    height: int
+    orientation: int = 1  # EXIF's
+    stretch: float = 1.0  # how much taller than wide a pixel is
+
+    @property
+    def shown(self) -> tuple[int, int]:
+        """Width and height of the page as it is seen, with pixels that are square."""
+        return _square((self.width, self.height), self.orientation, self.stretch)
+
+
+def stored(file: BinaryIO, kind: Kind, memory: int = _NO_LIMIT) -> list[Stored]:
+    """Every page; a PDF's are upright."""
+    with translated(kind):
+        if kind == "pdf":
+            return [Stored(*size) for size in pdf.sizes(file)]
+        found = []
+        for number in range(1, inspect(file, kind, memory)[0] + 1):
+            one = picture(file, kind, number, memory)
+            found.append(Stored(*one.image.size, one.orientation, one.stretch))
+        return found
+
+
+def _square(size: tuple[int, int], orientation: int, stretch: float) -> tuple[int, int]:
+    width, height = round(size[0] / min(1.0, stretch)), round(size[1] * max(1.0, stretch))
+    return (height, width) if orientation in ON_ITS_SIDE else (width, height)
 
 
 def undrawable(file: BinaryIO, kind: Kind) -> list[int]:
@@ -108,15 +139,15 @@ def prepare(file: BinaryIO, kind: Kind, number: int, to: Target, memory: int) ->
 def _drawn(file: BinaryIO, kind: Kind, number: int, to: Target, memory: int) -> Drawn:
     if kind == "pdf":
         return pdf.render(file, number, to)
-    return _page(_picture(file, kind, number, memory), to, memory)
+    return _page(picture(file, kind, number, memory), to, memory)
 
 
 def _page(picture: Picture, to: Target, memory: int) -> Drawn:
-    image, turned = picture.image, picture.orientation in _TURNED
-    stored = width, height = image.size
-    width, height = round(width / min(1.0, picture.stretch)), round(height * max(1.0, picture.stretch))
-    plan = layout(*((height, width) if turned else (width, height)), to)
-    size = (plan.height, plan.width) if turned else (plan.width, plan.height)
+    picture = replace(picture, orientation=turned(picture.orientation, to.turn))
+    image, on_its_side = picture.image, picture.orientation in ON_ITS_SIDE
+    stored = image.size
+    plan = layout(*_square(stored, picture.orientation, picture.stretch), to)
+    size = (plan.height, plan.width) if on_its_side else (plan.width, plan.height)
     factor = 1 << max(1, min(image.width // size[0], image.height // size[1])).bit_length() - 1
     if picture.smaller and factor > 1 and 4 * image.width * image.height > memory // _COPIES:
         box: Box | None = (0, 0, image.width / factor, image.height / factor)
@@ -126,13 +157,11 @@ def _page(picture: Picture, to: Target, memory: int) -> Drawn:
         decoded, box = _drafted(image, size, factor)
         affordable(decoded, image.mode, memory)
     profile = image.info.get("icc_profile")
-    upright = colour.to_srgb(_scaled(picture, size, box), profile)
-    if picture.orientation in _UPRIGHT:
-        upright = upright.transpose(_UPRIGHT[picture.orientation])
-    return Drawn(upright, plan.rows, stored, picture.orientation)
+    scaled = colour.to_srgb(_scaled(picture, size, box), profile)
+    return Drawn(upright(scaled, picture.orientation), plan.rows, stored, picture.orientation)
 
 
-def _picture(file: BinaryIO, kind: Kind, number: int, memory: int) -> Picture:
+def picture(file: BinaryIO, kind: Kind, number: int, memory: int) -> Picture:
     """Page `number`: a TIFF has several, everything else has one, the first picture."""
     if kind == "tiff" and raw.from_tiff(file) is None:
         return tiffs.picture(file, number, memory)

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from glimpsed.errors import FileError, MissingExtra
-from glimpsed.images.picture import Drawn
+from glimpsed.images.picture import ON_ITS_SIDE, Drawn, upright
 from glimpsed.images.plan import PDF_DPI, Target, layout
+from glimpsed.region import turned
 
 if TYPE_CHECKING:
     from PIL import Image
 
+Point: TypeAlias = tuple[float, float]
+Quad: TypeAlias = tuple[Point, Point, Point, Point]
 Masks: TypeAlias = dict[tuple[int, int], tuple[int, int]]  # px of a picture -> px of its finest mask
 
 _POINTS = 72  # to the inch
+_FINER = 16  # parts of a pixel in which places are told
 _OBJECT = re.compile(rb"\b(\d{1,9})\s+\d{1,5}\s+obj\b\s*<<")
 _LONGEST = 4000  # bytes of a picture's dictionary
 _MASK = re.compile(rb"/S?Mask\s+(\d{1,9})\s+\d{1,5}\s+R\b")
@@ -58,20 +63,65 @@ def own_text(file: BinaryIO, number: int) -> tuple[str, str | None]:
     return found.text, found.nature
 
 
+def own_lines(file: BinaryIO, number: int, size: tuple[int, int]) -> list[tuple[str, Quad]]:
+    """The lines that page `number` (from 1) has itself, each with its corners where it is seen on a page of that size.
+
+    Clockwise from the top left of the text as it is read.
+    """
+    from pypdfium2 import raw  # noqa: PLC0415 - an optional extra
+
+    from glimpsed.images import pdftext  # noqa: PLC0415 - needs the extra
+
+    width, height = (side * _FINER for side in size)
+    x, y = ctypes.c_int(), ctypes.c_int()
+    with _document(file) as document:
+        page = _page(document, number)
+
+        def seen(point: tuple[float, float]) -> tuple[float, float]:
+            raw.FPDF_PageToDevice(page.raw, 0, 0, width, height, 0, *point, x, y)
+            return x.value / _FINER, y.value / _FINER
+
+        try:
+            lines = []
+            for text, quad in pdftext.lines(page, document.formenv):
+                one, two, three, four = map(seen, quad)
+                lines.append((text, (one, two, three, four)))
+            return lines
+        finally:
+            page.close()
+
+
+def sizes(file: BinaryIO) -> list[tuple[int, int]]:
+    """Width and height of each page as it is seen, px, at the resolution of its scan or `PDF_DPI`; 1 of one that is not there."""
+    with _document(file) as document:
+        masks, found = _masks(file), []
+        for number in range(1, len(document) + 1):
+            if not _drawable(document, number):
+                found.append((1, 1))
+                continue
+            page = document[number - 1]
+            found.append(_pixels(page, masks))
+            page.close()
+        return found
+
+
 def render(file: BinaryIO, number: int, to: Target) -> Drawn:
     """Page `number` (from 1), of the layout's size."""
     with _document(file) as document:
         page = _page(document, number)
         try:
             stored = _pixels(page, _masks(file))
-            plan = layout(*stored, to)
-            size = plan.width, plan.height
-            scale = max(plan.width / page.get_width(), plan.height / page.get_height())
+            orientation = turned(1, to.turn)
+            on_its_side = orientation in ON_ITS_SIDE
+            plan = layout(*(stored[::-1] if on_its_side else stored), to)
+            size = (plan.height, plan.width) if on_its_side else (plan.width, plan.height)
+            scale = max(size[0] / page.get_width(), size[1] / page.get_height())
             image: Image.Image = page.render(scale=scale, rev_byteorder=True).to_pil()
         finally:
             page.close()
     # Rendering rounds up: one pixel is cut off at most.
-    return Drawn(image if image.size == size else image.crop((0, 0, *size)), plan.rows, stored)
+    image = image if image.size == size else image.crop((0, 0, *size))
+    return Drawn(upright(image, orientation), plan.rows, stored, orientation)
 
 
 def _drawable(document: Any, number: int) -> bool:
@@ -155,26 +205,25 @@ def _document(file: BinaryIO) -> Iterator[Any]:
     except ImportError:
         raise MissingExtra("A PDF file", "pdf") from None
     file.seek(0)
-    # PDFium may still name the last document's reason.
-    locked = bool(_ENCRYPTED.search(file.read()))
-    file.seek(0)
     try:
         document = pypdfium2.PdfDocument(file)
     except pypdfium2.PdfiumError as e:
-        raise _reason(str(e), locked=locked) from None
+        raise _reason(str(e), file) from None
     try:
         if not len(document):
             raise FileError("The PDF has no pages.", "Save it again with the program that it comes from.")
         document.init_forms()  # so that what somebody filled in is drawn
         yield document
     except pypdfium2.PdfiumError as e:
-        raise _reason(str(e), locked=locked) from None
+        raise _reason(str(e), file) from None
     finally:
         document.close()
 
 
-def _reason(message: str, *, locked: bool) -> FileError:
-    if locked and "assword" in message:
+def _reason(message: str, file: BinaryIO) -> FileError:
+    file.seek(0)
+    # PDFium may still name the last document's reason.
+    if "assword" in message and _ENCRYPTED.search(file.read()):
         return FileError(
             "the PDF is protected by a password", "Save it without a password, beside or over this one."
         )

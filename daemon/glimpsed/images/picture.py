@@ -52,6 +52,23 @@ class Drawn:
         return Region(*self.stored, self.orientation, top / height, bottom / height)
 
 
+ON_ITS_SIDE = frozenset({5, 6, 7, 8})  # orientations
+_UPRIGHT: dict[int, Image.Transpose] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def upright(image: Image.Image, orientation: int) -> Image.Image:
+    """As EXIF's orientation says that it is to be seen."""
+    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+
+
 def orientation_of(found: Any) -> int:
     """EXIF orientation, in whatever type somebody wrote it."""
     with contextlib.suppress(TypeError, ValueError, IndexError, ZeroDivisionError):

@@ -41,6 +41,7 @@ class Target:
     keep_metadata: bool = False
     quality: int = QUALITIES[0]
     as_is: bool = True  # False once the model complained: everything is encoded anew
+    turn: int = 0  # degrees clockwise, beyond what the file says of itself
     family: str = "unknown"  # of models, by whose own downscale 'auto' decides (`vision.families`)
 
 

@@ -6,14 +6,14 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from glimpsed import metrics
 from glimpsed.children.child import Died, Late, Program, Unavailable
 from glimpsed.children.pool import Pool
 from glimpsed.children.program import Limits
-from glimpsed.errors import FileError, ShareTrouble
+from glimpsed.errors import FileError, ShareTrouble, VisionError
 from glimpsed.formats import plain
 from glimpsed.formats.common import NotPlain
 from glimpsed.formats.sniff import MEDIA_TYPES, Kind, sniff
@@ -23,8 +23,13 @@ from glimpsed.images.worker import Task
 from glimpsed.model import Content, Image
 from glimpsed.region import Region
 
+if TYPE_CHECKING:
+    from glimpsed.vision.engines.rapid import Compass
+
 LIMITS = Limits(seconds=60.0, clock=60.0, address_space=1_500_000_000)
 DECODED = 640_000_000  # bytes of one decoded page: A0 in colour at 300 dpi, in black and white at 600
+
+_LOOK = plan.Target(max_edge=2400, max_bytes=plan.LOCAL_BYTES)  # enough for small print
 
 T = TypeVar("T")
 
@@ -64,6 +69,7 @@ class Images:
             environment={"MALLOC_ARENA_MAX": "1"},  # or threads eat up the address space
         )
         self._pool = Pool(program, workers or len(os.sched_getaffinity(0)), died=metrics.worker_death)
+        self._compass: Compass | None = None
 
     @property
     def deaths(self) -> int:
@@ -93,7 +99,25 @@ class Images:
         if page == 1 and (as_is := _as_it_is(kind, content.data, target)):
             return (as_is,)
         task = Task(kind, page, target)
-        return await self._do(task, content.data, lambda answer, data: _images(answer["images"], data, page))
+        found = await self._do(task, content.data, lambda answer, data: _images(answer["images"], data, page))
+        return tuple(replace(image, turned=target.turn) for image in found) if target.turn else found
+
+    async def turn(self, content: Content, page: int) -> int:
+        """By how many degrees clockwise a page (from 1) is to be turned so that its text stands upright.
+
+        That is beyond what the file says of itself. Raises as `prepare`, and `MissingExtra` without the embedded OCR.
+        """
+        (picture,) = await self.prepare(content, page, _LOOK)
+        if self._compass is None:
+            from glimpsed.vision.engines.rapid import Compass  # noqa: PLC0415 - asked by few folders
+
+            self._compass = Compass()
+        try:
+            return await self._compass.turn(picture)
+        except VisionError as e:
+            if e.verdict.kind == "fail":
+                raise FileError(e.verdict.reason) from None
+            raise ShareTrouble(e.verdict.reason) from None
 
     async def own_text(self, content: Content, page: int) -> OwnText | None:
         """The text that a page (from 1) has itself; None where it has none that is usable.
@@ -111,6 +135,12 @@ class Images:
         task = Task(_kind(content.data), page, look="blank")
         return await self._do(task, content.data, lambda answer, _: bool(answer["blank"]))
 
+    async def sizes(self, content: Content) -> list[tuple[int, int]]:
+        """Width and height of each page as it is seen, px, which are square. Raises `FileError` as `inspect`."""
+        return await self._do(
+            Task(_kind(content.data), look="sizes"), content.data, lambda answer, _: _sizes(answer)
+        )
+
     async def healthy(self) -> bool:
         """Whether there is a worker that answers, or all are at work."""
         return await self._pool.healthy()
@@ -118,6 +148,8 @@ class Images:
     async def close(self) -> None:
         """End every worker."""
         await self._pool.close()
+        if self._compass is not None:
+            await self._compass.aclose()
 
     async def _do(self, task: Task, data: bytes, read: Callable[[dict[str, Any], bytes], T]) -> T:
         """Raises `FileError` when the file is to blame, `ShareTrouble` when no worker is to be had."""
@@ -158,7 +190,7 @@ def _kind(data: bytes) -> Kind:
 
 def _as_it_is(kind: Kind, data: bytes, to: plan.Target) -> Image | None:
     """The first page without decoding it; None when it has to be decoded."""
-    if not to.as_is or MEDIA_TYPES[kind] not in to.media_types:
+    if to.turn or not to.as_is or MEDIA_TYPES[kind] not in to.media_types:
         return None
     try:
         size = plain.measure(kind, data)
@@ -177,6 +209,10 @@ def _document(kind: Kind, answer: dict[str, Any]) -> Document:
     pages, width, height = (int(number) for number in answer["document"])
     left_out = tuple(int(page) for page in answer["undrawable"])
     return Document(MEDIA_TYPES[kind], pages, width, height, left_out)
+
+
+def _sizes(answer: dict[str, Any]) -> list[tuple[int, int]]:
+    return [(int(width), int(height)) for width, height in answer["sizes"]]
 
 
 def _own_text(answer: dict[str, Any]) -> OwnText | None:

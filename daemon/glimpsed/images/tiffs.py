@@ -59,15 +59,15 @@ _YCBCR = 6
 
 def inspect(file: BinaryIO) -> tuple[int, int, int]:
     """Number of pages; width and height of the first one as it is stored."""
-    with _opened(file) as (image, _):
+    with opened(file) as (image, _):
         tags = image.tag_v2  # type: ignore[attr-defined]
-        return len(_pages(image)), int(tags[_WIDTH]), int(tags[_HEIGHT])
+        return len(pages_of(image)), int(tags[_WIDTH]), int(tags[_HEIGHT])
 
 
 def picture(file: BinaryIO, number: int, memory: int) -> Picture:
     """Page `number` (from 1)."""
-    with _opened(file) as (image, chain):
-        pages = _pages(image)
+    with opened(file) as (image, chain):
+        pages = pages_of(image)
         if number > len(pages):
             raise FileError(f"There is no page {number}: the file has {len(pages)}.")
         frame = pages[number - 1]
@@ -90,10 +90,10 @@ def picture(file: BinaryIO, number: int, memory: int) -> Picture:
 
 
 @contextlib.contextmanager
-def _opened(file: BinaryIO) -> Iterator[tuple[Image.Image, list[Directory]]]:
+def opened(file: BinaryIO) -> Iterator[tuple[Image.Image, list[Directory]]]:
     """The image, and the pages as they stand in the file."""
     plugin: Any = importlib.import_module("PIL.TiffImagePlugin")
-    chain = _chain(file)
+    chain = chain_of(file)
     # By itself, Pillow takes colours that are stored coarser than the light for as fine.
     plugin.READ_LIBTIFF = any(page.numbers(_PHOTOMETRIC) == (_YCBCR,) for page in chain)
     try:
@@ -106,7 +106,7 @@ def _opened(file: BinaryIO) -> Iterator[tuple[Image.Image, list[Directory]]]:
         ) from None
 
 
-def _pages(image: Image.Image) -> list[int]:
+def pages_of(image: Image.Image) -> list[int]:
     """The frames that are pages, and not smaller copies of one (bit 0 of NewSubfileType)."""
     frames = getattr(image, "n_frames", 1)
     if frames == 1:
@@ -120,7 +120,8 @@ def _pages(image: Image.Image) -> list[int]:
     return pages or [0]
 
 
-def _chain(file: BinaryIO) -> list[Directory]:
+def chain_of(file: BinaryIO) -> list[Directory]:
+    """The directories of its pages, as far as they are there."""
     size = file.seek(0, io.SEEK_END)
     found: list[Directory] = []
     with contextlib.suppress(Missing):  # of what is cut off, those that are there

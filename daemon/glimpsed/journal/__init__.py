@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from glimpsed.journal.sinks import Sink
 
 Target: TypeAlias = Literal["journald", "console", "json", "stderr"]
+_LEVELS = logging.getLevelNamesMapping()
 _CLOSE_SECONDS = 2.0  # for a reader of the log that hangs, at the end of the program
 
 
@@ -48,12 +49,21 @@ class _Log:
         self.target: Target | None = None
         self.redact = Redactor()
         self.overheard: Callable[[Mapping[str, Any]], None] | None = None
+        self.level = logging.INFO  # of what is written
 
-    def take(self, record: Mapping[str, Any]) -> None:
-        """Clean a record and hand it to the writer."""
+    def filter(self) -> None:
+        """What is beneath the level is not even looked at, but for what is overheard: that may be worth telling."""
+        if self.writer is None:
+            return
+        least = self.level if self.overheard is None else min(self.level, logging.INFO)
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(least))
+
+    def take(self, record: Mapping[str, Any], *, written: bool = True) -> None:
+        """Clean a record and hand it to the writer, and to whoever overhears."""
         if self.writer is not None:
             clean = self.redact(record)
-            self.writer.put(clean)
+            if written:
+                self.writer.put(clean)
             if self.overheard is not None:
                 self.overheard(clean)
 
@@ -79,7 +89,6 @@ def configure(log: Settings, *, secrets: Iterable[str] = (), env: Mapping[str, s
         if before is not None:
             before.close(_CLOSE_SECONDS)
     structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(log.level),
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -89,6 +98,8 @@ def configure(log: Settings, *, secrets: Iterable[str] = (), env: Mapping[str, s
         ],
         cache_logger_on_first_use=False,
     )
+    _log.level = _LEVELS[log.level.upper()]
+    _log.filter()
     foreign.listen(_log.take)
     if problem:
         _log.take(foreign.record("warning", "glimpsed.journal", problem))
@@ -96,11 +107,12 @@ def configure(log: Settings, *, secrets: Iterable[str] = (), env: Mapping[str, s
 
 
 def overhear(heard: Callable[[Mapping[str, Any]], None] | None) -> None:
-    """Have every record that is logged, without secrets, told to this as well; None: to nobody.
+    """Have every record of level info or above, without secrets, told to this, whatever is logged; None: to nobody.
 
     From whatever thread logs: it must neither block nor log at that level itself.
     """
     _log.overheard = heard
+    _log.filter()
 
 
 def silence() -> None:
@@ -174,5 +186,5 @@ def _call_site() -> structlog.typing.Processor:
 
 
 def _take(logger: Any, method: str, record: MutableMapping[str, Any]) -> str:  # noqa: ARG001 -- structlog's signature
-    _log.take(record)
+    _log.take(record, written=_LEVELS[str(record["level"]).upper()] >= _log.level)
     raise structlog.DropEvent

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import functools
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
-from glimpsed.ledger import search
-from glimpsed.ledger.kept import Kept
+from glimpsed.ledger.kept import Kept, ToKeep
 from glimpsed.ledger.part import HELD_LEASE, clean, written_from, written_text
 from glimpsed.ledger.queue import STILL_OURS, Queue
-from glimpsed.ledger.schema import answers, files, spend
+from glimpsed.ledger.schema import answers, files
+from glimpsed.ledger.spending import Bill, Spending
 from glimpsed.model import Answer, Job, PageRecord, Usage, Written
 
 OURS = sa.select(files.c.id, files.c.written).where(HELD_LEASE).with_for_update()
@@ -63,13 +61,13 @@ _KEPT = sa.select(answers.c.file, answers.c.page, answers.c.body).where(
 DROP = sa.delete(answers).where(answers.c.file.in_(sa.bindparam("ids", expanding=True)))
 
 
-class Finish(Queue, Kept):
+class Finish(Queue, Kept, Spending):
     """The ends of a job. Each returns False when the lease was lost: then nothing more is to be done."""
 
     def page_answered(self, job: Job, record: PageRecord, now: float) -> bool:
         """One page's answer is paid for; it survives a power cut once this returns."""
         with self._database.write(durable=True) as c:
-            self._pay(c, [_Bill(job.key.folder, record.model.entry, record.usage)], now)
+            self._pay(c, [Bill(job.key.folder, record.model.entry, record.usage)], now)
             if c.execute(OURS, self._lease(job)).one_or_none() is None:
                 return False
             row = {"file": job.id, "page": record.answer.page, "body": record.model_dump_json()}
@@ -96,8 +94,8 @@ class Finish(Queue, Kept):
             held = [one for one, still in zip(several, ours, strict=True) if still]
             if held:
                 self._keep(c, held, now, drop=[job.id for job, _, _ in held if job.id in pages])
-            # Touched, renamed or taken over meanwhile: it is paid for, and whoever asks the same next finds it.
-            self._keep_answers(c, [one for one, still in zip(several, ours, strict=True) if not still])
+            # Also of what was touched, renamed or taken over meanwhile: whoever asks the same next finds it.
+            self._keep_answers(c, [ToKeep(job.id, answer, question) for job, answer, question in several])
             return ours
 
     def _keep(
@@ -118,9 +116,6 @@ class Finish(Queue, Kept):
             c.execute(DROP, {"ids": drop})
         bodies = [{"file": job.id, "page": 0, "body": answer.model_dump_json()} for job, answer, _ in held]
         c.execute(self._put_answer, bodies)
-        self._keep_answers(c, held)
-        if self._search:
-            search.store(c, {job.id: search.pages_of(answer) for job, answer, _ in held})
 
     def _still_ours(self, c: sa.Connection, jobs: Sequence[Job]) -> list[bool]:
         """Of each, whether its lease is held; in this transaction nobody takes it away."""
@@ -131,11 +126,11 @@ class Finish(Queue, Kept):
     def spent(self, job: Job, entry: str, usage: Usage, now: float) -> None:
         """Money went without an answer to show for it: a refusal, a cut answer, a repair that failed."""
         with self._database.write(durable=True) as c:
-            self._pay(c, [_Bill(job.key.folder, entry, usage)], now)
+            self._pay(c, [Bill(job.key.folder, entry, usage)], now)
 
     def _pay_for(self, c: sa.Connection, folder: str, entry: str, usage: Usage, now: float) -> None:
         """Money that went for something else than an answer."""
-        self._pay(c, [_Bill(folder, entry, usage)], now)
+        self._pay(c, [Bill(folder, entry, usage)], now)
 
     def done(self, job: Job, written: Sequence[Written], now: float) -> bool:
         """Every sidecar is on disk: the answer leaves the ledger, the fact stays."""
@@ -194,10 +189,7 @@ class Finish(Queue, Kept):
     def gone(self, job: Job, now: float) -> bool:
         """The file, or this version of it, is not there any more."""
         with self._database.write() as c:
-            if not c.execute(_GONE, {"at": now, **self._lease(job)}).rowcount:
-                return False
-            search.drop(c, [job.id])
-            return True
+            return bool(c.execute(_GONE, {"at": now, **self._lease(job)}).rowcount)
 
     @functools.cached_property
     def _put_answer(self) -> Any:
@@ -205,63 +197,15 @@ class Finish(Queue, Kept):
         keys = [answers.c.file, answers.c.page]
         return insert.on_conflict_do_update(index_elements=keys, set_={"body": insert.excluded.body})
 
-    def _pay(self, c: sa.Connection, bills: Iterable[_Bill], now: float) -> None:
-        """Add to the day's sums, each once."""
-        sums: dict[tuple[str, str, str], list[float]] = {}
-        for bill in bills:
-            usage = bill.usage
-            key = bill.folder, bill.entry, usage.currency or ""
-            amounts = bill.answered, usage.input_tokens, usage.output_tokens, usage.cost or 0.0
-            sums[key] = [a + b for a, b in zip(sums.get(key, (0, 0, 0, 0.0)), amounts, strict=True)]
-        day = local_day(now)
-        rows = [
-            {
-                "day": day,
-                "folder": folder,
-                "model": entry,
-                "currency": currency,
-                "answers": amounts[0],
-                "input_tokens": amounts[1],
-                "output_tokens": amounts[2],
-                "cost": amounts[3],
-            }
-            for (folder, entry, currency), amounts in sorted(sums.items())  # two hosts never deadlock
-        ]
-        if rows:
-            c.execute(self._add_spend, rows)
-
-    @functools.cached_property
-    def _add_spend(self) -> Any:
-        insert = self._insert(spend)
-        sums = {
-            n: spend.c[n] + insert.excluded[n] for n in ("answers", "input_tokens", "output_tokens", "cost")
-        }
-        return insert.on_conflict_do_update(index_elements=list(spend.primary_key), set_=sums)
-
-
-@dataclass(frozen=True, slots=True)
-class _Bill:
-    """What a request cost, and whether it gave an answer."""
-
-    folder: str
-    entry: str
-    usage: Usage
-    answered: int = 0
-
 
 def _bills(
     several: Sequence[tuple[Job, Answer, str]], paid: Mapping[int, Sequence[PageRecord]]
-) -> Iterator[_Bill]:
+) -> Iterator[Bill]:
     """What is to be paid for these answers; that for the pages has been counted already."""
     for job, answer, _ in several:
         if answer.reused_from is None:
             usage = _less(answer.usage, [page.usage for page in paid.get(job.id, ())])
-            yield _Bill(job.key.folder, answer.model.entry, usage, answered=1)
-
-
-def local_day(now: float) -> str:
-    """The local day, as budgets count it: ``2026-11-22``."""
-    return time.strftime("%Y-%m-%d", time.localtime(now))
+            yield Bill(job.key.folder, answer.model.entry, usage, answered=1)
 
 
 def _less(whole: Usage, parts: Sequence[Usage]) -> Usage:

@@ -8,13 +8,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from glimpsed.ledger.finish import local_day
 from glimpsed.ledger.part import Part, clean
-from glimpsed.ledger.schema import files, folders, learned, paces, pauses, spend
+from glimpsed.ledger.schema import HELD, files, folders, learned, paces, pauses, spend
+from glimpsed.ledger.spending import local_day
 from glimpsed.ledger.values import Paused, Spend
 
 WEEK = 7 * 86400.0  # seconds that a learnt fact is believed
 _PACED = 120  # seconds of pace that are kept
+
+_ARRIVALS_HELD = (files.c.fresh == HELD) & files.c.due.is_not(None)
+_SOME_HELD = sa.exists().where(files.c.folder == folders.c.name, _ARRIVALS_HELD)
 
 
 class Memory(Part):
@@ -150,26 +153,37 @@ class Memory(Part):
             c.execute(put, {"name": folder, "held": now})
 
     def approve(self, folder: str | None = None) -> list[str]:
-        """Release the backlog of a folder, or of all. Returns the folders that waited."""
-        statement = sa.update(folders).where(folders.c.held.is_not(None)).values(held=None)
-        if folder is not None:
-            statement = statement.where(folders.c.name == folder)
+        """Release the backlog of a folder, or of all, and its arrivals. Returns the folders that waited."""
+        which = sa.true() if folder is None else folders.c.name == folder
+        released = sa.update(folders).where(folders.c.held.is_not(None), which).values(held=None)
+        arrivals = (
+            sa.update(files).where(files.c.folder == sa.bindparam("of"), _ARRIVALS_HELD).values(fresh=1)
+        )
         with self._database.write() as c:
             self._database.tell(c)
-            return sorted(c.execute(statement.returning(folders.c.name)).scalars())
+            names = set(c.execute(released.returning(folders.c.name)).scalars())
+            for name in c.execute(sa.select(folders.c.name).where(which, _SOME_HELD)).scalars().all():
+                c.execute(arrivals, {"of": name})
+                names.add(name)
+            return sorted(names)
 
     def held(self) -> dict[str, float]:
-        """The folders whose backlog waits, and since when."""
+        """The folders of which a backlog or arrivals wait, and since when."""
+        came = sa.select(sa.func.min(files.c.changed)).where(files.c.folder == folders.c.name, _ARRIVALS_HELD)
+        since = sa.func.coalesce(folders.c.held, came.scalar_subquery())
         with self._database.read() as c:
-            rows = c.execute(sa.select(folders.c.name, folders.c.held).where(folders.c.held.is_not(None)))
-            return {row.name: row.held for row in rows}
+            rows = c.execute(sa.select(folders.c.name, since.label("since")).where(since.is_not(None)))
+            return {row.name: row.since for row in rows}
 
     def held_back(self, names: Collection[str]) -> dict[str, int]:
-        """How many files of these folders' backlogs wait for `approve`, by folder."""
+        """How many files of these folders wait for `approve`, by folder."""
         held = sa.select(folders.c.name).where(folders.c.held > 0, folders.c.name.in_(names))
         backlog = (
             sa.select(files.c.folder, sa.func.count().label("number"))
-            .where(files.c.folder.in_(held), files.c.fresh == 0, files.c.due.is_not(None))
+            .where(
+                (files.c.folder.in_(held) & (files.c.fresh == 0) & files.c.due.is_not(None))
+                | (files.c.folder.in_(names) & _ARRIVALS_HELD)
+            )
             .group_by(files.c.folder)
         )
         with self._database.read() as c:

@@ -52,7 +52,8 @@ def written_text(written: Sequence[Written]) -> str | None:
     """Sidecars as the row keeps them: short, and whatever their names."""
     if not written:
         return None
-    return json.dumps([[w.name, w.size, w.mtime_ns] for w in written], separators=(",", ":"))
+    rows = [[w.name, w.size, w.mtime_ns, *([w.digest] if w.digest else [])] for w in written]
+    return json.dumps(rows, separators=(",", ":"))
 
 
 def written_from(text: str | None) -> tuple[Written, ...]:

@@ -11,9 +11,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from glimpsed.ledger.part import HELD_LEASE, Part, chunks, key_of, written_from
-from glimpsed.ledger.schema import HANDED, PathText, answers, files
-from glimpsed.model import Answer, Handing, Job, Offer, PageRecord, Version
+from glimpsed.ledger.part import HELD_LEASE, Part, by_directory, chunks, key_of, written_from
+from glimpsed.ledger.schema import HANDED, HELD, PathText, answers, directories, files
+from glimpsed.model import Answer, FileKey, Handing, Job, Offer, PageRecord, Version
 
 LEASE = 60.0  # seconds
 _BATCH = 5000  # offers in one transaction
@@ -41,7 +41,9 @@ ON CONFLICT (folder, directory, name) DO UPDATE SET
   size = excluded.size, mtime_ns = excluded.mtime_ns, changed = excluded.changed,
   priority = excluded.priority, fresh = excluded.fresh, round = 0, anew = 0, owner = NULL,
   question = CASE WHEN {same} OR files.sha256 IS NOT NULL THEN files.question END,
-  attempts = 0, retries = 0, cut_off = 0, reason = NULL, advice = NULL
+  attempts = CASE WHEN {same} AND files.was = 'failed' THEN files.attempts ELSE 0 END,
+  advice = CASE WHEN {same} AND files.was = 'failed' THEN files.advice END,
+  retries = 0, cut_off = 0, reason = NULL
 WHERE (NOT {same} OR files.state = 'gone') AND NOT (files.state = 'handing' AND files.problem IS NOT NULL)
 RETURNING id, folder, directory, name, state, was, claims"""
 _OFFER_ARRAYS = (
@@ -81,7 +83,7 @@ WHERE id IN (
   ORDER BY files.priority DESC, files.fresh DESC, files.mtime_ns, files.id LIMIT :limit {lock})
 RETURNING {columns}"""
 _COLUMNS = """id, folder, directory, name, size, mtime_ns, state, priority, fresh, round, anew, changed, claims,
-  attempts, retries, cut_off, problem, written"""
+  attempts, retries, cut_off, problem, advice, written"""
 # Those that wait to be written or handed over are few: by `files_state`, whatever else waits.
 _CLAIM_ANSWERED = """
 UPDATE files SET owner = :owner, due = :until, claims = claims + 1
@@ -116,6 +118,20 @@ STATE_BACK = sa.case(
     (files.c.state == "answered", "answered"), (files.c.state == "handing", "handing"), else_="queued"
 )
 _BACK = sa.update(files).where(HELD_LEASE).values(state=STATE_BACK, owner=None, due=sa.bindparam("at"))
+# What the last listing of a directory came to is no more what its rows say.
+OUTDATED = sa.delete(directories).where(
+    directories.c.folder == sa.bindparam("folder"), directories.c.directory == sa.bindparam("directory")
+)
+_HOLD = (
+    sa.update(files)
+    .where(
+        files.c.folder == sa.bindparam("in_folder"),
+        files.c.directory == sa.bindparam("in_directory"),
+        files.c.name.in_(sa.bindparam("names", expanding=True)),
+        files.c.state == "queued",
+    )
+    .values(fresh=HELD)
+)
 _OF_JOBS = sa.select(answers).where(answers.c.file.in_(sa.bindparam("ids", expanding=True)))
 _FORGET_ANSWERS = sa.delete(answers).where(answers.c.file.in_(sa.bindparam("ids", expanding=True)))
 # One step down the index `files_claim` a folder with anything in the queue: of a thousand, most have nothing.
@@ -131,11 +147,19 @@ SELECT folder FROM found WHERE folder IS NOT NULL""")
 class Queue(Part):
     """Offers, claims and leases."""
 
-    def offer(self, offers: Sequence[Offer], now: float) -> list[Offer]:
+    def offer(
+        self,
+        offers: Sequence[Offer],
+        now: float,
+        *,
+        unasked: int | None = None,
+        before: Sequence[FileKey] = (),
+    ) -> list[Offer]:
         """Queue what is new, or another version than the row's. Returns those that wait for work now.
 
         The same version as before changes nothing. A file that was gone and is back as it was goes on
         where it stopped: done stays done, a paid answer is written, a failure is told again unasked.
+        If these are more than `unasked`, they wait for `approve`, with what is still in the queue of `before`.
         """
         latest = {offer.key: offer for offer in offers}
         ordered = sorted(
@@ -149,6 +173,14 @@ class Queue(Part):
             with self._database.write() as c:
                 for few in chunks(batch, _ROWS):
                     queued += self._offer(c, few, now)
+                if unasked is not None and len(queued) > unasked:
+                    for place, names in by_directory([*before, *(offer.key for offer in queued)]):
+                        here = {
+                            "in_folder": place["folder"],
+                            "in_directory": place["directory"],
+                            "names": names,
+                        }
+                        c.execute(_HOLD, here)
                 if queued:
                     self._database.tell(c)
         return queued
@@ -163,6 +195,9 @@ class Queue(Part):
             taken = c.exec_driver_sql(_OFFER_ARRAYS, tuple(map(list, zip(*values, strict=True)))).all()
         else:
             taken = c.exec_driver_sql(_offer(len(rows)), tuple(chain.from_iterable(values))).all()
+        places = {(row.folder, os.fsdecode(row.directory)) for row in taken}
+        for folder, directory in sorted(places):
+            c.execute(OUTDATED, {"folder": folder, "directory": directory})
         if superseded := [row.id for row in taken if row.was is None and row.claims]:
             c.execute(_FORGET_ANSWERS, {"ids": superseded})
         if back := [row.id for row in taken if row.was is not None]:
@@ -336,6 +371,7 @@ def _job(row: sa.Row[*tuple[Any, ...]], pages: Sequence[sa.Row[*tuple[Any, ...]]
         cut_off=row.cut_off,
         fresh=bool(row.fresh),
         problem=None if handing else row.problem,
+        advice=row.advice,
         answer=Answer.model_validate_json(whole) if whole and (handing or row.state == "answered") else None,
         pages=tuple(PageRecord.model_validate_json(body) for page, body in by_page.items() if page > 0),
         handing=Handing(tuple(json.loads(by_page.get(HANDED, "[]"))), row.problem is not None)

@@ -9,7 +9,6 @@ from typing import Any, BinaryIO
 
 from glimpsed.children.program import Answer, Answering, serve
 from glimpsed.errors import FileError
-from glimpsed.ocr.page import Page
 from glimpsed.words import cause
 
 _MOST_PIXELS = 64_000_000
@@ -28,25 +27,29 @@ def start(settings: dict[str, Any]) -> Answering:
     return functools.partial(_answer, ocr=RapidOCR(params={**_SETTINGS, **settings}))
 
 
-def _answer(_: object, picture: BinaryIO, *, ocr: Any) -> Answer:
+def _answer(task: str | None, picture: BinaryIO, *, ocr: Any) -> Answer:
+    """What the page says, or, as a `turn`, only how it lies."""
+    from glimpsed.ocr import reader  # noqa: PLC0415 - needs NumPy
+
     try:
-        return {}, [_read(ocr, picture).to_json()]
+        if task == "turn":
+            return {"turned": reader.turn(ocr, _picture(picture))}, []
+        return {}, [reader.read(ocr, _picture(picture)).to_json()]
     except Exception as e:
         if isinstance(e, MemoryError) or "alloc" in str(e):
             raise  # a fresh process may fare better
         raise FileError(cause(e)) from None
 
 
-def _read(ocr: Any, picture: BinaryIO) -> Page:
+def _picture(file: BinaryIO) -> Any:
+    """Upright as EXIF says; BGR."""
     import numpy as np  # noqa: PLC0415 - comes with rapidocr
     from PIL import Image, ImageOps  # noqa: PLC0415
 
-    from glimpsed.ocr import reader  # noqa: PLC0415 - needs NumPy
-
     Image.MAX_IMAGE_PIXELS = _MOST_PIXELS // 2  # Pillow refuses at twice this
-    with Image.open(picture) as image:
+    with Image.open(file) as image:
         upright = ImageOps.exif_transpose(image).convert("RGB")
-    return reader.read(ocr, np.ascontiguousarray(np.asarray(upright)[:, :, ::-1]))
+    return np.ascontiguousarray(np.asarray(upright)[:, :, ::-1])
 
 
 if __name__ == "__main__":

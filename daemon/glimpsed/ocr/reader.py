@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -35,29 +36,50 @@ SURE = 0.5  # of a reading: below that it is none
 Array = Any  # a NumPy array: the type checker need not know the library, which is an extra
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A page that stands upright."""
+
+    picture: Array
+    boxes: Array  # the corners of its lines, px
+    lines: list[Array]  # each as a picture
+    turned: int  # degrees clockwise that it was turned by
+
+
 def read(ocr: Any, picture: Array) -> Page:
     """Read an upright or turned page; RGB as BGR, full size."""
     height, width = picture.shape[:2]
     picture, scale, margin = _enlarged(picture)
+    page = standing(ocr, picture)
+    if page.turned % 180:
+        height, width = width, height
+    boxes = (page.boxes - margin) / scale
+    lines = _read(ocr, boxes.round(1), page.lines)
+    good = [line for line in lines if line.confidence >= SURE and line.text.strip()]
+    ink = bool(good) or _has_ink(page.picture)
+    return Page(good, width, height, page.turned, ink, _is_strange(boxes, lines, good))
+
+
+def turn(ocr: Any, picture: Array) -> int:
+    """By how many degrees clockwise the page has to be turned to stand upright."""
+    return standing(ocr, _enlarged(picture)[0]).turned
+
+
+def standing(ocr: Any, picture: Array) -> Standing:
+    """The page turned upright, as far as its lines tell."""
     boxes = _found(ocr, picture)
     turned = 0
     if _stands_on_end(boxes):
         picture = np.ascontiguousarray(np.rot90(picture, -1))
         boxes, turned = _found(ocr, picture), 90
-    pictures = ocr.crop_text_regions(picture, boxes) if len(boxes) else []
-    if pictures and _upside_down(ocr, pictures):
+    lines = ocr.crop_text_regions(picture, boxes) if len(boxes) else []
+    if lines and _upside_down(ocr, lines):
         picture = np.ascontiguousarray(picture[::-1, ::-1])
         corner = np.array(picture.shape[1::-1], boxes.dtype)
         boxes = (corner - boxes)[:, [2, 3, 0, 1]]
-        pictures = [np.ascontiguousarray(line[::-1, ::-1]) for line in pictures]
+        lines = [np.ascontiguousarray(line[::-1, ::-1]) for line in lines]
         turned += 180
-    boxes = (boxes - margin) / scale
-    if turned % 180:
-        height, width = width, height
-    lines = _read(ocr, boxes.round(1), pictures)
-    good = [line for line in lines if line.confidence >= SURE and line.text.strip()]
-    ink = bool(good) or _has_ink(picture)
-    return Page(good, width, height, turned % 360, ink, _is_strange(boxes, lines, good))
+    return Standing(picture, boxes, lines, turned)
 
 
 # -- where lines are

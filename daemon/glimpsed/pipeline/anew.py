@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from glimpsed import sidecar
 from glimpsed.config.schema import Folder
@@ -14,17 +15,18 @@ from glimpsed.errors import FileError, ShareTrouble, SidecarBlocked, Vanished
 from glimpsed.journal import get_logger
 from glimpsed.ledger import Books, FileRow, Ledger
 from glimpsed.ledger.values import KeptAnswer
-from glimpsed.model import Answer, Written, shown, utc_ns
+from glimpsed.model import Answer, Content, Written, shown, utc_ns
 from glimpsed.pipeline.place import Place
+from glimpsed.searchable.maker import Made, Maker
 
 log = get_logger()
 
 PAGE = 1000  # rows that are looked at in one call
 
 
-def question_of(row: FileRow) -> list[tuple[str, str]]:
-    """What `Ledger.all_kept` is asked for a file's answer; empty where nobody knows the question."""
-    return [(row.sha256, row.question)] if row.sha256 and row.question else []
+def question_of(row: FileRow) -> list[tuple[str, str | None]]:
+    """What `Ledger.all_kept` is asked for a file's answer; empty where nobody knows its content."""
+    return [(row.sha256, row.question)] if row.sha256 else []
 
 
 def answer(
@@ -34,7 +36,7 @@ def answer(
 
     `root`: None where the folder cannot be looked at now.
     """
-    known = next((found for found in kept if found is not None), None)
+    known = next((found for found in kept if found is not None and found.question == row.question), None)
     if known is not None:
         return _about(row, known.answer)
     if root is None:
@@ -45,19 +47,36 @@ def answer(
         return None
 
 
-def write(
-    root: Root, row: FileRow, folder: Folder, kept: Sequence[KeptAnswer | None]
-) -> tuple[Written, ...] | None:
-    """The sidecars that the folder asks for, from the ledger's answer or else the JSON; None: neither has one.
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A file that is there, and what was answered about it."""
 
-    Raises as `sidecar.write`.
+    root: Root
+    path: str
+    answer: Answer
+    content: Content
+
+    @property
+    def name(self) -> str:
+        """Of the file."""
+        return self.path.rpartition("/")[2]
+
+
+def find(root: Root, row: FileRow, folder: Folder, kept: Sequence[KeptAnswer | None]) -> Known | None:
+    """What sidecars are written from, the ledger's answer or else the JSON; None: neither has one.
+
+    Raises as `files.read_content`.
     """
     known = answer(root, row, folder, kept)
     if known is None:
         return None
     root, path = where(root, row.key.path)
-    content = files.read_content(root, path, row.version)
-    return sidecar.write(root, path, folder, known, row.written, content)
+    return Known(root, path, known, files.read_content(root, path, row.version))
+
+
+def write(known: Known, row: FileRow, folder: Folder, made: Made) -> tuple[Written, ...]:
+    """The sidecars that the folder asks for. Raises as `sidecar.write`."""
+    return sidecar.write(known.root, known.path, folder, known.answer, row.written, known.content, made.files)
 
 
 def where(root: Root, path: str) -> tuple[Root, str]:
@@ -68,7 +87,7 @@ def where(root: Root, path: str) -> tuple[Root, str]:
     return files.find_root(directory), name
 
 
-async def complete(books: Books, place: Place) -> int:
+async def complete(books: Books, place: Place, maker: Maker) -> int:
     """Write what `outputs` or `sidecar` newly ask for beside files that are done; how many files that was.
 
     What could not be written is told, and written by ``glimpsed rewrite``. Raises `ShareTrouble`.
@@ -84,7 +103,7 @@ async def complete(books: Books, place: Place) -> int:
         if not rows:
             break
         last = rows[-1][0]
-        count += sum([await _complete(books, place, row) for _, row in rows if _lacks(folder, row)])
+        count += sum([await _complete(books, place, maker, row) for _, row in rows if _lacks(folder, row)])
     await books.patient(Ledger.note, f"outputs of {folder.name}", asked)
     if count:
         log.info("sidecars completed", folder=folder.name, files=count, reason="outputs or sidecar changed")
@@ -95,15 +114,17 @@ def _lacks(folder: Folder, row: FileRow) -> bool:
     return not set(sidecar.names(folder, row.key.name).values()) <= {written.name for written in row.written}
 
 
-async def _complete(books: Books, place: Place, row: FileRow) -> bool:
+async def _complete(books: Books, place: Place, maker: Maker, row: FileRow) -> bool:
     question = question_of(row)
     kept = await books.patient(Ledger.all_kept, question) if question else []
     try:
-        written = await place.do_with(row.version, write, place.root, row, place.folder, kept)
+        known = await place.do_with(row.version, find, place.root, row, place.folder, kept)
+        if known is None:
+            return False
+        made = await maker.make(place.folder, known.answer, known.content, known.name, place.chain)
+        written = await place.do_with(row.version, write, known, row, place.folder, made)
     except (FileError, SidecarBlocked, Vanished) as e:
         log.warning("sidecars not completed", folder=row.key.folder, file=shown(row.key.path), reason=str(e))
-        return False
-    if written is None:
         return False
     await books.patient(Ledger.rewritten, row, written)
     return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from glimpsed.config.schema import Folder, ModelEntry
+from glimpsed.formats import pdf
 from glimpsed.images import Document
 from glimpsed.model import (
     Answer,
@@ -41,6 +42,7 @@ def source(job: Job, content: Content, document: Document) -> Source:
         height=document.height,
         pages=document.pages,
         left_out=document.left_out or None,
+        signed=True if document.media_type == "application/pdf" and pdf.is_signed(content.data) else None,
     )
 
 
@@ -67,7 +69,7 @@ def _sent(request: Request, turned: Mapping[int, int]) -> tuple[Sent, ...]:
             width=i.width,
             height=i.height,
             bytes=len(i.data),
-            turned=turned.get(i.page) or None,
+            turned=turned.get(i.page) or i.turned or None,
         )
         for i in request.images
     ]
@@ -101,11 +103,11 @@ def answer(
         started=utc(started),
         finished=utc(finished),
         seconds=round(finished - started, 3),
-        lines=_lines(records),
+        lines=lines_of(records) if folder.lines else None,
     )
 
 
-def _lines(records: Sequence[PageRecord]) -> tuple[Line, ...] | None:
+def lines_of(records: Sequence[PageRecord]) -> tuple[Line, ...] | None:
     """Those of all pages; None where they were not wanted."""
     if all(record.lines is None for record in records):
         return None
@@ -129,18 +131,17 @@ def reused(job: Job, found: Answer, origin: FileKey, *, now: float) -> Answer:
     )
 
 
-def of_text(
-    job: Job, folder: Folder, entry: ModelEntry, content: Content, text: str, *, now: float
-) -> Answer:
-    """An answer of which only the text is left, for outputs that hold nothing else."""
-    about = Document(media_type="application/octet-stream", pages=1, width=0, height=0)
+def of_text(about: Source, folder: Folder, entry: ModelEntry, texts: Sequence[str], *, now: float) -> Answer:
+    """An answer of which only the text is left, page by page or whole."""
+    pages = tuple(PageAnswer(page=number, text=text) for number, text in enumerate(texts, 1))
     return Answer(
         folder=folder.name,
-        source=source(job, content, about),
+        source=about,
         prompt=PromptUsed(sha256=prompt_sha256(folder)),
         model=ModelUsed(entry=entry.name, api=entry.api, asked=entry.model, answered=entry.model),
         sent=(),
-        text=text,
+        text=PAGE_BREAK.join(texts),
+        pages=pages if len(pages) > 1 else None,
         finish="stop",
         usage=Usage(),
         attempts=0,

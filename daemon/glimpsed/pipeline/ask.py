@@ -75,6 +75,7 @@ class Matter:
     bill: Bill
     refusals: Refusals = field(default_factory=Refusals)
     clock: Callable[[], float] = elapsed
+    turns: dict[int, int] = field(default_factory=dict)  # page -> degrees clockwise (``upright``)
     # `try` does not wait for a model that cannot be reached, but asks the next: told of it, with the reason.
     passed_over: Callable[[ModelEntry, str], None] | None = None
 
@@ -211,8 +212,20 @@ async def _prepared(
         if own is not None:
             texts.append(PageText(page, own.text))
         if own is None or not _instead(matter.folder, own, local=local):
-            prepared += await matter.images.prepare(matter.content, page, target)
+            to = (
+                replace(target, turn=await _turn(matter, page))
+                if matter.folder.upright and not local
+                else target
+            )
+            prepared += await matter.images.prepare(matter.content, page, to)
     return tuple(prepared), tuple(texts)
+
+
+async def _turn(matter: Matter, page: int) -> int:
+    """By how much the page is turned for a remote model; looked at once, however often it is sent."""
+    if page not in matter.turns:
+        matter.turns[page] = await matter.images.turn(matter.content, page)
+    return matter.turns[page]
 
 
 def _instead(folder: Folder, own: OwnText, *, local: bool) -> bool:

@@ -14,7 +14,7 @@ from glimpsed.errors import FileError, ShareTrouble, SidecarBlocked, Vanished, V
 from glimpsed.journal import events, get_logger
 from glimpsed.language import translator
 from glimpsed.ledger import Books, Ledger
-from glimpsed.model import Answer, FileKey, Job, Usage, Written, shown, utc, utc_ns
+from glimpsed.model import Answer, FileKey, Job, Usage, Written, local, shown, utc
 from glimpsed.pipeline import backoff
 from glimpsed.pipeline.acquitted import acquitted
 from glimpsed.pipeline.handover import Handed
@@ -240,10 +240,10 @@ class Ends:
                 _("folder"): job.key.folder,
                 _("file"): shown(job.key.path),
                 _("size"): _("{} bytes").format(job.version.size),
-                _("modified"): utc_ns(job.version.mtime_ns),
+                _("modified"): local(job.version.mtime_ns / 1e9),
                 _("model"): place.folder.model,
                 _("requests"): str(attempts),
-                _("failed"): utc(now),
+                _("failed"): local(now),
             }
             await self._error_sidecar(job, place, happened or reason, advice, facts, raw=raw, failed=utc(now))
         log.error(events.FILE_FAILED, **_file(job), attempt=attempts, reason=reason)

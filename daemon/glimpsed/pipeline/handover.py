@@ -19,6 +19,8 @@ from glimpsed.ledger import Books, Ledger
 from glimpsed.model import Answer, FileKey, Version, Written, shown, utc_ns
 from glimpsed.pipeline import webhook as webhooks
 from glimpsed.pipeline.place import Story
+from glimpsed.searchable import KINDS
+from glimpsed.searchable.maker import Made, Maker
 
 # The watched folder that a path lies in, and the path in it; None when it lies in none.
 Locate = Callable[[str], FileKey | None]
@@ -39,8 +41,9 @@ class Handed:
 class HandOver:
     """Does what the folder's `on_done` asks for."""
 
-    def __init__(self, books: Books, *, locate: Locate, clock: Clock) -> None:
+    def __init__(self, books: Books, *, locate: Locate, clock: Clock, maker: Maker) -> None:
         self._books = books
+        self._maker = maker
         self._locate = locate
         self._clock = clock
 
@@ -146,7 +149,10 @@ class HandOver:
         place, path = story.place, story.job.key.path
         root, folder = place.root, place.folder
         if story.job.handing is not None:  # a crash may have come in the middle of it
-            written = await place.do(sidecar.complete, root, path, folder, handed.answer, handed.written)
+            made = await self._made_again(story, handed)
+            written = await place.do(
+                sidecar.complete, root, path, folder, handed.answer, handed.written, made.files
+            )
             handed = replace(handed, written=written)
         try:
             moved = await place.do_with(
@@ -162,6 +168,14 @@ class HandOver:
         except FileError as e:
             raise NotHandedOver(Verdict("fail", f"{e.reason} {e.advice}")) from e
         return handed if moved is None else await self._arrived(story, handed, moved)
+
+    async def _made_again(self, story: Story, handed: Handed) -> Made:
+        """What may be missing of it, for those outputs that take the image to be made."""
+        place, path = story.place, story.job.key.path
+        if not set(place.folder.outputs) & set(KINDS):
+            return Made()
+        content = await place.do_with(handed.version, files.read_content, place.root, path, handed.version)
+        return await self._maker.make(place.folder, handed.answer, content, story.job.key.name, place.chain)
 
     async def _arrived(self, story: Story, handed: Handed, moved: sidecar.Moved) -> Handed:
         """The sidecars are called after the image, and so is what they say of it."""

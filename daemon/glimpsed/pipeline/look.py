@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from glimpsed import sidecar
+from glimpsed import searchable, sidecar
+from glimpsed.discover.filters import is_called_pdf_of
 from glimpsed.disk import files
 from glimpsed.model import Content, Job, Written
 from glimpsed.pipeline.place import Place
@@ -20,12 +21,16 @@ class Standing:
 def look(job: Job, place: Place, *, doubted: bool) -> Standing | Content:
     """Before anything is paid for, see whether the answer is there already, and whether there is room for it.
 
+    A searchable PDF of ours, whose folder does not ask for any now, is an answer itself.
+
     `doubted` as `sidecar.refuse_closed`. Raises as that, `sidecar.check` and `files.read_content`.
     """
     if (written := _standing(job, place)) is not None:
         return Standing(written)
     sidecar.refuse_closed(place.root, job.key.path, doubted=doubted)
-    return files.read_content(place.root, job.key.path, job.version)
+    content = files.read_content(place.root, job.key.path, job.version)
+    ours = searchable.is_ours(content.data) and is_called_pdf_of(place.folder, job.key.name)
+    return Standing(()) if ours else content
 
 
 def _standing(job: Job, place: Place) -> tuple[Written, ...] | None:
@@ -40,9 +45,9 @@ def _standing(job: Job, place: Place) -> tuple[Written, ...] | None:
     if "json" not in names and not job.written and not job.again:
         found = sidecar.adoptable(root, key.directory, key.name, job.version, folder, names.values())
         if found.verdict == "adopt":
-            return found.written
+            return found.known
     if not sidecar.check(root, key.path, folder, job.written) or "json" not in names or job.again:
         return None
     found = sidecar.adoptable(root, key.directory, key.name, job.version, folder, names.values())
     news = {w for w in found.written if w.name == names["json"]} - set(job.written)
-    return found.written if found.verdict == "adopt" and news else None
+    return found.known if found.verdict == "adopt" and news else None

@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 
-from glimpsed import prompt
+from glimpsed import prompt, searchable
 from glimpsed.config.schema import Folder, ModelEntry
 from glimpsed.model import Answer, FileKey, Image, Job, PageText, Request, shown
 
@@ -39,6 +39,7 @@ def fingerprint(folder: Folder, entry: ModelEntry, *, stands_in: bool = False) -
         folder.detail,
         *_unusual(folder),
         *(["lines"] if entry.local and folder.lines else []),
+        *(["upright"] if folder.upright and not entry.local else []),
     )
 
 
@@ -129,7 +130,7 @@ def request(
         max_output_tokens=folder.max_output_tokens,
         detail=folder.detail,
         user=folder.user,
-        lines=folder.lines,
+        lines=folder.lines or bool(set(folder.outputs) & set(searchable.KINDS)),
         idempotency_key=key,
         file=job.key.one,
     )

@@ -12,6 +12,7 @@ from glimpsed.clock import Clock
 from glimpsed.config.schema import ModelEntry
 from glimpsed.disk import files
 from glimpsed.errors import FileError, ShareTrouble, SidecarBlocked, Vanished
+from glimpsed.images import Document
 from glimpsed.journal import get_logger
 from glimpsed.ledger import Books, Ledger
 from glimpsed.model import Answer, Content, FileKey, shown
@@ -19,6 +20,8 @@ from glimpsed.pipeline import answers, question
 from glimpsed.pipeline.place import Place, Story
 
 log = get_logger()
+
+_UNSURE = frozenset({"queued", "running"})  # it is another version by now, and nobody has read it yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +49,30 @@ class Reuse:
         """Held from the search to the moment when the answer is in the ledger."""
         return self._turns.setdefault((content.sha256, story.question), asyncio.Lock())
 
-    async def find(self, story: Story, content: Content) -> Found | None:
-        """A file whose answer is used again; that of a fallback is as good as when it was given."""
+    async def find(self, story: Story, content: Content, *, copies: bool = True) -> Found | None:
+        """A file whose answer is used again; that of a fallback is as good as when it was given.
+
+        Without `copies`, only the file's own: as it was before it was touched or renamed.
+        """
         for model in story.place.chain:
             asked = story.questions[model.entry.name]
-            if (found := await self._answered_by(model.entry, asked, story, content)) is not None:
+            if (found := await self._answered_by(model.entry, asked, story, content, copies)) is not None:
                 origin, answer = found
                 again = answers.reused(story.job, answer, origin, now=self._clock.wall())
                 return Found(again, origin, asked)
         return None
 
     async def _answered_by(
-        self, entry: ModelEntry, asked: str, story: Story, content: Content
+        self, entry: ModelEntry, asked: str, story: Story, content: Content, copies: bool
     ) -> tuple[FileKey, Answer] | None:
         """A file with this content, asked the same question, and its answer.
 
         As it stands beside this one, when it was only touched since, or beside another; or else as the ledger keeps it.
         """
-        for key in [*await self._touched(story, content, asked), *await self._copies(story, content, asked)]:
+        touched = await self._touched(story, content, asked)
+        for key in [*touched, *await self._copies(story, content, asked)]:
+            if not (copies or key in touched or await self._has_left(key, content)):
+                continue
             there = self._find_place(key.folder)
             if there is None:
                 continue
@@ -77,7 +86,13 @@ class Reuse:
             if found is not None and found.source.sha256 == content.sha256:
                 return key, found
         kept = await self._books.grouped(Ledger.all_kept, (content.sha256, asked))
-        return None if kept is None else (kept.origin, kept.answer)
+        if kept is None or not (copies or touched or await self._has_left(kept.origin, content)):
+            return None
+        if kept.question is None and not question.fits_file(
+            kept.answer, story.place.folder, entry, kept.origin, story.job
+        ):
+            return None
+        return kept.origin, kept.answer
 
     async def _touched(self, story: Story, content: Content, asked: str) -> list[FileKey]:
         """The file itself, when its last version had the same content and an answer to the same question."""
@@ -87,6 +102,14 @@ class Reuse:
         answers_it = row is not None and row.question in (asked, asked.partition(":")[0], None)
         same = answers_it and row is not None and row.sha256 == content.sha256
         return [key] if same else []
+
+    async def _has_left(self, key: FileKey, content: Content) -> bool:
+        """Whether this content is no longer there: the file has another name now, and is no copy of it."""
+        row = await self._books.patient(Ledger.find, key)
+        there = self._find_place(key.folder)
+        if row is None or there is None or row.sha256 != content.sha256 or row.state in _UNSURE:
+            return True
+        return await there.do(files.version_at, there.root, key.path) != row.version
 
     async def _copies(self, story: Story, content: Content, asked: str) -> list[FileKey]:
         found = await self._books.grouped(Ledger.all_reusable, (content.sha256, asked))
@@ -102,8 +125,9 @@ class Reuse:
         text = await there.do(sidecar.load_text, there.root, key.path, there.folder, row.written)
         if text is None:
             return None
-        now = self._clock.wall()
-        return answers.of_text(story.job, story.place.folder, entry, content, text, now=now)
+        nothing_more = Document(media_type="application/octet-stream", pages=1, width=0, height=0)
+        about = answers.source(story.job, content, nothing_more)
+        return answers.of_text(about, story.place.folder, entry, [text], now=self._clock.wall())
 
     async def forget_old_name(self, origin: FileKey) -> None:
         """A rename: the image of the old name is gone, so its own sidecars go too (DESIGN 8)."""

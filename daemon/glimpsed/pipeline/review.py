@@ -7,7 +7,7 @@ answered anew meanwhile, or that somebody else was quicker to correct, is not wr
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from glimpsed import sidecar
@@ -17,8 +17,9 @@ from glimpsed.disk.files import Root
 from glimpsed.errors import UsageError
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import FileRow, Ledger
-from glimpsed.model import Answer, FileKey, Review, shown, utc
+from glimpsed.model import Answer, Content, FileKey, Review, shown, utc
 from glimpsed.pipeline import anew
+from glimpsed.searchable.maker import Made
 
 log = get_logger()
 
@@ -63,11 +64,12 @@ def correct(
     by: str,
     text: str | None = None,
     data: Any = None,
+    make: Callable[[Folder, Answer, Content, str], Made] = lambda *_: Made(),
 ) -> Answer:
     """Another text, or other data (which the caller has held against the schema), written to the sidecars.
 
     `data` is shaped as the answer's: with ``pages: each`` a list with a value for each page. Without either, the answer is
-    confirmed. Raises `Conflict` when it is not what was `seen`, else as `sidecar.write`.
+    confirmed. `make`: what more than the answer takes to be rendered (`Maker.make`). Raises `Conflict` when it is not what was `seen`, else as `sidecar.write`.
     """
     row, old = current(ledger, root, folder, key)
     if token(row, old) != seen:
@@ -80,7 +82,8 @@ def correct(
     new = new.model_copy(update={"review": review})
     there, path = anew.where(root, key.path)
     content = files.read_content(there, path, row.version)
-    written = sidecar.write(there, path, folder, new, row.written, content)
+    made = make(folder, new, content, path.rpartition("/")[2])
+    written = sidecar.write(there, path, folder, new, row.written, content, made.files)
     if not ledger.review(row, old, new, written, at, review.by):
         raise Conflict(f"{shown(key.path)} was answered anew at this moment: look again")
     what = f"{', '.join(changed)} corrected" if changed else "confirmed"

@@ -29,7 +29,8 @@ from glimpsed.errors import (
 from glimpsed.images import Images
 from glimpsed.journal import get_logger
 from glimpsed.ledger import Books, Ledger
-from glimpsed.model import Answer, Content, FileKey, Job, Usage, shown
+from glimpsed.model import Answer, Content, FileKey, Job, Line, Usage, shown
+from glimpsed.pipeline import answers
 from glimpsed.pipeline.ask import Asked, Bill, Refusals
 from glimpsed.pipeline.document import ask_about
 from glimpsed.pipeline.ends import End, Ends
@@ -37,6 +38,7 @@ from glimpsed.pipeline.handover import HandOver, Locate
 from glimpsed.pipeline.look import Standing, look
 from glimpsed.pipeline.place import Place, Story
 from glimpsed.pipeline.reuse import Reuse
+from glimpsed.searchable.maker import Maker
 from glimpsed.words import kind
 
 T = TypeVar("T")
@@ -57,6 +59,7 @@ class Kept:
     answer: Answer
     question: str
     origin: FileKey | None = None  # the file whose answer it was, if it is used again
+    lines: tuple[Line, ...] | None = None  # where a local model has just seen them
 
 
 class Pipeline:
@@ -71,14 +74,16 @@ class Pipeline:
         locate: Locate,
         blocked: Callable[[str, str | None], None] = lambda _folder, _reason: None,
         clock: Clock,
+        maker: Maker,
         dice: Callable[[], float] = random.random,
     ) -> None:
         self._books = books  # while the database is away, jobs wait where they are, with what they hold
         self._images = images
+        self._maker = maker
         self._clock = clock
         self._refusals = Refusals()
         self._reuse = Reuse(books, find_place=find_place, clock=clock)
-        self._hand_over = HandOver(books, locate=locate, clock=clock)
+        self._hand_over = HandOver(books, locate=locate, clock=clock, maker=self._maker)
         self._ends = Ends(books, find_place=find_place, blocked=blocked, clock=clock, dice=dice)
         self._unkept: dict[int, str] = {}  # rows whose failure could not be kept, and that
         self._in_row = 0  # how many of them, with none in between that went well
@@ -112,16 +117,22 @@ class Pipeline:
             content = None if job.handing is not None else await self._read(story)
             return Kept(story, content, job.answer, story.asked_of(job.answer))
         if job.problem is not None:
-            raise FileError(job.problem, "Copy the file into the folder again, whole.")
+            raise FileError(job.problem, job.advice or "Copy the file into the folder again, whole.")
         seen = await place.do_with(job.version, look, job, place, doubted=self._ends.doubted(job))
         if isinstance(seen, Standing):
             return await self._ends.adopted(job, seen.written)
-        if not place.folder.reuse or job.again:
+        if job.again:
             return await self._asked(story, seen)
+        if not place.folder.reuse:
+            return await self._found_or_asked(story, seen)
         async with self._reuse.turn(story, seen):
-            if (found := await self._reuse.find(story, seen)) is not None:
-                return await self._keep(Kept(story, seen, found.answer, found.question, found.origin))
-            return await self._asked(story, seen)
+            return await self._found_or_asked(story, seen)
+
+    async def _found_or_asked(self, story: Story, content: Content) -> Kept:
+        found = await self._reuse.find(story, content, copies=story.place.folder.reuse)
+        if found is None:
+            return await self._asked(story, content)
+        return await self._keep(Kept(story, content, found.answer, found.question, found.origin))
 
     async def _read(self, story: Story) -> Content:
         job, place = story.job, story.place
@@ -130,7 +141,10 @@ class Pipeline:
     async def _asked(self, story: Story, content: Content) -> Kept:
         job, place = story.job, story.place
 
+        records = list(job.pages)
+
         async def answered(asked: Asked) -> None:
+            records.append(asked.record)
             if place.folder.pages == "each":  # kept page by page: a crash repeats only the rest
                 kept = await self._books.patient(Ledger.page_answered, job, asked.record, self._clock.wall())
                 if not kept:
@@ -147,7 +161,8 @@ class Pipeline:
             answered=answered,
             refusals=self._refusals,
         )
-        return await self._keep(Kept(story, content, answer, story.asked_of(answer)))
+        lines = answers.lines_of(records)
+        return await self._keep(Kept(story, content, answer, story.asked_of(answer), lines=lines))
 
     def _bill(self, job: Job) -> Bill:
         """Money that went without an answer counts towards the budgets all the same."""
@@ -173,8 +188,18 @@ class Pipeline:
         written = job.written
         if kept.content is not None:
             with metrics.timed("write"):
+                made = await self._maker.make(
+                    place.folder, answer, kept.content, job.key.name, place.chain, kept.lines
+                )
                 written = await place.do(
-                    sidecar.write, place.root, job.key.path, place.folder, answer, written, kept.content
+                    sidecar.write,
+                    place.root,
+                    job.key.path,
+                    place.folder,
+                    answer,
+                    written,
+                    kept.content,
+                    made.files,
                 )
         await self._to_be_verified(kept)
         if place.folder.on_done == NOTHING:

@@ -1,16 +1,17 @@
 """The program that reads answers to a schema: it may take too long, so that the daemon does not.
 
 Its file is JSON: ``{"text", "schema"}``, or ``{"value", "schema"}``. It answers with the value, as JSON, or
-with ``{"misfit": [told, reason, final]}``.
+with ``{"misfit": [told, reason, final]}``; either says how many `seconds` of CPU it took.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from typing import Any, BinaryIO
 
 from glimpsed.children.program import Answer, Answering, serve
-from glimpsed.schemas import fit
+from glimpsed.schemas import Misfit, fit
 from glimpsed.words import cause
 
 
@@ -20,8 +21,9 @@ def start(_settings: dict[str, Any]) -> Answering:
 
 
 def _read(_question: None, file: BinaryIO) -> Answer:
+    began = time.process_time()
     task = json.load(file)
-    value = None
+    value = misfit = None
     try:
         if "text" in task:
             value, misfit = fit.read(task["text"], task["schema"])
@@ -29,10 +31,11 @@ def _read(_question: None, file: BinaryIO) -> Answer:
             misfit = fit.check(task["value"], task["schema"])
     except Exception as e:  # noqa: BLE001 - whatever a schema makes of the library, or no memory left
         unusable = f"the answer cannot be checked against the schema: {cause(e)}"[:300]
-        return {"misfit": [unusable, unusable, True]}, ()
+        misfit = Misfit(unusable, unusable, final=True)
+    seconds = time.process_time() - began
     if misfit is not None:
-        return {"misfit": [misfit.told, misfit.reason, misfit.final]}, ()
-    return {}, (json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"),)
+        return {"misfit": [misfit.told, misfit.reason, misfit.final], "seconds": seconds}, ()
+    return {"seconds": seconds}, (json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"),)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ from glimpsed.ledger import Books, Ledger
 from glimpsed.model import Job, counted
 from glimpsed.notify import Notifier
 from glimpsed.pipeline import End, Pipeline
+from glimpsed.pipeline.older import keep_older
+from glimpsed.searchable.maker import Maker
 from glimpsed.service.backlog import Backlogs
 from glimpsed.service.changes import let_answers_go, look_for_changes, watch_others
 from glimpsed.service.dispatch import Dispatcher
@@ -82,6 +84,7 @@ class Service:
         self._group: asyncio.TaskGroup
         self.books: Books
         self.images: Images
+        self.maker: Maker
         self.models: Models
         self.dispatcher: Dispatcher
         self.verifying: Verifying
@@ -156,9 +159,11 @@ class Service:
         self.models = Models(self.books, changed=self._wake, clock=self.books.clock)
         await self.models.open(self.config)
         self._backlogs = Backlogs(self.books, self.config, self.images, clock=self.books.clock.wall)
+        self.maker = Maker(self.images)
         self.folders = Folders(
             self.books,
             self._backlogs,
+            self.maker,
             once=self.once,
             wake=self._wake,
             changed=self._health.look_again,
@@ -174,6 +179,7 @@ class Service:
                 locate=self.folders.locate,
                 blocked=self.folders.blocked,
                 clock=self.books.clock,
+                maker=self.maker,
             ),
             lanes=self._serving.lanes,
             finished=self._finished,
@@ -223,9 +229,15 @@ class Service:
             self.dispatcher.run(),
             self.dispatcher.renew_leases(),
             self.verifying.run(),
-            look_for_changes(self.books, self.models, self._wake),
+            look_for_changes(self.books, self.models, self._wake, self.folders.rescan),
             watch_others(self.books, self.dispatcher.wake),
             let_answers_go(self.books, self.config.keep_answers),
+            keep_older(
+                self.books,
+                self.folders.place,
+                lambda: self.config.models,
+                never=self.config.keep_answers == 0,
+            ),
             self._health.run(),
             self._reloads(),
         ]
@@ -309,6 +321,7 @@ class Service:
     async def _close(self) -> None:
         self._health.close()
         await self.models.close()
+        await self.maker.close()
         await self.images.close()
         await self.books.close()
         self._disk.close()

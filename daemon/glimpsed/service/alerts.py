@@ -1,8 +1,8 @@
 """``notify``: what somebody should hear of who reads no log, through Apprise (mail, chat, push, webhooks).
 
 What happens within a moment goes out together, then nothing for `digest`; failed files are counted, not told one by
-one. Each service has its own outbox: one that is down loses nothing and holds up no other, and what could not be told
-when the daemon stopped is told after the next start.
+one. Each service has its own outbox: one that is down loses nothing and holds up no other. What is not told yet is on
+disk within a second, so it is told after the next start, whatever ended the daemon.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ log = get_logger()
 
 GATHER = 2.0  # seconds that the first notice after a quiet time waits for others
 AGAIN, LONGEST = 30.0, 600.0  # seconds until a service that did not take a digest is tried again, doubling
+SAVED = 1.0  # seconds between two writes of what is not told yet
 LAST = 5.0  # seconds that the stop waits for what is still to be told
 NAMED = 5  # failed files of a folder that are named
 LINES = 50  # of a digest; more of them are counted
@@ -96,6 +97,7 @@ class Outbox:
 
     digest: float  # seconds between two digests
     waiting: Digest = field(default_factory=Digest)
+    sending: Digest = field(default_factory=Digest)  # under way: nobody knows yet whether it is told
     due: float | None = None  # None: there is nothing to tell
     quiet_until: float = 0.0
     pause: float = AGAIN
@@ -110,11 +112,12 @@ class Outbox:
         """What is due, to be sent; then either `sent` or `kept`."""
         if self.due is None or now < self.due:
             return None
-        taken, self.waiting, self.due = self.waiting, Digest(), None
-        return taken
+        self.sending, self.waiting, self.due = self.waiting, Digest(), None
+        return self.sending
 
     def sent(self, now: float) -> None:
         """It was taken: nothing for a while."""
+        self.sending = Digest()
         self.quiet_until, self.pause = now + self.digest, AGAIN
         if self.waiting:
             self.due = self.quiet_until
@@ -122,6 +125,7 @@ class Outbox:
     def kept(self, taken: Digest, now: float) -> None:
         """It was not: together with what came meanwhile, later."""
         self.waiting.merge(taken)
+        self.sending = Digest()
         self.due, self.pause = now + self.pause, min(LONGEST, 2 * self.pause)
 
 
@@ -129,11 +133,19 @@ class Alerts:
     """Hears what is logged, and tells it in a thread of its own."""
 
     def __init__(
-        self, wanted: Sequence[str], outboxes: Mapping[str, Outbox], sends: Mapping[str, Send]
+        self,
+        wanted: Sequence[str],
+        outboxes: Mapping[str, Outbox],
+        sends: Mapping[str, Send],
+        spool: Path | None = None,
     ) -> None:
         self._wanted = frozenset(wanted)
         self._outboxes = outboxes
         self._sends = sends
+        self._spool = spool
+        self._news = False  # of which the spool does not know
+        self._saved = 0.0  # elapsed seconds, of the last write
+        self._degraded: set[str] = set()  # folders of which that was told
         self._changed = threading.Condition()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="notify", daemon=True)
@@ -152,24 +164,44 @@ class Alerts:
 
     def hear(self, record: Mapping[str, Any]) -> None:
         """From any thread: a record of the log, without secrets."""
-        if record.get("event") not in self._wanted:
-            return
         with self._changed:
+            if not self._is_wanted(record):
+                return
             for outbox in self._outboxes.values():
                 outbox.add(record, elapsed())
+            self._news = True
             self._changed.notify()
+
+    def _is_wanted(self, record: Mapping[str, Any]) -> bool:
+        event, folder = record.get("event"), str(record.get("folder"))
+        if event == events.FOLDER_DEGRADED:
+            self._degraded.add(folder)
+        elif event in (events.FOLDER_BACK, events.FOLDER_WATCHING) and folder in self._degraded:
+            self._degraded.discard(folder)
+            return events.FOLDER_BACK in self._wanted  # what was told of it is over
+        return event in self._wanted
 
     def _run(self) -> None:
         while True:
             with self._changed:
                 now = elapsed()
                 times = [outbox.due for outbox in self._outboxes.values() if outbox.due is not None]
+                times += [self._saved + SAVED] if self._news else []
                 if not self._closing and (not times or min(times) > now):
                     self._changed.wait(min(times) - now if times else None)
                 closing = self._closing
+            self._save()
             self._tell(closing=closing)
             if closing:
                 return
+
+    def _save(self) -> None:
+        with self._changed:
+            if not self._news or elapsed() < self._saved + SAVED:
+                return
+            self._news, self._saved = False, elapsed()
+            left = _left(self._outboxes)
+        _write(self._spool, left)
 
     def _tell(self, *, closing: bool) -> None:
         for name, outbox in self._outboxes.items():
@@ -183,6 +215,7 @@ class Alerts:
                     outbox.sent(elapsed())
                 else:
                     outbox.kept(taken, elapsed())
+                self._news = True
             if not took:
                 log.warning(
                     "notify.failed", reason=f"{name} did not take a message; it is kept and sent again"
@@ -202,10 +235,10 @@ def telling(notify: Notify | None, spool: Path | None) -> Iterator[None]:
     outboxes = {name: Outbox(notify.digest) for name in sends}
     _load(spool, outboxes)
     try:
-        with Alerts(notify.events, outboxes, sends):
+        with Alerts(notify.events, outboxes, sends, spool):
             yield
     finally:
-        _save(spool, outboxes)
+        _write(spool, _left(outboxes))
 
 
 def connected(notify: Notify) -> dict[str, Send]:
@@ -253,20 +286,31 @@ def _load(spool: Path | None, outboxes: Mapping[str, Outbox]) -> None:
         return
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as e:
         log.debug("notify.spool", reason=str(e))
-    with contextlib.suppress(OSError):
-        spool.unlink()
 
 
-def _save(spool: Path | None, outboxes: Mapping[str, Outbox]) -> None:
-    left = {
-        name: {"lines": o.waiting.lines, "failed": o.waiting.failed, "named": o.waiting.named}
-        for name, o in outboxes.items()
-        if o.waiting
-    }
-    if spool is None or not left:
+def _left(outboxes: Mapping[str, Outbox]) -> dict[str, Any]:
+    """What is still to be told, by service."""
+    left: dict[str, Any] = {}
+    for name, outbox in outboxes.items():
+        whole = Digest()
+        whole.merge(outbox.waiting)
+        whole.merge(outbox.sending)
+        if whole:
+            left[name] = {"lines": whole.lines, "failed": whole.failed, "named": whole.named}
+    return left
+
+
+def _write(spool: Path | None, left: Mapping[str, Any]) -> None:
+    if spool is None:
         return
+    new = spool.with_name(f"{spool.name}.new")
     try:
-        with open(os.open(spool, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w") as file:
+        if not left:
+            spool.unlink(missing_ok=True)
+            return
+        spool.parent.mkdir(parents=True, exist_ok=True)
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w") as file:
             json.dump(left, file)
+        new.replace(spool)
     except OSError as e:
         log.debug("notify.spool", reason=str(e))

@@ -1,6 +1,7 @@
 """A folder full of old files must not become a bill overnight: its backlog waits for `glimpsed approve`.
 
-Held from before its first listing, so that nothing of it slips through meanwhile; arrivals are served.
+Held from before its first listing, so that nothing of it slips through meanwhile; arrivals are served, unless they are
+more within a minute than `burst_confirm` allows.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ log = get_logger()
 
 SAMPLE = 200  # rows that an estimate rests on
 _SETTLING = 5.0  # seconds beyond `settle` that those may take to be in the ledger
+_TOGETHER = 2.0  # seconds that are waited for more to arrive
 _LOOK = 0.25  # seconds between two looks
 
 
@@ -65,6 +67,23 @@ class Backlogs:
         if waiting is None:
             counts = await self._books.patient(Ledger.counts, [folder.name])
             waiting = counts.get(folder.name, {}).get("queued", 0)
+        await self._tell(folder, waiting, root)
+
+    def burst_confirm(self, folder: str) -> int | None:
+        """How many files may arrive in this folder within a minute without a question; None: any number."""
+        if (there := self.config.folders.get(folder)) is None:  # a reload has taken it away
+            return None
+        entry = self.config.models[there.model]
+        return None if entry.local or entry.price is None else self.config.burst_confirm
+
+    async def arrivals_wait(self, folder: Folder, root: Root | None) -> None:
+        """Tell of arrivals that were too many at once, when those that come together have come."""
+        await asyncio.sleep(_TOGETHER)
+        waiting = (await self._books.patient(Ledger.held_back, [folder.name])).get(folder.name, 0)
+        if waiting:
+            await self._tell(folder, waiting, root)
+
+    async def _tell(self, folder: Folder, waiting: int, root: Root | None) -> None:
         expected = await self._expected(folder, waiting, root) if waiting and root is not None else None
         hint = "'glimpsed estimate' says what it will cost, 'glimpsed approve' releases it"
         if expected is not None:

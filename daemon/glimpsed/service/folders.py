@@ -16,10 +16,12 @@ from glimpsed.ledger import Books
 from glimpsed.model import FileKey, shown
 from glimpsed.pipeline import Place
 from glimpsed.pipeline.anew import complete
+from glimpsed.searchable.maker import Maker
 from glimpsed.service.backlog import Backlogs
 
 THREADS = 16  # file work of all folders at a time …
 THREADS_MOST = 1024  # … and with the calls that hang: TasksMax in systemd/*.service leaves room for them
+BURSTS_APART = 60.0  # seconds between two lines about arrivals that wait to be approved
 ONCE_LIMIT = 10.0  # seconds at most, instead of `settle_limit`, with `once`
 
 
@@ -39,6 +41,7 @@ class Folders:
         self,
         books: Books,
         backlogs: Backlogs,
+        maker: Maker,
         *,
         once: bool,
         wake: Callable[[], None],
@@ -46,6 +49,7 @@ class Folders:
     ) -> None:
         self._books = books
         self._backlogs = backlogs
+        self._maker = maker
         self._once = once
         self._wake = wake
         self._changed = changed
@@ -108,6 +112,11 @@ class Folders:
                 self._watched[name] = await self._begin(folder, group)
                 self.changes += 1
 
+    def rescan(self) -> None:
+        """List every folder in full, now."""
+        for watch in self:
+            watch.rescan()
+
     def _count_change(self) -> None:
         self.changes += 1
         self._changed()
@@ -138,7 +147,7 @@ class Folders:
         return None
 
     async def _begin(self, folder: Folder, group: asyncio.TaskGroup) -> Watched:
-        asked = folder
+        asked, name = folder, folder.name
         if self._once:  # nobody is here later to see whether a file that is cut off now becomes whole
             limit = max(folder.settle, min(folder.settle_limit, ONCE_LIMIT))
             folder = folder.model_copy(update={"settle_limit": limit})
@@ -151,16 +160,26 @@ class Folders:
             changed=self._count_change,
             threads=self._threads,
             observing=self._observing,
+            burst_confirm=lambda: None if self._once else self._backlogs.burst_confirm(name),
         )
         return Watched(asked, watch, group.create_task(self._watching(watch)))
+
+    async def _tell_of_bursts(self, watch: FolderWatch) -> None:
+        """Of those that go on, once a minute."""
+        while True:
+            await watch.burst_waits.wait()
+            watch.burst_waits.clear()
+            await self._backlogs.arrivals_wait(watch.folder, watch.root)
+            await asyncio.sleep(BURSTS_APART)
 
     async def _watching(self, watch: FolderWatch) -> None:
         """Watch, and see to the backlog once it is known."""
         async with asyncio.TaskGroup() as group:
             group.create_task(watch.run())
+            group.create_task(self._tell_of_bursts(watch))
             await watch.listed.wait()
             await self._backlogs.after_listing(watch.folder, watch.first_backlog, watch.root)
             self._wake()
             if (place := self.place(watch.folder.name)) is not None:
                 with contextlib.suppress(ShareTrouble):  # it is tried again at the next start
-                    await complete(self._books, place)
+                    await complete(self._books, place, self._maker)

@@ -6,24 +6,37 @@ the ledger does not know: files without sidecars cost no system call, files with
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import os
 import re
 import stat
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pydantic
 
 from glimpsed.config.schema import Folder
-from glimpsed.disk.files import Root, entry, opened_directory, opened_file, translated, version_of
+from glimpsed.disk.files import (
+    Root,
+    digest_of,
+    entry,
+    is_as_written,
+    opened_directory,
+    opened_file,
+    translated,
+    version_of,
+)
 from glimpsed.errors import FileError, ShareTrouble, Vanished
-from glimpsed.model import Answer, Version, Written, shown, utc_ns
+from glimpsed.model import Answer, Paid, Usage, Version, Written, shown, utc_ns
 from glimpsed.sidecar import own
-from glimpsed.sidecar.render import names, sidecar_name
+from glimpsed.sidecar.render import MADE, names, sidecar_name
 
 _CHUNK = 1 << 20
+_NEVER = -1  # ns: no file that we wrote has this time
+_LONGEST_NAME = 200
+_MOST_TOKENS, _MOST_MONEY = 1_000_000_000, 10_000_000  # of one answer: what says more was made up
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
@@ -36,9 +49,13 @@ class Found:
     """
 
     verdict: Literal["adopt", "outdated", "foreign", "none"]
-    written: tuple[Written, ...] = ()
+    written: tuple[Written, ...] = ()  # as they stand there
+    known: tuple[
+        Written, ...
+    ] = ()  # the same, but of no time what somebody edited: it goes on counting as edited
     sha256: str | None = None  # of the image, when the JSON tells
-    texts: tuple[str, ...] = ()  # the answer page by page, when the JSON tells: for the full-text search
+    answer: Answer | None = None  # when the JSON tells
+    paid: tuple[Paid, ...] = ()  # what it cost; nothing, if it was used again
 
 
 def adoptable(
@@ -55,11 +72,15 @@ def adoptable(
     SHA-256 decides. Raises `ShareTrouble`, or `Vanished` when the directory or the image is gone.
     """
     sidecars = names(folder, name)
-    if not all(sidecar in names_in_directory for sidecar in sidecars.values()):
+    missing = {kind for kind, sidecar in sidecars.items() if sidecar not in names_in_directory}
+    if missing - {"pdf"} or (missing and "json" not in sidecars):
         return Found("none")
+    pdf = sidecars.pop("pdf") if missing else None
     with opened_directory(root, directory) as parent, translated(directory):
         statuses = {sidecar: entry(parent, sidecar) for sidecar in sidecars.values()}
-        parsed = own.parse_own(own.read(parent, sidecars["json"])) if "json" in sidecars else None
+        data = own.read(parent, sidecars["json"]) if "json" in sidecars else None
+        parsed = own.parse_own(data)
+        edited = _edited(own.Place(parent, folder, name, {}, parsed), sidecars, statuses) if parsed else set()
     written = tuple(
         Written(sidecar, status.st_size, status.st_mtime_ns)
         for sidecar, status in statuses.items()
@@ -69,21 +90,55 @@ def adoptable(
         return Found("foreign")
     if "json" not in sidecars:
         newer = all(sidecar.mtime_ns > version.mtime_ns for sidecar in written)
-        return Found("adopt", written) if newer else Found("foreign")
-    if parsed is None:
-        return Found("foreign")
+        return Found("adopt", written, written) if newer else Found("foreign")
+    if parsed is None or (pdf is not None and parsed["source"].get("signed") is not True):
+        return Found("foreign" if pdf is None else "none")  # one that is signed gets no PDF
     path = f"{directory}/{name}" if directory else name
     if not _is_about(parsed["source"], root, path, version):
         return Found("outdated")
-    return Found("adopt", written, parsed["source"].get("sha256"), _texts(parsed))
+    digests = {} if data is None else {sidecars["json"]: digest_of(data)}
+    known = tuple(
+        replace(w, mtime_ns=_NEVER) if w.name in edited else replace(w, digest=digests.get(w.name))
+        for w in written
+    )
+    return Found("adopt", written, known, parsed["source"].get("sha256"), _answer(parsed), _paid(parsed))
 
 
-def _texts(parsed: Mapping[str, Any]) -> tuple[str, ...]:
-    pages = parsed.get("pages")
-    parts = [p.get("text") for p in pages if isinstance(p, dict)] if isinstance(pages, list) else []
-    texts = tuple(text for text in parts if isinstance(text, str))
-    whole = parsed.get("text")
-    return texts or ((whole,) if isinstance(whole, str) else ())
+def _edited(
+    place: own.Place, sidecars: Mapping[str, str], statuses: Mapping[str, os.stat_result | None]
+) -> set[str]:
+    """Those that are not what the own JSON says; and if one is not, nobody can tell whether that is the JSON."""
+    found = {kind for kind, name in sidecars.items() if place.is_edited(name, kind, statuses[name])}
+    if found - MADE:
+        found.add("json")
+    return {sidecars[kind] for kind in found}
+
+
+def _paid(parsed: Mapping[str, Any]) -> tuple[Paid, ...]:
+    """Of an own JSON, which anybody may have written all the same."""
+    if parsed.get("reused_from") is not None:
+        return ()
+    try:
+        at = dt.datetime.fromisoformat(parsed["finished"]).timestamp()
+        found = [Paid(parsed["model"]["entry"], Usage.model_validate(parsed["usage"]), at, 1)]
+        if (second := parsed.get("verified")) is not None:
+            found.append(Paid(second["by"], Usage.model_validate(second["usage"]), at, 0))
+    except (KeyError, TypeError, ValueError, OverflowError, OSError):
+        return ()
+    return tuple(found) if all(map(_is_possible, found)) else ()
+
+
+def _is_possible(paid: Paid) -> bool:
+    usage = paid.usage
+    return (
+        isinstance(paid.entry, str)
+        and paid.entry.isprintable()
+        and len(paid.entry) <= _LONGEST_NAME
+        and len(usage.currency or "") <= _LONGEST_NAME
+        and 0 <= usage.input_tokens <= _MOST_TOKENS
+        and 0 <= usage.output_tokens <= _MOST_TOKENS
+        and 0 <= (usage.cost or 0.0) <= _MOST_MONEY
+    )
 
 
 def load(root: Root, path: str, folder: Folder) -> Answer | None:
@@ -95,10 +150,18 @@ def load(root: Root, path: str, folder: Folder) -> Answer | None:
     try:
         with opened_directory(root, directory) as parent, translated(path):
             parsed = own.parse_own(own.read(parent, sidecar_name(folder, name, "json")))
-        if parsed is None:
-            return None
+    except (Vanished, ShareTrouble, FileError):
+        return None
+    return None if parsed is None else _answer(parsed)
+
+
+def _answer(parsed: Mapping[str, Any]) -> Answer | None:
+    """What an own JSON says; None where that is no answer, as of one that is damaged."""
+    try:
         answer = Answer.model_validate(parsed)
-    except (pydantic.ValidationError, Vanished, ShareTrouble, FileError):
+    except pydantic.ValidationError:
+        return None
+    if not _SHA256.fullmatch(answer.source.sha256):
         return None
     about = answer.source.model_copy(update={"name": shown(answer.source.name)})  # the ledger takes text only
     return answer.model_copy(update={"source": about})
@@ -113,11 +176,7 @@ def load_text(root: Root, path: str, folder: Folder, written: Sequence[Written])
             for kind in ("txt", "md"):
                 sidecar = known.get(sidecar_name(folder, name, kind))
                 status = entry(parent, sidecar.name) if sidecar else None
-                if (
-                    sidecar
-                    and status
-                    and (status.st_size, status.st_mtime_ns) == (sidecar.size, sidecar.mtime_ns)
-                ):
+                if sidecar and status and is_as_written(parent, sidecar, status):
                     data = own.read(parent, sidecar.name)
                     return data.decode("utf-8", "replace").removesuffix("\n") if data is not None else None
     except (Vanished, ShareTrouble, FileError):

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from glimpsed.config.schema import Folder
 from glimpsed.disk import temporary
-from glimpsed.disk.files import Root, as_written, entry, find_root
+from glimpsed.disk.files import Root, as_written, entry, find_root, is_as_written
 from glimpsed.disk.names import rename_no_replace
 from glimpsed.model import Answer, Written
-from glimpsed.sidecar.render import names, render
+from glimpsed.sidecar.render import MADE, names, possible_names, render
 from glimpsed.sidecar.write import opened, replaced
 
 
@@ -25,16 +25,11 @@ def refresh(
         sidecar = names(folder, name).get("json")
         known = next((w for w in written if w.name == sidecar), None)
         status = entry(parent, known.name) if known else None
-        if (
-            known is None
-            or status is None
-            or (status.st_size, status.st_mtime_ns) != (known.size, known.mtime_ns)
-        ):
+        if known is None or status is None or not is_as_written(parent, known, status):
             return tuple(written)
-        with temporary.files(
-            parent, name, folder.sidecar_mode, {known.name: render(answer, "json", name)}
-        ) as ready:
-            now = replace(as_written(parent, ready[known.name]), name=known.name)
+        content = render(answer, "json", name)
+        with temporary.files(parent, name, folder.sidecar_mode, {known.name: content}) as ready:
+            now = replace(as_written(parent, ready[known.name], content), name=known.name)
             if not replaced(parent, ready, known.name, status):
                 return tuple(written)
         temporary.sync_directory(parent)
@@ -49,21 +44,28 @@ def refresh_at(
 
 
 def complete(
-    root: Root, path: str, folder: Folder, answer: Answer, written: Sequence[Written]
+    root: Root,
+    path: str,
+    folder: Folder,
+    answer: Answer,
+    written: Sequence[Written],
+    made: Mapping[str, bytes] = {},
 ) -> tuple[Written, ...]:
     """Put back what is missing of these sidecars: a crash came while they were moved. Returns and raises as `refresh`."""
     with opened(root, path) as (parent, name):
-        kinds = {sidecar: kind for kind, sidecar in names(folder, name).items()}
+        kinds = {sidecar: kind for kind, sidecar in possible_names(folder, name).items()}
         missing = {
-            w.name: render(answer, kinds[w.name], name)
+            w.name: made[kinds[w.name]] if kinds[w.name] in MADE else render(answer, kinds[w.name], name)
             for w in written
-            if w.name in kinds and entry(parent, w.name) is None
+            if w.name in kinds
+            and (kinds[w.name] not in MADE or kinds[w.name] in made)
+            and entry(parent, w.name) is None
         }
         if not missing:
             return tuple(written)
         back: Mapping[str, Written]
         with temporary.files(parent, name, folder.sidecar_mode, missing) as ready:
-            back = {s: replace(as_written(parent, temp), name=s) for s, temp in ready.items()}
+            back = {s: replace(as_written(parent, temp, missing[s]), name=s) for s, temp in ready.items()}
             for sidecar in missing:
                 rename_no_replace(parent, ready[sidecar], parent, sidecar)
                 del ready[sidecar]

@@ -21,7 +21,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from glimpsed.config.schema import Folder
@@ -31,7 +31,7 @@ from glimpsed.disk.transfer import Piece, digest, transfer
 from glimpsed.errors import FileError, ShareTrouble, Vanished
 from glimpsed.model import Answer, Version, Written, shown
 from glimpsed.sidecar import own, places
-from glimpsed.sidecar.render import names
+from glimpsed.sidecar.render import names, possible_names
 from glimpsed.sidecar.write import is_open, opened
 
 _MOST_NUMBERS = 100_000
@@ -150,8 +150,8 @@ def _joined(base: str, directory: str, name: str) -> str:
 def _written(known: Written, seen: os.stat_result, new: str, now: os.stat_result | None) -> Written:
     """A sidecar at its new place. One that was edited meanwhile came along, and still counts as edited."""
     if now is None or (seen.st_size, seen.st_mtime_ns) != (known.size, known.mtime_ns):
-        return Written(new, known.size, known.mtime_ns)
-    return Written(new, now.st_size, now.st_mtime_ns)
+        return replace(known, name=new)
+    return Written(new, now.st_size, now.st_mtime_ns, known.digest)
 
 
 def _cannot(name: str, error: OSError) -> FileError:
@@ -249,7 +249,7 @@ def _plan(
     image = entry(source, name)
     if image is None or not stat.S_ISREG(image.st_mode) or version_of(image) != version:
         raise Vanished(f"{shown(name)} was deleted or changed before it was moved")
-    kinds = {sidecar: kind for kind, sidecar in names(folder, name).items() if sidecar in sidecars}
+    kinds = {sidecar: kind for kind, sidecar in possible_names(folder, name).items() if sidecar in sidecars}
     beside = {sidecar: entry(source, sidecar) for sidecar in kinds}
     seen = {
         old: status for old, status in beside.items() if status is not None and stat.S_ISREG(status.st_mode)
@@ -263,7 +263,7 @@ def _plan(
         new_name = numbered(wanted, number)
         if here and new_name == name:
             return []
-        new_names = names(folder, new_name)
+        new_names = possible_names(folder, new_name)
         pieces = [
             _piece(source, target, old, new_names[kinds[old]], status, image=False)
             for old, status in seen.items()

@@ -17,13 +17,14 @@ import pydantic
 
 from glimpsed import bounded
 from glimpsed.config.schema import Folder
-from glimpsed.disk.files import entry, read_regular
+from glimpsed.disk.files import entry, is_as_written, read_regular
 from glimpsed.disk.names import is_fixed
 from glimpsed.errors import FileError, ForeignSidecar
 from glimpsed.model import Answer, Written, shown
 from glimpsed.sidecar.render import (
     LARGEST,
     LARGEST_ERROR,
+    MADE,
     is_error_sidecar,
     names,
     render,
@@ -52,15 +53,13 @@ class Place:
     def is_edited(self, sidecar: str, kind: str, status: os.stat_result | None) -> bool:
         """Whether somebody changed this own sidecar, of that status now, since it was written.
 
-        The ledger's size and mtime decide; where they differ or are unknown, the text as the own JSON
+        What the ledger knows of it decides; where that differs or is unknown, the text as the own JSON
         has it still clears a ``txt``, and a JSON is clear when writing it anew gives the same bytes.
         """
         known = self.written.get(sidecar)
-        if status is None or (
-            known is not None and (known.size, known.mtime_ns) == (status.st_size, status.st_mtime_ns)
-        ):
+        if status is None or (known is not None and is_as_written(self.parent, known, status)):
             return False
-        if self.own_json is None or (kind == "json" and known is not None):
+        if self.own_json is None or kind in MADE or (kind == "json" and known is not None):
             return True
         try:
             return not holds(self.parent, sidecar, render(Answer.model_validate(self.own_json), kind))

@@ -11,7 +11,7 @@ from typing import Any
 
 import pydantic_core
 
-from glimpsed import __version__, bounded
+from glimpsed import __version__, bounded, extras
 from glimpsed.config.schema import Folder
 from glimpsed.errors import FileError
 from glimpsed.language import Language, told, translator
@@ -19,6 +19,9 @@ from glimpsed.model import Answer, shown
 from glimpsed.sidecar import xmp
 
 LARGEST = 16 << 20  # bytes of a sidecar that is written, and so of one that is believed to be ours
+MADE = frozenset(
+    {"pdf", "hocr"}
+)  # kinds that no `render` makes: they take the image, and where words stand in it
 LARGEST_ERROR = 1 << 20  # bytes of an error sidecar
 
 _PLACEHOLDER = re.compile(r"\{(name|stem|ext)\}")
@@ -57,6 +60,25 @@ def _pieces(template: str) -> tuple[tuple[str, str], ...]:
 @cache
 def _json_first(kinds: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(kinds, key=lambda kind: kind != "json"))
+
+
+def made_names(folder: Folder, name: str, made: Mapping[str, bytes]) -> dict[str, str]:
+    """`names`, without a PDF that could not be made; its text stands beside the image then, in one form or another."""
+    found = possible_names(folder, name)
+    instead = "pdf" not in made and not set(folder.outputs) & {"txt", "md", "json"}
+    return {
+        kind: sidecar
+        for kind, sidecar in found.items()
+        if (kind in made if kind in MADE else kind in folder.outputs or instead)
+    }
+
+
+def possible_names(folder: Folder, name: str) -> dict[str, str]:
+    """`names`, and that of the text which stands there where no PDF could be made."""
+    found = names(folder, name)
+    if "pdf" in found and "{ext}" in folder.sidecar:
+        found.setdefault("txt", sidecar_name(folder, name, "txt"))
+    return found
 
 
 def error_name(name: str) -> str:
@@ -117,6 +139,7 @@ def render_error(
     """One sentence of what happened, one of what to do, then the facts; last, what the model gave."""
     _ = translator(language).gettext
     lines = [shown(told(" ".join(said.split()), language)) for said in (reason, advice)]
+    lines[1] = lines[1].replace("glimpsed retry", f"{extras.program()} retry")
     lines += ["", *[f"{key}: {shown(str(value))}" for key, value in facts.items() if value is not None]]
     lines.append(f"{_SIGNATURE}{__version__}")
     if raw:
@@ -135,8 +158,9 @@ def _json(answer: Answer, name: str) -> bytes:
     plain = name.isprintable() or not _HALF.search(name)
     dumped["source"]["name"] = name if plain else _NAME_HERE
     dumped["seconds"] = round(answer.seconds, 3)
-    if dumped["source"]["left_out"] is None:
-        del dumped["source"]["left_out"]
+    for optional in ("left_out", "signed"):
+        if dumped["source"][optional] is None:
+            del dumped["source"][optional]
     for later in ("verified", "review"):
         if dumped[later] is None:
             del dumped[later]

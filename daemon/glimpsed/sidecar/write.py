@@ -15,12 +15,20 @@ from dataclasses import replace
 
 from glimpsed.config.schema import Folder
 from glimpsed.disk import temporary
-from glimpsed.disk.files import MISSING, Root, as_written, entry, opened_directory, version_there
+from glimpsed.disk.files import (
+    MISSING,
+    Root,
+    as_written,
+    entry,
+    is_as_written,
+    opened_directory,
+    version_there,
+)
 from glimpsed.disk.names import exchange, is_fixed, keep_aside, rename_no_replace, same_file
 from glimpsed.errors import FileError, ForeignSidecar, Reach, ShareTrouble, SidecarBlocked, Vanished
 from glimpsed.model import Answer, Content, Written, shown
 from glimpsed.sidecar import own
-from glimpsed.sidecar.render import error_name, names, render, render_error
+from glimpsed.sidecar.render import MADE, error_name, made_names, names, render, render_error
 
 _BLOCKED = frozenset(
     {
@@ -77,10 +85,12 @@ def write(
     answer: Answer,
     written: Sequence[Written],
     content: Content,
+    made: Mapping[str, bytes] = {},
 ) -> tuple[Written, ...]:
     """Write all the folder's outputs for this image, and take its error sidecar away; durable when it returns.
 
-    `written` is what the ledger knows of the image's sidecars so far. Raises `Vanished` when the image
+    `written` is what the ledger knows of the image's sidecars so far, `made` holds those that take more than the answer
+    to be rendered (`render.MADE`). Raises `Vanished` when the image
     is gone, or another version than `content`, `ForeignSidecar`, `FileError`, `SidecarBlocked` or `ShareTrouble`.
     """
     with opened(root, path) as (parent, name):
@@ -88,7 +98,8 @@ def write(
             raise Vanished(f"{shown(path)} was deleted or changed while it was asked about")
         place = own.place(parent, folder, name, written)
         outputs = {
-            sidecar: (kind, render(answer, kind, name)) for kind, sidecar in names(folder, name).items()
+            sidecar: (kind, made[kind] if kind in MADE else render(answer, kind, name))
+            for kind, sidecar in made_names(folder, name, made).items()
         }
         missing = {}
         for sidecar, (_, rendered) in outputs.items():
@@ -101,7 +112,10 @@ def write(
             if "json" not in folder.outputs:
                 _newer_than(parent, content.version.mtime_ns, named.values())
             # As they are before anybody else can know their names: an edit at this moment must not pass for ours.
-            known = tuple(replace(as_written(parent, now), name=sidecar) for sidecar, now in named.items())
+            known = tuple(
+                replace(as_written(parent, now, outputs[sidecar][1]), name=sidecar)
+                for sidecar, now in named.items()
+            )
             for sidecar, rendered in missing.items():
                 _put(place, sidecar, outputs[sidecar][0], rendered, ready)
         _remove_error(parent, name)
@@ -144,7 +158,7 @@ def write_error(
             except FileExistsError:
                 return ()
         temporary.sync_directory(parent)
-        return (as_written(parent, sidecar),)
+        return (as_written(parent, sidecar, content),)
 
 
 def remove_error(root: Root, path: str) -> None:
@@ -160,10 +174,7 @@ def remove(root: Root, path: str, written: Sequence[Written]) -> None:
             if entry(parent, name) is not None:
                 return
             status = entry(parent, sidecar.name)
-            if status is not None and (status.st_size, status.st_mtime_ns) == (
-                sidecar.size,
-                sidecar.mtime_ns,
-            ):
+            if status is not None and is_as_written(parent, sidecar, status):
                 temporary.remove(parent, sidecar.name, status)
 
 

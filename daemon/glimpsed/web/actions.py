@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Sequence
 
@@ -9,14 +10,20 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from glimpsed.desk import Desk, files, orders
+from glimpsed.config.schema import Folder
+from glimpsed.desk import Desk, orders
+from glimpsed.desk.answers import answer_of
 from glimpsed.desk.deeds import NO_ANSWER, resume, rewrite
-from glimpsed.errors import FileError, GlimpsedError
+from glimpsed.disk.files import Root, find_root
+from glimpsed.errors import FileError, GlimpsedError, ShareTrouble, Vanished
+from glimpsed.export import table as tables
+from glimpsed.export.write import to_csv
+from glimpsed.language import N_, told, translator
 from glimpsed.ledger import FileRow, Ledger
-from glimpsed.model import FileKey, counted, shown
+from glimpsed.model import FileKey, shown
 from glimpsed.web.failures import key_of
 from glimpsed.web.login import local
-from glimpsed.web.pages import form_of, render, site_of, visitor_of
+from glimpsed.web.pages import form_of, language_of, render, site_of, visitor_of, words
 
 MOST = 5000  # files that are chosen one by one
 _CHUNK = 500
@@ -28,22 +35,24 @@ async def approve(request: Request) -> Response:
     released = (
         await site_of(request).ask(Ledger.approve, name) if name in site_of(request).config.folders else []
     )
-    return _back(request, f"{name}: released" if released else "No backlog waits to be approved.")
+    _ = words(request)
+    return _back(request, f"{name}: {_('released')}" if released else _("No backlog waits to be approved."))
 
 
 async def resume_model(request: Request) -> Response:
     """Have a paused model probed now."""
     site, model = site_of(request), _field(request, "model")
     if model not in site.config.models:
-        raise HTTPException(404, "There is no such model.")
+        raise HTTPException(404, N_("There is no such model."))
     came, reason = await site.do(resume, model)
-    told = {
-        "probed": f"{model} is probed now.",
-        "not paused": f"{model} is not paused.",
-        "not probed": f"{model} is not probed: {reason}",
-        "no daemon": "No daemon is running; it begins without pauses.",
+    _ = words(request)
+    said = {
+        "probed": _("{} is probed now.").format(model),
+        "not paused": _("{} is not paused.").format(model),
+        "not probed": _("{} is not probed:").format(model) + f" {told(reason, language_of(request))}",
+        "no daemon": _("No daemon is running; it begins without pauses."),
     }
-    return _back(request, told[came])
+    return _back(request, said[came])
 
 
 async def retry(request: Request) -> Response:
@@ -53,9 +62,14 @@ async def retry(request: Request) -> Response:
         folder = _field(request, "folder")
         count = await site.do(_retry_reason, folder, reason)
     else:
-        rows = await _chosen(request)
+        rows = await chosen(request)
         count = await site.ask(Ledger.requeue, [row.key for row in rows], now=time.time())
-    return _back(request, f"Queued again: {files(count)}.")
+    return _back(request, _queued(request, count))
+
+
+def _queued(request: Request, count: int) -> str:
+    found = translator(language_of(request))
+    return found.ngettext("Queued again: {:,} file.", "Queued again: {:,} files.", count).format(count)
 
 
 def _retry_reason(desk: Desk, folder: str, reason: str) -> int:
@@ -73,12 +87,12 @@ def _retry_reason(desk: Desk, folder: str, reason: str) -> int:
 async def redo(request: Request) -> Response:
     """Ask again about files: first what it will cost, then, when that was agreed to, the deed."""
     site = site_of(request)
-    rows = await _chosen(request)
+    rows = await chosen(request)
     keys = [row.key for row in rows]
     reviewed = bool(_field(request, "reviewed"))
     if _field(request, "agreed"):
         count = await site.ask(Ledger.redo, keys, now=time.time(), reviewed=reviewed)
-        return _back(request, f"Queued again: {files(count)}.")
+        return _back(request, _queued(request, count))
     prices, left = await site.do(_prices, keys, reviewed=reviewed)
     return render(
         request, "redo.html", rows=rows, prices=prices, left=left, reviewed=reviewed, back=_where(request)
@@ -94,36 +108,81 @@ def _prices(desk: Desk, keys: Sequence[FileKey], *, reviewed: bool) -> tuple[lis
 
 async def rewrite_files(request: Request) -> Response:
     """Sidecars anew, without asking."""
-    rows = await _chosen(request)
+    rows = await chosen(request)
     written, problems = await site_of(request).do(_rewritten, rows)
-    told = [f"Written anew: {files(written)}.", *problems[:3]]
+    language = language_of(request)
+    anew = translator(language).ngettext("Written anew: {:,} file.", "Written anew: {:,} files.", written)
+    said = [anew.format(written), *(f"{name}: {told(why, language)}" for name, why in problems[:3])]
     if len(problems) > 3:
-        told.append(f"And {counted(len(problems) - 3, 'more problem')}.")
-    return _back(request, " ".join(told))
+        said.append("…")
+    return _back(request, " ".join(said))
 
 
-def _rewritten(desk: Desk, rows: Sequence[FileRow]) -> tuple[int, list[str]]:
-    written, problems = 0, []
+def _rewritten(desk: Desk, rows: Sequence[FileRow]) -> tuple[int, list[tuple[str, str]]]:
+    """How many were, and why others were not, by name."""
+    written = 0
+    problems: list[tuple[str, str]] = []
     for row in rows:
         folder = desk.config.folders[row.key.folder]
         try:
             done = row.state == "done" and rewrite(desk, folder, row)
         except FileError as e:
-            problems.append(f"{shown(row.key.path)}: {e.reason} {e.advice}")
+            problems.append((shown(row.key.path), f"{e.reason} {e.advice}"))
             continue
         except GlimpsedError as e:
-            problems.append(f"{shown(row.key.path)}: {e}")
+            problems.append((shown(row.key.path), str(e)))
             continue
         written += done
         if not done:
-            problems.append(f"{shown(row.key.path)}: {NO_ANSWER}")
+            problems.append((shown(row.key.path), NO_ANSWER))
     return written, problems
 
 
-async def _chosen(request: Request) -> list[FileRow]:
+async def rescan(request: Request) -> Response:
+    """Have the folders listed in full."""
+    await site_of(request).ask(Ledger.ask_rescan, time.time())
+    return _back(request, words(request)("The folders are listed anew."))
+
+
+async def export(request: Request) -> Response:
+    """The answers of files as CSV."""
+    rows = await chosen(request)
+    data = await site_of(request).do(_table, rows)
+    headers = {"Content-Disposition": 'attachment; filename="answers.csv"'}
+    return Response(data.encode("utf-8", "backslashreplace"), media_type="text/csv", headers=headers)
+
+
+def _table(desk: Desk, rows: Sequence[FileRow]) -> str:
+    folders = {row.key.folder: desk.config.folders[row.key.folder] for row in rows}
+    columns = dict.fromkeys(
+        c for folder in folders.values() for c in tables.fields(folder.schema_, explode=None)
+    )
+    roots = {name: _root(folder) for name, folder in folders.items()}
+    to = io.StringIO(newline="")
+    with tables.Table(columns) as table:
+        for row in rows:
+            folder = folders[row.key.folder]
+            answer = answer_of(desk, roots[folder.name], folder, row) if row.state == "done" else None
+            if answer is not None:
+                with_data = folder.schema_ is not None
+                for one in tables.rows(answer, shown(row.key.path), with_data=with_data, explode=None):
+                    table.add(one)
+        to_csv(table, to)
+    return to.getvalue()
+
+
+def _root(folder: Folder) -> Root | None:
+    try:
+        return find_root(folder.path)
+    except (ShareTrouble, Vanished):
+        return None
+
+
+async def chosen(request: Request) -> list[FileRow]:
     """The files whose numbers the form names, of folders that the config has."""
     site = site_of(request)
-    numbers = [int(text) for text in form_of(request).get("file", []) if text.isdigit() and len(text) < 19]
+    named = form_of(request).get("file", []) or request.query_params.getlist("file")
+    numbers = [int(text) for text in named if text.isdigit() and len(text) < 19]
     if len(numbers) > MOST:
         raise HTTPException(
             413, f"That is more than {MOST:,} files: name a folder to the command line instead."
@@ -131,7 +190,7 @@ async def _chosen(request: Request) -> list[FileRow]:
     rows = await site.ask(Ledger.all_numbered, numbers)
     found = [row for row in rows if row.key.folder in site.config.folders]
     if not found:
-        raise HTTPException(400, "No file was chosen.")
+        raise HTTPException(400, N_("No file was chosen."))
     return found
 
 
@@ -143,11 +202,11 @@ def _where(request: Request) -> str:
     return local(_field(request, "back") or "/")
 
 
-def _back(request: Request, told: str) -> Response:
+def _back(request: Request, said: str) -> Response:
     """To the page that the form stood on, which tells what came of it."""
     site = site_of(request)
     site.look_again()
-    site.sessions.note(visitor_of(request).cookie, told)
+    site.sessions.note(visitor_of(request).cookie, said)
     return RedirectResponse(site.web.base_path + _where(request), 303)
 
 
@@ -157,4 +216,6 @@ ACTIONS = {
     "retry": retry,
     "redo": redo,
     "rewrite": rewrite_files,
+    "rescan": rescan,
+    "export": export,
 }

@@ -14,7 +14,8 @@ from starlette.routing import Route
 
 from glimpsed.errors import GlimpsedError
 from glimpsed.journal import get_logger
-from glimpsed.web import actions, failures, file, files, login, now, review
+from glimpsed.language import N_
+from glimpsed.web import actions, failures, file, files, login, now, review, workbench
 from glimpsed.web.guard import Guard
 from glimpsed.web.pages import render, visitor_of
 from glimpsed.web.server import App
@@ -38,6 +39,7 @@ def application(site: Site) -> App:
             Route("/files/{number:int}/confirm", review.save, methods=["POST"]),
             Route("/review", review.view),
             Route("/failures", failures.view),
+            Route("/workbench", workbench.view, methods=["GET", "POST"]),
             Route("/login", login.view, methods=["GET", "POST"]),
             Route("/logout", login.leave, methods=["POST"]),
             *(
@@ -64,7 +66,7 @@ async def _static(request: Request) -> Response:
 
 def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    words = {404: "There is no such page.", 405: "That is not how this is asked."}
+    words = {404: N_("There is no such page."), 405: N_("That is not how this is asked.")}
     return _told(request, error.status_code, words.get(error.status_code, str(error.detail)))
 
 
@@ -78,7 +80,7 @@ def _bug(request: Request, error: Exception) -> Response:
     frames = traceback.extract_tb(error.__traceback__)[-3:]
     place = " < ".join(f"{os.path.basename(frame.filename)}:{frame.lineno}" for frame in reversed(frames))
     log.error("page not shown", reason=f"{type(error).__name__} at {place}")
-    return _told(request, 500, "Something unexpected happened; the daemon's log has it.")
+    return _told(request, 500, N_("Something unexpected happened; the daemon's log has it."))
 
 
 def _told(request: Request, status: int, text: str) -> Response:

@@ -73,11 +73,14 @@ async def view(request: Request) -> Response:
     folders = [name for name in known if wanted.folder in ("", name)]
     values: dict[str, Any] = {"wanted": wanted, "folders": known, "states": (*STATES, DOUBTFUL)}
     if wanted.text:
-        hits = await site.ask(
-            Ledger.search, wanted.text, limit=HITS, folder=wanted.folder if wanted.folder in known else None
+        hits, latest = await site.ask(
+            Ledger.quick_search,
+            wanted.text,
+            limit=HITS,
+            folder=wanted.folder if wanted.folder in known else None,
         )
         found = [(hit, marked(hit.line, wanted.text)) for hit in hits]
-        return render(request, "search.html", **values, hits=found, more=len(hits) == HITS)
+        return render(request, "search.html", **values, hits=found, more=len(hits) == HITS, latest=latest)
     rows = await site.ask(_page, folders, wanted)
     more = len(rows) > PER_PAGE
     last = rows[PER_PAGE - 1][0] if more else None

@@ -9,12 +9,12 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from glimpsed.clock import elapsed
-from glimpsed.web.pages import form_of, render, site_of, visitor_of
+from glimpsed.web.pages import form_of, render, site_of, visitor_of, words
 
 
 async def view(request: Request) -> Response:
     """The form, and what comes of it."""
-    site, visitor = site_of(request), visitor_of(request)
+    site, visitor, _ = site_of(request), visitor_of(request), words(request)
     form = form_of(request)
     after = local(form.get("next", [request.query_params.get("next", "/")])[0])
     if visitor.welcome or site.password is None:
@@ -23,7 +23,8 @@ async def view(request: Request) -> Response:
         return render(request, "login.html", after=after, problem="")
     wait = site.attempts.wait(visitor.address, elapsed())
     if wait:
-        problem = f"Too many wrong passwords from this address: try again in {math.ceil(wait)} s."
+        problem = _("Too many wrong passwords from this address: try again in {} s.")
+        problem = problem.format(math.ceil(wait))
         later = render(request, "login.html", status=429, after=after, problem=problem)
         later.headers["Retry-After"] = str(math.ceil(wait))
         return later
@@ -32,7 +33,7 @@ async def view(request: Request) -> Response:
     async with site.checking:
         right = await asyncio.to_thread(site.password.is_, form.get("password", [""])[0])
     if not right:
-        return render(request, "login.html", status=401, after=after, problem="That is not the password.")
+        return render(request, "login.html", status=401, after=after, problem=_("That is not the password."))
     site.attempts.succeeded(visitor.address)
     reply = RedirectResponse(site.web.base_path + after, 303)
     reply.headers["Set-Cookie"] = request.app.state.guard.cookie(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import math
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,7 +14,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from glimpsed import __version__
+from glimpsed.language import LANGUAGES, N_, Language, chosen, told, translator
 from glimpsed.model import FileKey, shown
+from glimpsed.web.charts import figure
 from glimpsed.web.guard import Visitor
 from glimpsed.web.site import Site
 
@@ -38,19 +42,53 @@ def form_of(request: Request) -> dict[str, list[str]]:
 def render(request: Request, template: str, /, *, status: int = 200, **values: Any) -> HTMLResponse:
     """The page as a reply."""
     site, visitor = site_of(request), visitor_of(request)
-    html = _ENVIRONMENT.get_template(template).render(
-        base=site.web.base_path,
-        here=request.scope["path"],
-        token=site.sessions.token(visitor.cookie),
-        user=visitor.user,
-        welcome=visitor.welcome,
-        may_leave=site.password is not None and visitor.user is None,
-        note=site.sessions.noted(visitor.cookie),
-        version=__version__,
-        language="en",
-        **values,
+    language = language_of(request)
+    html = (
+        _environment(language)
+        .get_template(template)
+        .render(
+            base=site.web.base_path,
+            here=request.scope["path"],
+            token=site.sessions.token(visitor.cookie),
+            user=visitor.user,
+            welcome=visitor.welcome,
+            may_leave=site.password is not None and visitor.user is None,
+            note=site.sessions.noted(visitor.cookie),
+            version=__version__,
+            language=language,
+            **values,
+        )
     )
     return HTMLResponse(html.encode("utf-8", "replace"), status)
+
+
+def language_of(request: Request) -> Language:
+    """The one that the config names, else the first of the browser's that there is."""
+    setting = site_of(request).config.language
+    if setting != "auto":
+        return chosen(setting)
+    asked = sorted(_asked(request.headers.get("accept-language", "")), key=lambda one: -one[1])
+    known = (_known(name) for name, weight in asked if weight > 0)
+    return next((language for language in known if language is not None), "en")
+
+
+def _asked(header: str) -> Iterator[tuple[str, float]]:
+    """``zh-CN,zh;q=0.9`` apart."""
+    for part in header[:1000].split(",")[:20]:
+        name, _, weight = part.partition(";")
+        try:
+            yield name.strip().lower(), float(weight.partition("=")[2] or 1) if weight else 1.0
+        except ValueError:
+            continue
+
+
+def _known(name: str) -> Language | None:
+    return next((language for language in LANGUAGES if language == name.partition("-")[0]), None)
+
+
+def words(request: Request) -> Callable[[str], str]:
+    """gettext, for who asks."""
+    return translator(language_of(request)).gettext
 
 
 def query(**parts: Any) -> str:
@@ -103,20 +141,39 @@ def path_of(key: FileKey) -> str:
     return shown(key.path)
 
 
-_ENVIRONMENT = jinja2.Environment(
-    loader=jinja2.PackageLoader(__package__),
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_ENVIRONMENT.filters |= {
-    "when": when,
-    "span": span,
-    "count": count,
-    "money": money,
-    "path": path_of,
-    "shown": shown,
-    "lines": lambda text: shown(text, lines=True),
-}
-_ENVIRONMENT.globals |= {"query": query}
+# Said as they are, by a name that a template does not know.
+STATES = (
+    N_("queued"), N_("running"), N_("answered"), N_("handing"), N_("done"), N_("failed"), N_("gone"), N_("doubtful"),
+    N_("batched"), N_("watching"), N_("degraded"), N_("lost"), N_("ok"), N_("paused"), N_("No reason on record."),
+)  # fmt: skip
+
+
+@functools.cache
+def _environment(language: Language) -> jinja2.Environment:
+    made = jinja2.Environment(
+        loader=jinja2.PackageLoader(__package__),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    found = translator(language)
+    made.install_gettext_callables(found.gettext, found.ngettext, newstyle=True)  # type: ignore[attr-defined]
+    made.filters |= {
+        "when": when,
+        "span": span,
+        "count": count,
+        "money": money,
+        "figure": figure,
+        "path": path_of,
+        "shown": shown,
+        "lines": lambda text: shown(text, lines=True),
+    }
+    # `_` takes what it is given for safe, and so only what a template says itself: these are for all else.
+    made.globals |= {
+        "query": query,
+        "word": found.gettext,
+        "told": lambda text: shown(told(found.gettext(text) if text else "", language)),
+    }
+    return made

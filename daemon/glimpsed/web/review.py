@@ -9,8 +9,10 @@ from starlette.responses import RedirectResponse, Response
 
 from glimpsed.config.schema import Folder
 from glimpsed.desk import Desk
+from glimpsed.desk.deeds import Making
 from glimpsed.disk.files import find_root
 from glimpsed.errors import FileError, GlimpsedError, UsageError
+from glimpsed.language import N_
 from glimpsed.ledger import FileRow, Ledger
 from glimpsed.model import Answer
 from glimpsed.pipeline import review
@@ -18,7 +20,7 @@ from glimpsed.sidecar.render import PAGE_BREAK
 from glimpsed.web import file
 from glimpsed.web.correct import filled
 from glimpsed.web.login import local
-from glimpsed.web.pages import form_of, render, site_of, visitor_of
+from glimpsed.web.pages import form_of, render, site_of, visitor_of, words
 
 NOBODY = "page"  # who reviews where nobody says who is there
 
@@ -45,7 +47,7 @@ async def save(request: Request) -> Response:
     row, folder = await file.found(request)
     typed = {name: values[0].replace("\r\n", "\n") for name, values in form_of(request).items()}
     if folder is None:
-        return await file.page(request, row, folder, problem="The config has no such folder.", status=409)
+        return await file.page(request, row, folder, problem=N_("The config has no such folder."), status=409)
     try:
         answer = await site.do(_current, row, folder)
         change = corrected(answer, typed, folder)
@@ -60,8 +62,9 @@ async def save(request: Request) -> Response:
         return await file.page(request, row, folder, typed=typed, problem=why, status=422)
     except GlimpsedError as e:
         return await file.page(request, row, folder, typed=typed, problem=str(e), status=503)
+    _ = words(request)
     site.look_again()
-    site.sessions.note(visitor_of(request).cookie, "Saved." if change else "Confirmed.")
+    site.sessions.note(visitor_of(request).cookie, _("Saved.") if change else _("Confirmed."))
     return RedirectResponse(site.web.base_path + local(typed.get("back", "/")), 303)
 
 
@@ -71,7 +74,8 @@ def _current(desk: Desk, row: FileRow, folder: Folder) -> Answer:
 
 def _correct(desk: Desk, row: FileRow, folder: Folder, seen: str, by: str, change: dict[str, Any]) -> None:
     root = find_root(folder.path)
-    review.correct(desk.ledger, root, folder, row.key, seen=seen, by=by, **change)
+    with Making(desk.config) as make:
+        review.correct(desk.ledger, root, folder, row.key, seen=seen, by=by, make=make, **change)
 
 
 def corrected(answer: Answer, typed: dict[str, str], folder: Folder) -> dict[str, Any]:

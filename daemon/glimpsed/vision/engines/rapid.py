@@ -14,6 +14,7 @@ from glimpsed.children.pool import Pool
 from glimpsed.children.program import Limits
 from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import MissingExtra, Verdict, VisionError
+from glimpsed.extras import OCR_MODULES
 from glimpsed.model import Image
 from glimpsed.ocr import layout
 from glimpsed.ocr.page import Line, Page
@@ -30,11 +31,11 @@ IDLE = 300.0  # seconds without a page after which its 700 MB are given back
 _SILENT = {"ORT_DISABLE_TELEMETRY": "1", "ORT_TELEMETRY_DISABLED": "1"}  # names of two of its versions
 
 
-class Rapid:
+class _Process:
     """The daemon's end of `rapid_worker`."""
 
     def __init__(self, entry: ModelEntry, *, idle: float = IDLE) -> None:
-        for module in ("rapidocr", "onnxruntime", "cv2"):
+        for module in OCR_MODULES:
             if importlib.util.find_spec(module) is None:
                 raise MissingExtra("the embedded OCR model", "ocr")
         self.name = f"rapidocr-{importlib.metadata.version('rapidocr')}"
@@ -54,6 +55,14 @@ class Rapid:
         """The process that runs now."""
         return next(iter(self._pool.processes()), None)
 
+    async def aclose(self) -> None:
+        """End the process; a page in work is lost."""
+        await self._pool.close()
+
+
+class Rapid(_Process):
+    """rapidocr as an engine."""
+
     async def read(self, image: Image, *, lines: bool = False) -> Reading:
         """What one picture says; see `Engine`. Waiting for other pages does not count as time."""
         with told("the embedded OCR model", self._pool.program.limits):
@@ -69,9 +78,17 @@ class Rapid:
             seen = tuple(_seen(line_of[box], page) for box in layout.in_order(boxes))
         return Reading(layout.text(boxes), page.turned, page.ink, seen)
 
-    async def aclose(self) -> None:
-        """End the process; a page in work is lost."""
-        await self._pool.close()
+
+class Compass(_Process):
+    """Tells which way up a page lies, for models elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__(ModelEntry(name="upright", api="local"))
+
+    async def turn(self, image: Image) -> int:
+        """By how many degrees clockwise it has to be turned to stand upright. Raises `VisionError`."""
+        with told("the embedded OCR model", self._pool.program.limits):
+            return await self._pool.ask("turn", image.data, lambda answer, _: int(answer["turned"]))
 
 
 def _seen(line: Line, page: Page) -> Seen:

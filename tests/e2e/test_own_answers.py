@@ -1,0 +1,98 @@
+"""`reuse: false` is about copies: a file's own answer stays its own, whatever the clock or a rename made of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from daemon import Daemon, wait_until
+from gateway import Gateway
+from pictures import drop, picture
+
+CONFIG = """
+models:
+  m: {{api: chat, base_url: "{url}", api_key_env: GLIMPSED_API_KEY}}
+folders:
+  inbox: {{path: {inbox}, watch: {watch}, settle: 50ms, poll: 200ms, rescan: 1s, reuse: false, outputs: {outputs}}}
+log: {{target: json, level: debug}}
+"""
+HOUR = 3600 * 10**9
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    (tmp_path / "inbox").mkdir()
+    return tmp_path / "inbox"
+
+
+def shift(inbox: Path, by: int) -> None:
+    """What a file system that keeps local time shows after the clocks change."""
+    for path in inbox.iterdir():
+        status = path.stat()
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + by))
+
+
+@pytest.mark.parametrize("watch", ["inotify", "poll"])
+@pytest.mark.parametrize("outputs", ["[txt, json]", "[txt]"])
+def test_when_all_times_shift_by_an_hour_nothing_is_paid_and_nothing_counts_as_edited(
+    tmp_path: Path, inbox: Path, watch: str, outputs: str
+) -> None:
+    names = [f"{number}.png" for number in range(3)]
+    with Gateway() as gateway:
+        config = CONFIG.format(url=gateway.base_url, inbox=inbox, watch=watch, outputs=outputs)
+        with Daemon(config, tmp_path) as daemon:
+            for number, name in enumerate(names):
+                drop(inbox, name, picture(seed=number))
+            daemon.wait_event("file.done", count=3)
+            there = sorted(path.name for path in inbox.iterdir())
+            for back, by in enumerate((-HOUR, HOUR), 1):
+                shift(inbox, by)
+                for name in names:
+                    daemon.wait_event("file.reused", file=name, count=back)
+        shift(inbox, -HOUR)  # while nobody looks
+        with Daemon(config, tmp_path) as daemon:
+            for name in names:
+                daemon.wait_event("file.reused", file=name)
+        assert len(gateway.requests) == 3
+        assert sorted(path.name for path in inbox.iterdir()) == there
+
+
+def test_a_rename_a_swap_and_a_shift_are_no_copies_and_a_copy_is(tmp_path: Path, inbox: Path) -> None:
+    with Gateway() as gateway:
+        config = CONFIG.format(url=gateway.base_url, inbox=inbox, watch="inotify", outputs="[txt, json]")
+        with Daemon(config, tmp_path) as daemon:
+            for number, name in enumerate(("a.png", "b.png")):
+                drop(inbox, name, picture(seed=number))
+            daemon.wait_event("file.done", count=2)
+            (inbox / "a.png").rename(inbox / "c.png")
+            daemon.wait_event("file.reused", file="c.png")
+            (inbox / "b.png").rename(tmp_path / "b.png")
+            (inbox / "c.png").rename(inbox / "b.png")
+            (tmp_path / "b.png").rename(inbox / "c.png")
+            daemon.wait_event("file.reused", file="b.png")
+            daemon.wait_event("file.reused", file="c.png", count=2)
+            assert len(gateway.requests) == 2
+            shutil.copy2(inbox / "c.png", inbox / "d.png")
+            daemon.wait_event("file.done", file="d.png")
+            wait_until(lambda: len(gateway.requests) == 3, "the copy was not asked about")
+            daemon.wait_event("file.done", count=3)
+        assert len(gateway.requests) == 3
+
+
+def test_an_edited_text_is_kept_also_when_its_time_is_as_it_was(tmp_path: Path, inbox: Path) -> None:
+    """Its size and its digest tell, not its time."""
+    with Gateway() as gateway:
+        config = CONFIG.format(url=gateway.base_url, inbox=inbox, watch="inotify", outputs="[txt, json]")
+        with Daemon(config, tmp_path) as daemon:
+            image = drop(inbox, "a.png", picture())
+            daemon.wait_event("file.done")
+            text = inbox / "a.png.txt"
+            edited = text.read_text().replace("quick", "quiet")
+            text.write_text(edited)
+            os.utime(image, ns=(HOUR, HOUR))
+            daemon.wait_event("file.reused")
+        assert (inbox / "a.png.txt~").read_text() == edited
+        assert len(gateway.requests) == 1
