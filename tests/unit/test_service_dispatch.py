@@ -61,12 +61,12 @@ class Away(Books):
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
-        self.away = False
+        self.is_gone = False
         self.refused = 0
         self.calls: list[str] = []
 
     async def __call__(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        if self.away:
+        if self.is_gone:
             self.refused += 1
             raise LedgerUnavailable("away")
         self.calls.append(call.__name__)
@@ -149,12 +149,12 @@ async def test_after_an_outage_leases_are_renewed_before_anything_is_claimed(ben
     bench.offer()
     async with running(bench):
         await bench.until(lambda: len(bench.stories.jobs) == 1)
-        bench.books.away = True
+        bench.books.is_gone = True
         bench.dispatcher.wake()
         await bench.until(lambda: bench.books.refused > 0)
         bench.now += 3600
         bench.books.calls.clear()
-        bench.books.away = False
+        bench.books.is_gone = False
         await bench.rounds()
     assert bench.books.calls[0] == "renew"
     assert len(bench.stories.jobs) == 1
