@@ -82,6 +82,7 @@ ROWS: dict[str, Callable[[Path, Sizes], Iterator[Row]]] = {
     "start": rows_folder.start,
     "idle": rows_folder.idle,
     "prepare": rows_images.prepare,
+    "documents": rows_images.documents,
     "ledger": rows_ledger.ledger,
     "commands": rows_commands.commands,
     "web": rows_web.web,
