@@ -26,7 +26,7 @@ import pytest
 from glimpsed.sidecar.described import json_schema
 
 GLIMPSED = [sys.executable, "-m", "glimpsed"]
-PATIENCE = 60.0  # machines are shared; what is waited for comes at once or not at all
+PATIENCE = 120.0  # machines are shared; what is waited for comes at once or not at all
 
 
 def environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -43,7 +43,7 @@ def environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str,
 
 
 def glimpsed(
-    *arguments: str | Path, home: Path, env: Mapping[str, str] | None = None, seconds: float = 120.0
+    *arguments: str | Path, home: Path, env: Mapping[str, str] | None = None, seconds: float = 300.0
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     return subprocess.run(

@@ -83,6 +83,7 @@ ROWS: dict[str, Callable[[Path, Sizes], Iterator[Row]]] = {
     "start": rows_folder.start,
     "idle": rows_folder.idle,
     "prepare": rows_images.prepare,
+    "documents": rows_images.documents,
     "ledger": rows_ledger.ledger,
     "answers": rows_kept.answers,
     "commands": rows_commands.commands,

@@ -265,3 +265,26 @@ def test_what_cost_nothing_or_cannot_be_is_not_counted(tmp_path: Path, change: d
     assert found.verdict == "adopt"
     assert all(-62135596800 < paid.at <= 253402300800 for paid in found.paid)
     assert found.paid == () or "9999" in str(change)
+
+
+@pytest.mark.parametrize("edited", ["scan.jpg.txt", "scan.jpg.json", "scan.jpg.xmp"])
+def test_what_was_edited_goes_on_counting_as_edited_when_it_is_adopted(tmp_path: Path, edited: str) -> None:
+    """The ledger was lost, so the own JSON and the texts beside it are all that can tell."""
+    box = inbox(tmp_path, outputs=("txt", "json", "xmp"))
+    box.write()
+    path = box.beside(edited)
+    mine = path.read_text().replace("Zürich", "Geneva")
+    path.write_text(mine)
+    found = box.found()
+    assert found.verdict == "adopt"
+    box.write(box.answer("another answer"), found.known)
+    assert box.beside(f"{edited}~").read_text() == mine
+    assert "another answer" in path.read_text()
+
+
+def test_what_nobody_edited_is_replaced_when_it_was_adopted(tmp_path: Path) -> None:
+    box = inbox(tmp_path, outputs=("txt", "json", "xmp", "md"))
+    before = {w.name for w in box.write()}
+    known = box.found().known
+    box.write(box.answer("another answer"), known)
+    assert box.names() == {"scan.jpg", *before}

@@ -63,7 +63,7 @@ async def without_adopted(
             Adopted(
                 site.key(directory.path, n),
                 left[n].version,
-                f.written,
+                f.known,
                 f.sha256,
                 answer=f.answer,
                 paid=f.paid if first else (),

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from glimpsed.ledger.packed import pages_of, unpack
 from glimpsed.ledger.part import CHUNK, Part, chunks, file_row
-from glimpsed.ledger.schema import files, kept, questions
+from glimpsed.ledger.schema import about, files, kept, questions
 from glimpsed.ledger.values import FileRow, Reason
 from glimpsed.model import Answer, State
 
@@ -36,6 +36,7 @@ _REASONS = (
     .group_by(files.c.reason, files.c.advice)
 )
 FOREVER = 1e18  # s
+_RESCAN = "rescan asked"
 
 
 class Browse(Part):
@@ -110,6 +111,35 @@ class Browse(Part):
                 for row in c.execute(_REASONS, {"folder": folder})
             ]
         return sorted(found, key=lambda reason: -reason.files)
+
+    def through_by_hour(self, folders: Sequence[str], since: float) -> dict[str, dict[int, int]]:
+        """How many files of each folder were done or failed, by hours since 1970; from the index alone."""
+        hour = sa.cast(sa.func.floor(files.c.changed / 3600), sa.BigInteger).label("hour")
+        of = sa.select(hour, sa.func.count()).where(_HERE, files.c.changed >= since).group_by(hour)
+        found: dict[str, dict[int, int]] = {}
+        with self._database.read() as c:
+            for folder in folders:
+                counts = found.setdefault(folder, {})
+                for state in ("done", "failed"):
+                    for at, many in c.execute(of, {"folder": folder, "state": state}):
+                        counts[at] = counts.get(at, 0) + many
+        return found
+
+    def ask_rescan(self, now: float) -> None:
+        """Have every daemon on this ledger list its folders in full; see `rescan_asked`."""
+        insert = self._insert(about)
+        put = insert.on_conflict_do_update(
+            index_elements=[about.c.name], set_={"value": insert.excluded.value}
+        )
+        with self._database.write() as c:
+            c.execute(put, {"name": _RESCAN, "value": repr(now)})
+            self._database.tell(c)
+
+    def rescan_asked(self) -> str | None:
+        """Another value each time that somebody asked for it."""
+        with self._database.read() as c:
+            asked: str | None = c.scalar(sa.select(about.c.value).where(about.c.name == _RESCAN))
+            return asked
 
     def failed_files(self, folder: str) -> Iterator[FileRow]:
         """Every failed file of a folder; read in parts, so that nobody waits meanwhile."""

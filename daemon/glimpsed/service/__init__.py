@@ -229,7 +229,7 @@ class Service:
             self.dispatcher.run(),
             self.dispatcher.renew_leases(),
             self.verifying.run(),
-            look_for_changes(self.books, self.models, self._wake),
+            look_for_changes(self.books, self.models, self._wake, self.folders.rescan),
             watch_others(self.books, self.dispatcher.wake),
             let_answers_go(self.books, self.config.keep_answers),
             keep_older(
