@@ -418,6 +418,8 @@ def test_commands_that_only_look_work_from_the_ledger_with_a_warning(
         (("failures",), "It is broken."),
         (("status",), "archive"),
         (("search", "timber"), "b.png"),
+        (("export",), "b.png"),
+        (("report", "archive"), "b.png"),
     ):
         code, out, err = run(*command)
         assert code == 0, err
