@@ -139,7 +139,9 @@ ifeq ($(DESTDIR),)
 	journalctl --update-catalog
 	[ ! -d /run/systemd/system ] || systemctl daemon-reload
 	@echo "Installed. Next: the folders, in $(sysconfdir)/glimpsed/config.yaml and $(dropins)/folders.conf,"
-	@echo "then: systemctl daemon-reload && systemctl enable --now glimpsed && journalctl -fu glimpsed"
+	@echo "each there and open to the daemon's group: install -d -m 2775 -g glimpsed /srv/scans"
+	@echo "then: systemctl daemon-reload && glimpsed check --as-service && systemctl enable --now glimpsed"
+	@echo "A folder, a group or a key that comes later: systemctl restart glimpsed. The log: journalctl -fu glimpsed"
 	@echo "After an upgrade: systemctl restart glimpsed"
 endif
 

@@ -125,7 +125,9 @@ def exists(path: Path) -> Callable[[], bool]:
 
 def test_the_install_can_be_repeated_and_keeps_an_edited_config(machine: Machine) -> None:
     machine.run("bash", "-c", "echo '# mine' >> /etc/glimpsed/config.yaml")
-    assert "Next:" in install(machine)
+    told = install(machine)
+    assert "Next:" in told
+    assert "install -d -m 2775 -g glimpsed" in told  # what a folder has to be like
     assert "# mine" in machine.run("cat", "/etc/glimpsed/config.yaml").stdout
     assert machine.run("glimpsed", "--version").stdout.strip().endswith("0.1.0")
     assert machine.run("stat", "-c", "%U %a", "/var/lib/glimpsed").stdout.split() == ["glimpsed", "750"]
