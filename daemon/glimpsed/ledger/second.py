@@ -21,7 +21,11 @@ from glimpsed.model import Answer, FileKey, Job, Usage, Version, Written
 
 _CURRENT = (verifications.c.file == files.c.id) & (verifications.c.claim == files.c.claims)
 _REVIEWED = (reviews.c.file == files.c.id) & (reviews.c.claim == files.c.claims)
-_DOUBTFUL = (verifications.c.doubtful == 1) & (files.c.state == "done")
+# Hidden from SQLite's planner, which would go through all files that are done instead of the few that are wanted here.
+_FOLDER, _DONE = files.c.folder.concat(""), files.c.state.concat("") == "done"
+_ONE = sa.literal_column("1")  # as the index has it
+_DOUBTFUL = files.c.id.in_(sa.select(verifications.c.file).where(verifications.c.doubtful == _ONE)) & _DONE
+_AMONG_REVIEWED = files.c.id.in_(sa.select(reviews.c.file)) & _DONE
 _WANTED: sa.BindParameter[Any] = sa.bindparam("wanted", expanding=True)
 
 
@@ -58,7 +62,7 @@ class Second(Finish):
         due = (
             sa.select(files, verifications.c.tries, verifications.c.reading)
             .join_from(verifications, files, _CURRENT)
-            .where(verifications.c.due <= now, files.c.state == "done", files.c.folder.in_(_WANTED))
+            .where(verifications.c.due <= now, _DONE, _FOLDER.in_(_WANTED))
             .order_by(verifications.c.due, files.c.id)
             .limit(limit)
         )
@@ -121,7 +125,7 @@ class Second(Finish):
         due = (
             sa.select(sa.func.min(verifications.c.due))
             .join_from(verifications, files, _CURRENT)
-            .where(verifications.c.due.is_not(None), files.c.state == "done", files.c.folder.in_(_WANTED))
+            .where(verifications.c.due.is_not(None), _DONE, _FOLDER.in_(_WANTED))
         )
         with self._database.read() as c:
             first: float | None = c.scalar(due, {"wanted": list(folders)})
@@ -132,7 +136,7 @@ class Second(Finish):
         count = (
             sa.select(sa.func.count())
             .select_from(verifications.join(files, _CURRENT))
-            .where(_DOUBTFUL, files.c.folder == folder)
+            .where(_DOUBTFUL, folder == _FOLDER)
         )
         with self._database.read() as c:
             return c.scalar(count) or 0
@@ -143,7 +147,7 @@ class Second(Finish):
         """Those that `doubtful` counts, with their ids, in the order of these, after this one."""
         page = sa.select(files).join_from(verifications, files, _CURRENT).where(_DOUBTFUL, files.c.id > after)
         if folder is not None:
-            page = page.where(files.c.folder == folder)
+            page = page.where(folder == _FOLDER)
         with self._database.read() as c:
             return [(row.id, file_row(row)) for row in c.execute(page.order_by(files.c.id).limit(limit))]
 
@@ -206,15 +210,13 @@ class Second(Finish):
         """How many done files of a folder have an answer that somebody reviewed."""
         count = sa.select(sa.func.count()).select_from(reviews.join(files, _REVIEWED))
         with self._database.read() as c:
-            return c.scalar(count.where(files.c.folder == folder, files.c.state == "done")) or 0
+            return c.scalar(count.where(folder == _FOLDER, _AMONG_REVIEWED)) or 0
 
     def reviewed_files(self, folder: str) -> list[FileRow]:
         """The done files of a folder whose answer somebody reviewed."""
         which = sa.select(files).join_from(reviews, files, _REVIEWED)
         with self._database.read() as c:
-            rows = c.execute(
-                which.where(files.c.folder == folder, files.c.state == "done").order_by(files.c.id)
-            )
+            rows = c.execute(which.where(folder == _FOLDER, _AMONG_REVIEWED).order_by(files.c.id))
             return [file_row(row) for row in rows]
 
     def own_answer(self, key: FileKey) -> Answer | None:
