@@ -78,13 +78,18 @@ ocr-report: $(VENV)/.dev  ## how well the embedded OCR reads, beside tesseract a
 soak: $(VENV)/.dev  ## files arriving at a faulty API for SECONDS (600): nothing lost or twice, memory flat
 	$(VENV)/bin/python tests/benchmarks/soak.py $(or $(SECONDS),600)
 
+.PHONY: docs
+docs: $(VENV)/.docs  ## the documentation as a site, in build/site; fails at a link that leads nowhere
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build -f packaging/mkdocs.yml
+
 .PHONY: messages
 messages: $(VENV)/.dev  ## the catalogs of messages in step with the program, for whoever translates them
 	$(VENV)/bin/python .ci/messages.py
 
 .PHONY: options
-options: $(VENV)/.installed  ## config.example.yaml and docs/options.md, from the program's own description of its options
+options: $(VENV)/.installed  ## config.example.yaml and docs' pages on options, commands, events and sidecars, from the program
 	$(VENV)/bin/python .ci/options.py
+	$(VENV)/bin/python .ci/reference.py
 
 .PHONY: man
 man: $(VENV)/.installed  ## the man page, build/glimpsed.1, from the commands' own help
@@ -169,6 +174,10 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/.pip
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/.installed
 	@$(PIP) install -q --group dev
+	@touch $@
+
+$(VENV)/.docs: pyproject.toml | $(VENV)/.installed
+	@$(PIP) install -q --group docs
 	@touch $@
 
 # The programs that tests use. Those that are not there and may not be installed: their tests are skipped.

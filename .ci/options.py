@@ -136,9 +136,7 @@ def example() -> str:
 
 def options() -> str:
     """The text of docs/options.md."""
-    parts = [
-        "# Every option\n\nMade by `make options`. [config.example.yaml](../config.example.yaml) shows them in use.\n"
-    ]
+    parts = ["# Every option\n\nMade by `make options`. `config.example.yaml` shows them in use.\n"]
     for title, section in _sections("The top level", Config):
         parts.append(f"\n## {title}\n\n| key | default | |\n|---|---|---|\n")
         for key, field in _fields(section):

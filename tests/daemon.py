@@ -20,10 +20,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+import jsonschema
 import pytest
 
+from glimpsed.sidecar.described import json_schema
+
 GLIMPSED = [sys.executable, "-m", "glimpsed"]
-PATIENCE = 60.0  # machines are shared; what is waited for comes at once or not at all
+PATIENCE = 120.0  # machines are shared; what is waited for comes at once or not at all
 
 
 def environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -40,7 +43,7 @@ def environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str,
 
 
 def glimpsed(
-    *arguments: str | Path, home: Path, env: Mapping[str, str] | None = None, seconds: float = 120.0
+    *arguments: str | Path, home: Path, env: Mapping[str, str] | None = None, seconds: float = 300.0
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     return subprocess.run(
@@ -52,6 +55,15 @@ def glimpsed(
         timeout=seconds,
         check=False,
     )
+
+
+def read_sidecar(path: Path) -> dict[str, Any]:
+    """A JSON sidecar, which its published schema describes."""
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    schema = json_schema()
+    jsonschema.validate(found, schema)
+    assert set(found) <= set(schema["properties"])
+    return found
 
 
 def wait_until(what: Callable[[], bool], message: str, seconds: float = PATIENCE) -> None:

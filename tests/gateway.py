@@ -141,7 +141,7 @@ class Gateway:
         self.problems.clear()
         self.default, self.decode = Scripted(), True
 
-    def wait_for(self, count: int, seconds: float = 10.0) -> None:
+    def wait_for(self, count: int, seconds: float = 60.0) -> None:
         """Return once so many requests have come in; AssertionError when they do not."""
         deadline = time.monotonic() + seconds
         while len(self.requests) < count:

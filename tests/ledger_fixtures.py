@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from glimpsed.ledger import Ledger, open_ledger
+from glimpsed.model import Answer, ModelUsed, PromptUsed, Source, Usage, utc
 
 OpenLedger = Callable[..., Ledger]
 
@@ -99,6 +100,34 @@ class Postgres:
     def _run(self, program: str, *arguments: str) -> None:
         command = [*self._as_user, str(self._binaries / program), *arguments]
         subprocess.run(command, cwd="/", check=True, stdout=subprocess.DEVNULL)
+
+
+def kept_answer(text: str, sha256: str = "aa" * 32, reused_from: str | None = None) -> Answer:
+    """An answer about this content."""
+    return Answer(
+        folder="in",
+        source=Source(
+            name="a.png",
+            bytes=1,
+            modified=utc(0),
+            sha256=sha256,
+            media_type="image/png",
+            width=1,
+            height=1,
+            pages=1,
+        ),
+        prompt=PromptUsed(sha256="0" * 64),
+        model=ModelUsed(entry="m", api="chat", asked="gpt-4o", answered="gpt-4o"),
+        sent=(),
+        text=text,
+        finish="stop",
+        usage=Usage(input_tokens=1, output_tokens=1),
+        attempts=1,
+        started=utc(0),
+        finished=utc(1),
+        seconds=1.0,
+        reused_from=reused_from,
+    )
 
 
 class NoPostgresError(Exception):

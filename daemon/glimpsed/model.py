@@ -161,6 +161,7 @@ class Job:
     fresh: bool
     round: int = 0  # which asking of this version it is: another after `redo` and `retry`, not after a crash
     problem: str | None = None
+    advice: str | None = None  # what was said to do about it
     answer: Answer | None = None  # paid for before a crash: only the sidecars are missing
     pages: tuple[PageRecord, ...] = ()  # ``pages: each``: pages answered so far
     written: tuple[Written, ...] = ()  # sidecars that an earlier version of this file got

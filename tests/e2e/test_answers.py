@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from daemon import Daemon
+from daemon import Daemon, read_sidecar
 from gateway import Gateway, Scripted, Seen
 from pictures import drop, picture
 
@@ -82,7 +82,7 @@ def test_sidecars_hold_the_answer_and_nothing_around_it(tmp_path: Path) -> None:
         assert daemon.stop() == 0
         asked = [seen.prompt.split()[0] for seen in gateway.requests if seen.body["model"] == "m"]
     sidecars: dict[str, dict[str, Any]] = {
-        stem: json.loads((tmp_path / name / f"{stem}.png.json").read_text())
+        stem: read_sidecar(tmp_path / name / f"{stem}.png.json")
         for name, stems in (("texts", TEXTS), ("data", DATA))
         for stem in stems
     }

@@ -7,20 +7,17 @@ minute). Its models are mocked, or are our own gateway behind it: only the insta
 from __future__ import annotations
 
 import json
-import socket
-import subprocess
-import sys
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from daemon import Daemon, environment, glimpsed, wait_until
+from daemon import Daemon, glimpsed
+from foreign import free_port, installed, serving
 from gateway import Gateway, Scripted
 from pictures import drop, picture
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 KEY = "sk-litellm-test"
 TEXT = "Transcribed: hello, Grüße, 你好"
@@ -74,64 +71,19 @@ def proxy(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, backend: Gateway
 ) -> Iterator[str]:
     """The proxy's base_url."""
-    program = installed(request.config.cache.mkdir("litellm"))  # type: ignore[union-attr]
+    program = installed(
+        request.config.cache.mkdir("litellm"),  # type: ignore[union-attr]
+        "litellm[proxy]",
+        program="litellm",
+    )
     home = tmp_path_factory.mktemp("litellm")
     (home / "config.yaml").write_text(MODELS.replace("BACKEND", backend.base_url))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     where = ["--config", "config.yaml", "--host", "127.0.0.1", "--port", str(port), "--telemetry", "False"]
-    with (home / "out").open("wb") as out:
-        process = subprocess.Popen(
-            [program, *where],
-            cwd=home,
-            env=environment(home, {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}),
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-        )
-        try:
-            wait_until(
-                lambda: process.poll() is not None or alive(f"{url}/health/liveliness"),
-                "the proxy does not start",
-                seconds=120,
-            )
-            assert process.poll() is None, (home / "out").read_text()[-2000:]
-            yield f"{url}/v1"
-        finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-def installed(cache: Path) -> Path:
-    """The proxy's program, from its own virtual environment; the test is skipped where it cannot be had."""
-    program, whole = cache / "venv" / "bin" / "litellm", cache / "whole"
-    if not (program.exists() and whole.exists()):
-        commands: tuple[list[str | Path], ...] = (
-            [sys.executable, "-m", "venv", "--clear", cache / "venv"],
-            [cache / "venv" / "bin" / "python", "-m", "pip", "install", "-q", "litellm[proxy]"],
-        )
-        for command in commands:
-            try:
-                done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
-            except subprocess.TimeoutExpired:
-                pytest.skip("LiteLLM could not be installed within 15 minutes")
-            if done.returncode:
-                pytest.skip(f"LiteLLM cannot be installed: {done.stderr.strip()[-300:]}")
-        whole.touch()
-    return program
-
-
-def alive(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as reply:
-            return bool(reply.status == 200)
-    except OSError:
-        return False
+    local = {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    with serving([program, *where], home, health=f"{url}/health/liveliness", env=local):
+        yield f"{url}/v1"
 
 
 def configured(proxy: str, home: Path, folders: dict[str, str]) -> str:

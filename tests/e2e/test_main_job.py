@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon import GLIMPSED, Daemon, environment, glimpsed, wait_until
+from daemon import GLIMPSED, Daemon, environment, glimpsed, read_sidecar, wait_until
 from gateway import Gateway, Scripted
 from pictures import LETTER, drop, page, picture
 
@@ -63,7 +63,7 @@ def test_a_dropped_image_gets_its_sidecars_through_the_api(tmp_path: Path, inbox
     (sent,) = request.images
     assert (sent.format, sent.width, sent.height) == ("JPEG", 800, 600)
     assert (inbox / "scan.jpg.txt").read_text() == "The quick brown fox.\n"
-    sidecar = json.loads((inbox / "scan.jpg.json").read_text())
+    sidecar = read_sidecar(inbox / "scan.jpg.json")
     assert sidecar["glimpsed"] == 1
     assert sidecar["folder"] == "inbox"
     assert sidecar["source"] == {
@@ -93,6 +93,7 @@ def test_the_embedded_model_reads_a_page_and_the_stop_is_clean(tmp_path: Path, i
         drop(inbox, "letter.png", page())
         daemon.wait_event("file.done", file="letter.png", seconds=180)
         text = (inbox / "letter.png.txt").read_text()
+        assert read_sidecar(inbox / "letter.png.json")["model"]["api"] == "local"
         assert daemon.stop(signal.SIGINT) == 0
     assert [line.strip() for line in text.strip().splitlines()] == LETTER
 

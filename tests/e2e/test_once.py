@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
-from daemon import Daemon, glimpsed
+import pytest
+
+from daemon import GLIMPSED, Daemon, environment, glimpsed
 from gateway import Gateway, Scripted
+from ledger_fixtures import Postgres
 from pictures import drop, picture
 
 REFUSED = Scripted(status=401, body={"error": {"message": "no", "code": "invalid_api_key"}})
@@ -78,3 +85,94 @@ def test_once_leaves_a_backlog_that_waits_to_be_approved(tmp_path: Path) -> None
         waits = "one: its backlog waits to be approved, 'glimpsed approve' releases it"
         assert (code, told) == (1, f"3 files still wait: {waits}")
         assert not gateway.requests
+
+
+# -- the ledger's database goes away meanwhile
+
+FILES = 16
+
+
+@contextlib.contextmanager
+def at_work(home: Path, gateway: Gateway, state: str) -> Iterator[subprocess.Popen[str]]:
+    """`once` in the middle of its files, some of them answered and some being asked about."""
+    (home / "in").mkdir()
+    for n in range(FILES):
+        drop(home / "in", f"{n}.png", picture(seed=n))
+    (home / "glimpsed.yaml").write_text(
+        f"models: {{m: {{api: chat, base_url: '{gateway.base_url}', concurrency: 2}}}}\n"
+        f"folders: {{in: {{path: in, model: m, settle: 0, reuse: false}}}}\nstate: '{state}'\nlog: {{target: json}}\n"
+    )
+    with subprocess.Popen(
+        [*GLIMPSED, "once"],
+        cwd=home,
+        env=environment(home),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            gateway.wait_for(4, 60)
+            yield process
+        finally:
+            process.kill()
+
+
+def asked_once(home: Path, gateway: Gateway) -> None:
+    """The rest gets done now, and nothing was paid for twice."""
+    assert glimpsed("once", "-q", home=home).returncode == 0
+    assert len(list((home / "in").glob("*.json"))) == FILES
+    assert len(gateway.requests) == FILES
+
+
+def test_once_waits_for_a_database_that_comes_back_and_pays_for_nothing_twice(
+    tmp_path: Path, postgres: Postgres
+) -> None:
+    postgres.wipe()
+    with (
+        Gateway(default=Scripted(delay=0.7)) as gateway,
+        at_work(tmp_path, gateway, postgres.url) as process,
+    ):
+        postgres.stop()
+        try:
+            assert process.stderr is not None
+            assert any("ledger.unavailable" in line for line in process.stderr)
+        finally:
+            postgres.start()
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+        assert "Traceback" not in err
+        asked_once(tmp_path, gateway)
+
+
+def test_once_ends_when_its_ledger_is_another_file_and_nothing_is_lost(tmp_path: Path) -> None:
+    ledger = tmp_path / "l.sqlite"
+    with (
+        Gateway(default=Scripted(delay=0.7)) as gateway,
+        at_work(tmp_path, gateway, f"sqlite:///{ledger}") as process,
+    ):
+        for file in tmp_path.glob("l.sqlite*"):  # its log belongs to it
+            file.rename(tmp_path / f"away-{file.name}")
+        sqlite3.connect(ledger).close()
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 69, err
+        assert err.splitlines()[-1] == f"glimpsed: the ledger's file {ledger} is another file now"
+        assert "Traceback" not in err
+        for file in tmp_path.glob("away-*"):
+            file.rename(tmp_path / file.name.removeprefix("away-"))
+        asked_once(tmp_path, gateway)
+
+
+@pytest.mark.slow
+def test_once_gives_up_a_database_that_stays_locked(tmp_path: Path) -> None:
+    ledger = tmp_path / "l.sqlite"
+    with (
+        Gateway(default=Scripted(delay=0.7)) as gateway,
+        at_work(tmp_path, gateway, f"sqlite:///{ledger}") as process,
+    ):
+        with contextlib.closing(sqlite3.connect(ledger, isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            _, err = process.communicate(timeout=400)
+        assert process.returncode == 69, err
+        assert err.splitlines()[-1].startswith("glimpsed: ")
+        assert "locked" in err.splitlines()[-1]
+        assert "Traceback" not in err

@@ -166,11 +166,11 @@ def test_sidecars_that_are_asked_for_later_come_by_themselves_and_by_rewrite(
     pdf = inbox / "scan.jpg.pdf"
     with Gateway(default=Scripted(text=TEXT)) as gateway:
         with Daemon(config(gateway, "[txt, json]"), tmp_path) as daemon:
-            daemon.wait_event("file.done")
+            daemon.wait_event("file.done", seconds=240)
             daemon.config.write_text(config(gateway))
             daemon.process.send_signal(signal.SIGHUP)
-            wait_until(pdf.exists, "no pdf after the reload")
-            daemon.wait_event("sidecars completed")
+            wait_until(pdf.exists, "no pdf after the reload", 240)
+            daemon.wait_event("sidecars completed", seconds=240)
         first = pdf.read_bytes()
         near(first, page, points=5)
         pdf.unlink()
@@ -184,9 +184,9 @@ def test_sidecars_that_are_asked_for_later_come_by_themselves_and_by_rewrite(
         with Daemon(
             config(gateway, "[txt, json]"), tmp_path
         ) as daemon:  # not asked for any more: still no image
-            wait_until(lambda: bool(daemon.seen("scan.finished")), "no listing")
+            wait_until(lambda: bool(daemon.seen("scan.finished")), "no listing", 240)
             (inbox / "other.png").write_bytes(encoded(printed(["Other"])[0], "PNG"))
-            daemon.wait_event("file.done")
+            daemon.wait_event("file.done", seconds=240)
         assert len(gateway.requests) == 2
 
 

@@ -83,7 +83,7 @@ def machine(scans: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[M
 def install(machine: Machine) -> str:
     env = {k: v for k, v in os.environ.items() if k.startswith("PIP_") or k.lower().endswith("_proxy")}
     make = ["make", "-C", "/usr/src/glimpsed", "install", f"SYSTEM_PYTHON={PYTHON}"]
-    return machine.run(*make, seconds=400, env=env).stdout
+    return machine.run(*make, seconds=1200, env=env).stdout
 
 
 @pytest.fixture(scope="module")

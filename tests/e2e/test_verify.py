@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from daemon import Daemon, glimpsed, wait_until
+from daemon import Daemon, glimpsed, read_sidecar, wait_until
 from gateway import Gateway, Scripted, Seen
 from glimpsed.config.load import load
 from glimpsed.disk.files import find_root
@@ -52,8 +52,7 @@ def says(**texts: str) -> Any:
 
 
 def sidecar(home: Path, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((home / "inbox" / f"{name}.json").read_text())
-    return found
+    return read_sidecar(home / "inbox" / f"{name}.json")
 
 
 def verified(home: Path, name: str) -> bool:

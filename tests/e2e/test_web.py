@@ -13,7 +13,7 @@ import pytest
 
 from browser import Browser
 from daemon import GLIMPSED, Daemon, environment, wait_until
-from gateway import Gateway
+from gateway import Gateway, Scripted
 from pictures import picture
 from webpage import Reader, history, served
 
@@ -28,7 +28,7 @@ def config(gateway: Gateway, home: Path, web: str, top: str = "") -> str:
     (home / "inbox").mkdir(exist_ok=True)
     return f"""
 state: sqlite:///{home}/ledger.sqlite
-log: {{target: json}}
+log: {{target: json, level: debug}}
 models:
   m: {{api: chat, base_url: "{gateway.base_url}", model: gpt-4o, api_key_env: GLIMPSED_API_KEY, price: {{input: 1, output: 1}}}}
 folders:
@@ -59,6 +59,22 @@ def test_the_daemon_serves_its_page_and_does_what_is_pressed(tmp_path: Path) -> 
             page = reader.press(f"/files/{number_[1]}", "Redo")
             reader.send_form(page.text, "Redo")
             wait_until(lambda: len(gateway.requests) == asked + 1, "it was not asked again")
+            # Listed anew, at once, and what is tried at the workbench is asked and not written.
+            before = len(daemon.seen("scan.finished"))
+            reader.press("/", "Rescan")
+            daemon.wait_event("scan.finished", count=before + 1)
+            bench = reader.get(f"/workbench?file={number_[1]}").text
+            priced = reader.send_form(bench, "Try", prompt="Say what it is.", model="m")
+            assert "USD" in priced.text
+            asked = len(gateway.requests)
+            gateway.default = Scripted(text="A <picture>.")
+            tried = reader.send_form(
+                priced.text, "Ask them", prompt="Say what it is.", model="m", agreed="yes"
+            )
+            assert "A &lt;picture&gt;." in tried.text
+            assert "prompt: Say what it is." in tried.text
+            assert len(gateway.requests) == asked + 1
+            assert not any("picture" in f.read_text() for f in (tmp_path / "inbox").glob("*.txt"))
             assert daemon.stop() == 0
     assert daemon.noise == []
 
@@ -106,7 +122,7 @@ def test_glimpsed_web_serves_the_same_beside_a_daemon_and_takes_the_socket_that_
         process.communicate()
 
 
-VIEWS = ("/", "/files", "/files?q=oak", "/files/1", "/review", "/failures")
+VIEWS = ("/", "/files", "/files?q=oak", "/files/1", "/review", "/failures", "/workbench?file=1")
 
 
 def axe() -> str:

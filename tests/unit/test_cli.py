@@ -78,7 +78,7 @@ def test_help_imports_no_command_and_nothing_heavy() -> None:
         "sys.exit(str(heavy) if heavy else 0)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=180
     )
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -158,7 +158,7 @@ def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=180,
         cwd=tmp_path,
     )
     assert done.stdout == "{"

@@ -75,7 +75,7 @@ def test_fish_completes_what_is_typed(typed: str, completed: str, home: Path) ->
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=180,
     )
     assert [line.partition("\t")[0] for line in done.stdout.splitlines()] == [completed], done.stderr
 

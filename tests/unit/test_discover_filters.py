@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
+import pathspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from glimpsed.config.schema import Folder
-from glimpsed.discover.filters import Filter
+from glimpsed.discover.filters import Filter, Linear, _spec
 
 
 def skips(path: str, *, is_dir: bool = False, **keys: Any) -> str | None:
@@ -110,3 +114,35 @@ def test_own_sidecars_are_no_images_whatever_their_ending(
     keys: dict[str, Any] = {"sidecar": template, "outputs": ("txt",), "include": ("*", "*.out")}
     assert {skips(path, **keys) for path in own} == {"a sidecar of glimpsed's own"}
     assert [skips(path, **keys) for path in image] == [None] * len(image)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name"),
+    [
+        ("*_*_*_*_*_*_*.jpg", "_" * 240 + ".png"),
+        ("*a" * 60, "a" * 250 + "b"),
+        ("**/*-*-*-*-*-*/x*", "d/" + "-" * 240 + "/y.png"),
+    ],
+)
+def test_a_hostile_name_takes_no_longer_than_any_other(pattern: str, name: str) -> None:
+    began = time.process_time()
+    assert not _spec((pattern,)).match_file(name)
+    assert time.process_time() - began < 0.5
+
+
+PIECES = ("*", "*", "a", "b", "?", "[ab]", "[!a]", "/", "**/", "\\*", ".", "(", "\\(", "[(]", "é")
+
+
+@settings(deadline=None, max_examples=400)
+@given(
+    st.lists(st.sampled_from(PIECES), min_size=1, max_size=9).map("".join),
+    st.lists(st.text("aabb/.(*cé", min_size=1, max_size=10), min_size=1, max_size=8),
+)
+def test_patterns_mean_what_git_means_by_them(pattern: str, paths: list[str]) -> None:
+    try:
+        plain = pathspec.GitIgnoreSpec.from_lines([pattern])
+    except ValueError:
+        return
+    linear = pathspec.GitIgnoreSpec.from_lines([pattern], Linear)
+    for path in paths:
+        assert plain.match_file(path) == linear.match_file(path), path

@@ -374,6 +374,22 @@ async def test_a_root_that_is_removed_and_made_again_under_its_number_is_watched
         assert w.state.state == "watching"
 
 
+async def test_a_root_that_is_made_anew_is_looked_at_again_soon_also_when_it_was_seen_missing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a moment it is not there, or empty and another one: nothing that waits for the next regular look."""
+    monkeypatch.setattr(watch, "CHECK", 60)
+    async with desk.watching() as w:
+        await asyncio.wait_for(w.listed.wait(), 5)
+        desk.path.rename(desk.path.with_name("away"))
+        w._look.set()
+        await desk.until(lambda: w.state.state == "lost")
+        desk.path.mkdir()
+        (desk.path / "a.png").write_bytes(picture(1))
+        await desk.until(lambda: desk.states().get("a.png") == "queued", 5)
+        assert w.state.state == "watching"
+
+
 async def test_a_directory_that_is_removed_and_made_again_under_its_number_is_heard(desk: Desk) -> None:
     (desk.path / "sub").mkdir()
     async with desk.watching() as w:

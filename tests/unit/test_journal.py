@@ -186,7 +186,7 @@ def test_a_terminal_gets_colours_unless_told_otherwise() -> None:
         main, secondary = os.openpty()
         env = os.environ | {"NO_COLOR": no_color, "TERM": "xterm"}
         done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=secondary, env=env,
-                              timeout=60, check=True)  # fmt: skip
+                              timeout=180, check=True)  # fmt: skip
         os.close(secondary)
         seen[no_color] = os.read(main, 4096).decode()
         os.close(main)

@@ -51,6 +51,10 @@ def answer(text: str = "Hello", **changes: object) -> Answer:
     return Answer(**(values | changes))
 
 
+def about(content: str) -> Source:
+    return SOURCE.model_copy(update={"sha256": content * 32})
+
+
 def page(number: int) -> PageRecord:
     answered = PageAnswer(page=number, text=f"page {number}")
     return PageRecord(answer=answered, sent=(), model=USED, usage=USAGE, finish="stop", source=SOURCE)
@@ -232,15 +236,20 @@ def test_several_answers_and_ends_in_one_transaction_each_have_their_own_fate(le
     ledger.page_answered(jobs[1], page(1), 11)  # one of its two pages was asked about, and paid for, before
     assert ledger.gone(jobs[2], 11)  # and this one is nobody's any more
     both = Usage(input_tokens=2000, output_tokens=40, cost=0.5, currency="USD")
-    answers = [answer("word everywhere"), answer("word again", usage=both), answer("word lost")]
+    answers = [
+        answer("word everywhere"),
+        answer("word again", usage=both),
+        answer("word lost", source=about("03")),
+    ]
     several = [(job, said, "q1") for job, said in zip(jobs, answers, strict=False)]
     assert ledger.all_answered(several, 12) == [True, True, False]
     [spent] = ledger.spend_today(12)
     assert (spent.answers, spent.input_tokens, spent.cost) == (3, 4000, 1.0), (
         "that of the lost lease was paid too"
     )
-    assert [hit.key for hit in ledger.search("everywhere")] == [keys[0]]
-    assert [hit.key for hit in ledger.search("again")] == [keys[1]]
+    assert [hit.key for hit in ledger.search("again")] == keys[:2]  # the same content: the last answer to it
+    assert ledger.search("everywhere") == []
+    assert [one.answer.text for one in ledger.all_kept([("03" * 32, "q1")]) if one] == ["word lost"]
     assert ledger.all_done([(job, SIDECARS) for job in jobs[:3]], 13) == [True, True, False]
     assert [row.state for key in keys if (row := ledger.find(key))] == ["done", "done", "gone", "running"]
     asked = [("b" * 64, "q1"), (SHA, "q1"), (SHA, "q2"), (SHA, "q1")]
@@ -403,7 +412,7 @@ def test_a_problem_reaches_the_worker(ledger: Ledger) -> None:
 
 def test_adopted_and_ignored_files_are_done_without_a_request(ledger: Ledger) -> None:
     other = FileKey("in", "a/old.jpg")
-    assert ledger.adopt([Adopted(SCAN, V1, SIDECARS, SHA, "q1", ("Total 12",))], 5) == 1
+    assert ledger.adopt([Adopted(SCAN, V1, SIDECARS, SHA, "q1", answer("Total 12"))], 5) == 1
     assert ledger.adopt([Adopted(SCAN, V1, SIDECARS, SHA, "q1")], 6) == 0
     assert ledger.ignore({other: V1}, 5) == 1
     assert (offer(ledger), offer(ledger, other), claim(ledger)) == ([], [], [])
@@ -625,10 +634,10 @@ def test_search_finds_words_by_their_beginning_when_asked_or_when_nothing_else_i
 
 
 def test_a_whole_word_is_not_mixed_with_beginnings(ledger: Ledger) -> None:
-    for name, text in (("a", "total"), ("b", "totals")):
+    for name, text in (("aa", "total"), ("bb", "totals")):
         key = FileKey(SCAN.folder, f"{name}.png")
         offer(ledger, key)
-        finish(ledger, text=text)
+        finish(ledger, text=text, source=about(name))
     assert [hit.line for hit in ledger.search("total")] == ["total"]
     assert {hit.line for hit in ledger.search("total*")} == {"total", "totals"}
 
@@ -657,16 +666,62 @@ def test_nothing_that_is_searched_for_is_taken_for_a_query(ledger: Ledger, text:
     assert ledger.search(text) == []
 
 
-def test_search_tells_the_page_and_forgets_deleted_and_replaced_files(ledger: Ledger) -> None:
+def test_search_tells_the_page_and_finds_what_files_have_now(ledger: Ledger) -> None:
     offer(ledger)
     pages = tuple(PageAnswer(page=n, text=f"page number {word}") for n, word in ((1, "one"), (2, "two")))
     finish(ledger, pages=pages)
     assert [(hit.key, hit.page) for hit in ledger.search("two")] == [(SCAN, 2)]
+    assert [hit.page for hit in ledger.search("number")] == [1, 2]
+    assert [hit.page for hit in ledger.search('"number two" page one')] == [1]  # no page holds them all
+    assert ledger.search('"one page"') == []
     offer(ledger, version=V2, now=20)
-    finish(ledger, 20, text="three")
+    finish(ledger, 20, text="three", source=about("02"))
     assert (ledger.search("two"), len(ledger.search("three"))) == ([], 1)
     ledger.vanished([SCAN], 30)
     assert ledger.search("three") == []
+    offer(ledger, version=V2, now=40)
+    assert [hit.key for hit in ledger.search("three")] == [SCAN]  # a share that came back
+
+
+def test_search_finds_every_file_that_has_an_answer_and_goes_beyond_those_that_have_not(
+    ledger: Ledger,
+) -> None:
+    for number in range(340):
+        offer(ledger, FileKey("in", f"{number}.jpg"))
+        finish(ledger, text="many have it", source=about(f"{number % 170:02x}"), reused_from=None)
+    ledger.vanished([FileKey("in", f"{number}.jpg") for number in range(20, 340)], 30)
+    found = ledger.search("many", limit=500)
+    assert {hit.key.path for hit in found} == {f"{number}.jpg" for number in range(20)}
+    assert len(ledger.search("many", limit=7)) == 7
+    assert ledger.search("many", folder="other") == []
+
+
+def test_an_answer_without_any_text_is_kept_and_forgotten(ledger: Ledger) -> None:
+    offer(ledger)
+    finish(ledger, text="")
+    assert ledger.search("nothing") == []
+    assert ledger.forget_files([SCAN]) == 1
+
+
+def test_the_better_match_is_first(ledger: Ledger) -> None:
+    for name, text in (("aa", "oak " * 9), ("bb", "oak and more. " + "x " * 900), ("cc", "oak oak")):
+        offer(ledger, FileKey("in", f"{name}.jpg"))
+        finish(ledger, text=text, source=about(name))
+    assert [hit.key.path for hit in ledger.search("oak")] == ["aa.jpg", "cc.jpg", "bb.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("strasse", True), ("STRASSE", True), ("ubergroße", True), ("１２３", True), ("резюме", True), ("cafe", True),
+        ("发", True), ("票", True), ("发票", True), ("票号", True), ("发票号码", True), ("发票 码", True), ("发号", False),
+        ("码12", True), ('"号码 12"', True), ("ใบเสร็จ", True), ("한국", True), ("한국어*", True), ("국어", False), ("が", True), ("か", False),
+    ],
+)  # fmt: skip
+def test_case_accents_widths_and_scripts_without_spaces(ledger: Ledger, query: str, found: bool) -> None:
+    offer(ledger)
+    finish(ledger, text="Straße Übergröße 123 РЕЗЮМЕ cafe\u0301 发票号码12 ใบเสร็จ 한국어 がぎ")
+    assert bool(ledger.search(query)) is found, query
 
 
 def test_without_search_no_text_is_kept(opened: OpenLedger) -> None:

@@ -11,40 +11,14 @@ from hypothesis import strategies as st
 
 from clocks import Hand
 from glimpsed.ledger import Ledger, open_ledger
-from glimpsed.ledger.kept import pack, unpack
-from glimpsed.model import Answer, FileKey, Job, ModelUsed, Offer, PromptUsed, Source, Usage, Version, utc
+from glimpsed.ledger.packed import facts_of, pack, pages_of, unpack
+from glimpsed.model import Answer, FileKey, Job, Offer, Version
 from ledger_fixtures import OpenLedger
+from ledger_fixtures import kept_answer as answer
 
 A, B = FileKey("in", "a.png"), FileKey("in", "sub/b.png")
 ONE, TWO = "aa" * 32, "bb" * 32
 DAY = 86400.0
-
-
-def answer(text: str, sha256: str = ONE, reused_from: str | None = None) -> Answer:
-    return Answer(
-        folder="in",
-        source=Source(
-            name="a.png",
-            bytes=1,
-            modified=utc(0),
-            sha256=sha256,
-            media_type="image/png",
-            width=1,
-            height=1,
-            pages=1,
-        ),
-        prompt=PromptUsed(sha256="0" * 64),
-        model=ModelUsed(entry="m", api="chat", asked="gpt-4o", answered="gpt-4o"),
-        sent=(),
-        text=text,
-        finish="stop",
-        usage=Usage(input_tokens=1, output_tokens=1),
-        attempts=1,
-        started=utc(0),
-        finished=utc(1),
-        seconds=1.0,
-        reused_from=reused_from,
-    )
 
 
 def claimed(ledger: Ledger, key: FileKey, version: int = 1) -> Job:
@@ -65,17 +39,29 @@ def kept(ledger: Ledger, *wanted: tuple[str, str]) -> list[tuple[FileKey, str] |
     return [None if one is None else (one.origin, one.answer.text) for one in found]
 
 
-@given(st.text(max_size=3000))
-def test_an_answer_is_kept_as_it_was_in_less_room(text: str) -> None:
-    whole = answer(text)
-    assert unpack(pack(whole)) == whole
-    assert len(pack(whole)) < 300 + 1.2 * len(text.encode())
+@given(st.text(max_size=3000), st.text(max_size=50))
+def test_an_answer_is_kept_as_it_was_in_less_room(text: str, other: str) -> None:
+    whole, facts = answer(text), facts_of(answer(other, TWO))
+    assert unpack(pack(whole, facts), ONE, facts) == whole
+    assert pages_of(pack(whole, facts), facts) == [text]
+    assert len(pack(whole, facts)) < 100 + 1.2 * len(text.encode())
+
+
+def test_a_text_that_names_its_own_hash_is_kept_as_it_is() -> None:
+    whole = answer(f'"sha256":"" "sha256":"{ONE}"')
+    assert unpack(pack(whole), ONE) == whole
+
+
+def test_what_answers_have_in_common_is_nothing_that_one_of_them_says() -> None:
+    facts = facts_of(answer("Zauberwort", reused_from="in/geheim.png").model_copy(update={"data": {"a": 1}}))
+    assert not any(word in facts for word in (b"Zauberwort", b"geheim", b"a.png", ONE.encode(), b'"a"'))
 
 
 @pytest.mark.parametrize("body", [b"", b"\2abc", b"\1", b"\1\xff\xff\xff"])
 def test_what_another_program_kept_is_no_answer(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"newer|incomplete|[Ii]nvalid"):
-        unpack(body)
+        unpack(body, ONE)
+    assert pages_of(body, b"") == []
 
 
 def test_an_answer_is_found_by_content_and_question_until_it_is_given_anew(ledger: Ledger) -> None:

@@ -12,8 +12,9 @@ import pytest
 import sqlalchemy as sa
 
 from glimpsed.ledger import Ledger, open_ledger
+from glimpsed.ledger.kept import ToKeep
 from glimpsed.model import FileKey, Job, State
-from ledger_fixtures import Postgres
+from ledger_fixtures import Postgres, kept_answer
 
 OLD = Path(__file__).parents[1] / "ledgers"
 T = 1.79e9  # when it was made
@@ -57,7 +58,7 @@ def columns(url: str) -> dict[str, Any]:
                 sorted(str(i["name"]) for i in look.get_indexes(table)),
             )
             for table in look.get_table_names()
-            if not table.startswith("words")
+            if not table.startswith(("words", "said"))
         }
     finally:
         engine.dispose()
@@ -71,10 +72,48 @@ def test_every_file_is_what_it_was(ledger: Ledger) -> None:
     done = ledger.find(FileKey("invoices", "done.png"))
     assert done is not None
     assert (done.sha256, done.question, [w.name for w in done.written]) == ("bb" * 32, "q1", ["done.png.txt"])
-    assert [hit.key.path for hit in ledger.search("12.50")] == ["done.png"]
-    assert [hit.key.path for hit in ledger.search("发票")] == ["2024/ü.png"]
     assert ledger.pauses()["m"].reason == "HTTP 402"
     assert sum(day.cost for day in ledger.spend_between("0000", "9999")) == 2.5
+
+
+def test_the_texts_that_it_had_are_kept_and_found_and_their_old_index_goes(
+    ledger: Ledger, old: str, tmp_path: Path
+) -> None:
+    unkept, last = ledger.unkept(0, 5)
+    assert last == 5
+    assert ledger.unkept(last)[1] is not None
+    more, end = ledger.unkept(last)
+    assert ledger.unkept(end or 0) == ([], None)
+    found = {one.row.key.path: one for one in (*unkept, *more)}
+    assert {path: one.texts for path, one in found.items() if one.texts}.keys() == {
+        "done.png",
+        "2024/ü.png",
+        "adopted.png",
+    }
+    given = [
+        ToKeep(one.id, kept_answer("\f".join(one.texts), one.row.sha256 or ""), one.row.question)
+        for one in found.values()
+        if one.texts
+    ]
+    assert ledger.keep_found(given) == 3
+    assert not any(one.texts for one in ledger.unkept(0)[0])
+    assert [hit.key.path for hit in ledger.search("12.50")] == ["done.png"]
+    assert [hit.key.path for hit in ledger.search("发票")] == ["2024/ü.png"]
+    while ledger.drop_old_texts(1):
+        pass
+    if old.startswith("sqlite"):
+        tables = sa.inspect(sa.create_engine(old)).get_table_names()
+        assert not [name for name in tables if name.startswith("words")]
+    assert [hit.key.path for hit in ledger.search("12.50")] == ["done.png"]
+
+
+def test_what_is_forgotten_meanwhile_is_in_no_old_index_either(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    path.write_bytes(gzip.decompress((OLD / "version-1.sqlite.gz").read_bytes()))
+    ledger = open_ledger(f"sqlite:///{path}")
+    assert ledger.forget_files([FileKey("invoices", "2024/ü.png")]) == 1
+    ledger.close()
+    assert "发票".encode() not in path.read_bytes()
 
 
 def test_what_was_asked_for_anew_is_asked_anew_and_what_was_paid_is_there(ledger: Ledger) -> None:

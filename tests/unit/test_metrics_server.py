@@ -199,7 +199,7 @@ def test_without_descriptors_it_waits_and_comes_back() -> None:
         server.stop()
     """
     ended = subprocess.run(
-        [sys.executable, "-c", dedent(program)], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", dedent(program)], capture_output=True, text=True, timeout=180, check=True
     )
     used, status = ended.stdout.split()
     assert float(used) < 0.5

@@ -89,6 +89,17 @@ async def test_a_model_that_pauses_is_waited_for_and_passed_over_after_fallback_
     assert desk.serving(None) == desk.serving(600) == ["a", "b", "c"]
 
 
+async def test_a_pause_that_another_daemon_found_has_lasted_as_long_here(opened: Open) -> None:
+    first, second = await opened(600), await opened(600)
+    first.models["a"].pacing.pause("no money", NOW, until=NOW + 9000)
+    await first.models.share_pauses()
+    second.clock.now = NOW + 400
+    await second.models.share_pauses()
+    assert second.serving(600) == []
+    second.clock.now = NOW + 600
+    assert second.serving(600) == ["b", "c", "a"]
+
+
 async def test_a_fallback_is_passed_over_only_when_it_has_paused_as_long(opened: Open) -> None:
     desk = await opened(600)
     desk.models["a"].pacing.pause("no money", NOW, until=NOW + 9000)

@@ -9,7 +9,7 @@ import pytest
 
 from glimpsed import sidecar
 from glimpsed.errors import ShareTrouble
-from glimpsed.model import PageAnswer
+from glimpsed.model import Answer, PageAnswer
 from sidecar_samples import Inbox, inbox
 
 
@@ -31,28 +31,27 @@ def test_own_json_about_this_version_and_every_output_there_is_adopted(tmp_path:
     assert found.verdict == "adopt"
     assert set(found.written) == set(written)
     assert found.sha256 == box.content.sha256
-    assert found.texts == (json.loads(box.beside("scan.jpg.json").read_text())["text"],)
+    assert found.answer == Answer.model_validate_json(box.beside("scan.jpg.json").read_text())
 
 
 @pytest.mark.parametrize(
-    ("changes", "texts"),
+    ("changes", "pages"),
     [
-        (
-            {"text": "one\ftwo", "pages": [{"page": 1, "text": "one"}, {"page": 2, "text": "two"}]},
-            ("one", "two"),
-        ),
-        ({"text": 5, "pages": "many"}, ()),
-        ({"text": "whole", "pages": [7, {"page": 1}]}, ("whole",)),
+        ({"text": "one\ftwo", "pages": [{"page": 1, "text": "one"}, {"page": 2, "text": "two"}]}, 2),
+        ({"text": 5, "pages": "many"}, None),
+        ({"text": "whole", "pages": [7, {"page": 1}]}, None),
     ],
 )
-def test_what_an_adopted_json_says_can_be_searched_page_by_page(
-    tmp_path: Path, changes: dict[str, Any], texts: tuple[str, ...]
+def test_what_an_adopted_json_says_is_an_answer_unless_it_is_damaged(
+    tmp_path: Path, changes: dict[str, Any], pages: int | None
 ) -> None:
     box = inbox(tmp_path)
     box.write()
     path = box.beside("scan.jpg.json")
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-    assert box.found().texts == texts
+    found = box.found()
+    assert found.verdict == "adopt"
+    assert (found.answer and len(found.answer.pages or ())) == pages
 
 
 def test_no_sidecar_costs_no_look_at_the_disk(tmp_path: Path) -> None:
@@ -266,3 +265,26 @@ def test_what_cost_nothing_or_cannot_be_is_not_counted(tmp_path: Path, change: d
     assert found.verdict == "adopt"
     assert all(-62135596800 < paid.at <= 253402300800 for paid in found.paid)
     assert found.paid == () or "9999" in str(change)
+
+
+@pytest.mark.parametrize("edited", ["scan.jpg.txt", "scan.jpg.json", "scan.jpg.xmp"])
+def test_what_was_edited_goes_on_counting_as_edited_when_it_is_adopted(tmp_path: Path, edited: str) -> None:
+    """The ledger was lost, so the own JSON and the texts beside it are all that can tell."""
+    box = inbox(tmp_path, outputs=("txt", "json", "xmp"))
+    box.write()
+    path = box.beside(edited)
+    mine = path.read_text().replace("Zürich", "Geneva")
+    path.write_text(mine)
+    found = box.found()
+    assert found.verdict == "adopt"
+    box.write(box.answer("another answer"), found.known)
+    assert box.beside(f"{edited}~").read_text() == mine
+    assert "another answer" in path.read_text()
+
+
+def test_what_nobody_edited_is_replaced_when_it_was_adopted(tmp_path: Path) -> None:
+    box = inbox(tmp_path, outputs=("txt", "json", "xmp", "md"))
+    before = {w.name for w in box.write()}
+    known = box.found().known
+    box.write(box.answer("another answer"), known)
+    assert box.names() == {"scan.jpg", *before}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given
@@ -14,8 +16,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from daemon import wait_until
-from glimpsed.ledger import Paused, Reason
+from glimpsed.ledger import Paused, Reason, Spend
 from glimpsed.model import FileKey
+from glimpsed.web import charts
 from glimpsed.web.failures import grouped
 from glimpsed.web.files import marked
 from glimpsed.web.pictures import Cache
@@ -75,7 +78,7 @@ def test_now_shows_folders_their_counts_and_what_just_happened(reader: Reader) -
     assert "no daemon watches it" in page.text
     assert re.search(rf"state=done\">{FILES}</a>", page.text)
     assert "scan-000.png" in page.text
-    for view in ("Now", "Files", "Review", "Failures"):
+    for view in ("Now", "Files", "Review", "Failures", "Workbench"):
         assert re.search(rf"<a [^>]*>{view}</a>", page.text)
 
 
@@ -293,3 +296,95 @@ def test_the_language_of_the_config_counts_before_the_browsers(told: History, ho
     chinese = told.config.model_copy(update={"language": "zh"})
     with served(chinese, home) as port, Reader(port, headers={"Accept-Language": "en"}) as reader:
         assert '<html lang="zh">' in reader.get("/failures").text
+
+
+def test_answers_of_chosen_files_are_exported_as_a_table(reader: Reader, told: History) -> None:
+    html = reader.get("/files").text
+    form = next(part for part in html.split("<form") if "With those chosen" in part)
+    numbers = [number_of(told, "invoices", f"scan-00{n}.png") for n in (4, 5)]
+    got = reader.send_form("<form" + form, "Export", file=numbers)
+    assert got.headers["content-type"].startswith("text/csv")
+    assert "attachment" in got.headers["content-disposition"]
+    lines = got.text.splitlines()
+    assert lines[0].startswith("folder,file,model,")
+    assert sorted(line.split(",")[1] for line in lines[1:]) == ["scan-004.png", "scan-005.png"]
+    assert "Invoice 4 for oak planks" in got.text
+
+
+def test_now_has_charts_with_a_table_for_those_who_cannot_see_them(reader: Reader) -> None:
+    page = reader.get("/").text
+    assert "Spent a day, USD" in page
+    assert '<line class="budget"' in page
+    assert '<rect class="s0"' in page
+    assert page.count("<summary>As a table</summary>") == 3
+
+
+days = st.sampled_from(charts.days_until("2026-11-26", 30))
+paid = st.builds(
+    Spend, days, st.sampled_from(["in", "<out>"]), st.sampled_from(["m", "n&"]), st.just("USD"),
+    st.integers(0, 9), st.just(0), st.just(0), st.floats(0, 1e6),
+)  # fmt: skip
+
+
+@given(st.lists(paid, max_size=20), st.none() | st.floats(0.01, 1e6))
+def test_charts_show_all_that_was_spent_and_are_well_formed(spend: list[Spend], budget: float | None) -> None:
+    chart = charts.spent(spend, "2026-11-26", 30, "USD", budget)
+    assert math.isclose(chart.total, sum(one.cost for one in spend), rel_tol=1e-9, abs_tol=1e-9)
+    assert math.isclose(sum(sum(v) for _, v in chart.rows), chart.total, rel_tol=1e-9, abs_tol=1e-9)
+    drawn = ET.fromstring(str(chart.svg))
+    assert all(0 <= float(r.get("y", -1)) <= charts.HEIGHT for r in drawn.iter("rect"))
+    assert charts.answered(spend, "2026-11-26", 30).total == sum(one.answers for one in spend)
+
+
+def test_the_workbench_begins_with_what_the_folder_asks_and_refuses_what_is_wrong(
+    reader: Reader, told: History
+) -> None:
+    number = number_of(told, "invoices", "scan-006.png")
+    assert "Choose up to five files" in reader.get("/workbench").text
+    page = reader.get(f"/workbench?file={number}").text
+    assert "Read it.</textarea>" in page
+    assert re.search(r'value="m" checked', page)
+
+    def refused(**form: str) -> str:
+        got = reader.send_form(page, "Try", prompt="What?", **form)
+        assert got.status_code == 422
+        return got.text
+
+    assert "Choose one to three models." in refused()
+    assert "The schema is none" in refused(model="m", schema="type: nothing")
+    assert "The schema is no mapping" in refused(model="m", schema="[1]")
+    assert "cannot be read" in refused(model="m", schema="a: &a [1]\nb: *a")
+
+
+def test_the_workbench_shows_no_file_of_a_local_folder_to_a_remote_model(told: History, home: Path) -> None:
+    folder = told.config.folders["invoices"].model_copy(update={"local_only": True})
+    kept = told.config.model_copy(update={"folders": {**told.config.folders, "invoices": folder}})
+    number = number_of(told, "invoices", "scan-006.png")
+    with served(kept, home) as port, Reader(port) as reader:
+        page = reader.get(f"/workbench?file={number}").text
+        for agreed in ({}, {"agreed": "yes"}):
+            got = reader.send_form(page, "Try", prompt="What?", model="m", **agreed)
+            assert got.status_code == 422
+            assert "no remote model may see them" in got.text
+
+
+@pytest.mark.parametrize("failed", [False, True])
+def test_every_view_is_there_before_anything_was_read(tmp_path: Path, failed: bool) -> None:
+    made = history(tmp_path)
+    if failed:  # nothing was spent, and yet there is something to see
+        made.failed("archive", "a.png")
+    for loaded in (made.config, made.config.model_copy(update={"folders": {}, "models": {}})):
+        with served(loaded, tmp_path) as port, Reader(port) as reader:
+            for view in (
+                "/",
+                "/files",
+                "/files?q=x",
+                "/files?state=doubtful",
+                "/review",
+                "/failures",
+                "/workbench",
+            ):
+                assert reader.get(view).status_code == 200, view
+            if failed:
+                assert reader.get("/files/1").status_code == 200
+    made.ledger.close()

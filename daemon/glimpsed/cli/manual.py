@@ -31,6 +31,7 @@ EXIT = (
     ("2", "The command line is wrong."),
     ("69", "No model can be reached."),
     ("70", "A bug in glimpsed."),
+    ("77", "This user may not do it, or may not use the ledger."),
     ("78", "The config is wrong."),
 )
 

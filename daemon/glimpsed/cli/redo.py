@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -26,10 +27,20 @@ if TYPE_CHECKING:
     "--cancel", is_flag=True, help="Take back what waits to be asked again; it keeps its old answer."
 )
 @click.option("--reviewed", is_flag=True, help="Also those that somebody corrected or confirmed.")
+@click.option(
+    "--page", type=click.IntRange(min=1), metavar="N", help="Only this page of the one PATH (pages: each)."
+)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before money is spent.")
 @common_options
 def command(
-    *, paths: tuple[str, ...], name: str | None, stale: bool, cancel: bool, reviewed: bool, yes: bool
+    *,
+    paths: tuple[str, ...],
+    name: str | None,
+    stale: bool,
+    cancel: bool,
+    reviewed: bool,
+    page: int | None,
+    yes: bool,
 ) -> None:
     """Ask again: PATHs (a directory means all below it), all files of a folder, or what is stale.
 
@@ -40,6 +51,7 @@ def command(
     \b
     Examples:
       glimpsed redo /srv/scans/invoices/scan-17.pdf
+      glimpsed redo /srv/scans/contracts/a.pdf --page 3       its other pages keep their answers
       glimpsed redo --stale                          after a prompt was changed
       glimpsed redo --stale --folder invoices --yes
       glimpsed redo --cancel                         all that waits for it; what is in flight ends as usual
@@ -48,6 +60,8 @@ def command(
     from glimpsed.desk import files
     from glimpsed.desk.orders import price
 
+    if page is not None and (len(paths) != 1 or name is not None or stale or cancel):
+        raise UsageError("--page is for one PATH, without --folder, --stale and --cancel")
     if cancel and not (stale or (paths and name is not None)):
         with opened(*paths, name) as desk:
             count = _cancelled(desk, paths, name)
@@ -58,7 +72,10 @@ def command(
             "say which: PATHs, or --folder NAME, or --stale or --cancel (which take a --folder as well)"
         )
     with opened(*paths, name) as desk:
-        orders = _orders(desk, paths, name, stale=stale, reviewed=reviewed)
+        if page is not None:
+            orders = [_one_page(desk, paths[0], page, reviewed=reviewed)]
+        else:
+            orders = _orders(desk, paths, name, stale=stale, reviewed=reviewed)
         for order in orders:
             if order.note:
                 say(order.note, error=True)
@@ -83,6 +100,15 @@ def _cancelled(desk: Desk, paths: tuple[str, ...], name: str | None) -> int:
     keys = keys_of(desk, paths) if paths else None
     folder = folder_named(desk.config, name).name if name is not None else None
     return desk.ledger.cancel_redo(keys, folder=folder, now=time.time())
+
+
+def _one_page(desk: Desk, path: str, number: int, *, reviewed: bool) -> Order:
+    from glimpsed.desk import keys_of, pages
+
+    keys = keys_of(desk, [path])
+    if os.path.isdir(path) or len(keys) != 1:
+        raise UsageError("--page is for one file, not for a directory")
+    return pages.page(desk, keys[0], number, reviewed=reviewed)
 
 
 def _orders(

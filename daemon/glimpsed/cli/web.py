@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from glimpsed.cli.common import common_options, err
+
+if TYPE_CHECKING:
+    from glimpsed.config import Config
 
 
 @click.command()
@@ -33,5 +38,18 @@ def command(*, listen: str | None) -> int:
         def told() -> None:
             err().print(f"the page is at {served.address(web)}; Ctrl-C ends it", soft_wrap=True)
 
-        eventloop.run(served.serve(desk.config, web, desk.ledger, told))
+        eventloop.run(served.serve(_with_keys(desk.config), web, desk.ledger, told))
     return 0
+
+
+def _with_keys(config: Config) -> Config:
+    """With the API keys that this user may see, for the workbench; the page needs none."""
+    from glimpsed import config as configs
+    from glimpsed.errors import ConfigError
+
+    if config.file is None:
+        return config
+    try:
+        return configs.load(config.file)
+    except ConfigError:
+        return config

@@ -29,10 +29,26 @@ async def ask_now(
 
     `sent` gets the requests as they may be shown, `passed_over` who could not be reached, and why. Raises `VisionError`, `FileError`, or as `content_of`.
     """
-    content = content_of(path)
+    key = FileKey(folder.name, path.resolve().name)  # noqa: ASYNC240 - one command, nothing else in this loop
+    return await ask_about_content(
+        content_of(path), key, folder, chain, images, sent=sent, passed_over=passed_over
+    )
+
+
+async def ask_about_content(
+    content: Content,
+    key: FileKey,
+    folder: Folder,
+    chain: Sequence[Model],
+    images: Images,
+    *,
+    sent: list[dict[str, Any]] | None = None,
+    passed_over: Callable[[ModelEntry, str], None] | None = None,
+) -> Answer:
+    """`ask_now`, about what was read already."""
     job = Job(
         0,
-        FileKey(folder.name, path.resolve().name),  # noqa: ASYNC240 - one command, nothing else in this loop
+        key,
         content.version,
         attempts=0,
         retries=0,

@@ -35,7 +35,7 @@ def rewrite(
     answers = kept(desk, row)
     if reviewed and (own := desk.ledger.own_answer(row.key)) is not None:
         desk.ledger.forget_review(row, own)
-        answers = [KeptAnswer(row.key, own)]
+        answers = [KeptAnswer(row.key, own, row.question)]
     known = anew.find(files.find_root(folder.path), row, folder, answers)
     if known is None:
         return False

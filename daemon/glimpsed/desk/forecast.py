@@ -15,7 +15,7 @@ from glimpsed.desk.desk import files as file_count
 from glimpsed.disk import files
 from glimpsed.disk.files import Root
 from glimpsed.errors import ShareTrouble, Vanished
-from glimpsed.estimate import Estimate, of_folder
+from glimpsed.estimate import Estimate, Past, of_folder
 from glimpsed.estimate.survey import Kind, measured, past
 from glimpsed.images import Images
 
@@ -32,8 +32,10 @@ class Forecast:
     problem: str | None = None  # why the folder could not be looked at
 
 
-def forecast(desk: Desk, folder: Folder, find: Callable[[Root], Mapping[str, Kind]]) -> Forecast:
-    """Measure what `find` finds below the folder's root, and reckon from that."""
+def forecast(
+    desk: Desk, folder: Folder, find: Callable[[Root], Mapping[str, Kind]], *, so_far: Past | None = None
+) -> Forecast:
+    """Measure what `find` finds below the folder's root, and reckon from that and from what answers took so far."""
 
     async def look(root: Root, kinds: Mapping[str, Kind]) -> Forecast:
         images = Images(desk.config.workers)
@@ -41,9 +43,9 @@ def forecast(desk: Desk, folder: Folder, find: Callable[[Root], Mapping[str, Kin
             groups = await measured(folder, kinds.values(), root, images)
         finally:
             await images.close()
-        so_far = past(desk.ledger, folder, time.time())
+        answered = so_far or past(desk.ledger, folder, time.time())
         cores = len(os.sched_getaffinity(0))
-        expected = of_folder(groups, folder, desk.config.models, so_far, cores=cores)
+        expected = of_folder(groups, folder, desk.config.models, answered, cores=cores)
         return Forecast(expected, {e: k.files for e, k in kinds.items()}, sum(len(g.sample) for g in groups))
 
     try:

@@ -12,7 +12,7 @@ from glimpsed.desk.desk import Desk, files
 from glimpsed.desk.forecast import forecast, in_words
 from glimpsed.disk.files import find_root
 from glimpsed.errors import ShareTrouble, Vanished
-from glimpsed.estimate import survey
+from glimpsed.estimate import Past, survey
 from glimpsed.ledger import FileRow
 from glimpsed.model import Answer, FileKey
 from glimpsed.pipeline.question import fingerprint, fits
@@ -30,6 +30,7 @@ class Order:
     some: list[FileRow]
     do: Callable[[float], int]
     note: str | None = None  # what could not be looked at, or is left out
+    past: Past | None = None  # what such answers took so far; None: as those of the whole folder
 
 
 def by_folder(desk: Desk, keys: Sequence[FileKey], *, reviewed: bool = False) -> list[Order]:
@@ -133,7 +134,9 @@ async def _meets_schema(found: Answer, folder: Folder, checker: Checker) -> bool
 
 def price(desk: Desk, order: Order) -> str:
     """How many, and at what price: from some of the files, scaled to all of them."""
-    expected = forecast(desk, order.folder, lambda _root: survey.of_rows(order.some, order.files))
+    expected = forecast(
+        desk, order.folder, lambda _root: survey.of_rows(order.some, order.files), so_far=order.past
+    )
     if expected.problem or not expected.looked_at:
         why = expected.problem or "none of the files is there now"
         return f"{order.folder.name}: {files(order.files)}; what they cost cannot be told: {why}"

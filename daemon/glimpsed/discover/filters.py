@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pathspec
+from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 from glimpsed.config.schema import Folder
 from glimpsed.formats.sniff import ENDINGS
@@ -42,6 +43,10 @@ BUILT_IN = (
     *(".snapshot/", "\\#snapshot/", "~snapshot/", "@Recently-Snapshot/", "Network Trash Folder/"),
 )
 
+_STAR = "[^/]*"  # what pathspec makes of a star
+_FIXED = re.compile(
+    r"(?:\[\^/\]|\\.|[^\\()\[\]|])*"
+)  # characters and question marks; a set may stand for a slash
 _PLACEHOLDER = re.compile(r"(\{(?:name|stem|ext)\})")
 
 
@@ -105,8 +110,32 @@ def _suffix(pattern: str) -> str:
     return pattern.rpartition("/")[2].rpartition(".")[2].lower() if "." in pattern else ""
 
 
+class Linear(GitIgnoreSpecPattern):
+    """A gitignore pattern that takes no longer for a hostile name than for any other.
+
+    What stands between two stars is looked for once: where it comes first, as much is left for the rest as can be.
+    A regular expression tries every place for each of them: `*_*_*_*_*.jpg` takes minutes for one name of underscores.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def pattern_to_regex(cls, pattern: str | bytes) -> tuple[Any, bool | None]:
+        """As pathspec has it, with what stands between stars in groups that are not tried again."""
+        regex, include = super().pattern_to_regex(pattern)
+        return (regex and _once(regex)), include
+
+
+def _once(regex: str) -> str:
+    first, *parts = regex.split(_STAR)
+    if not parts:
+        return regex
+    once = [f"(?>[^/]*?{part})" if _FIXED.fullmatch(part) else f"{_STAR}{part}" for part in parts[:-1]]
+    return "".join([first, *once, _STAR, parts[-1]])
+
+
 def _spec(lines: tuple[str, ...]) -> Any:
-    return pathspec.GitIgnoreSpec.from_lines([_fold(line) for line in lines])
+    return pathspec.GitIgnoreSpec.from_lines([_fold(line) for line in lines], Linear)
 
 
 def _fold(path: str) -> str:

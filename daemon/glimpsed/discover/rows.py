@@ -63,9 +63,9 @@ async def without_adopted(
             Adopted(
                 site.key(directory.path, n),
                 left[n].version,
-                f.written,
+                f.known,
                 f.sha256,
-                texts=f.texts,
+                answer=f.answer,
                 paid=f.paid if first else (),
             )
             for n, f in found.items()

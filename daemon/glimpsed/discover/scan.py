@@ -166,7 +166,7 @@ def adopted(
 ) -> tuple[dict[str, sidecar.Found], int]:
     """Of files that the ledger does not know, those whose sidecars are all there (DESIGN 8); how many were looked at.
 
-    Not all of the names, where the sidecars are large: the texts of 500 are not held in memory at once, and a
+    Not all of the names, where the sidecars are large: the answers of 500 are not held in memory at once, and a
     folder of planted ones does not look like a share that hangs.
     """
     found: dict[str, sidecar.Found] = {}
@@ -185,7 +185,7 @@ def adopted(
                 continue
         if judged.verdict == "adopt":
             found[name] = judged
-            characters += sum(map(len, judged.texts))
+            characters += 0 if judged.answer is None else len(judged.answer.text)
     return found, len(names)
 
 

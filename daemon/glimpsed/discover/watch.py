@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -28,6 +29,7 @@ from glimpsed.errors import FileError, LedgerUnavailable, ShareTrouble, Vanished
 from glimpsed.ledger import Books, Ledger
 
 CHECK = 8.0  # s between two looks at the root, and what each may take: DESIGN 8 asks for 10
+SOON, FOR_SOON = 0.5, 10.0  # … and for so long after it was lost: it may only have been made anew
 RETRY = 1.0  # s after something failed under a root that is there
 LEDGER_RETRY = 5.0  # s
 
@@ -63,6 +65,7 @@ class FolderWatch:
         self._settler = Settler(self._site, offered=offered, changed=changed, outdated=self._outdated)
         self._scanner = Scanner(self._site, self._filter, self._hearing, self._settler)
         self._present = asyncio.Event()
+        self._lost_at = -math.inf  # time.monotonic()
         self._identity: tuple[int, int] | None = None  # of the root that was there last
         self._shaken = False  # something happened to the root itself: its numbers may be used again
 
@@ -178,7 +181,8 @@ class FolderWatch:
         while True:
             await self._look_at_root()
             self.begun = True
-            await wait(self._look, CHECK)
+            just_lost = time.monotonic() - self._lost_at < FOR_SOON and self.root is None
+            await wait(self._look, SOON if just_lost else CHECK)
             self._look.clear()
 
     async def _look_at_root(self) -> None:
@@ -233,6 +237,8 @@ class FolderWatch:
 
     def _lose(self, reason: str) -> None:
         """Nothing counts as deleted, nothing is offered, until it is back."""
+        if self._site.root is not None:
+            self._lost_at = time.monotonic()
         self._site.root = None
         self._present.clear()
         self._hearing.stop()

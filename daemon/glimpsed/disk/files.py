@@ -245,7 +245,7 @@ def as_written(parent: int, sidecar: str, content: bytes) -> Written:
     status = entry(parent, sidecar)
     if status is None:
         raise ShareTrouble(f"{shown(sidecar)} is gone right after it was written")
-    return Written(sidecar, status.st_size, status.st_mtime_ns, _digest(content))
+    return Written(sidecar, status.st_size, status.st_mtime_ns, digest_of(content))
 
 
 def is_as_written(parent: int, sidecar: Written, status: os.stat_result) -> bool:
@@ -258,10 +258,11 @@ def is_as_written(parent: int, sidecar: Written, status: os.stat_result) -> bool
     if status.st_mtime_ns == sidecar.mtime_ns:
         return True
     content = read_regular(parent, sidecar.name, sidecar.size) if sidecar.digest else None
-    return content is not None and _digest(content) == sidecar.digest
+    return content is not None and digest_of(content) == sidecar.digest
 
 
-def _digest(content: bytes) -> str:
+def digest_of(content: bytes) -> str:
+    """Of a sidecar's content, as `Written` has it."""
     return hashlib.blake2b(content, digest_size=8).hexdigest()
 
 

@@ -24,13 +24,14 @@ OVERHEAD = 20  # tokens of a request around its texts and images
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One file that was looked at. Pixels are those of its first page."""
+    """One file that was looked at."""
 
     pages: int  # that are sent
-    width: int
+    width: int  # px of its first page
     height: int
     texts: tuple[int, ...] = ()  # tokens of the own text of pages that have one
     blind: int = 0  # of those, pages that go without their picture
+    sizes: tuple[tuple[int, int], ...] = ()  # px of each page that is sent, upright; where that was looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +106,12 @@ def input_tokens(seen: Seen, folder: Folder, entry: ModelEntry) -> int:
     if entry.local:
         return 0
     kind = family(entry.model)
-    size = plan.layout(seen.width, seen.height, plan.target(entry, folder))
-    page = sum(kind.tokens((size.width, last - first), folder.detail) for first, last in size.rows)
     requests = seen.pages if folder.pages == "each" else 1
-    return page * (seen.pages - seen.blind) + sum(seen.texts) + requests * _text(folder)
+    target = plan.target(entry, folder, pages=1 if folder.pages == "each" else seen.pages)
+    layouts = [plan.layout(*size, target) for size in seen.sizes or [(seen.width, seen.height)]]
+    bands = [(size.width, last - first) for size in layouts for first, last in size.rows]
+    page = sum(kind.tokens(band, folder.detail) for band in bands) / len(layouts)
+    return round(page * (seen.pages - seen.blind)) + sum(seen.texts) + requests * _text(folder)
 
 
 def output_tokens(seen: Seen, folder: Folder, entry: ModelEntry, past: Past) -> float:

@@ -83,13 +83,15 @@ async def measured(folder: Folder, kinds: Iterable[Kind], root: Root, images: Im
 async def _seen(folder: Folder, images: Images, content: Content) -> Seen | None:
     try:
         document, pages = await pages_of(folder, content, images)
+        sizes = await images.sizes(content)
         texts = [own for page in pages[:LOOKED_AT] if (own := await text_of(folder, content, images, page))]
     except FileError:
         return None
     share = len(pages) / max(1, len(pages[:LOOKED_AT]))
     tokens = tuple(round(share * (text_tokens(own.text) + 30)) for own in texts)
     blind = round(share * len(texts)) if folder.pdf_text == "instead" else 0
-    return Seen(len(pages), document.width, document.height, tokens, blind)
+    shown = tuple(sizes[page - 1] for page in pages if page <= len(sizes))
+    return Seen(len(pages), document.width, document.height, tokens, blind, shown)
 
 
 def _read(root: Root, path: str, version: Version) -> Content | None:

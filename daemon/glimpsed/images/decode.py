@@ -11,7 +11,7 @@ import functools
 import importlib
 import io
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, TypeAlias
 
 from PIL import Image, ImageChops, UnidentifiedImageError
@@ -70,6 +70,38 @@ def inspect(file: BinaryIO, kind: Kind, memory: int = _NO_LIMIT) -> tuple[int, i
         return 1, *_only(file, kind, memory)[0].size
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A page as the file has it, px, and how it is to be shown."""
+
+    width: int
+    height: int
+    orientation: int = 1  # EXIF's
+    stretch: float = 1.0  # how much taller than wide a pixel is
+
+    @property
+    def shown(self) -> tuple[int, int]:
+        """Width and height of the page as it is seen, with pixels that are square."""
+        return _square((self.width, self.height), self.orientation, self.stretch)
+
+
+def stored(file: BinaryIO, kind: Kind, memory: int = _NO_LIMIT) -> list[Stored]:
+    """Every page; a PDF's are upright."""
+    with translated(kind):
+        if kind == "pdf":
+            return [Stored(*size) for size in pdf.sizes(file)]
+        found = []
+        for number in range(1, inspect(file, kind, memory)[0] + 1):
+            one = picture(file, kind, number, memory)
+            found.append(Stored(*one.image.size, one.orientation, one.stretch))
+        return found
+
+
+def _square(size: tuple[int, int], orientation: int, stretch: float) -> tuple[int, int]:
+    width, height = round(size[0] / min(1.0, stretch)), round(size[1] * max(1.0, stretch))
+    return (height, width) if orientation in ON_ITS_SIDE else (width, height)
+
+
 def undrawable(file: BinaryIO, kind: Kind) -> list[int]:
     """The pages (from 1) that there is nothing to draw of."""
     with translated(kind):
@@ -113,9 +145,8 @@ def _drawn(file: BinaryIO, kind: Kind, number: int, to: Target, memory: int) -> 
 def _page(picture: Picture, to: Target, memory: int) -> Drawn:
     picture = replace(picture, orientation=turned(picture.orientation, to.turn))
     image, on_its_side = picture.image, picture.orientation in ON_ITS_SIDE
-    stored = width, height = image.size
-    width, height = round(width / min(1.0, picture.stretch)), round(height * max(1.0, picture.stretch))
-    plan = layout(*((height, width) if on_its_side else (width, height)), to)
+    stored = image.size
+    plan = layout(*_square(stored, picture.orientation, picture.stretch), to)
     size = (plan.height, plan.width) if on_its_side else (plan.width, plan.height)
     factor = 1 << max(1, min(image.width // size[0], image.height // size[1])).bit_length() - 1
     if picture.smaller and factor > 1 and 4 * image.width * image.height > memory // _COPIES:

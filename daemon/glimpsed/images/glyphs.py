@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import statistics
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from glimpsed.ocr.box import Box
 
@@ -15,8 +16,7 @@ _CHARACTER_GAP = 0.2  # of the font's size: further apart are two words, also wi
 _RAISED = 0.45  # of the font's size: so much above or below a line its small figures may stand
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):  # made for each letter: three times as fast as a frozen dataclass
     """A glyph where it stands, in points: one character, or several of a ligature; y grows downwards."""
 
     text: str
@@ -78,6 +78,8 @@ def _box(run: Sequence[Mark]) -> Box:
 
 def _logical(texts: Sequence[str]) -> list[str]:
     """Glyphs from left to right, as they are read: Arabic and Hebrew from right to left, numbers among them not."""
+    if "".join(texts).isascii():
+        return list(texts)
     kinds = [_direction(text) for text in texts]
     if "R" not in kinds:
         return list(texts)
@@ -103,6 +105,7 @@ def _settled(pairs: Sequence[tuple[str, str]], *, backwards: bool) -> Iterator[t
         yield kind in against or inside, text
 
 
+@functools.cache
 def _direction(text: str) -> str:
     """R, L, N for digits, - for what has no direction of its own."""
     kind = unicodedata.bidirectional(text[0])
@@ -134,5 +137,6 @@ def _vertical(marks: Sequence[Mark]) -> list[Box]:
     return [Box(0.0, 2 * size * n, 1000.0, 2 * size * n + size, text) for n, text in enumerate(texts)]
 
 
+@functools.cache
 def _is_east(text: str) -> bool:
     return unicodedata.east_asian_width(text[0]) in "WF"

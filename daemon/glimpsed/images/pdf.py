@@ -205,26 +205,25 @@ def _document(file: BinaryIO) -> Iterator[Any]:
     except ImportError:
         raise MissingExtra("A PDF file", "pdf") from None
     file.seek(0)
-    # PDFium may still name the last document's reason.
-    locked = bool(_ENCRYPTED.search(file.read()))
-    file.seek(0)
     try:
         document = pypdfium2.PdfDocument(file)
     except pypdfium2.PdfiumError as e:
-        raise _reason(str(e), locked=locked) from None
+        raise _reason(str(e), file) from None
     try:
         if not len(document):
             raise FileError("The PDF has no pages.", "Save it again with the program that it comes from.")
         document.init_forms()  # so that what somebody filled in is drawn
         yield document
     except pypdfium2.PdfiumError as e:
-        raise _reason(str(e), locked=locked) from None
+        raise _reason(str(e), file) from None
     finally:
         document.close()
 
 
-def _reason(message: str, *, locked: bool) -> FileError:
-    if locked and "assword" in message:
+def _reason(message: str, file: BinaryIO) -> FileError:
+    file.seek(0)
+    # PDFium may still name the last document's reason.
+    if "assword" in message and _ENCRYPTED.search(file.read()):
         return FileError(
             "the PDF is protected by a password", "Save it without a password, beside or over this one."
         )

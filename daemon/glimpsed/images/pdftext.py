@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import itertools
 import math
 import unicodedata
@@ -27,7 +28,8 @@ _JOINED = {
     "\ufffe": "-",
     "\u00ad": "-",
 }  # what PDFium and others say for a hyphen at the end of a line
-_LIGATURES = range(0xFB00, 0xFB07)
+# Ligatures of Latin letters, and letters of Hebrew and Arabic by their shape in the word: what is meant is the letters.
+_SHAPES = (range(0xFB00, 0xFDF0), range(0xFE70, 0xFEFD))
 _SAMPLED = 8  # one character in so many is asked whether its font says which it is
 _LAM = "\N{ARABIC LETTER LAM}"
 
@@ -105,14 +107,23 @@ def _marks(textpage: Any) -> tuple[dict[int, list[Mark]], int]:
     x, y = ctypes.c_double(), ctypes.c_double()
     found: dict[int, list[Mark]] = defaultdict(list)
     unmapped, turn, size = 0, 0, 1.0
+    # Said once, as all of it is done for each letter: a pointer's address without a cast, references, functions.
+    address = ctypes.c_void_p.from_buffer
+    to_box, to_x, to_y = ctypes.byref(box), ctypes.byref(x), ctypes.byref(y)
+    character_of, box_of, origin_of = (
+        raw.FPDFText_GetUnicode,
+        raw.FPDFText_GetLooseCharBox,
+        raw.FPDFText_GetCharOrigin,
+    )
+    object_of = raw.FPDFText_GetTextObject
     before: Any = None  # where the last glyph stands
     written: Any = None  # what it was written with: one font, one direction
     for number in range(min(textpage.count_chars(), MOST)):
-        text = _character(raw.FPDFText_GetUnicode(handle, number))
-        if not text or not raw.FPDFText_GetLooseCharBox(handle, number, box):
+        text = _character(character_of(handle, number))
+        if not text or not box_of(handle, number, to_box):
             continue
-        raw.FPDFText_GetCharOrigin(handle, number, x, y)
-        item = ctypes.cast(raw.FPDFText_GetTextObject(handle, number), ctypes.c_void_p).value
+        origin_of(handle, number, to_x, to_y)
+        item = address(object_of(handle, number)).value
         if item is not None and item != written:
             written = item
             raw.FPDFText_GetMatrix(handle, number, matrix)
@@ -121,8 +132,11 @@ def _marks(textpage: Any) -> tuple[dict[int, list[Mark]], int]:
         if number % _SAMPLED == 0:
             unmapped += _SAMPLED * (raw.FPDFText_HasUnicodeMapError(handle, number) == 1)
         marks, here = found[turn], (x.value, y.value)
-        left, _, right, _ = _upright(box.left, box.bottom, box.right, box.top, turn)
-        _, base, _, _ = _upright(*here, *here, turn)
+        if turn:
+            left, _, right, _ = _upright(box.left, box.bottom, box.right, box.top, turn)
+            _, base, _, _ = _upright(*here, *here, turn)
+        else:
+            left, right, base = box.left, box.right, -here[1]
         if marks and here == before:  # the next letter of a ligature; an Arabic lam comes before its alef
             last = marks.pop()
             text = text + last.text if text == _LAM else last.text + text
@@ -132,6 +146,7 @@ def _marks(textpage: Any) -> tuple[dict[int, list[Mark]], int]:
     return found, unmapped
 
 
+@functools.cache
 def _character(code: int) -> str | None:
     """A character as it is read; None for what is no character, or ends a line."""
     if (code < 0x20 and code != 2) or 0xD800 <= code <= 0xDFFF or code > 0x10FFFF:
@@ -139,7 +154,7 @@ def _character(code: int) -> str | None:
     text = chr(code)
     if text in _JOINED:
         return "-"
-    return unicodedata.normalize("NFKC", text) if code in _LIGATURES else text
+    return unicodedata.normalize("NFKC", text) if any(code in shapes for shapes in _SHAPES) else text
 
 
 def _upright(

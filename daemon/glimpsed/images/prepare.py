@@ -135,6 +135,12 @@ class Images:
         task = Task(_kind(content.data), page, look="blank")
         return await self._do(task, content.data, lambda answer, _: bool(answer["blank"]))
 
+    async def sizes(self, content: Content) -> list[tuple[int, int]]:
+        """Width and height of each page as it is seen, px, which are square. Raises `FileError` as `inspect`."""
+        return await self._do(
+            Task(_kind(content.data), look="sizes"), content.data, lambda answer, _: _sizes(answer)
+        )
+
     async def healthy(self) -> bool:
         """Whether there is a worker that answers, or all are at work."""
         return await self._pool.healthy()
@@ -203,6 +209,10 @@ def _document(kind: Kind, answer: dict[str, Any]) -> Document:
     pages, width, height = (int(number) for number in answer["document"])
     left_out = tuple(int(page) for page in answer["undrawable"])
     return Document(MEDIA_TYPES[kind], pages, width, height, left_out)
+
+
+def _sizes(answer: dict[str, Any]) -> list[tuple[int, int]]:
+    return [(int(width), int(height)) for width, height in answer["sizes"]]
 
 
 def _own_text(answer: dict[str, Any]) -> OwnText | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
@@ -65,8 +66,9 @@ def _enough(page: Page) -> float:
 
 def _bad(characters: list[str]) -> int:
     return sum(
-        c == "\N{REPLACEMENT CHARACTER}" or unicodedata.category(c) in _PRIVATE or ord(c) < 32
-        for c in characters
+        count
+        for c, count in Counter(characters).items()
+        if c == "\N{REPLACEMENT CHARACTER}" or unicodedata.category(c) in _PRIVATE or ord(c) < 32
     )
 
 

@@ -25,7 +25,7 @@ class Task:
     kind: Kind
     page: int = 1
     to: Target | None = None
-    look: Literal["document", "text", "blank"] = "document"
+    look: Literal["document", "sizes", "text", "blank"] = "document"
 
 
 def start(settings: dict[str, Any]) -> Answering:
@@ -39,6 +39,8 @@ def _work(task: Task, file: BinaryIO, *, decoded: int) -> Answer:
     if task.look == "text":
         text, nature = decode.own_text(file, task.kind, task.page)
         return {"text": text, "nature": nature}, []
+    if task.look == "sizes":
+        return {"sizes": [page.shown for page in decode.stored(file, task.kind, decoded)]}, []
     if task.look == "blank":
         return {"blank": decode.is_blank(file, task.kind, task.page, decoded)}, []
     if task.to is None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from glimpsed.blocking import Blocking
@@ -26,6 +27,14 @@ THREADS = 2
 AGAIN = 1.0  # seconds between two tries
 
 
+@dataclass(frozen=True, slots=True)
+class Away:
+    """That somebody waits for the database, since when, and for what reason."""
+
+    since: float
+    error: LedgerUnavailable
+
+
 class Books:
     """A ledger that is open. Each call has a thread for as long as it takes."""
 
@@ -34,6 +43,7 @@ class Books:
         self._lane = lane or Blocking("ledger", threads=THREADS)
         self._apart = Blocking("heartbeat")
         self._groups: dict[Any, GroupCommit[Any, Any]] = {}
+        self.away: Away | None = None  # as far as those know who are `patient`
 
     @classmethod
     async def open(cls, url: str, *, search: bool, keep: float | None) -> Self:
@@ -61,13 +71,17 @@ class Books:
     ) -> R:
         """The call, again and again while the database is away: what was paid for is not dropped because of that.
 
-        Nothing is logged: the dispatcher, which asks the ledger all the time, tells that it is away.
+        Nothing is logged: the dispatcher tells that it is away.
         """
         while True:
             try:
-                return await self(call, *args, **kwargs)
-            except LedgerUnavailable:
+                result = await self(call, *args, **kwargs)
+            except LedgerUnavailable as e:
+                self.away = self.away or Away(self.clock(), e)
                 await asyncio.sleep(AGAIN)
+            else:
+                self.away = None
+                return result
 
     async def maybe(
         self, call: Callable[Concatenate[Ledger, P], R], /, *args: P.args, **kwargs: P.kwargs

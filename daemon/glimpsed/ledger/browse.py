@@ -5,13 +5,12 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import sqlalchemy as sa
 
-from glimpsed.ledger.kept import unpack
+from glimpsed.ledger.packed import pages_of, unpack
 from glimpsed.ledger.part import CHUNK, Part, chunks, file_row
-from glimpsed.ledger.schema import files, kept, texts
+from glimpsed.ledger.schema import about, files, kept, questions
 from glimpsed.ledger.values import FileRow, Reason
 from glimpsed.model import Answer, State
 
@@ -37,6 +36,7 @@ _REASONS = (
     .group_by(files.c.reason, files.c.advice)
 )
 FOREVER = 1e18  # s
+_RESCAN = "rescan asked"
 
 
 class Browse(Part):
@@ -90,11 +90,17 @@ class Browse(Part):
             ]
 
     def beginnings(self, numbers: Sequence[int], characters: int = 300) -> dict[int, str]:
-        """How the answers of these files begin, where the index has their text."""
-        start = sa.func.substr(texts.c.body, 1, characters).label("start")
-        which = sa.select(texts.c.file, start).where(texts.c.file.in_(list(numbers)), texts.c.page == 1)
+        """How the answers of these files begin, where they are kept."""
+        same = (kept.c.sha256 == files.c.sha256) & (kept.c.question == questions.c.id)
+        which = (
+            sa.select(files.c.id, kept.c.body, questions.c.facts)
+            .join_from(files, questions, questions.c.asked == sa.func.coalesce(files.c.question, ""))
+            .join(kept, same)
+            .where(files.c.id.in_(list(numbers)))
+        )
         with self._database.read() as c:
-            return {row.file: row.start for row in c.execute(which)}
+            pages = {row.id: pages_of(row.body, row.facts) for row in c.execute(which)}
+        return {number: first[:characters] for number, (first, *_) in pages.items() if first}
 
     def reasons(self, folders: Sequence[str]) -> list[Reason]:
         """Why files of these folders failed, by what was said of them, the most frequent first."""
@@ -105,6 +111,35 @@ class Browse(Part):
                 for row in c.execute(_REASONS, {"folder": folder})
             ]
         return sorted(found, key=lambda reason: -reason.files)
+
+    def through_by_hour(self, folders: Sequence[str], since: float) -> dict[str, dict[int, int]]:
+        """How many files of each folder were done or failed, by hours since 1970; from the index alone."""
+        hour = sa.cast(sa.func.floor(files.c.changed / 3600), sa.BigInteger).label("hour")
+        of = sa.select(hour, sa.func.count()).where(_HERE, files.c.changed >= since).group_by(hour)
+        found: dict[str, dict[int, int]] = {}
+        with self._database.read() as c:
+            for folder in folders:
+                counts = found.setdefault(folder, {})
+                for state in ("done", "failed"):
+                    for at, many in c.execute(of, {"folder": folder, "state": state}):
+                        counts[at] = counts.get(at, 0) + many
+        return found
+
+    def ask_rescan(self, now: float) -> None:
+        """Have every daemon on this ledger list its folders in full; see `rescan_asked`."""
+        insert = self._insert(about)
+        put = insert.on_conflict_do_update(
+            index_elements=[about.c.name], set_={"value": insert.excluded.value}
+        )
+        with self._database.write() as c:
+            c.execute(put, {"name": _RESCAN, "value": repr(now)})
+            self._database.tell(c)
+
+    def rescan_asked(self) -> str | None:
+        """Another value each time that somebody asked for it."""
+        with self._database.read() as c:
+            asked: str | None = c.scalar(sa.select(about.c.value).where(about.c.name == _RESCAN))
+            return asked
 
     def failed_files(self, folder: str) -> Iterator[FileRow]:
         """Every failed file of a folder; read in parts, so that nobody waits meanwhile."""
@@ -122,14 +157,19 @@ class Browse(Part):
 
     def answers_about(self, sha256: str, limit: int = 20) -> list[tuple[str, Answer]]:
         """All answers that are kept about a content, each with its question, the latest first."""
-        which = sa.select(kept.c.question, kept.c.body).where(kept.c.sha256 == bytes.fromhex(sha256))
+        which = (
+            sa.select(questions.c.asked, kept.c.body, questions.c.facts)
+            .join_from(kept, questions, questions.c.id == kept.c.question)
+            .where(kept.c.sha256 == bytes.fromhex(sha256))
+        )
         with self._database.read() as c:
             rows = c.execute(which.order_by(kept.c.at.desc()).limit(limit)).all()
-        return [(row.question, answer) for row in rows if (answer := _readable(row.body)) is not None]
+        read = [(row.asked, _readable(row.body, sha256, row.facts)) for row in rows]
+        return [(asked, answer) for asked, answer in read if answer is not None]
 
 
-def _readable(body: Any) -> Answer | None:
+def _readable(body: bytes, sha256: str, facts: bytes) -> Answer | None:
     try:
-        return unpack(body)
+        return unpack(body, sha256, facts)
     except ValueError:
         return None

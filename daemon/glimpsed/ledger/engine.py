@@ -32,6 +32,10 @@ BUSY = 15.0  # seconds that SQLite waits for another process's transaction
 MOVE_AWAY = "Move it away, glimpsed then adopts the sidecars that are there."
 _READERS = 4
 _SCRUB_TRIES, _SCRUB_PAUSE = 50, 0.1
+_OLD_BLOCKS = 500  # of 4 KB
+_OLD_INDEX = "SELECT count(*) FROM sqlite_master WHERE name = 'words'"
+# But for what FTS5 must find of it to drop it: below 11 are its own notes.
+_OLD_INDEX_SOME = "DELETE FROM words_data WHERE id IN (SELECT id FROM words_data WHERE id > 10 LIMIT ?)"
 _EMPTY_LOG = "PRAGMA wal_checkpoint(TRUNCATE)"
 _PG_CONNECT: dict[str, Any] = {
     "connect_timeout": 10,
@@ -133,12 +137,29 @@ class Database:
         """
         if self.postgresql:
             return
+        while self.drop_old_index(_OLD_BLOCKS):
+            pass
         with translated(self.where), self._write_lock, self._writer.connect() as connection:
-            connection.exec_driver_sql("INSERT INTO words(words) VALUES ('optimize')")
+            connection.exec_driver_sql("INSERT INTO said(said) VALUES ('optimize')")
             for _ in range(_SCRUB_TRIES):  # a daemon that is just reading holds the log
                 if not connection.exec_driver_sql(_EMPTY_LOG).one()[0]:
                     break
                 time.sleep(_SCRUB_PAUSE)
+
+    def drop_old_index(self, blocks: int) -> int:
+        """So many blocks of the index that version 1 had over its texts; how many that was, 0 when there are no more.
+
+        To drop it at once would hold up everybody else for as long as it takes to overwrite it.
+        """
+        if self.postgresql:
+            return 0
+        with self.write() as connection:
+            if not connection.exec_driver_sql(_OLD_INDEX).scalar_one():
+                return 0
+            gone = connection.exec_driver_sql(_OLD_INDEX_SOME, (blocks,)).rowcount
+            if gone < blocks:
+                connection.exec_driver_sql("DROP TABLE words")
+            return gone
 
     def empty_log(self) -> None:
         """Have the log hold nothing that has been deleted since, unless somebody is just reading it."""

@@ -8,8 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from glimpsed.ledger import search
-from glimpsed.ledger.kept import Kept
+from glimpsed.ledger.kept import Kept, ToKeep
 from glimpsed.ledger.part import HELD_LEASE, clean, written_from, written_text
 from glimpsed.ledger.queue import STILL_OURS, Queue
 from glimpsed.ledger.schema import answers, files
@@ -95,8 +94,8 @@ class Finish(Queue, Kept, Spending):
             held = [one for one, still in zip(several, ours, strict=True) if still]
             if held:
                 self._keep(c, held, now, drop=[job.id for job, _, _ in held if job.id in pages])
-            # Touched, renamed or taken over meanwhile: it is paid for, and whoever asks the same next finds it.
-            self._keep_answers(c, [one for one, still in zip(several, ours, strict=True) if not still])
+            # Also of what was touched, renamed or taken over meanwhile: whoever asks the same next finds it.
+            self._keep_answers(c, [ToKeep(job.id, answer, question) for job, answer, question in several])
             return ours
 
     def _keep(
@@ -117,9 +116,6 @@ class Finish(Queue, Kept, Spending):
             c.execute(DROP, {"ids": drop})
         bodies = [{"file": job.id, "page": 0, "body": answer.model_dump_json()} for job, answer, _ in held]
         c.execute(self._put_answer, bodies)
-        self._keep_answers(c, held)
-        if self._search:
-            search.store(c, {job.id: search.pages_of(answer) for job, answer, _ in held})
 
     def _still_ours(self, c: sa.Connection, jobs: Sequence[Job]) -> list[bool]:
         """Of each, whether its lease is held; in this transaction nobody takes it away."""
@@ -193,10 +189,7 @@ class Finish(Queue, Kept, Spending):
     def gone(self, job: Job, now: float) -> bool:
         """The file, or this version of it, is not there any more."""
         with self._database.write() as c:
-            if not c.execute(_GONE, {"at": now, **self._lease(job)}).rowcount:
-                return False
-            search.drop(c, [job.id])
-            return True
+            return bool(c.execute(_GONE, {"at": now, **self._lease(job)}).rowcount)
 
     @functools.cached_property
     def _put_answer(self) -> Any:

@@ -12,7 +12,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from glimpsed.ledger import search
 from glimpsed.ledger.finish import DONE, DROP, OURS, Finish
 from glimpsed.ledger.part import HELD_LEASE, clean, written_text
 from glimpsed.ledger.schema import HANDED, IN_COMMAND, files, kept, reviews, verifications
@@ -126,7 +125,6 @@ class Handing(Finish):
                 c.execute(_GONE_FOR, {"ids": others})
                 for table in (verifications, reviews):
                     c.execute(sa.delete(table).where(table.c.file.in_(others)))
-                search.drop(c, others)
                 c.execute(sa.update(kept).where(kept.c.file.in_(others)).values(file=job.id))
             c.execute(DROP, {"ids": [job.id, *others]})
             self._written(c, [job])

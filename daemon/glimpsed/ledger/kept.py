@@ -1,96 +1,183 @@
 """Answers outlive files: what was paid for, by content and question, whatever becomes of images and sidecars (DESIGN 8).
 
-An answer is JSON, compressed with what all of them have in common as a dictionary: the words between the values.
+The index of the search is beside them: SQLite's in a table that knows no texts, PostgreSQL's in the row.
 """
 
 from __future__ import annotations
 
-import zlib
+import functools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from glimpsed.ledger import search
-from glimpsed.ledger.part import CHUNK, Part, by_directory, chunks, key_of
-from glimpsed.ledger.schema import answers, directories, files, kept, reviews, texts, verifications
+from glimpsed.ledger.packed import facts_of, pack, pages_of, unpack
+from glimpsed.ledger.part import CHUNK, Part, by_directory, chunks, clean, key_of
+from glimpsed.ledger.schema import answers, directories, files, kept, questions, reviews, texts, verifications
 from glimpsed.ledger.values import KeptAnswer
+from glimpsed.ledger.words import indexed
 from glimpsed.model import Answer, FileKey, Job, State
 
 _PENDING: tuple[State, ...] = ("queued", "running", "answered", "handing")  # whose answers are needed still
 _SOME: sa.BindParameter[Any] = sa.bindparam("some", expanding=True)
 
 _FIND = (
-    sa.select(kept.c.sha256, kept.c.question, kept.c.body, files.c.folder, files.c.directory, files.c.name)
-    .join(files, files.c.id == kept.c.file)
+    sa.select(
+        kept.c.sha256,
+        kept.c.body,
+        questions.c.asked,
+        questions.c.facts,
+        files.c.folder,
+        files.c.directory,
+        files.c.name,
+    )
+    .join_from(kept, files, files.c.id == kept.c.file)
+    .join(questions, questions.c.id == kept.c.question)
     .where(kept.c.sha256.in_(_SOME))
 )
 _SHARED = sa.select(files.c.sha256).where(
     files.c.sha256.in_(_SOME), files.c.id.not_in(sa.bindparam("ids", expanding=True)), files.c.state != "gone"
 )
+_THERE = sa.select(kept.c.id, kept.c.sha256, kept.c.question, kept.c.indexed).where(kept.c.sha256.in_(_SOME))
+_TEXT = (
+    sa.select(kept.c.id, kept.c.body, questions.c.facts)
+    .join(questions, questions.c.id == kept.c.question)
+    .where(kept.c.id.in_(_SOME))
+)
+_ASKED = sa.select(questions).where(questions.c.asked.in_(_SOME))
+_INDEX = {
+    "sqlite": sa.text("INSERT INTO said(rowid, body) VALUES (:id, :terms)"),
+    "postgresql": sa.text(
+        "UPDATE kept SET vector = array_to_tsvector(CAST(:terms AS text[])) WHERE id = :id"
+    ),
+}
+_UNINDEX = sa.text("INSERT INTO said(said, rowid, body) VALUES ('delete', :id, :terms)")
 
 
-def pack(answer: Answer) -> bytes:
-    """An answer as it is kept. Whoever reads the first byte knows how: 1, zlib with `_WORDS`."""
-    deflate = zlib.compressobj(level=6, wbits=-15, zdict=_WORDS)
-    return b"\1" + deflate.compress(answer.model_dump_json().encode()) + deflate.flush()
+@dataclass(frozen=True, slots=True)
+class ToKeep:
+    """An answer, the file that got it, and the question; None where that is not known, as of adopted files."""
 
-
-def unpack(body: bytes) -> Answer:
-    """`pack` undone. Raises `ValueError` for what another program wrote."""
-    if body[:1] != b"\1":
-        raise ValueError("kept by a newer glimpsed")
-    try:
-        return Answer.model_validate_json(zlib.decompressobj(wbits=-15, zdict=_WORDS).decompress(body[1:]))
-    except zlib.error as e:
-        raise ValueError(str(e)) from e
+    file: int
+    answer: Answer
+    question: str | None
 
 
 class Kept(Part):
     """What was answered, apart from whose answer it was."""
 
-    def _keep_answers(self, c: sa.Connection, held: Sequence[tuple[Job, Answer, str]]) -> None:
+    def _keep_answers(self, c: sa.Connection, several: Sequence[ToKeep]) -> None:
         """In the transaction that has them survive a power cut. One that was only used again changes hands."""
-        insert = self._insert(kept)
-        same = [kept.c.sha256, kept.c.question]
-        new = {name: insert.excluded[name] for name in ("file", "at", "body")}
-        given = insert.on_conflict_do_update(index_elements=same, set_=new)
-        used_again = insert.on_conflict_do_update(index_elements=same, set_={"file": insert.excluded.file})
-        for statement, again in ((given, False), (used_again, True)):
-            rows = {
-                (answer.source.sha256, asked): {
-                    "sha256": bytes.fromhex(answer.source.sha256),
-                    "question": asked,
-                    "file": job.id,
-                    "at": self.clock(),
-                    "body": pack(answer),
-                }
-                for job, answer, asked in held
-                if (answer.reused_from is not None) == again
+        asked = self._questions(c, several)
+        wanted = {
+            (bytes.fromhex(one.answer.source.sha256), asked[one.question or ""].id): one for one in several
+        }
+        hashes = {"some": [sha256 for sha256, _ in wanted]}
+        before = {(row.sha256, row.question): row for row in c.execute(_THERE, hashes)}
+        handed = [key for key, one in wanted.items() if one.answer.reused_from is not None and key in before]
+        for key in sorted(handed):  # two hosts never deadlock
+            change = sa.update(kept).where(kept.c.id == before[key].id)
+            c.execute(change.values(file=wanted[key].file))
+        new = {key: wanted[key] for key in sorted(wanted.keys() - set(handed))}
+        if not new:
+            return
+        self._unindex(c, [before[key].id for key in new if key in before and before[key].indexed])
+        rows = [
+            {
+                "sha256": sha256,
+                "question": question,
+                "file": one.file,
+                "at": int(self.clock()),
+                "indexed": int(self._search),
+                "body": pack(one.answer, asked[one.question or ""].facts),
             }
-            if rows:
-                c.execute(statement, [rows[key] for key in sorted(rows)])  # two hosts never deadlock
+            for (sha256, question), one in new.items()
+        ]
+        c.execute(self._put_kept, rows)
+        if self._search:
+            there = {(row.sha256, row.question): row.id for row in c.execute(_THERE, hashes)}
+            self._index(c, {there[key]: _pages(one.answer) for key, one in new.items()})
 
-    def _replace_answer(self, c: sa.Connection, sha256: str, question: str, answer: Answer) -> None:
+    @functools.cached_property
+    def _put_kept(self) -> Any:
+        insert = self._insert(kept)
+        new = {name: insert.excluded[name] for name in ("file", "at", "indexed", "body")}
+        return insert.on_conflict_do_update(index_elements=[kept.c.sha256, kept.c.question], set_=new)
+
+    def _questions(self, c: sa.Connection, several: Sequence[ToKeep]) -> dict[str, sa.Row[Any]]:
+        """The questions' rows: a handful for all answers, unless they name the files."""
+        first = {one.question or "": one.answer for one in reversed(several)}
+        found = {row.asked: row for row in c.execute(_ASKED, {"some": list(first)})}
+        if lacking := sorted(first.keys() - found.keys()):
+            # One that names its file is nobody else's: there is nothing to have in common.
+            rows = [
+                {"asked": asked, "facts": b"" if ":" in asked else facts_of(first[asked])}
+                for asked in lacking
+            ]
+            c.execute(self._insert(questions).on_conflict_do_nothing(), rows)
+            found |= {row.asked: row for row in c.execute(_ASKED, {"some": lacking})}
+        return found
+
+    def _index(self, c: sa.Connection, several: dict[int, list[str]]) -> None:
+        """Have these answers' words found."""
+        sqlite = c.dialect.name == "sqlite"
+        terms = {id_: indexed(clean(page) or "" for page in pages) for id_, pages in several.items()}
+        rows = [{"id": id_, "terms": " ".join(t) if sqlite else t} for id_, t in terms.items()]
+        c.execute(_INDEX[c.dialect.name], rows)
+
+    def _unindex(self, c: sa.Connection, ids: Sequence[int]) -> None:
+        """An index without content must be told what it is to forget; PostgreSQL's goes with the row."""
+        if not ids or c.dialect.name != "sqlite":
+            return
+        rows = c.execute(_TEXT, {"some": list(ids)}).all()
+        gone = [
+            {
+                "id": row.id,
+                "terms": " ".join(indexed(clean(page) or "" for page in pages_of(row.body, row.facts))),
+            }
+            for row in rows
+        ]
+        c.execute(_UNINDEX, gone)
+
+    def _replace_answer(self, c: sa.Connection, sha256: str, question: str | None, answer: Answer) -> None:
         """More is known of an answer that is kept: a second reading, a correction."""
-        this = (kept.c.sha256 == bytes.fromhex(sha256)) & (kept.c.question == question)
-        c.execute(sa.update(kept).where(this).values(body=pack(answer)))
+        this = (kept.c.sha256 == bytes.fromhex(sha256)) & (questions.c.asked == (question or ""))
+        which = sa.select(kept.c.id, kept.c.indexed, questions.c.facts).join_from(
+            kept, questions, questions.c.id == kept.c.question
+        )
+        row = c.execute(which.where(this)).one_or_none()
+        if row is None:
+            return
+        if row.indexed:
+            self._unindex(c, [row.id])
+        change = sa.update(kept).where(kept.c.id == row.id)
+        c.execute(change.values(body=pack(answer, row.facts), indexed=int(self._search)))
+        if self._search:
+            self._index(c, {row.id: _pages(answer)})
 
     def _written(self, c: sa.Connection, jobs: Sequence[Job]) -> None:
         """Their sidecars stand, and were handed over: what is never to be kept goes."""
         if self.keep == 0:
-            c.execute(sa.delete(kept).where(kept.c.file.in_([job.id for job in jobs])))
+            mine = sa.select(kept.c.id).where(kept.c.file.in_(_SOME))
+            self._drop_answers(c, list(c.execute(mine, {"some": [job.id for job in jobs]}).scalars()))
 
-    def all_kept(self, several: Sequence[tuple[str, str]]) -> list[KeptAnswer | None]:
-        """The answers to these questions about these contents, each with the file that got it last."""
+    def all_kept(self, several: Sequence[tuple[str, str | None]]) -> list[KeptAnswer | None]:
+        """The answers to these questions about these contents, each with the file that got it last.
+
+        Where there is none, one that was adopted: which question it is to, only it can tell.
+        """
         hashes = {bytes.fromhex(sha256) for sha256, _ in several}
         with self._database.read() as c:
             rows = c.execute(_FIND, {"some": list(hashes)}).all()
-        found = {(row.sha256.hex(), row.question): row for row in rows}
-        return [_kept_answer(found.get(one)) for one in several]
+        found = {(row.sha256.hex(), row.asked): row for row in rows}
+        return [
+            _kept_answer(found.get((sha256, asked or "")) or found.get((sha256, "")))
+            for sha256, asked in several
+        ]
 
     def let_go(self, now: float, limit: int = 1000) -> int:
-        """Some of the answers, and of their text in the index, that are older than `keep_answers` allows.
+        """Some of the answers, with their words in the index, that are older than `keep_answers` allows.
 
         Returns how many that was: fewer than `limit` when there are no more.
         """
@@ -98,24 +185,25 @@ class Kept(Part):
             return 0
         if self.keep > 0:
             old = kept.c.at < now - self.keep
-            indexed = files.c.changed < self.clock.wall() - self.keep
+            indexed_before = files.c.changed < self.clock.wall() - self.keep
         else:
             old = files.c.state.not_in(_PENDING)
-            indexed = sa.true()
-        which = sa.select(kept.c.id, kept.c.file).join(files, files.c.id == kept.c.file, isouter=True)
-        unkept = sa.select(texts.c.file).join(files, files.c.id == texts.c.file, isouter=True)
+            indexed_before = sa.true()
+        which = sa.select(kept.c.id).join(files, files.c.id == kept.c.file, isouter=True)
+        bare = sa.select(texts.c.id).join(files, files.c.id == texts.c.file, isouter=True)
         with self._database.write() as c:
-            rows = c.execute(which.where(old | files.c.id.is_(None)).limit(limit)).all()
-            ids = [row.id for row in rows]
-            # Of adopted files, the text alone is here.
-            others = unkept.where(indexed, texts.c.file.not_in(sa.select(kept.c.file))).distinct()
-            bare = list(c.execute(others.limit(limit)).scalars())
+            ids = list(c.execute(which.where(old | files.c.id.is_(None)).limit(limit)).scalars())
             self._drop_answers(c, ids)
-            for some in chunks([*{row.file for row in rows}, *bare], CHUNK):
-                search.drop(c, some)
+            unkept = list(c.execute(bare.where(indexed_before | files.c.id.is_(None)).limit(limit)).scalars())
+            for some in chunks(unkept, CHUNK):
+                c.execute(sa.delete(texts).where(texts.c.id.in_(some)))
+        gone = max(len(ids), len(unkept))
         if self.keep == 0:
-            self._database.empty_log()
-        return max(len(ids), len(bare))
+            if 0 < gone < limit:  # that was the last of what was kept before
+                self._database.scrub()
+            else:
+                self._database.empty_log()
+        return gone
 
     def forget_files(self, keys: Sequence[FileKey]) -> int:
         """These files' rows, answers and text go for good, also from the database's file. Returns how many files."""
@@ -152,8 +240,7 @@ class Kept(Part):
                 other = sa.select(files.c.id).where(files.c.sha256 == sha256, files.c.id.not_in(ids)).limit(1)
                 c.execute(sa.update(kept).where(kept.c.sha256 == sha256).values(file=other.scalar_subquery()))
             self._drop_answers(c, list(gone))
-            search.drop(c, ids)
-            for table in (answers, verifications, reviews):
+            for table in (answers, texts, verifications, reviews):
                 c.execute(sa.delete(table).where(table.c.file.in_(ids)))
             c.execute(sa.delete(files).where(files.c.id.in_(ids)))
             for folder, directory in {(row.folder, row.directory) for row in rows}:
@@ -165,32 +252,19 @@ class Kept(Part):
 
     def _drop_answers(self, c: sa.Connection, ids: Sequence[int]) -> None:
         for some in chunks(list(ids), CHUNK):
+            found = sa.select(kept.c.id).where(kept.c.id.in_(_SOME), kept.c.indexed == 1)
+            self._unindex(c, list(c.execute(found, {"some": some}).scalars()))
             c.execute(sa.delete(kept).where(kept.c.id.in_(some)))
+
+
+def _pages(answer: Answer) -> list[str]:
+    return [page.text for page in answer.pages or (answer,)]
 
 
 def _kept_answer(row: sa.Row[*tuple[Any, ...]] | None) -> KeptAnswer | None:
     if row is None:
         return None
     try:
-        return KeptAnswer(key_of(row), unpack(row.body))
+        return KeptAnswer(key_of(row), unpack(row.body, row.sha256.hex(), row.facts), row.asked or None)
     except ValueError:
         return None
-
-
-# An answer's JSON without what differs. It is part of the format: another one needs another first byte.
-_WORDS = (
-    b'"doubt":null,"verified":null,"review":null,"left_out":null,"turned":null,"characters":null,'
-    b'"estimated":true,"nothing_found","length","incomplete","currency":"EUR","currency":"CNY",'
-    b'"media_type":"application/pdf","media_type":"image/tiff","media_type":"image/png","media_type":"text/plain",'
-    b'"asked":"gemini-2.5-flash","answered":"gemini-2.5-flash","api":"chat","asked":"gpt-4o","answered":"gpt-4o-2024-08-06"'
-    b'"pages":[{"page":1,"text":"","data":{"invoice_number":"","number":"","date":"","supplier":"","customer":"",'
-    b'"total":0.00,"net":0.00,"tax":0.00,"amount":0.00,"currency":"EUR","items":[{"description":"","quantity":1,'
-    b'"unit_price":0.00,"price":0.00}]}},{"page":2,"text":""}],'
-    b'{"glimpsed":1,"folder":"inbox","source":{"name":"scan_0001.jpg","bytes":400000,"modified":"2026-11-26T10:00:00.000000Z",'
-    b'"sha256":"","media_type":"image/jpeg","width":2480,"height":3508,"pages":1},"prompt":{"sha256":""},'
-    b'"model":{"entry":"gpt-4o","api":"responses","asked":"gpt-4o","answered":"gpt-4o-2024-08-06"},'
-    b'"sent":[{"page":1,"media_type":"image/jpeg","width":1448,"height":2048,"bytes":345678}],"text":"","data":null,'
-    b'"pages":null,"finish":"stop","usage":{"input_tokens":1105,"output_tokens":210,"cost":0.0049,"currency":"USD",'
-    b'"estimated":false},"attempts":1,"request_id":"chatcmpl-","started":"2026-11-26T10:00:00.000000Z",'
-    b'"finished":"2026-11-26T10:00:00.000000Z","seconds":2.31,"reused_from":null}'
-)

@@ -9,6 +9,7 @@ from glimpsed.ledger.handing import Handing
 from glimpsed.ledger.hosts import Hosts, this_process
 from glimpsed.ledger.listing import Listing
 from glimpsed.ledger.memory import Memory
+from glimpsed.ledger.older import Older
 from glimpsed.ledger.queries import Queries
 from glimpsed.ledger.schema import prepare
 from glimpsed.ledger.search import Search
@@ -16,7 +17,7 @@ from glimpsed.ledger.second import Second
 from glimpsed.ledger.timekeeping import keep_time
 
 
-class Ledger(Handing, Second, Listing, Memory, Hosts, Queries, Search, Browse):
+class Ledger(Handing, Second, Listing, Older, Memory, Hosts, Queries, Search, Browse):
     """Everything the program may ask of its ledger; each part is a module of this package.
 
     Every method may raise `LedgerUnavailable` (the database is away: ask again) or `LedgerError`.

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from glimpsed.ledger import search
+from glimpsed.ledger.kept import Kept, ToKeep
 from glimpsed.ledger.part import (
     CHUNK,
     by_directory,
@@ -66,7 +66,7 @@ _THERE: tuple[State, ...] = ("queued", "running", "answered", "handing", "done",
 _FORGET_ANSWERS = sa.delete(answers).where(answers.c.file.in_(sa.bindparam("ids", expanding=True)))
 
 
-class Listing(Spending):
+class Listing(Kept, Spending):
     """What is known of a folder, and what a listing of it showed."""
 
     def known(self, folder: str, directory: str) -> dict[str, Known]:
@@ -163,8 +163,7 @@ class Listing(Spending):
         A version that somebody works on at this moment, or that is done, is left alone.
         """
         rows = {a.key: _done_row(a, now) for a in adopted}
-        with_text = {a.key: a.texts for a in adopted if a.texts} if self._search else {}
-        return self._put_done(rows, with_text, {a.key: a for a in adopted if a.paid})
+        return self._put_done(rows, {a.key: a for a in adopted})
 
     def ignore(
         self, found: Mapping[FileKey, Version], now: float, *, instead_of: Sequence[FileKey] = ()
@@ -177,7 +176,7 @@ class Listing(Spending):
             where = {"in_folder": place["folder"], "in_directory": place["directory"], "names": names}
             with self._database.write() as c:
                 c.execute(sa.delete(files).where(_HERE, _NEVER_READ), where)
-        return self._put_done({key: _done_row(Adopted(key, v, ()), now) for key, v in found.items()}, {}, {})
+        return self._put_done({key: _done_row(Adopted(key, v, ()), now) for key, v in found.items()}, {})
 
     def ignored(self, folder: str, versions: Collection[Version]) -> dict[Version, list[FileKey]]:
         """Where files of these versions are, or were, that `ignore` was told of."""
@@ -193,7 +192,7 @@ class Listing(Spending):
     def vanished(self, keys: Sequence[FileKey], now: float) -> list[GoneRow]:
         """These files were deleted. Returns the rows that were not gone before, as they were.
 
-        A paid answer is kept in case the file comes back; the text for the search is not.
+        What was answered is kept in case the file comes back, and not found by a search meanwhile.
         """
         gone: list[GoneRow] = []
         for place, names in by_directory(keys):
@@ -202,7 +201,6 @@ class Listing(Spending):
                 rows = c.execute(_VANISHED, {**where, "at": now}).all()
                 if rows:
                     c.execute(OUTDATED, place)
-                    search.drop(c, [row.id for row in rows])
             gone += [GoneRow(key_of(row), row.was, written_from(row.written)) for row in rows]
         return gone
 
@@ -213,23 +211,21 @@ class Listing(Spending):
         with self._database.write() as c:
             c.execute(_RENAMED, {**where, "at": now})
 
-    def _put_done(
-        self,
-        rows: Mapping[FileKey, dict[str, Any]],
-        with_text: Mapping[FileKey, Sequence[str]],
-        paid: Mapping[FileKey, Adopted],
-    ) -> int:
+    def _put_done(self, rows: Mapping[FileKey, dict[str, Any]], adopted: Mapping[FileKey, Adopted]) -> int:
         count = 0
         for keys in chunks(sorted(rows), 10 * CHUNK):
             with self._database.write() as c:
                 taken = c.execute(self._adopt, [rows[key] for key in keys]).all()
                 for ids in chunks([row.id for row in taken], CHUNK):
                     c.execute(_FORGET_ANSWERS, {"ids": ids})
-                if paid:
-                    self._pay_again(c, [paid[key] for row in taken if (key := key_of(row)) in paid])
-                told = [row for row in taken if with_text.get(key_of(row))]
-                for some in chunks(told, CHUNK):
-                    search.store(c, {row.id: with_text[key_of(row)] for row in some})
+                told = {row.id: adopted[key] for row in taken if (key := key_of(row)) in adopted}
+                if paid := [a for a in told.values() if a.paid]:
+                    self._pay_again(c, paid)
+                answered = [
+                    ToKeep(id_, a.answer, a.question) for id_, a in told.items() if a.answer is not None
+                ]
+                for some in chunks(answered if self.keep != 0 else [], CHUNK):
+                    self._keep_answers(c, some)
             count += len(taken)
         return count
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from glimpsed.ledger.part import CHUNK, Part, by_directory, chunks, file_row, key_of, written_text
 from glimpsed.ledger.schema import about, answers, files, folders, reviews
 from glimpsed.ledger.values import FileRow
-from glimpsed.model import FileKey, State, Written
+from glimpsed.model import FileKey, PageRecord, State, Written
 
 _COUNT = (
     sa.select(sa.func.count())
@@ -176,7 +176,8 @@ class Queries(Part):
 
     def done_page(self, folder: str, after: int, limit: int) -> list[tuple[int, FileRow]]:
         """So many done files of a folder with their ids, in the order of these, after this one."""
-        page = sa.select(files).where(files.c.folder == folder, files.c.state == "done", files.c.id > after)
+        columns = _INDEXED if self._database.postgresql else _BARE
+        page = sa.select(files).where(columns.folder == folder, columns.state == "done", files.c.id > after)
         with self._database.read() as c:
             return [(row.id, file_row(row)) for row in c.execute(page.order_by(files.c.id).limit(limit))]
 
@@ -252,6 +253,22 @@ class Queries(Part):
             _redone(now),
             _REDONE,
         )
+
+    def redo_page(self, key: FileKey, others: Sequence[PageRecord], *, now: float) -> int:
+        """Ask again about a file that is done, but for these pages, which keep their answers. Returns how many files."""
+        again = sa.update(files).where(_is(key), files.c.state == "done").values(_REDONE | _redone(now))
+        with self._database.write() as c:
+            ids = list(c.execute(again.returning(files.c.id)).scalars())
+            for id_ in ids:
+                c.execute(_FORGET_ANSWERS, {"some": [id_]})
+                rows = [
+                    {"file": id_, "page": record.answer.page, "body": record.model_dump_json()}
+                    for record in others
+                ]
+                if rows:
+                    c.execute(sa.insert(answers), rows)
+            self._database.tell(c)
+            return len(ids)
 
     def cancel_redo(
         self, keys: Sequence[FileKey] | None = None, *, folder: str | None = None, now: float

@@ -41,7 +41,9 @@ ON CONFLICT (folder, directory, name) DO UPDATE SET
   size = excluded.size, mtime_ns = excluded.mtime_ns, changed = excluded.changed,
   priority = excluded.priority, fresh = excluded.fresh, round = 0, anew = 0, owner = NULL,
   question = CASE WHEN {same} OR files.sha256 IS NOT NULL THEN files.question END,
-  attempts = 0, retries = 0, cut_off = 0, reason = NULL, advice = NULL
+  attempts = CASE WHEN {same} AND files.was = 'failed' THEN files.attempts ELSE 0 END,
+  advice = CASE WHEN {same} AND files.was = 'failed' THEN files.advice END,
+  retries = 0, cut_off = 0, reason = NULL
 WHERE (NOT {same} OR files.state = 'gone') AND NOT (files.state = 'handing' AND files.problem IS NOT NULL)
 RETURNING id, folder, directory, name, state, was, claims"""
 _OFFER_ARRAYS = (
@@ -81,7 +83,7 @@ WHERE id IN (
   ORDER BY files.priority DESC, files.fresh DESC, files.mtime_ns, files.id LIMIT :limit {lock})
 RETURNING {columns}"""
 _COLUMNS = """id, folder, directory, name, size, mtime_ns, state, priority, fresh, round, anew, changed, claims,
-  attempts, retries, cut_off, problem, written"""
+  attempts, retries, cut_off, problem, advice, written"""
 # Those that wait to be written or handed over are few: by `files_state`, whatever else waits.
 _CLAIM_ANSWERED = """
 UPDATE files SET owner = :owner, due = :until, claims = claims + 1
@@ -369,6 +371,7 @@ def _job(row: sa.Row[*tuple[Any, ...]], pages: Sequence[sa.Row[*tuple[Any, ...]]
         cut_off=row.cut_off,
         fresh=bool(row.fresh),
         problem=None if handing else row.problem,
+        advice=row.advice,
         answer=Answer.model_validate_json(whole) if whole and (handing or row.state == "answered") else None,
         pages=tuple(PageRecord.model_validate_json(body) for page, body in by_page.items() if page > 0),
         handing=Handing(tuple(json.loads(by_page.get(HANDED, "[]"))), row.problem is not None)

@@ -19,7 +19,10 @@ from glimpsed.errors import LedgerError
 VERSION_ROW = "version"
 BEGAN = "began"  # when this ledger was made, epoch seconds
 _ADVISORY_LOCK = 0x676C696D70736564  # 'glimpsed': one daemon at a time creates or migrates
-_FULL_TEXT = "CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(body, content='', tokenize='unicode61')"
+# Of what each word says where it stands, nothing is kept: two thirds of the room. What is a word is said by `words`.
+_FULL_TEXT = (
+    """CREATE VIRTUAL TABLE said USING fts5(body, content='', tokenize='ascii', detail=none, columnsize=0)"""
+)
 
 Step = Callable[[sa.Connection], None]
 
@@ -98,16 +101,28 @@ answers = sa.Table(
     sa.Column("body", sa.Text, nullable=False),
 )
 
+# Questions by their fingerprints, a handful for all answers; '' is that of an answer that was adopted.
+questions = sa.Table(
+    "questions",
+    metadata,
+    sa.Column("id", _Id, primary_key=True),
+    sa.Column("asked", sa.Text, nullable=False),
+    sa.Column("facts", sa.LargeBinary, nullable=False),  # see `ledger.packed`
+    sa.UniqueConstraint("asked", name="questions_asked"),
+)
+
 # Answers by content and question, for as long as `keep_answers` says, whatever becomes of files and sidecars.
+# What they are found by is in SQLite's table `said`, by id; in PostgreSQL it is a column `vector`.
 kept = sa.Table(
     "kept",
     metadata,
     sa.Column("id", _Id, primary_key=True),
     sa.Column("sha256", sa.LargeBinary, nullable=False),
-    sa.Column("question", sa.Text, nullable=False),
+    sa.Column("question", _Id, nullable=False),
     sa.Column("file", _Id, nullable=False),  # that got it last
-    sa.Column("at", _Float, nullable=False),  # when it was given, by the ledger's clock
-    sa.Column("body", sa.LargeBinary, nullable=False),  # see `ledger.kept`
+    sa.Column("at", sa.BigInteger, nullable=False),  # when it was given, by the ledger's clock
+    sa.Column("indexed", sa.SmallInteger, nullable=False),  # 1: the search finds it
+    sa.Column("body", sa.LargeBinary, nullable=False),  # see `ledger.packed`
     sa.UniqueConstraint("sha256", "question", name="kept_answer"),
 )
 
@@ -206,7 +221,7 @@ daemons = sa.Table(
     sa.Column("report", sa.Text, nullable=False),  # JSON
 )
 
-# The answers' text, page by page. `words` is SQLite's index over it; PostgreSQL's is `vector`.
+# What version 1 had instead of `kept`: only the text, page by page. It is emptied meanwhile (`ledger.older`).
 texts = sa.Table(
     "texts",
     metadata,
@@ -230,6 +245,7 @@ INDEXES = (
     "CREATE INDEX files_ignored ON files (folder, mtime_ns, size) WHERE sha256 IS NULL AND due IS NULL",
     "CREATE INDEX kept_file ON kept (file)",
     "CREATE INDEX kept_at ON kept (at)",
+    "CREATE INDEX kept_unindexed ON kept (id) WHERE indexed = 0",
     "CREATE INDEX verifications_due ON verifications (due) WHERE due IS NOT NULL",
     "CREATE INDEX verifications_doubtful ON verifications (file) WHERE doubtful = 1",
 )
@@ -243,25 +259,32 @@ _VACUUM = """ALTER TABLE files SET (autovacuum_vacuum_scale_factor = 0, autovacu
 def _keep_answers(c: sa.Connection) -> None:
     """To version 2: `again`, which said three things by its sign, becomes `round` and `anew`; answers are kept.
 
-    What models gave that is no answer goes: nobody ever read it. Rows that nobody asked for anew are not written to.
+    What models gave that is no answer goes: nobody ever read it. Rows that nobody asked for anew are not written to. What
+    takes long, to keep the answers that there are, is done meanwhile (`ledger.older`).
     """
     postgresql = c.dialect.name == "postgresql"
-    binary, double = ("BYTEA", "DOUBLE PRECISION") if postgresql else ("BLOB", "DOUBLE")
+    binary = "BYTEA" if postgresql else "BLOB"
     key, number = ("BIGSERIAL", "BIGINT") if postgresql else ("INTEGER", "INTEGER")
+    kept_questions = f"""CREATE TABLE questions (id {key} NOT NULL PRIMARY KEY, asked TEXT NOT NULL, facts {binary} NOT NULL,
+      CONSTRAINT questions_asked UNIQUE (asked))"""
     kept_answers = f"""CREATE TABLE kept (id {key} NOT NULL PRIMARY KEY, sha256 {binary} NOT NULL,
-      question TEXT NOT NULL, file {number} NOT NULL, at {double} NOT NULL, body {binary} NOT NULL,
-      CONSTRAINT kept_answer UNIQUE (sha256, question))"""
+      question {number} NOT NULL, file {number} NOT NULL, at BIGINT NOT NULL, indexed SMALLINT NOT NULL,
+      body {binary} NOT NULL, CONSTRAINT kept_answer UNIQUE (sha256, question))"""
     for statement in (
         "ALTER TABLE files RENAME COLUMN again TO round",
         "ALTER TABLE files ADD COLUMN anew SMALLINT NOT NULL DEFAULT 0",
         "UPDATE files SET anew = CASE WHEN round > 0 THEN 1 ELSE 0 END, round = abs(round) WHERE round <> 0",
         "DELETE FROM answers WHERE page = -1",
+        kept_questions,
         kept_answers,
         "CREATE INDEX kept_file ON kept (file)",
         "CREATE INDEX kept_at ON kept (at)",
+        "CREATE INDEX kept_unindexed ON kept (id) WHERE indexed = 0",
         "CREATE INDEX files_ignored ON files (folder, mtime_ns, size) WHERE sha256 IS NULL AND due IS NULL",
+        *(["ALTER TABLE texts DROP COLUMN vector"] if postgresql else []),
     ):
         c.exec_driver_sql(statement)
+    _create_full_text(c)
 
 
 def _read_twice(c: sa.Connection) -> None:
@@ -345,5 +368,5 @@ def _create_full_text(connection: sa.Connection) -> None:
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql(_FULL_TEXT)
         return
-    connection.exec_driver_sql("ALTER TABLE texts ADD COLUMN vector tsvector")
-    connection.exec_driver_sql("CREATE INDEX texts_vector ON texts USING gin (vector)")
+    connection.exec_driver_sql("ALTER TABLE kept ADD COLUMN vector tsvector")
+    connection.exec_driver_sql("CREATE INDEX kept_vector ON kept USING gin (vector)")

@@ -1,61 +1,65 @@
-"""Full-text search over the answers: SQLite's FTS5, PostgreSQL's text search, one way to cut words.
+"""Full-text search over the answers that are kept: SQLite's FTS5, PostgreSQL's text search, one way to cut words.
 
-Neither database finds words in a script that puts no spaces between them, so each such character is
-indexed as a word of its own, and a query for several is a query for that phrase.
+The index knows which answers have a word. Which of them have a phrase, on which page and how often, their texts tell:
+those of the answers that were kept last, where very many have the words.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import sqlalchemy as sa
 
-from glimpsed.ledger.part import Part, clean, key_of
-from glimpsed.ledger.schema import files, texts
+from glimpsed.ledger.packed import pages_of
+from glimpsed.ledger.part import CHUNK, Part, chunks, key_of
+from glimpsed.ledger.schema import files, kept, questions
 from glimpsed.ledger.values import Hit
-from glimpsed.model import Answer
+from glimpsed.ledger.words import Phrase, folded, phrases
 
-# Thai, Lao, Khmer and Burmese; kana, bopomofo, CJK and its extensions. Hangul has spaces.
-_UNSPACED = re.compile(
-    "([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u312f\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])"
-)
-_PAGE_LIMIT = 400_000  # characters of one page: PostgreSQL's index takes 1 MB of words
+LOOKED_AT = 300  # answers that are compared with one another, at least
+MOST, MOST_AT_ONCE = (
+    20_000,
+    2_000,
+)  # files with the words that are looked at for a phrase, the newest: a second's work
 
-_OF_FILES = sa.select(texts.c.id, texts.c.body).where(texts.c.file.in_(sa.bindparam("ids", expanding=True)))
-_DROP = sa.delete(texts).where(texts.c.file.in_(sa.bindparam("ids", expanding=True)))
-_PUT = sa.insert(texts).returning(texts.c.id, sort_by_parameter_order=True)
-_WORDS_PUT = sa.text("INSERT INTO words(rowid, body) VALUES (:id, :words)")
-_VECTOR = sa.text("UPDATE texts SET vector = to_tsvector('simple', :words) WHERE id = :id")
-_WORDS_DROP = sa.text("INSERT INTO words(words, rowid, body) VALUES ('delete', :id, :words)")
 _FOUND = {
-    "sqlite": "SELECT rowid AS id, rank FROM words WHERE words MATCH :query ORDER BY rank LIMIT :most",
-    "postgresql": (
-        "SELECT id, -ts_rank(vector, query) AS rank FROM texts, (SELECT {query} AS query) AS q"
-        " WHERE vector @@ query ORDER BY rank LIMIT :most"
+    "sqlite": sa.text(
+        "SELECT rowid FROM said WHERE said MATCH :query AND rowid < :before ORDER BY rowid DESC LIMIT :most"
+    ),
+    "postgresql": sa.text(
+        "SELECT id FROM kept WHERE vector @@ CAST(:query AS tsquery) AND id < :before ORDER BY id DESC LIMIT :most"
     ),
 }
-# Ranking reads all that is found of a word: of frequent ones, the latest come first instead.
-_LATEST = {
-    "sqlite": "SELECT rowid AS id, -rowid AS rank FROM words WHERE words MATCH :query ORDER BY rowid DESC LIMIT :most",
-    "postgresql": _FOUND["postgresql"],
-}
-_RANKED = 1000  # pages that are ranked while somebody waits
-_LOOKED_AT = 50_000  # of the latest, for those of one folder
-_MORE = sa.text("SELECT count(*) FROM (SELECT 1 FROM words WHERE words MATCH :query LIMIT :most)")
-_PHRASE = re.compile(r'"([^"]*)"(\*?)|(\S+)')
-_DIGITS = re.compile("[0-9]+")
-_MOST_PHRASES = 100
+# Every file that has this answer now, wherever it went; what is gone is nowhere to be found.
+_WHOSE = (
+    sa.select(
+        kept.c.id,
+        kept.c.body,
+        questions.c.facts,
+        files.c.id.label("file"),
+        files.c.folder,
+        files.c.directory,
+        files.c.name,
+    )
+    .join_from(kept, questions, questions.c.id == kept.c.question)
+    .join(
+        files,
+        (files.c.sha256 == kept.c.sha256) & (sa.func.coalesce(files.c.question, "") == questions.c.asked),
+    )
+    .where(kept.c.id.in_(sa.bindparam("some", expanding=True)), files.c.state != "gone")
+    .order_by(kept.c.id.desc(), files.c.id)
+)
 
 
 @dataclass(frozen=True, slots=True)
-class _Phrase:
-    """Words that stand side by side; with `begun`, the last of them may go on."""
+class _Match:
+    """A page that has what was looked for."""
 
-    text: str
-    quoted: bool
-    begun: bool
+    score: float
+    hit: Hit
 
 
 class Search(Part):
@@ -64,116 +68,101 @@ class Search(Part):
     def search(self, text: str, *, limit: int = 50, folder: str | None = None) -> list[Hit]:
         """The pages that hold all of these words, best first; words in quotes stand side by side.
 
-        ``invoic*`` is any word that begins so; where whole words find nothing, all that are not quoted are taken for
-        beginnings.
+        Where no page of an answer holds them all, the one that holds most. ``invoic*`` is any word that begins so; where
+        whole words find nothing, all that are not quoted are taken for beginnings.
         """
-        wanted = _phrases(text)
-        begun = [phrase if phrase.quoted else replace(phrase, begun=True) for phrase in wanted]
-        found = self._found(wanted, limit, folder)
-        return found or (self._found(begun, limit, folder) if begun != wanted else [])
+        return self._best(text, limit, folder, MOST)[0]
 
     def quick_search(
         self, text: str, *, limit: int = 50, folder: str | None = None
     ) -> tuple[list[Hit], bool]:
-        """`search` in bounded time, and whether so many pages hold the words that these are the latest, not the best."""
-        wanted = _phrases(text)
-        begun = [phrase if phrase.quoted else replace(phrase, begun=True) for phrase in wanted]
-        for phrases in [wanted, begun] if begun != wanted else [wanted]:
-            latest = self._are_many(phrases)
-            if found := self._found(phrases, limit, folder, latest=latest):
-                return found, latest
-        return [], False
+        """`search` in bounded time, and whether so many pages hold the words that these are the best of the latest."""
+        return self._best(text, limit, folder, MOST_AT_ONCE)
 
-    def _are_many(self, wanted: Sequence[_Phrase]) -> bool:
-        if not wanted or self._database.postgresql:
-            return False
-        with self._database.read() as c:
-            return bool(c.scalar(_MORE, {**_fts5(wanted)[1], "most": _RANKED + 1}) > _RANKED)
+    def _best(self, text: str, limit: int, folder: str | None, most: int) -> tuple[list[Hit], bool]:
+        wanted = phrases(text)
+        begun = [phrase if phrase.quoted else replace(phrase, begun=True) for phrase in wanted]
+        found, latest = self._found(wanted, limit, folder, most)
+        return (found, latest) if found or begun == wanted else self._found(begun, limit, folder, most)
 
     def _found(
-        self, wanted: Sequence[_Phrase], limit: int, folder: str | None, *, latest: bool = False
-    ) -> list[Hit]:
+        self, wanted: Sequence[Phrase], limit: int, folder: str | None, most: int
+    ) -> tuple[list[Hit], bool]:
+        """The best, and whether there is more that was not compared with them."""
         if not wanted:
-            return []
-        with self._database.read() as c:
-            sqlite = c.dialect.name == "sqlite"
-            query, values = _fts5(wanted) if sqlite else _tsquery(wanted)
-            words = sa.text((_LATEST if latest else _FOUND)[c.dialect.name].format(query=query))
-            found = words.columns(id=texts.c.id.type, rank=sa.Double()).subquery()
-            statement = (
-                sa.select(
-                    files.c.id, files.c.folder, files.c.directory, files.c.name, texts.c.page, texts.c.body
-                )
-                .join_from(found, texts, texts.c.id == found.c.id)
-                .join(files, files.c.id == texts.c.file)
-                .order_by(found.c.rank, files.c.id, texts.c.page)
-                .limit(limit)
-            )
-            if folder is not None:
-                statement = statement.where(files.c.folder == folder)
-            most = limit if folder is None else _LOOKED_AT if latest else -1 if sqlite else None
-            rows = c.execute(statement, {**values, "most": most}).all()
+            return [], False
+        found: list[_Match] = []
+        seen: set[int] = set()
+        looked_at, patterns = 0, [phrase.pattern() for phrase in wanted]
         looked_for = [phrase.text for phrase in wanted]
-        return [Hit(key_of(row), row.page, matching_line(row.body, looked_for), row.id) for row in rows]
+        with self._database.read() as c:
+            for row in self._answers(c, wanted, limit, folder):
+                enough = len(found) >= limit and len(seen) >= LOOKED_AT and row.id not in seen
+                if enough or looked_at >= most:
+                    break
+                looked_at += 1
+                if matches := _matches(row, patterns, looked_for):
+                    seen.add(row.id)
+                    found += matches
+            else:
+                return _sorted(found, limit), False
+        return _sorted(found, limit), True
+
+    def _answers(
+        self, c: sa.Connection, wanted: Sequence[Phrase], limit: int, folder: str | None
+    ) -> Iterator[sa.Row[*tuple[Any, ...]]]:
+        """Answers with all of the terms, those kept last first, each with every file that has it."""
+        terms = dict.fromkeys(term for phrase in wanted for term in phrase.terms())
+        query = _fts5(terms) if c.dialect.name == "sqlite" else _tsquery(terms)
+        whose = _WHOSE if folder is None else _WHOSE.where(files.c.folder == folder)
+        before, most = 2**62, max(limit, LOOKED_AT)
+        while True:
+            asked = {"query": query, "before": before, "most": most}
+            ids = list(c.execute(_FOUND[c.dialect.name], asked).scalars())
+            for some in chunks(ids, CHUNK):
+                yield from c.execute(whose, {"some": some}).all()
+            if len(ids) < most:
+                return
+            before, most = ids[-1], min(4 * most, MOST)
 
 
-def _phrases(text: str) -> list[_Phrase]:
-    found = []
-    for part in list(_PHRASE.finditer(text))[:_MOST_PHRASES]:
-        words, begun = (part[1], bool(part[2])) if part[3] is None else (part[3], part[3].endswith("*"))
-        words = words.replace('"', " ").strip().strip("*")
-        if any(c.isalnum() for c in words):
-            found.append(_Phrase(words, quoted=part[3] is None, begun=begun))
-    return found
+def _fts5(terms: dict[tuple[str, bool], None]) -> str:
+    """SQLite's query language: ``"oak" "invoic"*``."""
+    return " ".join(f'"{term}"{"*" if begun else ""}' for term, begun in terms)
 
 
-def _fts5(wanted: Sequence[_Phrase]) -> tuple[str, dict[str, str]]:
-    """SQLite's query language: ``"oak planks" "invoic"*``."""
-    parts = [f'"{_spaced(phrase.text).strip()}"{"*" if phrase.begun else ""}' for phrase in wanted]
-    return "", {"query": " ".join(parts)}
+def _tsquery(terms: dict[tuple[str, bool], None]) -> str:
+    """PostgreSQL's: ``'oak' & 'invoic':*``."""
+    return " & ".join(f"'{term}'{':*' if begun else ''}" for term, begun in terms)
 
 
-def _tsquery(wanted: Sequence[_Phrase]) -> tuple[str, dict[str, str]]:
-    """PostgreSQL's, whose parser cuts the words; what it finds no word in finds nothing."""
-    whole = "phraseto_tsquery('simple', :p{0})"
-    begun = f"(nullif({whole}::text, '') || ':*')::tsquery"
-    number = f"({begun} || ('-' || :p{{0}} || ':*')::tsquery)"  # it takes the 12345 of R-12345 for -12345
-    parts = [
-        (whole if not phrase.begun else number if _DIGITS.fullmatch(phrase.text) else begun).format(at)
-        for at, phrase in enumerate(wanted)
+def _matches(
+    row: sa.Row[*tuple[Any, ...]], patterns: Sequence[re.Pattern[str]], looked_for: Sequence[str]
+) -> list[_Match]:
+    """The pages of an answer that hold all that is wanted, or the one that holds most; none where a phrase is nowhere."""
+    pages = pages_of(row.body, row.facts)
+    counts = [[len(pattern.findall(text)) for pattern in patterns] for text in map(folded, pages)]
+    if not pages or not all(map(any, zip(*counts, strict=True))):
+        return []
+    whole = [at for at, found in enumerate(counts) if all(found)]
+    best = whole or [max(range(len(pages)), key=lambda at: sum(map(bool, counts[at])))]
+    key = key_of(row)
+    return [
+        _Match(
+            _score(counts[at], len(pages[at])),
+            Hit(key, at + 1, matching_line(pages[at], looked_for), row.file),
+        )
+        for at in best
     ]
-    return " && ".join(parts), {f"p{at}": _spaced(phrase.text) for at, phrase in enumerate(wanted)}
 
 
-def pages_of(answer: Answer) -> list[str]:
-    """An answer's text, page by page."""
-    return [page.text for page in answer.pages] if answer.pages else [answer.text]
+def _sorted(found: list[_Match], limit: int) -> list[Hit]:
+    return [match.hit for match in sorted(found, key=lambda match: -match.score)[:limit]]
 
 
-def store(c: sa.Connection, several: Mapping[int, Sequence[str]]) -> None:
-    """Index files' pages in place of what was indexed for them."""
-    drop(c, list(several))
-    bodies = [
-        (file, number, body)
-        for file, pages in several.items()
-        for number, page in enumerate(pages, 1)
-        if (body := (clean(page) or "")[:_PAGE_LIMIT]).strip()
-    ]
-    if bodies:
-        rows = [{"file": file, "page": number, "body": body} for file, number, body in bodies]
-        ids = c.execute(_PUT, rows).scalars()
-        index = _WORDS_PUT if c.dialect.name == "sqlite" else _VECTOR
-        c.execute(index, [{"id": i, "words": _spaced(b)} for i, (_, _, b) in zip(ids, bodies, strict=True)])
-
-
-def drop(c: sa.Connection, ids: Sequence[int]) -> None:
-    """Forget the text of these files."""
-    if c.dialect.name == "sqlite":  # an index without content must be told what it is to forget
-        indexed = c.execute(_OF_FILES, {"ids": list(ids)}).all()
-        if not indexed:  # as of every file that is answered for the first time
-            return
-        c.execute(_WORDS_DROP, [{"id": row.id, "words": _spaced(row.body)} for row in indexed])
-    c.execute(_DROP, {"ids": list(ids)})
+def _score(counts: Sequence[int], length: int) -> float:
+    """The more often, on the shorter a page, the better; ever less so, as BM25 has it."""
+    return sum(count / (count + 0.3 + length / 1000) for count in counts)
 
 
 def matching_line(body: str, words: Sequence[str]) -> str:
@@ -181,7 +170,3 @@ def matching_line(body: str, words: Sequence[str]) -> str:
     folded = [word.casefold() for word in words]
     lines = [line.strip() for line in body.splitlines() if line.strip()] or [""]
     return max(lines, key=lambda line: sum(word in line.casefold() for word in folded))
-
-
-def _spaced(text: str) -> str:
-    return _UNSPACED.sub(r" \1 ", text)

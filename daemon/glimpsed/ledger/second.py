@@ -12,9 +12,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from glimpsed.ledger import search
 from glimpsed.ledger.finish import Finish
-from glimpsed.ledger.kept import pack, unpack
+from glimpsed.ledger.packed import pack, unpack
 from glimpsed.ledger.part import CHUNK, chunks, file_row, written_text
 from glimpsed.ledger.schema import files, reviews, verifications
 from glimpsed.ledger.values import FileRow, SecondReading
@@ -107,7 +106,7 @@ class Second(Finish):
                 .where(files.c.id == job.id, files.c.claims == job.claim, files.c.state == "done")
                 .values(written=written_text(written))
             )
-            if row.sha256 and row.question:
+            if row.sha256:
                 self._replace_answer(c, row.sha256, row.question, answer)
             self._database.tell(c)
 
@@ -179,10 +178,8 @@ class Second(Finish):
             c.execute(self._put_review, values)
             c.execute(sa.update(verifications).where(verifications.c.file == found.id).values(doubtful=0))
             c.execute(sa.update(files).where(files.c.id == found.id).values(written=written_text(written)))
-            if row.sha256 and row.question:
+            if row.sha256:
                 self._replace_answer(c, row.sha256, row.question, new)
-            if self._search:
-                search.store(c, {found.id: search.pages_of(new)})
             self._database.tell(c)
             return True
 
@@ -223,16 +220,16 @@ class Second(Finish):
     def own_answer(self, key: FileKey) -> Answer | None:
         """What the model itself answered about a file that was reviewed; None where nobody knows any more."""
         before = self._before(key)
-        return unpack(before) if before else None
+        return unpack(before[0], before[1].hex()) if before and before[0] and before[1] else None
 
-    def _before(self, key: FileKey) -> bytes | None:
+    def _before(self, key: FileKey) -> tuple[bytes, bytes | None] | None:
+        """As it was packed, and the content's hash."""
         where = (files.c.folder == key.folder) & (files.c.directory == key.directory)
-        one = sa.select(reviews.c.before).join_from(reviews, files, _REVIEWED)
+        one = sa.select(reviews.c.before, files.c.sha256).join_from(reviews, files, _REVIEWED)
+        this = one.where(where, files.c.name == key.name, files.c.state == "done")
         with self._database.read() as c:
-            found: bytes | None = c.scalar(
-                one.where(where, files.c.name == key.name, files.c.state == "done")
-            )
-            return found
+            row = c.execute(this).one_or_none()
+            return None if row is None else (row.before, row.sha256)
 
     def forget_review(self, row: FileRow, answer: Answer) -> None:
         """The model's own answer counts again."""
@@ -242,10 +239,8 @@ class Second(Finish):
             if (file := c.scalar(this)) is None:
                 return
             c.execute(sa.delete(reviews).where(reviews.c.file == file))
-            if row.sha256 and row.question:
+            if row.sha256:
                 self._replace_answer(c, row.sha256, row.question, answer)
-            if self._search:
-                search.store(c, {file: search.pages_of(answer)})
 
 
 def _held(job: Job, owner: str) -> tuple[sa.ColumnElement[bool], ...]:

@@ -25,7 +25,7 @@ class Adopted:
     written: tuple[Written, ...]
     sha256: str | None = None
     question: str | None = None
-    texts: tuple[str, ...] = ()  # the answer, page by page, for the full-text search
+    answer: Answer | None = None  # as its JSON has it
     paid: tuple[Paid, ...] = ()  # to be counted, if it was before this ledger
 
 
@@ -63,6 +63,7 @@ class KeptAnswer:
 
     origin: FileKey
     answer: Answer
+    question: str | None  # None: it was adopted
 
 
 @dataclass(frozen=True, slots=True)

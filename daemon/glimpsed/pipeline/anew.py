@@ -24,9 +24,9 @@ log = get_logger()
 PAGE = 1000  # rows that are looked at in one call
 
 
-def question_of(row: FileRow) -> list[tuple[str, str]]:
-    """What `Ledger.all_kept` is asked for a file's answer; empty where nobody knows the question."""
-    return [(row.sha256, row.question)] if row.sha256 and row.question else []
+def question_of(row: FileRow) -> list[tuple[str, str | None]]:
+    """What `Ledger.all_kept` is asked for a file's answer; empty where nobody knows its content."""
+    return [(row.sha256, row.question)] if row.sha256 else []
 
 
 def answer(
@@ -36,7 +36,7 @@ def answer(
 
     `root`: None where the folder cannot be looked at now.
     """
-    known = next((found for found in kept if found is not None), None)
+    known = next((found for found in kept if found is not None and found.question == row.question), None)
     if known is not None:
         return _about(row, known.answer)
     if root is None:

@@ -131,18 +131,17 @@ def reused(job: Job, found: Answer, origin: FileKey, *, now: float) -> Answer:
     )
 
 
-def of_text(
-    job: Job, folder: Folder, entry: ModelEntry, content: Content, text: str, *, now: float
-) -> Answer:
-    """An answer of which only the text is left, for outputs that hold nothing else."""
-    about = Document(media_type="application/octet-stream", pages=1, width=0, height=0)
+def of_text(about: Source, folder: Folder, entry: ModelEntry, texts: Sequence[str], *, now: float) -> Answer:
+    """An answer of which only the text is left, page by page or whole."""
+    pages = tuple(PageAnswer(page=number, text=text) for number, text in enumerate(texts, 1))
     return Answer(
         folder=folder.name,
-        source=source(job, content, about),
+        source=about,
         prompt=PromptUsed(sha256=prompt_sha256(folder)),
         model=ModelUsed(entry=entry.name, api=entry.api, asked=entry.model, answered=entry.model),
         sent=(),
-        text=text,
+        text=PAGE_BREAK.join(texts),
+        pages=pages if len(pages) > 1 else None,
         finish="stop",
         usage=Usage(),
         attempts=0,

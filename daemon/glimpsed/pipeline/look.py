@@ -45,9 +45,9 @@ def _standing(job: Job, place: Place) -> tuple[Written, ...] | None:
     if "json" not in names and not job.written and not job.again:
         found = sidecar.adoptable(root, key.directory, key.name, job.version, folder, names.values())
         if found.verdict == "adopt":
-            return found.written
+            return found.known
     if not sidecar.check(root, key.path, folder, job.written) or "json" not in names or job.again:
         return None
     found = sidecar.adoptable(root, key.directory, key.name, job.version, folder, names.values())
     news = {w for w in found.written if w.name == names["json"]} - set(job.written)
-    return found.written if found.verdict == "adopt" and news else None
+    return found.known if found.verdict == "adopt" and news else None

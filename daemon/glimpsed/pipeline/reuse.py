@@ -12,6 +12,7 @@ from glimpsed.clock import Clock
 from glimpsed.config.schema import ModelEntry
 from glimpsed.disk import files
 from glimpsed.errors import FileError, ShareTrouble, SidecarBlocked, Vanished
+from glimpsed.images import Document
 from glimpsed.journal import get_logger
 from glimpsed.ledger import Books, Ledger
 from glimpsed.model import Answer, Content, FileKey, shown
@@ -87,6 +88,10 @@ class Reuse:
         kept = await self._books.grouped(Ledger.all_kept, (content.sha256, asked))
         if kept is None or not (copies or touched or await self._has_left(kept.origin, content)):
             return None
+        if kept.question is None and not question.fits_file(
+            kept.answer, story.place.folder, entry, kept.origin, story.job
+        ):
+            return None
         return kept.origin, kept.answer
 
     async def _touched(self, story: Story, content: Content, asked: str) -> list[FileKey]:
@@ -120,8 +125,9 @@ class Reuse:
         text = await there.do(sidecar.load_text, there.root, key.path, there.folder, row.written)
         if text is None:
             return None
-        now = self._clock.wall()
-        return answers.of_text(story.job, story.place.folder, entry, content, text, now=now)
+        nothing_more = Document(media_type="application/octet-stream", pages=1, width=0, height=0)
+        about = answers.source(story.job, content, nothing_more)
+        return answers.of_text(about, story.place.folder, entry, [text], now=self._clock.wall())
 
     async def forget_old_name(self, origin: FileKey) -> None:
         """A rename: the image of the old name is gone, so its own sidecars go too (DESIGN 8)."""

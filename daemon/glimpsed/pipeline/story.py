@@ -117,7 +117,7 @@ class Pipeline:
             content = None if job.handing is not None else await self._read(story)
             return Kept(story, content, job.answer, story.asked_of(job.answer))
         if job.problem is not None:
-            raise FileError(job.problem, "Copy the file into the folder again, whole.")
+            raise FileError(job.problem, job.advice or "Copy the file into the folder again, whole.")
         seen = await place.do_with(job.version, look, job, place, doubted=self._ends.doubted(job))
         if isinstance(seen, Standing):
             return await self._ends.adopted(job, seen.written)

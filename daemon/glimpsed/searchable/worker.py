@@ -66,7 +66,8 @@ def _pages(source: BinaryIO, kind: Kind, told: Mapping[str, Any], decoded: int) 
     for line in told["lines"]:
         found.setdefault(line[0], []).append(line)
     pages = []
-    for number, stored in enumerate(_stored(source, kind, decoded), 1):
+    for number, page_as_stored in enumerate(decode.stored(source, kind, decoded), 1):
+        stored = page_as_stored.width, page_as_stored.height, page_as_stored.orientation
         size = seen.size(*stored)
         page = Page(number, *size)
         if number in own:
@@ -80,16 +81,6 @@ def _pages(source: BinaryIO, kind: Kind, told: Mapping[str, Any], decoded: int) 
             if page.number not in own:
                 pages[page.number - 1] = page
     return pages
-
-
-def _stored(source: BinaryIO, kind: Kind, decoded: int) -> list[tuple[int, int, int]]:
-    """Width and height of each page as it is stored, px, and EXIF's orientation; a PDF's are upright."""
-    with decode.translated(kind):
-        if kind == "pdf":
-            return [(*size, 1) for size in pdf.sizes(source)]
-        count = decode.inspect(source, kind, decoded)[0]
-        pictures = (decode.picture(source, kind, number, decoded) for number in range(1, count + 1))
-        return [(*picture.image.size, picture.orientation) for picture in pictures]
 
 
 def _own_lines(source: BinaryIO, number: int, size: tuple[int, int]) -> tuple[Any, ...]:

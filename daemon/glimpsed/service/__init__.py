@@ -22,6 +22,7 @@ from glimpsed.ledger import Books, Ledger
 from glimpsed.model import Job, counted
 from glimpsed.notify import Notifier
 from glimpsed.pipeline import End, Pipeline
+from glimpsed.pipeline.older import keep_older
 from glimpsed.searchable.maker import Maker
 from glimpsed.service.backlog import Backlogs
 from glimpsed.service.changes import let_answers_go, look_for_changes, watch_others
@@ -228,9 +229,15 @@ class Service:
             self.dispatcher.run(),
             self.dispatcher.renew_leases(),
             self.verifying.run(),
-            look_for_changes(self.books, self.models, self._wake),
+            look_for_changes(self.books, self.models, self._wake, self.folders.rescan),
             watch_others(self.books, self.dispatcher.wake),
             let_answers_go(self.books, self.config.keep_answers),
+            keep_older(
+                self.books,
+                self.folders.place,
+                lambda: self.config.models,
+                never=self.config.keep_answers == 0,
+            ),
             self._health.run(),
             self._reloads(),
         ]

@@ -26,15 +26,20 @@ _ONCE = InotifyConstants.IN_MODIFY | InotifyConstants.IN_ONESHOT  # a thousand w
 _EVENTS = 4096  # bytes; two events come at most: the write, and that the watch is gone with it
 
 
-async def look_for_changes(books: Books, models: Models, wake: Callable[[], None]) -> None:
+async def look_for_changes(
+    books: Books, models: Models, wake: Callable[[], None], rescan: Callable[[], None] = lambda: None
+) -> None:
     """What a command beside us or another daemon wrote is noticed within a second."""
-    seen = -1
+    seen, asked = -1, None
     with contextlib.closing(Writes(books.log_file)) as writes:
         while True:
             writes.arm()
             try:
                 counter = await books(Ledger.changes)
                 if counter != seen:
+                    before, asked = asked, await books(Ledger.rescan_asked)
+                    if asked != before and seen != -1:
+                        rescan()
                     await models.share_pauses()
                     await models.share_lessons()
                     seen = counter

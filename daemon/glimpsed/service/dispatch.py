@@ -15,6 +15,7 @@ from glimpsed.clock import Clock
 from glimpsed.errors import LedgerUnavailable
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Books, Ledger
+from glimpsed.ledger.books import Away
 from glimpsed.model import Job
 from glimpsed.pipeline import End, Kept, Pipeline, Place
 from glimpsed.vision.pacing import Pacing
@@ -66,6 +67,7 @@ class Dispatcher:
         self._renewed = clock()
         self._broken: Exception | None = None  # what a job could not cope with
         self._claiming = True
+        self._told: Away | None = None
 
     @property
     def in_hand(self) -> int:
@@ -85,6 +87,7 @@ class Dispatcher:
             self._wake.clear()
             if self._broken is not None:
                 raise self._broken
+            self._tell_if_away()
             try:
                 if (
                     self._clock() - self._renewed > LEASE / 2
@@ -94,8 +97,25 @@ class Dispatcher:
                 since = self._clock()
                 await self._nap(await self._round(), since)
             except LedgerUnavailable as e:
-                log.warning(events.LEDGER_UNAVAILABLE, reason=str(e))
+                if self._told is None:
+                    log.warning(events.LEDGER_UNAVAILABLE, reason=str(e))
+                self._told = self._books.away
                 await self._come_back(e)
+
+    def _tell_if_away(self) -> None:
+        """Who has its hands full asks the ledger for nothing; but all that is in hand may wait for it.
+
+        Raises `LedgerUnavailable` when that takes longer than there is patience.
+        """
+        away = self._books.away
+        if away is None:
+            self._told = None
+            return
+        if self._told != away:
+            log.warning(events.LEDGER_UNAVAILABLE, reason=str(away.error))
+            self._told = away
+        if self._patience is not None and self._clock() - away.since > self._patience:
+            raise away.error
 
     async def renew_leases(self) -> None:
         """Keep the leases of what is in hand; what was lost to another daemon is dropped."""

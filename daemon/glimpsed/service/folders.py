@@ -112,6 +112,11 @@ class Folders:
                 self._watched[name] = await self._begin(folder, group)
                 self.changes += 1
 
+    def rescan(self) -> None:
+        """List every folder in full, now."""
+        for watch in self:
+            watch.rescan()
+
     def _count_change(self) -> None:
         self.changes += 1
         self._changed()

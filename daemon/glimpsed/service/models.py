@@ -173,7 +173,7 @@ class Models:
             elif row is not None and row != before.get(name) and row.next_probe is not None:
                 log.warning(events.MODEL_PAUSED, model=name, reason=f"{row.reason} (another daemon found)")
                 with self._not_told(model):
-                    model.pacing.pause(row.reason, now, until=row.next_probe)
+                    model.pacing.pause(row.reason, min(row.since, now), until=row.next_probe)
                 self._known.add(name)
             elif row is None and pause is not None and name not in self._known:
                 self._share(name, pause)  # the database was away when it began

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from glimpsed.blocking import wait
@@ -45,6 +44,7 @@ class Verifying:
         self._reader = SecondReader(books, images, clock)
         self._wake = asyncio.Event()
         self._held: dict[asyncio.Task[None], SecondReading] = {}
+        self._broken: Exception | None = None  # what a reading could not cope with
         self._closed = False
 
     @property
@@ -57,9 +57,11 @@ class Verifying:
         self._wake.set()
 
     async def run(self) -> None:
-        """Until cancelled, or until `drain`."""
+        """Until cancelled, or until `drain`. Raises what no reading can cope with."""
         while not self._closed:
             self._wake.clear()
+            if self._broken is not None:
+                raise self._broken
             nap = None
             if any(watch.folder.verify_with for watch in self._folders) or self._held:
                 try:
@@ -135,9 +137,10 @@ class Verifying:
         try:
             await self._reader.see_to(found, place)
         except asyncio.CancelledError:
-            with contextlib.suppress(LedgerUnavailable):
-                await self._books(Ledger.reading_later, found.job, 0.0, tries=found.tries)
+            await self._books.maybe(Ledger.reading_later, found.job, 0.0, tries=found.tries)
             raise
+        except Exception as e:  # noqa: BLE001 - raised in `run`, so that the daemon ends
+            self._broken = e
         finally:
             model.pacing.give_back()
 

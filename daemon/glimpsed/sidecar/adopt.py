@@ -12,7 +12,7 @@ import os
 import re
 import stat
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pydantic
@@ -20,6 +20,7 @@ import pydantic
 from glimpsed.config.schema import Folder
 from glimpsed.disk.files import (
     Root,
+    digest_of,
     entry,
     is_as_written,
     opened_directory,
@@ -30,9 +31,10 @@ from glimpsed.disk.files import (
 from glimpsed.errors import FileError, ShareTrouble, Vanished
 from glimpsed.model import Answer, Paid, Usage, Version, Written, shown, utc_ns
 from glimpsed.sidecar import own
-from glimpsed.sidecar.render import names, sidecar_name
+from glimpsed.sidecar.render import MADE, names, sidecar_name
 
 _CHUNK = 1 << 20
+_NEVER = -1  # ns: no file that we wrote has this time
 _LONGEST_NAME = 200
 _MOST_TOKENS, _MOST_MONEY = 1_000_000_000, 10_000_000  # of one answer: what says more was made up
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -47,9 +49,12 @@ class Found:
     """
 
     verdict: Literal["adopt", "outdated", "foreign", "none"]
-    written: tuple[Written, ...] = ()
+    written: tuple[Written, ...] = ()  # as they stand there
+    known: tuple[
+        Written, ...
+    ] = ()  # the same, but of no time what somebody edited: it goes on counting as edited
     sha256: str | None = None  # of the image, when the JSON tells
-    texts: tuple[str, ...] = ()  # the answer page by page, when the JSON tells: for the full-text search
+    answer: Answer | None = None  # when the JSON tells
     paid: tuple[Paid, ...] = ()  # what it cost; nothing, if it was used again
 
 
@@ -73,7 +78,9 @@ def adoptable(
     pdf = sidecars.pop("pdf") if missing else None
     with opened_directory(root, directory) as parent, translated(directory):
         statuses = {sidecar: entry(parent, sidecar) for sidecar in sidecars.values()}
-        parsed = own.parse_own(own.read(parent, sidecars["json"])) if "json" in sidecars else None
+        data = own.read(parent, sidecars["json"]) if "json" in sidecars else None
+        parsed = own.parse_own(data)
+        edited = _edited(own.Place(parent, folder, name, {}, parsed), sidecars, statuses) if parsed else set()
     written = tuple(
         Written(sidecar, status.st_size, status.st_mtime_ns)
         for sidecar, status in statuses.items()
@@ -83,13 +90,28 @@ def adoptable(
         return Found("foreign")
     if "json" not in sidecars:
         newer = all(sidecar.mtime_ns > version.mtime_ns for sidecar in written)
-        return Found("adopt", written) if newer else Found("foreign")
+        return Found("adopt", written, written) if newer else Found("foreign")
     if parsed is None or (pdf is not None and parsed["source"].get("signed") is not True):
         return Found("foreign" if pdf is None else "none")  # one that is signed gets no PDF
     path = f"{directory}/{name}" if directory else name
     if not _is_about(parsed["source"], root, path, version):
         return Found("outdated")
-    return Found("adopt", written, parsed["source"].get("sha256"), _texts(parsed), _paid(parsed))
+    digests = {} if data is None else {sidecars["json"]: digest_of(data)}
+    known = tuple(
+        replace(w, mtime_ns=_NEVER) if w.name in edited else replace(w, digest=digests.get(w.name))
+        for w in written
+    )
+    return Found("adopt", written, known, parsed["source"].get("sha256"), _answer(parsed), _paid(parsed))
+
+
+def _edited(
+    place: own.Place, sidecars: Mapping[str, str], statuses: Mapping[str, os.stat_result | None]
+) -> set[str]:
+    """Those that are not what the own JSON says; and if one is not, nobody can tell whether that is the JSON."""
+    found = {kind for kind, name in sidecars.items() if place.is_edited(name, kind, statuses[name])}
+    if found - MADE:
+        found.add("json")
+    return {sidecars[kind] for kind in found}
 
 
 def _paid(parsed: Mapping[str, Any]) -> tuple[Paid, ...]:
@@ -119,14 +141,6 @@ def _is_possible(paid: Paid) -> bool:
     )
 
 
-def _texts(parsed: Mapping[str, Any]) -> tuple[str, ...]:
-    pages = parsed.get("pages")
-    parts = [p.get("text") for p in pages if isinstance(p, dict)] if isinstance(pages, list) else []
-    texts = tuple(text for text in parts if isinstance(text, str))
-    whole = parsed.get("text")
-    return texts or ((whole,) if isinstance(whole, str) else ())
-
-
 def load(root: Root, path: str, folder: Folder) -> Answer | None:
     """The answer in the own JSON sidecar of this image, to be used for the same content elsewhere.
 
@@ -136,10 +150,18 @@ def load(root: Root, path: str, folder: Folder) -> Answer | None:
     try:
         with opened_directory(root, directory) as parent, translated(path):
             parsed = own.parse_own(own.read(parent, sidecar_name(folder, name, "json")))
-        if parsed is None:
-            return None
+    except (Vanished, ShareTrouble, FileError):
+        return None
+    return None if parsed is None else _answer(parsed)
+
+
+def _answer(parsed: Mapping[str, Any]) -> Answer | None:
+    """What an own JSON says; None where that is no answer, as of one that is damaged."""
+    try:
         answer = Answer.model_validate(parsed)
-    except (pydantic.ValidationError, Vanished, ShareTrouble, FileError):
+    except pydantic.ValidationError:
+        return None
+    if not _SHA256.fullmatch(answer.source.sha256):
         return None
     about = answer.source.model_copy(update={"name": shown(answer.source.name)})  # the ledger takes text only
     return answer.model_copy(update={"source": about})

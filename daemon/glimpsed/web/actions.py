@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Sequence
 
@@ -9,9 +10,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from glimpsed.config.schema import Folder
 from glimpsed.desk import Desk, orders
+from glimpsed.desk.answers import answer_of
 from glimpsed.desk.deeds import NO_ANSWER, resume, rewrite
-from glimpsed.errors import FileError, GlimpsedError
+from glimpsed.disk.files import Root, find_root
+from glimpsed.errors import FileError, GlimpsedError, ShareTrouble, Vanished
+from glimpsed.export import table as tables
+from glimpsed.export.write import to_csv
 from glimpsed.language import N_, told, translator
 from glimpsed.ledger import FileRow, Ledger
 from glimpsed.model import FileKey, shown
@@ -56,7 +62,7 @@ async def retry(request: Request) -> Response:
         folder = _field(request, "folder")
         count = await site.do(_retry_reason, folder, reason)
     else:
-        rows = await _chosen(request)
+        rows = await chosen(request)
         count = await site.ask(Ledger.requeue, [row.key for row in rows], now=time.time())
     return _back(request, _queued(request, count))
 
@@ -81,7 +87,7 @@ def _retry_reason(desk: Desk, folder: str, reason: str) -> int:
 async def redo(request: Request) -> Response:
     """Ask again about files: first what it will cost, then, when that was agreed to, the deed."""
     site = site_of(request)
-    rows = await _chosen(request)
+    rows = await chosen(request)
     keys = [row.key for row in rows]
     reviewed = bool(_field(request, "reviewed"))
     if _field(request, "agreed"):
@@ -102,7 +108,7 @@ def _prices(desk: Desk, keys: Sequence[FileKey], *, reviewed: bool) -> tuple[lis
 
 async def rewrite_files(request: Request) -> Response:
     """Sidecars anew, without asking."""
-    rows = await _chosen(request)
+    rows = await chosen(request)
     written, problems = await site_of(request).do(_rewritten, rows)
     language = language_of(request)
     anew = translator(language).ngettext("Written anew: {:,} file.", "Written anew: {:,} files.", written)
@@ -132,10 +138,51 @@ def _rewritten(desk: Desk, rows: Sequence[FileRow]) -> tuple[int, list[tuple[str
     return written, problems
 
 
-async def _chosen(request: Request) -> list[FileRow]:
+async def rescan(request: Request) -> Response:
+    """Have the folders listed in full."""
+    await site_of(request).ask(Ledger.ask_rescan, time.time())
+    return _back(request, words(request)("The folders are listed anew."))
+
+
+async def export(request: Request) -> Response:
+    """The answers of files as CSV."""
+    rows = await chosen(request)
+    data = await site_of(request).do(_table, rows)
+    headers = {"Content-Disposition": 'attachment; filename="answers.csv"'}
+    return Response(data.encode("utf-8", "backslashreplace"), media_type="text/csv", headers=headers)
+
+
+def _table(desk: Desk, rows: Sequence[FileRow]) -> str:
+    folders = {row.key.folder: desk.config.folders[row.key.folder] for row in rows}
+    columns = dict.fromkeys(
+        c for folder in folders.values() for c in tables.fields(folder.schema_, explode=None)
+    )
+    roots = {name: _root(folder) for name, folder in folders.items()}
+    to = io.StringIO(newline="")
+    with tables.Table(columns) as table:
+        for row in rows:
+            folder = folders[row.key.folder]
+            answer = answer_of(desk, roots[folder.name], folder, row) if row.state == "done" else None
+            if answer is not None:
+                with_data = folder.schema_ is not None
+                for one in tables.rows(answer, shown(row.key.path), with_data=with_data, explode=None):
+                    table.add(one)
+        to_csv(table, to)
+    return to.getvalue()
+
+
+def _root(folder: Folder) -> Root | None:
+    try:
+        return find_root(folder.path)
+    except (ShareTrouble, Vanished):
+        return None
+
+
+async def chosen(request: Request) -> list[FileRow]:
     """The files whose numbers the form names, of folders that the config has."""
     site = site_of(request)
-    numbers = [int(text) for text in form_of(request).get("file", []) if text.isdigit() and len(text) < 19]
+    named = form_of(request).get("file", []) or request.query_params.getlist("file")
+    numbers = [int(text) for text in named if text.isdigit() and len(text) < 19]
     if len(numbers) > MOST:
         raise HTTPException(
             413, f"That is more than {MOST:,} files: name a folder to the command line instead."
@@ -169,4 +216,6 @@ ACTIONS = {
     "retry": retry,
     "redo": redo,
     "rewrite": rewrite_files,
+    "rescan": rescan,
+    "export": export,
 }

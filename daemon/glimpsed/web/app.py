@@ -15,7 +15,7 @@ from starlette.routing import Route
 from glimpsed.errors import GlimpsedError
 from glimpsed.journal import get_logger
 from glimpsed.language import N_
-from glimpsed.web import actions, failures, file, files, login, now, review
+from glimpsed.web import actions, failures, file, files, login, now, review, workbench
 from glimpsed.web.guard import Guard
 from glimpsed.web.pages import render, visitor_of
 from glimpsed.web.server import App
@@ -39,6 +39,7 @@ def application(site: Site) -> App:
             Route("/files/{number:int}/confirm", review.save, methods=["POST"]),
             Route("/review", review.view),
             Route("/failures", failures.view),
+            Route("/workbench", workbench.view, methods=["GET", "POST"]),
             Route("/login", login.view, methods=["GET", "POST"]),
             Route("/logout", login.leave, methods=["POST"]),
             *(

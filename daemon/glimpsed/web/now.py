@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import time
 from collections.abc import AsyncIterator
 
 from starlette.requests import Request
@@ -12,11 +13,15 @@ from starlette.responses import Response, StreamingResponse
 
 from glimpsed.clock import elapsed
 from glimpsed.errors import GlimpsedError
-from glimpsed.ledger import FileRow, Ledger
+from glimpsed.ledger import FileRow, Ledger, local_day
+from glimpsed.web import charts
+from glimpsed.web.charts import Chart
 from glimpsed.web.pages import render, site_of
 from glimpsed.web.server import STREAM_SECONDS
 from glimpsed.web.site import FRESH, Site
 
+DAYS, HOURS = 30, 24  # that the charts show
+CHARTS_FRESH = 30.0  # seconds
 EVENTS = 12  # of what just happened
 TICK = 2.0  # seconds between two looks for news
 _WAITING = ("queued", "running", "answered", "handing")
@@ -37,6 +42,7 @@ async def view(request: Request) -> Response:
         rate=rate,
         end=waiting / rate * 60 if rate and waiting else None,
         events=await site.kept("events", FRESH, lambda: _events(site)),
+        charts=await site.kept("charts", CHARTS_FRESH, lambda: _charts(site, shot["spend"]["currency"])),
     )
 
 
@@ -62,6 +68,21 @@ async def _news(site: Site) -> AsyncIterator[str]:
         yield f"data: {number}\n\n" if number != told else ": still there\n\n"
         told = number
         await asyncio.sleep(TICK)
+
+
+async def _charts(site: Site, currency: str) -> dict[str, Chart]:
+    """Spend and answers a day, files an hour; without those that are empty."""
+    now = time.time()
+    today = local_day(now)
+    first = charts.days_until(today, DAYS)[0]
+    spend = await site.ask(Ledger.spend_between, first, today)
+    counts = await site.ask(Ledger.through_by_hour, list(site.config.folders), now - HOURS * 3600)
+    found = {
+        "spent": charts.spent(spend, today, DAYS, currency, site.config.budget.per_day),
+        "answered": charts.answered(spend, today, DAYS),
+        "hourly": charts.hourly(counts, int(now // 3600), HOURS),
+    }
+    return {name: chart for name, chart in found.items() if chart.total}
 
 
 async def _events(site: Site) -> list[FileRow]:

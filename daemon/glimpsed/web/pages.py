@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse
 from glimpsed import __version__
 from glimpsed.language import LANGUAGES, N_, Language, chosen, told, translator
 from glimpsed.model import FileKey, shown
+from glimpsed.web.charts import figure
 from glimpsed.web.guard import Visitor
 from glimpsed.web.site import Site
 
@@ -164,6 +165,7 @@ def _environment(language: Language) -> jinja2.Environment:
         "span": span,
         "count": count,
         "money": money,
+        "figure": figure,
         "path": path_of,
         "shown": shown,
         "lines": lambda text: shown(text, lines=True),

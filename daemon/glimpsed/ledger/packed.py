@@ -1,0 +1,73 @@
+"""An answer as it is kept: JSON, compressed with a dictionary that is the words between the values.
+
+Half of the dictionary is what any answer has, half what the answers to one question have in common: their facts. What
+the row says already, the content's hash, is left out.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+
+from glimpsed.model import Answer
+
+
+def pack(answer: Answer, facts: bytes = b"") -> bytes:
+    """An answer as it is kept. Whoever reads the first byte knows how: 1, zlib with `_WORDS` and these `facts`."""
+    deflate = zlib.compressobj(level=6, wbits=-15, zdict=_WORDS + facts)
+    whole = answer.model_dump_json().encode().replace(_hash(answer.source.sha256), _hash(""), 1)
+    return b"\1" + deflate.compress(whole) + deflate.flush()
+
+
+def unpack(body: bytes, sha256: str, facts: bytes = b"") -> Answer:
+    """`pack` undone, for the content that it was about. Raises `ValueError` for what another program wrote."""
+    return Answer.model_validate_json(_inflated(body, facts).replace(_hash(""), _hash(sha256), 1))
+
+
+def pages_of(body: bytes, facts: bytes) -> list[str]:
+    """Only the text of an answer as it is kept, page by page; nothing of one that cannot be read."""
+    try:
+        answer = json.loads(_inflated(body, facts))
+        pages: list[str] = [page["text"] for page in answer["pages"] or (answer,)]
+    except ValueError:
+        return []
+    return pages
+
+
+def facts_of(answer: Answer) -> bytes:
+    """What answers to one question have in common, and nothing of what this one says or of whose it is."""
+    source = answer.source.model_copy(update={"name": "", "sha256": ""})
+    blank = {"source": source, "text": "", "data": None, "pages": None, "request_id": None}
+    return answer.model_copy(update=blank | {"reused_from": None}).model_dump_json().encode()
+
+
+def _hash(sha256: str) -> bytes:
+    return b'"sha256":"%b"' % sha256.encode()
+
+
+def _inflated(body: bytes, facts: bytes) -> bytes:
+    if body[:1] != b"\1":
+        raise ValueError("kept by a newer glimpsed")
+    try:
+        return zlib.decompressobj(wbits=-15, zdict=_WORDS + facts).decompress(body[1:])
+    except zlib.error as e:
+        raise ValueError(str(e)) from e
+
+
+# An answer's JSON without what differs. It is part of the format: another one needs another first byte.
+_WORDS = (
+    b'"doubt":null,"verified":null,"review":null,"left_out":null,"turned":null,"characters":null,'
+    b'"estimated":true,"nothing_found","length","incomplete","currency":"EUR","currency":"CNY",'
+    b'"media_type":"application/pdf","media_type":"image/tiff","media_type":"image/png","media_type":"text/plain",'
+    b'"asked":"gemini-2.5-flash","answered":"gemini-2.5-flash","api":"chat","asked":"gpt-4o","answered":"gpt-4o-2024-08-06"'
+    b'"pages":[{"page":1,"text":"","data":{"invoice_number":"","number":"","date":"","supplier":"","customer":"",'
+    b'"total":0.00,"net":0.00,"tax":0.00,"amount":0.00,"currency":"EUR","items":[{"description":"","quantity":1,'
+    b'"unit_price":0.00,"price":0.00}]}},{"page":2,"text":""}],'
+    b'{"glimpsed":1,"folder":"inbox","source":{"name":"scan_0001.jpg","bytes":400000,"modified":"2026-11-26T10:00:00.000000Z",'
+    b'"sha256":"","media_type":"image/jpeg","width":2480,"height":3508,"pages":1},"prompt":{"sha256":""},'
+    b'"model":{"entry":"gpt-4o","api":"responses","asked":"gpt-4o","answered":"gpt-4o-2024-08-06"},'
+    b'"sent":[{"page":1,"media_type":"image/jpeg","width":1448,"height":2048,"bytes":345678}],"text":"","data":null,'
+    b'"pages":null,"finish":"stop","usage":{"input_tokens":1105,"output_tokens":210,"cost":0.0049,"currency":"USD",'
+    b'"estimated":false},"attempts":1,"request_id":"chatcmpl-","started":"2026-11-26T10:00:00.000000Z",'
+    b'"finished":"2026-11-26T10:00:00.000000Z","seconds":2.31,"reused_from":null}'
+)

@@ -1,0 +1,107 @@
+"""What texts are found by, and what is looked for in them: pure, the same for both databases.
+
+Words are runs of letters and digits, without case and accents. Scripts that put no spaces between words are cut into
+pairs of characters that stand side by side, so that two of them are as good as a word. An index need not know where in a
+text its words stand, which would make it three times as large: whether they stand side by side, the text itself tells.
+
+What `indexed` makes of a text is part of the format: the index has to be told the same again to forget it.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+# Thai, Lao, Khmer and Burmese; kana, bopomofo, CJK and its extensions. Hangul has spaces.
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u312f\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+)
+_IN_WORD = rf"[^\W_{_UNSPACED}]"
+_WORD = re.compile(rf"(?=\w)[{_UNSPACED}]|{_IN_WORD}+")
+_ALONE = re.compile(f"[{_UNSPACED}]")
+_ACCENTS = re.compile("[\u0300-\u036f]")
+_LONGEST = 64  # characters of a word
+_MOST = 900_000  # bytes of all words of one answer: PostgreSQL's index takes 1 MB
+_PHRASE = re.compile(r'"([^"]*)"(\*?)|(\S+)')
+_MOST_PHRASES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """Words that stand side by side; with `begun`, the last of them may go on."""
+
+    text: str
+    words: tuple[str, ...]
+    quoted: bool
+    begun: bool
+
+    def pattern(self) -> re.Pattern[str]:
+        """Where it stands in a text that was `folded`: nothing but white space and punctuation between its words."""
+        parts = [f"(?<!{_IN_WORD})" if _spaced(self.words[0]) else ""]
+        for word, after in zip(self.words, (*self.words[1:], None), strict=True):
+            parts.append(re.escape(word) + (f"{_IN_WORD}*" if len(word) == _LONGEST else ""))
+            if after is not None:
+                parts.append(r"[\W_]+" if _spaced(word) and _spaced(after) else r"[\W_]*")
+        if _spaced(self.words[-1]) and not self.begun:
+            parts.append(f"(?!{_IN_WORD})")
+        return re.compile("".join(parts))
+
+    def terms(self) -> Iterator[tuple[str, bool]]:
+        """The terms that any text has in which it stands, and whether each is only the beginning of one."""
+        last = len(self.words) - 1
+        for at, word in enumerate(self.words):
+            if _spaced(word):
+                yield word, self.begun and at == last
+            elif at < last and not _spaced(self.words[at + 1]):
+                yield word + self.words[at + 1], False
+            elif at == 0 or _spaced(self.words[at - 1]):
+                yield word, True
+
+
+def phrases(query: str) -> list[Phrase]:
+    """What a query looks for: words, or several in quotes; with a ``*`` only their beginning."""
+    found = []
+    for part in list(_PHRASE.finditer(query))[:_MOST_PHRASES]:
+        text, begun = (part[1], bool(part[2])) if part[3] is None else (part[3], part[3].endswith("*"))
+        if words := tuple(cut(text)):
+            found.append(Phrase(text.strip().strip('"*'), words, quoted=part[3] is None, begun=begun))
+    return found
+
+
+def folded(text: str) -> str:
+    """A text without case, accents and widths."""
+    if text.isascii():
+        return text.lower()
+    return unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFKD", text.casefold())))
+
+
+def cut(text: str) -> list[str]:
+    """A text's words, in their order."""
+    return [word[:_LONGEST] for word in _WORD.findall(folded(text))]
+
+
+def indexed(pages: Iterable[str]) -> list[str]:
+    """The terms that an answer is found by, each once."""
+    found: dict[str, None] = {}
+    room = _MOST
+    for page in pages:
+        for term in _terms(cut(page)):
+            if term not in found:
+                room -= len(term.encode())
+                if room < 0:
+                    return list(found)
+                found[term] = None
+    return list(found)
+
+
+def _terms(words: Sequence[str]) -> Iterator[str]:
+    for at, word in enumerate(words):
+        after = words[at + 1] if at + 1 < len(words) else ""
+        yield word + after if after and not _spaced(word) and not _spaced(after) else word
+
+
+def _spaced(word: str) -> bool:
+    """Whether it is a word of a script with spaces, and no single character of one without."""
+    return len(word) > 1 or _ALONE.match(word) is None

@@ -1,0 +1,219 @@
+"""Workbench: a prompt, a schema, a few files, up to three models; nothing is written, nothing is remembered (DESIGN 13)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jsonschema
+import yaml
+from starlette.requests import Request
+from starlette.responses import Response
+
+from glimpsed import bounded, eventloop
+from glimpsed.config.schema import Folder
+from glimpsed.desk import Desk, orders
+from glimpsed.desk.asking import ask_about_content
+from glimpsed.disk.files import find_root, read_content
+from glimpsed.errors import FileError, GlimpsedError
+from glimpsed.images import Images
+from glimpsed.language import N_
+from glimpsed.ledger import FileRow
+from glimpsed.model import Answer
+from glimpsed.pipeline.anew import where
+from glimpsed.vision import Memory, Model, connect
+from glimpsed.web.actions import chosen
+from glimpsed.web.file import Part, parts
+from glimpsed.web.guard import LARGEST_FORM
+from glimpsed.web.pages import form_of, render, site_of
+
+MOST_FILES, MOST_MODELS = 5, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is to be tried, as the form has it."""
+
+    prompt: str = ""
+    system: str = ""
+    schema: str = ""
+    models: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, form: Mapping[str, Sequence[str]], folder: Folder | None) -> Question:
+        """As it was typed; before that, as the folder asks."""
+        if "prompt" in form:
+            texts = (form.get(name, [""])[0].replace("\r\n", "\n") for name in ("prompt", "system", "schema"))
+            prompt, system, schema = texts
+            return cls(prompt, system, schema, tuple(dict.fromkeys(form.get("model", []))))
+        if folder is None:
+            return cls()
+        schema = _yaml(folder.schema_) if folder.schema_ else ""
+        return cls(folder.prompt, folder.system or "", schema, (folder.model,))
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a model made of a file, or why not."""
+
+    answer: Answer | None = None
+    problem: str = ""
+    parts: Sequence[Part] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What the page shows."""
+
+    question: Question
+    rows: Sequence[FileRow] = ()
+    problem: str = ""
+    prices: Sequence[str] = ()  # what it will cost, before it is agreed to
+    readings: Sequence[tuple[FileRow, Sequence[Reading]]] = field(
+        default=()
+    )  # a row a file, a column a model
+    snippet: str = ""  # for the config
+
+
+async def view(request: Request) -> Response:
+    """The form; what it will cost; what came of it."""
+    form = form_of(request)
+    named = bool(form.get("file") or request.query_params.getlist("file"))
+    rows = (await chosen(request))[:MOST_FILES] if named else []
+    folder = site_of(request).config.folders[rows[0].key.folder] if rows else None
+    question = Question.of(form, folder)
+    bench = Bench(question, rows)
+    if "prompt" in form and folder is not None:
+        bench = await _tried(request, question, rows, folder)
+    models = list(site_of(request).config.models)
+    return render(request, "workbench.html", status=422 if bench.problem else 200, bench=bench, models=models)
+
+
+async def _tried(request: Request, question: Question, rows: Sequence[FileRow], folder: Folder) -> Bench:
+    site = site_of(request)
+    entries = [site.config.models[name] for name in question.models if name in site.config.models]
+    if not 0 < len(entries) <= MOST_MODELS:
+        return Bench(question, rows, N_("Choose one to three models."))
+    local_only = any(site.config.folders[row.key.folder].local_only for row in rows)
+    if local_only and not all(entry.local for entry in entries):
+        return Bench(
+            question, rows, N_("A folder of these files is 'local_only': no remote model may see them.")
+        )
+    try:
+        schema = _schema(question.schema)
+    except ValueError as e:
+        return Bench(question, rows, str(e))
+    asked = folder.model_copy(
+        update={
+            "prompt": question.prompt,
+            "system": question.system or None,
+            "schema_": schema,
+            "reuse": False,
+        }
+    )
+    if not form_of(request).get("agreed"):
+        return Bench(question, rows, prices=await site.do(_prices, asked, question.models, rows))
+    found = await site.do(_read_all, asked, question.models, rows)
+    update = {"prompt": question.prompt, "system": question.system or None, "schema": schema}
+    snippet = {
+        "folders": {folder.name: {k: v for k, v in update.items() if v} | {"model": question.models[0]}}
+    }
+    return Bench(question, rows, readings=found, snippet=_yaml(snippet))
+
+
+def _prices(desk: Desk, folder: Folder, models: Sequence[str], rows: Sequence[FileRow]) -> list[str]:
+    """A line a model: how much it will take."""
+    lines = []
+    for name in models:
+        with_model = folder.model_copy(update={"model": name})
+        order = orders.Order(with_model, len(rows), list(rows), lambda _now: 0)
+        lines.append(f"{name}: {orders.price(desk, order).partition(': ')[2]}")
+    return lines
+
+
+def _read_all(
+    desk: Desk, folder: Folder, models: Sequence[str], rows: Sequence[FileRow]
+) -> list[tuple[FileRow, list[Reading]]]:
+    """Every file by every model, in an event loop of its own."""
+
+    async def all_of_them() -> list[tuple[FileRow, list[Reading]]]:
+        images = Images(desk.config.workers)
+        connected = [connect(desk.config.models[name], Memory()) for name in models]
+        try:
+            return [
+                (
+                    row,
+                    list(
+                        await asyncio.gather(
+                            *(_read(desk, folder, model, row, images) for model in connected)
+                        )
+                    ),
+                )
+                for row in rows
+            ]
+        finally:
+            await images.close()
+            for model in connected:
+                await model.aclose()
+
+    return eventloop.run(all_of_them())
+
+
+async def _read(desk: Desk, folder: Folder, model: Model, row: FileRow, images: Images) -> Reading:
+    try:
+        root, path = where(find_root(desk.config.folders[row.key.folder].path), row.key.path)
+        content = read_content(root, path, row.version)
+        answer = await ask_about_content(content, row.key, folder, [model], images)
+    except FileError as e:
+        return Reading(problem=f"{e.reason} {e.advice}")
+    except GlimpsedError as e:
+        return Reading(problem=str(e))
+    return Reading(answer, parts=parts(answer, None))
+
+
+def _schema(text: str) -> dict[str, Any] | None:
+    """A JSON Schema from JSON or YAML; None for nothing. Raises `ValueError` with what is wrong."""
+    if not text.strip():
+        return None
+    try:
+        found = (
+            bounded.loads(text, largest=LARGEST_FORM)
+            if text.lstrip().startswith("{")
+            else yaml.load(text, _NoAliases)  # noqa: S506 - a SafeLoader
+        )
+        if not isinstance(found, dict):
+            raise ValueError("The schema is no mapping.")  # noqa: TRY004 - as all that is wrong with it
+        checker = jsonschema.validators.validator_for(found, default=jsonschema.Draft202012Validator)
+        checker.check_schema(found)
+    except jsonschema.SchemaError as e:
+        raise ValueError(f"The schema is none: {e.message[:200]}") from e
+    except (yaml.YAMLError, RecursionError) as e:
+        raise ValueError(f"The schema cannot be read: {str(e)[:200]}") from e
+    return found
+
+
+class _NoAliases(yaml.SafeLoader):
+    """A few lines of aliases stand for millions of values."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """As without, but for aliases."""
+        if self.check_event(yaml.events.AliasEvent):
+            raise yaml.YAMLError("aliases are not for here")
+        return super().compose_node(parent, index)
+
+
+class _Blocks(yaml.SafeDumper):
+    """Texts of several lines as people write them."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Blocks.add_representer(str, _text)
+
+
+def _yaml(value: Any) -> str:
+    return yaml.dump(value, Dumper=_Blocks, allow_unicode=True, sort_keys=False, width=100)

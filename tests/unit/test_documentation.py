@@ -1,0 +1,111 @@
+"""What the documentation shows is so: its commands and configs are understood, its reference is the program's own."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import jsonschema
+import pytest
+import yaml
+
+from glimpsed import config
+from glimpsed.cli import cli
+from glimpsed.config.validate import key_names
+from glimpsed.sidecar.described import json_schema
+
+ROOT = Path(__file__).parents[2]
+DOCS = sorted((ROOT / "docs").rglob("*.md"))
+READMES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
+GENERATED = {"commands.md", "options.md", "events.md"}
+PAGES = [page for page in (*DOCS, *READMES) if page.name not in GENERATED]
+# What the configs in the pages take from the environment or from files beside them.
+ENV = {
+    "GLIMPSED_API_KEY": "sk-1",
+    "ERP_SECRET": "s-12345678",
+    "AZURE_KEY": "a-12345678",
+    "MAIL_URL": "ntfy://x",
+}
+COMMAND = re.compile(r"(?:^|[|`$/]|\bsudo (?:-u \w+ )?|once: )\s*(glimpsed [a-z][^\n`|;&]*)", re.MULTILINE)
+
+
+def blocks(page: Path) -> Iterator[tuple[str, str]]:
+    """Language and text of each fenced or indented block."""
+    text = page.read_text(encoding="utf-8")
+    for match in re.finditer(r"(?ms)^```(\w*)\n(.*?)^```", text):
+        yield match[1], match[2]
+    for match in re.finditer(r"(?m)(?:^    .*\n?)+", re.sub(r"(?ms)^```.*?^```", "", text)):
+        yield "", re.sub(r"(?m)^    ", "", match[0])
+
+
+def test_the_reference_is_the_program_s_own() -> None:
+    """`make options` writes it anew."""
+    for name, text in runpy.run_path(str(ROOT / ".ci/reference.py"))["FILES"].items():
+        assert (ROOT / "docs" / name).read_text(encoding="utf-8") == text(), name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_is_understood(page: Path) -> None:
+    for _, block in blocks(page):
+        for line in block.splitlines():
+            for match in COMMAND.finditer(line.partition("  #")[0]):
+                words = shlex.split(re.sub(r"[<>].*", "", match[1]))[1:]
+                where = ["-c"] if words[0] == "-c" else []
+                name, *arguments = words[2 * len(where) :]
+                command = cli.get_command(click.Context(cli), name)
+                assert command is not None, line
+                command.make_parser(click.Context(command, info_name=name)).parse_args(list(arguments))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_config_is_one(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("openai.key",):
+        (tmp_path / name).write_text("sk-1")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    for name in ("erp.secret", "glimpsed.page", "glimpsed.api-key"):
+        (tmp_path / name).write_text("secret-12345678")
+    known = {*key_names(config.Config), "defaults"}
+    for kind, block in blocks(page):
+        if kind != "yaml":
+            continue
+        found = yaml.safe_load(block)
+        if not set(found) <= known:  # a part of a folder
+            schema = {"type": "object", "properties": PARTS}
+            model = {"base_url": "https://files.example/v1"}
+            found = {"models": {"m": model}, "folders": {"f": {"path": "in", "schema": schema, **found}}}
+        (tmp_path / "g.yaml").write_text(yaml.safe_dump(found))
+        config.load(tmp_path / "g.yaml", env={**ENV, "CREDENTIALS_DIRECTORY": str(tmp_path)})
+
+
+PARTS = {name: {"type": "string"} for name in ("date", "supplier", "number")}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_to_a_file(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_the_chinese_readme_is_in_step() -> None:
+    """The same headings in the same order, the same commands and configs; comments are in its language."""
+    english, chinese = (page.read_text(encoding="utf-8") for page in READMES)
+
+    def levels(text: str) -> list[str]:
+        return re.findall(r"(?m)^(#+) ", re.sub(r"(?ms)^```.*?^```", "", text))
+
+    def code(page: Path) -> list[str]:
+        lines = [line for _, block in blocks(page) for line in block.splitlines()]
+        return [line.split("  #")[0].rstrip() for line in lines if line.strip()]
+
+    assert levels(english) == levels(chinese)
+    assert code(READMES[0]) == code(READMES[1])
+    inline = [set(re.findall(r"`(glimpsed [a-z]+|make [a-z-]+)", text)) for text in (english, chinese)]
+    assert inline[0] <= inline[1]
+
+
+def test_the_sidecar_s_schema_is_a_schema() -> None:
+    jsonschema.Draft202012Validator.check_schema(json_schema())

@@ -1,0 +1,135 @@
+"""An estimate says what is then sent: pages that are left out, mixed sizes, pixels that are not square, own text."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from PIL import Image
+from reportlab.lib.utils import ImageReader
+from reportlab.pdfgen.canvas import Canvas
+
+from glimpsed.config.schema import Folder, ModelEntry
+from glimpsed.estimate import Group, Past, estimate, survey
+from glimpsed.images import Images, plan
+from glimpsed.images.pages import pages_of, text_of
+from glimpsed.model import Content, PageText, Request, Version
+from glimpsed.vision.families import family, text_tokens
+from glimpsed.vision.wire import own_texts
+from pdf_corpus import LETTER, put
+from pictures import page as printed
+
+A4, A3, SLIP = (595, 842), (1191, 842), (160, 595)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def images() -> AsyncIterator[Images]:
+    running = Images(1)
+    yield running
+    await running.close()
+
+
+def scan(canvas: Canvas, size: tuple[int, int]) -> None:
+    canvas.setPageSize(size)
+    canvas.drawImage(
+        ImageReader(Image.open(io.BytesIO(printed(["Paid in full", "on the first of May"])))), 0, 0, *size
+    )
+    canvas.showPage()
+
+
+def blank(canvas: Canvas) -> None:
+    canvas.setPageSize(A4)
+    canvas.showPage()
+
+
+def typed(canvas: Canvas) -> None:
+    canvas.setPageSize(A4)
+    put(canvas, LETTER * 8)
+    canvas.showPage()
+
+
+def pdf(*draw: Callable[[Canvas], None]) -> bytes:
+    file = io.BytesIO()
+    canvas = Canvas(file)
+    for one in draw:
+        one(canvas)
+    canvas.save()
+    return file.getvalue()
+
+
+def fax() -> bytes:
+    file = io.BytesIO()
+    page = Image.open(io.BytesIO(printed(["Paid in full"]))).convert("1").resize((1728, 1100))
+    page.save(file, "TIFF", compression="group4", dpi=(204, 98), save_all=True, append_images=[page, page])
+    return file.getvalue()
+
+
+def on_its_side() -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    file = io.BytesIO()
+    Image.open(io.BytesIO(printed(["Paid in full"]))).convert("RGB").resize((2400, 1200)).save(
+        file, "JPEG", exif=exif
+    )
+    return file.getvalue()
+
+
+MIXED = pdf(
+    lambda c: scan(c, A4),
+    blank,
+    lambda c: scan(c, A3),
+    lambda c: scan(c, SLIP),
+    blank,
+    lambda c: scan(c, SLIP),
+)
+CASES = {
+    "all pages, of several sizes": (MIXED, {}),
+    "the last page": (MIXED, {"send_pages": "-1"}),
+    "some pages": (MIXED, {"send_pages": "3-4"}),
+    "without blank ones": (MIXED, {"blank_pages": "skip"}),
+    "each page by itself": (MIXED, {"blank_pages": "skip", "pages": "each"}),
+    "a fax": (fax(), {}),
+    "a picture on its side, in bands": (on_its_side(), {"bands": 3}),
+    "text and picture": (pdf(typed, typed, lambda c: scan(c, A4)), {}),
+    "text instead": (pdf(typed, typed, typed), {"pdf_text": "instead"}),
+    "pictures only": (pdf(typed, typed), {"pdf_text": "ignore"}),
+}
+
+
+async def sent(folder: Folder, entry: ModelEntry, content: Content, images: Images) -> int:
+    """Tokens of what goes out, by the pictures themselves."""
+    kind = family(entry.model)
+    _, pages = await pages_of(folder, content, images)
+    each = folder.pages == "each"
+    target = plan.target(entry, folder, pages=1 if each else len(pages))
+    tokens = 0
+    for page in pages:
+        own = await text_of(folder, content, images, page)
+        if own is not None:
+            [text] = own_texts(Request("", (), (PageText(page, own.text),)))
+            tokens += text_tokens(text)
+        if own is None or folder.pdf_text != "instead":
+            pictures = await images.prepare(content, page, target)
+            tokens += sum(kind.tokens((one.width, one.height), folder.detail) for one in pictures)
+    return tokens + text_tokens(folder.prompt) * (len(pages) if each else 1)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("model", ["gpt-4o", "gemini-2.5-flash", "qwen2.5-vl-72b-instruct"])
+async def test_an_estimate_is_within_a_tenth_of_what_is_sent(images: Images, name: str, model: str) -> None:
+    data, keys = CASES[name]
+    content = Content(data, "0" * 64, Version(len(data), 0))
+    folder = Folder(path="/in").model_copy(update={"name": "f", "model": "m", **keys})
+    entry = ModelEntry(base_url="https://example.org/v1", model=model).model_copy(update={"name": "m"})
+    seen = await survey._seen(folder, images, content)
+    told = estimate([Group(1, (seen,))], folder, entry, Past())
+    assert told.input_tokens == pytest.approx(await sent(folder, entry, content, images), rel=0.1)
+    _, pages = await pages_of(folder, content, images)
+    assert told.pages == len(pages)
