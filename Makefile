@@ -25,6 +25,9 @@ units = $(lib)/systemd/system
 dropins = $(DESTDIR)$(sysconfdir)/systemd/system/glimpsed.service.d
 doc = $(DESTDIR)$(prefix)/share/doc/glimpsed
 man1 = $(DESTDIR)$(prefix)/share/man/man1
+bashcomp = $(DESTDIR)$(prefix)/share/bash-completion/completions
+zshcomp = $(DESTDIR)$(prefix)/share/zsh/site-functions
+fishcomp = $(DESTDIR)$(prefix)/share/fish/vendor_completions.d
 # The service cannot look into anybody's home, so it does not get a python that lives there.
 SYSTEM_PYTHON ?= $(shell for p in /usr/bin/python3 /usr/local/bin/python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; exit; }; done; echo $(PYTHON))
@@ -102,7 +105,9 @@ chaos: $(VENV)/.tested  ## kill -9 the daemon 200 times (KILLS=n): nothing lost,
 
 .PHONY: install
 install:  ## as a systemd service, as root: prefix, home, sysconfdir and DESTDIR are honoured
+ifeq ($(DESTDIR),)
 	@PYTHON="$(SYSTEM_PYTHON)" .ci/packages run
+endif
 	@"$(SYSTEM_PYTHON)" -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "$(SYSTEM_PYTHON) will not do: Python 3.11 or newer, with python3-venv" >&2; exit 1; }
 	[ -x "$(DESTDIR)$(home)/bin/python" ] || "$(SYSTEM_PYTHON)" -m venv "$(DESTDIR)$(home)"
@@ -111,7 +116,8 @@ ifneq ($(DESTDIR),)
 	grep -lIr -- "$(DESTDIR)" "$(DESTDIR)$(home)/bin" "$(DESTDIR)$(home)/pyvenv.cfg" | xargs -r sed -i "s|$(DESTDIR)||g"
 endif
 	install -d "$(DESTDIR)$(prefix)/bin" "$(doc)" "$(units)" "$(lib)/sysusers.d" "$(lib)/tmpfiles.d" \
-		"$(lib)/systemd/catalog" "$(DESTDIR)$(sysconfdir)/glimpsed" "$(dropins)" "$(man1)"
+		"$(lib)/systemd/catalog" "$(DESTDIR)$(sysconfdir)/glimpsed" "$(dropins)" "$(man1)" \
+		"$(bashcomp)" "$(zshcomp)" "$(fishcomp)"
 	ln -sfn "$(home)/bin/glimpsed" "$(DESTDIR)$(prefix)/bin/glimpsed"
 	for unit in glimpsed.service glimpsed@.service; do \
 		sed -e "s|/opt/glimpsed|$(home)|; s|/etc/glimpsed|$(sysconfdir)/glimpsed|; s|/usr/local|$(prefix)|" \
@@ -121,6 +127,9 @@ endif
 	install -m 644 systemd/glimpsed.catalog "$(lib)/systemd/catalog/glimpsed.catalog"
 	install -m 644 README.md CHANGELOG.md LICENSE config.example.yaml systemd/glimpsed.service.d/folders.conf "$(doc)"
 	"$(DESTDIR)$(home)/bin/python" -P -m glimpsed.cli.manual > "$(man1)/glimpsed.1"
+	"$(DESTDIR)$(home)/bin/python" -P -m glimpsed completion bash > "$(bashcomp)/glimpsed"
+	"$(DESTDIR)$(home)/bin/python" -P -m glimpsed completion zsh > "$(zshcomp)/_glimpsed"
+	"$(DESTDIR)$(home)/bin/python" -P -m glimpsed completion fish > "$(fishcomp)/glimpsed.fish"
 	[ -e "$(DESTDIR)$(sysconfdir)/glimpsed/config.yaml" ] || \
 		install -m 644 systemd/config.yaml "$(DESTDIR)$(sysconfdir)/glimpsed/config.yaml"
 	[ -e "$(dropins)/folders.conf" ] || install -m 644 systemd/glimpsed.service.d/folders.conf "$(dropins)/folders.conf"
@@ -130,7 +139,9 @@ ifeq ($(DESTDIR),)
 	journalctl --update-catalog
 	[ ! -d /run/systemd/system ] || systemctl daemon-reload
 	@echo "Installed. Next: the folders, in $(sysconfdir)/glimpsed/config.yaml and $(dropins)/folders.conf,"
-	@echo "then: systemctl daemon-reload && systemctl enable --now glimpsed && journalctl -fu glimpsed"
+	@echo "each there and open to the daemon's group: install -d -m 2775 -g glimpsed /srv/scans"
+	@echo "then: systemctl daemon-reload && glimpsed check --as-service && systemctl enable --now glimpsed"
+	@echo "A folder, a group or a key that comes later: systemctl restart glimpsed. The log: journalctl -fu glimpsed"
 	@echo "After an upgrade: systemctl restart glimpsed"
 endif
 
@@ -142,12 +153,34 @@ endif
 	rm -rf "$(DESTDIR)$(home)" "$(doc)"
 	rm -f "$(DESTDIR)$(prefix)/bin/glimpsed" "$(units)/glimpsed.service" "$(units)/glimpsed@.service" \
 		"$(lib)/sysusers.d/glimpsed.conf" "$(lib)/tmpfiles.d/glimpsed.conf" "$(lib)/systemd/catalog/glimpsed.catalog" \
-		"$(man1)/glimpsed.1"
+		"$(man1)/glimpsed.1" "$(bashcomp)/glimpsed" "$(zshcomp)/_glimpsed" "$(fishcomp)/glimpsed.fish"
 ifeq ($(DESTDIR),)
 	journalctl --update-catalog
 	[ ! -d /run/systemd/system ] || systemctl daemon-reload
 	@echo "Kept: $(sysconfdir)/glimpsed, $(dropins), /var/lib/glimpsed and the user glimpsed."
 endif
+
+.PHONY: deb
+deb:  ## dist/glimpsed_*.deb for this machine's Debian; SUITE=trixie: for another, in a fresh root, as root
+	packaging/deb $(SUITE)
+
+.PHONY: test-deb
+test-deb: $(VENV)/.dev  ## the package on a fresh Debian with systemd: install, upgrade, remove, purge; SUITE=trixie, DEB=FILE
+	@.ci/packages deb
+	$(PYTEST) -q -n 0 tests/e2e/test_debian.py
+
+.PHONY: release
+release:  ## dist/: wheel, sdist, Debian package, SBOM and SHA256SUMS, each built twice and compared; DEB=no: without that
+	PYTHON="$(PYTHON)" packaging/release
+
+.PHONY: image
+image:  ## the container image localhost/glimpsed, with buildah or podman; BASE=IMAGE: on another Debian
+	packaging/image $(BASE)
+
+.PHONY: test-image
+test-image: $(VENV)/.dev  ## the image, built and run
+	@.ci/packages image
+	$(PYTEST) -q -n 0 tests/e2e/test_container.py
 
 .PHONY: clean
 clean:  ## everything that can be made again; ./inbox and the ledger stay

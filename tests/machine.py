@@ -3,7 +3,8 @@
     with Machine(tmp_path, {host_folder: "/srv/scans"}) as machine:
         machine.run("systemctl", "start", "glimpsed")
 
-What it writes goes to an overlay in memory and is gone afterwards. It shares the network, so a server on
+What it writes goes to an overlay in memory and is gone afterwards. Another root, one that was made for it, may
+lie under the overlay instead. It shares the network, so a server on
 loopback here can be reached from there. Needs root, cgroup v2, and an overlay of ``/``.
 """
 
@@ -32,14 +33,15 @@ systemd-remount-fs.service systemd-update-utmp.service apt-daily.timer apt-daily
 dpkg-db-backup.timer e2scrub_all.timer man-db.timer dev-hugepages.mount sys-kernel-debug.mount
 sys-kernel-tracing.mount
 """
-# A folder for the overlay, the cgroup to be the root of, `out` (of it, so far), then pairs of host folder and place inside.
+# A folder for the overlay, the root beneath it, the cgroup to be the root of, `out` (of it, so far), then pairs of host
+# folder and place inside.
 BOOT = f"""
 set -eu
-D=$1; CG=$2; STAGE=$3; shift 3
-if [ "$STAGE" = out ]; then echo 0 > "$CG/cgroup.procs"; exec unshare --cgroup bash "$D/boot.sh" "$D" "$CG" in "$@"; fi
+D=$1; LOWER=$2; CG=$3; STAGE=$4; shift 4
+if [ "$STAGE" = out ]; then echo 0 > "$CG/cgroup.procs"; exec unshare --cgroup bash "$D/boot.sh" "$D" "$LOWER" "$CG" in "$@"; fi
 mount -t tmpfs -o mode=755 tmpfs "$D/ov"; mkdir "$D/ov/up" "$D/ov/work" "$D/ov/root"
 R=$D/ov/root
-mount -t overlay overlay -o "lowerdir=/,upperdir=$D/ov/up,workdir=$D/ov/work" "$R"
+mount -t overlay overlay -o "lowerdir=$LOWER,upperdir=$D/ov/up,workdir=$D/ov/work" "$R"
 mount -t proc proc "$R/proc"
 mount -t sysfs -o ro sysfs "$R/sys" 2>/dev/null || mount --rbind -o ro /sys "$R/sys"
 mount -t cgroup2 cgroup2 "$R/sys/fs/cgroup"
@@ -75,8 +77,9 @@ def obstacle() -> str | None:
 class Machine:
     """Boots, runs commands, powers off. A test that uses it is skipped where it does not boot."""
 
-    def __init__(self, folder: Path, binds: Mapping[Path, str]) -> None:
+    def __init__(self, folder: Path, binds: Mapping[Path, str], root: Path = Path("/")) -> None:
         self._folder = folder
+        self._root = root
         self._binds = binds
         self._cgroup = Path(_cgroup2() or "/none") / f"glimpsed-test-{os.getpid()}"
         self._outer: subprocess.Popen[bytes]
@@ -87,7 +90,8 @@ class Machine:
         (self._folder / "boot.sh").write_text(BOOT)
         self._cgroup.mkdir()
         binds = [str(part) for bind in self._binds.items() for part in bind]
-        boot = ["bash", str(self._folder / "boot.sh"), str(self._folder), str(self._cgroup), "out", *binds]
+        script, folder, root, cgroup = self._folder / "boot.sh", self._folder, self._root, self._cgroup
+        boot = ["bash", *map(str, (script, folder, root, cgroup)), "out", *binds]
         namespaces = [
             "--mount",
             "--pid",

@@ -3,6 +3,7 @@
     GlimpsedError
     ├── ConfigError        the configuration is wrong: every problem at once              exit 78
     ├── UsageError         the command line asks for what does not exist                  exit 2
+    ├── NotPermitted       it takes other rights                                          exit 77
     ├── MissingExtra       an optional part is not installed; says how to get it          exit 78
     ├── LedgerError        the ledger is newer than the program, damaged, not ours        exit 78
     ├── LedgerReplaced     its file is another one now: end, and begin anew with that   exit 69
@@ -68,6 +69,12 @@ class UsageError(GlimpsedError):
     """The command line asks for what does not exist."""
 
     exit_code = 2
+
+
+class NotPermitted(GlimpsedError):
+    """What was asked for takes other rights."""
+
+    exit_code = 77
 
 
 class MissingExtra(GlimpsedError):

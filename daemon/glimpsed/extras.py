@@ -21,7 +21,9 @@ def command(*extras: str) -> str:
     """
     pip = f"{shlex.quote(sys.executable)} -m pip" if sys.prefix != sys.base_prefix else "pip"
     wanted = ",".join(extras)
-    url, editable = _source()
+    url, editable, installer = _source()
+    if installer == "dpkg":  # which brings all of them
+        return "apt-get install --reinstall glimpsed"
     if not url.startswith("file:"):
         parts = [f"glimpsed[{wanted}] @ {url}"] if url else _requirements(extras)
         return f"{pip} install {shlex.join(parts or [f'glimpsed[{wanted}]'])}"
@@ -56,12 +58,14 @@ def program() -> str:
     return "glimpsed" if by_name or not os.path.exists(own) else shlex.quote(own)
 
 
-def _source() -> tuple[str, bool]:
-    """The URL that was given to pip (PEP 610), and whether the source is used where it stands."""
+def _source() -> tuple[str, bool, str]:
+    """The URL that was given to pip (PEP 610), whether the source is used where it stands, who installed (PEP 627)."""
     from importlib import metadata  # noqa: PLC0415 -- slow to import, seldom needed
 
     try:
-        told = json.loads(metadata.distribution("glimpsed").read_text("direct_url.json") or "{}")
+        about = metadata.distribution("glimpsed")
+        told = json.loads(about.read_text("direct_url.json") or "{}")
+        installer = (about.read_text("INSTALLER") or "").strip()
     except (metadata.PackageNotFoundError, ValueError, OSError):
-        return "", False
-    return str(told.get("url", "")), bool(told.get("dir_info", {}).get("editable"))
+        return "", False, ""
+    return str(told.get("url", "")), bool(told.get("dir_info", {}).get("editable")), installer

@@ -24,6 +24,7 @@ import rows_commands
 import rows_flow
 import rows_folder
 import rows_images
+import rows_kept
 import rows_ledger
 import rows_rivals
 import rows_web
@@ -82,7 +83,9 @@ ROWS: dict[str, Callable[[Path, Sizes], Iterator[Row]]] = {
     "start": rows_folder.start,
     "idle": rows_folder.idle,
     "prepare": rows_images.prepare,
+    "documents": rows_images.documents,
     "ledger": rows_ledger.ledger,
+    "answers": rows_kept.answers,
     "commands": rows_commands.commands,
     "web": rows_web.web,
     "hosts": rows_ledger.hosts,

@@ -8,13 +8,16 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from bench import Row, Sizes
 
 from glimpsed import config
-from glimpsed.ledger import Ledger, open_ledger, search
+from glimpsed.ledger import Ledger, open_ledger
+from glimpsed.ledger.kept import ToKeep
 from glimpsed.ledger.schema import files, folders
+from glimpsed.model import Answer, ModelUsed, PromptUsed, Source, Usage
 from webpage import Reader, served
 
 ASKED = 60  # times each
@@ -55,15 +58,28 @@ def fill(ledger: Ledger, count: int) -> None:
     dice, now = random.Random(count), time.time()
     with ledger._database.write() as c:
         c.execute(sa.insert(folders), [{"name": name, "first_seen": now} for name in ("in", "archive")])
-    for start in range(0, count, 5000):
-        rows = [_row(number, now, dice) for number in range(start, min(start + 5000, count))]
+    for start in range(0, count, 2000):
+        rows = [_row(number, now, dice) for number in range(start, min(start + 2000, count))]
+        keep = [ToKeep(row["id"], _answer(row, dice), "q") for row in rows if row["state"] == "done"]
         with ledger._database.write() as c:
             c.execute(sa.insert(files), rows)
-            texts = {row["id"]: [_text(dice)] for row in rows if row["state"] == "done"}
-            search.store(c, texts)
+            ledger._keep_answers(c, keep)
 
 
-def _row(number: int, now: float, dice: random.Random) -> dict[str, object]:
+def _answer(row: dict[str, Any], dice: random.Random) -> Answer:
+    source = Source(
+        name=row["name"], bytes=400_000, modified="2026-11-26T10:00:00.000000Z", sha256=row["sha256"].hex(),
+        media_type="image/jpeg", width=2480, height=3508, pages=1,
+    )  # fmt: skip
+    return Answer(
+        folder=row["folder"], source=source, prompt=PromptUsed(sha256="0" * 64),
+        model=ModelUsed(entry="m", api="chat", asked="gpt-4o", answered="gpt-4o"), sent=(), text=_text(dice),
+        finish="stop", usage=Usage(input_tokens=1000, output_tokens=100), attempts=1,
+        started="2026-11-26T10:00:00.000000Z", finished="2026-11-26T10:00:02.000000Z", seconds=2.0,
+    )  # fmt: skip
+
+
+def _row(number: int, now: float, dice: random.Random) -> dict[str, Any]:
     failed = number % 100 == 7
     return {
         "id": number + 1, "folder": ("in", "archive")[number % 2], "directory": f"{number // 1000:04}",
@@ -72,6 +88,7 @@ def _row(number: int, now: float, dice: random.Random) -> dict[str, object]:
         "changed": now - 1e6 if number % 10 == 0 else now - dice.random() * 3e7,
         "priority": 0, "fresh": 0, "round": 0, "anew": 0, "claims": 1, "attempts": 1, "retries": 0, "cut_off": 0,
         "reason": f"Page {number % 50} is damaged." if failed else None, "sha256": number.to_bytes(32, "big"),
+        "question": "q",
     }  # fmt: skip
 
 

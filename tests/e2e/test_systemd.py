@@ -125,7 +125,9 @@ def exists(path: Path) -> Callable[[], bool]:
 
 def test_the_install_can_be_repeated_and_keeps_an_edited_config(machine: Machine) -> None:
     machine.run("bash", "-c", "echo '# mine' >> /etc/glimpsed/config.yaml")
-    assert "Next:" in install(machine)
+    told = install(machine)
+    assert "Next:" in told
+    assert "install -d -m 2775 -g glimpsed" in told  # what a folder has to be like
     assert "# mine" in machine.run("cat", "/etc/glimpsed/config.yaml").stdout
     assert machine.run("glimpsed", "--version").stdout.strip().endswith("0.1.0")
     assert machine.run("stat", "-c", "%U %a", "/var/lib/glimpsed").stdout.split() == ["glimpsed", "750"]
@@ -211,6 +213,41 @@ def test_a_reload_takes_the_new_prompt_and_a_broken_config_changes_nothing(
     service.write("/etc/glimpsed/config.yaml", good)
     assert service.run("systemctl", "reload", "glimpsed").returncode == 0
     assert show(service, "MainPID") == pid
+
+
+def test_a_check_as_the_service_sees_what_the_service_may(service: Machine) -> None:
+    """Root may all of it; the unit may not write outside of its folders, and has its credential."""
+    good = service.run("cat", "/etc/glimpsed/config.yaml").stdout
+    asked = service.run("glimpsed", "check", "--as-service", "--json")
+    assert json.loads(asked.stdout)["looked_as"] == "glimpsed"
+    service.run("mkdir", "-m", "0777", "/srv/closed")
+    service.write("/etc/glimpsed/config.yaml", good.replace("/srv/scans/letters", "/srv/closed"))
+    found = json.loads(service.run("glimpsed", "check", "--as-service", "--json", check=False).stdout)
+    assert "no permission" in found["folders"]["letters"]["problem"] or "read-only" in found["folders"]["letters"]["problem"]  # fmt: skip
+    assert found["folders"]["invoices"]["problem"] is None
+    service.write("/etc/glimpsed/config.yaml", good)
+    assert show(service, "ActiveState") == "active"
+    assert service.run("systemctl", "list-units", "--all", "glimpsed-check*").stdout.startswith("0 loaded")
+
+
+def test_an_instance_without_state_is_found_by_its_config(service: Machine, gateway: Gateway) -> None:
+    text = CONFIG.format(url=gateway.base_url, prompt="Second.").replace("state:", "# state:")
+    service.run("mkdir", "-m", "0777", "/srv/second", "/srv/second/invoices", "/srv/second/letters")
+    service.write("/etc/glimpsed/second.yaml", text.replace("/srv/scans", "/srv/second"))
+    service.write("/etc/systemd/system/glimpsed@second.service.d/folders.conf", DROP_IN.replace("scans", "second"))  # fmt: skip
+    service.run("systemctl", "daemon-reload")
+    service.run("systemctl", "start", "glimpsed@second")
+    try:
+        told = json.loads(
+            service.run("glimpsed", "-c", "/etc/glimpsed/second.yaml", "status", "--json").stdout
+        )
+        assert told["daemon"]["running"] is True
+        assert told["ledger"] == "sqlite:////var/lib/glimpsed/second/ledger.sqlite"
+        service.run("systemctl", "reload", "glimpsed@second")
+        service.write("/etc/glimpsed/second.yaml", "folders: {invoices: {pth: /nowhere}}\n")
+        assert service.run("systemctl", "reload", "glimpsed@second", check=False).returncode == 1
+    finally:
+        service.run("systemctl", "stop", "glimpsed@second")
 
 
 def test_a_stop_waits_for_the_request_in_flight(service: Machine, scans: Path, gateway: Gateway) -> None:

@@ -300,6 +300,27 @@ def test_the_ledger_is_in_the_state_directory(places: dict[str, Path], tmp_path:
     assert config.state_url(found, {}) == f"sqlite:///{tmp_path}/state/glimpsed/ledger.sqlite"
 
 
+def test_the_commands_find_the_ledger_of_the_service_with_that_config(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    etc = tmp_path / "etc" / "glimpsed"
+    states = tmp_path / "var"
+    etc.mkdir(parents=True)
+    for name, place in (("config", "glimpsed"), ("second", "glimpsed/second")):
+        (etc / f"{name}.yaml").write_text("folders: {}")
+        found = config.load(etc / f"{name}.yaml", env={})
+        own = f"sqlite:///{tmp_path}/state/glimpsed/ledger.sqlite"
+        assert config.state_url(found, {}, states) == own  # no service has been there
+        (states / place).mkdir(parents=True)
+        (states / place / "ledger.sqlite").touch()
+        assert config.state_url(found, {}, states) == f"sqlite:///{states}/{place}/ledger.sqlite"
+        assert config.state_url(found, {"STATE_DIRECTORY": "/s"}, states) == "sqlite:////s/ledger.sqlite"
+    elsewhere = tmp_path / "second.yaml"
+    elsewhere.write_text("folders: {}")
+    assert config.state_url(config.load(elsewhere, env={}), {}, states) == own
+
+
 def test_a_state_url_is_kept_with_its_password(load: Load) -> None:
     url = "postgresql+psycopg://u:p@h/db"
     assert config.state_url(load(f"state: {url}"), {}) == url

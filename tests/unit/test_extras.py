@@ -36,6 +36,12 @@ def test_the_command_names_what_pip_was_given(tmp_path: Path, told: object, expe
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     pip = f"{sys.executable} -m pip" if sys.prefix != sys.base_prefix else "pip"
     assert done.stdout == f"{pip} install {expected}\n"
+    (record / "INSTALLER").write_text(
+        "dpkg\n"
+    )  # the Debian package has them all, and pip is not to write into it
+    (record / "direct_url.json").write_text("{}")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "apt-get install --reinstall glimpsed\n"
 
 
 def test_where_the_source_is_it_is_named(tmp_path: Path) -> None:

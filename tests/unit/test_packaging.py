@@ -184,3 +184,54 @@ def test_what_is_ready_built_and_the_journal_are_everything() -> None:
         "ready",
         "journald",
     }
+
+
+def test_the_apparmor_profile_can_be_read() -> None:
+    parser = shutil.which("apparmor_parser", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+    if parser is None:
+        pytest.skip("no apparmor_parser here")
+    profile = REPO / "packaging" / "apparmor" / "glimpsed"
+    done = subprocess.run([parser, "-Q", "-K", profile], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", ["deb", "root", "enter", "image", "release", "wheels", "container/start", "container/healthy"])  # fmt: skip
+def test_the_scripts_of_the_packaging_are_right_to_their_shell(name: str) -> None:
+    script = REPO / "packaging" / name
+    shell = script.read_text().splitlines()[0].removeprefix("#!")
+    assert os.access(script, os.X_OK)
+    assert subprocess.run([shell, "-n", script], check=False).returncode == 0
+
+
+def test_what_a_build_needs_is_among_its_sources() -> None:
+    """The package's own list, the sdist's and the image's."""
+    needed = {".ci", "CHANGELOG.md", "LICENSE", "Makefile", "config.example.yaml", "daemon", "packaging", "samples", "systemd"}  # fmt: skip
+    copied = re.search(r"^sources=\((.*)\)", (REPO / "packaging" / "deb").read_text(), flags=re.MULTILINE)
+    assert copied is not None
+    assert needed <= set(copied[1].split())
+    build = tomllib.loads((REPO / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]
+    assert needed <= {name.removeprefix("/") for name in build["sdist"]["include"]}
+    ignored = (REPO / "packaging" / "Containerfile.dockerignore").read_text().splitlines()
+    assert needed <= {name.removeprefix("!") for name in ignored}
+
+
+def test_the_container_reads_its_folder_without_a_config_of_ones_own() -> None:
+    from glimpsed import config
+
+    loaded = config.load(REPO / "packaging" / "container" / "config.yaml", env={})
+    assert [str(f.path) for f in loaded.folders.values()] == ["/data"]
+    assert [m.api for m in loaded.models.values()] == ["local"]
+    assert loaded.metrics is not None
+    assert f"{loaded.metrics}/healthz" in (REPO / "packaging" / "container" / "healthy").read_text()
+
+
+def test_compose_keeps_the_container_to_what_it_needs() -> None:
+    import yaml
+
+    compose = yaml.safe_load((REPO / "packaging" / "compose.yaml").read_text())
+    ours = compose["services"]["glimpsed"]
+    assert ours["read_only"] is True
+    assert ours["cap_drop"] == ["ALL"]
+    assert set(ours["cap_add"]) == {"CHOWN", "SETGID", "SETUID"}
+    assert float(ours["stop_grace_period"].removesuffix("s")) > 30  # `drain`
+    assert compose["services"]["postgres"]["profiles"] == ["postgres"]

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import structlog
 
 from glimpsed.blocking import Blocking
 from glimpsed.clock import Clock
 from glimpsed.config.schema import Folder, ModelEntry
 from glimpsed.disk.files import Root
 from glimpsed.errors import LedgerError, LedgerUnavailable
-from glimpsed.ledger import Books, Ledger, open_ledger
+from glimpsed.ledger import Books, Ledger, books, open_ledger
 from glimpsed.model import FileKey, Job, Offer, Version
 from glimpsed.pipeline import End, Kept, Pipeline, Place
 from glimpsed.service import dispatch
@@ -61,12 +62,12 @@ class Away(Books):
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
-        self.away = False
+        self.is_gone = False
         self.refused = 0
         self.calls: list[str] = []
 
     async def __call__(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        if self.away:
+        if self.is_gone:
             self.refused += 1
             raise LedgerUnavailable("away")
         self.calls.append(call.__name__)
@@ -149,15 +150,30 @@ async def test_after_an_outage_leases_are_renewed_before_anything_is_claimed(ben
     bench.offer()
     async with running(bench):
         await bench.until(lambda: len(bench.stories.jobs) == 1)
-        bench.books.away = True
+        bench.books.is_gone = True
         bench.dispatcher.wake()
         await bench.until(lambda: bench.books.refused > 0)
         bench.now += 3600
         bench.books.calls.clear()
-        bench.books.away = False
+        bench.books.is_gone = False
         await bench.rounds()
     assert bench.books.calls[0] == "renew"
     assert len(bench.stories.jobs) == 1
+
+
+async def test_who_waits_for_the_database_with_all_hands_full_is_heard_and_given_up(bench: Bench) -> None:
+    bench.dispatcher._patience = 100.0
+    async with running(bench) as task:
+        await bench.rounds()
+        bench.books.away = books.Away(bench.now, LedgerUnavailable("locked"))
+        with structlog.testing.capture_logs() as lines:
+            await bench.rounds()
+            assert not task.done(), "what it asks for itself is answered"
+            bench.now += 101
+            bench.dispatcher.wake()
+            with pytest.raises(LedgerUnavailable, match="locked"):
+                await asyncio.wait_for(task, 20)
+    assert [line["event"] for line in lines if line["log_level"] == "warning"] == ["ledger.unavailable"]
 
 
 async def test_a_file_that_changes_in_flight_is_claimed_beside_the_old_job_and_both_end(bench: Bench) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import pwd
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from glimpsed import extras
-from glimpsed.cli.common import common_options, config_file, json_option, load_config, print_json
+from glimpsed.cli import as_service as service
+from glimpsed.cli.common import Invocation, common_options, config_file, json_option, load_config, print_json
 from glimpsed.cli.online import ModelReport, Told, ask_all
 from glimpsed.errors import ConfigError, VisionError
 from glimpsed.model import shown
@@ -26,6 +29,7 @@ class Report:
     """All that was found."""
 
     config: str
+    looked_as: str  # the user whose rights were looked at
     ledger: str
     ledger_problem: str | None
     folders: dict[str, FolderReport]
@@ -54,9 +58,16 @@ class Report:
 @click.option(
     "--config-only", is_flag=True, help="Only whether the config is right: 0 or 78, and nothing to read."
 )
+@click.option(
+    "--as-service",
+    metavar="[UNIT]",
+    is_flag=False,
+    flag_value=service.UNIT,
+    help="Look from inside this unit's sandbox, with its user, config and credentials; takes root.",
+)
 @json_option
 @common_options
-def command(*, online: bool, config_only: bool, as_json: bool) -> int:
+def command(*, online: bool, config_only: bool, as_service: str | None, as_json: bool) -> int:
     """Look at the config, the folders, the ledger and the models; create and change nothing.
 
     Exits 0 when all is well, 1 when a check failed, 77 when the ledger may not be used by whoever looks, 78 when the
@@ -67,9 +78,15 @@ def command(*, online: bool, config_only: bool, as_json: bool) -> int:
       glimpsed check
       glimpsed check --online              asks every model, which costs a few tokens
       glimpsed check -c new.yaml --json    for scripts
+      sudo glimpsed check --as-service     as glimpsed.service sees it
+      sudo glimpsed check --as-service glimpsed@office
     """
     from glimpsed.service.alerts import connected
 
+    if as_service is not None:
+        options = {"--online": online, "--config-only": config_only, "--json": as_json}
+        given = click.get_current_context().ensure_object(Invocation).config
+        return service.run(as_service, [o for o, is_given in options.items() if is_given], given)
     try:
         config = load_config()
         if config.notify is not None:
@@ -106,8 +123,11 @@ def examine(config: Config, *, online: bool) -> Report:
     if online:
         keyless = [(name, where) for name, entry in config.models.items() if (where := _keyless(entry))]
         notes += [f"model {name} was not asked: there is no API key in {where}" for name, where in keyless]
+    if os.geteuid() == 0:
+        notes.append("root may read and write nearly everywhere; --as-service looks with the daemon's rights")
     return Report(
         config=shown(str(config.file)),
+        looked_as=_user(),
         ledger=_place(url),
         ledger_problem=parts.ledger_problem(url),
         folders={name: parts.folder_report(folder) for name, folder in config.folders.items()},
@@ -157,6 +177,14 @@ def _keyless(entry: ModelEntry) -> str | None:
     return key_source(entry) if entry.key is None else None
 
 
+def _user() -> str:
+    """The name of the user that we are, or the number."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
 def _place(url: str) -> str:
     """The ledger's file, or its URL without the password."""
     from glimpsed.ledger.engine import parsed, told
@@ -171,6 +199,7 @@ def _as_data(report: Report) -> dict[str, Any]:
     return {
         "ok": report.ok,
         "config": report.config,
+        "looked_as": report.looked_as,
         "folders": {name: dataclasses.asdict(folder) for name, folder in report.folders.items()},
         "models": {name: dataclasses.asdict(model) for name, model in report.models.items()},
         "ledger": {"place": report.ledger, "problem": report.ledger_problem},
@@ -191,6 +220,7 @@ def _show_parts(report: Report) -> None:
     from glimpsed.discover.passed import in_words
 
     _line("config", report.config, None)
+    _line("looked as", report.looked_as, None)
     _line("ledger", report.ledger, report.ledger_problem)
     for name, folder in report.folders.items():
         how = f"{folder.path}  {folder.filesystem}, {folder.mode}" if folder.mode else folder.path

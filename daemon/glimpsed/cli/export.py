@@ -64,7 +64,7 @@ def command(
         raise UsageError(f"{kind} cannot go to standard output: say where with -o FILE")
     if excel and kind != "csv":
         raise UsageError("--excel is for CSV; --format xlsx writes a workbook")
-    with opened(name) as desk:
+    with opened(name, only_look=True) as desk:
         folders = chosen(desk.config, name)
         columns = dict.fromkeys(c for f in folders for c in tables.fields(f.schema_, explode=explode))
         lacking = 0
@@ -97,11 +97,10 @@ def _kind_of(output: Path | None) -> str:
 def _answers(desk: Desk, folder: Folder) -> Iterator[tuple[str, Answer | None]]:
     """Every done file of a folder by path, and its answer; None where that is nowhere to be read."""
     from glimpsed.cli.operator import root_of
-    from glimpsed.desk.answers import answer_of
+    from glimpsed.desk.answers import all_answers
 
-    root = root_of(folder)
-    for row in desk.ledger.done_files(folder.name):
-        yield shown(row.key.path), answer_of(desk, root, folder, row)
+    for row, answer in all_answers(desk, root_of(folder), folder):
+        yield shown(row.key.path), answer
 
 
 def _write(table: Table, kind: str, output: Path | None, *, excel: bool) -> None:

@@ -61,7 +61,7 @@ def command(*, folder: str, output: Path | None, limit: int) -> None:
     from glimpsed.cli.operator import opened
     from glimpsed.desk import files, folder_named
 
-    with opened(folder) as desk:
+    with opened(folder, only_look=True) as desk:
         chosen = folder_named(desk.config, folder)
         if output is None and sys.stdout.isatty():
             output = Path(f"{chosen.name.strip('/').replace('/', '-')}.html")

@@ -39,7 +39,7 @@ def command(*, as_json: bool, watch: bool, forget: str | None) -> None:
 
     \b
     --json (times in UTC; more keys may come, these stay):
-      {"daemon": {"running", "pid", "since", "host", "others"},
+      {"daemon": {"running", "pid", "since", "host", "others"}, "ledger": URL without password,
        "folders": {NAME: {"state": "watching|degraded|lost", "mode": "inotify|poll", "filesystem", "reason",
                           "settling", "settling_reason", "watched", "path", "waits_since", "backlog", "queued", "running", "answered", "handing", "done", "failed", "gone", "doubtful"}},
        "models": {NAME: {"state": "ok|paused", "reason", "until", "since", "next_probe", "learnt"}},
@@ -108,7 +108,7 @@ def _follow(desk: Desk) -> None:
 
 def view(shot: Mapping[str, Any], now: float, rates: Rates | None = None) -> list[RenderableType]:
     """What a person sees of a snapshot, top down."""
-    parts: list[RenderableType] = [_daemon(shot["daemon"], now), ""]
+    parts: list[RenderableType] = [_daemon(shot["daemon"], shot["ledger"], now), ""]
     if shot["folders"]:
         parts += [_folders(shot["folders"], rates), *_notes(shot["folders"], now), ""]
     else:
@@ -121,11 +121,12 @@ def view(shot: Mapping[str, Any], now: float, rates: Rates | None = None) -> lis
     return parts
 
 
-def _daemon(daemon: Mapping[str, Any], now: float) -> RenderableType:
+def _daemon(daemon: Mapping[str, Any], ledger: str, now: float) -> RenderableType:
     from rich.text import Text
 
     if not daemon["running"]:
-        return Text("The daemon is not running.", style="yellow")
+        text = Text("The daemon is not running.", style="yellow")
+        return text.append(f" Looked at {ledger.removeprefix('sqlite:///')}", "default")
     text = Text("The daemon is running", style="green")
     text.append(
         f": process {daemon['pid']} on {daemon['host']}, started {ago(daemon['since'], now)}", "default"

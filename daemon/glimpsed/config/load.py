@@ -16,6 +16,9 @@ from glimpsed.config.rules import ENGINES
 from glimpsed.config.schema import Config, ModelEntry
 from glimpsed.errors import ConfigError, Problem
 
+LEDGER = "ledger.sqlite"
+STATES = Path("/var/lib")  # where systemd has the state of services
+
 LOCAL = "local"
 
 
@@ -87,17 +90,33 @@ def _completed(document: Document) -> Config:
     return config
 
 
-def state_url(config: Config, env: Mapping[str, str] = os.environ) -> str:
+def state_url(config: Config, env: Mapping[str, str] = os.environ, states: Path = STATES) -> str:
     """The ledger's SQLAlchemy URL, password and all; by default SQLite in $STATE_DIRECTORY or XDG state.
 
-    A relative SQLite file is relative to the config file.
+    For the config of a service, that service's ledger as soon as there is one, whoever asks: the commands are run
+    by people, for whom systemd sets no $STATE_DIRECTORY. A relative SQLite file is relative to the config file.
     """
     if config.state is None:
-        return f"sqlite:///{state_directory(env) / 'ledger.sqlite'}"
+        given = None if env.get("STATE_DIRECTORY") else _of_service(config.file, states)
+        return f"sqlite:///{(given or state_directory(env)) / LEDGER}"
     scheme, _, file = config.state.partition(":///")
     if scheme.startswith("sqlite") and config.file is not None and not file.startswith("/"):
         return f"{scheme}:///{config.file.absolute().parent / file}"
     return config.state
+
+
+def _of_service(file: Path | None, states: Path) -> Path | None:
+    """Where the unit with this config has its ledger: glimpsed.service, or glimpsed@NAME for /etc/glimpsed/NAME.yaml."""
+    if file is None or file.absolute().parts[-3:-1] != ("etc", "glimpsed"):
+        return None
+    directory = states / "glimpsed" / ("" if file.stem == "config" else file.stem)
+    try:
+        os.stat(directory / LEDGER)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError:  # who may not look is told so when it is opened
+        return directory
+    return directory
 
 
 def state_directory(env: Mapping[str, str] = os.environ) -> Path:

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from glimpsed.config import state_url
 from glimpsed.desk.desk import Desk
+from glimpsed.ledger.engine import parsed, told
 from glimpsed.model import shown, utc
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ def snapshot(desk: Desk, now: float) -> dict[str, Any]:
     folders = _folders(desk, daemons)
     return {
         "daemon": _daemon(daemons),
+        "ledger": told(parsed(state_url(desk.config))),
         "folders": folders,
         "models": _models(desk, daemons),
         "spend": _spend(desk, now),

@@ -27,6 +27,8 @@ _SHARED = frozenset(
         "vboxsf",
         "vmhgfs",
         "prl_fs",
+        "fakeowner",  # a folder of the host in Docker Desktop
+        "drvfs",  # a drive of Windows in WSL
         "ncpfs",
         "coda",
         "lustre",

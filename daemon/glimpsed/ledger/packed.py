@@ -27,7 +27,7 @@ def unpack(body: bytes, sha256: str, facts: bytes = b"") -> Answer:
 def pages_of(body: bytes, facts: bytes) -> list[str]:
     """Only the text of an answer as it is kept, page by page; nothing of one that cannot be read."""
     try:
-        answer = json.loads(_inflated(body, facts))
+        answer = json.loads(_inflated(body, facts).decode())
         pages: list[str] = [page["text"] for page in answer["pages"] or (answer,)]
     except ValueError:
         return []

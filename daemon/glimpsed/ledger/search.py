@@ -18,8 +18,9 @@ from glimpsed.ledger.part import CHUNK, Part, chunks, key_of
 from glimpsed.ledger.schema import files, kept, questions
 from glimpsed.ledger.values import Hit
 from glimpsed.ledger.words import Phrase, folded, phrases
+from glimpsed.model import FileKey
 
-LOOKED_AT = 300  # answers that are compared with one another, at least
+LOOKED_AT = 100  # answers that are compared with one another, at least
 MOST, MOST_AT_ONCE = (
     20_000,
     2_000,
@@ -59,7 +60,10 @@ class _Match:
     """A page that has what was looked for."""
 
     score: float
-    hit: Hit
+    key: FileKey
+    file: int
+    page: int
+    text: str
 
 
 class Search(Part):
@@ -94,19 +98,18 @@ class Search(Part):
         found: list[_Match] = []
         seen: set[int] = set()
         looked_at, patterns = 0, [phrase.pattern() for phrase in wanted]
-        looked_for = [phrase.text for phrase in wanted]
         with self._database.read() as c:
             for row in self._answers(c, wanted, limit, folder):
                 enough = len(found) >= limit and len(seen) >= LOOKED_AT and row.id not in seen
                 if enough or looked_at >= most:
                     break
                 looked_at += 1
-                if matches := _matches(row, patterns, looked_for):
+                if matches := _matches(row, patterns):
                     seen.add(row.id)
                     found += matches
             else:
-                return _sorted(found, limit), False
-        return _sorted(found, limit), True
+                return _hits(found, limit, wanted), False
+        return _hits(found, limit, wanted), True
 
     def _answers(
         self, c: sa.Connection, wanted: Sequence[Phrase], limit: int, folder: str | None
@@ -136,9 +139,7 @@ def _tsquery(terms: dict[tuple[str, bool], None]) -> str:
     return " & ".join(f"'{term}'{':*' if begun else ''}" for term, begun in terms)
 
 
-def _matches(
-    row: sa.Row[*tuple[Any, ...]], patterns: Sequence[re.Pattern[str]], looked_for: Sequence[str]
-) -> list[_Match]:
+def _matches(row: sa.Row[*tuple[Any, ...]], patterns: Sequence[re.Pattern[str]]) -> list[_Match]:
     """The pages of an answer that hold all that is wanted, or the one that holds most; none where a phrase is nowhere."""
     pages = pages_of(row.body, row.facts)
     counts = [[len(pattern.findall(text)) for pattern in patterns] for text in map(folded, pages)]
@@ -147,17 +148,13 @@ def _matches(
     whole = [at for at, found in enumerate(counts) if all(found)]
     best = whole or [max(range(len(pages)), key=lambda at: sum(map(bool, counts[at])))]
     key = key_of(row)
-    return [
-        _Match(
-            _score(counts[at], len(pages[at])),
-            Hit(key, at + 1, matching_line(pages[at], looked_for), row.file),
-        )
-        for at in best
-    ]
+    return [_Match(_score(counts[at], len(pages[at])), key, row.file, at + 1, pages[at]) for at in best]
 
 
-def _sorted(found: list[_Match], limit: int) -> list[Hit]:
-    return [match.hit for match in sorted(found, key=lambda match: -match.score)[:limit]]
+def _hits(found: list[_Match], limit: int, wanted: Sequence[Phrase]) -> list[Hit]:
+    looked_for = [phrase.text for phrase in wanted]
+    best = sorted(found, key=lambda match: -match.score)[:limit]
+    return [Hit(m.key, m.page, matching_line(m.text, looked_for), m.file) for m in best]
 
 
 def _score(counts: Sequence[int], length: int) -> float:

@@ -39,9 +39,14 @@ class Phrase:
 
     def pattern(self) -> re.Pattern[str]:
         """Where it stands in a text that was `folded`: nothing but white space and punctuation between its words."""
-        parts = [f"(?<!{_IN_WORD})" if _spaced(self.words[0]) else ""]
+        first, parts = re.escape(self.words[0]), []
         for word, after in zip(self.words, (*self.words[1:], None), strict=True):
-            parts.append(re.escape(word) + (f"{_IN_WORD}*" if len(word) == _LONGEST else ""))
+            parts.append(re.escape(word))
+            if not parts[1:] and _spaced(
+                word
+            ):  # after it: what begins with a text is found ten times as quickly
+                parts.append(f"(?<!{_IN_WORD}{first})")
+            parts.append(f"{_IN_WORD}*" if len(word) == _LONGEST else "")
             if after is not None:
                 parts.append(r"[\W_]+" if _spaced(word) and _spaced(after) else r"[\W_]*")
         if _spaced(self.words[-1]) and not self.begun:

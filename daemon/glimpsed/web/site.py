@@ -24,7 +24,18 @@ T = TypeVar("T")
 
 PATIENCE = 30.0  # seconds that the ledger may take
 SLOW_PATIENCE = 120.0  # … and what looks into many files
+STALE = 60.0  # seconds after which one waits for what is new
+RARELY = 20.0  # times as long as it takes to make it: a twentieth of a core at most
 FRESH = 1.5  # seconds that what goes on is shown again as it was, however many look
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What was made for a page, when, and how long that took."""
+
+    value: Any
+    at: float
+    took: float
 
 
 @dataclass(slots=True)
@@ -44,7 +55,9 @@ class Site:
     _lane: Blocking = field(default_factory=lambda: Blocking("page", threads=4))
     _slow: Blocking = field(default_factory=lambda: Blocking("page's estimates", threads=2))
     _turns: dict[str, asyncio.Lock] = field(default_factory=dict)
-    _kept: dict[str, tuple[float, Any]] = field(default_factory=dict)
+    _kept: dict[str, Kept] = field(default_factory=dict)
+    _making: dict[str, asyncio.Task[Kept]] = field(default_factory=dict)
+    _era: int = 0  # counts what was done at the page
 
     @property
     def config(self) -> Config:
@@ -75,17 +88,37 @@ class Site:
         return await self.kept("shot", FRESH, look)
 
     async def kept(self, name: str, seconds: float, make: Callable[[], Awaitable[T]]) -> T:
-        """What was made no longer ago than this, else made anew: once, however many wait for it."""
-        async with self._turns.setdefault(name, asyncio.Lock()):
-            at, found = self._kept.get(name, (float("-inf"), None))
-            if elapsed() - at > seconds:
-                found = await make()
-                self._kept[name] = elapsed(), found
-            kept: T = found
-            return kept
+        """What was made no longer ago than this, else made anew: once, however many wait for it.
+
+        Nobody waits for what was there a moment ago: it is shown as it was, and made anew for who comes next. What takes
+        long to make, over very many files, is made more rarely.
+        """
+        found = self._kept.get(name)
+        if found is None or elapsed() - found.at > STALE:
+            async with self._turns.setdefault(name, asyncio.Lock()):
+                if (found := self._kept.get(name)) is None or elapsed() - found.at > STALE:
+                    found = await self._make(name, make)
+        elif elapsed() - found.at > max(seconds, RARELY * found.took) and name not in self._making:
+            self._making[name] = task = asyncio.create_task(self._make(name, make))
+            task.add_done_callback(lambda done: self._made(name, done))
+        kept: T = found.value
+        return kept
+
+    async def _make(self, name: str, make: Callable[[], Awaitable[Any]]) -> Kept:
+        era, began = self._era, elapsed()
+        found = Kept(await make(), elapsed(), elapsed() - began)
+        if era == self._era:  # else something was done meanwhile, and this does not show it
+            self._kept[name] = found
+        return found
+
+    def _made(self, name: str, done: asyncio.Task[Kept]) -> None:
+        self._making.pop(name, None)
+        if not done.cancelled():
+            done.exception()  # who comes next tries again, and is told
 
     def look_again(self) -> None:
         """Something was done: what is shown next is new."""
+        self._era += 1
         self._kept.clear()
 
     async def close(self) -> None:
