@@ -78,7 +78,7 @@ MODELS = """
   # The OCR inside glimpsed: no key, no network, no cost; it reads text, and ignores the prompt.
   local:
     api: local
-    model: rapidocr                   # default; or tesseract (Debian's), with extra: {languages: [eng, chi_sim]}
+    model: rapidocr                   # default; or tesseract (Debian's), with extra: {languages: [eng, chi_sim]} or auto
     concurrency: 1
 
 # ---- defaults: any folder key but `path`; a folder's own value wins. ---------------------------------------

@@ -388,6 +388,54 @@ async def test_what_tesseract_complains_about_has_a_verdict(
     await model.aclose()
 
 
+@pytest.mark.skipif(shutil.which("tesseract") is None, reason="tesseract is not installed")
+async def test_auto_reads_each_page_with_the_languages_of_its_script() -> None:
+    model = LocalModel(entry("tesseract", extra={"languages": "auto"}))
+    reply = await model.ask(request(letter([*LETTER, *LETTER])))
+    assert [line for line in reply.text.split("\n") if line] == [*LETTER, *LETTER]
+    assert (await model.ask(request(letter([])))).text == ""
+    await model.aclose()
+
+
+LISTED = """
+    case "$*" in
+        *--version*) echo tesseract 9.9 ;;
+        *--list-langs*) printf 'List of available languages (4):\\nchi_sim\\neng\\n%s\\nrus\\n' "{osd}" ;;
+        *"--psm 0"*) cat > /dev/null; printf 'Page number: 0\\nScript: {script}\\nScript confidence: 9\\n' ;;
+        *) cat > /dev/null; echo "$@" ;;
+    esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "languages"), [("Cyrillic", "rus"), ("Han", "chi_sim"), ("Nonsense", "eng")]
+)
+async def test_the_script_that_is_detected_chooses_among_what_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, languages: str
+) -> None:
+    program(tmp_path, monkeypatch, LISTED.format(osd="osd", script=script))
+    model = LocalModel(entry("tesseract", extra={"languages": "auto"}))
+    reply = await model.ask(request(Image(1, "image/png", 1, 1, b"the image")))
+    assert reply.text == f"stdin stdout -l {languages}"
+    await model.aclose()
+
+
+async def test_a_script_without_data_is_told_with_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(tmp_path, monkeypatch, LISTED.format(osd="osd", script="Hebrew"))
+    model = LocalModel(entry("tesseract", extra={"languages": "auto"}))
+    with pytest.raises(
+        VisionError, match=r"script is not known.*Hebrew; apt install tesseract-ocr-heb"
+    ) as failed:
+        await model.ask(request(Image(1, "image/png", 1, 1, b"the image")))
+    assert failed.value.verdict.kind == "fail"
+    await model.aclose()
+    program(tmp_path, monkeypatch, LISTED.format(osd="fra", script="Latin"))
+    with pytest.raises(ConfigError, match="apt install tesseract-ocr-osd"):
+        LocalModel(entry("tesseract", extra={"languages": "auto"}))
+
+
 def test_tesseract_missing_or_with_odd_languages_is_a_config_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

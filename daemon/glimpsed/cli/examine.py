@@ -205,7 +205,8 @@ def notes(config: Config, used: set[str]) -> Iterator[str]:
     for name in sorted(used):
         entry = config.models[name]
         if entry.local:
-            yield f"model {name} is plain OCR: it ignores prompts, and only transcribes"
+            reads = "Latin letters, Chinese and Japanese" if entry.model != "tesseract" else "its languages"
+            yield f"model {name} is plain OCR: it reads {reads}, ignores prompts, and only transcribes"
         elif entry.price is None and _limited(config, name):
             yield f"model {name} has no price: budgets do not count it"
     if unused := [name for name in config.models if name not in used]:

@@ -115,7 +115,8 @@ class ModelEntry(Section):
         description="URL that /responses or /chat/completions follows; it mostly ends in /v1.",
     )
     model: str = Field(
-        "", description="The name sent; default: this entry's key. With api: local, the engine."
+        "",
+        description="The name sent; default: this entry's key. With api: local, the engine: rapidocr, which reads Latin letters, Chinese and Japanese; or tesseract, with extra: {languages: [eng, rus]} or auto.",
     )
     api_key_env: str | None = Field(None, description="Environment variable that holds the API key.")
     api_key_file: PathText | None = Field(None, description="File that holds the API key.")

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from glimpsed.ocr import cuts
+from glimpsed.ocr import cuts, recognition
 from glimpsed.ocr.cuts import INK
 from glimpsed.ocr.page import Line, Page, Word
 
@@ -211,24 +211,18 @@ def _upside_down(ocr: Any, cuts: list[Array]) -> bool:
 
 def _read(ocr: Any, boxes: Array, lines: list[Array]) -> list[Line]:
     """Each line as a whole, or, where it is so long that letters would be lost, in pieces that are put together again."""
-    from rapidocr.ch_ppocr_rec import TextRecInput  # noqa: PLC0415 - comes with rapidocr
-
-    if not lines:
-        return []
     divided = [cuts.divided(line) for line in lines]
-    pieces = [piece for several in divided for _, piece in several]
-    result = ocr._load_rec_model()(TextRecInput(img=pieces, return_word_box=True))  # noqa: SLF001 - as above
-    read = zip(pieces, result.txts, result.word_results, result.scores, strict=True)
+    read = iter(recognition.read(ocr, [piece for several in divided for _, piece in several]))
     found = []
     for quad, line, several in zip(boxes.tolist(), lines, divided, strict=True):
         words: list[Word] = []
         scores = []
-        for (start, _), (piece, text, steps, score) in zip(several, read, strict=False):
+        for (start, _), piece in zip(several, read, strict=False):
             words += [
                 Word(word.text, (start + word.start) / line.shape[1], (start + word.end) / line.shape[1])
-                for word in cuts.words(piece, text, steps)
+                for word in piece.words
             ]
-            scores.append(score)
+            scores.append(piece.confidence)
         found.append(Line(quad, " ".join(word.text for word in words), float(np.mean(scores)), words))
     return found
 

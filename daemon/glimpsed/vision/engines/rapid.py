@@ -23,9 +23,9 @@ from glimpsed.vision.engines.told import told
 
 STRANGE = (
     "this script is not known to the engine: the built-in model reads Latin letters, Chinese and Japanese. For others, "
-    "say model: tesseract with its language (extra: {languages: [rus]}, apt install tesseract-ocr-rus), or ask a vision model"
+    "say model: tesseract with its language (extra: {languages: [rus]} or auto, apt install tesseract-ocr-rus), or ask a vision model"
 )
-IDLE = 300.0  # seconds without a page after which its 700 MB are given back
+IDLE = 300.0  # seconds without a page after which its 500 MB are given back
 # onnxruntime's official builds report to their makers, and keep a device id in the home directory, unless
 # told not to before they are loaded. An engine that runs on this machine talks to nobody.
 _SILENT = {"ORT_DISABLE_TELEMETRY": "1", "ORT_TELEMETRY_DISABLED": "1"}  # names of two of its versions

@@ -13,13 +13,13 @@ from glimpsed.children.program import Limits
 from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import ConfigError, Problem, Verdict, VisionError
 from glimpsed.model import Image
-from glimpsed.ocr import tsv
+from glimpsed.ocr import scripts, tsv
 from glimpsed.vision.engines import Reading, Seen
 from glimpsed.vision.engines.told import told
 
 
 class Tesseract:
-    """``model: tesseract``, with ``extra: {languages: [eng, deu]}``."""
+    """``model: tesseract``, with ``extra: {languages: [eng, deu]}``, or ``auto``: by each page's script."""
 
     def __init__(self, entry: ModelEntry) -> None:
         found = shutil.which("tesseract")
@@ -31,27 +31,23 @@ class Tesseract:
             )
         self.name = _version(found)
         self.at_once = len(os.sched_getaffinity(0))
-        command = [found, "stdin", "stdout", "-l", "+".join(_languages(entry))]
+        self._scripts = _by_script(found, entry) if entry.extra.get("languages") == scripts.AUTO else {}
+        self._languages = "" if self._scripts else "+".join(_languages(entry))
         program = Program(
             "tesseract process",
             "glimpsed.ocr.tesseract_worker",
             Limits(clock=entry.timeout),
-            settings={"command": command},
+            settings={"command": [found, "stdin", "stdout"]},
             environment={"OMP_THREAD_LIMIT": "1"},
         )
         self._pool = Pool(program, self.at_once)
 
     async def read(self, image: Image, *, lines: bool = False) -> Reading:
         """What one picture says; see `Engine`."""
-        with told("tesseract", self._pool.program.limits):
-            code, complaints, written = await self._pool.ask(
-                tsv.ARGUMENTS if lines else (),
-                image.data,
-                lambda answer, data: (int(answer["code"]), str(answer["complaints"]), data),
-            )
+        languages = self._languages or await self._detected(image)
+        code, complaints, text = await self._run(image, "-l", languages, *(tsv.ARGUMENTS if lines else ()))
         if code != 0:
             raise VisionError(_verdict(complaints))
-        text = written.decode("utf-8", "replace")
         if not lines:
             return Reading(_tidy(text))
         try:
@@ -61,6 +57,29 @@ class Tesseract:
                 Verdict("fail", f"{self.name} gives its words in a form that is not known")
             ) from None
         return Reading(_tidy(text), lines=tuple(_seen(line) for line in found))
+
+    async def _detected(self, image: Image) -> str:
+        """The languages to read it with, by its script. Raises `VisionError` for one that there is no data for."""
+        _, _, text = await self._run(
+            image, "--psm", "0", "-l", "osd"
+        )  # fails where there is too little print
+        script = scripts.told(text)
+        if script not in self._scripts:
+            reason = (
+                f"this script is not known to the engine: {script}; apt install {scripts.package(script)}"
+            )
+            raise VisionError(Verdict("fail", reason))
+        return self._scripts[script]
+
+    async def _run(self, image: Image, *arguments: str) -> tuple[int, str, str]:
+        """Its exit code, its complaints, and what it wrote."""
+        with told("tesseract", self._pool.program.limits):
+            code, complaints, written = await self._pool.ask(
+                arguments,
+                image.data,
+                lambda answer, data: (int(answer["code"]), str(answer["complaints"]), data),
+            )
+        return code, complaints, written.decode("utf-8", "replace")
 
     async def aclose(self) -> None:
         """End what runs; pages in work are lost."""
@@ -88,19 +107,39 @@ def _languages(entry: ModelEntry) -> list[str]:
         return languages
     raise ConfigError(
         Problem(
-            "must be a list of language names, like [eng, deu]", key=f"models.{entry.name}.extra.languages"
+            "must be auto, or a list of language names, like [eng, deu]",
+            key=f"models.{entry.name}.extra.languages",
         )
     )
 
 
+def _by_script(program: str, entry: ModelEntry) -> dict[str, str]:
+    """Script -> languages whose data is installed. Raises `ConfigError` without the detection of scripts."""
+    there = _said(program, "--list-langs").split()
+    key = f"models.{entry.name}.extra.languages"
+    if "osd" not in there:
+        raise ConfigError(
+            Problem("auto needs tesseract's detection of scripts: apt install tesseract-ocr-osd", key=key)
+        )
+    if not (found := scripts.installed(there)):
+        raise ConfigError(
+            Problem("there is no language to choose from: apt install tesseract-ocr-eng", key=key)
+        )
+    return found
+
+
 def _version(program: str) -> str:
     """``tesseract-5.3.0``."""
-    try:
-        told = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=30, check=False)  # noqa: S603 - found on PATH, no input
-    except (OSError, subprocess.TimeoutExpired):
-        return "tesseract"
-    words = told.stdout.split() or told.stderr.split()
+    words = _said(program, "--version").split()
     return f"tesseract-{words[1]}" if len(words) > 1 else "tesseract"
+
+
+def _said(program: str, option: str) -> str:
+    try:
+        told = subprocess.run([program, option], capture_output=True, text=True, timeout=30, check=False)  # noqa: S603 - found on PATH, no input
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return told.stdout or told.stderr
 
 
 def _verdict(complaints: str) -> Verdict:
