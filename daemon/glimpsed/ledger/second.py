@@ -136,7 +136,7 @@ class Second(Finish):
         count = (
             sa.select(sa.func.count())
             .select_from(verifications.join(files, _CURRENT))
-            .where(_DOUBTFUL, folder == _FOLDER)
+            .where(_DOUBTFUL, _FOLDER.in_([folder]))
         )
         with self._database.read() as c:
             return c.scalar(count) or 0
@@ -147,7 +147,7 @@ class Second(Finish):
         """Those that `doubtful` counts, with their ids, in the order of these, after this one."""
         page = sa.select(files).join_from(verifications, files, _CURRENT).where(_DOUBTFUL, files.c.id > after)
         if folder is not None:
-            page = page.where(folder == _FOLDER)
+            page = page.where(_FOLDER.in_([folder]))
         with self._database.read() as c:
             return [(row.id, file_row(row)) for row in c.execute(page.order_by(files.c.id).limit(limit))]
 
@@ -210,13 +210,13 @@ class Second(Finish):
         """How many done files of a folder have an answer that somebody reviewed."""
         count = sa.select(sa.func.count()).select_from(reviews.join(files, _REVIEWED))
         with self._database.read() as c:
-            return c.scalar(count.where(folder == _FOLDER, _AMONG_REVIEWED)) or 0
+            return c.scalar(count.where(_FOLDER.in_([folder]), _AMONG_REVIEWED)) or 0
 
     def reviewed_files(self, folder: str) -> list[FileRow]:
         """The done files of a folder whose answer somebody reviewed."""
         which = sa.select(files).join_from(reviews, files, _REVIEWED)
         with self._database.read() as c:
-            rows = c.execute(which.where(folder == _FOLDER, _AMONG_REVIEWED).order_by(files.c.id))
+            rows = c.execute(which.where(_FOLDER.in_([folder]), _AMONG_REVIEWED).order_by(files.c.id))
             return [file_row(row) for row in rows]
 
     def own_answer(self, key: FileKey) -> Answer | None:
