@@ -23,7 +23,7 @@ _CURRENT = (verifications.c.file == files.c.id) & (verifications.c.claim == file
 _REVIEWED = (reviews.c.file == files.c.id) & (reviews.c.claim == files.c.claims)
 # Hidden from SQLite's planner, which would go through all files that are done instead of the few that are wanted here.
 _FOLDER, _DONE = files.c.folder.concat(""), files.c.state.concat("") == "done"
-_ONE = sa.literal_column("1")  # as the index has it
+_ONE: sa.ColumnElement[int] = sa.literal_column("1")  # as the index has it
 _DOUBTFUL = files.c.id.in_(sa.select(verifications.c.file).where(verifications.c.doubtful == _ONE)) & _DONE
 _AMONG_REVIEWED = files.c.id.in_(sa.select(reviews.c.file)) & _DONE
 _WANTED: sa.BindParameter[Any] = sa.bindparam("wanted", expanding=True)
