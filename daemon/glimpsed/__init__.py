@@ -19,4 +19,4 @@ once), `model` and `errors` (the values that flow between the stages, and the er
 Imports only point down that list; import-linter holds them to it.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -16,7 +16,7 @@ from glimpsed.ledger.kept import ToKeep
 from glimpsed.model import FileKey, Job, State
 from ledger_fixtures import Postgres, kept_answer
 
-OLD = Path(__file__).parents[1] / "ledgers"
+OLD = Path(__file__).parents[1] / "upgrade"
 T = 1.79e9  # when it was made
 STATES: dict[str, State] = {
     "queued.png": "queued", "running.png": "running", "answered.png": "answered", "done.png": "done",
