@@ -407,4 +407,5 @@ def test_a_worker_imports_nothing_that_it_does_not_need() -> None:
     } | {
         f"glimpsed.images.{m}"
         for m in ("colour", "decode", "encode", "pdf", "picture", "plan", "raw", "tiffs", "tiles", "worker")
+        "glimpsed.words",
     }
