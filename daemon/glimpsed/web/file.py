@@ -108,6 +108,7 @@ async def page(
         pages=range(1, min(count, MOST_PAGES) + 1),
         page_count=count,
         trouble=trouble,
+        apart=apart(row, folder, told.answer),
     )
 
 
@@ -136,6 +137,13 @@ def editable(row: FileRow, answer: Answer, typed: Mapping[str, str]) -> Editing:
         texts=[Field(name, typed.get(name, text)) for name, text in zip(names, texts, strict=True)],
         words=doubt.words if doubt else (),
     )
+
+
+def apart(row: FileRow, folder: Folder | None, answer: Answer | None) -> list[int]:
+    """The pages that can be asked about again one by one."""
+    if folder is None or folder.pages != "each" or row.state != "done" or answer is None:
+        return []
+    return [page.page for page in answer.pages or ()]
 
 
 async def picture(request: Request) -> Response:
