@@ -22,6 +22,7 @@ from glimpsed.web import charts
 from glimpsed.web.failures import grouped
 from glimpsed.web.files import marked
 from glimpsed.web.pictures import Cache
+from glimpsed.web.served import pictures_directory
 from history import CONFIG, History
 from webpage import Reader, history, served
 
@@ -321,6 +322,13 @@ def test_pictures_on_disk_are_bounded_and_the_last_ones_stay(tmp_path: Path) -> 
     assert Cache(tmp_path / "pages", most=100).get("19") == bytes(30)
     assert (tmp_path / "pages").stat().st_mode & 0o777 == 0o700
     Cache(Path("/proc/nothing")).put("x", b"x")
+
+
+def test_pictures_are_kept_where_the_unit_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CACHE_DIRECTORY", "/var/cache/glimpsed:/elsewhere")
+    assert pictures_directory() == Path("/var/cache/glimpsed/pages")
+    monkeypatch.delenv("CACHE_DIRECTORY")
+    assert pictures_directory().parts[-2:] == ("glimpsed", "pages")
 
 
 def test_the_page_speaks_the_browsers_language_and_what_the_program_said_with_it(reader: Reader) -> None:
