@@ -55,7 +55,7 @@ def test_the_daemon_serves_its_page_and_does_what_is_pressed(tmp_path: Path) -> 
             wait_until(lambda: "watching</span>" in reader.get("/").text, "the folder is not watched")
             # A command that ends is not the last one at the ledger: its log stays, and with it the daemon.
             assert glimpsed("status", "-c", daemon.config, home=tmp_path).returncode == 0
-            assert (tmp_path / "state/glimpsed/ledger.sqlite-wal").exists()
+            assert (tmp_path / "ledger.sqlite-wal").exists()
             number_ = re.search(r'name="file" value="(\d+)"', reader.get("/files").text)
             assert number_ is not None
             asked = len(gateway.requests)

@@ -250,14 +250,21 @@ def _create_file(url: sa.URL) -> Path:
         with contextlib.suppress(FileExistsError):
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             os.close(os.open(os.path.realpath(path), flags, 0o600))
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        if not os.access(path, os.R_OK | os.W_OK):
-            code = errno.EROFS if os.statvfs(path).f_flag & os.ST_RDONLY else errno.EACCES
-            raise OSError(code, os.strerror(code))
+        hindrance = _hindrance(path)
     except OSError as e:
-        raise LedgerError(f"the ledger {path} cannot be written: {e.strerror}") from e
+        hindrance = e.errno
+    if hindrance:
+        raise LedgerError(f"the ledger {path} cannot be written: {os.strerror(hindrance)}")
     return path
+
+
+def _hindrance(path: Path) -> int | None:
+    """The errno that opening it to write would end with."""
+    if path.is_dir():
+        return errno.EISDIR
+    if os.access(path, os.R_OK | os.W_OK):
+        return None
+    return errno.EROFS if os.statvfs(path).f_flag & os.ST_RDONLY else errno.EACCES
 
 
 def _sqlite(url: sa.URL) -> tuple[sa.Engine, sa.Engine]:
