@@ -62,7 +62,9 @@ def test_a_new_ledger_is_for_our_eyes_only(tmp_path: Path) -> None:
 def test_opened_twice_in_one_process_its_log_outlives_the_commands_of_others(tmp_path: Path) -> None:
     """The daemon and its page each open it: the second may not drop the locks that the first one holds."""
     path = tmp_path / "ledger.db"
-    look = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('SELECT * FROM sqlite_master').fetchall()"
+    look = (
+        "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('SELECT * FROM sqlite_master').fetchall()"
+    )
     with contextlib.closing(open_ledger(f"sqlite:///{path}")) as first:
         first.offer([OFFER], time.time())
         with contextlib.closing(open_ledger(f"sqlite:///{path}")):
