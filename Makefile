@@ -150,7 +150,7 @@ uninstall:  ## the service goes; config, ledger and the user stay
 ifeq ($(DESTDIR),)
 	[ ! -d /run/systemd/system ] || systemctl disable --now glimpsed.service "glimpsed@*.service" 2>/dev/null || true
 endif
-	rm -rf "$(DESTDIR)$(home)" "$(doc)"
+	rm -rf "$(DESTDIR)$(home)" "$(doc)" "$(DESTDIR)/var/cache/glimpsed"
 	rm -f "$(DESTDIR)$(prefix)/bin/glimpsed" "$(units)/glimpsed.service" "$(units)/glimpsed@.service" \
 		"$(lib)/sysusers.d/glimpsed.conf" "$(lib)/tmpfiles.d/glimpsed.conf" "$(lib)/systemd/catalog/glimpsed.catalog" \
 		"$(man1)/glimpsed.1" "$(bashcomp)/glimpsed" "$(zshcomp)/_glimpsed" "$(fishcomp)/glimpsed.fish"

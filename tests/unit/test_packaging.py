@@ -73,6 +73,8 @@ def test_the_unit_says_what_the_documentation_promises() -> None:
         "Restart": "on-failure",
         "RestartPreventExitStatus": "78",
         "StateDirectory": "glimpsed",
+        "CacheDirectory": "glimpsed",
+        "CacheDirectoryMode": "0700",
         "ConfigurationDirectory": "glimpsed",
         "CapabilityBoundingSet": "",
         "NoNewPrivileges": "yes",
@@ -92,9 +94,10 @@ def test_an_instance_differs_only_in_its_config_and_state() -> None:
         "ExecStart",
         "ExecReload",
         "StateDirectory",
+        "CacheDirectory",
     }
     assert many["ExecStart"] == ["/opt/glimpsed/bin/glimpsed run -c /etc/glimpsed/%i.yaml"]
-    assert many["StateDirectory"] == ["glimpsed/%i"]
+    assert many["StateDirectory"] == many["CacheDirectory"] == ["glimpsed/%i"]
 
 
 def test_the_system_config_is_valid_and_its_folder_is_that_of_the_drop_in() -> None:

@@ -22,7 +22,8 @@ from glimpsed.web import charts
 from glimpsed.web.failures import grouped
 from glimpsed.web.files import marked
 from glimpsed.web.pictures import Cache
-from history import History
+from glimpsed.web.served import pictures_directory
+from history import CONFIG, History
 from webpage import Reader, history, served
 
 NOW = time.time()
@@ -192,6 +193,54 @@ def test_redo_says_what_it_costs_before_it_does_it(reader: Reader, told: History
     assert row.state == "queued"
 
 
+def test_one_page_is_asked_about_again_and_the_others_keep_their_answers(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "apart").mkdir()
+    apart = "folders:\n  apart: {path: apart, prompt: Read it., model: m, pages: each}"
+    told = history(tmp_path, CONFIG.replace("folders:", apart))
+    file = f"/files/{done_in(told, 'apart')}"
+    together = f"/files/{done_in(told, 'invoices')}"
+    with served(told.config, tmp_path) as port, Reader(port) as reader:
+        assert 'name="page"' not in reader.get(together).text
+        assert "asks about all pages together" in reader.press(together, "Redo", page="1").text
+        page = reader.get(file).text
+        assert re.findall(r'<option value="(\d*)"', page) == ["", "1", "2", "3"]
+        assert "has no answer to a page 4" in reader.send_form(page, "Redo", page="4").text
+        assert reader.send_form(page, "Redo", page="²").status_code == 400
+        asked = reader.send_form(page, "Redo", page="1")
+        assert "Page 1 would be asked about again" in asked.text
+        assert "USD" in asked.text
+        assert told.ledger.find(FileKey("apart", "a.png")).state == "done"  # type: ignore[union-attr]
+        assert "Queued again: 1 file." in reader.send_form(asked.text, "Redo").text
+        assert 'name="page"' not in reader.get(file).text
+    (job,) = told.ledger.claim(folders=["apart"], limit=1, now=time.time())
+    assert [record.answer.page for record in job.pages] == [2, 3]
+    told.ledger.close()
+
+
+def test_a_page_of_a_reviewed_file_is_asked_about_only_when_that_is_said(tmp_path: Path) -> None:
+    (tmp_path / "apart").mkdir()
+    apart = "folders:\n  apart: {path: apart, prompt: Read it., model: m, pages: each}"
+    told = history(tmp_path, CONFIG.replace("folders:", apart))
+    file = f"/files/{done_in(told, 'apart')}"
+    with served(told.config, tmp_path) as port, Reader(port) as reader:
+        assert "Confirmed" in reader.press(file, "Confirm").text
+        asked = reader.press(file, "Redo", page="2")
+        assert "1 more was corrected or confirmed" in asked.text
+        assert "<button autofocus>Redo</button>" not in asked.text
+        whole = reader.send_form(asked.text, "Ask about them, too")
+        assert "Page 2 would be asked about again" in whole.text
+        assert "Queued again: 1 file." in reader.send_form(whole.text, "Redo").text
+    told.ledger.close()
+
+
+def done_in(told: History, folder: str) -> int:
+    """The number of a file of three pages."""
+    told.done(folder, "a.png", ("One.", "Two.", "Three."))
+    return number_of(told, folder, "a.png")
+
+
 def test_rewrite_brings_a_sidecar_back(reader: Reader, told: History, home: Path) -> None:
     sidecar = home / "invoices" / "scan-003.png.txt"
     sidecar.unlink()
@@ -273,6 +322,13 @@ def test_pictures_on_disk_are_bounded_and_the_last_ones_stay(tmp_path: Path) -> 
     assert Cache(tmp_path / "pages", most=100).get("19") == bytes(30)
     assert (tmp_path / "pages").stat().st_mode & 0o777 == 0o700
     Cache(Path("/proc/nothing")).put("x", b"x")
+
+
+def test_pictures_are_kept_where_the_unit_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CACHE_DIRECTORY", "/var/cache/glimpsed:/elsewhere")
+    assert pictures_directory() == Path("/var/cache/glimpsed/pages")
+    monkeypatch.delenv("CACHE_DIRECTORY")
+    assert pictures_directory().parts[-2:] == ("glimpsed", "pages")
 
 
 def test_the_page_speaks_the_browsers_language_and_what_the_program_said_with_it(reader: Reader) -> None:

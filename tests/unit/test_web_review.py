@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glimpsed.disk.files import find_root
-from glimpsed.model import Doubt, DoubtfulField, FileKey
+from glimpsed.model import Doubt, DoubtfulField, DoubtfulWords, FileKey
 from glimpsed.pipeline import review
 from glimpsed.web.correct import filled, leaves, meant, types_at, written
 from history import CONFIG, History
@@ -144,13 +144,18 @@ def test_redo_leaves_what_was_reviewed_unless_it_is_asked_for(reader: Reader, to
     assert "Queued again: 1 file." in reader.send_form(too.text, "Redo").text
 
 
-def doubt(told: History, path: str) -> None:
-    """A second reader read another total."""
-    key = FileKey("bills", path)
-    root = find_root(told.config.folders["bills"].path)
-    row, answer = review.current(told.ledger, root, told.config.folders["bills"], key)
-    fields = (DoubtfulField(path="total", value=12.5, other=72.5), DoubtfulField(path="number", value="R-1"))
-    doubtful = answer.model_copy(update={"doubt": Doubt(by="second", agreement=0.75, fields=fields)})
+OTHER_TOTAL = Doubt(
+    by="second",
+    agreement=0.75,
+    fields=(DoubtfulField(path="total", value=12.5, other=72.5), DoubtfulField(path="number", value="R-1")),
+)
+
+
+def doubt(told: History, key: FileKey, found: Doubt = OTHER_TOTAL) -> None:
+    """A second reader read something else."""
+    folder = told.config.folders[key.folder]
+    row, answer = review.current(told.ledger, find_root(folder.path), folder, key)
+    doubtful = answer.model_copy(update={"doubt": found})
     with told.ledger._database.write() as c:
         import sqlalchemy as sa
 
@@ -169,11 +174,13 @@ def test_doubtful_answers_come_one_after_the_other_with_both_readings(
 ) -> None:
     for path in ("a.png", "b.png"):
         bill(told, path)
-        doubt(told, path)
+        doubt(told, FileKey("bills", path))
     page = reader.get("/review").text
     assert "a.png" in page
     assert "72.5" in page
     assert "agrees with 75 %" in page
+    assert '<span dir="auto"><mark>1</mark>2.5</span>' in page
+    assert '<span dir="auto"><mark>7</mark>2.5</span>' in page
     assert "the other reader has nothing there" in page
     assert "2 files" in reader.get("/files?state=doubtful").text
     second = reader.send_form(page, "Save", **{"data.total": "72.5"})
@@ -182,6 +189,20 @@ def test_doubtful_answers_come_one_after_the_other_with_both_readings(
     last = reader.send_form(second.text, "Confirm")
     assert "No answer is doubtful" in last.text
     assert told.ledger.doubtful("bills") == 0
+
+
+def test_words_that_differ_are_marked_in_both_readings_and_are_text(tmp_path: Path) -> None:
+    told = history(tmp_path)
+    key = told.done("invoices", "a.png", ("Pay 12 <b>today</b>",))
+    words = (DoubtfulWords(value="12 <b>", other="17 <b>"), DoubtfulWords(value="today"))
+    doubt(told, key, Doubt(by="second", agreement=0.5, words=words))
+    with served(told.config, tmp_path) as port, Reader(port) as reader:
+        page = reader.get("/review").text
+    assert "1<mark>2</mark> &lt;b&gt;</td>" in page
+    assert "1<mark>7</mark> &lt;b&gt;</td>" in page
+    assert "<mark>today</mark>" in page
+    assert "not found" in page
+    told.ledger.close()
 
 
 values = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9)

@@ -38,6 +38,7 @@ _SET_UP = {  # systemd's own exit statuses (systemd.exec(5)) -> what to do
     217: "its User= is not there (217/USER)",
     226: "one of its paths is not there, a folder in ReadWritePaths= perhaps: create or mount it (226/NAMESPACE)",
     238: "its StateDirectory= cannot be made (238/STATE_DIRECTORY)",
+    239: "its CacheDirectory= cannot be made (239/CACHE_DIRECTORY)",
     243: "a credential of its LoadCredential= is not there or cannot be read (243/CREDENTIALS)",
 }
 

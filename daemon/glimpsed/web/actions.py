@@ -11,11 +11,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from glimpsed.config.schema import Folder
-from glimpsed.desk import Desk, orders
+from glimpsed.desk import Desk, orders, pages
 from glimpsed.desk.answers import answer_of
 from glimpsed.desk.deeds import NO_ANSWER, resume, rewrite
 from glimpsed.disk.files import Root, find_root
-from glimpsed.errors import FileError, GlimpsedError, ShareTrouble, Vanished
+from glimpsed.errors import FileError, GlimpsedError, ShareTrouble, UsageError, Vanished
 from glimpsed.export import table as tables
 from glimpsed.export.write import to_csv
 from glimpsed.language import N_, told, translator
@@ -85,23 +85,55 @@ def _retry_reason(desk: Desk, folder: str, reason: str) -> int:
 
 
 async def redo(request: Request) -> Response:
-    """Ask again about files: first what it will cost, then, when that was agreed to, the deed."""
+    """Ask again about files, or one page of one: first what it will cost, then, when that was agreed to, the deed."""
     site = site_of(request)
     rows = await chosen(request)
     keys = [row.key for row in rows]
     reviewed = bool(_field(request, "reviewed"))
-    if _field(request, "agreed"):
-        count = await site.ask(Ledger.redo, keys, now=time.time(), reviewed=reviewed)
-        return _back(request, _queued(request, count))
-    prices, left = await site.do(_prices, keys, reviewed=reviewed)
+    page = number_in(_field(request, "page"))
+    if _field(request, "page") and (page is None or len(keys) > 1):
+        raise HTTPException(400, N_("A page is a number, and of one file."))
+    try:
+        if _field(request, "agreed"):
+            if page is None:
+                count = await site.ask(Ledger.redo, keys, now=time.time(), reviewed=reviewed)
+            else:
+                count = await site.do(_redo_page, keys[0], page, reviewed=reviewed)
+            return _back(request, _queued(request, count))
+        prices, left = await site.do(_prices, keys, page, reviewed=reviewed)
+    except UsageError as e:
+        raise HTTPException(409, str(e)) from e
     return render(
-        request, "redo.html", rows=rows, prices=prices, left=left, reviewed=reviewed, back=_where(request)
+        request,
+        "redo.html",
+        rows=rows,
+        page=page,
+        prices=prices,
+        left=left,
+        reviewed=reviewed,
+        back=_where(request),
     )
 
 
-def _prices(desk: Desk, keys: Sequence[FileKey], *, reviewed: bool) -> tuple[list[str], int]:
+def _redo_page(desk: Desk, key: FileKey, page: int, *, reviewed: bool) -> int:
+    return sum(order.do(time.time()) for order in _page(desk, key, page, reviewed=reviewed))
+
+
+def _page(desk: Desk, key: FileKey, page: int, *, reviewed: bool) -> list[orders.Order]:
+    """None for what somebody reviewed: it stays, and the page asks whether it shall."""
+    if desk.ledger.reviewed(key) and not reviewed:
+        return []
+    return [pages.page(desk, key, page, reviewed=reviewed)]
+
+
+def _prices(
+    desk: Desk, keys: Sequence[FileKey], page: int | None, *, reviewed: bool
+) -> tuple[list[str], int]:
     """What each folder's files will cost, and how many are left out because somebody reviewed them."""
-    found = orders.by_folder(desk, keys, reviewed=reviewed)
+    if page is None:
+        found = orders.by_folder(desk, keys, reviewed=reviewed)
+    else:
+        found = _page(desk, keys[0], page, reviewed=reviewed)
     prices = [orders.price(desk, order) for order in found if order.files]
     return prices, len(keys) - sum(order.files for order in found)
 
@@ -182,7 +214,7 @@ async def chosen(request: Request) -> list[FileRow]:
     """The files whose numbers the form names, of folders that the config has."""
     site = site_of(request)
     named = form_of(request).get("file", []) or request.query_params.getlist("file")
-    numbers = [int(text) for text in named if text.isdigit() and len(text) < 19]
+    numbers = [number for text in named if (number := number_in(text)) is not None]
     if len(numbers) > MOST:
         raise HTTPException(
             413, f"That is more than {MOST:,} files: name a folder to the command line instead."
@@ -192,6 +224,11 @@ async def chosen(request: Request) -> list[FileRow]:
     if not found:
         raise HTTPException(400, N_("No file was chosen."))
     return found
+
+
+def number_in(text: str) -> int | None:
+    """A number as forms and addresses have it; None for what is none."""
+    return int(text) if text.isdecimal() and len(text) < 19 else None
 
 
 def _field(request: Request, name: str) -> str:

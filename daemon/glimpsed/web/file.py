@@ -22,6 +22,7 @@ from glimpsed.pipeline.review import token
 from glimpsed.report import fields
 from glimpsed.sidecar.render import PAGE_BREAK
 from glimpsed.web.correct import leaves, written
+from glimpsed.web.differences import Pieces, differences
 from glimpsed.web.pages import render, site_of
 
 MOST_PAGES = 200  # that are shown of one document
@@ -54,6 +55,7 @@ class Field:
     value: str
     other: str | None = None  # what the second reader read, where that differs
     doubtful: bool = False
+    readings: tuple[Pieces, Pieces] = ([], [])  # this one and the other, where they differ marked
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Editing:
     seen: str
     fields: Sequence[Field] = ()  # of the data; or else, of the text
     texts: Sequence[Field] = ()  # page by page, where there is no data
-    words: Sequence[DoubtfulWords] = ()
+    words: Sequence[tuple[DoubtfulWords, tuple[Pieces, Pieces]]] = ()
 
 
 async def view(request: Request) -> Response:
@@ -108,6 +110,7 @@ async def page(
         pages=range(1, min(count, MOST_PAGES) + 1),
         page_count=count,
         trouble=trouble,
+        apart=apart(row, folder, told.answer),
     )
 
 
@@ -125,6 +128,7 @@ def editable(row: FileRow, answer: Answer, typed: Mapping[str, str]) -> Editing:
                     typed.get(f"data.{path}", written(value)),
                     written(others[path]) if path in others else None,
                     path in others,
+                    differences(written(value), written(others[path])) if path in others else ([], []),
                 )
                 for path, value in leaves(answer.data)
             ],
@@ -134,8 +138,17 @@ def editable(row: FileRow, answer: Answer, typed: Mapping[str, str]) -> Editing:
     return Editing(
         seen,
         texts=[Field(name, typed.get(name, text)) for name, text in zip(names, texts, strict=True)],
-        words=doubt.words if doubt else (),
+        words=[(words, differences(words.value, words.other or "")) for words in doubt.words]
+        if doubt
+        else (),
     )
+
+
+def apart(row: FileRow, folder: Folder | None, answer: Answer | None) -> list[int]:
+    """The pages that can be asked about again one by one."""
+    if folder is None or folder.pages != "each" or row.state != "done" or answer is None:
+        return []
+    return [page.page for page in answer.pages or ()]
 
 
 async def picture(request: Request) -> Response:

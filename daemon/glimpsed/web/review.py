@@ -18,6 +18,7 @@ from glimpsed.model import Answer
 from glimpsed.pipeline import review
 from glimpsed.sidecar.render import PAGE_BREAK
 from glimpsed.web import file
+from glimpsed.web.actions import number_in
 from glimpsed.web.correct import filled
 from glimpsed.web.login import local
 from glimpsed.web.pages import form_of, render, site_of, visitor_of, words
@@ -28,7 +29,7 @@ NOBODY = "page"  # who reviews where nobody says who is there
 async def view(request: Request) -> Response:
     """The next doubtful answer."""
     site, asked = site_of(request), request.query_params
-    after = int(asked["after"]) if asked.get("after", "").isdigit() and len(asked["after"]) < 19 else 0
+    after = number_in(asked.get("after", "")) or 0
     folder = asked.get("folder") if asked.get("folder") in site.config.folders else None
     found = await site.ask(Ledger.doubtful_files, folder, after=after, limit=2)
     shot = await site.shot()

@@ -96,13 +96,14 @@ async def _serve(
     stop: asyncio.Event,
 ) -> None:
     password = Password(web.password.get_secret_value()) if web.password is not None else None
-    site = Site(current, web, ledger, Pictures(Cache(_cache())), password)
+    site = Site(current, web, ledger, Pictures(Cache(pictures_directory())), password)
     try:
         await server.serve(application(site), sockets, stop)
     finally:
         await site.close()
 
 
-def _cache() -> Path:
+def pictures_directory() -> Path:
+    """Where pictures of pages are kept: the unit's `CacheDirectory=`, else the user's own."""
     given = os.environ.get("CACHE_DIRECTORY", "").partition(":")[0]
     return (Path(given) if given else platformdirs.user_cache_path("glimpsed")) / "pages"
