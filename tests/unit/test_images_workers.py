@@ -404,6 +404,7 @@ def test_a_worker_imports_nothing_that_it_does_not_need() -> None:
         ),
         "glimpsed.images",
         "glimpsed.region",
+        "glimpsed.words",
     } | {
         f"glimpsed.images.{m}"
         for m in ("colour", "decode", "encode", "pdf", "picture", "plan", "raw", "tiffs", "tiles", "worker")

@@ -13,7 +13,7 @@ from reportlab.lib.pagesizes import A4 as A4_POINTS
 from reportlab.pdfgen import canvas
 
 from glimpsed.formats.pdf import is_signed
-from glimpsed.images import decode
+from glimpsed.images import picture
 from glimpsed.searchable import document, is_ours
 from glimpsed.searchable.words import Line, Page, Word, bounds, upright
 from searchable_samples import (
@@ -109,7 +109,7 @@ def test_a_picture_is_embedded_without_loss_and_without_growing(mode: str, kind:
 def test_a_picture_is_shown_upright_and_its_words_are_over_it(orientation: int, kind: str) -> None:
     image, page = printed(LINES, (1200, 800))
     back = {2: 2, 3: 3, 4: 4, 5: 5, 6: 8, 7: 7, 8: 6}.get(orientation, 1)
-    stored = image.transpose(decode._UPRIGHT[back]) if back in decode._UPRIGHT else image
+    stored = image.transpose(picture._UPRIGHT[back]) if back in picture._UPRIGHT else image
     exif = Image.Exif()
     exif[0x0112] = orientation
     options = {"tiffinfo": {0x0112: orientation}} if kind == "TIFF" else {"exif": exif.tobytes()}
@@ -173,7 +173,11 @@ def test_words_of_a_skewed_page_stand_over_their_picture(angle: int) -> None:
     near(
         pdf, words, points=3 if abs(angle) < 5 else 7
     )  # steep ones are drawn level, over the box around them
-    assert text_of(pdf).split() == " ".join(LINES).split()
+    found, printed_words = text_of(pdf).split(), " ".join(LINES).split()
+    if abs(angle) < 5:
+        assert found == printed_words
+    else:  # each word by itself; poppler makes up lines of its own from them
+        assert sorted(found) == sorted(printed_words)
 
 
 def skewed(page: Page, angle: float) -> Page:

@@ -90,7 +90,8 @@ def _parts(lines: Iterable[Line], place: Callable[[Point], Point], codes: Codes)
 def _corners(quad: Sequence[Point]) -> tuple[Point, Point, Point]:
     """(top left, bottom right, bottom left) of where a word is drawn.
 
-    A word on a steep slant would be taken for its letters. It is drawn level, over the box around it.
+    A word on a steep slant would be taken for its letters. It is drawn level in its middle: found and copied as a word, though
+    poppler's order of such words is its own.
     """
     top_left, _, bottom_right, bottom_left = quad
     size = math.dist(bottom_left, top_left)
@@ -99,7 +100,7 @@ def _corners(quad: Sequence[Point]) -> tuple[Point, Point, Point]:
         return top_left, bottom_right, bottom_left
     middle = (top_left[0] + bottom_right[0]) / 2, (top_left[1] + bottom_right[1]) / 2
     across, up = (math.copysign(1, x), 0.0) if abs(x) > abs(y) else (0.0, math.copysign(1, y))
-    half = (max(abs(x), abs(y)) + min(size, abs(x), abs(y))) / 2
+    half = max(abs(x), abs(y)) / 2  # wider ones would run into each other
     high = min(2 * size, size + min(abs(x), abs(y))) / 2
 
     def corner(along: float, above: float) -> Point:
