@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from browser import Browser
-from daemon import GLIMPSED, Daemon, environment, wait_until
+from daemon import GLIMPSED, Daemon, environment, glimpsed, wait_until
 from gateway import Gateway, Scripted
 from pictures import picture
 from webpage import Reader, history, served
@@ -53,6 +53,9 @@ def test_the_daemon_serves_its_page_and_does_what_is_pressed(tmp_path: Path) -> 
             for number in range(3):
                 daemon.wait_event("file.done", file=f"{number}.png")
             wait_until(lambda: "watching</span>" in reader.get("/").text, "the folder is not watched")
+            # A command that ends is not the last one at the ledger: its log stays, and with it the daemon.
+            assert glimpsed("status", "-c", daemon.config, home=tmp_path).returncode == 0
+            assert (tmp_path / "ledger.sqlite-wal").exists()
             number_ = re.search(r'name="file" value="(\d+)"', reader.get("/files").text)
             assert number_ is not None
             asked = len(gateway.requests)

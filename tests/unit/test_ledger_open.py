@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import stat
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -55,6 +57,34 @@ def test_a_new_ledger_is_for_our_eyes_only(tmp_path: Path) -> None:
     open_ledger(f"sqlite:///{tmp_path}/state/ledger.db").close()
     assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
     assert stat.S_IMODE((tmp_path / "state/ledger.db").stat().st_mode) == 0o600
+
+
+def test_opened_twice_in_one_process_its_log_outlives_the_commands_of_others(tmp_path: Path) -> None:
+    """The daemon and its page each open it: the second may not drop the locks that the first one holds."""
+    path = tmp_path / "ledger.db"
+    look = (
+        "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('SELECT * FROM sqlite_master').fetchall()"
+    )
+    with contextlib.closing(open_ledger(f"sqlite:///{path}")) as first:
+        first.offer([OFFER], time.time())
+        with contextlib.closing(open_ledger(f"sqlite:///{path}")):
+            subprocess.run([sys.executable, "-c", look, path], check=True)
+            assert Path(f"{path}-wal").exists()  # the last one to close it deletes it
+
+
+@pytest.mark.parametrize("target", ["new.db", "old.db"])
+def test_a_ledger_behind_a_link_is_opened_and_a_new_one_is_for_our_eyes_only(
+    tmp_path: Path, target: str
+) -> None:
+    open_ledger(f"sqlite:///{tmp_path}/old.db").close()
+    (tmp_path / "ledger.db").symlink_to(target)
+    open_ledger(f"sqlite:///{tmp_path}/ledger.db").close()
+    assert stat.S_IMODE((tmp_path / target).stat().st_mode) == 0o600
+
+
+def test_a_directory_in_the_ledgers_place_is_told(tmp_path: Path) -> None:
+    with pytest.raises(LedgerError, match="cannot be written: Is a directory"):
+        open_ledger(f"sqlite:///{tmp_path}")
 
 
 def test_an_older_ledger_is_brought_forward_step_by_step(ledger: Ledger, ledger_url: str) -> None:

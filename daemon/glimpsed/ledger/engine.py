@@ -13,6 +13,7 @@ other connections read. PostgreSQL has one pool for both, and every commit is du
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 import threading
@@ -238,14 +239,32 @@ def told(place: sa.URL) -> str:
 
 
 def _create_file(url: sa.URL) -> Path:
-    """The database file, made for our eyes only if it is new: it holds what the images say."""
+    """The database file, made for our eyes only if it is new: it holds what the images say.
+
+    One that is there is not opened: to close any descriptor of a file drops all POSIX locks that this process has on
+    it, SQLite's too, and the next command that ends would take itself for the last one and delete the log.
+    """
     path = Path(url.database or "").absolute()
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        with contextlib.suppress(FileExistsError):
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            os.close(os.open(os.path.realpath(path), flags, 0o600))
+        hindrance = _hindrance(path)
     except OSError as e:
-        raise LedgerError(f"the ledger {path} cannot be written: {e.strerror}") from e
+        hindrance = e.errno
+    if hindrance:
+        raise LedgerError(f"the ledger {path} cannot be written: {os.strerror(hindrance)}")
     return path
+
+
+def _hindrance(path: Path) -> int | None:
+    """The errno that opening it to write would end with."""
+    if path.is_dir():
+        return errno.EISDIR
+    if os.access(path, os.R_OK | os.W_OK):
+        return None
+    return errno.EROFS if os.statvfs(path).f_flag & os.ST_RDONLY else errno.EACCES
 
 
 def _sqlite(url: sa.URL) -> tuple[sa.Engine, sa.Engine]:
