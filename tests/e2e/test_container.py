@@ -57,7 +57,8 @@ def daemon_of(outer: int) -> int | None:
             # By its status: the directory is root's, as the daemon lets nobody look into its memory.
             if f"\nUid:\t{USER}\t" in Path(f"/proc/{pid}/status").read_text():
                 return pid
-            ahead += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+            for task in Path(f"/proc/{pid}/task").iterdir():  # any thread may have started it
+                ahead += map(int, (task / "children").read_text().split())
         except (FileNotFoundError, ProcessLookupError):
             continue
     return None
