@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
 import os
 import random
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from pypdfium2 import raw
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
@@ -94,6 +96,30 @@ def test_a_page_that_is_turned_reads_as_one_that_is_not(quarters: int) -> None:
         canvas.drawString(-200, 20, "And the second one.")
 
     assert read(draw).text == "The first line of it.\nAnd the second one."
+
+
+def test_letters_are_asked_for_in_blocks_and_are_what_each_is_alone() -> None:
+    file = io.BytesIO()
+    canvas = Canvas(file)
+    for number in range(50):
+        canvas.drawString(30 + number / 7, 800 - 15 * number, f"{number}: {TEXT[:90]}")
+    canvas.rotate(90)
+    canvas.drawString(30, -580, TEXT)
+    canvas.save()
+    x, y, box = ctypes.c_double(), ctypes.c_double(), raw.FS_RECTF()
+    with pypdfium2.PdfDocument(file.getvalue()) as document:
+        textpage = document[0].get_textpage()
+        wanted: list[tuple[object, ...]] = []
+        for number in range(textpage.count_chars()):
+            item = ctypes.cast(raw.FPDFText_GetTextObject(textpage.raw, number), ctypes.c_void_p).value
+            boxed = raw.FPDFText_GetLooseCharBox(textpage.raw, number, box)
+            raw.FPDFText_GetCharOrigin(textpage.raw, number, x, y)
+            sides = box.left, box.top, box.right, box.bottom
+            wanted.append(
+                (raw.FPDFText_GetUnicode(textpage.raw, number), item, boxed, *sides, (x.value, y.value))
+            )
+        assert len(wanted) > 2 * pdftext._BLOCK
+        assert list(pdftext._letters(textpage)) == wanted
 
 
 def test_what_is_printed_twice_to_look_bold_is_read_once() -> None:

@@ -103,6 +103,28 @@ def test_the_list_is_of_one_folder_one_state_and_one_time(reader: Reader) -> Non
     assert reader.get("/files", params={"since": "x", "after": "1e999-9", "state": "?"}).status_code == 200
 
 
+def test_files_are_found_by_a_part_of_their_path_and_next_goes_on(reader: Reader) -> None:
+    def found(**asked: str) -> list[str]:
+        page = reader.get("/files", params=asked).text
+        names: list[str] = []
+        while True:
+            names += re.findall(r'dir="auto">([^<]*)</a> <span class="soft">', page)
+            following = re.search(r'<a rel="next" href="([^"]*)"', page)
+            if following is None:
+                return names
+            page = reader.get(following[1].replace("&amp;", "&")).text
+
+    assert sorted(found(name="SCAN-")) == [f"scan-{number:03}.png" for number in range(FILES)]
+    assert found(name="ｃａｎ-011") == ["scan-011.png"]
+    assert found(name="<b>") == ["&lt;b&gt;long&lt;/b&gt;.png"]
+    assert found(name="two", folder="archive", state="done") == ["two.png"]
+    assert found(name="two", folder="invoices") == found(name="two", state="failed") == []
+    assert found(name="two", until="2020-01-01") == found(name="%") == found(name="_") == []
+    assert found(name="two", state="doubtful") == []
+    searched = reader.get("/files", params={"q": "oak plank", "name": "scan-00"}).text
+    assert searched.count("<li>") == 10
+
+
 def test_a_search_finds_answers_marks_the_words_and_needs_no_script(reader: Reader) -> None:
     page = reader.get("/files", params={"q": "oak plank"}).text
     assert "<mark>oak</mark>" in page

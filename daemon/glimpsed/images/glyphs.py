@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 import statistics
 import unicodedata
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 from glimpsed.ocr.box import Box
@@ -36,42 +38,50 @@ def pieces(marks: Sequence[Mark]) -> list[Box]:
 def _lines(marks: Sequence[Mark]) -> list[list[Mark]]:
     """Glyphs that stand on the same line, raised and lowered ones too, from left to right."""
     lines: list[list[Mark]] = []
-    for mark in sorted(marks, key=lambda m: m.base):
-        if lines and mark.base - lines[-1][0].base < _RAISED * max(lines[-1][0].size, mark.size):
+    base = size = -math.inf  # of the first of the line
+    for mark in sorted(marks, key=attrgetter("base")):
+        above = mark.base - base
+        if above < _RAISED * size or above < _RAISED * mark.size:
             lines[-1].append(mark)
         else:
             lines.append([mark])
-    return [sorted(line, key=lambda m: (m.left, m.right)) for line in lines]
+            base, size = mark.base, mark.size
+    return [sorted(line, key=attrgetter("left", "right")) for line in lines]
 
 
 def _runs(line: Sequence[Mark]) -> Iterator[list[Mark]]:
     """Cut where a gap is wider than one between words."""
     run: list[Mark] = []
-    end = 0.0
+    end = -math.inf
+    last = None
     for mark in line:
-        if run and mark.left - end > _WORD_GAP * mark.size:
+        text, left, right, _, size = mark
+        if run and left - end > _WORD_GAP * size:
             yield run
-            run = []
-        end = max(end, mark.right) if run else mark.right
-        if run and mark.text == run[-1].text and abs(mark.left - run[-1].left) < 0.1 * mark.size:
+            run, end, last = [], -math.inf, None
+        end = max(end, right)
+        if last is not None and text == last.text and abs(left - last.left) < 0.1 * size:
             continue  # printed twice, to look bold
         run.append(mark)
+        last = mark
     if run:
         yield run
 
 
 def _box(run: Sequence[Mark]) -> Box:
-    texts = [run[0].text]
-    for last, mark in itertools.pairwise(run):
-        wide = mark.left - last.right > _CHARACTER_GAP * mark.size
-        if wide and not (_is_east(last.text) and _is_east(mark.text)):
+    texts: list[str] = []
+    before, end = "", math.inf  # the letter before and where it ends
+    for text, left, right, _, size in run:
+        if left - end > _CHARACTER_GAP * size and not (_is_east(before) and _is_east(text)):
             texts.append(" ")
-        texts.append(mark.text)
+        texts.append(text)
+        before, end = text, right
+    heights = {(m.base, m.size) for m in run}  # mostly one
     return Box(
         run[0].left,
-        min(m.base - 0.8 * m.size for m in run),
+        min(base - 0.8 * size for base, size in heights),
         max(m.right for m in run),
-        max(m.base + 0.2 * m.size for m in run),
+        max(base + 0.2 * size for base, size in heights),
         " ".join("".join(_logical(texts)).split()),
     )
 
@@ -114,6 +124,8 @@ def _direction(text: str) -> str:
 
 def _is_vertical(marks: Sequence[Mark]) -> bool:
     """Chinese or Japanese from top to bottom: most characters stand below the one before."""
+    if "".join(m.text for m in marks).isascii():
+        return False
     pairs = [
         (one, two) for one, two in itertools.pairwise(marks) if _is_east(one.text) and _is_east(two.text)
     ]

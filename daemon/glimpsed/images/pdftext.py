@@ -7,9 +7,10 @@ import functools
 import itertools
 import math
 import unicodedata
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, TypeAlias
 
 from pypdfium2 import raw
@@ -21,6 +22,8 @@ from glimpsed.ocr.box import Box
 
 Point: TypeAlias = tuple[float, float]
 Quad: TypeAlias = tuple[Point, Point, Point, Point]
+# Its code, what wrote it, whether it has a box, the box (left, top, right, bottom), where it stands.
+Letter: TypeAlias = tuple[int, int | None, int, float, float, float, float, Point]
 
 MOST = 200_000  # characters of one page that are looked at
 _JOINED = {
@@ -32,6 +35,18 @@ _JOINED = {
 _SHAPES = (range(0xFB00, 0xFDF0), range(0xFE70, 0xFEFD))
 _SAMPLED = 8  # one character in so many is asked whether its font says which it is
 _LAM = "\N{ARABIC LETTER LAM}"
+_BLOCK = 2048  # characters that are asked for at once
+
+
+def _plain(function: Any, result: Any) -> Any:
+    """A function of PDFium that takes its arguments as they are: checking them takes longer than most functions do."""
+    return ctypes.PYFUNCTYPE(result)(ctypes.cast(function, ctypes.c_void_p).value or 0)
+
+
+_CODE = _plain(raw.FPDFText_GetUnicode, ctypes.c_uint)
+_ITEM = _plain(raw.FPDFText_GetTextObject, ctypes.c_void_p)
+_BOX = _plain(raw.FPDFText_GetLooseCharBox, ctypes.c_int)
+_ORIGIN = _plain(raw.FPDFText_GetCharOrigin, ctypes.c_int)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,27 +118,15 @@ def _text(pieces: Sequence[Box]) -> str:
 
 def _marks(textpage: Any) -> tuple[dict[int, list[Mark]], int]:
     """Glyphs by how many quarters they are turned, each turned upright; and how many have no meaning, about."""
-    handle, box, matrix = textpage.raw, raw.FS_RECTF(), raw.FS_MATRIX()
-    x, y = ctypes.c_double(), ctypes.c_double()
+    handle, matrix = textpage.raw, raw.FS_MATRIX()
     found: dict[int, list[Mark]] = defaultdict(list)
     unmapped, turn, size = 0, 0, 1.0
-    # Said once, as all of it is done for each letter: a pointer's address without a cast, references, functions.
-    address = ctypes.c_void_p.from_buffer
-    to_box, to_x, to_y = ctypes.byref(box), ctypes.byref(x), ctypes.byref(y)
-    character_of, box_of, origin_of = (
-        raw.FPDFText_GetUnicode,
-        raw.FPDFText_GetLooseCharBox,
-        raw.FPDFText_GetCharOrigin,
-    )
-    object_of = raw.FPDFText_GetTextObject
     before: Any = None  # where the last glyph stands
     written: Any = None  # what it was written with: one font, one direction
-    for number in range(min(textpage.count_chars(), MOST)):
-        text = _character(character_of(handle, number))
-        if not text or not box_of(handle, number, to_box):
+    for number, (code, item, boxed, left, top, right, bottom, here) in enumerate(_letters(textpage)):
+        text = _character(code)
+        if not text or not boxed:
             continue
-        origin_of(handle, number, to_x, to_y)
-        item = address(object_of(handle, number)).value
         if item is not None and item != written:
             written = item
             raw.FPDFText_GetMatrix(handle, number, matrix)
@@ -131,19 +134,40 @@ def _marks(textpage: Any) -> tuple[dict[int, list[Mark]], int]:
             size = max(1.0, raw.FPDFText_GetFontSize(handle, number) * math.hypot(matrix.a, matrix.b))
         if number % _SAMPLED == 0:
             unmapped += _SAMPLED * (raw.FPDFText_HasUnicodeMapError(handle, number) == 1)
-        marks, here = found[turn], (x.value, y.value)
+        marks, start, end, base = found[turn], left, right, -here[1]
         if turn:
-            left, _, right, _ = _upright(box.left, box.bottom, box.right, box.top, turn)
+            start, _, end, _ = _upright(left, bottom, right, top, turn)
             _, base, _, _ = _upright(*here, *here, turn)
-        else:
-            left, right, base = box.left, box.right, -here[1]
         if marks and here == before:  # the next letter of a ligature; an Arabic lam comes before its alef
             last = marks.pop()
             text = text + last.text if text == _LAM else last.text + text
-            left, right = min(last.left, left), max(last.right, right)
-        marks.append(Mark(text, left, right, base, size))
+            start, end = min(last.left, start), max(last.right, end)
+        marks.append(Mark(text, start, end, base, size))
         before = here
     return found, unmapped
+
+
+def _letters(textpage: Any) -> Iterator[Letter]:
+    """What PDFium says of each character, asked for many at a time: a loop of Python's takes longer than the answers."""
+    handle, count = repeat(ctypes.byref(textpage.raw.contents)), min(textpage.count_chars(), MOST)
+    boxes, origins, to_box, to_x, to_y = _buffers()
+    for start in range(0, count, _BLOCK):
+        numbers = range(start, min(start + _BLOCK, count))
+        codes, items = list(map(_CODE, handle, numbers)), list(map(_ITEM, handle, numbers))
+        boxed = list(map(_BOX, handle, numbers, to_box))
+        deque(map(_ORIGIN, handle, numbers, to_x, to_y), maxlen=0)
+        sides, points = memoryview(boxes).cast("B").cast("f").tolist(), list(origins)
+        here = zip(points[::2], points[1::2], strict=True)
+        yield from zip(codes, items, boxed, *(sides[side::4] for side in range(4)), here, strict=False)
+
+
+@functools.cache
+def _buffers() -> tuple[Any, Any, list[Any], list[Any], list[Any]]:
+    """Boxes and origins of a block of characters, and where each box, x and y is; PDFium has one thread at a time."""
+    boxes, origins = (raw.FS_RECTF * _BLOCK)(), (ctypes.c_double * (2 * _BLOCK))()
+    to_box = [ctypes.byref(boxes, ctypes.sizeof(raw.FS_RECTF) * number) for number in range(_BLOCK)]
+    points = [ctypes.byref(origins, ctypes.sizeof(ctypes.c_double) * number) for number in range(2 * _BLOCK)]
+    return boxes, origins, to_box, points[::2], points[1::2]
 
 
 @functools.cache

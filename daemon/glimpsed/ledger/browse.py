@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import unicodedata
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -36,6 +38,10 @@ _REASONS = (
     .group_by(files.c.reason, files.c.advice)
 )
 FOREVER = 1e18  # s
+LOOKED_AT = 20_000  # files whose names are looked at for one page, so that nobody waits for all of a million
+_NAMES = sa.select(
+    files.c.id, files.c.folder, files.c.state, files.c.changed, files.c.directory, files.c.name
+)
 _RESCAN = "rescan asked"
 
 
@@ -75,6 +81,54 @@ class Browse(Part):
                 row.id: file_row(row) for row in c.execute(sa.select(files).where(files.c.id.in_(numbers)))
             }
             return [rows[number] for number in numbers]
+
+    def named(
+        self,
+        text: str,
+        folders: Sequence[str],
+        states: Sequence[State],
+        *,
+        since: float = 0.0,
+        until: float = FOREVER,
+        before: int | None = None,
+        limit: int = 50,
+        most: int = LOOKED_AT,
+    ) -> tuple[list[FileRow], int | None]:
+        """As `browse`, those whose path holds a text, in upper or lower case; the latest that came first.
+
+        Also the number of the last file that was looked at, where there may be more: after `limit` that were found, or
+        `most` that were looked at. It is `before` of the next page.
+        """
+        wanted, within, among = folded(text), frozenset(folders), frozenset(states)
+        found: list[int] = []
+        for row in itertools.islice(self._newest_names(before), most):
+            before = row.id
+            path = f"{row.directory}/{row.name}" if row.directory else row.name
+            if (
+                row.folder in within
+                and row.state in among
+                and since <= row.changed <= until
+                and wanted in folded(path)
+            ):
+                found.append(row.id)
+                if len(found) == limit:
+                    break
+        with self._database.read() as c:
+            oldest = c.scalar(sa.select(sa.func.min(files.c.id)))
+        more = before is not None and oldest is not None and oldest < before
+        rows = {row.id: row for row in self.all_numbered(found)}
+        return [rows[number] for number in found if number in rows], before if more else None
+
+    def _newest_names(self, before: int | None) -> Iterator[sa.Row[*tuple[Any, ...]]]:
+        """Every file's, the latest that came first; read in parts, so that nobody waits meanwhile."""
+        while True:
+            part = _NAMES if before is None else _NAMES.where(files.c.id < before)
+            with self._database.read() as c:
+                rows = c.execute(part.order_by(files.c.id.desc()).limit(_BATCH)).all()
+            if not rows:
+                return
+            yield from rows
+            before = rows[-1].id
 
     def numbered(self, number: int) -> FileRow | None:
         """The file of this number."""
@@ -166,6 +220,13 @@ class Browse(Part):
             rows = c.execute(which.order_by(kept.c.at.desc()).limit(limit)).all()
         read = [(row.asked, _readable(row.body, sha256, row.facts)) for row in rows]
         return [(asked, answer) for asked, answer in read if answer is not None]
+
+
+def folded(text: str) -> str:
+    """A name as people take it for the same: whatever its case, its width, and the way that its accents are written."""
+    if text.isascii():
+        return text.lower()
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
 def _readable(body: bytes, sha256: str, facts: bytes) -> Answer | None:

@@ -11,8 +11,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from glimpsed.desk import Desk
 from glimpsed.ledger import FileRow, Ledger
-from glimpsed.ledger.browse import FOREVER
+from glimpsed.ledger.browse import FOREVER, LOOKED_AT, folded
 from glimpsed.ledger.queries import STATES
 from glimpsed.model import State, shown
 from glimpsed.web.pages import query, render, site_of
@@ -20,6 +21,7 @@ from glimpsed.web.pages import query, render, site_of
 PER_PAGE = 50
 DOUBTFUL = "doubtful"  # done, and a second reader read something else
 HITS = 100  # of a search
+DOUBTFUL_AT_ONCE = 500  # of which those of a name are shown on one page
 LONGEST = 200  # characters of a search, and of a line that is shown
 
 
@@ -32,6 +34,7 @@ class Wanted:
     since: str  # days, both included
     until: str
     text: str
+    name: str  # a part of the path
     after: str
 
     @property
@@ -54,7 +57,13 @@ class Wanted:
     def link(self, after: str = "") -> str:
         """The address of this list, or of its next page."""
         return "/files" + query(
-            folder=self.folder, state=self.state, since=self.since, until=self.until, q=self.text, after=after
+            folder=self.folder,
+            state=self.state,
+            since=self.since,
+            until=self.until,
+            q=self.text,
+            name=self.name,
+            after=after,
         )
 
 
@@ -67,6 +76,7 @@ async def view(request: Request) -> Response:
         asked.get("since", ""),
         asked.get("until", ""),
         asked.get("q", "").strip()[:LONGEST],
+        asked.get("name", "").strip()[:LONGEST],
         asked.get("after", ""),
     )
     known = list(site.config.folders)
@@ -79,8 +89,14 @@ async def view(request: Request) -> Response:
             limit=HITS,
             folder=wanted.folder if wanted.folder in known else None,
         )
-        found = [(hit, marked(hit.line, wanted.text)) for hit in hits]
+        found = [
+            (hit, marked(hit.line, wanted.text))
+            for hit in hits
+            if folded(wanted.name) in folded(hit.key.path)
+        ]
         return render(request, "search.html", **values, hits=found, more=len(hits) == HITS, latest=latest)
+    if wanted.name:
+        return await _named(request, folders, wanted, values)
     rows = await site.ask(_page, folders, wanted)
     more = len(rows) > PER_PAGE
     last = rows[PER_PAGE - 1][0] if more else None
@@ -92,6 +108,33 @@ async def view(request: Request) -> Response:
         total=await _total(request, folders, wanted),
         next=wanted.link(f"{last.changed!r}-{last.id}") if last else None,
     )
+
+
+async def _named(
+    request: Request, folders: Sequence[str], wanted: Wanted, values: dict[str, Any]
+) -> Response:
+    """A page of those whose path holds what was typed: after so many that were looked at, the next page goes on."""
+    rows, on = await site_of(request).do(_by_name, folders, wanted)
+    following = wanted.link(f"0-{on}") if on is not None else None
+    return render(request, "files.html", **values, rows=rows, total=None, next=following, looked_at=LOOKED_AT)
+
+
+def _by_name(
+    desk: Desk, folders: Sequence[str], wanted: Wanted
+) -> tuple[list[tuple[FileRow, str]], int | None]:
+    before = wanted.place[1] if wanted.place else None
+    if wanted.state == DOUBTFUL:
+        folder = wanted.folder if wanted.folder in folders else None
+        some = desk.ledger.doubtful_files(folder, after=before or 0, limit=DOUBTFUL_AT_ONCE)
+        on = some[-1][0] if len(some) == DOUBTFUL_AT_ONCE else None
+        rows = [row for _, row in some if folded(wanted.name) in folded(row.key.path)]
+    else:
+        states: Sequence[State] = [state for state in STATES if wanted.state in ("", state)]
+        since, until = wanted.span
+        rows, on = desk.ledger.named(
+            wanted.name, folders, states, since=since, until=until, before=before, limit=PER_PAGE
+        )
+    return _with_beginnings(desk.ledger, rows), on
 
 
 def _page(ledger: Ledger, folders: Sequence[str], wanted: Wanted) -> list[tuple[FileRow, str]]:

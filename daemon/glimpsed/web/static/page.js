@@ -34,7 +34,7 @@ if (search) {
     });
   };
   const soon = () => { clearTimeout(waiting); waiting = setTimeout(show, 200); };
-  search.elements.q.addEventListener("input", soon);
+  for (const field of search.querySelectorAll("input[type=search]")) field.addEventListener("input", soon);
   for (const field of search.querySelectorAll("select, input[type=date]")) field.addEventListener("change", soon);
 }
 
