@@ -129,7 +129,7 @@ def _is_safe(printed: str) -> None:
 def test_status_shows_reasons_hosts_and_facts_safely(terminal: io.StringIO) -> None:
     now = "2026-11-22T10:00:00Z"
     folder: dict[str, Any] = dict.fromkeys(
-        ("settling", "queued", "running", "answered", "handing", "done", "failed", "gone"), 1
+        ("settling", "queued", "running", "answered", "handing", "done", "doubtful", "failed", "gone"), 1
     )
     folder |= {
         "state": "lost",
@@ -143,6 +143,7 @@ def test_status_shows_reasons_hosts_and_facts_safely(terminal: io.StringIO) -> N
     model = {"state": "paused", "reason": EVIL, "next_probe": now, "until": None, "learnt": {EVIL: EVIL}}
     shot = {
         "daemon": {"running": True, "pid": 1, "host": EVIL, "since": now, "others": []},
+        "ledger": EVIL,
         "folders": {EVIL: folder},
         "models": {EVIL: model},
         "spend": {"day": 0.0, "month": 0.0, "currency": EVIL, "all": {}, "budgets": []},
