@@ -11,7 +11,7 @@ from pathlib import Path
 import bench_discover
 from bench import Loopback, Row, Sizes, compared, daemon, growth, precise_cpu, rss, scratch, took
 
-from glimpsed.discover.watch import FULL_REST
+from glimpsed.discover.scanning import FULL_REST
 
 POLL, RESCAN = 15, 300  # seconds, the config's own
 IDLE_DIRECTORIES = 10_000

@@ -263,6 +263,24 @@ def done_in(told: History, folder: str) -> int:
     return number_of(told, folder, "a.png")
 
 
+def test_a_file_goes_to_the_workbench_with_another_model_chosen(tmp_path: Path) -> None:
+    other = (
+        "models:\n  other: {api: chat, base_url: 'http://127.0.0.1:9/v1', model: x, api_key_credential: k}"
+    )
+    told = history(tmp_path, CONFIG.replace("models:", other))
+    file = f"/files/{done_in(told, 'invoices')}"
+    with served(told.config, tmp_path) as port, Reader(port) as reader:
+        page = reader.get(file).text
+        assert re.findall(r'<option value="([^"]*)"', page) == ["", "other"]
+        assert re.findall(
+            r'value="(\w+)" checked', reader.send_form(page, "Workbench", model="other").text
+        ) == ["other"]
+        assert re.findall(r'value="(\w+)" checked', reader.send_form(page, "Workbench", model="").text) == [
+            "m"
+        ]
+    told.ledger.close()
+
+
 def test_rewrite_brings_a_sidecar_back(reader: Reader, told: History, home: Path) -> None:
     sidecar = home / "invoices" / "scan-003.png.txt"
     sidecar.unlink()

@@ -15,10 +15,16 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from glimpsed.config.document import Document, Key
-from glimpsed.config.schema import Config, Folder
+from glimpsed.config.schema import Config, Folder, ModelEntry
 
 _NOWHERE = "/nonexistent/glimpsed"  # stands in for a path that is missing or wrong: never nested in another
 _LONGEST_TYPO = 100  # characters; what is longer takes long to compare, and is none
+_LIKE, _ALMOST = 0.6, 0.85  # of difflib's ratio: what may be a typo; what can hardly be anything else
+_HOMES = (
+    (Config, "belongs to the top level of the file"),
+    (Folder, "is a key of a folder"),
+    (ModelEntry, "is a key of a model"),
+)
 _MESSAGES = {
     "extra_forbidden": "unknown key",
     "missing": "is required",
@@ -79,12 +85,12 @@ def section_in(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
     return next(filter(None, found), None), get_origin(annotation) is dict
 
 
-def meant(word: str, known: Iterable[str]) -> str | None:
-    """``did you mean 'settle'?``, when one of the known words is close."""
+def meant(word: str, known: Iterable[str], like: float = _LIKE) -> str | None:
+    """``did you mean 'settle'?``, when one of the known words is so close."""
     if len(word) > _LONGEST_TYPO:
         return None
     plain = {name.replace("_", "").lower(): name for name in known}
-    close = difflib.get_close_matches(word.replace("_", "").replace("-", "").lower(), plain, n=1)
+    close = difflib.get_close_matches(word.replace("_", "").replace("-", "").lower(), plain, n=1, cutoff=like)
     return f"did you mean '{plain[close[0]]}'?" if close else None
 
 
@@ -168,9 +174,15 @@ def _message(error: ErrorDetails) -> str:
     return known.format(**error.get("ctx", {})) if known else error["msg"]
 
 
+def _other_key(word: str, known: Iterable[str]) -> str | None:
+    """What to say of an unknown key: a typo, or a right key in the wrong place."""
+    home = next((f"'{word}' {where}" for section, where in _HOMES if word in key_names(section)), None)
+    return meant(word, known, _ALMOST) or home or meant(word, known)
+
+
 def _hint(key: Key, error: ErrorDetails) -> str | None:
     if error["type"] == "extra_forbidden":
-        return meant(str(key[-1]), _keys_at(key[:-1]))
+        return _other_key(str(key[-1]), _keys_at(key[:-1]))
     if error["type"] == "string_type" and isinstance(error["input"], int | float):
         return "put it in quotes"
     if error["type"] == "literal_error" and isinstance(error["input"], str):

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from glimpsed import sidecar
-from glimpsed.config.schema import Folder
+from glimpsed.config.schema import Config, Folder
 from glimpsed.desk import Desk
 from glimpsed.disk.files import find_root
 from glimpsed.errors import FileError, GlimpsedError, ShareTrouble, Vanished
@@ -111,6 +111,7 @@ async def page(
         page_count=count,
         trouble=trouble,
         apart=apart(row, folder, told.answer),
+        others=others(folder, site.config),
     )
 
 
@@ -149,6 +150,14 @@ def apart(row: FileRow, folder: Folder | None, answer: Answer | None) -> list[in
     if folder is None or folder.pages != "each" or row.state != "done" or answer is None:
         return []
     return [page.page for page in answer.pages or ()]
+
+
+def others(folder: Folder | None, config: Config) -> list[str]:
+    """The models that may be tried on a folder's files, but for its own."""
+    if folder is None:
+        return []
+    allowed = (name for name, entry in config.models.items() if entry.local or not folder.local_only)
+    return [name for name in allowed if name != folder.model]
 
 
 async def picture(request: Request) -> Response:

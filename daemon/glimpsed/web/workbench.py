@@ -43,7 +43,7 @@ class Question:
 
     @classmethod
     def of(cls, form: Mapping[str, Sequence[str]], folder: Folder | None) -> Question:
-        """As it was typed; before that, as the folder asks."""
+        """As it was typed; before that, as the folder asks, or as it does of the models that were chosen."""
         if "prompt" in form:
             texts = (form.get(name, [""])[0].replace("\r\n", "\n") for name in ("prompt", "system", "schema"))
             prompt, system, schema = texts
@@ -51,7 +51,12 @@ class Question:
         if folder is None:
             return cls()
         schema = _yaml(folder.schema_) if folder.schema_ else ""
-        return cls(folder.prompt, folder.system or "", schema, (folder.model,))
+        return cls(
+            folder.prompt,
+            folder.system or "",
+            schema,
+            tuple(filter(None, form.get("model", []))) or (folder.model,),
+        )
 
 
 @dataclass(frozen=True, slots=True)
