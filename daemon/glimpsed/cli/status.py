@@ -41,7 +41,7 @@ def command(*, as_json: bool, watch: bool, forget: str | None) -> None:
     --json (times in UTC; more keys may come, these stay):
       {"daemon": {"running", "pid", "since", "host", "others"}, "ledger": URL without password,
        "folders": {NAME: {"state": "watching|degraded|lost", "mode": "inotify|poll", "filesystem", "reason",
-                          "settling", "settling_reason", "watched", "path", "waits_since", "backlog", "queued", "running", "answered", "handing", "done", "failed", "gone", "doubtful"}},
+                          "settling", "settling_reason", "watched", "path", "waits_since", "backlog", "queued", "running", "answered", "handing", "done", "failed", "gone", "doubtful", "batched"}},
        "models": {NAME: {"state": "ok|paused", "reason", "until", "since", "next_probe", "learnt"}},
        "spend": {"day", "month", "currency", "all": {CURRENCY: {"day", "month"}},
                  "budgets": [{"folder" or "model" or neither, "per_day", "per_month", "day", "month"}]},

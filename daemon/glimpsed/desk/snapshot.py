@@ -65,6 +65,7 @@ def _folders(desk: Desk, daemons: Sequence[Daemon]) -> dict[str, dict[str, Any]]
             "settling": told[name].get("settling", 0) if name in told else 0,
             "settling_reason": told[name].get("settling_reason") if name in told else None,
             "doubtful": desk.ledger.doubtful(name),
+            "batched": 0,  # the shape is fixed; nothing is sent in batches
             "watched": name in told,
             "path": str(folder.path) if folder is not None else None,
             "waits_since": utc(held[name]) if name in held else None,
