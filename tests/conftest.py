@@ -11,14 +11,22 @@ from glimpsed import journal
 
 pytest_plugins = ["ledger_fixtures"]
 
-# A shell without job control starts what runs in the background with SIGINT ignored, and everything that it starts in turn
-# inherits that: the tests of Ctrl-C would wait for ever.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-
 
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_they_come() -> None:
+    """Programs that a test starts inherit what is ignored here, and would not hear Ctrl-C.
+
+    A shell without job control starts what runs in the background with SIGINT ignored, and a service that has run in this
+    process leaves its signals ignored.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)
