@@ -146,6 +146,19 @@ def test_a_second_reader_that_refuses_is_given_up(tmp_path: Path, gateway: Gatew
     assert not (tmp_path / "inbox" / "a.png.error.txt").exists()
 
 
+def test_a_second_reader_that_may_have_billed_is_asked_twice_at_most(
+    tmp_path: Path, gateway: Gateway
+) -> None:
+    def answer(seen: Seen) -> Scripted:
+        return Scripted(status=504, body="") if seen.body["model"] == "second" else Scripted(text="one")
+
+    gateway.default = answer
+    with daemon_for(tmp_path, gateway) as daemon:
+        drop(tmp_path / "inbox", "a.png", picture(seed=1))
+        assert "not read a second time" in daemon.wait_event("file.skipped")["reason"]
+    assert sum(seen.body["model"] == "second" for seen in gateway.requests) == 2
+
+
 def test_once_waits_for_the_second_reader(tmp_path: Path, gateway: Gateway) -> None:
     gateway.default = says(first="one", second="two")
     daemon_for(tmp_path, gateway)

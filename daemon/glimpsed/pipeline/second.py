@@ -135,7 +135,10 @@ class SecondReader:
         if verdict.kind == "pause":
             await self._later(found, 0.0)
         elif verdict.kind == "retry":
-            again = backoff.again(replace(found.job, retries=found.tries), verdict, self.dice)
+            # Which of the tries before were cut off, and may have been billed, is not kept: one that was is enough.
+            cut_off = min(found.tries, 1) if verdict.cut_off else 0
+            job = replace(found.job, retries=found.tries, cut_off=cut_off)
+            again = backoff.again(job, verdict, self.dice)
             if again.after is None:
                 await self._given_up(found, verdict.reason)
             else:
