@@ -24,7 +24,7 @@ CLIENTS = 32  # connections at once
 REQUEST_SECONDS = 5.0  # for a request to arrive, all of it
 REPLY_SECONDS = 15.0  # for the answer to be found and taken
 LARGEST_REQUEST = 16 * 1024  # bytes of a request line with its headers
-_BACKLOG = 128  # connections that wait in the kernel
+BACKLOG = 128  # connections that wait in the kernel
 _SHORTAGE_SECONDS = 1.0  # until the next try where no connection can be taken
 _LINGER_SECONDS = 1.0  # for the client to close, once it has its reply
 _STOP_SECONDS = 5.0
@@ -53,7 +53,7 @@ class Server:
     def __init__(self, where: tuple[str, int], answer: Answer) -> None:
         self._answer = answer
         self._clients: dict[asyncio.Task[None], bool] = {}  # whether it has asked; the oldest first
-        self._socket = _bound(where)
+        self._socket = bound(where)
         self.port: int = self._socket.getsockname()[1]
         self._loop = asyncio.new_event_loop()
         self._stopped = asyncio.Event()
@@ -170,13 +170,16 @@ def _encoded(
     return [part for part in parts if part]
 
 
-def _bound(where: tuple[str, int]) -> socket.socket:
+def bound(where: tuple[str, int]) -> socket.socket:
     """A socket that listens there. Without the host's name, which asyncio would look up with a thread."""
-    opened = socket.socket(socket.AF_INET6 if ":" in where[0] else socket.AF_INET)
+    family, _, _, _, address = socket.getaddrinfo(*where, type=socket.SOCK_STREAM)[0]
+    opened = socket.socket(family, socket.SOCK_STREAM)
     try:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        opened.bind(where)
-        opened.listen(_BACKLOG)
+        if family == socket.AF_INET6 and where[0] != "::":
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        opened.bind(address)
+        opened.listen(BACKLOG)
         opened.setblocking(False)  # noqa: FBT003 -- positional only
     except OSError:
         opened.close()

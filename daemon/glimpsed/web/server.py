@@ -23,6 +23,7 @@ from uvicorn.server import ServerState
 from glimpsed import eventloop
 from glimpsed.config.units import host_port, loopback_host
 from glimpsed.errors import ConfigError, Problem
+from glimpsed.metrics.server import BACKLOG, bound
 
 CLIENTS = 128  # connections at once
 REQUEST_SECONDS = 10.0  # for a request to arrive, all of it
@@ -30,7 +31,6 @@ REPLY_SECONDS = 150.0  # for the answer to be made and taken
 STREAM_SECONDS = 300.0  # that one connection hears of news; the browser asks again
 KEEP_ALIVE = 5  # seconds
 LARGEST_HEADERS = 16 * 1024  # bytes
-_BACKLOG = 128  # connections that wait in the kernel
 _STOP_SECONDS = 5.0
 _FIRST_FD = 3  # sd_listen_fds(3)
 
@@ -109,7 +109,7 @@ async def serve(app: App, sockets: list[socket.socket], stop: asyncio.Event) -> 
     def connected() -> Bounded:
         return Bounded(config, state, {}, loop)
 
-    servers = [await loop.create_server(connected, sock=one, backlog=_BACKLOG) for one in sockets]
+    servers = [await loop.create_server(connected, sock=one, backlog=BACKLOG) for one in sockets]
     try:
         await stop.wait()
     finally:
@@ -163,26 +163,9 @@ def sockets(listen: str, *, open_to_all: bool) -> list[socket.socket]:
         )
         raise ConfigError(Problem(why, key="web"))
     try:
-        return given or [_bound(host_port(listen))]
+        return given or [bound(host_port(listen))]
     except OSError as e:
         raise ConfigError(Problem(f"cannot listen on {listen}: {e.strerror}", key="web")) from e
-
-
-def _bound(where: tuple[str, int]) -> socket.socket:
-    """A socket that listens there."""
-    family, _, _, _, address = socket.getaddrinfo(*where, type=socket.SOCK_STREAM)[0]
-    opened = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6 and where[0] != "::":
-            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        opened.bind(address)
-        opened.listen(_BACKLOG)
-        opened.setblocking(False)  # noqa: FBT003 -- positional only
-    except OSError:
-        opened.close()
-        raise
-    return opened
 
 
 def _inherited() -> list[socket.socket]:
