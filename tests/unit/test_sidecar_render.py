@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from glimpsed import sidecar
 from glimpsed.config.schema import Folder
-from glimpsed.model import Answer, PageAnswer, Source, Usage
+from glimpsed.model import Answer, PageAnswer, Source, Usage, Verified
 from sidecar_samples import answer, inbox
 
 SOURCE = Source(
@@ -97,6 +97,18 @@ def test_only_an_estimate_says_that_it_is_one() -> None:
     )
     assert dumped["usage"]["estimated"] is True
     assert dumped["usage"]["cost"] is None
+
+
+def test_what_a_second_reader_cost_is_told_as_what_the_first_did() -> None:
+    plain = json.loads(sidecar.render(answer(SOURCE, "x"), "json"))
+    assert not {"verified", "doubt", "review"} & plain.keys()
+    usage = Usage(input_tokens=7, cost=0.00012345678, currency="USD")
+    read = json.loads(sidecar.render(answer(SOURCE, "x", verified=Verified(by="b", usage=usage)), "json"))
+    assert read["verified"] == {
+        "by": "b",
+        "usage": {"input_tokens": 7, "output_tokens": 0, "cost": 0.000123, "currency": "USD"},
+    }
+    assert read["doubt"] is None
 
 
 def test_the_json_holds_letters_not_escapes() -> None:

@@ -85,8 +85,7 @@ def rows(answer: Answer, file: str, *, with_data: bool, explode: str | None = No
 
 def _doubt(answer: Answer) -> Value:
     """How far two readings agreed, where they did not altogether."""
-    doubt = getattr(answer, "doubt", None)
-    return None if doubt is None else doubt.agreement
+    return None if answer.doubt is None else answer.doubt.agreement
 
 
 def _exploded(data: Any, explode: str | None) -> Iterator[Row]:

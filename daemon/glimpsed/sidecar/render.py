@@ -158,31 +158,37 @@ def _json(answer: Answer, name: str) -> bytes:
     plain = name.isprintable() or not _HALF.search(name)
     dumped["source"]["name"] = name if plain else _NAME_HERE
     dumped["seconds"] = round(answer.seconds, 3)
-    for optional in ("left_out", "signed"):
-        if dumped["source"][optional] is None:
-            del dumped["source"][optional]
-    for later in ("verified", "review"):
-        if dumped[later] is None:
-            del dumped[later]
+    _without(dumped["source"], "left_out", "signed")
     if answer.verified is None:  # else null says that both readers agree
         del dumped["doubt"]
-    if dumped["lines"] is None:
-        del dumped["lines"]
     else:
+        _tidy(dumped["verified"]["usage"])
+    _tidy(dumped["usage"])
+    _without(dumped, "verified", "review", "lines")
+    if "lines" in dumped:
         dumped["lines"] = [{name: line[name] for name in _LINE} for line in dumped["lines"]]
     dumped["sent"] = [
         {key: value for key, value in sent.items() if value is not None} for sent in dumped["sent"]
     ]
-    usage = dumped["usage"]
-    if usage["cost"] is not None:
-        usage["cost"] = round(usage["cost"], 6)
-    if not usage["estimated"]:
-        del usage["estimated"]
     text = _pretty(dumped)
     if not plain:  # bytes that are no text, which JSON can only escape
         escaped = _HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", json.dumps(name, ensure_ascii=False))
         text = text.replace(json.dumps(_NAME_HERE), escaped, 1)
     return _encoded(text + "\n")
+
+
+def _without(values: dict[str, Any], *optional: str) -> None:
+    """Leave these out where there is nothing to say."""
+    for name in optional:
+        if values[name] is None:
+            del values[name]
+
+
+def _tidy(usage: dict[str, Any]) -> None:
+    if usage["cost"] is not None:
+        usage["cost"] = round(usage["cost"], 6)
+    if not usage["estimated"]:
+        del usage["estimated"]
 
 
 def _pretty(value: Any) -> str:
