@@ -10,6 +10,7 @@ import pytest
 import structlog
 
 from glimpsed import config
+from glimpsed.config.schema import ModelEntry
 from glimpsed.disk import files
 from glimpsed.images import Images
 from glimpsed.ledger import Books, open_ledger
@@ -94,3 +95,19 @@ async def test_a_small_backlog_goes_at_once(history: History, backlogs: Backlogs
     assert history.ledger.held()
     await backlogs.after_listing(folder, 2, files.find_root(folder.path))
     assert not history.ledger.held()
+
+
+async def test_a_second_reader_that_costs_money_is_asked_about_as_the_first(
+    history: History, backlogs: Backlogs
+) -> None:
+    folder = history.config.folders["invoices"]
+    free, priced = ModelEntry(name="free", api="local"), history.config.models[folder.model]
+    alone = folder.model_copy(update={"model": "free"})
+    read_twice = alone.model_copy(update={"verify_with": folder.model})
+    models = {"free": free, folder.model: priced}
+    for one, held in ((alone, False), (read_twice, True)):
+        changed = {"models": models, "folders": {"invoices": one}, "burst_confirm": 5}
+        backlogs.config = history.config.model_copy(update=changed)
+        await backlogs.before_listing(one)
+        assert ("invoices" in history.ledger.held()) is held
+        assert backlogs.burst_confirm("invoices") == (5 if held else None)

@@ -39,11 +39,8 @@ class Backlogs:
         self.expected: dict[str, str] = {}  # folder -> what its backlog will take, for `status`
 
     async def before_listing(self, folder: Folder) -> None:
-        """Hold the backlog of a folder that was never listed, if asking its model costs money."""
-        entry = self.config.models[folder.model]
-        if entry.local or entry.price is None:
-            return
-        if not await self._books.patient(Ledger.seen, folder.name):
+        """Hold the backlog of a folder that was never listed, if asking its models costs money."""
+        if self._costs(folder) and not await self._books.patient(Ledger.seen, folder.name):
             await self._books.patient(Ledger.hold, folder.name, self._clock())
 
     async def ask_failed_again(self, folder: Folder) -> None:
@@ -73,8 +70,13 @@ class Backlogs:
         """How many files may arrive in this folder within a minute without a question; None: any number."""
         if (there := self.config.folders.get(folder)) is None:  # a reload has taken it away
             return None
-        entry = self.config.models[there.model]
-        return None if entry.local or entry.price is None else self.config.burst_confirm
+        return self.config.burst_confirm if self._costs(there) else None
+
+    def _costs(self, folder: Folder) -> bool:
+        """Whether a file costs money: the answer, or its second reading."""
+        asked = {folder.model, folder.verify_with or folder.model}
+        entries = [self.config.models[name] for name in asked]
+        return any(entry.price is not None and not entry.local for entry in entries)
 
     async def arrivals_wait(self, folder: Folder, root: Root | None) -> None:
         """Tell of arrivals that were too many at once, when those that come together have come."""
