@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from glimpsed.disk.files import find_root
 from glimpsed.ledger.ledger import open_ledger
 from glimpsed.model import FileKey
 from glimpsed.pipeline import review
+from glimpsed.searchable.maker import Made
 from pictures import drop, page, picture
 
 CONFIG = """
@@ -202,17 +206,32 @@ def test_a_correction_outlives_redo_and_rewrite(tmp_path: Path, gateway: Gateway
         root = find_root(str(inbox))
         row, answer = review.current(ledger, root, folder, key)
         seen = review.token(row, answer)
-        review.correct(ledger, root, folder, key, seen=seen, by="anna", data={"number": "R-17", "total": 2})
-        with pytest.raises(review.Conflict):  # somebody else looked at the same state
-            review.correct(
-                ledger, root, folder, key, seen=seen, by="bert", data={"number": "R-17", "total": 3}
-            )
+        both = threading.Barrier(2)
+
+        def correct(by: str) -> str | None:
+            """Both at once, as far as they let each other."""
+
+            def together(*_: object) -> Made:
+                with contextlib.suppress(threading.BrokenBarrierError):
+                    both.wait(1)
+                return Made()
+
+            data = {"number": "R-17", "total": 2}
+            try:
+                review.correct(ledger, root, folder, key, seen=seen, by=by, data=data, make=together)
+            except review.Conflict:
+                return None
+            return by
+
+        with ThreadPoolExecutor(2) as threads:
+            (by,) = [one for one in threads.map(correct, ["anna", "bert"]) if one is not None]
         assert ledger.doubtful("inbox") == 0
     finally:
         ledger.close()
     found = sidecar(tmp_path, "a.png")
     assert found["data"]["total"] == 2
-    assert (found["review"]["by"], found["review"]["changed"]) == ("anna", ["total"])
+    assert (found["review"]["by"], found["review"]["changed"]) == (by, ["total"])
+    assert not list(inbox.glob("*~")), "the second did not write over the first"
     assert json.loads((inbox / "a.png.txt").read_text())["total"] == 2
 
     def run(*arguments: str) -> str:
@@ -222,7 +241,7 @@ def test_a_correction_outlives_redo_and_rewrite(tmp_path: Path, gateway: Gateway
 
     (inbox / "a.png.json").unlink()
     run("rewrite", "--folder", "inbox")
-    assert sidecar(tmp_path, "a.png")["review"]["by"] == "anna"
+    assert sidecar(tmp_path, "a.png")["review"]["by"] == by
     assert "reviewed" in run("redo", "--folder", "inbox", "--yes")  # they stay as they are
     asked = len(gateway.requests)
     run("once")

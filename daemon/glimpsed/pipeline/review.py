@@ -7,6 +7,8 @@ answered anew meanwhile, or that somebody else was quicker to correct, is not wr
 from __future__ import annotations
 
 import hashlib
+import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -24,6 +26,10 @@ from glimpsed.searchable.maker import Made
 log = get_logger()
 
 LONGEST_NAME = 100  # characters of who reviewed
+
+_turns: defaultdict[str, threading.Lock] = defaultdict(
+    threading.Lock
+)  # by folder: one that hangs holds up its own
 
 
 class Conflict(UsageError):
@@ -69,8 +75,24 @@ def correct(
     """Another text, or other data (which the caller has held against the schema), written to the sidecars.
 
     `data` is shaped as the answer's: with ``pages: each`` a list with a value for each page. Without either, the answer is
-    confirmed. `make`: what more than the answer takes to be rendered (`Maker.make`). Raises `Conflict` when it is not what was `seen`, else as `sidecar.write`.
+    confirmed. `make`: what more than the answer takes to be rendered (`Maker.make`). Raises `Conflict` when it is not what
+    was `seen`, else as `sidecar.write`.
     """
+    with _turns[folder.name]:  # of two who look at the same answer, the second hears of the first
+        return _corrected(ledger, root, folder, key, seen, by, text, data, make)
+
+
+def _corrected(
+    ledger: Ledger,
+    root: Root,
+    folder: Folder,
+    key: FileKey,
+    seen: str,
+    by: str,
+    text: str | None,
+    data: Any,
+    make: Callable[[Folder, Answer, Content, str], Made],
+) -> Answer:
     row, old = current(ledger, root, folder, key)
     if token(row, old) != seen:
         raise Conflict(f"{shown(key.path)} has changed since you looked at it: look again")
