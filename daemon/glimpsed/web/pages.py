@@ -114,14 +114,14 @@ def when(seconds: float | str | None) -> str:
         return str(seconds)
 
 
-def span(seconds: float) -> str:
+def span(seconds: float, _: Callable[[str], str]) -> str:
     """``3 s``, ``12 min``, ``5 h``, ``3 d``."""
     if not math.isfinite(seconds):
         return "∞"
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+    for size, said in ((86400, _("{:,.0f} d")), (3600, _("{:,.0f} h")), (60, _("{:,.0f} min"))):
         if seconds >= 2 * size:
-            return f"{seconds / size:,.0f} {unit}"
-    return f"{seconds:,.0f} s"
+            return said.format(seconds / size)
+    return _("{:,.0f} s").format(seconds)
 
 
 def count(number: float) -> str:
@@ -162,7 +162,7 @@ def _environment(language: Language) -> jinja2.Environment:
     made.install_gettext_callables(found.gettext, found.ngettext, newstyle=True)  # type: ignore[attr-defined]
     made.filters |= {
         "when": when,
-        "span": span,
+        "span": lambda seconds: span(seconds, found.gettext),
         "count": count,
         "money": money,
         "figure": figure,
