@@ -16,6 +16,7 @@ from glimpsed.clock import elapsed
 from glimpsed.config import state_url
 from glimpsed.config.schema import Config
 from glimpsed.errors import ConfigError, GlimpsedError, LedgerReplaced, LedgerUnavailable
+from glimpsed.httpd import Httpd
 from glimpsed.images import Images
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Books, Ledger
@@ -79,6 +80,7 @@ class Service:
         self._stop = asyncio.Event()
         self._now = asyncio.Event()  # the second signal: stop without draining
         self._hup = asyncio.Event()
+        self.httpd = Httpd()
         self._notify = Notifier()
         self._health = Health(self, self._notify, self._became_ready)
         self._group: asyncio.TaskGroup
@@ -169,7 +171,7 @@ class Service:
             changed=self._health.look_again,
         )
         self._serving = Serving(self.config, self.books, self.folders, self.models)
-        self._health.serve(self.config.metrics)
+        self._health.serve(self.httpd, self.config)
         self.dispatcher = Dispatcher(
             self.books,
             Pipeline(
@@ -320,6 +322,7 @@ class Service:
 
     async def _close(self) -> None:
         self._health.close()
+        await asyncio.to_thread(self.httpd.stop)
         await self.models.close()
         await self.maker.close()
         await self.images.close()

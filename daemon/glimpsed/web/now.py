@@ -13,11 +13,11 @@ from starlette.responses import Response, StreamingResponse
 
 from glimpsed.clock import elapsed
 from glimpsed.errors import GlimpsedError
+from glimpsed.httpd.protocol import STREAM_SECONDS
 from glimpsed.ledger import FileRow, Ledger, local_day
 from glimpsed.web import charts
 from glimpsed.web.charts import Chart
 from glimpsed.web.pages import render, site_of
-from glimpsed.web.server import STREAM_SECONDS
 from glimpsed.web.site import FRESH, Site
 
 DAYS, HOURS = 30, 24  # that the charts show
