@@ -14,6 +14,8 @@ import pytest
 from browser import Browser
 from daemon import GLIMPSED, Daemon, environment, glimpsed, wait_until
 from gateway import Gateway, Scripted
+from glimpsed.ledger import open_ledger
+from glimpsed.ledger.hours import QUEUE
 from pictures import picture
 from webpage import Reader, history, served
 
@@ -90,6 +92,21 @@ def test_an_address_that_is_taken_is_told_and_the_daemon_does_not_start(tmp_path
         with Daemon(text, tmp_path) as daemon:
             assert daemon.process.wait(60) == 78
             assert "cannot listen on" in daemon.tail()
+
+
+def test_what_stages_took_is_kept_beyond_the_daemon(tmp_path: Path) -> None:
+    with Gateway() as gateway:
+        with Daemon(config(gateway, tmp_path, "null"), tmp_path) as daemon:
+            (tmp_path / "inbox" / "a.png").write_bytes(picture())
+            daemon.wait_event("file.done", file="a.png")
+            assert daemon.stop() == 0
+        ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite")
+        kept = {one.what: one for one in ledger.hours_since(0) if one.what != QUEUE}
+        ledger.close()
+    assert {what: one.times for what, one in kept.items()} == dict.fromkeys(
+        ("settle", "wait", "prepare", "model", "write"), 1
+    )
+    assert 0 < kept["model"].mean < 60
 
 
 def test_metrics_and_page_share_a_port_and_only_the_page_asks_for_the_password(tmp_path: Path) -> None:

@@ -105,8 +105,8 @@ class Httpd:
                 sockets = self._given.pop(name, None) or [bound(where)]
             except OSError as e:
                 host = f"[{where[0]}]" if ":" in where[0] else where[0]
-                why = f"cannot listen on {host}:{where[1]}: {e.strerror}"
-                raise ConfigError(Problem(why, key=name)) from e
+                listen = f"{host}:{where[1]}"
+                raise ConfigError(Problem(f"cannot listen on {listen}: {e.strerror}", key=name)) from e
             port = self._ports[name] = Port(sockets, clients)
             self.call(port.open()).result(STOP_SECONDS)
         return self._ports[name]

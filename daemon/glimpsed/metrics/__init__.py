@@ -1,7 +1,7 @@
 """Prometheus metrics, and health over HTTP.
 
 Functions that any stage may call; they do nothing until there is an `application`, so that a daemon without
-``metrics:`` pays nothing for them. The registry is glimpsed's own, not the library's global one.
+``metrics:`` pays nothing for them, but for the sums of its stages that `taken` gives. The registry is glimpsed's own, not the library's global one.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ class _Metrics:
 
 
 _on: _Metrics | None = None
+_sums: dict[str, tuple[int, float]] = {}
 
 
 def _create() -> _Metrics:
@@ -117,8 +118,17 @@ def request(model: str, verdict: str) -> None:
 
 def stage(name: Stage, seconds: float) -> None:
     """A file spent so long in a stage."""
+    times, total = _sums.get(name, (0, 0.0))
+    _sums[name] = times + 1, total + seconds
     if _on:
         _on.seconds.labels(name).observe(seconds)
+
+
+def taken() -> dict[str, tuple[int, float]]:
+    """How often files were in a stage, and for how many seconds together, since this was asked last."""
+    found = dict(_sums)
+    _sums.clear()
+    return found
 
 
 @contextlib.contextmanager

@@ -26,7 +26,7 @@ from glimpsed.pipeline import End, Pipeline
 from glimpsed.pipeline.older import keep_older
 from glimpsed.searchable.maker import Maker
 from glimpsed.service.backlog import Backlogs
-from glimpsed.service.changes import let_answers_go, look_for_changes, watch_others
+from glimpsed.service.changes import keep_hours, let_answers_go, look_for_changes, watch_others
 from glimpsed.service.dispatch import Dispatcher
 from glimpsed.service.ending import Ending
 from glimpsed.service.folders import Folders
@@ -233,6 +233,7 @@ class Service:
             self.verifying.run(),
             look_for_changes(self.books, self.models, self._wake, self.folders.rescan),
             watch_others(self.books, self.dispatcher.wake),
+            keep_hours(self.books, lambda: self.folders.names),
             let_answers_go(self.books, self.config.keep_answers),
             keep_older(
                 self.books,
@@ -326,6 +327,9 @@ class Service:
         await self.models.close()
         await self.maker.close()
         await self.images.close()
+        if took := metrics.taken():
+            with contextlib.suppress(GlimpsedError):
+                await self.books.maybe(Ledger.add_hour, took, self.books.clock.wall())
         await self.books.close()
         self._disk.close()
 
