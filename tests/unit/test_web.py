@@ -19,8 +19,8 @@ from PIL import Image
 from daemon import wait_until
 from glimpsed.ledger import Paused, Reason, Spend, local_day
 from glimpsed.ledger.hours import QUEUE, Hour
+from glimpsed.looks import charts
 from glimpsed.model import FileKey
-from glimpsed.web import charts
 from glimpsed.web.failures import grouped
 from glimpsed.web.files import marked
 from glimpsed.web.pictures import Cache

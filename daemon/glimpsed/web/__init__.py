@@ -32,8 +32,7 @@ async def beside(service: Service) -> AsyncIterator[None]:
 def serving() -> ModuleType:
     """`served`, which needs the extra. Raises `MissingExtra`."""
     try:
-        import jinja2  # noqa: F401, PLC0415 - an extra
-        import starlette  # noqa: F401, PLC0415
+        import starlette  # noqa: F401, PLC0415 - an extra
         import uvicorn  # noqa: F401, PLC0415
     except ImportError as e:
         raise MissingExtra("The live page", "web") from e

@@ -58,8 +58,11 @@ def application(site: Site) -> App:
 async def _static(request: Request) -> Response:
     name = request.path_params["name"]
     kind = _TYPES.get(name.rpartition(".")[2])
-    found = resources.files(__package__).joinpath("static", name)
-    if kind is None or "/" in name or not found.is_file():
+    places = [
+        resources.files(package).joinpath("static", name) for package in (__package__, "glimpsed.looks")
+    ]
+    found = next((place for place in places if place.is_file()), None)
+    if kind is None or "/" in name or found is None:
         raise HTTPException(404)
     return Response(found.read_bytes(), media_type=kind, headers={"Cache-Control": "public, max-age=3600"})
 

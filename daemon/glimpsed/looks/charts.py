@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,7 +14,6 @@ from glimpsed.language import N_
 from glimpsed.ledger import Spend, local_day
 from glimpsed.ledger.hours import QUEUE, Hour
 from glimpsed.model import shown
-from glimpsed.report.plot import nice
 
 WIDTH, HEIGHT = 600, 170  # user units of the SVG, which scales to its box
 COLOURS = 6  # series with a colour of their own; the others share the last one
@@ -132,6 +132,14 @@ def _axes(labels: Sequence[str], low: float, top: float) -> Iterator[str]:
     if labels:
         yield f'<text class="axis" x="{_LEFT}" y="{HEIGHT - 5}">{escape(labels[0])}</text>'
         yield f'<text class="axis" x="{WIDTH}" y="{HEIGHT - 5}" text-anchor="end">{escape(labels[-1])}</text>'
+
+
+def nice(value: float) -> float:
+    """The next of 1, 2, 5, 10, 20, … (or 0.1, 0.2, …) that is not less; 1 for nothing, or next to nothing."""
+    if value < sys.float_info.min:  # below, powers of ten are zero
+        return 1.0
+    magnitude = 10.0 ** math.floor(math.log10(value))
+    return next(step * magnitude for step in (1, 2, 5, 10) if step * magnitude >= value * (1 - 1e-9))
 
 
 def figure(value: float | None) -> str:
