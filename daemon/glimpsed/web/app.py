@@ -16,7 +16,7 @@ from glimpsed.errors import GlimpsedError
 from glimpsed.httpd import App
 from glimpsed.journal import get_logger
 from glimpsed.language import N_
-from glimpsed.web import actions, failures, file, files, login, now, review, workbench
+from glimpsed.web import actions, failures, file, files, login, now, others, review, workbench
 from glimpsed.web.guard import Guard
 from glimpsed.web.pages import render, visitor_of
 from glimpsed.web.site import Site
@@ -37,6 +37,10 @@ def application(site: Site) -> App:
             Route("/files/{number:int}/pages/{page:int}", file.picture),
             Route("/files/{number:int}/save", review.save, methods=["POST"]),
             Route("/files/{number:int}/confirm", review.save, methods=["POST"]),
+            Route("/files/{number:int}/another", others.another, methods=["GET", "POST"]),
+            Route("/files/{number:int}/answers/{which}", others.compare),
+            Route("/files/{number:int}/answers/{which}/take", others.take, methods=["POST"]),
+            Route("/files/{number:int}/answers/{which}/throw-away", others.throw_away, methods=["POST"]),
             Route("/review", review.view),
             Route("/failures", failures.view),
             Route("/workbench", workbench.view, methods=["GET", "POST"]),
