@@ -173,6 +173,11 @@ class ModelEntry(Section):
         return self.api == "local"
 
     @property
+    def priced(self) -> bool:
+        """Whether it is known that a request costs money."""
+        return self.price is not None and not self.local
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """What must never be shown: the key, and what headers, `extra` and `query` may hold of the kind; longest first."""
         found = {self.key.get_secret_value()} if self.key else set()
