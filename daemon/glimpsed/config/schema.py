@@ -445,7 +445,9 @@ class Config(Section):
         description="What may be spent by everything together; reached: priced models pause until the next day or month.",
     )
     backlog_confirm: Whole = Field(
-        1000, ge=0, description="More waiting files than this wait for 'glimpsed approve'."
+        1000,
+        ge=0,
+        description="More waiting files than this, of those that cost something, wait for 'glimpsed approve'.",
     )
     burst_confirm: Whole | None = Field(
         None,
