@@ -1,7 +1,6 @@
 """The live page: what goes on, every file with its answer, and what can be done about it (DESIGN 13).
 
-`served` opens and closes it, `server` holds the socket and bounds what a client may take, `guard` lets in who may come in
-(`sessions`), `site` is what the views stand on, `pages` renders, `pictures` makes images that can be shown. The views:
+`served` opens and closes it on a port of `glimpsed.httpd`, `guard` lets in who may come in (`sessions`), `site` is what the views stand on, `pages` renders, `pictures` makes images that can be shown. The views:
 `now`, `files`, `file`, `failures`, `login`; `actions` is what they do.
 
 Only what is asked for imports the extra: a daemon without a page starts without it.
@@ -33,8 +32,7 @@ async def beside(service: Service) -> AsyncIterator[None]:
 def serving() -> ModuleType:
     """`served`, which needs the extra. Raises `MissingExtra`."""
     try:
-        import jinja2  # noqa: F401, PLC0415 - an extra
-        import starlette  # noqa: F401, PLC0415
+        import starlette  # noqa: F401, PLC0415 - an extra
         import uvicorn  # noqa: F401, PLC0415
     except ImportError as e:
         raise MissingExtra("The live page", "web") from e

@@ -19,7 +19,7 @@ from glimpsed.ledger import FileRow, Ledger
 from glimpsed.model import Answer, DoubtfulWords
 from glimpsed.pipeline import anew
 from glimpsed.pipeline.review import token
-from glimpsed.report import fields
+from glimpsed.report import parts
 from glimpsed.sidecar.render import PAGE_BREAK
 from glimpsed.web.correct import leaves, written
 from glimpsed.web.differences import Pieces, differences
@@ -36,15 +36,6 @@ class Told:
     answer: Answer | None  # as the ledger or the JSON has it
     text: str | None  # where only a text sidecar has it
     earlier: Sequence[Answer] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """An answer, or one page of it."""
-
-    page: int | None
-    fields: Sequence[tuple[str, str]]
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +97,7 @@ async def page(
         editing=editing,
         problem=problem,
         parts=parts(told.answer, told.text),
-        earlier=[(answer, parts(answer, None)) for answer in told.earlier],
+        earlier=[(answer, parts(answer)) for answer in told.earlier],
         pages=range(1, min(count, MOST_PAGES) + 1),
         page_count=count,
         trouble=trouble,
@@ -205,17 +196,3 @@ def _told(desk: Desk, row: FileRow, folder: Folder) -> Told:
         known = next((one for one in kept if one), None)
         answer, text = (known.answer if known else None), None
     return Told(answer, text, earlier)
-
-
-def parts(answer: Answer | None, text: str | None) -> list[Part]:
-    """An answer page by page: its fields where a schema asked for some, else its text."""
-    if answer is None:
-        pages = [] if text is None else text.split("\f")
-        return [Part(at if len(pages) > 1 else None, (), page) for at, page in enumerate(pages, 1)]
-    if answer.pages:
-        return [Part(page.page, _fields(page.data), page.text) for page in answer.pages]
-    return [Part(None, _fields(answer.data), answer.text)]
-
-
-def _fields(data: object) -> Sequence[tuple[str, str]]:
-    return fields(data) if data is not None else ()

@@ -23,9 +23,9 @@ from glimpsed.language import N_
 from glimpsed.ledger import FileRow
 from glimpsed.model import Answer
 from glimpsed.pipeline.anew import where
+from glimpsed.report import Part, parts
 from glimpsed.vision import Memory, Model, connect
 from glimpsed.web.actions import chosen
-from glimpsed.web.file import Part, parts
 from glimpsed.web.guard import LARGEST_FORM
 from glimpsed.web.pages import form_of, render, site_of
 
@@ -175,7 +175,7 @@ async def _read(desk: Desk, folder: Folder, model: Model, row: FileRow, images: 
         return Reading(problem=f"{e.reason} {e.advice}")
     except GlimpsedError as e:
         return Reading(problem=str(e))
-    return Reading(answer, parts=parts(answer, None))
+    return Reading(answer, parts=parts(answer))
 
 
 def _schema(text: str) -> dict[str, Any] | None:
