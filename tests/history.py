@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from glimpsed import sidecar
@@ -91,23 +91,21 @@ class History:
         pages: Sequence[str] = ("An answer.",),
         now: float | None = None,
         data: object = None,
+        told: Mapping[str, object] | None = None,
         agreement: float | None = None,
         **asked: object,
     ) -> FileKey:
         """A file with its answer and sidecars; `asked` changes the folder that it was asked for.
 
-        With an `agreement`, a second reader has read it, too.
+        `told` is more of the answer. With an `agreement`, a second reader has read it, too.
         """
         now = now or time.time()
         job = self.claimed(folder, path, now)
         settings = self.config.folders[folder].model_copy(update=asked)
         root = files.find_root(settings.path)
         content = files.read_content(root, path, job.version)
-        answer = (
-            _answer(job, content, pages, now, prompt_sha256(settings))
-            .model_copy(update={"data": data})
-            .model_copy(update={"data": data})
-        )
+        answer = _answer(job, content, pages, now, prompt_sha256(settings))
+        answer = answer.model_copy(update={"data": data, **(told or {})})
         question = fingerprint(settings, self.config.models[settings.model])
         assert self.ledger.answered(job, answer, question=question, now=now)
         if agreement is not None:

@@ -214,7 +214,7 @@ def test_one_searches_as_one_types(tmp_path: Path) -> None:
         browser.run("const q = document.querySelector('[name=q]'); q.focus(); 0")
         browser.call("Input.insertText", text="pin")
         shown = "document.querySelector('#list').textContent"
-        wait_until(lambda: "1 match" in browser.run(shown), "nothing was searched for")
+        wait_until(lambda: "1 file matches" in browser.run(shown), "nothing was searched for")
         assert "b.png" in browser.run(shown)
         assert "a.png" not in browser.run(shown)
         assert "q=pin" in browser.run("location.search")

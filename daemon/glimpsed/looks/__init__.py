@@ -10,6 +10,7 @@ import datetime as dt
 import functools
 import hashlib
 import math
+from collections.abc import Callable
 from importlib import resources
 
 import jinja2
@@ -34,7 +35,7 @@ def environment(package: str, language: Language) -> jinja2.Environment:
     made.install_gettext_callables(found.gettext, found.ngettext, newstyle=True)  # type: ignore[attr-defined]
     made.filters |= {
         "when": when,
-        "span": span,
+        "span": lambda seconds: span(seconds, found.gettext),
         "count": count,
         "money": money,
         "figure": figure,
@@ -79,14 +80,14 @@ def when(seconds: float | str | None) -> str:
         return str(seconds)
 
 
-def span(seconds: float) -> str:
+def span(seconds: float, _: Callable[[str], str]) -> str:
     """``3 s``, ``12 min``, ``5 h``, ``3 d``."""
     if not math.isfinite(seconds):
         return "∞"
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+    for size, said in ((86400, _("{:,.0f} d")), (3600, _("{:,.0f} h")), (60, _("{:,.0f} min"))):
         if seconds >= 2 * size:
-            return f"{seconds / size:,.0f} {unit}"
-    return f"{seconds:,.0f} s"
+            return said.format(seconds / size)
+    return _("{:,.0f} s").format(seconds)
 
 
 def count(number: float) -> str:

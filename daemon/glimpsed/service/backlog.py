@@ -219,8 +219,10 @@ async def _unless_soon(look: Coroutine[Any, Any, None], tell: Callable[[], Await
 
 
 def _in_words(expected: Estimate) -> str:
-    cost = "" if expected.cost is None else f", about {expected.cost:,.2f} {expected.currency}"
-    return f"{expected.pages:,} pages, {expected.input_tokens:,} + {expected.output_tokens:,} tokens{cost}"
+    if expected.cost is None:
+        return f"{expected.pages:,} pages, {expected.input_tokens:,} + {expected.output_tokens:,} tokens"
+    cost = f"{expected.cost:,.2f} {expected.currency}"
+    return f"{expected.pages:,} pages, {expected.input_tokens:,} + {expected.output_tokens:,} tokens, about {cost}"
 
 
 def _fields(expected: Estimate | None) -> dict[str, Any]:

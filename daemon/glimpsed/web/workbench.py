@@ -19,7 +19,7 @@ from glimpsed.desk.asking import ask_about_content
 from glimpsed.disk.files import find_root, read_content
 from glimpsed.errors import FileError, GlimpsedError
 from glimpsed.images import Images
-from glimpsed.language import N_
+from glimpsed.language import N_, Language
 from glimpsed.ledger import FileRow
 from glimpsed.model import Answer
 from glimpsed.pipeline.anew import where
@@ -27,7 +27,7 @@ from glimpsed.report import Part, parts
 from glimpsed.vision import Memory, Model, connect
 from glimpsed.web.actions import chosen
 from glimpsed.web.guard import LARGEST_FORM
-from glimpsed.web.pages import form_of, render, site_of
+from glimpsed.web.pages import form_of, language_of, render, site_of
 
 MOST_FILES, MOST_MODELS = 5, 3
 
@@ -119,7 +119,9 @@ async def _tried(request: Request, question: Question, rows: Sequence[FileRow], 
         }
     )
     if not form_of(request).get("agreed"):
-        return Bench(question, rows, prices=await site.do(_prices, asked, question.models, rows))
+        return Bench(
+            question, rows, prices=await site.do(_prices, asked, question.models, rows, language_of(request))
+        )
     found = await site.do(_read_all, asked, question.models, rows)
     update = {"prompt": question.prompt, "system": question.system or None, "schema": schema}
     snippet = {
@@ -128,13 +130,15 @@ async def _tried(request: Request, question: Question, rows: Sequence[FileRow], 
     return Bench(question, rows, readings=found, snippet=_yaml(snippet))
 
 
-def _prices(desk: Desk, folder: Folder, models: Sequence[str], rows: Sequence[FileRow]) -> list[str]:
+def _prices(
+    desk: Desk, folder: Folder, models: Sequence[str], rows: Sequence[FileRow], language: Language
+) -> list[str]:
     """A line a model: how much it will take."""
     lines = []
     for name in models:
         with_model = folder.model_copy(update={"model": name})
         order = orders.Order(with_model, len(rows), list(rows), lambda _now: 0)
-        lines.append(f"{name}: {orders.price(desk, order).partition(': ')[2]}")
+        lines.append(f"{name}: {orders.price_alone(desk, order, language)}")
     return lines
 
 
