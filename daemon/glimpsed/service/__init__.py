@@ -23,6 +23,7 @@ from glimpsed.ledger import Books, Ledger
 from glimpsed.model import Job, counted
 from glimpsed.notify import Notifier
 from glimpsed.pipeline import End, Pipeline
+from glimpsed.pipeline.costless import Costless
 from glimpsed.pipeline.older import keep_older
 from glimpsed.searchable.maker import Maker
 from glimpsed.service.backlog import Backlogs
@@ -160,7 +161,20 @@ class Service:
         await self.images.start()
         self.models = Models(self.books, changed=self._wake, clock=self.books.clock)
         await self.models.open(self.config)
-        self._backlogs = Backlogs(self.books, self.config, self.images, clock=self.books.clock.wall)
+        costless = Costless(
+            self.books,
+            find_place=lambda name: self.folders.place(name),  # noqa: PLW0108 - there are none yet
+            model=self.models.__getitem__,
+            clock=self.books.clock,
+        )
+        self._backlogs = Backlogs(
+            self.books,
+            self.config,
+            self.images,
+            costless,
+            wake=self._wake,
+            clock=self.books.clock.wall,
+        )
         self.maker = Maker(self.images)
         self.folders = Folders(
             self.books,
@@ -256,6 +270,8 @@ class Service:
 
     def _finished(self, job: Job, end: End) -> None:
         self.tally.add(job, end)
+        if end.outcome == "reused":
+            self.folders.cost_nothing(job.key)
         self.verifying.wake()
 
     async def _until_idle(self) -> None:
