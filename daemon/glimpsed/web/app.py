@@ -35,6 +35,7 @@ def application(site: Site) -> App:
             Route("/files", files.view),
             Route("/files/{number:int}", file.view),
             Route("/files/{number:int}/pages/{page:int}", file.picture),
+            Route("/files/{number:int}/pages/{page:int}/lines", file.boxes),
             Route("/files/{number:int}/save", review.save, methods=["POST"]),
             Route("/files/{number:int}/confirm", review.save, methods=["POST"]),
             Route("/files/{number:int}/another", others.another, methods=["GET", "POST"]),
