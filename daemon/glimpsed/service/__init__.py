@@ -16,16 +16,18 @@ from glimpsed.clock import elapsed
 from glimpsed.config import state_url
 from glimpsed.config.schema import Config
 from glimpsed.errors import ConfigError, GlimpsedError, LedgerReplaced, LedgerUnavailable
+from glimpsed.httpd import Httpd
 from glimpsed.images import Images
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Books, Ledger
 from glimpsed.model import Job, counted
 from glimpsed.notify import Notifier
 from glimpsed.pipeline import End, Pipeline
+from glimpsed.pipeline.costless import Costless
 from glimpsed.pipeline.older import keep_older
 from glimpsed.searchable.maker import Maker
 from glimpsed.service.backlog import Backlogs
-from glimpsed.service.changes import let_answers_go, look_for_changes, watch_others
+from glimpsed.service.changes import keep_hours, let_answers_go, look_for_changes, watch_others
 from glimpsed.service.dispatch import Dispatcher
 from glimpsed.service.folders import Folders
 from glimpsed.service.health import Health
@@ -80,6 +82,7 @@ class Service:
         self._stop = asyncio.Event()
         self._now = asyncio.Event()  # the second signal: stop without draining
         self._hup = asyncio.Event()
+        self.httpd = Httpd()
         self._notify = Notifier()
         self._health = Health(self, self._notify, self._became_ready)
         self._group: asyncio.TaskGroup
@@ -156,7 +159,20 @@ class Service:
         await self.images.start()
         self.models = Models(self.books, changed=self._wake, clock=self.books.clock)
         await self.models.open(self.config)
-        self._backlogs = Backlogs(self.books, self.config, self.images, clock=self.books.clock.wall)
+        costless = Costless(
+            self.books,
+            find_place=lambda name: self.folders.place(name),  # noqa: PLW0108 - there are none yet
+            model=self.models.__getitem__,
+            clock=self.books.clock,
+        )
+        self._backlogs = Backlogs(
+            self.books,
+            self.config,
+            self.images,
+            costless,
+            wake=self._wake,
+            clock=self.books.clock.wall,
+        )
         self.maker = Maker(self.images)
         self.folders = Folders(
             self.books,
@@ -167,7 +183,7 @@ class Service:
             changed=self._health.look_again,
         )
         self._serving = Serving(self.config, self.books, self.folders, self.models)
-        self._health.serve(self.config.metrics)
+        self._health.serve(self.httpd, self.config)
         self.dispatcher = Dispatcher(
             self.books,
             Pipeline(
@@ -223,6 +239,7 @@ class Service:
             self.verifying.run(),
             look_for_changes(self.books, self.models, self._wake, self.folders.rescan),
             watch_others(self.books, self.dispatcher.wake),
+            keep_hours(self.books, lambda: self.folders.names),
             let_answers_go(self.books, self.config.keep_answers),
             keep_older(
                 self.books,
@@ -242,6 +259,8 @@ class Service:
 
     def _finished(self, job: Job, end: End) -> None:
         self.tally.add(job, end)
+        if end.outcome == "reused":
+            self.folders.cost_nothing(job.key)
         self.verifying.wake()
 
     # -- reload
@@ -304,9 +323,13 @@ class Service:
 
     async def _close(self) -> None:
         self._health.close()
+        await asyncio.to_thread(self.httpd.stop)
         await self.models.close()
         await self.maker.close()
         await self.images.close()
+        if took := metrics.taken():
+            with contextlib.suppress(GlimpsedError):
+                await self.books.maybe(Ledger.add_hour, took, self.books.clock.wall())
         await self.books.close()
         self._disk.close()
 
