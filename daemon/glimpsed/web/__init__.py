@@ -16,14 +16,20 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from glimpsed.errors import MissingExtra
+from glimpsed.journal import get_logger
 
 if TYPE_CHECKING:
     from glimpsed.service import Service
+
+log = get_logger()
 
 
 @contextlib.asynccontextmanager
 async def beside(service: Service) -> AsyncIterator[None]:
     """In the daemon, where its config has a page. Raises as `served.beside`, and `MissingExtra`."""
+    for name in service.httpd.given:
+        if getattr(service.config, name) is None:
+            log.warning("port not served", reason=f"systemd hands it over, and the config has no '{name}:'")
     if service.config.web is None:
         yield
         return
