@@ -8,13 +8,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from glimpsed.evaluate.meaning import amounts, fields
+from glimpsed.evaluate.meaning import amounts, fields, truth
 
 MOST_FIELDS = 500
 _DEEPEST = 20
 _PLAIN = re.compile(r"-?\d{1,15}(\.\d{1,15})?([eE][+-]?\d{1,2})?")
 _TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", type(None): "null"}
-_WORDS = {"true": True, "yes": True, "是": True, "false": False, "no": False, "否": False}
 
 
 def leaves(data: Any) -> list[tuple[str, Any]]:
@@ -62,8 +61,8 @@ def meant(text: str, old: Any, types: frozenset[str]) -> Any:
         return None
     if types & {"integer", "number"} and (number := _number(text)) is not None:
         return number
-    if "boolean" in types and text.lower() in _WORDS:
-        return _WORDS[text.lower()]
+    if "boolean" in types and (said := truth(text)) is not None:
+        return said
     return text
 
 

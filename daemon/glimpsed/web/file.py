@@ -19,12 +19,13 @@ from glimpsed.ledger import FileRow, Ledger
 from glimpsed.model import Answer, DoubtfulWords
 from glimpsed.pipeline import anew
 from glimpsed.pipeline.review import token
-from glimpsed.report import fields
+from glimpsed.report import parts
 from glimpsed.sidecar.render import PAGE_BREAK
 from glimpsed.web.correct import leaves, written
 from glimpsed.web.differences import Pieces, differences
 from glimpsed.web.pages import render, site_of
 
+OWN = "own"  # what the model itself answered, before somebody corrected it
 MOST_PAGES = 200  # that are shown of one document
 _DAY = 86400
 
@@ -35,16 +36,7 @@ class Told:
 
     answer: Answer | None  # as the ledger or the JSON has it
     text: str | None  # where only a text sidecar has it
-    earlier: Sequence[Answer] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """An answer, or one page of it."""
-
-    page: int | None
-    fields: Sequence[tuple[str, str]]
-    text: str
+    earlier: Sequence[tuple[str, Answer]] = ()  # each as `others` knows it
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +78,7 @@ async def page(
 ) -> Response:
     """The page of this file; with what was `typed`, where that could not be saved because of a problem."""
     site = site_of(request)
-    told = await site.do(_told, row, folder) if folder else Told(None, None)
+    told = await site.do(told_of, row, folder) if folder else Told(None, None)
     count, trouble = 0, None
     if folder is not None and row.state != "gone":
         try:
@@ -106,7 +98,7 @@ async def page(
         editing=editing,
         problem=problem,
         parts=parts(told.answer, told.text),
-        earlier=[(answer, parts(answer, None)) for answer in told.earlier],
+        earlier=[(which, answer, parts(answer)) for which, answer in told.earlier],
         pages=range(1, min(count, MOST_PAGES) + 1),
         page_count=count,
         trouble=trouble,
@@ -186,16 +178,18 @@ async def found(request: Request) -> tuple[FileRow, Folder | None]:
     return row, site.config.folders.get(row.key.folder)
 
 
-def _told(desk: Desk, row: FileRow, folder: Folder) -> Told:
+def told_of(desk: Desk, row: FileRow, folder: Folder) -> Told:
     """What the ledger and the sidecars know."""
     question = anew.question_of(row)
     kept = desk.ledger.all_kept(question) if question else []
-    earlier = (
-        [answer for asked, answer in desk.ledger.answers_about(row.sha256) if asked != row.question]
-        if row.sha256
-        else []
-    )
-    if row.state not in ("done", "handing"):
+    there = desk.ledger.answers_about(row.sha256) if row.sha256 else []
+    stands = row.state in ("done", "handing")
+    earlier = [
+        (str(other.id), other.answer) for other in there if not stands or other.question != row.question
+    ]
+    if (own := desk.ledger.own_answer(row.key)) is not None:
+        earlier.insert(0, (OWN, own))
+    if not stands:
         return Told(None, None, earlier)
     try:
         root = find_root(folder.path)
@@ -205,17 +199,3 @@ def _told(desk: Desk, row: FileRow, folder: Folder) -> Told:
         known = next((one for one in kept if one), None)
         answer, text = (known.answer if known else None), None
     return Told(answer, text, earlier)
-
-
-def parts(answer: Answer | None, text: str | None) -> list[Part]:
-    """An answer page by page: its fields where a schema asked for some, else its text."""
-    if answer is None:
-        pages = [] if text is None else text.split("\f")
-        return [Part(at if len(pages) > 1 else None, (), page) for at, page in enumerate(pages, 1)]
-    if answer.pages:
-        return [Part(page.page, _fields(page.data), page.text) for page in answer.pages]
-    return [Part(None, _fields(answer.data), answer.text)]
-
-
-def _fields(data: object) -> Sequence[tuple[str, str]]:
-    return fields(data) if data is not None else ()

@@ -31,11 +31,23 @@ if (search) {
       if (html === null || mine !== turn) return;
       const fresh = new DOMParser().parseFromString(html, "text/html").querySelector("#list");
       if (fresh) document.querySelector("#list").replaceWith(document.adoptNode(fresh));
+      offer();
     });
   };
   const soon = () => { clearTimeout(waiting); waiting = setTimeout(show, 200); };
   for (const field of search.querySelectorAll("input[type=search]")) field.addEventListener("input", soon);
   for (const field of search.querySelectorAll("select, input[type=date]")) field.addEventListener("change", soon);
+}
+
+// The list is replaced as one types: what belongs to it is looked for when it is needed.
+const boxes = () => document.querySelectorAll("#list [name=file]");
+const offer = () => { const every = document.getElementById("every"); if (every) every.hidden = false; };
+if (document.getElementById("list")) {
+  offer();
+  document.addEventListener("change", ({ target }) => {
+    if (target.id === "every") for (const box of boxes()) box.checked = target.checked;
+    else if (target.name === "file") document.getElementById("every").checked = [...boxes()].every((box) => box.checked);
+  });
 }
 
 for (const page of document.querySelectorAll("figure.page")) {
@@ -45,17 +57,14 @@ for (const page of document.querySelectorAll("figure.page")) {
     page.dataset.turned = turned;
     page.dataset.zoom = zoom;
   };
-  const tools = document.createElement("div");
-  tools.className = "tools";
-  for (const [name, does] of [["Larger", () => { zoom = Math.min(4, zoom + 1); }], ["Smaller", () => { zoom = Math.max(1, zoom - 1); }], ["Turn", () => { turned = (turned + 90) % 360; }]]) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.className = "plain";
-    button.textContent = name;
-    button.addEventListener("click", () => { does(); apply(); });
-    tools.append(button);
-  }
-  page.prepend(tools);
+  const does = {
+    larger: () => { zoom = Math.min(4, zoom + 1); },
+    smaller: () => { zoom = Math.max(1, zoom - 1); },
+    turn: () => { turned = (turned + 90) % 360; },
+  };
+  const tools = page.querySelector(".tools");
+  tools.hidden = false;
+  tools.addEventListener("click", ({ target }) => { does[target.dataset.does]?.(); apply(); });
   image.addEventListener("error", () => { page.classList.add("lost"); });
 }
 
