@@ -89,6 +89,9 @@ def test_what_is_no_part_of_the_answer_goes(text: str) -> None:
         "```",
         "```inline``` at the start",
         "<answer>42</answer>",  # on a form
+        "'''one line'''",
+        "~~~one line~~~",
+        '"""Total\n9.80',
         "<title>a</title>\n<body>b</body>",
         "was <s>9.80</s>",
         "<|im_end|> ends a turn.",

@@ -125,7 +125,7 @@ def _without_fence(text: str) -> str:
         return in_line[2]
     lines = text.strip().split("\n")
     opening = _FENCE.fullmatch(lines[0])
-    if opening is None:
+    if opening is None or not lines[1:] or (opening[1][0] in "\"'" and opening[2].strip()):
         return text
     inner, fences = 0, 0
     for number, line in enumerate(lines[1:], 1):
@@ -143,7 +143,7 @@ def _without_fence(text: str) -> str:
             inner -= 1
         elif fence[1].startswith(opening[1]):
             return text  # it ends before the text does
-    if not fences and lines[1:] and lines[-1].rstrip().endswith(opening[1]):  # behind the last line
+    if not fences and lines[-1].rstrip().endswith(opening[1]):  # behind the last line
         lines[-1] = lines[-1].rstrip().removesuffix(opening[1])
         return "\n".join(lines[1:])
     return "\n".join(lines[1:]) if opening[2].strip() and not fences else text
