@@ -89,4 +89,4 @@ def _arguments(message: Mapping[str, Any]) -> str:
         call.get("function_call" if call is message else "function") if isinstance(call, dict) else None
     )
     arguments = function.get("arguments") if isinstance(function, dict) else None
-    return written(arguments)
+    return written(arguments or message.get("parsed"))
