@@ -67,10 +67,7 @@ def application(site: Site) -> App:
             Route("/workbench", workbench.view, methods=["GET", "POST"]),
             Route("/login", login.view, methods=["GET", "POST"]),
             Route("/logout", login.leave, methods=["POST"]),
-            *(
-                Route(f"/actions/{name}", action, methods=["POST"])
-                for name, action in actions.ACTIONS.items()
-            ),
+            *(Route(f"/actions/{name}", actions.pressed, methods=["POST"]) for name in actions.ACTIONS),
             Route("/static/{name}", _static),
         ],
         exception_handlers={HTTPException: _refused, GlimpsedError: _trouble, Exception: _bug},
