@@ -243,9 +243,12 @@ def test_who_asks_before_there_is_an_application_waits_for_it(server: Httpd) -> 
     with ThreadPoolExecutor() as pool:
         asked = pool.submit(ask, early, path="/files")
         assert ask(early, path="/healthz").status_code == 200
+        late = pool.submit(ask, early, path="/metrics")
         assert not asked.done()
+        early.paths["/metrics"] = much
         early.rest = answer
         assert asked.result(30).text == "/files */*\n"
+        assert len(late.result(30).text) == 8_000_000
 
 
 def test_nobody_who_comes_is_told_so(server: Httpd, monkeypatch: pytest.MonkeyPatch) -> None:

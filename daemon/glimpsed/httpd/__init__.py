@@ -50,7 +50,7 @@ class Port:
         if app is None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._there.wait(), PATIENCE)
-            app = self._rest
+            app = self.paths.get(scope["path"], self._rest)
         await app(scope, receive, send)
 
     @property
@@ -108,7 +108,7 @@ class Httpd:
     """The ports by name, ``web`` and ``metrics``, and the thread that serves them, once there is one."""
 
     def __init__(self) -> None:
-        self._given = handed_over()
+        self.given = handed_over()  # by systemd, and not opened yet
         self._ports: dict[str, Port] = {}
         self._loop: eventloop.Loop | None = None
         self._stopped = asyncio.Event()
@@ -121,7 +121,7 @@ class Httpd:
         """
         if name not in self._ports:
             try:
-                sockets = self._given.pop(name, None) or [bound(where)]
+                sockets = self.given.pop(name, None) or [bound(where)]
             except OSError as e:
                 host = f"[{where[0]}]" if ":" in where[0] else where[0]
                 listen = f"{host}:{where[1]}"

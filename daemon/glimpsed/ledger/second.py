@@ -75,10 +75,10 @@ class Second(Finish):
                 c.execute(sa.update(verifications).where(these).values(due=now + lease, owner=self.owner))
         return [SecondReading(_job(row), file_row(row), row.tries, row.reading) for row in rows]
 
-    def renew_readings(self, jobs: Sequence[Job], now: float, lease: float) -> None:
+    def renew_readings(self, numbers: Sequence[int], now: float, lease: float) -> None:
         """They are being read still."""
         with self._database.write() as c:
-            for some in chunks([job.id for job in jobs], CHUNK):
+            for some in chunks(numbers, CHUNK):
                 ours = verifications.c.file.in_(some) & (verifications.c.owner == self.owner)
                 c.execute(sa.update(verifications).where(ours).values(due=now + lease))
 

@@ -110,6 +110,16 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class Other:
+    """An answer that is kept about a content."""
+
+    id: int
+    question: str
+    answer: Answer
+    tried: bool = False  # by somebody who wanted to look at it
+
+
+@dataclass(frozen=True, slots=True)
 class Reason:
     """Why files of a folder failed, and how many of them."""
 

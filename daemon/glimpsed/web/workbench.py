@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,19 +12,14 @@ import yaml
 from starlette.requests import Request
 from starlette.responses import Response
 
-from glimpsed import bounded, eventloop
+from glimpsed import bounded
 from glimpsed.config.schema import Folder
 from glimpsed.desk import Desk, orders
-from glimpsed.desk.asking import ask_about_content
-from glimpsed.disk.files import find_root, read_content
-from glimpsed.errors import FileError, GlimpsedError
-from glimpsed.images import Images
+from glimpsed.desk.trying import read_all
 from glimpsed.language import N_, Language
 from glimpsed.ledger import FileRow
 from glimpsed.model import Answer
-from glimpsed.pipeline.anew import where
 from glimpsed.report import Part, parts
-from glimpsed.vision import Memory, Model, connect
 from glimpsed.web.actions import chosen
 from glimpsed.web.guard import LARGEST_FORM
 from glimpsed.web.pages import form_of, language_of, render, site_of
@@ -122,7 +117,7 @@ async def _tried(request: Request, question: Question, rows: Sequence[FileRow], 
         return Bench(
             question, rows, prices=await site.do(_prices, asked, question.models, rows, language_of(request))
         )
-    found = await site.do(_read_all, asked, question.models, rows)
+    found = await site.question(_read_all, asked, question.models, rows)
     update = {"prompt": question.prompt, "system": question.system or None, "schema": schema}
     snippet = {
         "folders": {folder.name: {k: v for k, v in update.items() if v} | {"model": question.models[0]}}
@@ -145,41 +140,12 @@ def _prices(
 def _read_all(
     desk: Desk, folder: Folder, models: Sequence[str], rows: Sequence[FileRow]
 ) -> list[tuple[FileRow, list[Reading]]]:
-    """Every file by every model, in an event loop of its own."""
-
-    async def all_of_them() -> list[tuple[FileRow, list[Reading]]]:
-        images = Images(desk.config.workers)
-        connected = [connect(desk.config.models[name], Memory()) for name in models]
-        try:
-            return [
-                (
-                    row,
-                    list(
-                        await asyncio.gather(
-                            *(_read(desk, folder, model, row, images) for model in connected)
-                        )
-                    ),
-                )
-                for row in rows
-            ]
-        finally:
-            await images.close()
-            for model in connected:
-                await model.aclose()
-
-    return eventloop.run(all_of_them())
-
-
-async def _read(desk: Desk, folder: Folder, model: Model, row: FileRow, images: Images) -> Reading:
-    try:
-        root, path = where(find_root(desk.config.folders[row.key.folder].path), row.key.path)
-        content = read_content(root, path, row.version)
-        answer = await ask_about_content(content, row.key, folder, [model], images)
-    except FileError as e:
-        return Reading(problem=f"{e.reason} {e.advice}")
-    except GlimpsedError as e:
-        return Reading(problem=str(e))
-    return Reading(answer, parts=parts(answer))
+    found = read_all(desk, folder, models, rows)
+    desk.ledger.paid([bill for _, tried in found for one in tried for bill in one.bills], time.time())
+    return [
+        (row, [Reading(one.answer, one.problem, parts(one.answer, None)) for one in tried])
+        for row, tried in found
+    ]
 
 
 def _schema(text: str) -> dict[str, Any] | None:
