@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import socket
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from browser import Browser
+from browser import Browser, axe
 from daemon import GLIMPSED, Daemon, environment, glimpsed, wait_until
 from gateway import Gateway, Scripted
 from glimpsed.ledger import open_ledger
@@ -167,12 +166,6 @@ def test_glimpsed_web_serves_the_same_beside_a_daemon_and_takes_the_socket_that_
 
 
 VIEWS = ("/", "/files", "/files?q=oak", "/files/1", "/review", "/failures", "/workbench?file=1")
-
-
-def axe() -> str:
-    """The accessibility checker's script."""
-    package = pytest.importorskip("axe_core_python", reason="no axe-core: pip install axe-core-python")
-    return (Path(os.path.dirname(package.__file__)) / "axe.min.js").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 800)])

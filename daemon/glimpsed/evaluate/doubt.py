@@ -7,7 +7,7 @@ has of amounts, dates and numbers is looked for in what it read; where an answer
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rapidfuzz.distance import Levenshtein
@@ -61,7 +61,7 @@ def _fields(data: Any, other: Any, by: str) -> Doubt | None:
 
 def _looked_for(answer: Answer, text: str, by: str) -> Doubt | None:
     """Each amount, date and number of the answer, in a text that was read without a question."""
-    read = _Figures(text)
+    read = Figures(text)
     data = _data(answer)
     if data is not None:
         values = [(path, value) for path, value in fields(data) if _is_figure(value)]
@@ -99,7 +99,7 @@ def _is_figure(value: Any) -> bool:
     return known or (any(c.isdigit() for c in text) and len(text.split()) == 1)
 
 
-class _Figures:
+class Figures:
     """What has a digit in a text that was read, by what it means."""
 
     def __init__(self, text: str) -> None:
@@ -118,6 +118,18 @@ class _Figures:
         # An engine may have run it together with its neighbour; what has no figures was not among the words.
         whole = len(bare) >= 4 or not any(c.isdigit() for c in bare)
         return whole and bare in self._text
+
+
+def lines_with(values: Sequence[str], lines: Sequence[str]) -> list[list[int]]:
+    """For each of these values, the lines where it stands, in whatever form it does."""
+    read = [Figures(line) for line in lines]
+    sought = [(value, _bare(value)) for value in values]
+    return [
+        [at for at, line in enumerate(read) if line.has(value)]
+        if any(c.isdigit() for c in bare) or len(bare) > 2
+        else []
+        for value, bare in sought
+    ]
 
 
 def _bare(text: str) -> str:
