@@ -65,6 +65,7 @@ RETURNS = (
     "sidecar/command.py:run",
     "sidecar/command.py:_run",
     "vision/jury.py",
+    "service/backlog.py:_in_words",
 )
 PASSED = frozenset({"clean", "shown", "str"})  # calls that leave a text as it is
 # Places that only the log, the terminal or a test hears of.
@@ -72,6 +73,7 @@ ELSEWHERE = (
     "cli/",
     "config/",
     "web/",
+    "looks/",
     "language/",
     "metrics/",
     "journal/",
@@ -188,7 +190,7 @@ def _pairs(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
     else:
         return
     if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
-        pairs = zip(target.elts, value.elts, strict=True)
+        pairs = zip(target.elts, value.elts, strict=False)  # what follows a starred one is no text of its own
     else:
         pairs = iter([(target, value)])
     yield from ((t.id, v) for t, v in pairs if isinstance(t, ast.Name))
@@ -261,13 +263,13 @@ def marked() -> dict[str, dict[tuple[str, str | None], None]]:
     """Every message of the first kind, with its plural: catalog -> messages. The page's are a catalog of their own."""
     found: dict[str, dict[tuple[str, str | None], None]] = {}
     for module in modules().values():
-        catalog = "web.po" if module.name.startswith("web/") else "program.po"
+        catalog = "web.po" if module.name.startswith(("web/", "looks/")) else "program.po"
         for node in ast.walk(module.tree):
             if isinstance(node, ast.Call) and (messages := _messages(node)):
                 found.setdefault(catalog, {})[messages] = None
-    templates = sorted((PACKAGE / "web").rglob("*.html"))
+    templates = sorted(PACKAGE.rglob("*.html"))
     if templates:
-        import jinja2  # noqa: PLC0415 - an extra
+        import jinja2  # noqa: PLC0415
 
         environment: Any = jinja2.Environment(extensions=["jinja2.ext.i18n"], autoescape=True)
         environment.policies["ext.i18n.trimmed"] = True

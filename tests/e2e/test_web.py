@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import socket
@@ -11,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from browser import Browser
+from browser import Browser, axe
 from daemon import GLIMPSED, Daemon, environment, glimpsed, wait_until
 from gateway import Gateway, Scripted
+from glimpsed.ledger import open_ledger
+from glimpsed.ledger.hours import QUEUE
 from pictures import picture
 from webpage import Reader, history, served
 
@@ -92,6 +93,45 @@ def test_an_address_that_is_taken_is_told_and_the_daemon_does_not_start(tmp_path
             assert "cannot listen on" in daemon.tail()
 
 
+def test_what_stages_took_is_kept_beyond_the_daemon(tmp_path: Path) -> None:
+    with Gateway() as gateway:
+        with Daemon(config(gateway, tmp_path, "null"), tmp_path) as daemon:
+            (tmp_path / "inbox" / "a.png").write_bytes(picture())
+            daemon.wait_event("file.done", file="a.png")
+            assert daemon.stop() == 0
+        ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite")
+        kept = {one.what: one for one in ledger.hours_since(0) if one.what != QUEUE}
+        ledger.close()
+    assert {what: one.times for what, one in kept.items()} == dict.fromkeys(
+        ("settle", "wait", "prepare", "model", "write"), 1
+    )
+    assert 0 < kept["model"].mean < 60
+
+
+def test_metrics_and_page_share_a_port_and_only_the_page_asks_for_the_password(tmp_path: Path) -> None:
+    port = free_port()
+    where = f"127.0.0.1:{port}"
+    with Gateway() as gateway:
+        web = f"{{listen: '{where}', password_env: PAGE, base_path: /scans}}"
+        text = config(gateway, tmp_path, web, f"metrics: {where}")
+        with (
+            Daemon(text, tmp_path, env={"PAGE": "s3cret"}) as daemon,
+            Reader(port) as reader,
+        ):
+            daemon.wait_event("service.ready")
+            wait_until(lambda: reader.get("/scans/").status_code == 303, "no page")
+            assert reader.get("/scans/").headers["location"].startswith("/scans/login")
+            assert 'glimpsed_folder_up{folder="inbox"} 1.0' in reader.get("/metrics").text
+            assert (reader.get("/healthz").text, reader.get("/readyz").text) == ("ok\n", "ok\n")
+            # The page's own rules hold for all else, and not for what is scraped.
+            foreign = {"Host": "elsewhere.example"}
+            assert reader.get("/files", headers=foreign).status_code == 403
+            assert reader.get("/metrics", headers=foreign).status_code == 200
+            assert "cookie" not in str(reader.get("/metrics").headers).lower()
+            assert reader.get("/scans/metrics").status_code == 303
+            assert daemon.stop() == 0
+
+
 def test_glimpsed_web_serves_the_same_beside_a_daemon_and_takes_the_socket_that_it_is_handed(
     tmp_path: Path,
 ) -> None:
@@ -128,12 +168,6 @@ def test_glimpsed_web_serves_the_same_beside_a_daemon_and_takes_the_socket_that_
 VIEWS = ("/", "/files", "/files?q=oak", "/files/1", "/review", "/failures", "/workbench?file=1")
 
 
-def axe() -> str:
-    """The accessibility checker's script."""
-    package = pytest.importorskip("axe_core_python", reason="no axe-core: pip install axe-core-python")
-    return (Path(os.path.dirname(package.__file__)) / "axe.min.js").read_text(encoding="utf-8")
-
-
 @pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 800)])
 def test_every_view_is_accessible_fits_the_window_and_asks_nobody_else(
     tmp_path: Path, width: int, height: int
@@ -164,6 +198,36 @@ def test_every_view_is_accessible_fits_the_window_and_asks_nobody_else(
     made.ledger.close()
 
 
+def test_now_goes_on_after_the_daemon_was_away_and_says_meanwhile_that_it_may_be_old(tmp_path: Path) -> None:
+    port = free_port()
+    with Gateway() as gateway, Browser(tmp_path) as browser:
+        text = config(gateway, tmp_path, f"127.0.0.1:{port}")
+
+        def shows(what: str, why: str) -> None:
+            wait_until(lambda: browser.run(what), why, 90)
+
+        (tmp_path / "inbox" / "first.png").write_bytes(picture(seed=1))
+        with Daemon(text, tmp_path) as daemon:
+            daemon.wait_event("file.done", file="first.png")
+            browser.open(f"http://127.0.0.1:{port}/", 1280, 900)
+            assert browser.run("document.getElementById('stale').hidden")
+            assert browser.run("document.getElementById('now').textContent.includes('first.png')")
+            browser.run(
+                "document.querySelector('#now summary').click(); document.querySelector('#now summary').focus()"
+            )
+            assert daemon.stop() == 0
+        shows("!document.getElementById('stale').hidden", "nobody says that it may be old")
+        (tmp_path / "inbox" / "second.png").write_bytes(picture(seed=2))
+        with Daemon(text, tmp_path) as daemon:
+            daemon.wait_event("file.done", file="second.png")
+            shows("document.getElementById('now').textContent.includes('second.png')", "it does not go on")
+            shows("document.getElementById('stale').hidden", "it still says so")
+            # What one reads stays as one left it.
+            assert browser.run("document.querySelector('#now details').open")
+            assert browser.run("document.activeElement.matches('#now summary')")
+            assert daemon.stop() == 0
+
+
 def test_one_searches_as_one_types(tmp_path: Path) -> None:
     made = history(tmp_path)
     made.done("invoices", "a.png", ("Some oak",))
@@ -173,7 +237,7 @@ def test_one_searches_as_one_types(tmp_path: Path) -> None:
         browser.run("const q = document.querySelector('[name=q]'); q.focus(); 0")
         browser.call("Input.insertText", text="pin")
         shown = "document.querySelector('#list').textContent"
-        wait_until(lambda: "1 match" in browser.run(shown), "nothing was searched for")
+        wait_until(lambda: "1 file matches" in browser.run(shown), "nothing was searched for")
         assert "b.png" in browser.run(shown)
         assert "a.png" not in browser.run(shown)
         assert "q=pin" in browser.run("location.search")

@@ -376,6 +376,22 @@ def test_a_touched_txt_that_still_says_what_the_json_says_is_no_edit(tmp_path: P
     assert "scan.jpg.txt~" not in box.names()
 
 
+@pytest.mark.parametrize("outputs", [("txt",), ("txt", "json")])
+def test_an_edit_that_leaves_size_and_time_as_they_were_is_seen(
+    tmp_path: Path, outputs: tuple[str, ...]
+) -> None:
+    """A figure is corrected where times are whole seconds, or by an editor that puts them back."""
+    box = inbox(tmp_path, outputs=outputs)
+    written = box.write(box.answer("Total 100"))
+    text = box.beside("scan.jpg.txt")
+    before = text.stat()
+    text.write_text("Total 700\n")
+    os.utime(text, ns=(before.st_atime_ns, before.st_mtime_ns))
+    box.write(box.answer("another answer"), written)
+    assert box.beside("scan.jpg.txt~").read_text() == "Total 700\n"
+    assert text.read_text() == "another answer\n"
+
+
 def test_an_edit_that_keeps_size_and_ledger_time_apart_is_seen(tmp_path: Path) -> None:
     box = inbox(tmp_path, outputs=("txt",))
     written = box.write(box.answer("0O0"))
@@ -666,6 +682,39 @@ def test_exiv2_by_which_digikam_reads_gets_the_description(tmp_path: Path) -> No
     )
     assert told.stdout.decode() == f'lang="x-default" {text}\n'
     assert told.stderr == b""
+
+
+@pytest.mark.skipif(None in map(shutil.which, ("exiftool", "exiv2")), reason="exiftool or exiv2 is missing")
+@pytest.mark.parametrize(
+    "keywords", [["Straße", "東京 <1>", "a, b", "Straße"], "Straße,東京 <1> , a, b"], ids=["list", "text"]
+)
+def test_other_programs_read_title_description_and_keywords_of_a_schema(
+    tmp_path: Path, keywords: object
+) -> None:
+    box = inbox(tmp_path, outputs=("xmp",), schema={"type": "object"})
+    data = {"title": "Quay & “Sons”", "description": "Two\nlines <b>", "keywords": keywords, "total": 3}
+    box.write(box.answer(json.dumps(data), data=data))
+    words = ["Straße", "東京 <1>", *(["a, b"] if isinstance(keywords, list) else ["a", "b"])]
+    told = subprocess.run(
+        ["exiftool", "-j", "-charset", "utf8", "-validate", "-XMP-dc:all", "scan.jpg.xmp"],
+        cwd=box.image.parent,
+        capture_output=True,
+        check=True,
+    )
+    (facts,) = json.loads(told.stdout)
+    assert (facts["Title"], facts["Description"], facts["Subject"]) == (
+        data["title"],
+        data["description"],
+        words,
+    )
+    assert facts["Validate"] == "OK"
+    for name, said in (("title", data["title"]), ("description", data["description"])):
+        read = ["exiv2", "-K", f"Xmp.dc.{name}", "-Pt", "scan.jpg.xmp"]
+        told = subprocess.run(read, cwd=box.image.parent, capture_output=True, check=True)
+        assert (told.stdout.decode(), told.stderr) == (f'lang="x-default" {said}\n', b"")
+    read = ["exiv2", "-K", "Xmp.dc.subject", "-Pt", "scan.jpg.xmp"]
+    told = subprocess.run(read, cwd=box.image.parent, capture_output=True, check=True)
+    assert told.stdout.decode() == ", ".join(words) + "\n"
 
 
 @pytest.mark.parametrize("outputs", [("txt",), ("txt", "json"), ("md",)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import math
 import re
@@ -16,9 +17,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from daemon import wait_until
-from glimpsed.ledger import Paused, Reason, Spend
+from glimpsed.ledger import Paused, Reason, Spend, local_day
+from glimpsed.ledger.hours import QUEUE, Hour
+from glimpsed.looks import charts
 from glimpsed.model import FileKey
-from glimpsed.web import charts
 from glimpsed.web.failures import grouped
 from glimpsed.web.files import marked
 from glimpsed.web.pictures import Cache
@@ -121,16 +123,58 @@ def test_files_are_found_by_a_part_of_their_path_and_next_goes_on(reader: Reader
     assert found(name="two", folder="invoices") == found(name="two", state="failed") == []
     assert found(name="two", until="2020-01-01") == found(name="%") == found(name="_") == []
     assert found(name="two", state="doubtful") == []
-    searched = reader.get("/files", params={"q": "oak plank", "name": "scan-00"}).text
-    assert searched.count("<li>") == 10
+    assert sorted(found(name="scan-00", q="oak plank")) == [f"scan-00{number}.png" for number in range(10)]
+
+
+def test_a_search_goes_with_folder_state_and_time_and_next_leads_through_all_of_it(
+    reader: Reader, told: History
+) -> None:
+    def found(**asked: str) -> list[str]:
+        names: list[str] = []
+        page = reader.get("/files", params={"q": "oak plank", **asked}).text
+        while following := re.search(r'<a rel="next" href="([^"]*)"', page):
+            names += re.findall(r'name="file" value="(\d+)"', page)
+            assert f"{FILES} files match" in page
+            page = reader.get(following[1].replace("&amp;", "&")).text
+        return names + re.findall(r'name="file" value="(\d+)"', page)
+
+    assert len(found()) == len(set(found())) == FILES
+    assert len(found(folder="invoices", state="done", since="2020-01-01")) == FILES
+    assert found(folder="archive") == found(folder="no such") == found(state="failed") == []
+    assert found(until="2020-01-01") == found(since="2099-01-01") == found(state="doubtful") == []
+    until = time.strftime("%Y-%m-%d", time.localtime(NOW))
+    assert len(found(until=until, name="scan-01", state="done")) == 10
+    assert "10 files match" in reader.get("/files", params={"q": "oak", "name": "scan-01"}).text
+
+
+def test_files_of_a_time_are_counted(reader: Reader) -> None:
+    whole = reader.get("/files", params={"folder": "invoices"}).text
+    assert f"{FILES} files," in whole
+    page = reader.get("/files", params={"folder": "invoices", "since": "2020-01-01", "until": "9999-12-31"})
+    assert f"{FILES} files," in page.text
+
+
+def test_what_is_chosen_among_the_hits_is_exported_redone_and_rewritten(
+    reader: Reader, told: History
+) -> None:
+    page = reader.get("/files", params={"q": "oak plank", "name": "scan-04"}).text
+    form = next(part for part in page.split("<form") if "With those chosen" in part)
+    chosen = re.findall(r'name="file" value="(\d+)"', form)
+    assert len(chosen) == 10
+    exported = reader.send_form("<form" + form, "Export", file=chosen)
+    assert exported.text.count("oak planks") == 10
+    asked = reader.send_form("<form" + form, "Redo", file=chosen)
+    assert "10 files would be asked about again" in asked.text
+    assert "q=oak+plank" in asked.text  # Leave it leads back
+    assert "Written anew: 10 files." in reader.send_form("<form" + form, "Rewrite", file=chosen).text
 
 
 def test_a_search_finds_answers_marks_the_words_and_needs_no_script(reader: Reader) -> None:
     page = reader.get("/files", params={"q": "oak plank"}).text
     assert "<mark>oak</mark>" in page
     assert "<mark>plank</mark>s" in page
-    assert page.count("<li>") == FILES
-    assert "0 matches" in reader.get("/files", params={"q": "nothing such"}).text
+    assert f"{FILES} files match" in page
+    assert "0 files match" in reader.get("/files", params={"q": "nothing such"}).text
     assert reader.get("/files", params={"q": '"*(^'}).status_code == 200
 
 
@@ -412,7 +456,16 @@ def test_now_has_charts_with_a_table_for_those_who_cannot_see_them(reader: Reade
     assert "Spent a day, USD" in page
     assert '<line class="budget"' in page
     assert '<rect class="s0"' in page
-    assert page.count("<summary>As a table</summary>") == 3
+    assert "Files that wait, by hour" in page
+    assert page.count("<summary>As a table</summary>") == 4
+
+
+def total(chart: charts.Chart) -> float:
+    return sum(value or 0.0 for values in chart.series.values() for value in values)
+
+
+def noon(day: str) -> float:
+    return dt.datetime.fromisoformat(f"{day}T12:00").astimezone().timestamp()
 
 
 days = st.sampled_from(charts.days_until("2026-11-26", 30))
@@ -425,11 +478,77 @@ paid = st.builds(
 @given(st.lists(paid, max_size=20), st.none() | st.floats(0.01, 1e6))
 def test_charts_show_all_that_was_spent_and_are_well_formed(spend: list[Spend], budget: float | None) -> None:
     chart = charts.spent(spend, "2026-11-26", 30, "USD", budget)
-    assert math.isclose(chart.total, sum(one.cost for one in spend), rel_tol=1e-9, abs_tol=1e-9)
-    assert math.isclose(sum(sum(v) for _, v in chart.rows), chart.total, rel_tol=1e-9, abs_tol=1e-9)
-    drawn = ET.fromstring(str(chart.svg))
+    assert math.isclose(total(chart), sum(one.cost for one in spend), rel_tol=1e-9, abs_tol=1e-9)
+    shown = sum(sum(one or 0 for one in values) for _, values in chart.rows)
+    assert math.isclose(shown, total(chart), rel_tol=1e-9, abs_tol=1e-9)
+    drawn = ET.fromstring(str(chart.drawn()))
     assert all(0 <= float(r.get("y", -1)) <= charts.HEIGHT for r in drawn.iter("rect"))
-    assert charts.answered(spend, "2026-11-26", 30).total == sum(one.answers for one in spend)
+    assert total(charts.answered(spend, "2026-11-26", 30)) == sum(one.answers for one in spend)
+
+
+TODAY = "2026-11-26"
+measured = st.builds(
+    Hour,
+    st.integers(0, 40 * 24).map(lambda ago: int(noon(TODAY) // 3600) - ago),
+    st.sampled_from(["prepare", "model", "write", "settle", QUEUE, "agreement"]),
+    st.integers(1, 1000), st.floats(0, 1e9),
+)  # fmt: skip
+
+
+@given(st.lists(measured, max_size=30), st.integers(0, 10**6), st.floats(0, 1e5))
+def test_charts_of_measures_say_what_was_measured_and_nothing_where_nothing_was(
+    found: list[Hour], waiting: int, rate: float
+) -> None:
+    hour = int(noon(TODAY) // 3600)
+    of = charts.stages(found, TODAY, 30)
+    for stage, name in charts.STAGES.items():
+        for day, mean in zip(of.labels, of.series[name], strict=True):
+            that_day = [one for one in found if one.what == stage and local_day(one.hour * 3600) == day]
+            assert (mean is None) == (not that_day)
+            assert not that_day or math.isclose(
+                mean or 0, sum(one.total for one in that_day) / sum(one.times for one in that_day)
+            )
+    queue = charts.queue(found, hour, 24, waiting, rate)
+    assert len(queue.labels) == len(queue.series[charts.WAITING]) <= 48
+    assert queue.series[charts.WAITING][23] == waiting
+    ahead = [one for one in queue.series.get(charts.FORECAST, ()) if one is not None]
+    assert ahead == sorted(ahead, reverse=True)
+    assert all(0 < one <= waiting for one in ahead)
+    for one in (of, queue, charts.hourly({"in": {hour: 3}}, hour, 24)):
+        assert all(
+            0 <= float(r.get("y", -1)) <= charts.HEIGHT
+            for r in ET.fromstring(str(one.drawn(str.upper))).iter("rect")
+        )
+
+
+@given(st.lists(st.tuples(st.integers(0, 29 * 24), st.floats(0, 1)), max_size=30))
+def test_agreement_is_drawn_within_its_axis_and_days_without_are_gaps(found: list[tuple[int, float]]) -> None:
+    hours = [Hour(int(noon(TODAY) // 3600) - ago, "agreement", 1, value) for ago, value in found]
+    chart = charts.agreement(hours, TODAY, 30)
+    (values,) = chart.series.values()
+    days_read = {local_day(one.hour * 3600) for one in hours} & set(chart.labels)
+    assert {day for day, value in zip(chart.labels, values, strict=True) if value is not None} == days_read
+    points = list(ET.fromstring(str(chart.drawn())).iter("circle"))
+    assert len(points) == len(days_read)
+    assert all(0 <= float(p.get("cy", -1)) <= charts.HEIGHT - 20 for p in points)
+
+
+def test_what_was_measured_is_on_the_page_in_words_of_the_readers_language(tmp_path: Path) -> None:
+    made = history(tmp_path)
+    now = time.time()
+    made.ledger.add_hour({"model": (4, 6.0), "prepare": (4, 2.0), QUEUE: (2, 30)}, now)
+    made.ledger.add_hour({"model": (4, 10.0)}, now)
+    made.done("invoices", "a.png", agreement=0.96)
+    with served(made.config, tmp_path) as port, Reader(port) as reader:
+        page = reader.get("/").text
+        assert "Seconds a file, on average" in page
+        assert "asking: 2</title>" in page
+        assert "Agreement of second readers, %" in page
+        assert "agreement, %: 96</title>" in page
+        page = reader.get("/", headers={"Accept-Language": "zh"}).text
+        assert "asking" not in page
+        assert "agreement" not in page
+    made.ledger.close()
 
 
 def test_the_workbench_begins_with_what_the_folder_asks_and_refuses_what_is_wrong(

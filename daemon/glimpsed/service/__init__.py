@@ -8,7 +8,7 @@ import gc
 import os
 import signal
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from glimpsed import __version__, eventloop, metrics
 from glimpsed.blocking import Blocking, wait
@@ -16,18 +16,19 @@ from glimpsed.clock import elapsed
 from glimpsed.config import state_url
 from glimpsed.config.schema import Config
 from glimpsed.errors import ConfigError, GlimpsedError, LedgerReplaced, LedgerUnavailable
+from glimpsed.httpd import Httpd
 from glimpsed.images import Images
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Books, Ledger
 from glimpsed.model import Job, counted
 from glimpsed.notify import Notifier
 from glimpsed.pipeline import End, Pipeline
+from glimpsed.pipeline.costless import Costless
 from glimpsed.pipeline.older import keep_older
 from glimpsed.searchable.maker import Maker
 from glimpsed.service.backlog import Backlogs
-from glimpsed.service.changes import let_answers_go, look_for_changes, watch_others
+from glimpsed.service.changes import keep_hours, let_answers_go, look_for_changes, watch_others
 from glimpsed.service.dispatch import Dispatcher
-from glimpsed.service.ending import Ending
 from glimpsed.service.folders import Folders
 from glimpsed.service.health import Health
 from glimpsed.service.models import Models
@@ -39,8 +40,6 @@ from glimpsed.words import lasting
 
 log = get_logger()
 
-ONCE_OUTAGE = 120.0  # and for one that goes away meanwhile: what is paid for waits to be kept
-ONCE_PATIENCE = 20.0  # seconds that `once` waits for a database that is away when it starts
 LEDGER_PATIENCE = 5.0  # seconds between tries while the database is away at the start
 READ_CONFIG = 60.0  # seconds after which the file system that the config is on counts as hung
 CLOSE_SECONDS = 15.0  # beyond the drain, for the ledger and the processes to end
@@ -56,7 +55,13 @@ AT_START = (
 
 
 class Service:
-    """Watches, claims, asks, writes, until told to stop; with `once`, until nothing is left to do."""
+    """Watches, claims, asks, writes, until told to stop."""
+
+    once: ClassVar[bool] = False  # somebody waits for the end: see `service.once`
+    start_patience: ClassVar[float | None] = (
+        None  # seconds for a database that is away at the start; None: for ever
+    )
+    outage_patience: ClassVar[float | None] = None  # and for one that goes away meanwhile
 
     def __init__(
         self,
@@ -64,12 +69,10 @@ class Service:
         *,
         reload: Callable[[], Config] | None = None,
         reloading: Callable[[Config], object] = lambda _: None,  # just before it is taken over
-        once: bool = False,
-        beside: Callable[[Service], contextlib.AbstractAsyncContextManager[None]] | None = None,
+        beside: Callable[[Any], contextlib.AbstractAsyncContextManager[None]] | None = None,
     ) -> None:
         self.config = config
         self.tally = Tally()
-        self.once = once
         self.stopped = False  # by a signal, not because everything was done
         self._reload = reload
         self._reloading = reloading
@@ -79,6 +82,7 @@ class Service:
         self._stop = asyncio.Event()
         self._now = asyncio.Event()  # the second signal: stop without draining
         self._hup = asyncio.Event()
+        self.httpd = Httpd()
         self._notify = Notifier()
         self._health = Health(self, self._notify, self._became_ready)
         self._group: asyncio.TaskGroup
@@ -89,13 +93,12 @@ class Service:
         self.dispatcher: Dispatcher
         self.verifying: Verifying
         self.folders: Folders
-        self.ending: Ending | None = None  # set once the ledger is open
 
     async def run(self) -> None:
         """Everything from start to stop. A task that dies takes the daemon with it.
 
-        Raises `LedgerUnavailable` when `once` has waited long enough for the database, `LedgerReplaced` once what was
-        in hand is done, for a daemon that is started again to go on from the ledger that is there.
+        Raises `LedgerUnavailable` when the database was away for longer than there is patience, `LedgerReplaced` once
+        what was in hand is done, for a daemon that is started again to go on from the ledger that is there.
         """
         log.info(events.SERVICE_STARTED, reason=f"glimpsed {__version__}, process {os.getpid()}")
         with self._signals():
@@ -109,8 +112,6 @@ class Service:
                     async with self._beside(self) if self._beside else contextlib.nullcontext():
                         await self._stop.wait()
                         await self._drain()
-                        if self.ending and self.once and self.stopped:
-                            await self.ending.cut_short()
                     for task in tasks:
                         task.cancel()
                     self.folders.cancel()
@@ -158,7 +159,20 @@ class Service:
         await self.images.start()
         self.models = Models(self.books, changed=self._wake, clock=self.books.clock)
         await self.models.open(self.config)
-        self._backlogs = Backlogs(self.books, self.config, self.images, clock=self.books.clock.wall)
+        costless = Costless(
+            self.books,
+            find_place=lambda name: self.folders.place(name),  # noqa: PLW0108 - there are none yet
+            model=self.models.__getitem__,
+            clock=self.books.clock,
+        )
+        self._backlogs = Backlogs(
+            self.books,
+            self.config,
+            self.images,
+            costless,
+            wake=self._wake,
+            clock=self.books.clock.wall,
+        )
         self.maker = Maker(self.images)
         self.folders = Folders(
             self.books,
@@ -169,7 +183,7 @@ class Service:
             changed=self._health.look_again,
         )
         self._serving = Serving(self.config, self.books, self.folders, self.models)
-        self._health.serve(self.config.metrics)
+        self._health.serve(self.httpd, self.config)
         self.dispatcher = Dispatcher(
             self.books,
             Pipeline(
@@ -185,7 +199,7 @@ class Service:
             finished=self._finished,
             next_change=self.models.next_change,
             clock=self.books.clock,
-            patience=ONCE_OUTAGE if self.once else None,
+            patience=self.outage_patience,
         )
         self.verifying = Verifying(
             self.books,
@@ -194,16 +208,6 @@ class Service:
             self.models,
             over=self._serving.over,
             clock=self.books.clock,
-        )
-        self.ending = Ending(
-            self.books,
-            self.folders,
-            self.models,
-            self.dispatcher,
-            self.tally,
-            self.verifying,
-            lanes=self._serving.lanes,
-            budgets=self._serving.over,
         )
         return True
 
@@ -214,7 +218,7 @@ class Service:
             try:
                 self.books = await Books.open(url, search=self.config.search, keep=self.config.keep_answers)
             except LedgerUnavailable as e:
-                if self.once and elapsed() - began > ONCE_PATIENCE:
+                if self.start_patience is not None and elapsed() - began > self.start_patience:
                     raise
                 log.warning(events.LEDGER_UNAVAILABLE, reason=str(e))
                 await wait(self._stop, LEDGER_PATIENCE)
@@ -225,12 +229,17 @@ class Service:
 
     async def _start(self) -> list[asyncio.Task[None]]:
         await self.folders.apply(self.config, self._group)
-        jobs: list[Coroutine[Any, Any, None]] = [
+        return [self._group.create_task(job) for job in self._jobs()]
+
+    def _jobs(self) -> list[Coroutine[Any, Any, None]]:
+        """What runs from start to stop, beside the folders' watches."""
+        return [
             self.dispatcher.run(),
             self.dispatcher.renew_leases(),
             self.verifying.run(),
             look_for_changes(self.books, self.models, self._wake, self.folders.rescan),
             watch_others(self.books, self.dispatcher.wake),
+            keep_hours(self.books, lambda: self.folders.names),
             let_answers_go(self.books, self.config.keep_answers),
             keep_older(
                 self.books,
@@ -241,9 +250,6 @@ class Service:
             self._health.run(),
             self._reloads(),
         ]
-        if self.once:
-            jobs.append(self._until_idle())
-        return [self._group.create_task(job) for job in jobs]
 
     # -- serve
 
@@ -253,12 +259,9 @@ class Service:
 
     def _finished(self, job: Job, end: End) -> None:
         self.tally.add(job, end)
+        if end.outcome == "reused":
+            self.folders.cost_nothing(job.key)
         self.verifying.wake()
-
-    async def _until_idle(self) -> None:
-        assert self.ending is not None
-        await self.ending.come()
-        self._stop.set()
 
     # -- reload
 
@@ -320,9 +323,13 @@ class Service:
 
     async def _close(self) -> None:
         self._health.close()
+        await asyncio.to_thread(self.httpd.stop)
         await self.models.close()
         await self.maker.close()
         await self.images.close()
+        if took := metrics.taken():
+            with contextlib.suppress(GlimpsedError):
+                await self.books.maybe(Ledger.add_hour, took, self.books.clock.wall())
         await self.books.close()
         self._disk.close()
 

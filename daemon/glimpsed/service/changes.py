@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from watchdog.observers.inotify_c import InotifyConstants, inotify_add_watch, inotify_init
 
+from glimpsed import metrics
 from glimpsed.blocking import wait
-from glimpsed.errors import LedgerUnavailable
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Books, Ledger
+from glimpsed.ledger.hours import QUEUE
 from glimpsed.service.models import Models
 
 log = get_logger()
@@ -21,6 +22,7 @@ LOOK_FOR_CHANGES = 0.8  # seconds; commands beside the daemon are acted on withi
 LOOK_ANYWAY = 30.0  # seconds, a safety net: the log's file may have been replaced
 LET_GO, LET_GO_AT_ONCE = 600.0, 10.0  # seconds between two looks for answers that are too old, with 'never' …
 ANSWERS_AT_ONCE, BETWEEN_ANSWERS = 200, 0.5  # … and how many go at once, with seconds between
+MEASURE = 60.0  # seconds
 LOOK_FOR_OTHERS = 30.0  # seconds, half a lease
 _ONCE = InotifyConstants.IN_MODIFY | InotifyConstants.IN_ONESHOT  # a thousand writes are one event
 _EVENTS = 4096  # bytes; two events come at most: the write, and that the watch is gone with it
@@ -30,26 +32,31 @@ async def look_for_changes(
     books: Books, models: Models, wake: Callable[[], None], rescan: Callable[[], None] = lambda: None
 ) -> None:
     """What a command beside us or another daemon wrote is noticed within a second."""
-    seen, asked = -1, None
+    seen: tuple[int, str | None] | None = None
+
+    async def look() -> tuple[int, str | None]:
+        """What was seen by now, acted upon."""
+        counter = await books(Ledger.changes)
+        if seen is not None and counter == seen[0]:
+            return seen
+        asked = await books(Ledger.rescan_asked)
+        if seen is not None and asked != seen[1]:
+            rescan()
+        await models.share_pauses()
+        await models.share_lessons()
+        wake()
+        return counter, asked
+
     with contextlib.closing(Writes(books.log_file)) as writes:
         while True:
             writes.arm()
-            try:
-                counter = await books(Ledger.changes)
-                if counter != seen:
-                    before, asked = asked, await books(Ledger.rescan_asked)
-                    if asked != before and seen != -1:
-                        rescan()
-                    await models.share_pauses()
-                    await models.share_lessons()
-                    seen = counter
-                    wake()
-            except LedgerUnavailable:
+            found = await books.attempt(look())
+            seen = found or seen
+            if found is None:
                 wake()  # the dispatcher tells, and sees to what is in hand when the database is back
-                await asyncio.sleep(LOOK_FOR_CHANGES)
-                continue
             await asyncio.sleep(LOOK_FOR_CHANGES)
-            await writes.wait(LOOK_ANYWAY)
+            if found is not None:
+                await writes.wait(LOOK_ANYWAY)
 
 
 async def watch_others(books: Books, wake: Callable[[], None]) -> None:
@@ -71,6 +78,14 @@ async def let_answers_go(books: Books, keep: float | None) -> None:
     while True:
         gone = await books.maybe(Ledger.let_go, books.clock(), ANSWERS_AT_ONCE)
         await asyncio.sleep(BETWEEN_ANSWERS if gone == ANSWERS_AT_ONCE else pause)
+
+
+async def keep_hours(books: Books, folders: Callable[[], Iterable[str]]) -> None:
+    """How long files were in each stage, and how many wait, for the charts of the live page."""
+    while True:
+        await asyncio.sleep(MEASURE)
+        if (waiting := await books.maybe(Ledger.waiting, folders())) is not None:
+            await books.maybe(Ledger.add_hour, {**metrics.taken(), QUEUE: (1, waiting)}, books.clock.wall())
 
 
 class Writes:

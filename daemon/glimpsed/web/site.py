@@ -54,6 +54,7 @@ class Site:
     checker: Checker = field(default_factory=lambda: Checker(idle=60.0))  # of what was corrected
     _lane: Blocking = field(default_factory=lambda: Blocking("page", threads=4))
     _slow: Blocking = field(default_factory=lambda: Blocking("page's estimates", threads=2))
+    _asking: Blocking = field(default_factory=lambda: Blocking("page's questions", threads=4))
     _turns: dict[str, asyncio.Lock] = field(default_factory=dict)
     _kept: dict[str, Kept] = field(default_factory=dict)
     _making: dict[str, asyncio.Task[Kept]] = field(default_factory=dict)
@@ -76,6 +77,12 @@ class Site:
     async def do(self, call: Callable[Concatenate[Desk, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """What looks into files, or changes many: in a thread, with more patience."""
         return await self._slow.run_within(SLOW_PATIENCE, call, self.desk, *args, **kwargs)
+
+    async def question(
+        self, call: Callable[Concatenate[Desk, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """What asks models, who take their time: in threads that nothing else waits for."""
+        return await self._asking.run_within(SLOW_PATIENCE, call, self.desk, *args, **kwargs)
 
     async def shot(self) -> dict[str, Any]:
         """What goes on, as `glimpsed status --json` has it."""
@@ -128,3 +135,4 @@ class Site:
         await self._lane.run(self.ledger.close)
         self._lane.close()
         self._slow.close()
+        self._asking.close()
