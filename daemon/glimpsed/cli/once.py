@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from glimpsed.cli.common import common_options, config_file, err, out
-from glimpsed.cli.run import config_for
+from glimpsed.cli.run import beside_ledger, config_for
 from glimpsed.model import shown
 
 if TYPE_CHECKING:
@@ -50,7 +50,9 @@ def command(folder: Path | None, *, quiet: bool) -> int:
         journal.silence()
     else:
         journal.configure(log, secrets=config.secrets)
-    service = Service(config, once=True, beside=_progress if bar else None)
+    service = Service(
+        config, once=True, beside=_progress if bar else None, aside=beside_ledger(config, ".unkept")
+    )
     run(service)
     journal.flush()
     ending = service.ending

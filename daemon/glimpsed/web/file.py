@@ -86,7 +86,7 @@ async def page(
 ) -> Response:
     """The page of this file; with what was `typed`, where that could not be saved because of a problem."""
     site = site_of(request)
-    told = await site.do(_told, row, folder) if folder else Told(None, None)
+    told = await site.do_in(row.key.folder, _told, row, folder) if folder else Told(None, None)
     count, trouble = 0, None
     if folder is not None and row.state != "gone":
         try:
