@@ -91,9 +91,13 @@ class History:
         pages: Sequence[str] = ("An answer.",),
         now: float | None = None,
         data: object = None,
+        agreement: float | None = None,
         **asked: object,
     ) -> FileKey:
-        """A file with its answer and sidecars; `asked` changes the folder that it was asked for."""
+        """A file with its answer and sidecars; `asked` changes the folder that it was asked for.
+
+        With an `agreement`, a second reader has read it, too.
+        """
         now = now or time.time()
         job = self.claimed(folder, path, now)
         settings = self.config.folders[folder].model_copy(update=asked)
@@ -106,6 +110,8 @@ class History:
         )
         question = fingerprint(settings, self.config.models[settings.model])
         assert self.ledger.answered(job, answer, question=question, now=now)
+        if agreement is not None:
+            self.ledger.to_verify(job, agreement=agreement)
         written = sidecar.write(root, path, settings, answer, (), content)
         assert self.ledger.done(job, written, now)
         return job.key

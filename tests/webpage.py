@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import re
 import socket
@@ -12,15 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from pydantic import SecretStr
 
 from glimpsed import config
 from glimpsed.config.schema import Config, Web
+from glimpsed.httpd import Httpd
 from glimpsed.ledger import open_ledger
-from glimpsed.web import server
 from glimpsed.web.app import application
-from glimpsed.web.pictures import Cache, Pictures
-from glimpsed.web.sessions import Password
-from glimpsed.web.site import Site
+from glimpsed.web.served import site
 from history import CONFIG, History
 
 FORM = re.compile(r"<form[^>]*>.*?</form>", re.DOTALL)
@@ -39,24 +37,25 @@ def history(home: Path, text: str = CONFIG) -> History:
 @contextlib.contextmanager
 def served(loaded: Config, home: Path, password: str | None = None, **web: Any) -> Iterator[int]:
     """The page of this config, and its port."""
-    (listening,) = server.sockets("127.0.0.1:0", open_to_all=False)
-    port = listening.getsockname()[1]
-    settings = Web(listen=f"127.0.0.1:{port}", **web)
-    ledger = open_ledger(config.state_url(loaded), search=loaded.search)
-
-    async def run(stop: asyncio.Event) -> None:
-        secret = Password(password) if password else None
-        site = Site(lambda: loaded, settings, ledger, Pictures(Cache(home / "cache")), secret)
-        try:
-            await server.serve(application(site), [listening], stop)
-        finally:
-            await site.close()
-
-    page = server.Thread(run)
+    httpd = Httpd()
+    port = httpd.open("web", ("127.0.0.1", 0))
+    ((_, number),) = port.addresses
+    settings = Web(listen=f"127.0.0.1:{number}", **web)
+    if password:
+        settings = settings.model_copy(update={"password": SecretStr(password)})
+    page = site(
+        lambda: loaded,
+        settings,
+        open_ledger(config.state_url(loaded), search=loaded.search),
+        home / "cache",
+    )
+    port.rest = application(page)
     try:
-        yield port
+        yield number
     finally:
-        page.stop()
+        httpd.call(port.close()).result(30)
+        httpd.call(page.close()).result(30)
+        httpd.stop()
 
 
 class Reader(httpx.Client):

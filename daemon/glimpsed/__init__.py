@@ -10,8 +10,8 @@ it next to the image. `service` starts, reloads and drains all of that; `cli` is
 `config` (YAML to frozen models), `prompt` (templates), `schemas` (does an answer meet its JSON Schema, in a
 process with limits), `journal`, `notify` and `metrics` (structlog to journald, sd_notify, Prometheus), `disk` (the
 one door to files: reads that follow no link, files that are whole before they have their name, names that are
-changed without loss), `blocking` (calls that may hang), `eventloop` (nothing in it waits for a shared
-pool), `children` (processes of our own), `ocr` (what pages say, in which order), `formats` (each picture format
+changed without loss), `blocking` (calls that may hang), `httpd` (the ports of metrics and page), `eventloop` (nothing in it waits for a
+shared pool), `children` (processes of our own), `ocr` (what pages say, in which order), `formats` (each picture format
 once), `model` and `errors` (the values that flow between the stages, and the errors by what happens next),
 `clock` (what everything waits by), `redact` (what is never shown), `bounded` (JSON that somebody else wrote),
 `words` (exceptions and durations, as they are said to people), `region` (where a prepared picture lies on its page),

@@ -14,6 +14,8 @@ import pytest
 from browser import Browser
 from daemon import GLIMPSED, Daemon, environment, glimpsed, wait_until
 from gateway import Gateway, Scripted
+from glimpsed.ledger import open_ledger
+from glimpsed.ledger.hours import QUEUE
 from pictures import picture
 from webpage import Reader, history, served
 
@@ -90,6 +92,45 @@ def test_an_address_that_is_taken_is_told_and_the_daemon_does_not_start(tmp_path
         with Daemon(text, tmp_path) as daemon:
             assert daemon.process.wait(60) == 78
             assert "cannot listen on" in daemon.tail()
+
+
+def test_what_stages_took_is_kept_beyond_the_daemon(tmp_path: Path) -> None:
+    with Gateway() as gateway:
+        with Daemon(config(gateway, tmp_path, "null"), tmp_path) as daemon:
+            (tmp_path / "inbox" / "a.png").write_bytes(picture())
+            daemon.wait_event("file.done", file="a.png")
+            assert daemon.stop() == 0
+        ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite")
+        kept = {one.what: one for one in ledger.hours_since(0) if one.what != QUEUE}
+        ledger.close()
+    assert {what: one.times for what, one in kept.items()} == dict.fromkeys(
+        ("settle", "wait", "prepare", "model", "write"), 1
+    )
+    assert 0 < kept["model"].mean < 60
+
+
+def test_metrics_and_page_share_a_port_and_only_the_page_asks_for_the_password(tmp_path: Path) -> None:
+    port = free_port()
+    where = f"127.0.0.1:{port}"
+    with Gateway() as gateway:
+        web = f"{{listen: '{where}', password_env: PAGE, base_path: /scans}}"
+        text = config(gateway, tmp_path, web, f"metrics: {where}")
+        with (
+            Daemon(text, tmp_path, env={"PAGE": "s3cret"}) as daemon,
+            Reader(port) as reader,
+        ):
+            daemon.wait_event("service.ready")
+            wait_until(lambda: reader.get("/scans/").status_code == 303, "no page")
+            assert reader.get("/scans/").headers["location"].startswith("/scans/login")
+            assert 'glimpsed_folder_up{folder="inbox"} 1.0' in reader.get("/metrics").text
+            assert (reader.get("/healthz").text, reader.get("/readyz").text) == ("ok\n", "ok\n")
+            # The page's own rules hold for all else, and not for what is scraped.
+            foreign = {"Host": "elsewhere.example"}
+            assert reader.get("/files", headers=foreign).status_code == 403
+            assert reader.get("/metrics", headers=foreign).status_code == 200
+            assert "cookie" not in str(reader.get("/metrics").headers).lower()
+            assert reader.get("/scans/metrics").status_code == 303
+            assert daemon.stop() == 0
 
 
 def test_glimpsed_web_serves_the_same_beside_a_daemon_and_takes_the_socket_that_it_is_handed(

@@ -14,7 +14,7 @@ import pytest
 
 from glimpsed import __version__, extras, metrics
 from glimpsed.errors import ConfigError, MissingExtra
-from glimpsed.metrics.server import Server
+from glimpsed.httpd import Httpd
 
 pytest.importorskip("prometheus_client")
 
@@ -27,22 +27,25 @@ def fresh() -> Iterator[None]:
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[..., Server]]:
-    servers: list[Server] = []
+def serve() -> Iterator[Callable[..., int]]:
+    """Answers on a port of loopback, and says which."""
+    servers: list[Httpd] = []
 
-    def start(where: str = "127.0.0.1:0", **given: Any) -> Server:
+    def start(where: int = 0, **given: Any) -> int:
         given = {"health": lambda: None, "ready": lambda: None, **given}
-        servers.append(metrics.serve(where, **given))
-        return servers[-1]
+        servers.append(Httpd())
+        port = servers[-1].open("metrics", ("127.0.0.1", where))
+        port.rest = metrics.application(**given)
+        return port.addresses[0][1]
 
     yield start
     for server in servers:
         server.stop()
 
 
-def get(server: Server, path: str) -> httpx.Response:
+def get(port: int, path: str) -> httpx.Response:
     with httpx.Client(trust_env=False) as client:
-        return client.get(f"http://127.0.0.1:{server.port}{path}", timeout=10)
+        return client.get(f"http://127.0.0.1:{port}{path}", timeout=10)
 
 
 def tell_everything() -> None:
@@ -58,10 +61,10 @@ def tell_everything() -> None:
     metrics.worker_death()
 
 
-def test_everything_told_is_shown(serve: Callable[..., Server]) -> None:
-    server = serve()
+def test_everything_told_is_shown(serve: Callable[..., int]) -> None:
+    port = serve()
     tell_everything()
-    reply = get(server, "/metrics")
+    reply = get(port, "/metrics")
     assert reply.status_code == 200
     assert reply.headers["content-type"].startswith("text/plain")
     assert {
@@ -91,86 +94,65 @@ def test_nothing_happens_until_it_is_served() -> None:
     assert metrics._on is None
 
 
-def test_what_a_reload_removed_is_not_shown_any_more(serve: Callable[..., Server]) -> None:
-    server = serve()
+def test_what_a_reload_removed_is_not_shown_any_more(serve: Callable[..., int]) -> None:
+    port = serve()
     tell_everything()
     metrics.forget(folders=["in", "never"], models=["m", "never"])
-    gauges = [line for line in get(server, "/metrics").text.splitlines() if line.startswith("glimpsed_f")]
+    gauges = [line for line in get(port, "/metrics").text.splitlines() if line.startswith("glimpsed_f")]
     assert gauges == []
 
 
-def test_refresh_comes_before_the_answer_and_may_fail(serve: Callable[..., Server]) -> None:
+def test_refresh_comes_before_the_answer_and_may_fail(serve: Callable[..., int]) -> None:
     ages = iter([5.0])
 
     async def refresh() -> None:
         metrics.queue_age(next(ages))
 
-    server = serve(refresh=refresh)
-    assert "glimpsed_queue_age_seconds 5.0" in get(server, "/metrics").text
-    assert "glimpsed_queue_age_seconds 5.0" in get(server, "/metrics").text
+    port = serve(refresh=refresh)
+    assert "glimpsed_queue_age_seconds 5.0" in get(port, "/metrics").text
+    assert "glimpsed_queue_age_seconds 5.0" in get(port, "/metrics").text
 
 
-def test_health_is_503_with_the_reason(serve: Callable[..., Server]) -> None:
+def test_health_is_503_with_the_reason(serve: Callable[..., int]) -> None:
     trouble: list[str | None] = [None]
-    server = serve(health=lambda: trouble[0], ready=lambda: "folders are being listed")
-    assert (get(server, "/healthz").status_code, get(server, "/healthz").text) == (200, "ok\n")
+    port = serve(health=lambda: trouble[0], ready=lambda: "folders are being listed")
+    assert (get(port, "/healthz").status_code, get(port, "/healthz").text) == (200, "ok\n")
     trouble[0] = "the ledger cannot be written"
-    assert (get(server, "/healthz").status_code, get(server, "/healthz").text) == (503, trouble[0] + "\n")
-    assert (get(server, "/readyz").status_code, get(server, "/readyz").text) == (
+    assert (get(port, "/healthz").status_code, get(port, "/healthz").text) == (503, trouble[0] + "\n")
+    assert (get(port, "/readyz").status_code, get(port, "/readyz").text) == (
         503,
         "folders are being listed\n",
     )
-    assert get(server, "/").status_code == 404
+    assert get(port, "/").status_code == 404
     with httpx.Client(trust_env=False) as client:
-        assert client.post(f"http://127.0.0.1:{server.port}/metrics").status_code == 501
+        assert client.post(f"http://127.0.0.1:{port}/metrics").status_code == 501
 
 
-def test_a_client_that_says_nothing_holds_up_nobody(serve: Callable[..., Server]) -> None:
-    server = serve()
-    with socket.create_connection(("127.0.0.1", server.port)):
-        assert get(server, "/healthz").status_code == 200
+def test_a_client_that_says_nothing_holds_up_nobody(serve: Callable[..., int]) -> None:
+    port = serve()
+    with socket.create_connection(("127.0.0.1", port)):
+        assert get(port, "/healthz").status_code == 200
 
 
-def test_it_stops_at_once_and_lets_go_of_the_port(serve: Callable[..., Server]) -> None:
-    server = metrics.serve("127.0.0.1:0", health=lambda: None, ready=lambda: None)
-    port = server.port
+def test_it_stops_at_once_and_lets_go_of_the_port(serve: Callable[..., int]) -> None:
+    server = Httpd()
+    port = server.open("metrics", ("127.0.0.1", 0)).addresses[0][1]
     began = time.monotonic()
     server.stop()
     assert time.monotonic() - began < 2
-    again = serve(f"127.0.0.1:{port}")
-    assert get(again, "/healthz").status_code == 200
+    assert get(serve(port), "/healthz").status_code == 200
 
 
-def test_a_port_that_is_taken_is_a_config_error_that_says_so(serve: Callable[..., Server]) -> None:
-    port = serve().port
+def test_a_port_that_is_taken_is_a_config_error_that_says_so(serve: Callable[..., int]) -> None:
+    port = serve()
     with pytest.raises(
         ConfigError, match=rf"metrics: cannot listen on 127.0.0.1:{port}: Address already in use"
     ):
-        serve(f"127.0.0.1:{port}")
+        serve(port)
 
 
-@pytest.mark.parametrize(
-    ("text", "where"),
-    [
-        ("127.0.0.1:9464", ("127.0.0.1", 9464)),
-        ("9464", ("127.0.0.1", 9464)),
-        (":9464", ("127.0.0.1", 9464)),
-        ("0.0.0.0:1", ("0.0.0.0", 1)),
-        ("[::1]:9464", ("::1", 9464)),
-        ("metrics.example:80", ("metrics.example", 80)),
-    ],
-)
-def test_an_address_without_a_host_is_loopback(text: str, where: tuple[str, int]) -> None:
-    assert metrics.address(text) == where
-
-
-@pytest.mark.parametrize("text", ["", "localhost", "localhost:", "localhost:http", "1.2.3.4:70000", "[::1]"])
-def test_what_is_no_address_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is not HOST:PORT"):
-        metrics.address(text)
-
-
-def test_without_the_extra_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+@pytest.mark.parametrize("extra", ["prometheus_client", "uvicorn"])
+def test_without_the_extra_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, extra: str) -> None:
+    monkeypatch.setitem(sys.modules, extra, None)
     with pytest.raises(MissingExtra, match=re.escape(extras.command("metrics"))):
-        metrics.serve("127.0.0.1:0", health=lambda: None, ready=lambda: None)
+        metrics.application(health=lambda: None, ready=lambda: None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import math
 import re
@@ -16,7 +17,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from daemon import wait_until
-from glimpsed.ledger import Paused, Reason, Spend
+from glimpsed.ledger import Paused, Reason, Spend, local_day
+from glimpsed.ledger.hours import QUEUE, Hour
 from glimpsed.model import FileKey
 from glimpsed.web import charts
 from glimpsed.web.failures import grouped
@@ -412,7 +414,16 @@ def test_now_has_charts_with_a_table_for_those_who_cannot_see_them(reader: Reade
     assert "Spent a day, USD" in page
     assert '<line class="budget"' in page
     assert '<rect class="s0"' in page
-    assert page.count("<summary>As a table</summary>") == 3
+    assert "Files that wait, by hour" in page
+    assert page.count("<summary>As a table</summary>") == 4
+
+
+def total(chart: charts.Chart) -> float:
+    return sum(value or 0.0 for values in chart.series.values() for value in values)
+
+
+def noon(day: str) -> float:
+    return dt.datetime.fromisoformat(f"{day}T12:00").astimezone().timestamp()
 
 
 days = st.sampled_from(charts.days_until("2026-11-26", 30))
@@ -425,11 +436,77 @@ paid = st.builds(
 @given(st.lists(paid, max_size=20), st.none() | st.floats(0.01, 1e6))
 def test_charts_show_all_that_was_spent_and_are_well_formed(spend: list[Spend], budget: float | None) -> None:
     chart = charts.spent(spend, "2026-11-26", 30, "USD", budget)
-    assert math.isclose(chart.total, sum(one.cost for one in spend), rel_tol=1e-9, abs_tol=1e-9)
-    assert math.isclose(sum(sum(v) for _, v in chart.rows), chart.total, rel_tol=1e-9, abs_tol=1e-9)
-    drawn = ET.fromstring(str(chart.svg))
+    assert math.isclose(total(chart), sum(one.cost for one in spend), rel_tol=1e-9, abs_tol=1e-9)
+    shown = sum(sum(one or 0 for one in values) for _, values in chart.rows)
+    assert math.isclose(shown, total(chart), rel_tol=1e-9, abs_tol=1e-9)
+    drawn = ET.fromstring(str(chart.drawn()))
     assert all(0 <= float(r.get("y", -1)) <= charts.HEIGHT for r in drawn.iter("rect"))
-    assert charts.answered(spend, "2026-11-26", 30).total == sum(one.answers for one in spend)
+    assert total(charts.answered(spend, "2026-11-26", 30)) == sum(one.answers for one in spend)
+
+
+TODAY = "2026-11-26"
+measured = st.builds(
+    Hour,
+    st.integers(0, 40 * 24).map(lambda ago: int(noon(TODAY) // 3600) - ago),
+    st.sampled_from(["prepare", "model", "write", "settle", QUEUE, "agreement"]),
+    st.integers(1, 1000), st.floats(0, 1e9),
+)  # fmt: skip
+
+
+@given(st.lists(measured, max_size=30), st.integers(0, 10**6), st.floats(0, 1e5))
+def test_charts_of_measures_say_what_was_measured_and_nothing_where_nothing_was(
+    found: list[Hour], waiting: int, rate: float
+) -> None:
+    hour = int(noon(TODAY) // 3600)
+    of = charts.stages(found, TODAY, 30)
+    for stage, name in charts.STAGES.items():
+        for day, mean in zip(of.labels, of.series[name], strict=True):
+            that_day = [one for one in found if one.what == stage and local_day(one.hour * 3600) == day]
+            assert (mean is None) == (not that_day)
+            assert not that_day or math.isclose(
+                mean or 0, sum(one.total for one in that_day) / sum(one.times for one in that_day)
+            )
+    queue = charts.queue(found, hour, 24, waiting, rate)
+    assert len(queue.labels) == len(queue.series[charts.WAITING]) <= 48
+    assert queue.series[charts.WAITING][23] == waiting
+    ahead = [one for one in queue.series.get(charts.FORECAST, ()) if one is not None]
+    assert ahead == sorted(ahead, reverse=True)
+    assert all(0 < one <= waiting for one in ahead)
+    for one in (of, queue, charts.hourly({"in": {hour: 3}}, hour, 24)):
+        assert all(
+            0 <= float(r.get("y", -1)) <= charts.HEIGHT
+            for r in ET.fromstring(str(one.drawn(str.upper))).iter("rect")
+        )
+
+
+@given(st.lists(st.tuples(st.integers(0, 29 * 24), st.floats(0, 1)), max_size=30))
+def test_agreement_is_drawn_within_its_axis_and_days_without_are_gaps(found: list[tuple[int, float]]) -> None:
+    hours = [Hour(int(noon(TODAY) // 3600) - ago, "agreement", 1, value) for ago, value in found]
+    chart = charts.agreement(hours, TODAY, 30)
+    (values,) = chart.series.values()
+    days_read = {local_day(one.hour * 3600) for one in hours} & set(chart.labels)
+    assert {day for day, value in zip(chart.labels, values, strict=True) if value is not None} == days_read
+    points = list(ET.fromstring(str(chart.drawn())).iter("circle"))
+    assert len(points) == len(days_read)
+    assert all(0 <= float(p.get("cy", -1)) <= charts.HEIGHT - 20 for p in points)
+
+
+def test_what_was_measured_is_on_the_page_in_words_of_the_readers_language(tmp_path: Path) -> None:
+    made = history(tmp_path)
+    now = time.time()
+    made.ledger.add_hour({"model": (4, 6.0), "prepare": (4, 2.0), QUEUE: (2, 30)}, now)
+    made.ledger.add_hour({"model": (4, 10.0)}, now)
+    made.done("invoices", "a.png", agreement=0.96)
+    with served(made.config, tmp_path) as port, Reader(port) as reader:
+        page = reader.get("/").text
+        assert "Seconds a file, on average" in page
+        assert "asking: 2</title>" in page
+        assert "Agreement of second readers, %" in page
+        assert "agreement, %: 96</title>" in page
+        page = reader.get("/", headers={"Accept-Language": "zh"}).text
+        assert "asking" not in page
+        assert "agreement" not in page
+    made.ledger.close()
 
 
 def test_the_workbench_begins_with_what_the_folder_asks_and_refuses_what_is_wrong(

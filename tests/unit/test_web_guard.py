@@ -13,7 +13,7 @@ import pytest
 from daemon import wait_until
 from glimpsed import config
 from glimpsed.errors import ConfigError
-from glimpsed.web import server
+from glimpsed.httpd import CLIENTS, protocol
 from glimpsed.web.login import local
 from glimpsed.web.sessions import FREE_ATTEMPTS, MOST_SESSIONS, SESSION, Attempts, Sessions
 from history import History
@@ -210,11 +210,10 @@ def test_huge_headers_and_huge_forms_are_refused(port: int) -> None:
 def test_a_client_that_says_nothing_is_let_go_and_many_of_them_keep_nobody_out(
     told: History, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "REQUEST_SECONDS", 1.0)
+    monkeypatch.setattr(protocol, "REQUEST_SECONDS", 1.0)
     with served(told.config, home) as port, contextlib.ExitStack() as stack:
         slow = [
-            stack.enter_context(socket.create_connection(("127.0.0.1", port)))
-            for _ in range(server.CLIENTS + 40)
+            stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(CLIENTS + 40)
         ]
         slow[-1].sendall(b"GET / HTTP/1.1\r\nHost: loc")
         with Reader(port) as reader:
@@ -233,8 +232,8 @@ def served_still(port: int, client: socket.socket) -> bool:
 def test_a_client_that_takes_nothing_is_let_go(
     told: History, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "REPLY_SECONDS", 1.0)
-    monkeypatch.setattr(server, "REQUEST_SECONDS", 1.0)
+    monkeypatch.setattr(protocol, "REPLY_SECONDS", 1.0)
+    monkeypatch.setattr(protocol, "REQUEST_SECONDS", 1.0)
     with served(told.config, home) as port:
         with socket.socket() as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -122,8 +122,6 @@ def _page(config: Config) -> Iterator[Finding]:
         message = "is reached from other machines, and has no password"
         hint = "say password_env, password_file or password_credential, or listen on 127.0.0.1"
         yield ("web", "listen"), message, hint
-    if config.metrics is not None and config.metrics == page.listen:
-        yield ("metrics",), "is the address of the live page, too", "give one of them another port"
 
 
 def _state(config: Config) -> Iterator[Finding]:

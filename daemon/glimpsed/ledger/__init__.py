@@ -7,7 +7,7 @@
 `queue` holds offers, claims and leases, `finish` the ends of a job, `handing` its hand-over, `listing` what discovery
 compares with,
 `kept` the answers, `words` what they are found by, `older` what is kept of them later,
-`memory` what daemons share of the models, `hosts` who they are, `queries`, `search` and `browse` what people ask,
+`memory` what daemons share of the models, `hosts` who they are, `queries`, `search`, `browse` and `hours` what people ask,
 `look` what `check` finds out without opening it for work.
 `Ledger` is synchronous and may be called from several threads at once; the daemon awaits it through `Books`.
 """

@@ -7,6 +7,7 @@ from glimpsed.ledger.browse import Browse
 from glimpsed.ledger.engine import Database
 from glimpsed.ledger.handing import Handing
 from glimpsed.ledger.hosts import Hosts, this_process
+from glimpsed.ledger.hours import Hours
 from glimpsed.ledger.listing import Listing
 from glimpsed.ledger.memory import Memory
 from glimpsed.ledger.older import Older
@@ -17,7 +18,7 @@ from glimpsed.ledger.second import Second
 from glimpsed.ledger.timekeeping import keep_time
 
 
-class Ledger(Handing, Second, Listing, Older, Memory, Hosts, Queries, Search, Browse):
+class Ledger(Handing, Second, Listing, Older, Memory, Hosts, Queries, Search, Browse, Hours):
     """Everything the program may ask of its ledger; each part is a module of this package.
 
     Every method may raise `LedgerUnavailable` (the database is away: ask again) or `LedgerError`.

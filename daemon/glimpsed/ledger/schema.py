@@ -181,6 +181,16 @@ spend = sa.Table(
     sa.Column("cost", _Float, nullable=False),
 )
 
+# By hour, sums of what was measured: see `ledger.hours`.
+hours = sa.Table(
+    "hours",
+    metadata,
+    sa.Column("hour", _Id, primary_key=True, autoincrement=False),  # since 1970
+    sa.Column("what", sa.Text, primary_key=True),
+    sa.Column("times", _Id, nullable=False),
+    sa.Column("total", _Float, nullable=False),
+)
+
 learned = sa.Table(
     "learned",
     metadata,
@@ -303,8 +313,19 @@ def _read_twice(c: sa.Connection) -> None:
         c.exec_driver_sql(statement)
 
 
+def _measured(c: sa.Connection) -> None:
+    """To version 4: measures by hour."""
+    number, double = (
+        ("BIGINT", "DOUBLE PRECISION") if c.dialect.name == "postgresql" else ("INTEGER", "DOUBLE")
+    )
+    c.exec_driver_sql(
+        f"""CREATE TABLE hours (hour {number} NOT NULL, what TEXT NOT NULL, times {number} NOT NULL,
+          total {double} NOT NULL, PRIMARY KEY (hour, what))"""
+    )
+
+
 # STEPS[n] brings a ledger of version n + 1 to version n + 2. A step never changes once it is released.
-STEPS: tuple[Step, ...] = (_keep_answers, _read_twice)
+STEPS: tuple[Step, ...] = (_keep_answers, _read_twice, _measured)
 
 
 def prepare(

@@ -1,20 +1,21 @@
 """Prometheus metrics, and health over HTTP.
 
-Functions that any stage may call; they do nothing until `serve` was called, so that a daemon without
-``metrics:`` pays nothing for them. The registry is glimpsed's own, not the library's global one.
+Functions that any stage may call; they do nothing until there is an `application`, so that a daemon without
+``metrics:`` pays nothing for them, but for the sums of its stages that `taken` gives. The registry is glimpsed's own, not the library's global one.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from glimpsed import __version__
-from glimpsed.errors import ConfigError, MissingExtra, Problem
-from glimpsed.metrics.server import Reply, Server
+from glimpsed.errors import MissingExtra
+from glimpsed.httpd import TEXT, App, reply
 from glimpsed.model import State
 
 if TYPE_CHECKING:
@@ -25,7 +26,11 @@ if TYPE_CHECKING:
     Trouble = Callable[[], str | None]
     Refresh = Callable[[], Awaitable[None]]
 
+log = logging.getLogger(__name__)
+
 Stage: TypeAlias = Literal["settle", "wait", "prepare", "model", "write"]
+Said: TypeAlias = tuple[int, bytes, str]  # status, body, media type
+PATHS = ("/metrics", "/healthz", "/readyz")
 MODES = ("inotify", "poll")
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 3600)
 _FRESH = 0.5  # seconds that a page of metrics is as good as a new one
@@ -50,11 +55,13 @@ class _Metrics:
 
 
 _on: _Metrics | None = None
+_sums: dict[str, tuple[int, float]] = {}
 
 
 def _create() -> _Metrics:
     try:
         import prometheus_client as p  # noqa: PLC0415 -- an extra
+        import uvicorn  # noqa: F401, PLC0415 -- speaks HTTP
     except ImportError as e:
         raise MissingExtra("metrics:", "metrics") from e
     p.disable_created_metrics()  # type: ignore[no-untyped-call]  # a time series more for each counter, which nobody reads
@@ -111,8 +118,17 @@ def request(model: str, verdict: str) -> None:
 
 def stage(name: Stage, seconds: float) -> None:
     """A file spent so long in a stage."""
+    times, total = _sums.get(name, (0, 0.0))
+    _sums[name] = times + 1, total + seconds
     if _on:
         _on.seconds.labels(name).observe(seconds)
+
+
+def taken() -> dict[str, tuple[int, float]]:
+    """How often files were in a stage, and for how many seconds together, since this was asked last."""
+    found = dict(_sums)
+    _sums.clear()
+    return found
 
 
 @contextlib.contextmanager
@@ -190,38 +206,24 @@ def forget(*, folders: Iterable[str] = (), models: Iterable[str] = ()) -> None:
                 gauge.remove(*labels)
 
 
-def address(text: str) -> tuple[str, int]:
-    """``HOST:PORT``, ``[::1]:PORT``, or a bare port, which is loopback's. Raises `ValueError`."""
-    host, _, port = text.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]") or "127.0.0.1"
-    if not (port.isascii() and port.isdigit() and int(port) < 65536):
-        raise ValueError(f"{text!r} is not HOST:PORT")
-    return host, int(port)
-
-
 async def _nothing() -> None:
-    """For `serve` without anything to refresh."""
+    """For an `application` without anything to refresh."""
 
 
-def serve(where: str, *, health: Trouble, ready: Trouble, refresh: Refresh = _nothing) -> Server:
-    """Begin to count, and answer on HOST:PORT: /metrics, /healthz and /readyz.
+def application(*, health: Trouble, ready: Trouble, refresh: Refresh = _nothing) -> App:
+    """Begin to count, and answer GET and HEAD of `PATHS`.
 
-    `health` and `ready` give the reason why not, or None; `refresh` sets the gauges that nobody sets
-    meanwhile. All three are called from another thread. Raises `MissingExtra`, or `ConfigError` when the
-    address is not to be had.
+    `health` and `ready` give the reason why not, or None; `refresh` sets the gauges that nobody sets meanwhile. All three
+    are called from another thread. Raises `MissingExtra`.
     """
     global _on  # noqa: PLW0603 -- the one switch of this module
     _on = _on or _create()
-    try:
-        return Server(address(where), _Port(_on.registry, health, ready, refresh))
-    except (OSError, ValueError) as e:
-        reason = e.strerror if isinstance(e, OSError) else str(e)
-        raise ConfigError(Problem(f"cannot listen on {where}: {reason}", key="metrics")) from e
+    return _Answering(_on.registry, health, ready, refresh)
 
 
 @dataclass(slots=True)
-class _Port:
-    """What the port says. /metrics is made anew only so often, however many ask for it."""
+class _Answering:
+    """What strangers are told. /metrics is made anew only so often, however many ask for it."""
 
     registry: CollectorRegistry
     health: Trouble
@@ -231,18 +233,31 @@ class _Port:
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _pages: dict[str, bytes] = field(default_factory=dict)  # by media type
 
-    async def __call__(self, path: str, accept: str) -> Reply:
-        match path:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """One request. What goes wrong with it is its own business."""
+        del receive
+        try:
+            status, body, media_type = await self._said(scope)
+        except Exception:
+            log.exception("a request was not answered")
+            status, body, media_type = 500, b"not answered; the log says why\n", TEXT
+        await reply(send, status, body, media_type)
+
+    async def _said(self, scope: Any) -> Said:
+        if scope["method"] not in {"GET", "HEAD"}:
+            return 501, b"GET and HEAD only\n", TEXT
+        match scope["path"]:
             case "/metrics":
-                return await self._metrics(accept)
+                accept = next((value for name, value in scope["headers"] if name == b"accept"), b"")
+                return await self._metrics(accept.decode("latin-1"))
             case "/healthz":
                 return _verdict(self.health())
             case "/readyz":
                 return _verdict(self.ready())
             case _:
-                return Reply(404, b"/metrics, /healthz or /readyz\n")
+                return 404, b"/metrics, /healthz or /readyz\n", TEXT
 
-    async def _metrics(self, accept: str) -> Reply:
+    async def _metrics(self, accept: str) -> Said:
         from prometheus_client import exposition  # noqa: PLC0415 -- an extra
 
         encode, media_type = exposition.choose_encoder(accept)
@@ -256,8 +271,8 @@ class _Port:
                 self._refreshed = now
             if media_type not in self._pages:
                 self._pages[media_type] = encode(self.registry)
-            return Reply(200, self._pages[media_type], media_type)
+            return 200, self._pages[media_type], media_type
 
 
-def _verdict(trouble: str | None) -> Reply:
-    return Reply(503 if trouble else 200, f"{trouble or 'ok'}\n".encode())
+def _verdict(trouble: str | None) -> Said:
+    return 503 if trouble else 200, f"{trouble or 'ok'}\n".encode(), TEXT

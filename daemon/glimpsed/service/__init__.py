@@ -17,6 +17,7 @@ from glimpsed.clock import elapsed
 from glimpsed.config import state_url
 from glimpsed.config.schema import Config
 from glimpsed.errors import ConfigError, GlimpsedError, LedgerReplaced, LedgerUnavailable
+from glimpsed.httpd import Httpd
 from glimpsed.images import Images
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Books, Ledger
@@ -28,7 +29,7 @@ from glimpsed.pipeline.older import keep_older
 from glimpsed.pipeline.unkept import Unkept
 from glimpsed.searchable.maker import Maker
 from glimpsed.service.backlog import Backlogs
-from glimpsed.service.changes import let_answers_go, look_for_changes, watch_others
+from glimpsed.service.changes import keep_hours, let_answers_go, look_for_changes, watch_others
 from glimpsed.service.dispatch import Dispatcher
 from glimpsed.service.ending import Ending
 from glimpsed.service.folders import Folders
@@ -84,6 +85,7 @@ class Service:
         self._stop = asyncio.Event()
         self._now = asyncio.Event()  # the second signal: stop without draining
         self._hup = asyncio.Event()
+        self.httpd = Httpd()
         self._notify = Notifier()
         self._health = Health(self, self._notify, self._became_ready)
         self._group: asyncio.TaskGroup
@@ -175,7 +177,7 @@ class Service:
             changed=self._health.look_again,
         )
         self._serving = Serving(self.config, self.books, self.folders, self.models)
-        self._health.serve(self.config.metrics)
+        self._health.serve(self.httpd, self.config)
         self.dispatcher = Dispatcher(
             self.books,
             Pipeline(
@@ -238,6 +240,7 @@ class Service:
             self.verifying.run(),
             look_for_changes(self.books, self.models, self._wake, self.folders.rescan),
             watch_others(self.books, self.dispatcher.wake),
+            keep_hours(self.books, lambda: self.folders.names),
             let_answers_go(self.books, self.config.keep_answers),
             keep_older(
                 self.books,
@@ -327,9 +330,13 @@ class Service:
 
     async def _close(self) -> None:
         self._health.close()
+        await asyncio.to_thread(self.httpd.stop)
         await self.models.close()
         await self.maker.close()
         await self.images.close()
+        if took := metrics.taken():
+            with contextlib.suppress(GlimpsedError):
+                await self.books.maybe(Ledger.add_hour, took, self.books.clock.wall())
         await self.books.close()
         self._disk.close()
 

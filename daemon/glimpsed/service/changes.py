@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from watchdog.observers.inotify_c import InotifyConstants, inotify_add_watch, inotify_init
 
+from glimpsed import metrics
 from glimpsed.blocking import wait
 from glimpsed.errors import LedgerUnavailable
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Books, Ledger
+from glimpsed.ledger.hours import QUEUE
 from glimpsed.service.models import Models
 
 log = get_logger()
@@ -21,6 +23,7 @@ LOOK_FOR_CHANGES = 0.8  # seconds; commands beside the daemon are acted on withi
 LOOK_ANYWAY = 30.0  # seconds, a safety net: the log's file may have been replaced
 LET_GO, LET_GO_AT_ONCE = 600.0, 10.0  # seconds between two looks for answers that are too old, with 'never' …
 ANSWERS_AT_ONCE, BETWEEN_ANSWERS = 200, 0.5  # … and how many go at once, with seconds between
+MEASURE = 60.0  # seconds
 LOOK_FOR_OTHERS = 30.0  # seconds, half a lease
 _ONCE = InotifyConstants.IN_MODIFY | InotifyConstants.IN_ONESHOT  # a thousand writes are one event
 _EVENTS = 4096  # bytes; two events come at most: the write, and that the watch is gone with it
@@ -71,6 +74,14 @@ async def let_answers_go(books: Books, keep: float | None) -> None:
     while True:
         gone = await books.maybe(Ledger.let_go, books.clock(), ANSWERS_AT_ONCE)
         await asyncio.sleep(BETWEEN_ANSWERS if gone == ANSWERS_AT_ONCE else pause)
+
+
+async def keep_hours(books: Books, folders: Callable[[], Iterable[str]]) -> None:
+    """How long files were in each stage, and how many wait, for the charts of the live page."""
+    while True:
+        await asyncio.sleep(MEASURE)
+        if (waiting := await books.maybe(Ledger.waiting, folders())) is not None:
+            await books.maybe(Ledger.add_hour, {**metrics.taken(), QUEUE: (1, waiting)}, books.clock.wall())
 
 
 class Writes:

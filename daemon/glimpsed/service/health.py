@@ -10,13 +10,16 @@ from typing import Protocol
 
 from glimpsed import metrics
 from glimpsed.blocking import wait
+from glimpsed.config.schema import Config
+from glimpsed.config.units import host_port
 from glimpsed.errors import GlimpsedError, LedgerUnavailable
-from glimpsed.metrics.server import Server
+from glimpsed.httpd import Httpd
 from glimpsed.notify import Notifier
 
 EVERY = 10.0  # seconds between two checks
 PATIENCE = 20.0  # for one check
 SCRAPE = 5.0  # that a look at the metrics waits for fresh ones
+SCRAPERS = 32  # connections at once
 STALE = 60.0  # a check that is older than this says that the event loop hangs
 
 
@@ -47,14 +50,19 @@ class Health:
     at: float = 0.0  # time.monotonic() of the last check
     is_ready: bool = False
     _news: asyncio.Event = field(default_factory=asyncio.Event)
-    _server: Server | None = None
     _loop: asyncio.AbstractEventLoop | None = None
 
-    def serve(self, where: str | None) -> None:
-        """Answer on HOST:PORT, if the config has one. Raises `ConfigError`, `MissingExtra`."""
-        if where is not None:
-            self._loop = asyncio.get_running_loop()
-            self._server = metrics.serve(where, health=self.unwell, ready=self.unready, refresh=self._refresh)
+    def serve(self, httpd: Httpd, config: Config) -> None:
+        """Answer on the config's `metrics`, which may be the page's port as well. Raises `ConfigError`, `MissingExtra`."""
+        if config.metrics is None:
+            return
+        self._loop = asyncio.get_running_loop()
+        app = metrics.application(health=self.unwell, ready=self.unready, refresh=self._refresh)
+        where = host_port(config.metrics)
+        if config.web is not None and host_port(config.web.listen) == where:
+            httpd.open("web", where).paths |= dict.fromkeys(metrics.PATHS, app)
+        else:
+            httpd.open("metrics", where, SCRAPERS).rest = app
 
     def unwell(self) -> str | None:
         """Why not to trust the daemon, or None. Called from the server's thread."""
@@ -87,9 +95,7 @@ class Health:
         self._news.set()
 
     def close(self) -> None:
-        """Stop answering."""
-        if self._server is not None:
-            self._server.stop()
+        """Nothing is told any more."""
         self.notify.close()
 
     async def _refresh(self) -> None:

@@ -1,7 +1,6 @@
 """The live page: what goes on, every file with its answer, and what can be done about it (DESIGN 13).
 
-`served` opens and closes it, `server` holds the socket and bounds what a client may take, `guard` lets in who may come in
-(`sessions`), `site` is what the views stand on, `pages` renders, `pictures` makes images that can be shown. The views:
+`served` opens and closes it on a port of `glimpsed.httpd`, `guard` lets in who may come in (`sessions`), `site` is what the views stand on, `pages` renders, `pictures` makes images that can be shown. The views:
 `now`, `files`, `file`, `failures`, `login`; `actions` is what they do.
 
 Only what is asked for imports the extra: a daemon without a page starts without it.

@@ -13,12 +13,12 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from glimpsed.errors import GlimpsedError
+from glimpsed.httpd import App
 from glimpsed.journal import get_logger
 from glimpsed.language import N_
 from glimpsed.web import actions, failures, file, files, login, now, review, workbench
 from glimpsed.web.guard import Guard
 from glimpsed.web.pages import render, visitor_of
-from glimpsed.web.server import App
 from glimpsed.web.site import Site
 
 log = get_logger()

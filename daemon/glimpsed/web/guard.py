@@ -17,7 +17,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from glimpsed.clock import elapsed
 from glimpsed.config.schema import Web
 from glimpsed.config.units import host_port, loopback_host
-from glimpsed.web.server import App
+from glimpsed.httpd import App
 from glimpsed.web.site import Site
 
 LARGEST_FORM = 1_000_000  # bytes

@@ -7,17 +7,18 @@ import hashlib
 import json
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from glimpsed.clock import elapsed
 from glimpsed.errors import GlimpsedError
+from glimpsed.httpd.protocol import STREAM_SECONDS
 from glimpsed.ledger import FileRow, Ledger, local_day
 from glimpsed.web import charts
 from glimpsed.web.charts import Chart
 from glimpsed.web.pages import render, site_of
-from glimpsed.web.server import STREAM_SECONDS
 from glimpsed.web.site import FRESH, Site
 
 DAYS, HOURS = 30, 24  # that the charts show
@@ -42,7 +43,7 @@ async def view(request: Request) -> Response:
         rate=rate,
         end=waiting / rate * 60 if rate and waiting else None,
         events=await site.kept("events", FRESH, lambda: _events(site)),
-        charts=await site.kept("charts", CHARTS_FRESH, lambda: _charts(site, shot["spend"]["currency"])),
+        charts=await site.kept("charts", CHARTS_FRESH, lambda: _charts(site, shot, waiting)),
     )
 
 
@@ -70,19 +71,25 @@ async def _news(site: Site) -> AsyncIterator[str]:
         await asyncio.sleep(TICK)
 
 
-async def _charts(site: Site, currency: str) -> dict[str, Chart]:
-    """Spend and answers a day, files an hour; without those that are empty."""
+async def _charts(site: Site, shot: dict[str, Any], waiting: int) -> dict[str, Chart]:
+    """Those that show something."""
     now = time.time()
     today = local_day(now)
     first = charts.days_until(today, DAYS)[0]
     spend = await site.ask(Ledger.spend_between, first, today)
     counts = await site.ask(Ledger.through_by_hour, list(site.config.folders), now - HOURS * 3600)
+    measured = await site.ask(Ledger.hours_since, now - (DAYS + 1) * 86400)
+    agreed = await site.ask(Ledger.agreement_by_hour, now - (DAYS + 1) * 86400)
+    hour = int(now // 3600)
     found = {
-        "spent": charts.spent(spend, today, DAYS, currency, site.config.budget.per_day),
+        "queue": charts.queue(measured, hour, HOURS, waiting, site.rates.all()),
+        "spent": charts.spent(spend, today, DAYS, shot["spend"]["currency"], site.config.budget.per_day),
         "answered": charts.answered(spend, today, DAYS),
-        "hourly": charts.hourly(counts, int(now // 3600), HOURS),
+        "hourly": charts.hourly(counts, hour, HOURS),
+        "stages": charts.stages(measured, today, DAYS),
+        "agreement": charts.agreement(agreed, today, DAYS),
     }
-    return {name: chart for name, chart in found.items() if chart.total}
+    return {name: chart for name, chart in found.items() if chart.shows}
 
 
 async def _events(site: Site) -> list[FileRow]:

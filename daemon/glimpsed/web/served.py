@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -16,10 +15,10 @@ from glimpsed.config import state_url
 from glimpsed.config.schema import Config, Web
 from glimpsed.config.units import host_port, loopback_host
 from glimpsed.errors import ConfigError, Problem
+from glimpsed.httpd import STOP_SECONDS, Httpd, Port
 from glimpsed.journal import get_logger
 from glimpsed.ledger import Ledger, open_ledger
 from glimpsed.service import Service
-from glimpsed.web import server
 from glimpsed.web.app import application
 from glimpsed.web.pictures import Cache, Pictures
 from glimpsed.web.sessions import Password
@@ -30,35 +29,59 @@ log = get_logger()
 
 @contextlib.asynccontextmanager
 async def beside(service: Service, web: Web) -> AsyncIterator[None]:
-    """In the daemon: in a thread of its own, with a handle of its own for the ledger.
+    """In the daemon: where its HTTP server is, with a handle of its own for the ledger.
 
     Raises `ConfigError` when the address is not to be had.
     """
     config = service.config
-    sockets = server.sockets(web.listen, open_to_all=_says_who(web))
+    port = opened(service.httpd, web)
     ledger = await asyncio.to_thread(
         open_ledger, state_url(config), search=config.search, keep=config.keep_answers
     )
-
-    async def run(stop: asyncio.Event) -> None:
-        await _serve(lambda: service.config, web, ledger, sockets, stop)
-
-    page = server.Thread(run)
+    page = site(lambda: service.config, web, ledger)
+    port.rest = application(page)
     log.info("page served", reason=address(web))
     try:
         yield
     finally:
-        await asyncio.to_thread(page.stop)
+        await asyncio.to_thread(_close, service.httpd, port, page)
 
 
 async def serve(config: Config, web: Web, ledger: Ledger, told: Callable[[], None]) -> None:
     """Beside a daemon, until SIGTERM or Ctrl-C. Raises as `beside`."""
-    sockets = server.sockets(web.listen, open_to_all=_says_who(web))
+    httpd = Httpd()
+    port = opened(httpd, web)
+    page = site(lambda: config, web, ledger)
+    port.rest = application(page)
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     told()
-    await _serve(lambda: config, web, ledger, sockets, stop)
+    await stop.wait()
+    await asyncio.to_thread(_close, httpd, port, page)
+    await asyncio.to_thread(httpd.stop)
+
+
+def opened(httpd: Httpd, web: Web) -> Port:
+    """The page's port.
+
+    Raises `ConfigError` when the address is not to be had, and for a socket that systemd hands over and that is reached
+    from other machines, where nobody says who may come in.
+    """
+    port = httpd.open("web", host_port(web.listen))
+    if not _says_who(web) and not all(loopback_host(host) for host, _ in port.addresses):
+        why = (
+            "the socket that systemd hands over is reached from other machines, and the page has no password"
+        )
+        raise ConfigError(Problem(why, key="web"))
+    return port
+
+
+def _close(httpd: Httpd, port: Port, page: Site) -> None:
+    """What hangs is left to the end of the process."""
+    with contextlib.suppress(TimeoutError):
+        httpd.call(port.close()).result(STOP_SECONDS)
+        httpd.call(page.close()).result(STOP_SECONDS)
 
 
 def listening(config: Config, listen: str | None) -> Web:
@@ -88,19 +111,10 @@ def _says_who(web: Web) -> bool:
     return web.has_password or bool(web.user_header)
 
 
-async def _serve(
-    current: Callable[[], Config],
-    web: Web,
-    ledger: Ledger,
-    sockets: list[socket.socket],
-    stop: asyncio.Event,
-) -> None:
+def site(current: Callable[[], Config], web: Web, ledger: Ledger, pictures: Path | None = None) -> Site:
+    """What the page stands on; its pictures are kept in this directory."""
     password = Password(web.password.get_secret_value()) if web.password is not None else None
-    site = Site(current, web, ledger, Pictures(Cache(pictures_directory())), password)
-    try:
-        await server.serve(application(site), sockets, stop)
-    finally:
-        await site.close()
+    return Site(current, web, ledger, Pictures(Cache(pictures or pictures_directory())), password)
 
 
 def pictures_directory() -> Path:
