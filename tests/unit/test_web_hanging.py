@@ -26,7 +26,7 @@ def told(tmp_path: Path) -> Iterator[History]:
 
 @pytest.fixture
 def hangs(told: History, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """`invoices` does; who waits for it has little patience."""
+    """`invoices` does."""
     end = threading.Event()
 
     def find(path: Any) -> Root:
@@ -36,23 +36,26 @@ def hangs(told: History, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     for module in (file, pictures):
         monkeypatch.setattr(module, "find_root", find)
-    monkeypatch.setattr(site, "SLOW_PATIENCE", 0.1)
-    monkeypatch.setattr(pictures, "PATIENCE", 0.1)
     yield
     end.set()
 
 
 @pytest.mark.usefixtures("hangs")
-def test_one_that_hangs_costs_the_others_nothing(told: History, tmp_path: Path) -> None:
+def test_one_that_hangs_costs_the_others_nothing(
+    told: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pages = {}
     for folder in ("invoices", "archive"):
         row = told.ledger.find(told.done(folder, "a.png", ("text",)))
         assert row is not None
         pages[folder] = f"/files/{row.id}"
     with served(told.config, tmp_path) as port, Reader(port) as reader:
-        for _ in range(12):  # as somebody who tries again and again
-            assert reader.get(pages["invoices"]).status_code == 503
-            assert reader.get(f"{pages['invoices']}/pages/1").status_code == 503
+        with monkeypatch.context() as impatient:
+            impatient.setattr(site, "SLOW_PATIENCE", 0.1)
+            impatient.setattr(pictures, "PATIENCE", 0.1)
+            for _ in range(12):  # as somebody who tries again and again
+                assert reader.get(pages["invoices"]).status_code == 503
+                assert reader.get(f"{pages['invoices']}/pages/1").status_code == 503
         assert reader.get(pages["archive"]).status_code == 200
         assert reader.get(f"{pages['archive']}/pages/1").headers["content-type"] == "image/jpeg"
         assert reader.get("/").status_code == 200

@@ -24,7 +24,6 @@ MISSING = frozenset({errno.ENOENT, errno.ENOTDIR})
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: a FIFO that somebody planted does not hold us up before fstat tells what it is.
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_CHUNK = 1 << 20
 LARGEST = 1_000_000_000  # bytes of a file that is read: a child process that decodes it has 1.5 GB
 _LATEST = (1 << 63) - 1  # ns from 1970, either way
 
@@ -176,7 +175,7 @@ def read_exactly(fd: int, size: int, path: str) -> bytes:
     chunks: list[bytes] = []
     left = size
     while left:
-        chunk = os.read(fd, min(left, 64 * _CHUNK))
+        chunk = os.read(fd, left)  # nearly always all of it, so that there is no second copy
         if not chunk:
             raise ShareTrouble(
                 f"{shown(path)}: read {size - left} of {size} bytes: the share lies or is going away"
