@@ -115,6 +115,7 @@ class Unkept:
                     log.exception("bug", folder=paid.folder)  # it stays, and nothing else for its sake
                 else:
                     await self._lane.run(_remove, file)
+        self._lane.close()  # until it is needed
         if count:
             log.info("answers taken up", files=count, reason="they came while the ledger was away")
 
