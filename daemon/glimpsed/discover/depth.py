@@ -59,11 +59,12 @@ class Descent:
         fd = os.open(part, DIRECTORY, dir_fd=above)
         try:
             identity = _identity(fd)
-            if identity == self._identity or identity in self._open_ones:
-                raise FileError(f"{shown(path)} is a directory above it once more.", "Unmount it there.")
-        except BaseException:
+        except OSError:
             os.close(fd)
             raise
+        if identity == self._identity or identity in self._open_ones:
+            os.close(fd)
+            raise FileError(f"{shown(path)} is a directory above it once more.", "Unmount it there.")
         self._chain.append((path, fd, identity))
         self._open_ones.add(identity)
         if len(self._chain) > _KEPT:

@@ -94,6 +94,7 @@ class Unkept:
         try:
             result = await keeping
         except asyncio.CancelledError:
+            timer.cancel()
             await (puts[0] if puts else put())
             raise
         finally:
