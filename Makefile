@@ -94,6 +94,10 @@ options: $(VENV)/.installed  ## config.example.yaml and docs' pages on options, 
 	$(VENV)/bin/python .ci/options.py
 	$(VENV)/bin/python .ci/reference.py
 
+.PHONY: pictures
+pictures: $(VENV)/.tested  ## pictures of the live page for the READMEs, from a ledger that is made up, by Chromium
+	$(VENV)/bin/python tests/views.py
+
 .PHONY: man
 man: $(VENV)/.installed  ## the man page, build/glimpsed.1, from the commands' own help
 	@mkdir -p build
@@ -119,7 +123,7 @@ endif
 		"$(lib)/systemd/catalog" "$(DESTDIR)$(sysconfdir)/glimpsed" "$(dropins)" "$(man1)" \
 		"$(bashcomp)" "$(zshcomp)" "$(fishcomp)"
 	ln -sfn "$(home)/bin/glimpsed" "$(DESTDIR)$(prefix)/bin/glimpsed"
-	for unit in glimpsed.service glimpsed@.service; do \
+	for unit in glimpsed.service glimpsed@.service glimpsed-web.socket; do \
 		sed -e "s|/opt/glimpsed|$(home)|; s|/etc/glimpsed|$(sysconfdir)/glimpsed|; s|/usr/local|$(prefix)|" \
 			"systemd/$$unit" > "$(units)/$$unit"; done
 	install -m 644 systemd/sysusers.conf "$(lib)/sysusers.d/glimpsed.conf"
@@ -148,10 +152,10 @@ endif
 .PHONY: uninstall
 uninstall:  ## the service goes; config, ledger and the user stay
 ifeq ($(DESTDIR),)
-	[ ! -d /run/systemd/system ] || systemctl disable --now glimpsed.service "glimpsed@*.service" 2>/dev/null || true
+	[ ! -d /run/systemd/system ] || systemctl disable --now glimpsed-web.socket glimpsed.service "glimpsed@*.service" 2>/dev/null || true
 endif
 	rm -rf "$(DESTDIR)$(home)" "$(doc)" "$(DESTDIR)/var/cache/glimpsed"
-	rm -f "$(DESTDIR)$(prefix)/bin/glimpsed" "$(units)/glimpsed.service" "$(units)/glimpsed@.service" \
+	rm -f "$(DESTDIR)$(prefix)/bin/glimpsed" "$(units)/glimpsed.service" "$(units)/glimpsed@.service" "$(units)/glimpsed-web.socket" \
 		"$(lib)/sysusers.d/glimpsed.conf" "$(lib)/tmpfiles.d/glimpsed.conf" "$(lib)/systemd/catalog/glimpsed.catalog" \
 		"$(man1)/glimpsed.1" "$(bashcomp)/glimpsed" "$(zshcomp)/_glimpsed" "$(fishcomp)/glimpsed.fish"
 ifeq ($(DESTDIR),)

@@ -65,6 +65,7 @@ RETURNS = (
     "sidecar/command.py:run",
     "sidecar/command.py:_run",
     "vision/jury.py",
+    "service/backlog.py:_in_words",
 )
 PASSED = frozenset({"clean", "shown", "str"})  # calls that leave a text as it is
 # Places that only the log, the terminal or a test hears of.
@@ -72,6 +73,7 @@ ELSEWHERE = (
     "cli/",
     "config/",
     "web/",
+    "looks/",
     "language/",
     "metrics/",
     "journal/",
@@ -261,13 +263,13 @@ def marked() -> dict[str, dict[tuple[str, str | None], None]]:
     """Every message of the first kind, with its plural: catalog -> messages. The page's are a catalog of their own."""
     found: dict[str, dict[tuple[str, str | None], None]] = {}
     for module in modules().values():
-        catalog = "web.po" if module.name.startswith("web/") else "program.po"
+        catalog = "web.po" if module.name.startswith(("web/", "looks/")) else "program.po"
         for node in ast.walk(module.tree):
             if isinstance(node, ast.Call) and (messages := _messages(node)):
                 found.setdefault(catalog, {})[messages] = None
-    templates = sorted((PACKAGE / "web").rglob("*.html"))
+    templates = sorted(PACKAGE.rglob("*.html"))
     if templates:
-        import jinja2  # noqa: PLC0415 - an extra
+        import jinja2  # noqa: PLC0415
 
         environment: Any = jinja2.Environment(extensions=["jinja2.ext.i18n"], autoescape=True)
         environment.policies["ext.i18n.trimmed"] = True

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from glimpsed import sidecar
-from glimpsed.config import Config
+from glimpsed.config import Config, Folder
 from glimpsed.disk import files
 from glimpsed.ledger import Ledger
 from glimpsed.model import (
     Answer,
     Content,
+    Doubt,
     FileKey,
     Job,
     ModelUsed,
@@ -91,33 +92,34 @@ class History:
         pages: Sequence[str] = ("An answer.",),
         now: float | None = None,
         data: object = None,
+        told: Mapping[str, object] | None = None,
         agreement: float | None = None,
+        doubt: Doubt | None = None,
         **asked: object,
     ) -> FileKey:
         """A file with its answer and sidecars; `asked` changes the folder that it was asked for.
 
-        With an `agreement`, a second reader has read it, too.
+        `told` is more of the answer. With an `agreement` or a `doubt`, a second reader has read it, too.
         """
         now = now or time.time()
         job = self.claimed(folder, path, now)
         settings = self.config.folders[folder].model_copy(update=asked)
         root = files.find_root(settings.path)
         content = files.read_content(root, path, job.version)
-        answer = (
-            _answer(job, content, pages, now, prompt_sha256(settings))
-            .model_copy(update={"data": data})
-            .model_copy(update={"data": data})
-        )
+        answer = _answer(job, content, pages, now, settings)
+        answer = answer.model_copy(update={"data": data, "doubt": doubt, **(told or {})})
         question = fingerprint(settings, self.config.models[settings.model])
         assert self.ledger.answered(job, answer, question=question, now=now)
-        if agreement is not None:
+        if doubt is not None:
+            self.ledger.to_verify(job, agreement=doubt.agreement, doubtful=True)
+        elif agreement is not None:
             self.ledger.to_verify(job, agreement=agreement)
         written = sidecar.write(root, path, settings, answer, (), content)
         assert self.ledger.done(job, written, now)
         return job.key
 
 
-def _answer(job: Job, content: Content, pages: Sequence[str], now: float, prompt: str) -> Answer:
+def _answer(job: Job, content: Content, pages: Sequence[str], now: float, settings: Folder) -> Answer:
     return Answer(
         folder=job.key.folder,
         source=Source(
@@ -130,8 +132,8 @@ def _answer(job: Job, content: Content, pages: Sequence[str], now: float, prompt
             height=240,
             pages=len(pages),
         ),
-        prompt=PromptUsed(sha256=prompt),
-        model=ModelUsed(entry="m", api="chat", asked="gpt-4o", answered="gpt-4o-2024-08-06"),
+        prompt=PromptUsed(sha256=prompt_sha256(settings)),
+        model=ModelUsed(entry=settings.model, api="chat", asked="gpt-4o", answered="gpt-4o-2024-08-06"),
         sent=(),
         text="\f".join(pages),
         pages=tuple(PageAnswer(page=n, text=t) for n, t in enumerate(pages, 1)) if len(pages) > 1 else None,

@@ -6,7 +6,7 @@ in a process pool, has `vision` ask the model, has `searchable` put the words un
 it next to the image. `service` starts, reloads and drains all of that; `cli` is one thin file a command;
 `web` is the live page, `desk` what operators see and do there and at a terminal;
 `estimate` reckons what waiting files will cost, `report` renders a folder as an HTML page,
-`evaluate` compares readings, `export` makes tables of answers. Beneath lie
+`evaluate` compares readings, `looks` is what pages look like, `export` makes tables of answers. Beneath lie
 `config` (YAML to frozen models), `prompt` (templates), `schemas` (does an answer meet its JSON Schema, in a
 process with limits), `journal`, `notify` and `metrics` (structlog to journald, sd_notify, Prometheus), `disk` (the
 one door to files: reads that follow no link, files that are whole before they have their name, names that are

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from daemon import Daemon, glimpsed, wait_until
-from gateway import Gateway
+from gateway import Gateway, Scripted
 from pictures import drop, picture
 
 CONFIG = """
@@ -111,3 +113,89 @@ def test_what_costs_nothing_never_waits(tmp_path: Path, inbox: Path) -> None:
         arrive(inbox, range(9))
         daemon.wait_event("file.done", count=9)
         assert not daemon.seen("backlog.waiting")
+
+
+@pytest.mark.parametrize("watch", ["inotify", "poll"])
+@pytest.mark.parametrize("how", ["renamed", "copied", "touched", "moved away and back"])
+def test_what_was_answered_before_does_not_wait(tmp_path: Path, inbox: Path, watch: str, how: str) -> None:
+    """Whether a file costs is what counts, and how many of those there are."""
+    with Gateway() as gateway:
+        gateway.default = Scripted()
+        for number in range(12):
+            drop(inbox / "old", f"{number}.png", picture(seed=number))
+        with Daemon(config(gateway, inbox, watch), tmp_path) as daemon:
+            daemon.wait_event("file.done", count=12)
+            if how == "renamed":
+                (inbox / "old").rename(inbox / "new")
+            elif how == "copied":
+                shutil.copytree(
+                    inbox / "old", inbox / "new", ignore=shutil.ignore_patterns("*.txt", "*.json")
+                )
+            elif how == "touched":
+                for number in range(12):
+                    os.utime(inbox / "old" / f"{number}.png")
+            else:
+                shutil.move(inbox / "old", tmp_path / "away")
+                wait_until(lambda: status(daemon)["gone"] == 12, "they are gone")
+                for sidecar in [*(tmp_path / "away").glob("*.txt"), *(tmp_path / "away").glob("*.json")]:
+                    sidecar.unlink()
+                shutil.move(tmp_path / "away", inbox / "new")
+            if how == "renamed":  # with their sidecars
+                wait_until(lambda: (status(daemon)["gone"], status(daemon)["done"]) == (12, 12), "")
+            else:
+                daemon.wait_event("file.reused", count=12)
+            drop(inbox, "one more.png", picture(seed=100))  # nor do they count for others
+            daemon.wait_event("file.done", file="one more.png")
+            assert status(daemon)["waits_since"] is None
+            assert not daemon.seen("backlog.waiting")
+        assert len(gateway.requests) == 13
+
+
+def test_of_known_and_new_arrivals_only_the_new_wait_and_only_if_they_are_many(
+    tmp_path: Path, inbox: Path
+) -> None:
+    for number in range(9):
+        drop(inbox, f"{number}.png", picture(seed=number))
+    with Gateway() as gateway, Daemon(config(gateway, inbox), tmp_path) as daemon:
+        daemon.wait_event("file.done", count=9)
+        made = tmp_path / "some"
+        for number in range(12):  # nine are known, three are not
+            drop(made, f"{number}.png", picture(seed=number))
+        made.rename(inbox / "some")
+        daemon.wait_event("file.reused", count=9)
+        daemon.wait_event("file.done", count=12)
+        many = tmp_path / "many"
+        for number in range(4, 30):  # eight are known, eighteen are not
+            drop(many, f"{number}.png", picture(seed=number))
+        many.rename(inbox / "many")
+        daemon.wait_event("file.reused", count=17)
+        told = daemon.wait_event("backlog.waiting")
+        assert told["waiting"] == 18
+        seen = status(daemon)
+        assert (seen["queued"], seen["done"]) == (18, 29)
+        assert len(gateway.requests) == 12
+
+
+@pytest.mark.parametrize("new", [3, 8])
+def test_of_a_backlog_counts_what_costs_something(tmp_path: Path, inbox: Path, new: int) -> None:
+    """Another folder with the same question: most of its files have been answered in the first."""
+    other = tmp_path / "other"
+    text = "\nbacklog_confirm: 5"
+    with Gateway() as gateway:
+        for number in range(12):
+            drop(inbox, f"{number}.png", picture(seed=number))
+        first = config(gateway, inbox).replace("burst_confirm: 5", "")
+        with Daemon(first, tmp_path) as daemon:
+            daemon.wait_event("file.done", count=12)
+        for number in range(12 + new):
+            drop(other, f"{number}.png", picture(seed=number))
+        folder = f"  other: {{path: {other}, settle: 100ms, rescan: 1s}}\n"
+        both = first.replace("log: {", f"{folder}log: {{") + text
+        with Daemon(both, tmp_path) as daemon:
+            daemon.wait_event("file.reused", count=12)
+            if new <= 5:
+                daemon.wait_event("file.done", count=new)
+                assert not daemon.seen("backlog.waiting")
+            else:
+                assert daemon.wait_event("backlog.waiting")["waiting"] == new
+        assert len(gateway.requests) == 12 + (new if new <= 5 else 0)

@@ -140,6 +140,19 @@ def test_blank_pages_are_skipped_and_named(once: Once, gateway: Gateway, tmp_pat
     assert found["source"]["left_out"] == [2]
 
 
+def test_pages_that_are_skipped_do_not_count_as_sent(once: Once, gateway: Gateway, tmp_path: Path) -> None:
+    (tmp_path / "in/a.pdf").write_bytes(pdf("scan", "blank", "scan", "blank"))
+    assert once("blank_pages: skip, max_pages: 2") == 0
+    assert len(gateway.requests[0].images) == 2
+    assert (
+        once("blank_pages: skip, max_pages: 1, reuse: false, prompt: other") == 0
+    )  # done, and not asked about again
+    (tmp_path / "in/b.pdf").write_bytes(pdf("scan", "blank", "scan"))
+    assert once("blank_pages: skip, max_pages: 1") == 1
+    assert "at most 1" in (tmp_path / "in/b.pdf.error.txt").read_text()
+    assert len(gateway.requests) == 1
+
+
 def test_nothing_left_out_is_not_mentioned(once: Once, tmp_path: Path) -> None:
     (tmp_path / "in/a.pdf").write_bytes(pdf("scan"))
     assert once() == 0

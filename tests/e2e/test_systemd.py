@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from daemon import wait_until
@@ -306,6 +308,36 @@ def test_a_frozen_daemon_is_restarted_by_the_watchdog_and_loses_nothing(
     assert [r.prompt.split()[0] for r in gateway.requests] == ["Second"]
 
 
+def test_the_page_is_on_the_socket_that_systemd_holds_and_is_there_before_the_daemon(
+    service: Machine, gateway: Gateway
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    good = service.run("cat", "/etc/glimpsed/config.yaml").stdout
+    # Nothing listens at the config's own address.
+    service.write("/etc/glimpsed/config.yaml", good + "\nweb: 127.0.0.1:1\nmetrics: 127.0.0.1:1\n")
+    listen = f"[Socket]\nListenStream=\nListenStream=127.0.0.1:{port}\n"
+    service.write("/etc/systemd/system/glimpsed-web.socket.d/port.conf", listen)
+    service.run("systemctl", "daemon-reload")
+    assert service.run("systemctl", "is-enabled", "glimpsed-web.socket", check=False).stdout == "disabled\n"
+    service.run("systemctl", "stop", "glimpsed")
+    try:
+        service.run("systemctl", "start", "glimpsed-web.socket")
+        assert show(service, "ActiveState") == "inactive"
+        page = httpx.get(f"http://127.0.0.1:{port}/", timeout=120, trust_env=False)
+        assert (page.status_code, "invoices" in page.text) == (200, True)
+        assert show(service, "ActiveState") == "active"
+        pid = show(service, "MainPID")
+        service.run("systemctl", "restart", "--no-block", "glimpsed")
+        wait_until(lambda: show(service, "MainPID") != pid, "no restart")
+        answered = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=120, trust_env=False)
+        assert "glimpsed_info" in answered.text
+    finally:
+        service.run("systemctl", "stop", "glimpsed-web.socket", "glimpsed")
+        service.write("/etc/glimpsed/config.yaml", good)
+        service.run("systemctl", "start", "glimpsed")
+
+
 def test_a_wrong_config_stops_the_service_for_good_and_says_why(service: Machine) -> None:
     good = service.run("cat", "/etc/glimpsed/config.yaml").stdout
     service.write("/etc/glimpsed/config.yaml", "folders: {invoices: {pth: /nowhere}}\n")
@@ -321,7 +353,12 @@ def test_a_wrong_config_stops_the_service_for_good_and_says_why(service: Machine
 
 def test_uninstall_leaves_config_and_ledger(service: Machine) -> None:
     service.run("make", "-C", "/usr/src/glimpsed", "uninstall")
-    gone = ("/opt/glimpsed", "/usr/local/bin/glimpsed", "/usr/local/lib/systemd/system/glimpsed.service")
+    gone = (
+        "/opt/glimpsed",
+        "/usr/local/bin/glimpsed",
+        "/usr/local/lib/systemd/system/glimpsed.service",
+        "/usr/local/lib/systemd/system/glimpsed-web.socket",
+    )
     for path in gone:
         assert service.run("test", "-e", path, check=False).returncode == 1
     for path in ("/etc/glimpsed/config.yaml", "/var/lib/glimpsed/ledger.sqlite"):

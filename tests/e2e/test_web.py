@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import socket
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from browser import Browser
+from browser import Browser, axe
 from daemon import GLIMPSED, Daemon, environment, glimpsed, wait_until
 from gateway import Gateway, Scripted
 from glimpsed.ledger import open_ledger
@@ -169,12 +168,6 @@ def test_glimpsed_web_serves_the_same_beside_a_daemon_and_takes_the_socket_that_
 VIEWS = ("/", "/files", "/files?q=oak", "/files/1", "/review", "/failures", "/workbench?file=1")
 
 
-def axe() -> str:
-    """The accessibility checker's script."""
-    package = pytest.importorskip("axe_core_python", reason="no axe-core: pip install axe-core-python")
-    return (Path(os.path.dirname(package.__file__)) / "axe.min.js").read_text(encoding="utf-8")
-
-
 @pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 800)])
 def test_every_view_is_accessible_fits_the_window_and_asks_nobody_else(
     tmp_path: Path, width: int, height: int
@@ -214,7 +207,7 @@ def test_one_searches_as_one_types(tmp_path: Path) -> None:
         browser.run("const q = document.querySelector('[name=q]'); q.focus(); 0")
         browser.call("Input.insertText", text="pin")
         shown = "document.querySelector('#list').textContent"
-        wait_until(lambda: "1 match" in browser.run(shown), "nothing was searched for")
+        wait_until(lambda: "1 file matches" in browser.run(shown), "nothing was searched for")
         assert "b.png" in browser.run(shown)
         assert "a.png" not in browser.run(shown)
         assert "q=pin" in browser.run("location.search")

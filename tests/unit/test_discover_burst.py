@@ -45,3 +45,13 @@ def test_after_a_quiet_minute_it_is_over() -> None:
     burst.came([FileKey("in", "a"), FileKey("in", "b")], 1, 0)
     assert burst.room(1, SPAN) == 1
     assert not burst.on
+
+
+@given(most=st.integers(0, 5), free=st.lists(st.booleans(), max_size=12))
+def test_what_costs_nothing_does_not_count(most: int, free: list[bool]) -> None:
+    burst, keys = Burst(), [FileKey("in", str(n)) for n in range(len(free))]
+    burst.room(most, 0)
+    burst.came(keys, most, 0)
+    burst.free({key for key, costless in zip(keys, free, strict=True) if costless})
+    assert burst.on == (free.count(False) > most)
+    assert burst.room(most, 1) == most - free.count(False)

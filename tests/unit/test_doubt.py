@@ -81,6 +81,28 @@ def test_texts_differ_word_by_word() -> None:
     assert found.agreement == pytest.approx(4 / 6, abs=1e-3)
 
 
+def test_a_script_without_spaces_differs_character_by_character() -> None:
+    found = by_model(answer("今天 天气很好,我们去公园。"), answer("今天天气很坏,我们去公园。"))
+    assert [(w.value, w.other) for w in found.words] == [("好", "坏")]
+    assert found.agreement > 0.9
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        (-1234.5, "Credit (1,234.50)"),
+        ("-5,00 €", "Gutschrift - 5,00 EUR"),
+        ("二〇二四年九月五日", "日期：二〇二四年九月五日"),
+        ("2024-09-05", "日期：二〇二四年九月五日"),
+        ("叁拾元整", "合计人民币叁拾元整"),
+        ("Thursday, 5 September 2024", "Date: 05.09.2024"),
+    ],
+)
+def test_ocr_finds_what_means_the_same(value: object, read: str) -> None:
+    assert by_ocr(answer(data={"field": value}), read) is None
+    assert by_ocr(answer(data={"field": value}), "Nothing of 17") is not None
+
+
 @given(WORDS)
 def test_a_text_agrees_with_itself_whatever_its_case_and_white_space(words: list[str]) -> None:
     assert by_model(answer(" ".join(words)), answer("\n\n".join(words))) is None

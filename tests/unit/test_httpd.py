@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 import httpx
 import pytest
 
+from glimpsed import httpd
 from glimpsed.httpd import Httpd, Port, protocol, reply
 
 CLIENTS = 32
@@ -233,6 +235,25 @@ def test_without_descriptors_it_waits_and_comes_back() -> None:
     used, status = ended.stdout.split()
     assert float(used) < 0.5
     assert status == "200"
+
+
+def test_who_asks_before_there_is_an_application_waits_for_it(server: Httpd) -> None:
+    early = server.open("web", ("127.0.0.1", 0))
+    early.paths["/healthz"] = answer
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(ask, early, path="/files")
+        assert ask(early, path="/healthz").status_code == 200
+        late = pool.submit(ask, early, path="/metrics")
+        assert not asked.done()
+        early.paths["/metrics"] = much
+        early.rest = answer
+        assert asked.result(30).text == "/files */*\n"
+        assert len(late.result(30).text) == 8_000_000
+
+
+def test_nobody_who_comes_is_told_so(server: Httpd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(httpd, "PATIENCE", 0.1)
+    assert ask(server.open("web", ("127.0.0.1", 0)), path="/files").status_code == 503
 
 
 def test_stopping_ends_whoever_is_connected(server: Httpd, port: Port) -> None:

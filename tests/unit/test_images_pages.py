@@ -93,8 +93,29 @@ def shadowed(page: Image.Image) -> Image.Image:
     return page
 
 
+def on_black(page: Image.Image, angle: float = 0, at: tuple[int, int] = (40, 50)) -> Image.Image:
+    """Smaller than the scanner's glass, and askew."""
+    small = page.resize((page.width - 2 * at[0], page.height - 2 * at[1]))
+    mask = Image.new("L", small.size, 255).rotate(angle, expand=True)
+    whole = Image.new("L", page.size, 12)
+    turned = small.rotate(angle, expand=True)
+    whole.paste(turned, ((page.width - turned.width) // 2, (page.height - turned.height) // 2), mask)
+    return whole
+
+
+def night(height: int) -> Image.Image:
+    """Dark above, and light below with hardly an edge between."""
+    page = Image.new("L", (827, 1170), 235)
+    page.paste(
+        Image.linear_gradient("L").resize((827, height)).point(lambda value: value * 235 // 255), (0, 0)
+    )
+    return page
+
+
 EMPTY = [paper, lambda: punched(paper()), lambda: dusty(paper()), lambda: shone_through(paper()),
-         lambda: shadowed(paper()), lambda: shadowed(dusty(punched(paper(shade=215))))]  # fmt: skip
+         lambda: shadowed(paper()), lambda: shadowed(dusty(punched(paper(shade=215)))),
+         lambda: on_black(paper()), lambda: on_black(dusty(punched(paper())), 1.5), lambda: on_black(paper(), -3, (60, 75)),
+         lambda: on_black(paper(), at=(200, 20))]  # fmt: skip
 USED = [
     lambda: written(paper(), "A line of text."),
     lambda: written(paper(), "3", at=(410, 1110), size=16),  # a page's number, and no more
@@ -102,6 +123,12 @@ USED = [
     lambda: Image.linear_gradient("L").resize((827, 1170)),
     lambda: Image.new("L", (827, 1170), 20),
     lambda: written(shone_through(paper()), "Seen. K."),
+    lambda: written(paper(), "47", at=(790, 10), size=17),  # by hand, in the corner
+    lambda: written(paper(), "Terms overleaf", at=(80, 1140), size=12),
+    lambda: on_black(written(paper(), "Copy", at=(400, 600))),
+    lambda: on_black(written(paper(), "Copy", at=(60, 20)), 1.5),
+    lambda: night(400),
+    lambda: written(shadowed(paper()), "white on a band", at=(300, 40)),
 ]
 
 

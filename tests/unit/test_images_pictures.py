@@ -6,11 +6,11 @@ import shutil
 import struct
 import subprocess
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from PIL import Image, ImageChops, ImageDraw, ImageFont, ImageStat
+from PIL import Image, ImageChops, ImageCms, ImageDraw, ImageFont, ImageStat
 
 import images_samples as samples
 from glimpsed.errors import FileError
@@ -369,17 +369,169 @@ def test_turned_and_squashed_at_once() -> None:
     assert abs(image.height / image.width - 11.69 / 8.27) < 0.02
 
 
+# -- samples that stand side by side
+
+
+def of_samples(
+    channels: Sequence[Image.Image],
+    code: str,
+    *,
+    photometric: int = 2,
+    order: str = "<",
+    extra: int | None = None,
+    packed: bool = False,
+    tiled: bool = False,
+) -> bytes:
+    """A TIFF of channels in 8 bits, each value written as this letter of `struct` has it; `12`: two in three bytes."""
+    width, height = channels[0].size
+    kind = {"b": 2, "h": 2, "i": 2, "f": 3, "d": 3}.get(code, 1)
+    most = {"b": 127, "B": 255, "H": 65535, "I": (1 << 32) - 1, "12": 4095}.get(code, 1.0)
+
+    def value(eight: int) -> float:
+        return eight - 128 if code == "b" else eight / 255 if kind == 3 else eight * int(most) // 255
+
+    def rows(box: tuple[int, int, int, int]) -> bytes:
+        parts = [channel.crop(box).tobytes() for channel in channels]
+        values = [value(eight) for pixel in zip(*parts, strict=True) for eight in pixel]
+        if code != "12":
+            return struct.pack(f"{order}{len(values)}{code}", *values)
+        pairs = zip(values[::2], values[1::2], strict=True)  # an even number in each row
+        return b"".join((int(one) << 12 | int(other)).to_bytes(3, "big") for one, other in pairs)
+
+    side = 16 if tiled else width
+    places = [
+        (x, y, x + side, y + (side if tiled else height))
+        for y in range(0, height, side if tiled else height)
+        for x in range(0, width, side)
+    ]
+    parts = [zlib.compress(rows(box)) if packed else rows(box) for box in places]
+    offsets = tuple(16 + sum(map(len, parts[:n])) for n in range(len(parts)))
+    lengths = tuple(map(len, parts))
+    bits = 12 if code == "12" else 8 * struct.calcsize(code)
+    entries: list[samples.Entry] = [
+        (256, 3, (width,)), (257, 3, (height,)), (258, 3, (bits,) * len(channels)), (259, 3, (8 if packed else 1,)),
+        (262, 3, (photometric,)), (277, 3, (len(channels),)), (339, 3, (kind,) * len(channels)),
+    ]  # fmt: skip
+    entries += (
+        [(322, 3, (16,)), (323, 3, (16,)), (324, 4, offsets), (325, 4, lengths)]
+        if tiled
+        else [(273, 4, offsets), (278, 3, (height,)), (279, 4, lengths)]
+    )
+    entries += [(338, 3, (extra,))] if extra is not None else []
+    return samples.tiff_file(entries, data=b"".join(parts), order=order)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("form", ["plain", "packed", "tiled"])
+@pytest.mark.parametrize("code", ["12", "I", "f", "d"])
+def test_colours_in_any_number_of_bits_are_read(code: str, form: str, order: str) -> None:
+    image = samples.corners(48, 32)
+    image = shown(
+        of_samples(image.split(), code, order=order, packed=form == "packed", tiled=form == "tiled")
+    )
+    assert image.size == (48, 32)
+    assert_corners(image, by=2)
+
+
+@pytest.mark.parametrize("code", ["12", "b", "I", "f", "d"])
+@pytest.mark.parametrize("photometric", [0, 1])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_grays_in_any_number_of_bits_are_read_with_black_where_it_belongs(
+    code: str, photometric: int, order: str
+) -> None:
+    gray = samples.corners(48, 32, "L")
+    stored = ImageChops.invert(gray) if photometric == 0 else gray
+    image = shown(of_samples([stored], code, photometric=photometric, order=order))
+    assert ImageChops.difference(image.convert("L"), gray).getextrema()[1] <= 3  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("code", ["B", "H"])
+@pytest.mark.parametrize("photometric", [0, 1, 5])
+@pytest.mark.parametrize("extra", [0, 1, 2])
+def test_channels_beside_gray_and_inks_are_told_from_them(code: str, photometric: int, extra: int) -> None:
+    mode = "CMYK" if photometric == 5 else "L"
+    image = samples.corners(48, 32, mode)
+    channels = list((ImageChops.invert(image) if photometric == 0 else image).split())
+    opaque = Image.new("L", image.size, 255)
+    found = shown(of_samples([*channels, opaque], code, photometric=photometric, extra=extra))
+    meant = samples.corners(48, 32, mode).convert("RGB")
+    assert max(high for _, high in ImageChops.difference(found, meant).getextrema()) <= 3  # type: ignore[misc, operator]
+
+
+@pytest.mark.parametrize("photometric", [8, 9])
+@pytest.mark.parametrize("code", ["B", "H"])
+def test_lab_is_read_with_its_sign_and_without(photometric: int, code: str) -> None:
+    lab = ImageCms.profileToProfile(
+        samples.corners(48, 32),
+        ImageCms.createProfile("sRGB"),
+        ImageCms.createProfile("LAB"),
+        outputMode="LAB",
+    )
+    assert lab is not None
+    light, *others = Image.frombytes("RGB", lab.size, lab.tobytes()).split()  # as CIELab stores it: signed
+    if photometric == 9:
+        others = [other.point(lambda value: value ^ 128) for other in others]
+    assert_corners(shown(of_samples([light, *others], code, photometric=photometric)), by=12)
+
+
+def test_twelve_bits_in_sixteen_are_not_black_and_one_scale_holds_for_a_whole_large_page() -> None:
+    ramp = Image.linear_gradient("L").convert("I").point(lambda value: value * 16 + 15).convert("I;16")
+    image = shown(samples.save(ramp, "TIFF")).convert("L")
+    assert [abs(image.getpixel((9, y)) - y) < 2 for y in range(256)] == [True] * 256  # type: ignore[operator]
+    large = ramp.resize((5000, 5000), Image.Resampling.NEAREST)
+    image = shown(samples.save(large, "PNG"), Target(500, 700_000)).convert("L")
+    assert [abs(image.getpixel((9, y)) - y * 255 / 499) < 6 for y in range(0, 500, 20)] == [True] * 25  # type: ignore[operator]
+
+
+def test_one_value_of_sixteen_bits_is_transparent_and_not_all() -> None:
+    meant = samples.corners(mode="L")
+    gray = meant.convert("I").point(lambda value: value * 257).convert("I;16")
+    image = shown(samples.save(gray, "PNG", transparency=gray.getpixel((5, 5)))).convert("L")
+    assert image.getpixel((5, 5)) == 255
+    assert [abs(image.getpixel(at) - meant.getpixel(at)) < 2 for at in ((200, 5), (5, 120))] == [True, True]  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("orientation", [6, 8])
+@pytest.mark.parametrize("kind", [3, 4])
+def test_the_shape_of_pixels_is_that_of_the_page_as_it_is_stored(orientation: int, kind: int) -> None:
+    stored = squashed(200, 100, "RGB").transpose(samples.STORED[orientation] or Image.Transpose.ROTATE_90)
+    resolution: list[samples.Entry] = [(274, kind, (orientation,)), (282, 4, (100,)), (283, 4, (200,))]
+    image = shown(samples.tiff(stored, more=resolution))
+    assert abs(image.height / image.width - 11.69 / 8.27) < 0.02
+
+
+def test_copies_and_masks_are_no_pages_whatever_tag_says_so() -> None:
+    page, small = samples.corners(), samples.corners(24, 16)
+    together = samples.tiff_file(
+        *(
+            [(256, 3, (image.width,)), (257, 3, (image.height,)), (258, 3, (8, 8, 8)), (262, 3, (2,)), (277, 3, (3,)), (273, 4, (at,)),
+             (278, 3, (image.height,)), (279, 4, (len(image.tobytes()),)), *kind]
+            for image, at, kind in ((small, 16, [(254, 4, (1,))]), (small, 16, [(255, 3, (2,))]), (page, 16 + 24 * 16 * 3, [(254, 4, (2,))]), (small, 16, [(254, 4, (4,))]))
+        ),
+        data=small.tobytes() + page.tobytes(),
+    )  # fmt: skip
+    assert inspect(together) == (1, 240, 160)
+    assert_corners(shown(together))
+
+
+def test_a_page_with_a_coarse_picture_is_still_drawn_as_large_as_a_page() -> None:
+    dots = b"q 240 0 0 160 30 150 cm BI /W 8 /H 4 /IM true /F /AHx ID AA55AA55> EI Q"
+    image = shown(samples.pdf(dots, size=(300, 400)))
+    assert image.size == (300, 400)
+    assert image.convert("L").getextrema() == (0, 255)
+
+
 # -- with a reason
 
 
 @pytest.mark.parametrize(
     ("tags", "reason"),
     [
-        ({258: (12, 12, 12), 262: (2,), 277: (3,)}, "12-bit RGB"),
-        ({258: (32, 32, 32), 262: (2,), 277: (3,), 339: (3, 3, 3)}, "32-bit floating-point RGB"),
-        ({258: (16, 16, 16), 262: (8,), 277: (3,)}, "16-bit Lab"),
-        ({258: (64,), 262: (1,), 277: (1,), 339: (3,)}, "64-bit floating-point gray"),
-        ({258: (24,), 262: (1,), 277: (1,)}, "24-bit gray"),
+        ({258: (10, 10, 10), 262: (2,), 277: (3,)}, "10-bit RGB"),
+        ({258: (16, 16, 16), 262: (2,), 277: (3,), 339: (3, 3, 3)}, "16-bit floating-point RGB"),
+        ({258: (16, 16, 16), 259: (5,), 262: (8,), 277: (3,), 317: (2,)}, "16-bit Lab"),
+        ({258: (64,), 262: (1,), 277: (1,), 339: (6,)}, "64-bit complex gray"),
+        ({258: (14,), 262: (1,), 277: (1,)}, "14-bit gray"),
         ({258: (16,), 262: (32844,), 277: (1,)}, "16-bit LogL"),
         ({258: (8,), 259: (34712,), 262: (1,), 277: (1,)}, "compression"),
     ],

@@ -505,6 +505,42 @@ def test_arrivals_that_are_too_many_at_once_wait_for_approval_and_the_backlog_do
     assert ledger.held() == {}
 
 
+def test_what_waits_and_may_be_known_is_let_through_one_by_one(ledger: Ledger) -> None:
+    assert not ledger.any_read()
+    offer(ledger)
+    finish(ledger)
+    assert ledger.any_read()
+    ledger.first_seen("in", 0)
+    ledger.hold("in", 5)
+    waits = [FileKey("in", name) for name in ("a/alike.jpg", "backlog.jpg", "other.jpg", "taken.jpg")]
+    offer(ledger, waits[0])
+    offer(ledger, waits[2], version=Version(V1.size + 1, V1.mtime_ns))
+    offer(ledger, waits[1])
+    assert len(ledger.offer([Offer(waits[3], V1, fresh=True)], 6, unasked=0)) == 1
+    rows = ledger.held_alike("in", 0, 2)
+    assert [row.key for row in rows] == [waits[0], waits[1]]
+    (last,) = ledger.held_alike("in", rows[-1].id, 9)  # nor is what may be no known file looked at
+    assert last.key == waits[3]
+    assert (ledger.held_alike("in", last.id, 9), ledger.held_alike("other", 0, 9)) == ([], [])
+    offer(ledger, waits[1], version=V2)  # meanwhile
+    ledger.let_through([*rows, last])
+    assert {job.key for job in claim(ledger)} == {waits[0], waits[3]}
+    assert ledger.held_back(["in"]) == {"in": 2}
+
+
+def test_few_arrivals_that_are_left_waiting_are_released_and_a_backlog_is_not(ledger: Ledger) -> None:
+    ledger.first_seen("in", 0)
+    ledger.hold("in", 5)
+    offer(ledger)
+    arrivals = [Offer(FileKey("in", f"{n}.jpg"), V1, fresh=True) for n in range(3)]
+    ledger.offer(arrivals, 6, unasked=1)
+    assert (ledger.release_few("in", 2), ledger.release_few("other", 9)) == (0, 0)
+    assert claim(ledger) == []
+    assert ledger.release_few("in", 3) == 3
+    assert {job.key for job in claim(ledger)} == {offer.key for offer in arrivals}
+    assert ledger.held_back(["in"]) == {"in": 1}
+
+
 def test_redo_asks_again_about_anything_and_takes_it_from_its_worker(ledger: Ledger) -> None:
     offer(ledger)
     finish(ledger)

@@ -57,6 +57,19 @@ def test_systemd_has_nothing_to_say_about_the_units(units: Path, name: str) -> N
     assert done.returncode == 0, done.stderr
 
 
+def test_systemd_has_nothing_to_say_about_the_socket(units: Path) -> None:
+    shutil.copy(SYSTEMD / "glimpsed-web.socket", units)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", units / "glimpsed-web.socket"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert [line for line in (done.stdout + done.stderr).splitlines() if "glimpsed" in line] == []
+    assert done.returncode == 0, done.stderr
+    assert settings("glimpsed-web.socket")["Service"] == ["glimpsed.service"]
+
+
 @pytest.mark.parametrize("name", UNITS.values())
 def test_the_units_are_exposed_no_more_than_promised(units: Path, name: str) -> None:
     done = subprocess.run(

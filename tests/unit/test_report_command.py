@@ -63,7 +63,8 @@ def test_the_page_in_a_browser_shows_rows_plots_search_and_runs_nothing_foreign(
         assert browser.run("document.querySelector('article').className") == "failed"
         assert "torn.png" in browser.run("document.querySelector('article h2').textContent")
         assert browser.run("document.querySelectorAll('svg').length") == 2
-        assert browser.run("document.querySelectorAll('svg')[0].querySelectorAll('.bar').length") == 30
+        assert browser.run("document.querySelectorAll('svg')[0].querySelectorAll('rect').length") == 7
+        assert browser.run("document.querySelectorAll('.charts table')[0].rows.length") == 8  # and its head
         assert browser.run("document.querySelectorAll('svg')[1].getBoundingClientRect().height") > 50
         eager = "Promise.all([...document.images].map(i => { i.loading = 'eager'; return i.decode(); }))"
         assert browser.run(f"{eager}.then(() => [...document.images].every(i => i.naturalWidth > 0))") is True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 import structlog
@@ -14,8 +15,10 @@ from glimpsed.config.schema import ModelEntry
 from glimpsed.disk import files
 from glimpsed.images import Images
 from glimpsed.ledger import Books, open_ledger
+from glimpsed.pipeline.costless import Costless
 from glimpsed.service import backlog
 from glimpsed.service.backlog import Backlogs
+from glimpsed.vision import Model
 from history import CONFIG, History
 
 pytestmark = pytest.mark.anyio
@@ -36,7 +39,10 @@ def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[History
 @pytest.fixture
 async def backlogs(history: History) -> AsyncIterator[Backlogs]:
     books, images = Books(history.ledger), Images(1)
-    yield Backlogs(books, history.config, images, clock=lambda: 1.0)
+    costless = Costless(
+        books, find_place=lambda _: None, model=lambda _: cast("Model", None), clock=history.ledger.clock
+    )
+    yield Backlogs(books, history.config, images, costless, wake=lambda: None, clock=lambda: 1.0)
     await images.close()
 
 

@@ -24,7 +24,10 @@ class NoBacklogs:
     async def ask_failed_again(self, *_: object) -> None:
         pass
 
-    async def after_listing(self, *_: object) -> None:
+    async def after_listing(self, *_: object, **__: object) -> None:
+        pass
+
+    async def see_to_bursts(self, *_: object) -> None:
         pass
 
 

@@ -668,6 +668,39 @@ def test_exiv2_by_which_digikam_reads_gets_the_description(tmp_path: Path) -> No
     assert told.stderr == b""
 
 
+@pytest.mark.skipif(None in map(shutil.which, ("exiftool", "exiv2")), reason="exiftool or exiv2 is missing")
+@pytest.mark.parametrize(
+    "keywords", [["Straße", "東京 <1>", "a, b", "Straße"], "Straße,東京 <1> , a, b"], ids=["list", "text"]
+)
+def test_other_programs_read_title_description_and_keywords_of_a_schema(
+    tmp_path: Path, keywords: object
+) -> None:
+    box = inbox(tmp_path, outputs=("xmp",), schema={"type": "object"})
+    data = {"title": "Quay & “Sons”", "description": "Two\nlines <b>", "keywords": keywords, "total": 3}
+    box.write(box.answer(json.dumps(data), data=data))
+    words = ["Straße", "東京 <1>", *(["a, b"] if isinstance(keywords, list) else ["a", "b"])]
+    told = subprocess.run(
+        ["exiftool", "-j", "-charset", "utf8", "-validate", "-XMP-dc:all", "scan.jpg.xmp"],
+        cwd=box.image.parent,
+        capture_output=True,
+        check=True,
+    )
+    (facts,) = json.loads(told.stdout)
+    assert (facts["Title"], facts["Description"], facts["Subject"]) == (
+        data["title"],
+        data["description"],
+        words,
+    )
+    assert facts["Validate"] == "OK"
+    for name, said in (("title", data["title"]), ("description", data["description"])):
+        read = ["exiv2", "-K", f"Xmp.dc.{name}", "-Pt", "scan.jpg.xmp"]
+        told = subprocess.run(read, cwd=box.image.parent, capture_output=True, check=True)
+        assert (told.stdout.decode(), told.stderr) == (f'lang="x-default" {said}\n', b"")
+    read = ["exiv2", "-K", "Xmp.dc.subject", "-Pt", "scan.jpg.xmp"]
+    told = subprocess.run(read, cwd=box.image.parent, capture_output=True, check=True)
+    assert told.stdout.decode() == ", ".join(words) + "\n"
+
+
 @pytest.mark.parametrize("outputs", [("txt",), ("txt", "json"), ("md",)])
 def test_two_images_of_one_stem_are_told_of_one_another(tmp_path: Path, outputs: tuple[str, ...]) -> None:
     box = inbox(tmp_path, "scan.jpg", sidecar="{stem}.{ext}", outputs=outputs)

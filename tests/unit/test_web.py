@@ -19,8 +19,8 @@ from PIL import Image
 from daemon import wait_until
 from glimpsed.ledger import Paused, Reason, Spend, local_day
 from glimpsed.ledger.hours import QUEUE, Hour
+from glimpsed.looks import charts
 from glimpsed.model import FileKey
-from glimpsed.web import charts
 from glimpsed.web.failures import grouped
 from glimpsed.web.files import marked
 from glimpsed.web.pictures import Cache
@@ -123,16 +123,58 @@ def test_files_are_found_by_a_part_of_their_path_and_next_goes_on(reader: Reader
     assert found(name="two", folder="invoices") == found(name="two", state="failed") == []
     assert found(name="two", until="2020-01-01") == found(name="%") == found(name="_") == []
     assert found(name="two", state="doubtful") == []
-    searched = reader.get("/files", params={"q": "oak plank", "name": "scan-00"}).text
-    assert searched.count("<li>") == 10
+    assert sorted(found(name="scan-00", q="oak plank")) == [f"scan-00{number}.png" for number in range(10)]
+
+
+def test_a_search_goes_with_folder_state_and_time_and_next_leads_through_all_of_it(
+    reader: Reader, told: History
+) -> None:
+    def found(**asked: str) -> list[str]:
+        names: list[str] = []
+        page = reader.get("/files", params={"q": "oak plank", **asked}).text
+        while following := re.search(r'<a rel="next" href="([^"]*)"', page):
+            names += re.findall(r'name="file" value="(\d+)"', page)
+            assert f"{FILES} files match" in page
+            page = reader.get(following[1].replace("&amp;", "&")).text
+        return names + re.findall(r'name="file" value="(\d+)"', page)
+
+    assert len(found()) == len(set(found())) == FILES
+    assert len(found(folder="invoices", state="done", since="2020-01-01")) == FILES
+    assert found(folder="archive") == found(folder="no such") == found(state="failed") == []
+    assert found(until="2020-01-01") == found(since="2099-01-01") == found(state="doubtful") == []
+    until = time.strftime("%Y-%m-%d", time.localtime(NOW))
+    assert len(found(until=until, name="scan-01", state="done")) == 10
+    assert "10 files match" in reader.get("/files", params={"q": "oak", "name": "scan-01"}).text
+
+
+def test_files_of_a_time_are_counted(reader: Reader) -> None:
+    whole = reader.get("/files", params={"folder": "invoices"}).text
+    assert f"{FILES} files," in whole
+    page = reader.get("/files", params={"folder": "invoices", "since": "2020-01-01", "until": "9999-12-31"})
+    assert f"{FILES} files," in page.text
+
+
+def test_what_is_chosen_among_the_hits_is_exported_redone_and_rewritten(
+    reader: Reader, told: History
+) -> None:
+    page = reader.get("/files", params={"q": "oak plank", "name": "scan-04"}).text
+    form = next(part for part in page.split("<form") if "With those chosen" in part)
+    chosen = re.findall(r'name="file" value="(\d+)"', form)
+    assert len(chosen) == 10
+    exported = reader.send_form("<form" + form, "Export", file=chosen)
+    assert exported.text.count("oak planks") == 10
+    asked = reader.send_form("<form" + form, "Redo", file=chosen)
+    assert "10 files would be asked about again" in asked.text
+    assert "q=oak+plank" in asked.text  # Leave it leads back
+    assert "Written anew: 10 files." in reader.send_form("<form" + form, "Rewrite", file=chosen).text
 
 
 def test_a_search_finds_answers_marks_the_words_and_needs_no_script(reader: Reader) -> None:
     page = reader.get("/files", params={"q": "oak plank"}).text
     assert "<mark>oak</mark>" in page
     assert "<mark>plank</mark>s" in page
-    assert page.count("<li>") == FILES
-    assert "0 matches" in reader.get("/files", params={"q": "nothing such"}).text
+    assert f"{FILES} files match" in page
+    assert "0 files match" in reader.get("/files", params={"q": "nothing such"}).text
     assert reader.get("/files", params={"q": '"*(^'}).status_code == 200
 
 

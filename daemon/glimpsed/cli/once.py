@@ -18,8 +18,8 @@ from glimpsed.model import shown
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from glimpsed.service import Service
     from glimpsed.service.ending import Ending
+    from glimpsed.service.once import Once
 
 REFRESH = 0.25  # seconds between two looks at the counts
 FAILURES_SHOWN = 20
@@ -39,7 +39,8 @@ def command(folder: Path | None, *, quiet: bool) -> int:
       glimpsed once -q invoices      from cron: speaks only when something is wrong
     """
     from glimpsed import journal
-    from glimpsed.service import Service, run
+    from glimpsed.service import run
+    from glimpsed.service.once import Once
 
     config = config_for(folder, config_file())
     bar = sys.stderr.isatty() and not quiet and config.log.target == "auto"
@@ -50,9 +51,8 @@ def command(folder: Path | None, *, quiet: bool) -> int:
         journal.silence()
     else:
         journal.configure(log, secrets=config.secrets)
-    service = Service(
-        config, once=True, beside=_progress if bar else None, aside=beside_ledger(config, ".unkept")
-    )
+    aside = beside_ledger(config, ".unkept")
+    service = Once(config, beside=_progress if bar else None, aside=aside)
     run(service)
     journal.flush()
     ending = service.ending
@@ -70,7 +70,7 @@ def command(folder: Path | None, *, quiet: bool) -> int:
 
 
 @contextlib.asynccontextmanager
-async def _progress(service: Service) -> AsyncIterator[None]:
+async def _progress(service: Once) -> AsyncIterator[None]:
     """A bar on the terminal while the service works: done, failed, rate, time left."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -113,7 +113,7 @@ async def _progress(service: Service) -> AsyncIterator[None]:
             await asyncio.gather(following, return_exceptions=True)
 
 
-def _passed_over(service: Service) -> str:
+def _passed_over(service: Once) -> str:
     from collections import Counter
 
     from glimpsed.blocking import within
@@ -127,7 +127,7 @@ def _passed_over(service: Service) -> str:
     return shown(in_words(dict(counts.most_common())))
 
 
-def _summary(service: Service, ending: Ending) -> None:
+def _summary(service: Once, ending: Ending) -> None:
     tally = service.tally
     usage = tally.usage
     parts = [f"{tally.outcomes['done']} done"]

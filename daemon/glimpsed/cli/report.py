@@ -10,7 +10,7 @@ import time
 import urllib.parse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from glimpsed.ledger import FileRow, Spend
     from glimpsed.model import Answer
     from glimpsed.report import Item, Page, Part
-    from glimpsed.report.plot import Bar
 
 DAYS = 30  # that the plots show
 THUMBNAIL = 320  # px, longest side
@@ -80,6 +79,7 @@ def command(*, folder: str, output: Path | None, limit: int) -> None:
 async def _gather(desk: Desk, folder: Folder, limit: int, output: Path | None) -> Page:
     """What the page shows: the last failures, then the last answers, as many as fit the limit."""
     from glimpsed.ledger import local_day
+    from glimpsed.looks import charts
     from glimpsed.report import Page
 
     now = time.time()
@@ -89,15 +89,15 @@ async def _gather(desk: Desk, folder: Folder, limit: int, output: Path | None) -
         rows += desk.ledger.latest(folder.name, "done", limit - len(rows))
     today = local_day(now)
     spent = desk.ledger.spend_between("0000-00-00", today, folder=folder.name)
-    currency, answers, costs = _by_day(spent, dt.date.fromisoformat(today) - dt.timedelta(days=DAYS - 1))
+    currency = _currency(spent)
     return Page(
         folder=folder.name,
         path=shown(str(folder.path)),
         made=_when(now),
         counts=[(state, count) for state, count in counts.items() if count],
         spent=_spent(spent, folder.language),
-        answers=answers,
-        costs=costs,
+        answers=charts.answered(spent, today, DAYS),
+        costs=charts.spent(spent, today, DAYS, currency, None),
         currency=currency,
         items=await _items(desk, folder, rows, output),
         left_out=counts["failed"] + counts["done"] - len(rows),
@@ -105,18 +105,12 @@ async def _gather(desk: Desk, folder: Folder, limit: int, output: Path | None) -
     )
 
 
-def _by_day(spent: Sequence[Spend], first: dt.date) -> tuple[str, list[Bar], list[Bar]]:
-    """The currency in which most was paid, answers a day, money a day."""
-    from glimpsed.report.plot import Bar
-
+def _currency(spent: Sequence[Spend]) -> str:
+    """The one in which most was paid."""
     sums: dict[str, float] = {}
     for s in spent:
         sums[s.currency] = sums.get(s.currency, 0.0) + s.cost
-    currency = max(sums, key=lambda c: sums[c], default="")
-    days = [f"{first + dt.timedelta(days=n)}" for n in range(DAYS)]
-    answers = [Bar(day, sum(s.answers for s in spent if s.day == day)) for day in days]
-    costs = [Bar(d, sum(s.cost for s in spent if s.day == d and s.currency == currency)) for d in days]
-    return currency, answers, costs if any(bar.value for bar in costs) else []
+    return max(sums, key=lambda c: sums[c], default="")
 
 
 def _spent(spent: Sequence[Spend], language: Language) -> str:
@@ -173,16 +167,15 @@ async def _item(
 def _parts(desk: Desk, row: FileRow, folder: Folder, root: Root | None) -> tuple[list[Part], str]:
     """The answer page by page, from the ledger or its sidecars, and a line about it."""
     from glimpsed.desk.answers import answer_of
+    from glimpsed.report import parts
 
     answer = answer_of(desk, root, folder, row)
     if answer is not None:
-        pages = [_part(page.text, page.data, page.page) for page in answer.pages or ()]
-        return pages or [_part(answer.text, answer.data)], _facts(answer, folder.language)
+        return parts(answer), _facts(answer, folder.language)
     text = None if root is None else _text(row, folder, root)
     if text is None:
         return [], translator(folder.language).gettext("neither the ledger nor a sidecar has its answer")
-    texts = [page.removesuffix("\n") for page in text.split("\f")]
-    return [_part(page, None, at if len(texts) > 1 else None) for at, page in enumerate(texts, 1)], ""
+    return parts(None, text), ""
 
 
 def _text(row: FileRow, folder: Folder, root: Root) -> str | None:
@@ -194,15 +187,6 @@ def _text(row: FileRow, folder: Folder, root: Root) -> str | None:
         return sidecar.load_text(*anew.where(root, row.key.path), folder, row.written)
     except (FileError, ShareTrouble, Vanished):
         return None
-
-
-def _part(text: str, data: Any, page: int | None = None) -> Part:
-    from glimpsed.report import Part, fields
-
-    found = (
-        [(shown(name), shown(value, lines=True)) for name, value in fields(data)] if data is not None else ()
-    )
-    return Part(shown(text, lines=True), found, page)
 
 
 def _facts(answer: Answer, language: Language) -> str:

@@ -173,6 +173,11 @@ class ModelEntry(Section):
         return self.api == "local"
 
     @property
+    def priced(self) -> bool:
+        """Whether it is known that a request costs money."""
+        return self.price is not None and not self.local
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """What must never be shown: the key, and what headers, `extra` and `query` may hold of the kind; longest first."""
         found = {self.key.get_secret_value()} if self.key else set()
@@ -440,7 +445,9 @@ class Config(Section):
         description="What may be spent by everything together; reached: priced models pause until the next day or month.",
     )
     backlog_confirm: Whole = Field(
-        1000, ge=0, description="More waiting files than this wait for 'glimpsed approve'."
+        1000,
+        ge=0,
+        description="More waiting files than this, of those that cost something, wait for 'glimpsed approve'.",
     )
     burst_confirm: Whole | None = Field(
         None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from glimpsed.config.schema import Folder, ModelEntry
 from glimpsed.disk import files
 from glimpsed.images import Images
 from glimpsed.model import Answer, Content, FileKey, Job, Usage
-from glimpsed.pipeline.ask import Asked
+from glimpsed.pipeline.ask import Asked, Bill
 from glimpsed.pipeline.document import ask_about
 from glimpsed.vision import Model, preview
 
@@ -44,8 +44,10 @@ async def ask_about_content(
     *,
     sent: list[dict[str, Any]] | None = None,
     passed_over: Callable[[ModelEntry, str], None] | None = None,
+    bill: Bill | None = None,
+    answered: Callable[[Asked], Awaitable[None]] | None = None,
 ) -> Answer:
-    """`ask_now`, about what was read already."""
+    """`ask_now`, about what was read already. `bill`, `answered`: as `ask_about` has them."""
     job = Job(
         0,
         key,
@@ -56,10 +58,10 @@ async def ask_about_content(
         fresh=True,
     )
 
-    async def bill(_entry: str, _usage: Usage) -> None:
+    async def forget(_entry: str, _usage: Usage) -> None:
         """Nothing is remembered."""
 
-    async def answered(asked: Asked) -> None:
+    async def show(asked: Asked) -> None:
         if sent is not None:
             sent.append(preview(asked.model.entry, asked.request))
 
@@ -70,8 +72,8 @@ async def ask_about_content(
         chain,
         images=images,
         clock=Clock(),
-        bill=bill,
-        answered=answered,
+        bill=bill or forget,
+        answered=answered or show,
         passed_over=passed_over,
     )
 

@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from glimpsed import eventloop
 from glimpsed.config.schema import Folder
 from glimpsed.desk.desk import Desk
-from glimpsed.desk.desk import files as file_count
 from glimpsed.disk import files
 from glimpsed.disk.files import Root
 from glimpsed.errors import ShareTrouble, Vanished
 from glimpsed.estimate import Estimate, Past, of_folder
 from glimpsed.estimate.survey import Kind, measured, past
 from glimpsed.images import Images
+from glimpsed.language import Language, translator
 
+LEAST = 0.0001  # of a currency: less is said as that
+_LOCALES: Mapping[Language, str] = {"zh": "zh_CN"}  # as humanize calls them
 LONGEST = 3e11  # seconds, about ten thousand years: more is no date
 
 
@@ -55,25 +57,42 @@ def forecast(
         return Forecast(Estimate(), {}, 0, str(e))
 
 
-def in_words(estimate: Estimate) -> str:
-    """``1,234 files, 1,300 pages, 1,430,000 + 650,000 tokens, 10.08 USD, 30 minutes``."""
-    parts = [file_count(estimate.files), f"{estimate.pages:,} page{'' if estimate.pages == 1 else 's'}"]
+def in_words(estimate: Estimate, language: Language = "en") -> str:
+    """``1,234 files, 1,300 pages, 1,430,000 + 650,000 tokens, 10.08 USD, 30 minutes``, in this language."""
+    found = translator(language)
+    _, ngettext = found.gettext, found.ngettext
+    parts = [
+        ngettext("{:,} file", "{:,} files", estimate.files).format(estimate.files),
+        ngettext("{:,} page", "{:,} pages", estimate.pages).format(estimate.pages),
+    ]
     if estimate.input_tokens or estimate.output_tokens:
-        parts.append(f"{estimate.input_tokens:,} + {estimate.output_tokens:,} tokens")
-    return ", ".join([*parts, money(estimate), duration(estimate.seconds)])
+        parts.append(_("{0:,} + {1:,} tokens").format(estimate.input_tokens, estimate.output_tokens))
+    return _(", ").join([*parts, money(estimate, language), duration(estimate.seconds, language)])
 
 
-def money(estimate: Estimate) -> str:
+def money(estimate: Estimate, language: Language = "en") -> str:
     """The cost, or why there is none to tell."""
+    _ = translator(language).gettext
     if estimate.cost is None:
-        return "cost unknown (no price)"
+        return _("cost unknown (no price)")
     if not estimate.cost:
-        return "no cost"
-    return f"about {estimate.cost:,.2f} {estimate.currency}"
+        return _("no cost")
+    if estimate.cost < LEAST:
+        return _("less than {0} {1}").format(LEAST, estimate.currency)
+    # What one file costs are often parts of a cent.
+    amount = f"{estimate.cost:,.2f}" if estimate.cost >= 0.1 else f"{estimate.cost:.4f}"
+    return _("about {0} {1}").format(amount, estimate.currency)
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: float, language: Language = "en") -> str:
     """As people say it."""
     import humanize
 
-    return humanize.naturaldelta(dt.timedelta(seconds=min(seconds, LONGEST))) if seconds >= 1 else "no time"
+    if seconds < 1:
+        return translator(language).gettext("no time")
+    if language in _LOCALES:
+        humanize.i18n.activate(_LOCALES[language])
+    try:
+        return humanize.naturaldelta(dt.timedelta(seconds=min(seconds, LONGEST)))
+    finally:
+        humanize.i18n.deactivate()  # it is this thread's

@@ -13,6 +13,7 @@ from glimpsed.desk.forecast import forecast, in_words
 from glimpsed.disk.files import find_root
 from glimpsed.errors import ShareTrouble, Vanished
 from glimpsed.estimate import Past, survey
+from glimpsed.language import Language, told, translator
 from glimpsed.ledger import FileRow
 from glimpsed.model import Answer, FileKey
 from glimpsed.pipeline.question import fingerprint, fits
@@ -132,12 +133,20 @@ async def _meets_schema(found: Answer, folder: Folder, checker: Checker) -> bool
     return all(misfit is None or misfit.final for misfit in misfits)
 
 
-def price(desk: Desk, order: Order) -> str:
-    """How many, and at what price: from some of the files, scaled to all of them."""
+def price(desk: Desk, order: Order, language: Language = "en") -> str:
+    """How many, and at what price: from some of the files, scaled to all of them; with the folder's name."""
+    return f"{order.folder.name}: {price_alone(desk, order, language)}"
+
+
+def price_alone(desk: Desk, order: Order, language: Language = "en") -> str:
+    """`price` without the folder's name."""
     expected = forecast(
         desk, order.folder, lambda _root: survey.of_rows(order.some, order.files), so_far=order.past
     )
-    if expected.problem or not expected.looked_at:
-        why = expected.problem or "none of the files is there now"
-        return f"{order.folder.name}: {files(order.files)}; what they cost cannot be told: {why}"
-    return f"{order.folder.name}: {in_words(dataclasses.replace(expected.estimate, files=order.files))}"
+    if not expected.problem and expected.looked_at:
+        return in_words(dataclasses.replace(expected.estimate, files=order.files), language)
+    found = translator(language)
+    _ = found.gettext
+    many = found.ngettext("{:,} file", "{:,} files", order.files).format(order.files)
+    why = told(expected.problem, language) if expected.problem else _("none of the files is there now")
+    return _("{0}; what they cost cannot be told: {1}").format(many, why)

@@ -162,7 +162,9 @@ class Settler:
         assert decision.version is not None
         metrics.stage("settle", decision.took)
         key = FileKey(folder.name, path)
-        return Offer(key, decision.version, decision.fresh, folder.priority, decision.reason)
+        # One that is to fail unasked costs nothing: it waits for nobody's `approve`.
+        fresh = decision.fresh or decision.reason is not None
+        return Offer(key, decision.version, fresh, folder.priority, decision.reason)
 
     async def _offer(self, offers: Sequence[Offer]) -> None:
         """What comes all at once is for people to decide (`burst_confirm`); a new folder's backlog they are asked about."""
@@ -170,9 +172,9 @@ class Settler:
         if most is None:
             queued = await self._site.books(Ledger.offer, list(offers), self._site.clock())
         else:
-            backlog = [offer for offer in offers if self._site.new and not offer.fresh]
-            queued = await self._site.books(Ledger.offer, backlog, self._site.clock()) if backlog else []
-            queued += await self._offer_some([offer for offer in offers if offer not in backlog], most)
+            other = [o for o in offers if o.problem is not None or (self._site.new and not o.fresh)]
+            queued = await self._site.books(Ledger.offer, other, self._site.clock()) if other else []
+            queued += await self._offer_some([offer for offer in offers if offer not in other], most)
         self._site.tell.queued(queued)
         if queued:
             self._offered()

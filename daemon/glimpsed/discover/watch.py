@@ -16,6 +16,7 @@ from typing import Any
 from glimpsed.blocking import Lanes, Threads, wait
 from glimpsed.config.schema import Folder
 from glimpsed.discover import mounts, scan
+from glimpsed.discover.burst import Burst
 from glimpsed.discover.filters import SIDECARS, Filter
 from glimpsed.discover.hearing import Hearing, Observing
 from glimpsed.discover.inotify import Batch, WatchLimit
@@ -95,6 +96,11 @@ class FolderWatch:
     def unlisted(self) -> set[str]:
         """Subdirectories that could not be listed at the last full listing."""
         return self._scanner.unlisted
+
+    @property
+    def burst(self) -> Burst:
+        """What came within the last minute."""
+        return self._site.burst
 
     @property
     def burst_waits(self) -> asyncio.Event:

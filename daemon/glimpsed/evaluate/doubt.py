@@ -7,12 +7,12 @@ has of amounts, dates and numbers is looked for in what it read; where an answer
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rapidfuzz.distance import Levenshtein
 
-from glimpsed.evaluate.meaning import amounts, day, differences, fields, plain, same
+from glimpsed.evaluate.meaning import EAST, amounts, day, differences, fields, plain, same
 from glimpsed.model import Answer, Doubt, DoubtfulField, DoubtfulWords
 
 MOST = 200  # differences that are listed; the agreement counts all
@@ -25,6 +25,11 @@ _SPACED = re.compile(
     r"|(?<!\S)[+\-−]?\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?:[.,]\d+)?(?!\w)"
 )
 _NUMBER = re.compile(r"[+\-−]?\d[\d.,'’]*")
+_LESS = re.compile(r"\([^()\n\d]{0,4}\d[\d.,'’ ]*[^()\n\d]{0,4}\)|[\-−–]\s?[€$£¥]?\s?\d[\d.,'’]*")
+_EASTERN_DAY = re.compile(
+    r"[〇零一二三四五六七八九]{4}\s?年\s?[一二三四五六七八九十]{1,2}\s?月\s?[一二三四五六七八九十]{1,3}\s?[日号]"
+)
+_WORD = re.compile(rf"[{EAST}]|[^\s{EAST}]+")  # of scripts without spaces, each character
 _AROUND = ".,:;!?()[]{}<>\"'„“”«»…|"
 
 
@@ -56,7 +61,7 @@ def _fields(data: Any, other: Any, by: str) -> Doubt | None:
 
 def _looked_for(answer: Answer, text: str, by: str) -> Doubt | None:
     """Each amount, date and number of the answer, in a text that was read without a question."""
-    read = _Figures(text)
+    read = Figures(text)
     data = _data(answer)
     if data is not None:
         values = [(path, value) for path, value in fields(data) if _is_figure(value)]
@@ -94,11 +99,11 @@ def _is_figure(value: Any) -> bool:
     return known or (any(c.isdigit() for c in text) and len(text.split()) == 1)
 
 
-class _Figures:
+class Figures:
     """What has a digit in a text that was read, by what it means."""
 
     def __init__(self, text: str) -> None:
-        found = list(figures(text))
+        found = [*figures(text), *_LESS.findall(text), *_EASTERN_DAY.findall(text)]
         found += [number for word in found for number in _NUMBER.findall(word)]  # of what is run together
         self._words = {_bare(word) for word in found}
         self._days = {day(word) for word in found} - {None}
@@ -107,12 +112,24 @@ class _Figures:
 
     def has(self, value: str) -> bool:
         """Whether this value stands in the text, in whatever form."""
-        if (date := day(value)) is not None:
-            return date in self._days
-        bare = _bare(value)
-        if bare in self._words or not self._amounts.isdisjoint(amounts(value)):
+        bare, date = _bare(value), day(value)
+        if date in self._days or bare in self._words or not self._amounts.isdisjoint(amounts(value)):
             return True
-        return len(bare) >= 4 and bare in self._text  # an engine may have run it together with its neighbour
+        # An engine may have run it together with its neighbour; what has no figures was not among the words.
+        whole = len(bare) >= 4 or not any(c.isdigit() for c in bare)
+        return whole and bare in self._text
+
+
+def lines_with(values: Sequence[str], lines: Sequence[str]) -> list[list[int]]:
+    """For each of these values, the lines where it stands, in whatever form it does."""
+    read = [Figures(line) for line in lines]
+    sought = [(value, _bare(value)) for value in values]
+    return [
+        [at for at, line in enumerate(read) if line.has(value)]
+        if any(c.isdigit() for c in bare) or len(bare) > 2
+        else []
+        for value, bare in sought
+    ]
 
 
 def _bare(text: str) -> str:
@@ -120,7 +137,7 @@ def _bare(text: str) -> str:
 
 
 def _words(text: str, other: str, by: str) -> Doubt | None:
-    one, two = text.split(), other.split()
+    one, two = list(_WORD.finditer(text)), list(_WORD.finditer(other))
     compared = differing = 0
     found: list[DoubtfulWords] = []
     for start in range(0, max(len(one), len(two)), _LONGEST):
@@ -128,16 +145,24 @@ def _words(text: str, other: str, by: str) -> Doubt | None:
         for value, there in _aligned(some, others):
             size = max(len(value), len(there))
             compared += size
-            if not same(" ".join(value), " ".join(there)):
+            here, beside = _said(value), _said(there)
+            if not same(here, beside):
                 differing += size
-                found.append(DoubtfulWords(value=" ".join(value), other=" ".join(there) or None))
+                found.append(DoubtfulWords(value=here, other=beside or None))
     return _doubt(by, compared, differing, words=found)
 
 
-def _aligned(one: list[str], two: list[str]) -> Iterator[tuple[list[str], list[str]]]:
+def _said(words: list[re.Match[str]]) -> str:
+    """As they stand there, in one line."""
+    return " ".join(words[0].string[words[0].start() : words[-1].end()].split()) if words else ""
+
+
+def _aligned(
+    one: list[re.Match[str]], two: list[re.Match[str]]
+) -> Iterator[tuple[list[re.Match[str]], list[re.Match[str]]]]:
     """Words beside words: single ones that are alike, and between these all that is not."""
     i = j = 0
-    for block in Levenshtein.opcodes([plain(word) for word in one], [plain(word) for word in two]):
+    for block in Levenshtein.opcodes([plain(word[0]) for word in one], [plain(word[0]) for word in two]):
         if block.tag != "equal":
             continue
         if block.src_start > i or block.dest_start > j:

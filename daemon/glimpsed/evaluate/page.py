@@ -5,17 +5,15 @@ It stands alone, as the page of `report` does, whose looks it has: no script, no
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
-from importlib import resources
 from typing import Any
 
 from rapidfuzz.distance import Opcodes
 from rapidfuzz.distance.Indel import opcodes
 
+from glimpsed import looks
 from glimpsed.evaluate import meaning
 from glimpsed.evaluate.known import KnownFile
 from glimpsed.evaluate.score import Reading, Score
@@ -50,9 +48,8 @@ def render(columns: Sequence[Column], files: Sequence[KnownFile]) -> str:
 
 
 def _document(columns: Sequence[Column], files: Sequence[KnownFile]) -> Iterator[str]:
-    style = resources.files("glimpsed.report").joinpath("page.css").read_text(encoding="utf-8") + _STYLE
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    style = looks.style("glimpsed.report") + _STYLE
+    policy = f"default-src 'none'; style-src '{looks.digest(style)}'; base-uri 'none'; form-action 'none'"
     yield f"""<!doctype html>
 <html lang="en">
 <head>

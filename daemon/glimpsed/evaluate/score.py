@@ -120,7 +120,7 @@ def _count(fields: dict[str, Field], right: Any, read: Any) -> None:
     """Each value of either; of a list's entries together, under the name without their numbers."""
     expected, found = dict(meaning.fields(right)), dict(meaning.fields(read))
     for path in dict.fromkeys([*expected, *found]):
-        if not path:  # no object at all
+        if not path or (path not in expected and meaning.nothing(found[path])):  # no object, or no such field
             continue
         counts = fields.setdefault(_INDEX.sub("", path), Field())
         value = found.get(path)

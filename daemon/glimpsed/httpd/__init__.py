@@ -23,6 +23,7 @@ T = TypeVar("T")
 App: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 
 CLIENTS = 128  # connections at once to a port
+PATIENCE = 30.0  # seconds that a request waits for the page, while the daemon starts
 BACKLOG = 128  # connections that wait in the kernel
 TEXT = "text/plain; charset=utf-8"
 _AT_ONCE = 8  # of which so many are accepted before the first of them is counted
@@ -35,7 +36,9 @@ class Port:
 
     def __init__(self, sockets: list[socket.socket], clients: int) -> None:
         self.paths: dict[str, App] = {}
-        self.rest: App = not_yet
+        self._rest: App = _not_yet
+        self._there = asyncio.Event()  # the application for the rest
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._sockets = sockets
         self._clients = clients
         self._closed = asyncio.Event()
@@ -43,7 +46,23 @@ class Port:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """One request."""
-        await self.paths.get(scope["path"], self.rest)(scope, receive, send)
+        app = self.paths.get(scope["path"])
+        if app is None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._there.wait(), PATIENCE)
+            app = self.paths.get(scope["path"], self._rest)
+        await app(scope, receive, send)
+
+    @property
+    def rest(self) -> App:
+        """Who answers all that is no one's of `paths`. Who asks before there is anybody waits. Set from any thread."""
+        return self._rest
+
+    @rest.setter
+    def rest(self, app: App) -> None:
+        self._rest = app
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._there.set)
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
@@ -52,7 +71,7 @@ class Port:
 
     async def open(self) -> None:
         """Begin to serve, in the loop that calls."""
-        opened = asyncio.Event()
+        self._loop, opened = asyncio.get_running_loop(), asyncio.Event()
         self.serving = asyncio.create_task(self._serve(opened))
         await opened.wait()
 
@@ -89,7 +108,7 @@ class Httpd:
     """The ports by name, ``web`` and ``metrics``, and the thread that serves them, once there is one."""
 
     def __init__(self) -> None:
-        self._given = handed_over()
+        self.given = handed_over()  # by systemd, and not opened yet
         self._ports: dict[str, Port] = {}
         self._loop: eventloop.Loop | None = None
         self._stopped = asyncio.Event()
@@ -102,7 +121,7 @@ class Httpd:
         """
         if name not in self._ports:
             try:
-                sockets = self._given.pop(name, None) or [bound(where)]
+                sockets = self.given.pop(name, None) or [bound(where)]
             except OSError as e:
                 host = f"[{where[0]}]" if ":" in where[0] else where[0]
                 listen = f"{host}:{where[1]}"
@@ -142,8 +161,8 @@ async def reply(send: Any, status: int, body: bytes, media_type: str = TEXT) -> 
     await send({"type": "http.response.body", "body": body})
 
 
-async def not_yet(scope: Any, receive: Any, send: Any) -> None:
-    """Before there is a page."""
+async def _not_yet(scope: Any, receive: Any, send: Any) -> None:
+    """Nobody came."""
     del scope, receive
     await reply(send, 503, b"starting\n")
 

@@ -9,14 +9,28 @@ import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from PIL import Image
+from PIL import Image, ImageChops, ImageFilter
 
 EDGE = 1170  # px of the longer side that is looked at: 100 to the inch on A4
 _INK = 0.72  # of the paper's brightness: darker is ink; what shines through from the other side is lighter
 _MOST = 0.004  # of the pixels: more ink is no dust, and is not looked at piece by piece
 _SPECK = 0.0045  # of the longer side: 1.3 mm on A4
-_RIM = 0.02  # of the page's width and height: shadows of the scanner's lid
+_RIM = 0.004  # of the page's width and height: what scaling has mixed with what lies beyond
 _HOLES = 0.12  # of the longer side from the edge: where punches and staples go
+_GROUND, _SOLID, _CLEAR = (
+    0.5,
+    0.9,
+    0.03,
+)  # shares of ink: of a line at the edge that is no paper, of one that is nothing else, of paper
+_BETWEEN = (0.55, 0.8)  # of the paper's brightness: neither ground nor paper
+_STEEPEST = 0.08  # of the side, at most, is a wedge
+_DUST = 0.006  # of a row
+_SIDES = (
+    None,
+    Image.Transpose.ROTATE_90,
+    Image.Transpose.ROTATE_180,
+    Image.Transpose.ROTATE_270,
+)  # top, right, bottom, left come to the top
 _HOLE = (0.011, 0.035)  # of the longer side: 3 to 10 mm on A4
 
 
@@ -47,9 +61,53 @@ def is_blank(page: Image.Image) -> bool:
     ink = grey.point([255 if value < paper * _INK else 0 for value in range(256)])
     rim_x, rim_y = round(width * _RIM), round(height * _RIM)
     ink = ink.crop((rim_x, rim_y, width - rim_x, height - rim_y))
+    if _is_parted(grey, paper):
+        ink = ink.crop(paper_in(ink))
     if ink.histogram()[255] > _MOST * ink.width * ink.height + _holes(longer):
         return False
     return all(_is_dirt(blot, ink.width, ink.height, longer) for blot in blots(ink))
+
+
+def _is_parted(grey: Image.Image, paper: float) -> bool:
+    """Whether there is ink, paper, and hardly anything between: of a photograph nothing dark is beside a page."""
+    low, high = _BETWEEN
+    between = sum(grey.histogram()[round(low * paper) : round(high * paper)])
+    return between < 0.01 * grey.width * grey.height
+
+
+def paper_in(ink: Image.Image) -> tuple[int, int, int, int]:
+    """The box of the page without the dark ground that a scanner shows beside it, in a picture of 0 and 255."""
+    left, top, right, bottom = 0, 0, *ink.size
+    for beyond in (_solid, _wedge):
+        part = ink.crop((left, top, right, bottom))
+        above, after, below, before = (
+            beyond(part if turn is None else part.transpose(turn)) for turn in _SIDES
+        )
+        if above + below >= part.height or before + after >= part.width:
+            break
+        left, top, right, bottom = left + before, top + above, right - after, bottom - below
+    return left, top, right, bottom
+
+
+def _solid(ink: Image.Image) -> int:
+    """How many rows from the top are ink all along."""
+    return next((n for n, share in enumerate(_shares(ink)) if share < _SOLID), ink.height)
+
+
+def _wedge(ink: Image.Image) -> int:
+    """How many rows from the top have ink beside a page that lies askew: less in each, and nothing that was not above."""
+    rows = _shares(ink)
+    if rows[0] < _GROUND:
+        return 0
+    new = _shares(ImageChops.subtract(ink, ImageChops.offset(ink, 0, 1).filter(ImageFilter.MaxFilter(3))))
+    rest = statistics.median(rows) + _CLEAR
+    end = next((n for n in range(1, len(rows)) if rows[n] <= rest or new[n] > _DUST), len(rows))
+    return end if end <= _STEEPEST * len(rows) else 0
+
+
+def _shares(picture: Image.Image) -> list[float]:
+    """How much of each row is 255; nothing is less than some pixels."""
+    return [value / 255 for value in picture.resize((1, picture.height), Image.Resampling.BOX).tobytes()]
 
 
 def blots(ink: Image.Image) -> Iterator[Blot]:

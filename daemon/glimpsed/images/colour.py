@@ -14,6 +14,7 @@ _BESIDE = 3  # px: the outline of a letter, or its shadow
 _THIN = 0.08  # of an area is its outline: strokes of 25 px
 _NEARLY_ALL = 0.995
 _SOME = 0.1  # of all that is shown
+_SENSORS = (10, 12)  # bits
 _ENOUGH = 1_000_000  # px that tell what ground is needed
 
 
@@ -33,7 +34,9 @@ def drawable(
     if mode == "P":
         return image.convert("L" if _gray_palette(image) else "RGB")
     if mode == "F" or mode.startswith("I"):
-        gray = _eight_bits(image, bits)
+        gray = eight_bits(
+            image, used_bits(image) if image.mode.startswith("I;16") and bits in {None, 16} else bits
+        )
         return ImageChops.invert(gray) if inverted else gray
     return image if mode in {"L", "RGB", "CMYK", "LAB"} else image.convert("RGB")
 
@@ -73,11 +76,32 @@ def ground_of(image: Image.Image) -> int | None:
     return _FULL // 2 if _lost(full, 0) else 0
 
 
+def used_bits(image: Image.Image) -> int:
+    """Of 16-bit samples: those of a sensor with fewer are stored as they are by some, and everybody shows them black."""
+    _, high = image.convert("I").getextrema()
+    assert isinstance(high, int)
+    return next((bits for bits in _SENSORS if high >> bits == 0), 16)
+
+
+def _keyed(image: Image.Image) -> Image.Image:
+    """Gray and opacity of 16-bit samples of which one value is transparent."""
+    low, high = image.info["transparency"] & _FULL, image.info["transparency"] >> 8
+    data = image.convert("I;16").tobytes()
+    halves = [Image.frombytes("L", image.size, data[start::2]) for start in (0, 1)]
+    differ = [
+        half.point([_FULL * (value != key) for value in range(256)])
+        for half, key in zip(halves, (low, high), strict=True)
+    ]
+    return Image.merge("LA", (eight_bits(image, used_bits(image)), ImageChops.lighter(*differ)))
+
+
 def _transparent(image: Image.Image) -> bool:
     return image.mode in _WITH_ALPHA or "transparency" in image.info
 
 
 def _full(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16"):
+        image = _keyed(image)
     return (image.convert("LA") if image.mode == "La" else image).convert("RGBA")  # La becomes nothing else
 
 
@@ -86,7 +110,7 @@ def _opaque(image: Image.Image, ground: int | None) -> Image.Image:
     out = _on(
         _full(image), _FULL if (shade := ground_of(image) if ground is None else ground) is None else shade
     )
-    return out.convert("L") if image.mode in {"LA", "La", "L"} else out
+    return out.convert("L") if image.mode[0] in "LI" else out
 
 
 def _on(full: Image.Image, shade: int) -> Image.Image:
@@ -120,8 +144,8 @@ def _gray_palette(image: Image.Image) -> bool:
     return bool(colours) and colours[0::3] == colours[1::3] == colours[2::3]
 
 
-def _eight_bits(image: Image.Image, bits: int | None) -> Image.Image:
-    """16-bit, 32-bit or float samples, scaled (not clipped) to 8 bits."""
+def eight_bits(image: Image.Image, bits: int | None) -> Image.Image:
+    """16-bit (of which so many are used), 32-bit or float samples, scaled (not clipped) to 8 bits."""
     if image.mode.startswith("I;16"):
         return _scaled(image.convert("I"), 0, (1 << (bits or 16)) - 1)
     low, high = image.getextrema()

@@ -253,12 +253,13 @@ def _scaled(picture: Picture, size: tuple[int, int], box: Box | None) -> Image.I
     return image.resize(size, FILTER, box=box, reducing_gap=2.0)
 
 
-def _in_strips(
-    image: Image.Image, factor: int, draw: Callable[[Image.Image], Image.Image]
-) -> tuple[Image.Image, Box]:
+def _in_strips(image: Image.Image, factor: int, draw: Callable[..., Image.Image]) -> tuple[Image.Image, Box]:
     """Made drawable and reduced by an integer factor, a strip at a time: a copy of all of it would not fit."""
-    if (ground := colour.ground_of(image)) is not None:  # one for all of them
-        draw = functools.partial(colour.drawable, ground=ground)
+    # One ground for all of them, and one white.
+    if (ground := colour.ground_of(image)) is not None:
+        draw = functools.partial(draw, ground=ground)
+    if image.mode.startswith("I;16"):
+        draw = functools.partial(draw, bits=colour.used_bits(image))
     width, height = image.size
     rows = max(1, _STRIP // (width * factor)) * factor
     out: Image.Image | None = None

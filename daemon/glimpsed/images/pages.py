@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from glimpsed.config.schema import Folder
@@ -23,17 +24,28 @@ async def pages_of(folder: Folder, content: Content, images: Images) -> tuple[Do
             f"None of its pages is sent: it has {document.pages}, and send_pages is '{folder.send_pages}'.",
             f"Change send_pages of the folder '{folder.name}', or move the file to another one.",
         )
+    if folder.blank_pages == "skip" and document.pages > 1:
+        found = await _written_on(content, found, images, folder.max_pages)
+        if not found:
+            raise FileError("All of its pages are blank.", "Nothing is to be done: there is nothing on them.")
     if len(found) > folder.max_pages:
         raise FileError(
             f"The document has {len(found)} pages to be sent; at most {folder.max_pages} are.",
             f"Split it, or raise max_pages of the folder '{folder.name}'.",
         )
-    if folder.blank_pages == "skip" and document.pages > 1:
-        found = [page for page in found if not await images.is_blank(content, page)]
-        if not found:
-            raise FileError("All of its pages are blank.", "Nothing is to be done: there is nothing on them.")
     left_out = tuple(page for page in range(1, document.pages + 1) if page not in set(found))
     return replace(document, left_out=left_out), found
+
+
+async def _written_on(content: Content, pages: Sequence[int], images: Images, enough: int) -> list[int]:
+    """Those that are not blank; once there are more than `enough`, all others count as if they were not."""
+    found: list[int] = []
+    for number, page in enumerate(pages):
+        if len(found) > enough:
+            return [*found, *pages[number:]]
+        if not await images.is_blank(content, page):
+            found.append(page)
+    return found
 
 
 async def text_of(folder: Folder, content: Content, images: Images, page: int) -> OwnText | None:

@@ -21,6 +21,7 @@ Quad: TypeAlias = tuple[Point, Point, Point, Point]
 Masks: TypeAlias = dict[tuple[int, int], tuple[int, int]]  # px of a picture -> px of its finest mask
 
 _POINTS = 72  # to the inch
+_COARSEST = 72  # dpi: a page that holds but a coarse picture, or a few dots, is still the size of a page
 _FINER = 16  # parts of a pixel in which places are told
 _OBJECT = re.compile(rb"\b(\d{1,9})\s+\d{1,5}\s+obj\b\s*<<")
 _LONGEST = 4000  # bytes of a picture's dictionary
@@ -145,7 +146,7 @@ def _page(document: Any, number: int) -> Any:
 
 def _pixels(page: Any, masks: Masks) -> tuple[int, int]:
     """The page's size at `PDF_DPI`, or at the resolution of the scan if it holds nothing else."""
-    dpi = min(PDF_DPI, _scan_dpi(page, masks) or PDF_DPI)
+    dpi = min(PDF_DPI, max(_COARSEST, _scan_dpi(page, masks) or PDF_DPI))
     width, height = (max(1, round(points / _POINTS * dpi)) for points in page.get_size())
     return width, height
 

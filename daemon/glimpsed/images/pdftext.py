@@ -6,6 +6,7 @@ import ctypes
 import functools
 import itertools
 import math
+import string
 import unicodedata
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,8 @@ Point: TypeAlias = tuple[float, float]
 Quad: TypeAlias = tuple[Point, Point, Point, Point]
 # Its code, what wrote it, whether it has a box, the box (left, top, right, bottom), where it stands.
 Letter: TypeAlias = tuple[int, int | None, int, float, float, float, float, Point]
+# The number of its first letter, its text, what wrote it, its box, where its first and its last letter stand.
+Run: TypeAlias = tuple[int, str, int | None, float, float, float, float, Point, Point]
 
 MOST = 200_000  # characters of one page that are looked at
 _JOINED = {
@@ -35,6 +38,8 @@ _JOINED = {
 _SHAPES = (range(0xFB00, 0xFDF0), range(0xFE70, 0xFEFD))
 _SAMPLED = 8  # one character in so many is asked whether its font says which it is
 _LAM = "\N{ARABIC LETTER LAM}"
+_PLAIN = {ord(letter): letter for letter in string.ascii_letters}
+_ADJACENT = 0.1  # of a letter's height: so near stands the next one of a word
 _BLOCK = 2048  # characters that are asked for at once
 
 
@@ -60,7 +65,7 @@ class Text:
 def read(page: Any, form: Any = None) -> Text:
     """The page's text. `form`: the document's, for what was filled in; None without."""
     by_angle, unmapped = _glyphs(page)
-    count = sum(map(len, by_angle.values()))
+    count = sum(map(_letter_count, by_angle.values()))
     main, *others = _angles(by_angle)
     pieces = glyphs.pieces(by_angle[main])
     pieces += _filled_in(page, form, main)
@@ -99,7 +104,11 @@ def _glyphs(page: Any) -> tuple[dict[int, list[Mark]], int]:
 
 def _angles(by_angle: dict[int, list[Mark]]) -> list[int]:
     """Quarters that text is turned by, most of it first."""
-    return sorted(by_angle, key=lambda angle: -len(by_angle[angle])) or [0]
+    return sorted(by_angle, key=lambda angle: -_letter_count(by_angle[angle])) or [0]
+
+
+def _letter_count(marks: Sequence[Mark]) -> int:
+    return sum(len(mark.text) for mark in marks)
 
 
 def _corners(box: Box, turn: int) -> Quad:
@@ -123,28 +132,44 @@ def _marks(textpage: Any) -> tuple[dict[int, list[Mark]], int]:
     unmapped, turn, size = 0, 0, 1.0
     before: Any = None  # where the last glyph stands
     written: Any = None  # what it was written with: one font, one direction
-    for number, (code, item, boxed, left, top, right, bottom, here) in enumerate(_letters(textpage)):
-        text = _character(code)
-        if not text or not boxed:
-            continue
+    for number, text, item, left, top, right, bottom, here, last_here in _runs(_letters(textpage)):
         if item is not None and item != written:
             written = item
             raw.FPDFText_GetMatrix(handle, number, matrix)
             turn = round(math.degrees(math.atan2(matrix.b, matrix.a)) / 90) % 4
             size = max(1.0, raw.FPDFText_GetFontSize(handle, number) * math.hypot(matrix.a, matrix.b))
-        if number % _SAMPLED == 0:
-            unmapped += _SAMPLED * (raw.FPDFText_HasUnicodeMapError(handle, number) == 1)
+        for sample in range(number + -number % _SAMPLED, number + len(text), _SAMPLED):
+            unmapped += _SAMPLED * (raw.FPDFText_HasUnicodeMapError(handle, sample) == 1)
         marks, start, end, base = found[turn], left, right, -here[1]
         if turn:
             start, _, end, _ = _upright(left, bottom, right, top, turn)
             _, base, _, _ = _upright(*here, *here, turn)
         if marks and here == before:  # the next letter of a ligature; an Arabic lam comes before its alef
             last = marks.pop()
-            text = text + last.text if text == _LAM else last.text + text
+            text = text + last.text if text == _LAM else last.text + text  # noqa: PLW2901 - what is meant
             start, end = min(last.left, start), max(last.right, end)
         marks.append(Mark(text, start, end, base, size))
-        before = here
+        before = last_here
     return found, unmapped
+
+
+def _runs(letters: Iterator[Letter]) -> Iterator[Run]:
+    """What has a place, with plain letters that follow one another as one: most words, which are then looked at once."""
+    number, text, item, place, here, last_here = 0, "", None, (0.0, 0.0, 0.0, 0.0), (0.0, 0.0), (0.0, 0.0)
+    beyond = line = slack = 0.0
+    plain = False  # whether the one at hand may go on
+    for at, (code, wrote, boxed, left, top, right, bottom, there) in enumerate(letters):
+        letter = _PLAIN.get(code)
+        if plain and letter and wrote == item and there[1] == line and -slack < left - beyond < slack:
+            text, beyond, last_here = text + letter, right, there
+            continue
+        if text:
+            yield number, text, item, place[0], place[1], beyond, place[3], here, last_here
+        text = (letter or _character(code) or "") if boxed else ""
+        number, item, place, here, last_here = at, wrote, (left, top, right, bottom), there, there
+        plain, beyond, line, slack = letter is not None, right, there[1], _ADJACENT * (top - bottom)
+    if text:
+        yield number, text, item, place[0], place[1], beyond, place[3], here, last_here
 
 
 def _letters(textpage: Any) -> Iterator[Letter]:

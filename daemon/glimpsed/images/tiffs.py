@@ -19,64 +19,73 @@ from PIL import Image, UnidentifiedImageError
 from glimpsed.errors import FileError
 from glimpsed.formats.common import reader
 from glimpsed.formats.tiff import EXTENTS, Directory, Missing, directories
-from glimpsed.images import colour
-from glimpsed.images.picture import Picture, affordable, orientation_of, stretch_of
+from glimpsed.images import colour, samples
+from glimpsed.images.picture import ON_ITS_SIDE, Picture, affordable, orientation_of, stretch_of
 
 Entry: TypeAlias = tuple[int, int, int, bytes]  # tag, type, count, values
 
-_SUBFILE_TYPE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
+_SUBFILE_TYPE, _OLD_SUBFILE_TYPE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = (
+    254,
+    255,
+    256,
+    257,
+    258,
+    259,
+    262,
+)
 _OFFSETS, _ORIENTATION, _SAMPLES, _COUNTS, _PLANAR = 273, 274, 277, 279, 284
 _COLOUR_MAP, _TILE_WIDTH, _TILE_OFFSETS, _EXTRA, _FORMAT = 320, 322, 324, 338, 339
 _DIRECTORIES = frozenset({330, 34665, 34853, 40965})  # what points at other directories
-# What is said of all planes together, or of where each one stands.
-_OF_ALL_PLANES = (
-    frozenset(
-        {
-            _BITS,
-            _PHOTOMETRIC,
-            _SAMPLES,
-            _PLANAR,
-            _COLOUR_MAP,
-            _EXTRA,
-            _FORMAT,
-            _ORIENTATION,
-            *EXTENTS,
-            *EXTENTS.values(),
-        }
-    )
-    | _DIRECTORIES
-)
+# What is said of all samples together, and where each plane of them stands.
+_OF_SAMPLES = _DIRECTORIES | {
+    _BITS,
+    _PHOTOMETRIC,
+    _SAMPLES,
+    _PLANAR,
+    _COLOUR_MAP,
+    _EXTRA,
+    _FORMAT,
+    _ORIENTATION,
+}
+_OF_ALL_PLANES = _OF_SAMPLES | {*EXTENTS, *EXTENTS.values()}
 _JPEGS = {(6,), (7,)}
 _SHORT, _LONG, _LONG8, _IFD8 = 3, 4, 16, 18
 _COLOURS = {0: "gray", 1: "gray", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr", 8: "Lab", 9: "Lab", 10: "Lab"} | {
     32803: "camera raw", 34892: "camera raw", 32844: "LogL", 32845: "LogLuv",
 }  # fmt: skip
-_MERGED = {0: ("L", 1), 1: ("L", 1), 2: ("RGB", 3), 5: ("CMYK", 4)}  # modes, and their planes
+_CIELAB = 8
+_MODES = {0: "L", 1: "L", 2: "RGB", 5: "CMYK", _CIELAB: "LAB", 9: "LAB"}
+_CHANNELS = {0: 1, 1: 1, 2: 3, 5: 4, _CIELAB: 3, 9: 3}
+_PLANAR_KNOWN = frozenset({0, 1, 2, 5})
 _FORMATS = {2: "signed ", 3: "floating-point ", 5: "complex ", 6: "complex "}
 _PREMULTIPLIED, _ALPHA = 1, 2
+_ALPHAS = {(_PREMULTIPLIED,), (_ALPHA,)}
+_SMALLER, _MASK, _OLD_SMALLER = 1, 4, 2  # bits of NewSubfileType; a value of SubfileType, which it followed
 _YCBCR = 6
 
 
 def inspect(file: BinaryIO) -> tuple[int, int, int]:
     """Number of pages; width and height of the first one as it is stored."""
-    with opened(file) as (image, _):
+    with opened(file) as (image, chain):
+        pages = pages_of(chain)
+        image.seek(pages[0])
         tags = image.tag_v2  # type: ignore[attr-defined]
-        return len(pages_of(image)), int(tags[_WIDTH]), int(tags[_HEIGHT])
+        return len(pages), int(tags[_WIDTH]), int(tags[_HEIGHT])
 
 
 def picture(file: BinaryIO, number: int, memory: int) -> Picture:
     """Page `number` (from 1)."""
     with opened(file) as (image, chain):
-        pages = pages_of(image)
+        pages = pages_of(chain)
         if number > len(pages):
             raise FileError(f"There is no page {number}: the file has {len(pages)}.")
         frame = pages[number - 1]
         image.seek(frame)
         tags: Any = image.tag_v2  # type: ignore[attr-defined]
         turn, stretch = tags.get(_ORIENTATION), stretch_of(image)
-        if frame < len(chain) and _apart(page := chain[frame]):
+        if frame < len(chain) and _taken_apart(page := chain[frame]):
             affordable(image.size, "RGB", memory)
-            merged = _merged(file, page)
+            merged = _merged(page, _planes(file, page))
             merged.info.update(image.info)
             return Picture(merged, colour.drawable, orientation_of(page.numbers(_ORIENTATION) or 1), stretch)
         # 8 bits a value, as some scanners write them
@@ -85,8 +94,10 @@ def picture(file: BinaryIO, number: int, memory: int) -> Picture:
             image.putpalette(bytes(tags[_COLOUR_MAP]), "RGB;L")
         bits, inverted = int(tags.get(_BITS, (16,))[0]), tags.get(_PHOTOMETRIC) == 0
         draw = functools.partial(colour.drawable, bits=bits, inverted=inverted)
+        if not isinstance(turn, int):
+            return Picture(image, draw, orientation_of(turn), stretch)
         # What Pillow takes for an orientation it has turned by itself.
-        return Picture(image, draw, 1 if isinstance(turn, int) else orientation_of(turn), stretch)
+        return Picture(image, draw, 1, 1 / stretch if turn in ON_ITS_SIDE else stretch)
 
 
 @contextlib.contextmanager
@@ -106,18 +117,14 @@ def opened(file: BinaryIO) -> Iterator[tuple[Image.Image, list[Directory]]]:
         ) from None
 
 
-def pages_of(image: Image.Image) -> list[int]:
-    """The frames that are pages, and not smaller copies of one (bit 0 of NewSubfileType)."""
-    frames = getattr(image, "n_frames", 1)
-    if frames == 1:
-        return [0]
-    pages = []
-    for frame in range(frames):
-        image.seek(frame)
-        if not int(image.tag_v2.get(_SUBFILE_TYPE, 0)) & 1:  # type: ignore[attr-defined]
-            pages.append(frame)
-    image.seek(0)
-    return pages or [0]
+def pages_of(chain: Sequence[Directory]) -> list[int]:
+    """The directories that are pages, and not smaller copies of one, or its mask."""
+    return [n for n, directory in enumerate(chain) if not _is_beside(directory)] or [0]
+
+
+def _is_beside(directory: Directory) -> bool:
+    kind, older = directory.numbers(_SUBFILE_TYPE), directory.numbers(_OLD_SUBFILE_TYPE)
+    return bool(kind and kind[0] & (_SMALLER | _MASK)) or (not kind and older[:1] == (_OLD_SMALLER,))
 
 
 def chain_of(file: BinaryIO) -> list[Directory]:
@@ -157,7 +164,7 @@ def _readable(file: BinaryIO, chain: Sequence[Directory]) -> BinaryIO:
     """
     mark = file.read(4)
     file.seek(0)
-    if mark != b"MM\0+" and not any(_apart(page) or _mistagged(page) for page in chain):
+    if mark != b"MM\0+" and not any(_taken_apart(page) or _mistagged(page) for page in chain):
         return file
     pages = []
     for page in chain:
@@ -165,7 +172,11 @@ def _readable(file: BinaryIO, chain: Sequence[Directory]) -> BinaryIO:
         if _mistagged(page):
             retagged = {_OFFSETS: _TILE_OFFSETS, _COUNTS: EXTENTS[_TILE_OFFSETS]}
             entries = [(retagged.get(tag, tag), *rest) for tag, *rest in entries]  # type: ignore[misc]
-        pages.append(_plane_entries(page, 0) if _apart(page) else entries)
+        if _apart(page):
+            entries = _plane_entries(page, 0)
+        elif samples.together(page):
+            entries = [entry for entry in entries if entry[0] not in _OF_SAMPLES] + _as_gray(page, 8)
+        pages.append(entries)
     return _rewritten(file, chain[0].order, pages)
 
 
@@ -181,25 +192,43 @@ def _apart(page: Directory) -> bool:
     bits = page.numbers(_BITS)
     if photometric == (0,) and bits == (16,) and page.order == ">":
         return True  # white is 0, which Pillow knows in the other byte order alone
-    known = photometric and photometric[0] in _MERGED and len(bits) >= _MERGED[photometric[0]][1]
+    known = photometric and photometric[0] in _PLANAR_KNOWN and len(bits) >= _CHANNELS[photometric[0]]
     return bool(known and page.numbers(_PLANAR) == (2,) and len(bits) > 1 and compression not in _JPEGS)
 
 
-def _merged(file: BinaryIO, page: Directory) -> Image.Image:
-    """Of planes that stand apart, each read as a gray picture of its own."""
-    extra = page.numbers(_EXTRA)
-    [photometric] = page.numbers(_PHOTOMETRIC)
-    mode, colours = _MERGED[photometric]
-    alpha = extra[:1] in {(_PREMULTIPLIED,), (_ALPHA,)} and mode != "CMYK"
-    planes = [_plane(file, page, n) for n in range(colours + alpha)]
+def _taken_apart(page: Directory) -> bool:
+    return _apart(page) or samples.together(page)
+
+
+def _planes(file: BinaryIO, page: Directory) -> list[Image.Image]:
+    """Each channel by itself, in 8 bits."""
+    if _apart(page):
+        photometric, extra = (page.numbers(_PHOTOMETRIC) or (1,))[0], page.numbers(_EXTRA)
+        count = _CHANNELS.get(photometric, 1) + (extra[:1] in _ALPHAS)
+        return [_plane(file, page, n) for n in range(min(count, len(page.numbers(_BITS))))]
+    entries = [entry for entry in _entries(page) if entry[0] not in _OF_SAMPLES]
+    widths = {
+        tag: samples.row_bytes(page, width) for tag in (_WIDTH, _TILE_WIDTH) for width in page.numbers(tag)
+    }
+    entries = [entry for entry in entries if entry[0] not in widths]
+    entries += [(tag, _LONG, 1, struct.pack(f"{page.order}I", width)) for tag, width in widths.items()]
+    with Image.open(_rewritten(file, page.order, [entries + _as_gray(page, 8)]), formats=("TIFF",)) as data:
+        return samples.planes(page, data)
+
+
+def _merged(page: Directory, planes: list[Image.Image]) -> Image.Image:
+    """The picture of these channels."""
+    [photometric], extra = page.numbers(_PHOTOMETRIC), page.numbers(_EXTRA)[:1]
+    count = _CHANNELS[photometric]
     if photometric == 0:
         planes[0] = planes[0].point(lambda value: 255 - value)
-    if not alpha:
-        return Image.merge(mode, planes)
-    full = Image.merge(
-        "RGBa" if extra[0] == _PREMULTIPLIED else "RGBA",
-        [planes[0]] * 3 + planes[1:] if mode == "L" else planes,
-    )
+    if photometric == _CIELAB:  # signed there, and not in Pillow
+        planes[1:3] = [plane.point(lambda value: value ^ 128) for plane in planes[1:3]]
+    mode = _MODES[photometric]
+    if extra not in _ALPHAS or len(planes) <= count or mode not in {"L", "RGB"}:
+        return Image.merge(mode, planes[:count])
+    colours = planes[:1] * 3 if mode == "L" else planes[:3]
+    full = Image.merge("RGBa" if extra == (_PREMULTIPLIED,) else "RGBA", [*colours, planes[count]])
     return full.convert("RGBA").convert("LA") if mode == "L" else full.convert("RGBA")
 
 
@@ -207,7 +236,12 @@ def _plane(file: BinaryIO, page: Directory, number: int) -> Image.Image:
     bits = page.numbers(_BITS)[number]
     gray = Image.open(_rewritten(file, page.order, [_plane_entries(page, number)]), formats=("TIFF",))
     gray.load()
-    return colour.drawable(gray, bits=bits).convert("L")
+    return colour.eight_bits(gray, bits) if gray.mode[0] in "IF" else gray.convert("L")
+
+
+def _as_gray(page: Directory, bits: int, form: int = 1) -> list[Entry]:
+    own = {_BITS: bits, _PHOTOMETRIC: 1, _SAMPLES: 1, _FORMAT: form}
+    return [(tag, _SHORT, 1, struct.pack(f"{page.order}H", value)) for tag, value in own.items()]
 
 
 def _plane_entries(page: Directory, number: int) -> list[Entry]:
@@ -220,8 +254,7 @@ def _plane_entries(page: Directory, number: int) -> list[Entry]:
         if each:
             part = values[number * each : (number + 1) * each]
             entries.append((tag, _LONG, each, struct.pack(f"{page.order}{each}I", *part)))
-    own = {_BITS: bits[number], _PHOTOMETRIC: 1, _SAMPLES: 1, _FORMAT: (page.numbers(_FORMAT) or (1,))[0]}
-    return entries + [(tag, _SHORT, 1, struct.pack(f"{page.order}H", value)) for tag, value in own.items()]
+    return entries + _as_gray(page, bits[number], (page.numbers(_FORMAT) or (1,))[0])
 
 
 def _entries(page: Directory) -> Iterator[Entry]:

@@ -4,9 +4,9 @@
                 ^  ^               │ │                    │
                 │  └──retry, lease out┘ └──failed──> failed   └──blocked, lease out: claimed again, written again
 
-`queue` holds offers, claims and leases, `finish` the ends of a job, `handing` its hand-over, `listing` what discovery
-compares with,
-`kept` the answers, `words` what they are found by, `older` what is kept of them later,
+`queue` holds offers, claims and leases, `holding` what waits to be approved, `finish` the ends of a job, `handing` its
+hand-over, `listing` what discovery compares with,
+`kept` the answers, `others` those that do not stand, `words` what they are found by, `older` what is kept of them later,
 `memory` what daemons share of the models, `hosts` who they are, `queries`, `search`, `browse` and `hours` what people ask,
 `look` what `check` finds out without opening it for work.
 `Ledger` is synchronous and may be called from several threads at once; the daemon awaits it through `Books`.

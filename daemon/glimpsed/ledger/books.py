@@ -3,13 +3,14 @@
 await books(Ledger.find, key)                          # LedgerUnavailable when the database is away
 await books.patient(Ledger.release, job)               # when it is back
 await books.maybe(Ledger.leave)                        # or not at all: None
+await books.attempt(several())                         # the same for several calls
 await books.grouped(Ledger.all_done, (job, written), now)   # with whoever comes meanwhile, in one transaction
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
@@ -87,8 +88,12 @@ class Books:
         self, call: Callable[Concatenate[Ledger, P], R], /, *args: P.args, **kwargs: P.kwargs
     ) -> R | None:
         """The call's result; None when the database is away."""
+        return await self.attempt(self(call, *args, **kwargs))
+
+    async def attempt(self, doing: Awaitable[R]) -> R | None:
+        """What several calls come to; None when the database is away, which the dispatcher tells."""
         try:
-            return await self(call, *args, **kwargs)
+            return await doing
         except LedgerUnavailable:
             return None
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from glimpsed.ledger.packed import pages_of, unpack
+from glimpsed.ledger.packed import pages_of
 from glimpsed.ledger.part import CHUNK, Part, chunks, file_row
 from glimpsed.ledger.schema import about, files, kept, questions
 from glimpsed.ledger.values import FileRow, Reason
-from glimpsed.model import Answer, State
+from glimpsed.model import State
 
 _BATCH = 1000  # failed files that are looked at in one transaction
 _HERE = (files.c.folder == sa.bindparam("folder")) & (files.c.state == sa.bindparam("state"))
@@ -38,6 +38,7 @@ _REASONS = (
     .group_by(files.c.reason, files.c.advice)
 )
 FOREVER = 1e18  # s
+COUNTED = 100_000  # files of a time, at most
 LOOKED_AT = 20_000  # files whose names are looked at for one page, so that nobody waits for all of a million
 _NAMES = sa.select(
     files.c.id, files.c.folder, files.c.state, files.c.changed, files.c.directory, files.c.name
@@ -81,6 +82,18 @@ class Browse(Part):
                 row.id: file_row(row) for row in c.execute(sa.select(files).where(files.c.id.in_(numbers)))
             }
             return [rows[number] for number in numbers]
+
+    def count_between(
+        self, folders: Sequence[str], states: Sequence[State], since: float, until: float, most: int = COUNTED
+    ) -> int:
+        """How many `browse` finds in all, as far as that is counted: `most`. From the index alone."""
+        count = 0
+        with self._database.read() as c:
+            for folder, state in itertools.product(folders, states):
+                span = {"folder": folder, "state": state, "since": since, "until": until}
+                some = sa.select(files.c.id).where(_HERE, _WHEN).limit(most - count).subquery()
+                count += c.scalar(sa.select(sa.func.count()).select_from(some), span) or 0
+        return count
 
     def named(
         self,
@@ -209,28 +222,9 @@ class Browse(Part):
             yield from found
             last = found[-1].id
 
-    def answers_about(self, sha256: str, limit: int = 20) -> list[tuple[str, Answer]]:
-        """All answers that are kept about a content, each with its question, the latest first."""
-        which = (
-            sa.select(questions.c.asked, kept.c.body, questions.c.facts)
-            .join_from(kept, questions, questions.c.id == kept.c.question)
-            .where(kept.c.sha256 == bytes.fromhex(sha256))
-        )
-        with self._database.read() as c:
-            rows = c.execute(which.order_by(kept.c.at.desc()).limit(limit)).all()
-        read = [(row.asked, _readable(row.body, sha256, row.facts)) for row in rows]
-        return [(asked, answer) for asked, answer in read if answer is not None]
-
 
 def folded(text: str) -> str:
     """A name as people take it for the same: whatever its case, its width, and the way that its accents are written."""
     if text.isascii():
         return text.lower()
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-
-
-def _readable(body: bytes, sha256: str, facts: bytes) -> Answer | None:
-    try:
-        return unpack(body, sha256, facts)
-    except ValueError:
-        return None

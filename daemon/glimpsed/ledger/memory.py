@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from glimpsed.ledger.part import Part, clean
-from glimpsed.ledger.schema import HELD, files, folders, learned, paces, pauses, spend
+from glimpsed.ledger.schema import learned, paces, pauses, spend
 from glimpsed.ledger.spending import local_day
 from glimpsed.ledger.values import Paused, Spend
 
 WEEK = 7 * 86400.0  # seconds that a learnt fact is believed
 _PACED = 120  # seconds of pace that are kept
-
-_ARRIVALS_HELD = (files.c.fresh == HELD) & files.c.due.is_not(None)
-_SOME_HELD = sa.exists().where(files.c.folder == folders.c.name, _ARRIVALS_HELD)
 
 
 class Memory(Part):
@@ -141,53 +138,6 @@ class Memory(Part):
             statement = statement.where(spend.c.folder == folder)
         with self._database.read() as c:
             return [Spend(**row) for row in c.execute(statement).mappings()]
-
-    def hold(self, folder: str, now: float) -> None:
-        """The backlog of this folder waits for `approve`; arrivals are served."""
-        insert = self._insert(folders)
-        put = insert.on_conflict_do_update(
-            index_elements=[folders.c.name],
-            set_={"held": sa.func.coalesce(folders.c.held, insert.excluded.held)},
-        )
-        with self._database.write() as c:
-            c.execute(put, {"name": folder, "held": now})
-
-    def approve(self, folder: str | None = None) -> list[str]:
-        """Release the backlog of a folder, or of all, and its arrivals. Returns the folders that waited."""
-        which = sa.true() if folder is None else folders.c.name == folder
-        released = sa.update(folders).where(folders.c.held.is_not(None), which).values(held=None)
-        arrivals = (
-            sa.update(files).where(files.c.folder == sa.bindparam("of"), _ARRIVALS_HELD).values(fresh=1)
-        )
-        with self._database.write() as c:
-            self._database.tell(c)
-            names = set(c.execute(released.returning(folders.c.name)).scalars())
-            for name in c.execute(sa.select(folders.c.name).where(which, _SOME_HELD)).scalars().all():
-                c.execute(arrivals, {"of": name})
-                names.add(name)
-            return sorted(names)
-
-    def held(self) -> dict[str, float]:
-        """The folders of which a backlog or arrivals wait, and since when."""
-        came = sa.select(sa.func.min(files.c.changed)).where(files.c.folder == folders.c.name, _ARRIVALS_HELD)
-        since = sa.func.coalesce(folders.c.held, came.scalar_subquery())
-        with self._database.read() as c:
-            rows = c.execute(sa.select(folders.c.name, since.label("since")).where(since.is_not(None)))
-            return {row.name: row.since for row in rows}
-
-    def held_back(self, names: Collection[str]) -> dict[str, int]:
-        """How many files of these folders wait for `approve`, by folder."""
-        held = sa.select(folders.c.name).where(folders.c.held > 0, folders.c.name.in_(names))
-        backlog = (
-            sa.select(files.c.folder, sa.func.count().label("number"))
-            .where(
-                (files.c.folder.in_(held) & (files.c.fresh == 0) & files.c.due.is_not(None))
-                | (files.c.folder.in_(names) & _ARRIVALS_HELD)
-            )
-            .group_by(files.c.folder)
-        )
-        with self._database.read() as c:
-            return {row.folder: row.number for row in c.execute(backlog)}
 
 
 def _wait(

@@ -6,6 +6,7 @@ those of the answers that were kept last, where very many have the words.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,10 +14,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from glimpsed.ledger.browse import folded as plain_name
 from glimpsed.ledger.packed import pages_of
 from glimpsed.ledger.part import CHUNK, Part, chunks, key_of
-from glimpsed.ledger.schema import files, kept, questions
-from glimpsed.ledger.values import Hit
+from glimpsed.ledger.schema import files, kept, questions, verifications
+from glimpsed.ledger.values import Among, Found, Hit
 from glimpsed.ledger.words import Phrase, folded, phrases
 from glimpsed.model import FileKey
 
@@ -25,6 +27,9 @@ MOST, MOST_AT_ONCE = (
     20_000,
     2_000,
 )  # files with the words that are looked at for a phrase, the newest: a second's work
+
+FIRST = 2**62  # before the newest answer
+Place = tuple[int, int]  # an answer's id and a file's, between two pages
 
 _FOUND = {
     "sqlite": sa.text(
@@ -64,6 +69,7 @@ class _Match:
     file: int
     page: int
     text: str
+    answer: int
 
 
 class Search(Part):
@@ -75,58 +81,109 @@ class Search(Part):
         Where no page of an answer holds them all, the one that holds most. ``invoic*`` is any word that begins so; where
         whole words find nothing, all that are not quoted are taken for beginnings.
         """
-        return self._best(text, limit, folder, MOST)[0]
-
-    def quick_search(
-        self, text: str, *, limit: int = 50, folder: str | None = None
-    ) -> tuple[list[Hit], bool]:
-        """`search` in bounded time, and whether so many pages hold the words that these are the best of the latest."""
-        return self._best(text, limit, folder, MOST_AT_ONCE)
-
-    def _best(self, text: str, limit: int, folder: str | None, most: int) -> tuple[list[Hit], bool]:
         wanted = phrases(text)
-        begun = [phrase if phrase.quoted else replace(phrase, begun=True) for phrase in wanted]
-        found, latest = self._found(wanted, limit, folder, most)
-        return (found, latest) if found or begun == wanted else self._found(begun, limit, folder, most)
+        return self._best(wanted, limit, folder) or self._best(_begun(wanted), limit, folder)
 
-    def _found(
-        self, wanted: Sequence[Phrase], limit: int, folder: str | None, most: int
-    ) -> tuple[list[Hit], bool]:
-        """The best, and whether there is more that was not compared with them."""
-        if not wanted:
-            return [], False
+    def found(
+        self, text: str, among: Among, *, after: tuple[int, int] | None = None, limit: int = 50
+    ) -> Found:
+        """A page of the files whose answer holds what `search` finds, in bounded time.
+
+        `after` is `Found.on` of the page before.
+        """
+        wanted = phrases(text)
+        found = self._page(wanted, among, after, limit)
+        return found if found.count or not found.every else self._page(_begun(wanted), among, after, limit)
+
+    def _best(self, wanted: Sequence[Phrase], limit: int, folder: str | None) -> list[Hit]:
         found: list[_Match] = []
         seen: set[int] = set()
         looked_at, patterns = 0, [phrase.pattern() for phrase in wanted]
+        whose = _WHOSE if folder is None else _WHOSE.where(files.c.folder == folder)
         with self._database.read() as c:
-            for row in self._answers(c, wanted, limit, folder):
+            some = _answers(c, wanted, whose, max(limit, LOOKED_AT))
+            for row in itertools.chain.from_iterable(rows for _, rows in some):
                 enough = len(found) >= limit and len(seen) >= LOOKED_AT and row.id not in seen
-                if enough or looked_at >= most:
+                if enough or looked_at >= MOST:
                     break
                 looked_at += 1
                 if matches := _matches(row, patterns):
                     seen.add(row.id)
                     found += matches
-            else:
-                return _hits(found, limit, wanted), False
-        return _hits(found, limit, wanted), True
+        return _hits(sorted(found, key=lambda match: -match.score)[:limit], wanted)
 
-    def _answers(
-        self, c: sa.Connection, wanted: Sequence[Phrase], limit: int, folder: str | None
-    ) -> Iterator[sa.Row[*tuple[Any, ...]]]:
-        """Answers with all of the terms, those kept last first, each with every file that has it."""
-        terms = dict.fromkeys(term for phrase in wanted for term in phrase.terms())
-        query = _fts5(terms) if c.dialect.name == "sqlite" else _tsquery(terms)
-        whose = _WHOSE if folder is None else _WHOSE.where(files.c.folder == folder)
-        before, most = 2**62, max(limit, LOOKED_AT)
-        while True:
-            asked = {"query": query, "before": before, "most": most}
-            ids = list(c.execute(_FOUND[c.dialect.name], asked).scalars())
-            for some in chunks(ids, CHUNK):
-                yield from c.execute(whose, {"some": some}).all()
-            if len(ids) < most:
-                return
-            before, most = ids[-1], min(4 * most, MOST)
+    def _page(self, wanted: Sequence[Phrase], among: Among, after: Place | None, limit: int) -> Found:
+        with self._database.read() as c:
+            counted, stopped = _look(c, wanted, among)
+            rest, on = counted, stopped
+            if after is not None:
+                rest = [match for match in counted if _later(match.answer, match.file, after)]
+                if stopped is not None and len(rest) <= limit:
+                    rest, on = _look(c, wanted, among, after, limit + 1)
+        page = rest[:limit]
+        on = (page[-1].answer, page[-1].file) if len(rest) > limit else on
+        return Found(_hits(page, wanted), on, len(counted), stopped is None)
+
+
+def _look(
+    c: sa.Connection,
+    wanted: Sequence[Phrase],
+    among: Among,
+    after: Place | None = None,
+    limit: int | None = None,
+) -> tuple[list[_Match], Place | None]:
+    """The best page of each file, the answers that were kept last first; and where it stopped, if that is not the end."""
+    name, patterns = plain_name(among.name), [phrase.pattern() for phrase in wanted]
+    found: list[_Match] = []
+    looked_at = passed = 0
+    for at, rows in _answers(c, wanted, _whose(among), MOST_AT_ONCE, after[0] + 1 if after else FIRST):
+        passed += CHUNK
+        for row in rows:
+            if after is not None and not _later(row.id, row.file, after):
+                continue
+            looked_at += 1
+            if name in plain_name(key_of(row).path) and (matches := _matches(row, patterns)):
+                found.append(max(matches, key=lambda match: match.score))
+            if len(found) == limit:
+                return found, (row.id, row.file)
+        if looked_at >= MOST_AT_ONCE or passed >= MOST:
+            return found, (at, FIRST)
+    return found, None
+
+
+def _later(answer: int, file: int, place: Place) -> bool:
+    """Whether it comes after this place: answers that were kept last first, the files of one by number."""
+    return answer < place[0] or (answer == place[0] and file > place[1])
+
+
+def _whose(among: Among) -> sa.Select[Any]:
+    here = files.c.folder.in_(among.folders) & files.c.state.in_(among.states)
+    which = _WHOSE.where(here, files.c.changed.between(among.since, among.until))
+    if not among.doubtful:
+        return which
+    read = (verifications.c.file == files.c.id) & (verifications.c.claim == files.c.claims)
+    return which.where(sa.exists().where(read, verifications.c.doubtful == 1), files.c.state == "done")
+
+
+def _begun(wanted: Sequence[Phrase]) -> list[Phrase]:
+    """Taken for beginnings, but for what is quoted."""
+    return [phrase if phrase.quoted else replace(phrase, begun=True) for phrase in wanted]
+
+
+def _answers(
+    c: sa.Connection, wanted: Sequence[Phrase], whose: sa.Select[Any], most: int, before: int = FIRST
+) -> Iterator[tuple[int, Sequence[sa.Row[*tuple[Any, ...]]]]]:
+    """Answers with all of the terms, those kept last first, each with every file that has it; some, down to an id."""
+    terms = dict.fromkeys(term for phrase in wanted for term in phrase.terms())
+    query = _fts5(terms) if c.dialect.name == "sqlite" else _tsquery(terms)
+    while terms:
+        asked = {"query": query, "before": before, "most": most}
+        ids = list(c.execute(_FOUND[c.dialect.name], asked).scalars())
+        for some in chunks(ids, CHUNK):
+            yield some[-1], c.execute(whose, {"some": some}).all()
+        if len(ids) < most:
+            return
+        before, most = ids[-1], min(4 * most, MOST)
 
 
 def _fts5(terms: dict[tuple[str, bool], None]) -> str:
@@ -148,13 +205,14 @@ def _matches(row: sa.Row[*tuple[Any, ...]], patterns: Sequence[re.Pattern[str]])
     whole = [at for at, found in enumerate(counts) if all(found)]
     best = whole or [max(range(len(pages)), key=lambda at: sum(map(bool, counts[at])))]
     key = key_of(row)
-    return [_Match(_score(counts[at], len(pages[at])), key, row.file, at + 1, pages[at]) for at in best]
+    return [
+        _Match(_score(counts[at], len(pages[at])), key, row.file, at + 1, pages[at], row.id) for at in best
+    ]
 
 
-def _hits(found: list[_Match], limit: int, wanted: Sequence[Phrase]) -> list[Hit]:
+def _hits(found: Sequence[_Match], wanted: Sequence[Phrase]) -> list[Hit]:
     looked_for = [phrase.text for phrase in wanted]
-    best = sorted(found, key=lambda match: -match.score)[:limit]
-    return [Hit(m.key, m.page, matching_line(m.text, looked_for), m.file) for m in best]
+    return [Hit(m.key, m.page, matching_line(m.text, looked_for), m.file) for m in found]
 
 
 def _score(counts: Sequence[int], length: int) -> float:

@@ -75,10 +75,10 @@ class Second(Finish):
                 c.execute(sa.update(verifications).where(these).values(due=now + lease, owner=self.owner))
         return [SecondReading(_job(row), file_row(row), row.tries, row.reading) for row in rows]
 
-    def renew_readings(self, jobs: Sequence[Job], now: float, lease: float) -> None:
+    def renew_readings(self, numbers: Sequence[int], now: float, lease: float) -> None:
         """They are being read still."""
         with self._database.write() as c:
-            for some in chunks([job.id for job in jobs], CHUNK):
+            for some in chunks(numbers, CHUNK):
                 ours = verifications.c.file.in_(some) & (verifications.c.owner == self.owner)
                 c.execute(sa.update(verifications).where(ours).values(due=now + lease))
 
@@ -156,12 +156,20 @@ class Second(Finish):
             return c.scalar(count) or 0
 
     def doubtful_files(
-        self, folder: str | None = None, *, after: int = 0, limit: int = 100
+        self,
+        folder: str | None = None,
+        *,
+        after: int = 0,
+        limit: int = 100,
+        since: float = 0.0,
+        until: float = 1e18,
     ) -> list[tuple[int, FileRow]]:
         """Those that `doubtful` counts, with their ids, in the order of these, after this one."""
         page = sa.select(files).join_from(verifications, files, _CURRENT).where(_DOUBTFUL, files.c.id > after)
         if folder is not None:
             page = page.where(_FOLDER.in_([folder]))
+        if since > 0 or until < 1e18:
+            page = page.where(files.c.changed.between(since, until))
         with self._database.read() as c:
             return [(row.id, file_row(row)) for row in c.execute(page.order_by(files.c.id).limit(limit))]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,6 +85,38 @@ class Hit:
     page: int
     line: str
     id: int = 0  # the file's number in this ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Among:
+    """Which files a reader looks at."""
+
+    folders: Sequence[str]
+    states: Sequence[State]
+    since: float = 0.0  # when their state changed last, epoch seconds
+    until: float = 1e18
+    name: str = ""  # a part of their paths
+    doubtful: bool = False  # only those that a second reader read otherwise, and nobody has reviewed
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A page of what was found, the answers that were kept last first."""
+
+    hits: Sequence[Hit]  # one a file: the page that matches best
+    on: tuple[int, int] | None  # where the next page begins; None: there is none
+    count: int  # of files
+    every: bool  # all that match are counted; else so many, and maybe more
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """An answer that is kept about a content."""
+
+    id: int
+    question: str
+    answer: Answer
+    tried: bool = False  # by somebody who wanted to look at it
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ def answer(
     """
     known = next((found for found in kept if found is not None and found.question == row.question), None)
     if known is not None:
-        return _about(row, known.answer)
+        return about(row, known.answer)
     if root is None:
         return None
     try:
@@ -139,8 +139,8 @@ async def _complete(books: Books, place: Place, maker: Maker, key: FileKey) -> b
     return True
 
 
-def _about(row: FileRow, known: Answer) -> Answer:
-    """A kept answer as one about this file: it may have been given to a copy of it."""
+def about(row: FileRow, known: Answer) -> Answer:
+    """An answer that is kept as one about this file: it may have been given to a copy of it."""
     source = known.source.model_copy(
         update={
             "name": shown(row.key.name),

@@ -70,16 +70,17 @@ def correct(
     by: str,
     text: str | None = None,
     data: Any = None,
+    instead: Answer | None = None,
     make: Callable[[Folder, Answer, Content, str], Made] = lambda *_: Made(),
 ) -> Answer:
     """Another text, or other data (which the caller has held against the schema), written to the sidecars.
 
-    `data` is shaped as the answer's: with ``pages: each`` a list with a value for each page. Without either, the answer is
-    confirmed. `make`: what more than the answer takes to be rendered (`Maker.make`). Raises `Conflict` when it is not what
+    `data` is shaped as the answer's: with ``pages: each`` a list with a value for each page. `instead`: another whole
+    answer in its place, which is kept among the others then. Without any of these, the answer is confirmed. `make`: what more than the answer takes to be rendered (`Maker.make`). Raises `Conflict` when it is not what
     was `seen`, else as `sidecar.write`.
     """
     with _turns[folder.name]:  # of two who look at the same answer, the second hears of the first
-        return _corrected(ledger, root, folder, key, seen, by, text, data, make)
+        return _corrected(ledger, root, folder, key, seen, by, text, data, instead, make)
 
 
 def _corrected(
@@ -91,12 +92,13 @@ def _corrected(
     by: str,
     text: str | None,
     data: Any,
+    instead: Answer | None,
     make: Callable[[Folder, Answer, Content, str], Made],
 ) -> Answer:
     row, old = current(ledger, root, folder, key)
     if token(row, old) != seen:
         raise Conflict(f"{shown(key.path)} has changed since you looked at it: look again")
-    new, changed = _changed(old, text, data)
+    new, changed = _changed(old, text, data) if instead is None else _taken(row, old, instead)
     if old.review is not None:  # who corrected before stays said
         changed = [*dict.fromkeys([*old.review.changed, *changed])]
     at = ledger.clock.wall()
@@ -106,7 +108,8 @@ def _corrected(
     content = files.read_content(there, path, row.version)
     made = make(folder, new, content, path.rpartition("/")[2])
     written = sidecar.write(there, path, folder, new, row.written, content, made.files)
-    if not ledger.review(row, old, new, written, at, review.by):
+    keep = ledger.review if instead is None else ledger.take
+    if not keep(row, old, new, written, at, review.by):
         raise Conflict(f"{shown(key.path)} was answered anew at this moment: look again")
     what = f"{', '.join(changed)} corrected" if changed else "confirmed"
     log.info(events.FILE_REVIEWED, folder=key.folder, file=shown(key.path), reason=f"{what} by {review.by}")
@@ -133,6 +136,14 @@ def _changed(old: Answer, text: str | None, data: Any) -> tuple[Answer, list[str
             pages = zip(update.get("pages", old.pages), parts, strict=True)
             update["pages"] = tuple(page.model_copy(update={"text": part}) for page, part in pages)
     return old.model_copy(update=update), changed
+
+
+def _taken(row: FileRow, old: Answer, other: Answer) -> tuple[Answer, list[str]]:
+    """Another answer, of which nobody has doubted anything; and where it differs."""
+    new = anew.about(row, other).model_copy(update={"doubt": None, "verified": None})
+    if old.data is not None or new.data is not None:
+        return new, [*_paths(old.data, new.data, "")]
+    return new, ["text"] if old.text != new.text else []
 
 
 def _paths(old: Any, new: Any, path: str) -> Iterator[str]:

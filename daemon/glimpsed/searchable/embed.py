@@ -146,7 +146,7 @@ def _png(pdf: Pdf, data: bytes, image: Image.Image) -> Stream | None:
 def _from_tiff(pdf: Pdf, file: BinaryIO, number: int) -> Embedded | None:
     """A fax in one piece, or strips of JPEG, as they stand in the file; None for all others."""
     with tiffs.opened(file) as (image, chain):
-        frames = tiffs.pages_of(image)
+        frames = tiffs.pages_of(chain)
         if number > len(frames) or frames[number - 1] >= len(chain):
             return None
         page = chain[frames[number - 1]]

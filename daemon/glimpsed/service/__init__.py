@@ -9,7 +9,7 @@ import os
 import signal
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from glimpsed import __version__, eventloop, metrics
 from glimpsed.blocking import Blocking, wait
@@ -25,13 +25,13 @@ from glimpsed.ledger.engine import parsed, told
 from glimpsed.model import Job, counted
 from glimpsed.notify import Notifier
 from glimpsed.pipeline import End, Pipeline
+from glimpsed.pipeline.costless import Costless
 from glimpsed.pipeline.older import keep_older
 from glimpsed.pipeline.unkept import Unkept
 from glimpsed.searchable.maker import Maker
 from glimpsed.service.backlog import Backlogs
 from glimpsed.service.changes import keep_hours, let_answers_go, look_for_changes, watch_others
 from glimpsed.service.dispatch import Dispatcher
-from glimpsed.service.ending import Ending
 from glimpsed.service.folders import Folders
 from glimpsed.service.health import Health
 from glimpsed.service.models import Models
@@ -43,8 +43,6 @@ from glimpsed.words import lasting
 
 log = get_logger()
 
-ONCE_OUTAGE = 120.0  # and for one that goes away meanwhile: what is paid for waits to be kept
-ONCE_PATIENCE = 20.0  # seconds that `once` waits for a database that is away when it starts
 LEDGER_PATIENCE = 5.0  # seconds between tries while the database is away at the start
 READ_CONFIG = 60.0  # seconds after which the file system that the config is on counts as hung
 CLOSE_SECONDS = 15.0  # beyond the drain, for the ledger and the processes to end
@@ -60,7 +58,13 @@ AT_START = (
 
 
 class Service:
-    """Watches, claims, asks, writes, until told to stop; with `once`, until nothing is left to do."""
+    """Watches, claims, asks, writes, until told to stop."""
+
+    once: ClassVar[bool] = False  # somebody waits for the end: see `service.once`
+    start_patience: ClassVar[float | None] = (
+        None  # seconds for a database that is away at the start; None: for ever
+    )
+    outage_patience: ClassVar[float | None] = None  # and for one that goes away meanwhile
 
     def __init__(
         self,
@@ -68,13 +72,11 @@ class Service:
         *,
         reload: Callable[[], Config] | None = None,
         reloading: Callable[[Config], object] = lambda _: None,  # just before it is taken over
-        once: bool = False,
         aside: Path | None = None,  # where answers wait that the ledger cannot keep
-        beside: Callable[[Service], contextlib.AbstractAsyncContextManager[None]] | None = None,
+        beside: Callable[[Any], contextlib.AbstractAsyncContextManager[None]] | None = None,
     ) -> None:
         self.config = config
         self.tally = Tally()
-        self.once = once
         self.stopped = False  # by a signal, not because everything was done
         self._reload = reload
         self._reloading = reloading
@@ -96,13 +98,12 @@ class Service:
         self.dispatcher: Dispatcher
         self.verifying: Verifying
         self.folders: Folders
-        self.ending: Ending | None = None  # set once the ledger is open
 
     async def run(self) -> None:
         """Everything from start to stop. A task that dies takes the daemon with it.
 
-        Raises `LedgerUnavailable` when `once` has waited long enough for the database, `LedgerReplaced` once what was
-        in hand is done, for a daemon that is started again to go on from the ledger that is there.
+        Raises `LedgerUnavailable` when the database was away for longer than there is patience, `LedgerReplaced` once
+        what was in hand is done, for a daemon that is started again to go on from the ledger that is there.
         """
         log.info(events.SERVICE_STARTED, reason=f"glimpsed {__version__}, process {os.getpid()}")
         with self._signals():
@@ -116,8 +117,6 @@ class Service:
                     async with self._beside(self) if self._beside else contextlib.nullcontext():
                         await self._stop.wait()
                         await self._drain()
-                        if self.ending and self.once and self.stopped:
-                            await self.ending.cut_short()
                     for task in tasks:
                         task.cancel()
                     self.folders.cancel()
@@ -166,7 +165,20 @@ class Service:
         await self.images.start()
         self.models = Models(self.books, changed=self._wake, clock=self.books.clock)
         await self.models.open(self.config)
-        self._backlogs = Backlogs(self.books, self.config, self.images, clock=self.books.clock.wall)
+        costless = Costless(
+            self.books,
+            find_place=lambda name: self.folders.place(name),  # noqa: PLW0108 - there are none yet
+            model=self.models.__getitem__,
+            clock=self.books.clock,
+        )
+        self._backlogs = Backlogs(
+            self.books,
+            self.config,
+            self.images,
+            costless,
+            wake=self._wake,
+            clock=self.books.clock.wall,
+        )
         self.maker = Maker(self.images)
         self.folders = Folders(
             self.books,
@@ -194,7 +206,7 @@ class Service:
             finished=self._finished,
             next_change=self.models.next_change,
             clock=self.books.clock,
-            patience=ONCE_OUTAGE if self.once else None,
+            patience=self.outage_patience,
         )
         self.verifying = Verifying(
             self.books,
@@ -203,16 +215,6 @@ class Service:
             self.models,
             over=self._serving.over,
             clock=self.books.clock,
-        )
-        self.ending = Ending(
-            self.books,
-            self.folders,
-            self.models,
-            self.dispatcher,
-            self.tally,
-            self.verifying,
-            lanes=self._serving.lanes,
-            budgets=self._serving.over,
         )
         return True
 
@@ -223,7 +225,7 @@ class Service:
             try:
                 self.books = await Books.open(url, search=self.config.search, keep=self.config.keep_answers)
             except LedgerUnavailable as e:
-                if self.once and elapsed() - began > ONCE_PATIENCE:
+                if self.start_patience is not None and elapsed() - began > self.start_patience:
                     raise
                 log.warning(events.LEDGER_UNAVAILABLE, reason=str(e))
                 await wait(self._stop, LEDGER_PATIENCE)
@@ -234,7 +236,11 @@ class Service:
 
     async def _start(self) -> list[asyncio.Task[None]]:
         await self.folders.apply(self.config, self._group)
-        jobs: list[Coroutine[Any, Any, None]] = [
+        return [self._group.create_task(job) for job in self._jobs()]
+
+    def _jobs(self) -> list[Coroutine[Any, Any, None]]:
+        """What runs from start to stop, beside the folders' watches."""
+        return [
             self.dispatcher.run(),
             self.dispatcher.renew_leases(),
             self.verifying.run(),
@@ -251,9 +257,6 @@ class Service:
             self._health.run(),
             self._reloads(),
         ]
-        if self.once:
-            jobs.append(self._until_idle())
-        return [self._group.create_task(job) for job in jobs]
 
     # -- serve
 
@@ -263,12 +266,9 @@ class Service:
 
     def _finished(self, job: Job, end: End) -> None:
         self.tally.add(job, end)
+        if end.outcome == "reused":
+            self.folders.cost_nothing(job.key)
         self.verifying.wake()
-
-    async def _until_idle(self) -> None:
-        assert self.ending is not None
-        await self.ending.come()
-        self._stop.set()
 
     # -- reload
 

@@ -11,7 +11,6 @@ from watchdog.observers.inotify_c import InotifyConstants, inotify_add_watch, in
 
 from glimpsed import metrics
 from glimpsed.blocking import wait
-from glimpsed.errors import LedgerUnavailable
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Books, Ledger
 from glimpsed.ledger.hours import QUEUE
@@ -33,26 +32,31 @@ async def look_for_changes(
     books: Books, models: Models, wake: Callable[[], None], rescan: Callable[[], None] = lambda: None
 ) -> None:
     """What a command beside us or another daemon wrote is noticed within a second."""
-    seen, asked = -1, None
+    seen: tuple[int, str | None] | None = None
+
+    async def look() -> tuple[int, str | None]:
+        """What was seen by now, acted upon."""
+        counter = await books(Ledger.changes)
+        if seen is not None and counter == seen[0]:
+            return seen
+        asked = await books(Ledger.rescan_asked)
+        if seen is not None and asked != seen[1]:
+            rescan()
+        await models.share_pauses()
+        await models.share_lessons()
+        wake()
+        return counter, asked
+
     with contextlib.closing(Writes(books.log_file)) as writes:
         while True:
             writes.arm()
-            try:
-                counter = await books(Ledger.changes)
-                if counter != seen:
-                    before, asked = asked, await books(Ledger.rescan_asked)
-                    if asked != before and seen != -1:
-                        rescan()
-                    await models.share_pauses()
-                    await models.share_lessons()
-                    seen = counter
-                    wake()
-            except LedgerUnavailable:
+            found = await books.attempt(look())
+            seen = found or seen
+            if found is None:
                 wake()  # the dispatcher tells, and sees to what is in hand when the database is back
-                await asyncio.sleep(LOOK_FOR_CHANGES)
-                continue
             await asyncio.sleep(LOOK_FOR_CHANGES)
-            await writes.wait(LOOK_ANYWAY)
+            if found is not None:
+                await writes.wait(LOOK_ANYWAY)
 
 
 async def watch_others(books: Books, wake: Callable[[], None]) -> None:

@@ -18,6 +18,7 @@ from glimpsed.ledger import Books, Ledger
 from glimpsed.ledger.books import Away
 from glimpsed.model import Job
 from glimpsed.pipeline import End, Kept, Pipeline, Place
+from glimpsed.service.hands import Hands
 from glimpsed.vision.pacing import Pacing
 
 log = get_logger()
@@ -62,17 +63,16 @@ class Dispatcher:
         self._patience = patience
         self._wake = asyncio.Event()
         # By row and claim: a file that changes while it is asked about is claimed anew beside the old job.
-        self._held: dict[tuple[int, int], asyncio.Task[None]] = {}
+        self._hands: Hands[tuple[int, int]] = Hands(self.wake)
         self._doubted: set[tuple[int, int]] = set()  # not ours any more at the last renewal
         self._renewed = clock()
-        self._broken: Exception | None = None  # what a job could not cope with
         self._claiming = True
         self._told: Away | None = None
 
     @property
     def in_hand(self) -> int:
         """Jobs being worked on."""
-        return len(self._held)
+        return len(self._hands)
 
     def wake(self) -> None:
         """Look at the ledger now: something was offered, finished, resumed or approved."""
@@ -85,8 +85,7 @@ class Dispatcher:
         """
         while self._claiming:
             self._wake.clear()
-            if self._broken is not None:
-                raise self._broken
+            self._hands.check()
             self._tell_if_away()
             try:
                 if (
@@ -125,15 +124,15 @@ class Dispatcher:
 
     async def _renew(self) -> bool:
         """False: the database is away, which `run` tells."""
-        held, now = dict(self._held), self._clock()
+        held, now = set(self._hands), self._clock()
         numbers = {number for number, _ in held}
         ours = await self._books.maybe(Ledger.renew, numbers, now, LEASE) if numbers else set()
         if ours is None:
             return False
         self._renewed = now
-        lost = {key for key in held if key[0] not in ours and key in self._held}
+        lost = {key for key in held & set(self._hands) if key[0] not in ours}
         for key in lost & self._doubted:  # seen twice: the first time it may just have come to its end
-            self._held[key].cancel()
+            self._hands.cancel(key)
         self._doubted = lost
         return True
 
@@ -152,12 +151,7 @@ class Dispatcher:
         """No new claims; let what is in hand finish for so long, then give its leases back."""
         self._claiming = False
         self._wake.set()
-        tasks = list(self._held.values())
-        if tasks:
-            await asyncio.wait(tasks, timeout=seconds)
-        for task in list(self._held.values()):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._hands.drain(seconds)
         self._pipeline.close()
 
     async def _round(self) -> list[str]:
@@ -199,8 +193,7 @@ class Dispatcher:
     def _start(self, job: Job, place: Place, pacing: Pacing) -> None:
         pacing.take()
         metrics.stage("wait", max(0.0, self._clock.wall() - job.since))
-        task = asyncio.create_task(self._see_through(job, place, pacing), name=f"job {job.id}")
-        self._held[job.id, job.claim] = task
+        self._hands.start((job.id, job.claim), self._see_through(job, place, pacing), f"job {job.id}")
 
     async def _see_through(self, job: Job, place: Place, pacing: Pacing) -> None:
         end = End("later")
@@ -218,16 +211,12 @@ class Dispatcher:
             # Stopping: the row must not wait for its lease to run out.
             await self._books.maybe(Ledger.release, job)
             raise
-        except Exception as e:  # noqa: BLE001 - raised in `run`, so that the daemon ends
-            self._broken = e
         finally:
-            del self._held[job.id, job.claim]
             if asking:
                 pacing.give_back()
             else:
                 pacing.written()
             self._count(job, end)
-            self.wake()
 
     def _count(self, job: Job, end: End) -> None:
         try:

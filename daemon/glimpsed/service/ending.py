@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from glimpsed.errors import LedgerUnavailable
 from glimpsed.ledger import Books, Ledger
 from glimpsed.model import State
 from glimpsed.service.budget import Reached
@@ -74,10 +72,12 @@ class Ending:
         while True:
             if self._dispatcher.in_hand or self._verifying.in_hand:
                 active = time.monotonic()
-            elif self._folders.looked and self._folders.settling <= self._folders.stuck:
-                with contextlib.suppress(LedgerUnavailable):  # the dispatcher tells
-                    if await self._nothing_to_do(time.monotonic() - active):
-                        break
+            elif (
+                self._folders.looked
+                and self._folders.settling <= self._folders.stuck
+                and await self._books.attempt(self._nothing_to_do(time.monotonic() - active))
+            ):
+                break
             await asyncio.sleep(LOOK)
         counts = await self._counts()
         failed = sum(by_state.get("failed", 0) for by_state in counts.values())

@@ -21,7 +21,6 @@ from glimpsed.service.backlog import Backlogs
 
 THREADS = 16  # file work of all folders at a time …
 THREADS_MOST = 1024  # … and with the calls that hang: TasksMax in systemd/*.service leaves room for them
-BURSTS_APART = 60.0  # seconds between two lines about arrivals that wait to be approved
 ONCE_LIMIT = 10.0  # seconds at most, instead of `settle_limit`, with `once`
 
 
@@ -139,6 +138,11 @@ class Folders:
         if (watched := self._watched.get(name)) is not None:
             watched.watch.blocked(reason)
 
+    def cost_nothing(self, key: FileKey) -> None:
+        """Its answer was there already: it does not count among the arrivals that are asked about."""
+        if (watched := self._watched.get(key.folder)) is not None:
+            watched.watch.burst.free({key})
+
     def locate(self, path: str) -> FileKey | None:
         """The watched folder that an absolute path lies in, and the path in it."""
         for watch in self:
@@ -164,22 +168,16 @@ class Folders:
         )
         return Watched(asked, watch, group.create_task(self._watching(watch)))
 
-    async def _tell_of_bursts(self, watch: FolderWatch) -> None:
-        """Of those that go on, once a minute."""
-        while True:
-            await watch.burst_waits.wait()
-            watch.burst_waits.clear()
-            await self._backlogs.arrivals_wait(watch.folder, watch.root)
-            await asyncio.sleep(BURSTS_APART)
-
     async def _watching(self, watch: FolderWatch) -> None:
         """Watch, and see to the backlog once it is known."""
         async with asyncio.TaskGroup() as group:
             group.create_task(watch.run())
-            group.create_task(self._tell_of_bursts(watch))
+            group.create_task(self._backlogs.see_to_bursts(watch))
             await watch.listed.wait()
-            await self._backlogs.after_listing(watch.folder, watch.first_backlog, watch.root)
-            self._wake()
+            backlog = self._backlogs.after_listing(
+                watch.folder, watch.first_backlog, watch.root, settling=lambda: watch.settling
+            )
+            group.create_task(backlog)
             if (place := self.place(watch.folder.name)) is not None:
                 with contextlib.suppress(ShareTrouble):  # it is tried again at the next start
                     await complete(self._books, place, self._maker)

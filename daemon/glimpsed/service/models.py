@@ -146,7 +146,7 @@ class Models:
         now = self._clock()
         for model in self:
             hit = None
-            if model.entry.price is not None and not model.entry.local:
+            if model.entry.priced:
                 hit = concerned(found, folder="", model=model.entry.name)
             pause = model.pacing.paused_at(now)
             if hit is not None and (pause is None or pause.probe):

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from glimpsed.blocking import wait
 from glimpsed.clock import Clock
-from glimpsed.errors import LedgerUnavailable
 from glimpsed.images import Images
 from glimpsed.ledger import Books, Ledger
 from glimpsed.ledger.values import SecondReading
@@ -15,10 +14,12 @@ from glimpsed.pipeline import Place
 from glimpsed.pipeline.second import SecondReader
 from glimpsed.service.budget import Reached, concerned
 from glimpsed.service.folders import Folders
+from glimpsed.service.hands import Hands
 from glimpsed.service.models import Models
 from glimpsed.vision import Model
 
 LEASE = 90.0  # seconds, renewed at every look
+LEDGER_PAUSE = 1.0  # seconds between two tries while the database is away
 LOOK = 20.0  # seconds at most between two looks while something is read
 PROBED = 3.0  # seconds that a run of `once` waits for somebody to probe a second reader that pauses
 
@@ -43,14 +44,13 @@ class Verifying:
         self._clock = clock
         self._reader = SecondReader(books, images, clock)
         self._wake = asyncio.Event()
-        self._held: dict[asyncio.Task[None], SecondReading] = {}
-        self._broken: Exception | None = None  # what a reading could not cope with
+        self._hands: Hands[tuple[int, int]] = Hands(self._wake.set)
         self._closed = False
 
     @property
     def in_hand(self) -> int:
         """Files that are being read a second time."""
-        return len(self._held)
+        return len(self._hands)
 
     def wake(self) -> None:
         """Look at the ledger now: a file is done, the config or a model changed."""
@@ -60,30 +60,21 @@ class Verifying:
         """Until cancelled, or until `drain`. Raises what no reading can cope with."""
         while not self._closed:
             self._wake.clear()
-            if self._broken is not None:
-                raise self._broken
+            self._hands.check()
             nap = None
-            if any(watch.folder.verify_with for watch in self._folders) or self._held:
-                try:
-                    nap = await self._round()
-                except LedgerUnavailable:  # the dispatcher tells
-                    nap = 1.0
+            if self._hands or any(watch.folder.verify_with for watch in self._folders):
+                nap = await self._books.attempt(self._round()) or LEDGER_PAUSE
             await wait(self._wake, nap)
 
     async def drain(self, seconds: float) -> None:
         """No more claims; what is in hand may end for so long, and is due again else."""
         self._closed = True
         self._wake.set()
-        tasks = list(self._held)
-        if tasks:
-            await asyncio.wait(tasks, timeout=seconds)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._hands.drain(seconds)
 
     async def left(self, idle: float) -> bool:
         """Whether something is still to be read that can be read; nothing else has been done for `idle` seconds."""
-        if self._held:
+        if self._hands:
             return True
         names = [
             place.folder.name
@@ -96,8 +87,8 @@ class Verifying:
     async def _round(self) -> float:
         """Claim once for every second reader that has room. Returns seconds until the next look."""
         now = self._clock()
-        if self._held:
-            await self._books(Ledger.renew_readings, [one.job for one in self._held.values()], now, LEASE)
+        if self._hands:
+            await self._books(Ledger.renew_readings, [number for number, _ in self._hands], now, LEASE)
         served: list[str] = []
         for model, places in (await self._lanes()).items():
             room = model.pacing.room(self._clock())
@@ -129,9 +120,11 @@ class Verifying:
 
     def _start(self, found: SecondReading, place: Place, model: Model) -> None:
         model.pacing.take()
-        task = asyncio.create_task(self._see_to(found, place, model), name=f"second reading {found.job.id}")
-        self._held[task] = found
-        task.add_done_callback(self._ended)
+        self._hands.start(
+            (found.job.id, found.job.claim),
+            self._see_to(found, place, model),
+            f"second reading {found.job.id}",
+        )
 
     async def _see_to(self, found: SecondReading, place: Place, model: Model) -> None:
         try:
@@ -139,11 +132,5 @@ class Verifying:
         except asyncio.CancelledError:
             await self._books.maybe(Ledger.reading_later, found.job, 0.0, tries=found.tries)
             raise
-        except Exception as e:  # noqa: BLE001 - raised in `run`, so that the daemon ends
-            self._broken = e
         finally:
             model.pacing.give_back()
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        del self._held[task]
-        self._wake.set()

@@ -18,7 +18,7 @@ from glimpsed.disk.files import Root, find_root
 from glimpsed.errors import FileError, GlimpsedError, ShareTrouble, UsageError, Vanished
 from glimpsed.export import table as tables
 from glimpsed.export.write import to_csv
-from glimpsed.language import N_, told, translator
+from glimpsed.language import N_, Language, told, translator
 from glimpsed.ledger import FileRow, Ledger
 from glimpsed.model import FileKey, shown
 from glimpsed.web.failures import key_of
@@ -100,7 +100,9 @@ async def redo(request: Request) -> Response:
             else:
                 count = await site.do_in(keys[0].folder, _redo_page, keys[0], page, reviewed=reviewed)
             return _back(request, _queued(request, count))
-        prices, left = await site.do_in(in_one(rows), _prices, keys, page, reviewed=reviewed)
+        prices, left = await site.do_in(
+            in_one(rows), _prices, keys, page, language_of(request), reviewed=reviewed
+        )
     except UsageError as e:
         raise HTTPException(409, str(e)) from e
     return render(
@@ -127,14 +129,14 @@ def _page(desk: Desk, key: FileKey, page: int, *, reviewed: bool) -> list[orders
 
 
 def _prices(
-    desk: Desk, keys: Sequence[FileKey], page: int | None, *, reviewed: bool
+    desk: Desk, keys: Sequence[FileKey], page: int | None, language: Language, *, reviewed: bool
 ) -> tuple[list[str], int]:
     """What each folder's files will cost, and how many are left out because somebody reviewed them."""
     if page is None:
         found = orders.by_folder(desk, keys, reviewed=reviewed)
     else:
         found = _page(desk, keys[0], page, reviewed=reviewed)
-    prices = [orders.price(desk, order) for order in found if order.files]
+    prices = [orders.price(desk, order, language) for order in found if order.files]
     return prices, len(keys) - sum(order.files for order in found)
 
 
@@ -217,7 +219,7 @@ async def chosen(request: Request) -> list[FileRow]:
     numbers = [number for text in named if (number := number_in(text)) is not None]
     if len(numbers) > MOST:
         raise HTTPException(
-            413, f"That is more than {MOST:,} files: name a folder to the command line instead."
+            413, N_("Those are more files than go at once: name a folder to the command line instead.")
         )
     rows = await site.ask(Ledger.all_numbered, numbers)
     found = [row for row in rows if row.key.folder in site.config.folders]

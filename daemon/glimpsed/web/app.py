@@ -16,7 +16,7 @@ from glimpsed.errors import GlimpsedError
 from glimpsed.httpd import App
 from glimpsed.journal import get_logger
 from glimpsed.language import N_
-from glimpsed.web import actions, failures, file, files, login, now, review, workbench
+from glimpsed.web import actions, failures, file, files, login, now, others, review, workbench
 from glimpsed.web.guard import Guard
 from glimpsed.web.pages import render, visitor_of
 from glimpsed.web.site import Site
@@ -35,8 +35,13 @@ def application(site: Site) -> App:
             Route("/files", files.view),
             Route("/files/{number:int}", file.view),
             Route("/files/{number:int}/pages/{page:int}", file.picture),
+            Route("/files/{number:int}/pages/{page:int}/lines", file.boxes),
             Route("/files/{number:int}/save", review.save, methods=["POST"]),
             Route("/files/{number:int}/confirm", review.save, methods=["POST"]),
+            Route("/files/{number:int}/another", others.another, methods=["GET", "POST"]),
+            Route("/files/{number:int}/answers/{which}", others.compare),
+            Route("/files/{number:int}/answers/{which}/take", others.take, methods=["POST"]),
+            Route("/files/{number:int}/answers/{which}/throw-away", others.throw_away, methods=["POST"]),
             Route("/review", review.view),
             Route("/failures", failures.view),
             Route("/workbench", workbench.view, methods=["GET", "POST"]),
@@ -58,8 +63,11 @@ def application(site: Site) -> App:
 async def _static(request: Request) -> Response:
     name = request.path_params["name"]
     kind = _TYPES.get(name.rpartition(".")[2])
-    found = resources.files(__package__).joinpath("static", name)
-    if kind is None or "/" in name or not found.is_file():
+    places = [
+        resources.files(package).joinpath("static", name) for package in (__package__, "glimpsed.looks")
+    ]
+    found = next((place for place in places if place.is_file()), None)
+    if kind is None or "/" in name or found is None:
         raise HTTPException(404)
     return Response(found.read_bytes(), media_type=kind, headers={"Cache-Control": "public, max-age=3600"})
 

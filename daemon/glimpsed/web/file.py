@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from glimpsed import sidecar
 from glimpsed.config.schema import Config, Folder
@@ -19,12 +20,14 @@ from glimpsed.ledger import FileRow, Ledger
 from glimpsed.model import Answer, DoubtfulWords
 from glimpsed.pipeline import anew
 from glimpsed.pipeline.review import token
-from glimpsed.report import fields
+from glimpsed.report import parts
 from glimpsed.sidecar.render import PAGE_BREAK
 from glimpsed.web.correct import leaves, written
 from glimpsed.web.differences import Pieces, differences
 from glimpsed.web.pages import render, site_of
+from glimpsed.web.places import lines, places
 
+OWN = "own"  # what the model itself answered, before somebody corrected it
 MOST_PAGES = 200  # that are shown of one document
 _DAY = 86400
 
@@ -35,16 +38,7 @@ class Told:
 
     answer: Answer | None  # as the ledger or the JSON has it
     text: str | None  # where only a text sidecar has it
-    earlier: Sequence[Answer] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """An answer, or one page of it."""
-
-    page: int | None
-    fields: Sequence[tuple[str, str]]
-    text: str
+    earlier: Sequence[tuple[str, Answer]] = ()  # each as `others` knows it
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +80,20 @@ async def page(
 ) -> Response:
     """The page of this file; with what was `typed`, where that could not be saved because of a problem."""
     site = site_of(request)
-    told = await site.do_in(row.key.folder, _told, row, folder) if folder else Told(None, None)
+    told = await site.do_in(row.key.folder, told_of, row, folder) if folder else Told(None, None)
     count, trouble = 0, None
     if folder is not None and row.state != "gone":
         try:
             count = told.answer.source.pages if told.answer else await site.pictures.count(row, folder)
         except GlimpsedError as e:
             trouble = e.reason if isinstance(e, FileError) else str(e)
-    editing = None
+    editing, seen = None, lines(told.answer, [answer for _, answer in told.earlier])
     if told.answer is not None and row.state == "done":
         editing = editable(row, told.answer, typed or {})
+        values = [field.value for field in editing.fields] + [words.value for words, _ in editing.words]
+    else:
+        values = []
+    where = await asyncio.to_thread(places, seen, values)
     return render(
         request,
         "file.html",
@@ -106,10 +104,12 @@ async def page(
         editing=editing,
         problem=problem,
         parts=parts(told.answer, told.text),
-        earlier=[(answer, parts(answer, None)) for answer in told.earlier],
+        earlier=[(which, answer, parts(answer)) for which, answer in told.earlier],
         pages=range(1, min(count, MOST_PAGES) + 1),
         page_count=count,
         trouble=trouble,
+        lines=seen,
+        where=where,
         apart=apart(row, folder, told.answer),
         others=others(folder, site.config),
     )
@@ -176,6 +176,23 @@ async def picture(request: Request) -> Response:
     return Response(data, media_type="image/jpeg", headers={"Cache-Control": f"private, max-age={_DAY}"})
 
 
+async def boxes(request: Request) -> Response:
+    """Each line of a page as fractions of its picture: left, top, right, bottom."""
+    site, page = site_of(request), request.path_params["page"]
+    row, folder = await found(request)
+    if folder is None or not 1 <= page <= MOST_PAGES:
+        raise HTTPException(404)
+    told = await site.do_in(row.key.folder, told_of, row, folder)
+    some = lines(told.answer, [answer for _, answer in told.earlier]).get(page, ())
+    try:
+        region = await site.pictures.region(row, folder, page) if some else None
+    except (FileError, Vanished) as e:
+        raise HTTPException(404, str(e)) from e
+    except ShareTrouble as e:
+        raise HTTPException(503, str(e)) from e
+    return JSONResponse([] if region is None else [region.seen(line.box) for line in some])
+
+
 async def found(request: Request) -> tuple[FileRow, Folder | None]:
     """The row, and its folder where the config still has it."""
     site = site_of(request)
@@ -186,16 +203,18 @@ async def found(request: Request) -> tuple[FileRow, Folder | None]:
     return row, site.config.folders.get(row.key.folder)
 
 
-def _told(desk: Desk, row: FileRow, folder: Folder) -> Told:
+def told_of(desk: Desk, row: FileRow, folder: Folder) -> Told:
     """What the ledger and the sidecars know."""
     question = anew.question_of(row)
     kept = desk.ledger.all_kept(question) if question else []
-    earlier = (
-        [answer for asked, answer in desk.ledger.answers_about(row.sha256) if asked != row.question]
-        if row.sha256
-        else []
-    )
-    if row.state not in ("done", "handing"):
+    there = desk.ledger.answers_about(row.sha256) if row.sha256 else []
+    stands = row.state in ("done", "handing")
+    earlier = [
+        (str(other.id), other.answer) for other in there if not stands or other.question != row.question
+    ]
+    if (own := desk.ledger.own_answer(row.key)) is not None:
+        earlier.insert(0, (OWN, own))
+    if not stands:
         return Told(None, None, earlier)
     try:
         root = find_root(folder.path)
@@ -205,17 +224,3 @@ def _told(desk: Desk, row: FileRow, folder: Folder) -> Told:
         known = next((one for one in kept if one), None)
         answer, text = (known.answer if known else None), None
     return Told(answer, text, earlier)
-
-
-def parts(answer: Answer | None, text: str | None) -> list[Part]:
-    """An answer page by page: its fields where a schema asked for some, else its text."""
-    if answer is None:
-        pages = [] if text is None else text.split("\f")
-        return [Part(at if len(pages) > 1 else None, (), page) for at, page in enumerate(pages, 1)]
-    if answer.pages:
-        return [Part(page.page, _fields(page.data), page.text) for page in answer.pages]
-    return [Part(None, _fields(answer.data), answer.text)]
-
-
-def _fields(data: object) -> Sequence[tuple[str, str]]:
-    return fields(data) if data is not None else ()

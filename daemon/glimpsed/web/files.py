@@ -5,22 +5,20 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from glimpsed.desk import Desk
 from glimpsed.ledger import FileRow, Ledger
-from glimpsed.ledger.browse import FOREVER, LOOKED_AT, folded
+from glimpsed.ledger.browse import COUNTED, FOREVER, LOOKED_AT, folded
 from glimpsed.ledger.queries import STATES
-from glimpsed.model import State, shown
+from glimpsed.ledger.values import Among
+from glimpsed.model import shown
 from glimpsed.web.pages import query, render, site_of
 
 PER_PAGE = 50
 DOUBTFUL = "doubtful"  # done, and a second reader read something else
-HITS = 100  # of a search
 DOUBTFUL_AT_ONCE = 500  # of which those of a name are shown on one page
 LONGEST = 200  # characters of a search, and of a line that is shown
 
@@ -40,19 +38,18 @@ class Wanted:
     @property
     def span(self) -> tuple[float, float]:
         """Epoch seconds of the days."""
-        first, last = _day(self.since), _day(self.until)
-        start = first.timestamp() if first else 0.0
-        end = (last + dt.timedelta(days=1)).timestamp() if last else FOREVER
-        return start, end
+        first, last = _day(self.since), _day(self.until, days=1)
+        return first.timestamp() if first else 0.0, last.timestamp() if last else FOREVER
 
     @property
     def place(self) -> tuple[float, int] | None:
         """The last file of the page before."""
-        changed, _, number = self.after.partition("-")
+        changed, _, number = self.after.rpartition("-")
         try:
-            return float(changed), int(number)
+            place = float(changed), int(number)
         except ValueError:
             return None
+        return place if abs(place[0]) <= FOREVER and 0 <= place[1] < 1 << 63 else None
 
     def link(self, after: str = "") -> str:
         """The address of this list, or of its next page."""
@@ -65,6 +62,27 @@ class Wanted:
             name=self.name,
             after=after,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A file of the list."""
+
+    row: FileRow
+    begins: Sequence[
+        tuple[str, bool]
+    ]  # its answer's beginning, or the line that was found, what was searched for marked
+    page: int | None = None  # that was found
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A page of the list."""
+
+    lines: Sequence[Line]
+    following: str | None  # the address of the next one
+    total: int | None = None  # None: nobody counted
+    every: bool = True  # else there are more than `total`
 
 
 async def view(request: Request) -> Response:
@@ -80,88 +98,108 @@ async def view(request: Request) -> Response:
         asked.get("after", ""),
     )
     known = list(site.config.folders)
-    folders = [name for name in known if wanted.folder in ("", name)]
-    values: dict[str, Any] = {"wanted": wanted, "folders": known, "states": (*STATES, DOUBTFUL)}
-    if wanted.text:
-        hits, latest = await site.ask(
-            Ledger.quick_search,
-            wanted.text,
-            limit=HITS,
-            folder=wanted.folder if wanted.folder in known else None,
-        )
-        found = [
-            (hit, marked(hit.line, wanted.text))
-            for hit in hits
-            if folded(wanted.name) in folded(hit.key.path)
-        ]
-        return render(request, "search.html", **values, hits=found, more=len(hits) == HITS, latest=latest)
-    if wanted.name:
-        return await _named(request, folders, wanted, values)
-    rows = await site.ask(_page, folders, wanted)
-    more = len(rows) > PER_PAGE
-    last = rows[PER_PAGE - 1][0] if more else None
+    look = _found if wanted.text else _named if wanted.name else _page
+    listed: Listed = await site.ask(look, known, wanted)
+    if listed.total is None and not (wanted.name or wanted.text):
+        listed = replace(listed, total=await _total(request, wanted))
     return render(
         request,
         "files.html",
-        **values,
-        rows=rows[:PER_PAGE],
-        total=await _total(request, folders, wanted),
-        next=wanted.link(f"{last.changed!r}-{last.id}") if last else None,
+        wanted=wanted,
+        folders=known,
+        states=(*STATES, DOUBTFUL),
+        listed=listed,
+        looked_at=LOOKED_AT,
     )
 
 
-async def _named(
-    request: Request, folders: Sequence[str], wanted: Wanted, values: dict[str, Any]
-) -> Response:
-    """A page of those whose path holds what was typed: after so many that were looked at, the next page goes on."""
-    rows, on = await site_of(request).do(_by_name, folders, wanted)
-    following = wanted.link(f"0-{on}") if on is not None else None
-    return render(request, "files.html", **values, rows=rows, total=None, next=following, looked_at=LOOKED_AT)
-
-
-def _by_name(
-    desk: Desk, folders: Sequence[str], wanted: Wanted
-) -> tuple[list[tuple[FileRow, str]], int | None]:
-    before = wanted.place[1] if wanted.place else None
-    if wanted.state == DOUBTFUL:
-        folder = wanted.folder if wanted.folder in folders else None
-        some = desk.ledger.doubtful_files(folder, after=before or 0, limit=DOUBTFUL_AT_ONCE)
-        on = some[-1][0] if len(some) == DOUBTFUL_AT_ONCE else None
-        rows = [row for _, row in some if folded(wanted.name) in folded(row.key.path)]
-    else:
-        states: Sequence[State] = [state for state in STATES if wanted.state in ("", state)]
-        since, until = wanted.span
-        rows, on = desk.ledger.named(
-            wanted.name, folders, states, since=since, until=until, before=before, limit=PER_PAGE
-        )
-    return _with_beginnings(desk.ledger, rows), on
-
-
-def _page(ledger: Ledger, folders: Sequence[str], wanted: Wanted) -> list[tuple[FileRow, str]]:
-    """One file more than a page holds, each with the beginning of its answer."""
-    if wanted.state == DOUBTFUL:
-        after = wanted.place[1] if wanted.place else 0
-        folder = wanted.folder if wanted.folder in folders else None
-        found = [row for _, row in ledger.doubtful_files(folder, after=after, limit=PER_PAGE + 1)]
-        return _with_beginnings(ledger, found)
-    states: Sequence[State] = [state for state in STATES if wanted.state in ("", state)]
+def _among(known: Sequence[str], wanted: Wanted) -> Among:
+    """Of the folders that the config has, those that were asked for."""
     since, until = wanted.span
-    rows = ledger.browse(folders, states, since=since, until=until, after=wanted.place, limit=PER_PAGE + 1)
-    return _with_beginnings(ledger, rows)
+    doubtful = wanted.state == DOUBTFUL
+    return Among(
+        [name for name in known if wanted.folder in ("", name)],
+        [state for state in STATES if wanted.state in ("", state) or (doubtful and state == "done")],
+        since,
+        until,
+        wanted.name,
+        doubtful,
+    )
 
 
-def _with_beginnings(ledger: Ledger, rows: Sequence[FileRow]) -> list[tuple[FileRow, str]]:
+def _found(ledger: Ledger, known: Sequence[str], wanted: Wanted) -> Listed:
+    """Those whose answer holds what is searched for."""
+    place = (int(wanted.place[0]), wanted.place[1]) if wanted.place else None
+    found = ledger.found(wanted.text, _among(known, wanted), after=place, limit=PER_PAGE)
+    rows = {row.id: row for row in ledger.all_numbered([hit.id for hit in found.hits])}
+    lines = [
+        Line(rows[hit.id], marked(hit.line, wanted.text), hit.page) for hit in found.hits if hit.id in rows
+    ]
+    on = wanted.link(f"{found.on[0]}-{found.on[1]}") if found.on else None
+    return Listed(lines, on, found.count, found.every)
+
+
+def _named(ledger: Ledger, known: Sequence[str], wanted: Wanted) -> Listed:
+    """Those whose path holds what was typed: after so many that were looked at, the next page goes on."""
+    before = wanted.place[1] if wanted.place else None
+    among = _among(known, wanted)
+    if among.doubtful:
+        some = _doubtful(ledger, known, wanted, DOUBTFUL_AT_ONCE)
+        on = some[-1].id if len(some) == DOUBTFUL_AT_ONCE else None
+        rows = [row for row in some if folded(wanted.name) in folded(row.key.path)]
+    else:
+        rows, on = ledger.named(
+            wanted.name,
+            among.folders,
+            among.states,
+            since=among.since,
+            until=among.until,
+            before=before,
+            limit=PER_PAGE,
+        )
+    return Listed(_with_beginnings(ledger, rows), None if on is None else wanted.link(f"0-{on}"))
+
+
+def _page(ledger: Ledger, known: Sequence[str], wanted: Wanted) -> Listed:
+    """All of them, the latest change first."""
+    among, one_more = _among(known, wanted), PER_PAGE + 1
+    if among.doubtful:
+        rows = _doubtful(ledger, known, wanted, one_more)
+    else:
+        span = {"since": among.since, "until": among.until}
+        rows = ledger.browse(among.folders, among.states, after=wanted.place, limit=one_more, **span)
+    last = rows[PER_PAGE - 1] if len(rows) > PER_PAGE else None
+    lines = _with_beginnings(ledger, rows[:PER_PAGE])
+    following = wanted.link(f"{last.changed!r}-{last.id}") if last else None
+    if among.doubtful or not (wanted.since or wanted.until):
+        return Listed(lines, following)
+    count = ledger.count_between(among.folders, among.states, among.since, among.until)
+    return Listed(lines, following, count, count < COUNTED)
+
+
+def _doubtful(ledger: Ledger, known: Sequence[str], wanted: Wanted, limit: int) -> list[FileRow]:
+    folder = wanted.folder or None
+    if folder is not None and folder not in known:
+        return []
+    since, until = wanted.span
+    after = wanted.place[1] if wanted.place else 0
+    found = ledger.doubtful_files(folder, after=after, limit=limit, since=since, until=until)
+    return [row for _, row in found if row.key.folder in known]
+
+
+def _with_beginnings(ledger: Ledger, rows: Sequence[FileRow]) -> list[Line]:
     begin = ledger.beginnings([row.id for row in rows])
-    return [(row, shown(" ".join(begin.get(row.id, "").split()))[:LONGEST]) for row in rows]
+    texts = {row.id: shown(" ".join(begin.get(row.id, "").split()))[:LONGEST] for row in rows}
+    return [Line(row, [(texts[row.id], False)] if texts[row.id] else []) for row in rows]
 
 
-async def _total(request: Request, folders: Sequence[str], wanted: Wanted) -> int | None:
-    """How many there are in all, where that is kept; a time is not counted."""
+async def _total(request: Request, wanted: Wanted) -> int | None:
+    """How many there are in all, where that is kept."""
     if wanted.since or wanted.until:
         return None
     shot = await site_of(request).shot()
     counted = STATES if not wanted.state else (wanted.state,)
-    counts = [shot["folders"][name] for name in folders if name in shot["folders"]]
+    counts = [of for name, of in shot["folders"].items() if wanted.folder in ("", name)]
     return sum(int(of[state]) for of in counts for state in counted if state in of)
 
 
@@ -182,8 +220,9 @@ def marked(line: str, text: str) -> list[tuple[str, bool]]:
     return [piece for piece in [*pieces, (line[at:], False)] if piece[0]]
 
 
-def _day(text: str) -> dt.datetime | None:
+def _day(text: str, *, days: int = 0) -> dt.datetime | None:
+    """The beginning of a day, or of one so many days after it."""
     try:
-        return dt.datetime.fromisoformat(text[:10]).astimezone()
+        return (dt.datetime.fromisoformat(text[:10]) + dt.timedelta(days=days)).astimezone()
     except (ValueError, OverflowError):
         return None

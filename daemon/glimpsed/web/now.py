@@ -16,8 +16,8 @@ from glimpsed.clock import elapsed
 from glimpsed.errors import GlimpsedError
 from glimpsed.httpd.protocol import STREAM_SECONDS
 from glimpsed.ledger import FileRow, Ledger, local_day
-from glimpsed.web import charts
-from glimpsed.web.charts import Chart
+from glimpsed.looks import charts
+from glimpsed.looks.charts import Chart
 from glimpsed.web.pages import render, site_of
 from glimpsed.web.site import FRESH, Site
 

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import functools
-import math
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlencode
 
-import jinja2
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from glimpsed import __version__
-from glimpsed.language import LANGUAGES, N_, Language, chosen, told, translator
-from glimpsed.model import FileKey, shown
-from glimpsed.web.charts import figure
+from glimpsed.language import LANGUAGES, Language, chosen, translator
+from glimpsed.looks import environment
 from glimpsed.web.guard import Visitor
 from glimpsed.web.site import Site
 
@@ -44,9 +39,10 @@ def render(request: Request, template: str, /, *, status: int = 200, **values: A
     site, visitor = site_of(request), visitor_of(request)
     language = language_of(request)
     html = (
-        _environment(language)
+        environment(__package__, language)
         .get_template(template)
         .render(
+            query=query,
             base=site.web.base_path,
             here=request.scope["path"],
             token=site.sessions.token(visitor.cookie),
@@ -97,83 +93,3 @@ def query(**parts: Any) -> str:
         {name: value for name, value in parts.items() if value not in (None, "")}, errors="replace"
     )
     return f"?{text}" if text else ""
-
-
-def when(seconds: float | str | None) -> str:
-    """A time as people of this machine read it, from epoch seconds or ISO 8601."""
-    if seconds is None:
-        return ""
-    try:
-        moment = (
-            dt.datetime.fromisoformat(seconds)
-            if isinstance(seconds, str)
-            else dt.datetime.fromtimestamp(seconds, dt.UTC)
-        )
-        return moment.astimezone().strftime("%Y-%m-%d %H:%M")
-    except (ValueError, OverflowError, OSError):
-        return str(seconds)
-
-
-def span(seconds: float) -> str:
-    """``3 s``, ``12 min``, ``5 h``, ``3 d``."""
-    if not math.isfinite(seconds):
-        return "∞"
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:,.0f} {unit}"
-    return f"{seconds:,.0f} s"
-
-
-def count(number: float) -> str:
-    """``1,234``."""
-    return f"{number:,}"
-
-
-def money(amount: float | None) -> str:
-    """``0.0049``, ``12.30``."""
-    if amount is None:
-        return ""
-    return f"{amount:,.2f}" if amount >= 1 or amount == 0 else f"{amount:,.4f}"
-
-
-def path_of(key: FileKey) -> str:
-    """A file's path as it may be shown."""
-    return shown(key.path)
-
-
-# Said as they are, by a name that a template does not know.
-STATES = (
-    N_("queued"), N_("running"), N_("answered"), N_("handing"), N_("done"), N_("failed"), N_("gone"), N_("doubtful"),
-    N_("batched"), N_("watching"), N_("degraded"), N_("lost"), N_("ok"), N_("paused"), N_("No reason on record."),
-)  # fmt: skip
-
-
-@functools.cache
-def _environment(language: Language) -> jinja2.Environment:
-    made = jinja2.Environment(
-        loader=jinja2.PackageLoader(__package__),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        extensions=["jinja2.ext.i18n"],
-    )
-    found = translator(language)
-    made.install_gettext_callables(found.gettext, found.ngettext, newstyle=True)  # type: ignore[attr-defined]
-    made.filters |= {
-        "when": when,
-        "span": span,
-        "count": count,
-        "money": money,
-        "figure": figure,
-        "path": path_of,
-        "shown": shown,
-        "lines": lambda text: shown(text, lines=True),
-    }
-    # `_` takes what it is given for safe, and so only what a template says itself: these are for all else.
-    made.globals |= {
-        "query": query,
-        "word": found.gettext,
-        "told": lambda text: shown(told(found.gettext(text) if text else "", language)),
-    }
-    return made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import tempfile
 from collections import OrderedDict
@@ -19,6 +20,7 @@ from glimpsed.images.plan import Target
 from glimpsed.ledger import FileRow
 from glimpsed.model import Content
 from glimpsed.pipeline.anew import where
+from glimpsed.region import Region
 
 Size = Literal["small", "large"]
 EDGE: dict[str, int] = {"small": 320, "large": 2000}  # px, longest side
@@ -40,6 +42,7 @@ class Pictures:
         self._threads = Threads("page's pictures", working=2, most=32)
         self._folders: dict[str, Blocking] = {}
         self._counts: OrderedDict[str, int] = OrderedDict()
+        self._regions: OrderedDict[str, Region | None] = OrderedDict()
 
     async def page(self, row: FileRow, folder: Folder, page: int, size: Size) -> bytes:
         """A page (from 1) as JPEG. Raises `FileError`, `Vanished` when it has changed, `ShareTrouble`."""
@@ -49,9 +52,29 @@ class Pictures:
             target = Target(EDGE[size], BYTES[size], _JPEG, quality=80, as_is=False)
             async with self._images.room.of(row.version.size):  # a browser asks for many pages at once
                 content = await self._read(row, folder)
-                kept = bytes((await self._images.prepare(content, page, target))[0].data)
+                picture = (await self._images.prepare(content, page, target))[0]
+            kept = bytes(picture.data)
             await self._disk.run(self._cache.put, name, kept)
+            if (lies := picture.region) is not None:
+                told = json.dumps([lies.width, lies.height, lies.orientation])
+                await self._disk.run(self._cache.put, _name(row, f"{page} region"), told.encode())
+            self._remember(_name(row, f"{page} region"), lies)
         return kept
+
+    async def region(self, row: FileRow, folder: Folder, page: int) -> Region | None:
+        """Where a picture of this page lies on it; None where nobody knows. Raises as `page`."""
+        name = _name(row, f"{page} region")
+        if name not in self._regions and (kept := await self._disk.run(self._cache.get, name)) is not None:
+            self._remember(name, Region(*json.loads(kept)))
+        if name not in self._regions:  # it was made before, by one that did not note it
+            await self._disk.run(self._cache.drop, _name(row, f"{page} small"))
+            await self.page(row, folder, page, "small")
+        return self._regions.get(name)
+
+    def _remember(self, name: str, region: Region | None) -> None:
+        self._regions[name] = region
+        if len(self._regions) > 1000:
+            self._regions.popitem(last=False)
 
     async def count(self, row: FileRow, folder: Folder) -> int:
         """How many pages it has. Raises as `page`."""
@@ -114,6 +137,12 @@ class Cache:
             oldest, _ = sizes.popitem(last=False)
             with contextlib.suppress(OSError):
                 os.unlink(self._directory / oldest)
+
+    def drop(self, name: str) -> None:
+        """Make it anew the next time."""
+        if self._directory is not None and self._known(self._directory).pop(name, None) is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(self._directory / name)
 
     def _known(self, directory: Path) -> OrderedDict[str, int]:
         if self._sizes is None:

@@ -52,7 +52,7 @@ async def save(request: Request) -> Response:
     try:
         answer = await site.do_in(folder.name, _current, row, folder)
         change = corrected(answer, typed, folder)
-        if "data" in change and (why := await _misfit(request, folder, answer, change["data"])):
+        if "data" in change and (why := await misfit(request, folder, answer, change["data"])):
             return await file.page(request, row, folder, typed=typed, problem=why, status=422)
         seen, by = typed.get("seen", ""), visitor_of(request).user or NOBODY
         await site.do_in(folder.name, _correct, row, folder, seen, by, change)
@@ -95,12 +95,12 @@ def corrected(answer: Answer, typed: dict[str, str], folder: Folder) -> dict[str
     return {} if same else {"text": PAGE_BREAK.join(now)}
 
 
-async def _misfit(request: Request, folder: Folder, answer: Answer, data: Any) -> str | None:
+async def misfit(request: Request, folder: Folder, answer: Answer, data: Any) -> str | None:
     """Why what was typed is not what the folder's schema asks for."""
     if folder.schema_ is None:
         return None
     checker = site_of(request).checker
     for one in data if answer.pages else [data]:
-        if (misfit := await checker.check(one, folder.schema_)) is not None:
-            return misfit.told
+        if (found := await checker.check(one, folder.schema_)) is not None:
+            return found.told
     return None

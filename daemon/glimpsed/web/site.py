@@ -94,6 +94,14 @@ class Site:
             self._folders[folder] = lane
         return self._folders[folder]
 
+    async def question(
+        self, folder: str, call: Callable[Concatenate[Desk, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """`do_in`, for what asks models, who take their time: nothing else waits for that."""
+        return await self._lane_of(f"{folder}, asking").run_within(
+            SLOW_PATIENCE, call, self.desk, *args, **kwargs
+        )
+
     async def shot(self) -> dict[str, Any]:
         """What goes on, as `glimpsed status --json` has it."""
 

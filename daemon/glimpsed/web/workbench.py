@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,22 +12,17 @@ import yaml
 from starlette.requests import Request
 from starlette.responses import Response
 
-from glimpsed import bounded, eventloop
+from glimpsed import bounded
 from glimpsed.config.schema import Folder
 from glimpsed.desk import Desk, orders
-from glimpsed.desk.asking import ask_about_content
-from glimpsed.disk.files import find_root, read_content
-from glimpsed.errors import FileError, GlimpsedError
-from glimpsed.images import Images
-from glimpsed.language import N_
+from glimpsed.desk.trying import read_all
+from glimpsed.language import N_, Language
 from glimpsed.ledger import FileRow
 from glimpsed.model import Answer
-from glimpsed.pipeline.anew import where
-from glimpsed.vision import Memory, Model, connect
+from glimpsed.report import Part, parts
 from glimpsed.web.actions import chosen, in_one
-from glimpsed.web.file import Part, parts
 from glimpsed.web.guard import LARGEST_FORM
-from glimpsed.web.pages import form_of, render, site_of
+from glimpsed.web.pages import form_of, language_of, render, site_of
 
 MOST_FILES, MOST_MODELS = 5, 3
 
@@ -120,9 +115,13 @@ async def _tried(request: Request, question: Question, rows: Sequence[FileRow], 
     )
     if not form_of(request).get("agreed"):
         return Bench(
-            question, rows, prices=await site.do_in(in_one(rows), _prices, asked, question.models, rows)
+            question,
+            rows,
+            prices=await site.do_in(
+                in_one(rows), _prices, asked, question.models, rows, language_of(request)
+            ),
         )
-    found = await site.do_in(in_one(rows), _read_all, asked, question.models, rows)
+    found = await site.question(in_one(rows), _read_all, asked, question.models, rows)
     update = {"prompt": question.prompt, "system": question.system or None, "schema": schema}
     snippet = {
         "folders": {folder.name: {k: v for k, v in update.items() if v} | {"model": question.models[0]}}
@@ -130,54 +129,27 @@ async def _tried(request: Request, question: Question, rows: Sequence[FileRow], 
     return Bench(question, rows, readings=found, snippet=_yaml(snippet))
 
 
-def _prices(desk: Desk, folder: Folder, models: Sequence[str], rows: Sequence[FileRow]) -> list[str]:
+def _prices(
+    desk: Desk, folder: Folder, models: Sequence[str], rows: Sequence[FileRow], language: Language
+) -> list[str]:
     """A line a model: how much it will take."""
     lines = []
     for name in models:
         with_model = folder.model_copy(update={"model": name})
         order = orders.Order(with_model, len(rows), list(rows), lambda _now: 0)
-        lines.append(f"{name}: {orders.price(desk, order).partition(': ')[2]}")
+        lines.append(f"{name}: {orders.price_alone(desk, order, language)}")
     return lines
 
 
 def _read_all(
     desk: Desk, folder: Folder, models: Sequence[str], rows: Sequence[FileRow]
 ) -> list[tuple[FileRow, list[Reading]]]:
-    """Every file by every model, in an event loop of its own."""
-
-    async def all_of_them() -> list[tuple[FileRow, list[Reading]]]:
-        images = Images(desk.config.workers)
-        connected = [connect(desk.config.models[name], Memory()) for name in models]
-        try:
-            return [
-                (
-                    row,
-                    list(
-                        await asyncio.gather(
-                            *(_read(desk, folder, model, row, images) for model in connected)
-                        )
-                    ),
-                )
-                for row in rows
-            ]
-        finally:
-            await images.close()
-            for model in connected:
-                await model.aclose()
-
-    return eventloop.run(all_of_them())
-
-
-async def _read(desk: Desk, folder: Folder, model: Model, row: FileRow, images: Images) -> Reading:
-    try:
-        root, path = where(find_root(desk.config.folders[row.key.folder].path), row.key.path)
-        content = read_content(root, path, row.version)
-        answer = await ask_about_content(content, row.key, folder, [model], images)
-    except FileError as e:
-        return Reading(problem=f"{e.reason} {e.advice}")
-    except GlimpsedError as e:
-        return Reading(problem=str(e))
-    return Reading(answer, parts=parts(answer, None))
+    found = read_all(desk, folder, models, rows)
+    desk.ledger.paid([bill for _, tried in found for one in tried for bill in one.bills], time.time())
+    return [
+        (row, [Reading(one.answer, one.problem, parts(one.answer, None)) for one in tried])
+        for row, tried in found
+    ]
 
 
 def _schema(text: str) -> dict[str, Any] | None:

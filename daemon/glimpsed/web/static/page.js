@@ -31,6 +31,7 @@ if (search) {
       if (html === null || mine !== turn) return;
       const fresh = new DOMParser().parseFromString(html, "text/html").querySelector("#list");
       if (fresh) document.querySelector("#list").replaceWith(document.adoptNode(fresh));
+      offer();
     });
   };
   const soon = () => { clearTimeout(waiting); waiting = setTimeout(show, 200); };
@@ -38,25 +39,115 @@ if (search) {
   for (const field of search.querySelectorAll("select, input[type=date]")) field.addEventListener("change", soon);
 }
 
+// The list is replaced as one types: what belongs to it is looked for when it is needed.
+const boxes = () => document.querySelectorAll("#list [name=file]");
+const offer = () => { const every = document.getElementById("every"); if (every) every.hidden = false; };
+if (document.getElementById("list")) {
+  offer();
+  document.addEventListener("change", ({ target }) => {
+    if (target.id === "every") for (const box of boxes()) box.checked = target.checked;
+    else if (target.name === "file") document.getElementById("every").checked = [...boxes()].every((box) => box.checked);
+  });
+}
+
+// Pages larger, and turned: the picture and what lies on it together, each side by the picture's own.
 for (const page of document.querySelectorAll("figure.page")) {
-  const image = page.querySelector("img");
+  const image = page.querySelector("img"), frame = page.querySelector(".frame"), sheet = page.querySelector(".sheet");
   let turned = 0, zoom = 1;
   const apply = () => {
     page.dataset.turned = turned;
     page.dataset.zoom = zoom;
+    const tall = image.naturalHeight / image.naturalWidth || 1, lies = turned % 180 !== 0;
+    frame.style.width = `${100 * zoom}%`;
+    frame.style.aspectRatio = lies ? tall : "auto";
+    Object.assign(sheet.style, lies ? { position: "absolute", left: "50%", top: "50%", width: `${100 / tall}%` } : { position: "relative", left: "", top: "", width: "" });
+    sheet.style.transform = `${lies ? "translate(-50%, -50%) " : ""}rotate(${turned}deg)`;
   };
-  const tools = document.createElement("div");
-  tools.className = "tools";
-  for (const [name, does] of [["Larger", () => { zoom = Math.min(4, zoom + 1); }], ["Smaller", () => { zoom = Math.max(1, zoom - 1); }], ["Turn", () => { turned = (turned + 90) % 360; }]]) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.className = "plain";
-    button.textContent = name;
-    button.addEventListener("click", () => { does(); apply(); });
-    tools.append(button);
-  }
-  page.prepend(tools);
+  const does = {
+    larger: () => { zoom = Math.min(4, zoom + 1); },
+    smaller: () => { zoom = Math.max(1, zoom - 1); },
+    turn: () => { turned = (turned + 90) % 360; },
+  };
+  const tools = page.querySelector(".tools");
+  tools.hidden = false;
+  tools.addEventListener("click", ({ target }) => { does[target.dataset.does]?.(); apply(); });
   image.addEventListener("error", () => { page.classList.add("lost"); });
+  if (page.dataset.lines) {
+    const once = () => { lay(page, sheet); };
+    if (image.complete && image.naturalWidth) once(); else image.addEventListener("load", once, { once: true });
+  }
+}
+
+// Lines and their places: each marks the other, under the mouse and with the focus. One of many is reached by Tab, the others
+// with the arrow keys.
+async function lay(page, sheet) {
+  const reply = await fetch(page.dataset.lines, { headers: { Accept: "application/json" } });
+  if (!reply.ok || reply.redirected) return;
+  const layer = document.createElement("div");
+  for (const [at, [left, top, right, bottom]] of (await reply.json()).entries()) {
+    const name = `${page.dataset.page}:${at}`, box = document.createElement("button");
+    box.type = "button";
+    box.className = "box";
+    box.dataset.box = name;
+    box.setAttribute("aria-label", document.querySelector(`[data-line="${name}"]`)?.textContent || name);
+    Object.assign(box.style, { left: `${100 * left}%`, top: `${100 * top}%`, width: `${100 * (right - left)}%`, height: `${100 * (bottom - top)}%` });
+    layer.append(box);
+  }
+  sheet.append(layer);
+  rove(layer);
+}
+
+function rove(list) {
+  const all = [...list.children];
+  const reach = (at) => { for (const [i, one] of all.entries()) one.tabIndex = i === at ? 0 : -1; };
+  reach(0);
+  list.addEventListener("focusin", ({ target }) => { if (all.includes(target)) reach(all.indexOf(target)); });
+  list.addEventListener("keydown", (event) => {
+    const step = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key];
+    const next = all[all.indexOf(document.activeElement) + step];
+    if (!next) return;
+    event.preventDefault();
+    next.focus();
+  });
+}
+
+const placed = (names, on) => {
+  for (const old of document.querySelectorAll("[data-box].on, [data-line].on, [data-at].on")) old.classList.remove("on");
+  if (!on) return;
+  let first = null;
+  for (const name of names) {
+    const box = document.querySelector(`[data-box="${name}"]`), line = document.querySelector(`[data-line="${name}"]`);
+    box?.classList.add("on");
+    line?.classList.add("on");
+    first ??= box;
+  }
+  return first;
+};
+const namesOf = (one) => one.dataset.at?.split(" ") || [one.dataset.box || one.dataset.line];
+if (document.querySelector("[data-lines]")) {
+  for (const list of document.querySelectorAll(".lines ol")) rove(list);
+  const mark = ({ type, target }) => {
+    const one = target.closest?.("[data-box], [data-line], [data-at]");
+    if (!one) return;
+    const box = placed(namesOf(one), type === "focusin" || type === "mouseover");
+    if (!box) return;
+    if (one.dataset.box) {
+      const line = document.querySelector(`[data-line="${one.dataset.box}"]`);
+      if (line?.checkVisibility()) line.parentElement.scrollTop = line.offsetTop - line.parentElement.offsetTop;
+      document.querySelector(`[data-at~="${one.dataset.box}"]`)?.classList.add("on");
+    } else if (type === "focusin") box.scrollIntoView({ block: "nearest", inline: "nearest" });
+  };
+  for (const type of ["mouseover", "mouseout", "focusin", "focusout"]) document.addEventListener(type, mark);
+  // In a text that is corrected, the line with the caret.
+  const plain = (text) => text.replace(/\s+/g, " ").trim();
+  document.addEventListener("selectionchange", () => {
+    const text = document.activeElement;
+    if (text?.tagName !== "TEXTAREA" || !text.name.startsWith("text")) return;
+    const start = text.value.lastIndexOf("\n", text.selectionStart - 1) + 1;
+    const said = plain(text.value.slice(start).split("\n", 1)[0]), page = text.name.split(" ")[1];
+    const lines = [...document.querySelectorAll("[data-line]")].filter((line) => !page || line.dataset.line.startsWith(`${page}:`));
+    placed(said ? lines.filter((line) => said.includes(plain(line.textContent))).map((line) => line.dataset.line) : [], true);
+  });
 }
 
 for (const button of document.querySelectorAll("button.take")) {

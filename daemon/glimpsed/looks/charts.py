@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,11 +14,10 @@ from glimpsed.language import N_
 from glimpsed.ledger import Spend, local_day
 from glimpsed.ledger.hours import QUEUE, Hour
 from glimpsed.model import shown
-from glimpsed.report.plot import nice
 
-WIDTH, HEIGHT = 600, 170  # user units of the SVG, which scales to its box
+WIDTH, HEIGHT = 420, 150  # user units of the SVG, which scales to its box
 COLOURS = 6  # series with a colour of their own; the others share the last one
-_LEFT, _BOTTOM, _TOP = 50, 22, 10
+_LEFT, _BOTTOM, _TOP = 44, 20, 10
 _HIGH = HEIGHT - _BOTTOM - _TOP
 _FLOORS = (99.0, 95.0, 90.0, 80.0, 50.0, 0.0)  # where the axis of a share may begin, in percent
 # What each file spends in them depends on the file. How long it settles and waits depends on the config, and on what came
@@ -119,7 +119,7 @@ def _line(chart: Chart, word: Word) -> Iterator[str]:
             if before is not None:
                 yield f'<line class="trend" x1="{before[0]:.1f}" y1="{before[1]:.1f}" x2="{x:.1f}" y2="{y:.1f}"/>'
             title = f"{escape(label)}, {escape(chart.name(name, word))}: {figure(value)}"
-            yield f'<circle class="s0" cx="{x:.1f}" cy="{y:.1f}" r="3.5"><title>{title}</title></circle>'
+            yield f'<circle class="s0" cx="{x:.1f}" cy="{y:.1f}" r="3"><title>{title}</title></circle>'
             before = x, y
 
 
@@ -130,8 +130,16 @@ def _axes(labels: Sequence[str], low: float, top: float) -> Iterator[str]:
         value = figure(low + (top - low) * share)
         yield f'<text class="axis" x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value}</text>'
     if labels:
-        yield f'<text class="axis" x="{_LEFT}" y="{HEIGHT - 5}">{escape(labels[0])}</text>'
-        yield f'<text class="axis" x="{WIDTH}" y="{HEIGHT - 5}" text-anchor="end">{escape(labels[-1])}</text>'
+        yield f'<text class="axis" x="{_LEFT}" y="{HEIGHT - 4}">{escape(labels[0])}</text>'
+        yield f'<text class="axis" x="{WIDTH}" y="{HEIGHT - 4}" text-anchor="end">{escape(labels[-1])}</text>'
+
+
+def nice(value: float) -> float:
+    """The next of 1, 2, 5, 10, 20, … (or 0.1, 0.2, …) that is not less; 1 for nothing, or next to nothing."""
+    if value < sys.float_info.min:  # below, powers of ten are zero
+        return 1.0
+    magnitude = 10.0 ** math.floor(math.log10(value))
+    return next(step * magnitude for step in (1, 2, 5, 10) if step * magnitude >= value * (1 - 1e-9))
 
 
 def figure(value: float | None) -> str:

@@ -1,0 +1,145 @@
+"""TIFF pages with bits, numbers or channels that Pillow does not know together: read as bytes, and taken apart.
+
+What packs the bytes (strips, tiles, LZW, Deflate, …) is libtiff's work all the same: the page is opened as a gray picture that
+is as wide as its rows have bytes. Of whole numbers the highest byte is enough for 8 bits a channel.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from PIL import Image, ImageChops
+
+from glimpsed.formats.tiff import Directory
+
+Size: TypeAlias = tuple[int, int]
+
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL, _SAMPLES, _PLANAR = (
+    256,
+    257,
+    258,
+    259,
+    262,
+    266,
+    277,
+    284,
+)
+_PREDICTOR, _TILE_WIDTH, _EXTRA, _FORMAT = 317, 322, 338, 339
+_BYTES = {
+    1,
+    5,
+    8,
+    32773,
+    32946,
+    34925,
+    50000,
+}  # compressions that keep bytes: none, LZW, Deflate, PackBits, LZMA, Zstandard
+_KNOWN = {0, 1, 2, 5, 8, 9}  # gray, RGB, CMYK, Lab
+_WHOLE, _SIGNED, _FLOAT = 1, 2, 3
+_DEPTHS = {_WHOLE: {8, 12, 16, 24, 32, 64}, _SIGNED: {8, 16, 32}, _FLOAT: {32, 64}}
+_CEILINGS = (1.0, 255.0, 65535.0)  # of floating-point numbers, as they are usual
+
+
+def bits(page: Directory) -> tuple[int, ...]:
+    """Of each sample: some programs write the number once for all of them."""
+    found = page.numbers(_BITS) or (1,)
+    return found * samples(page) if len(found) == 1 else found
+
+
+def samples(page: Directory) -> int:
+    """Of each pixel."""
+    return (page.numbers(_SAMPLES) or (1,))[0]
+
+
+def together(page: Directory) -> bool:
+    """Whether its samples stand side by side, in a combination that Pillow does not know but that can be read here."""
+    from PIL.TiffImagePlugin import OPEN_INFO  # noqa: PLC0415 - imported with the first TIFF
+
+    depths, form = bits(page), (page.numbers(_FORMAT) or (_WHOLE,))[0]
+    photometric, fill = (page.numbers(_PHOTOMETRIC) or (-1,))[0], (page.numbers(_FILL) or (1,))[0]
+    mark = b"II" if page.order == "<" else b"MM"
+    if (mark, photometric, (form,), fill, depths, page.numbers(_EXTRA)) in OPEN_INFO and not (
+        (form == _WHOLE and depths[0] == 32)
+        or (form == _SIGNED and depths[0] == 8)  # known, but taken for something else
+    ):
+        return False
+    return (
+        photometric in _KNOWN
+        and fill == 1
+        and len(set(depths)) == 1
+        and depths[0] in _DEPTHS.get(form, ())
+        and page.numbers(_PLANAR) in {(), (1,)}
+        and page.numbers(_PREDICTOR) in {(), (1,)}
+        and (page.numbers(_COMPRESSION) or (1,))[0] in _BYTES
+        and len(depths) >= {2: 3, 5: 4, 8: 3, 9: 3}.get(photometric, 1)
+        and all(width * len(depths) * depths[0] % 8 == 0 for width in page.numbers(_TILE_WIDTH))
+    )
+
+
+def row_bytes(page: Directory, width: int) -> int:
+    """Of a row of so many pixels."""
+    depths = bits(page)
+    return (width * sum(depths) + 7) // 8
+
+
+def planes(page: Directory, data: Image.Image) -> list[Image.Image]:
+    """Each channel in 8 bits. `data`: the page's bytes, as gray."""
+    size = page.numbers(_WIDTH)[0], page.numbers(_HEIGHT)[0]
+    depths, form = bits(page), (page.numbers(_FORMAT) or (_WHOLE,))[0]
+    if form == _FLOAT:
+        return _floats(data.tobytes(), size, len(depths), depths[0] // 8, page.order)
+    if depths[0] == 12:
+        return _of_twelve(data, size, len(depths))
+    found = _wholes(data.tobytes(), size, len(depths), depths[0] // 8, page.order)
+    return [plane.point(lambda value: value ^ 128) for plane in found] if form == _SIGNED else found
+
+
+def _wholes(data: bytes, size: Size, count: int, length: int, order: str) -> list[Image.Image]:
+    """The highest byte of each that is used at all."""
+    found: list[Image.Image] = []
+    for place in range(length) if order == ">" else range(length - 1, -1, -1):
+        found = [Image.frombytes("L", size, data[n * length + place :: count * length]) for n in range(count)]
+        if any(plane.getbbox() for plane in found):
+            break
+    return found
+
+
+def _of_twelve(data: Image.Image, size: Size, count: int) -> list[Image.Image]:
+    """Two numbers in three bytes: of the second one, the upper bits stand in the lower half of the middle byte."""
+    width, height = size
+    pairs = -(-width * count // 2)
+    whole = Image.new("L", (3 * pairs, height))
+    whole.paste(data)
+    raw, shape = whole.tobytes(), (pairs, height)
+    middle, last = (Image.frombytes("L", shape, raw[n::3]) for n in (1, 2))
+    second = ImageChops.add(
+        middle.point(lambda value: (value & 15) << 4), last.point(lambda value: value >> 4)
+    )
+    numbers = bytearray(2 * pairs * height)
+    numbers[0::2], numbers[1::2] = raw[0::3], second.tobytes()
+    rows = (
+        Image.frombytes("L", (2 * pairs, height), bytes(numbers))
+        .crop((0, 0, width * count, height))
+        .tobytes()
+    )
+    return [Image.frombytes("L", size, rows[n::count]) for n in range(count)]
+
+
+def _floats(data: bytes, size: Size, count: int, length: int, order: str) -> list[Image.Image]:
+    """Scaled to what they hold, all in the same way."""
+    found = []
+    for n in range(count):
+        numbers = bytearray(len(data) // count)
+        for place in range(length):
+            numbers[place::length] = data[n * length + place :: count * length]
+        raw = f"F;{8 * length}{'B' if order == '>' else ''}F"
+        found.append(Image.frombytes("F", size, bytes(numbers), "raw", raw))
+    ends: list[Any] = [end for plane in found for end in plane.getextrema()]
+    low, high = min(0.0, *ends), max(ends)
+    top = next((ceiling for ceiling in _CEILINGS if low >= 0 and high <= ceiling), high)
+    scale = 255.0 / (top - low) if top > low else 1.0
+
+    def line(value: Any) -> Any:  # Pillow reads scale and offset off this expression
+        return value * scale + (0.5 - low * scale)
+
+    return [plane.point(line).convert("L") for plane in found]

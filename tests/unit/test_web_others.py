@@ -1,0 +1,171 @@
+"""Another reading beside the answer that stands: its price first, then both side by side, then taken or thrown away."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway import Gateway, Scripted
+from glimpsed.ledger.spending import local_day
+from glimpsed.web.others import beside
+from history import History
+from webpage import Reader, history, served
+
+NOW = time.time()
+CONFIG = """
+state: sqlite:///ledger.sqlite
+models:
+  m: {{api: chat, base_url: "{url}", model: gpt-4o, price: {{input: 2.5, output: 10}}}}
+  cheap: {{api: chat, base_url: "{url}", model: gpt-4o-mini, price: {{input: 1, output: 1}}}}
+folders:
+  invoices: {{path: invoices, prompt: Read it., model: m}}
+  archive: {{path: archive, prompt: Read it., model: m, local_only: false}}
+{more}
+"""
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    with Gateway() as found:
+        yield found
+
+
+def told_of(home: Path, gateway: Gateway, more: str = "") -> History:
+    made = history(home, CONFIG.format(url=gateway.base_url, more=more))
+    made.done("invoices", "a.png", ("Total 10 EUR\nby oak",), NOW)
+    return made
+
+
+def spent(told: History) -> float:
+    return sum(s.cost for s in told.ledger.spend_between(local_day(0), local_day(time.time())))
+
+
+def sidecar(home: Path) -> tuple[str, dict[str, object]]:
+    text = (home / "invoices" / "a.png.txt").read_text()
+    return text, json.loads((home / "invoices" / "a.png.json").read_text())
+
+
+def test_another_reading_is_priced_asked_and_shown_beside_the_answer_that_stands(
+    tmp_path: Path, gateway: Gateway
+) -> None:
+    told = told_of(tmp_path, gateway)
+    before, cost = sidecar(tmp_path), spent(told)
+    with served(told.config, tmp_path) as port, Reader(port) as reader:
+        form = reader.press("/files/1", "Another reading", model="cheap")
+        assert re.search(r'value="cheap" selected', form.text)
+        assert "Read it.</textarea>" in form.text
+        priced = reader.send_form(form.text, "Try", prompt="Say more.", model="cheap")
+        assert "cheap: 1 file" in priced.text
+        assert "USD" in priced.text
+        assert gateway.requests == []
+        gateway.default = Scripted(text="Total 11 EUR\nby <b>pine</b>")
+        both = reader.send_form(priced.text, "Ask", prompt="Say more.", model="cheap", agreed="yes")
+        assert both.url.path.startswith("/files/1/answers/")
+        assert [seen.body["model"] for seen in gateway.requests] == ["gpt-4o-mini"]
+        assert gateway.requests[0].prompt == "Say more."
+        assert "They differ in 1 place." in both.text
+        assert "1<mark>0</mark> EUR" in both.text
+        assert "&lt;" in both.text
+        assert "<b>pine" not in both.text
+        # Nothing of the file has changed, and what was spent is counted.
+        assert sidecar(tmp_path) == before
+        assert spent(told) > cost
+        assert "Total 10 EUR" in reader.get("/files/1").text
+        # It can be come back to, from the file's page.
+        there = re.search(r'href="(/files/1/answers/\d+)"', reader.get("/files/1").text)
+        assert there is not None
+        assert there[1] == both.url.path
+        assert "Thrown away." in reader.send_form(both.text, "Throw away").text
+        assert reader.get(both.url.path).status_code == 404
+        assert sidecar(tmp_path) == before
+        gone = reader.send_form(both.text, "Take it")
+        assert gone.status_code == 404
+    told.ledger.close()
+
+
+def test_a_reading_that_is_taken_is_the_files_answer_and_nothing_is_lost(
+    tmp_path: Path, gateway: Gateway
+) -> None:
+    told = told_of(tmp_path, gateway)
+    with served(told.config, tmp_path) as port, Reader(port) as reader:
+        assert "Saved" in reader.press("/files/1", "Save", text="Total 10 EUR\nby elm").text
+        gateway.default = Scripted(text="Total 11 EUR\nby pine")
+        form = reader.get("/files/1/another").text
+        both = reader.send_form(form, "Try", prompt="Say more.", model="cheap", agreed="yes")
+        taken = reader.send_form(both.text, "Take it")
+        assert "Taken." in taken.text
+        text, answer = sidecar(tmp_path)
+        assert text == "Total 11 EUR\nby pine\n"
+        assert answer["model"]["entry"] == "cheap"  # type: ignore[index]
+        assert answer["review"]["changed"] == ["text"]  # type: ignore[index]
+        assert "oak" not in reader.get("/files?q=pine").text
+        # What stood before, and what the model said itself, are among the others, and can be had back.
+        others = re.findall(r'href="(/files/1/answers/\w+)"', taken.text)
+        assert len(others) == 2
+        pages = {url: reader.get(url).text for url in others}
+        assert any("elm" in page for page in pages.values())
+        own = next(page for url, page in pages.items() if url.endswith("own"))
+        assert "oak" in own
+        assert "Taken." in reader.send_form(own, "Take it").text
+        assert sidecar(tmp_path)[0] == "Total 10 EUR\nby oak\n"
+        # Whoever looked at another state hears of it, and loses nothing.
+        late = reader.send_form(own, "Take it")
+        assert late.status_code == 409
+        assert "look again" in late.text
+    told.ledger.close()
+
+
+def test_what_cannot_be_asked_is_told_before_anything_is_paid(tmp_path: Path, gateway: Gateway) -> None:
+    told = told_of(tmp_path, gateway, "budget: {per_day: 0.01}")  # the answer that stands has cost 0.25
+    told.queued("invoices", "waits.png", NOW)
+    local = told.config.folders["invoices"].model_copy(update={"local_only": True})
+    kept = told.config.model_copy(update={"folders": {**told.config.folders, "invoices": local}})
+    with served(told.config, tmp_path) as port, Reader(port) as reader:
+        form = reader.get("/files/1/another").text
+        for agreed in ({}, {"agreed": "yes"}):
+            refused = reader.send_form(form, "Try", prompt="Say more.", model="cheap", **agreed)
+            assert refused.status_code == 409
+            assert "budget" in refused.text
+        assert reader.send_form(form, "Try", prompt="x", model="nobody").status_code == 400
+        assert reader.get("/files/2/another").status_code == 409
+        assert reader.get("/files/99/another").status_code == 404
+        for which in ("0", "x", "own", "9" * 18, "9" * 30):
+            assert reader.get(f"/files/1/answers/{which}").status_code == 404, which
+    with served(kept, tmp_path) as port, Reader(port) as reader:
+        form = reader.get("/files/1/another").text
+        assert 'value="cheap"' not in form
+        assert reader.send_form(form, "Try", prompt="x", model="cheap", agreed="yes").status_code == 400
+    assert gateway.requests == []
+    told.ledger.close()
+
+
+def test_a_model_that_fails_is_told_and_the_answer_stands(tmp_path: Path, gateway: Gateway) -> None:
+    told = told_of(tmp_path, gateway)
+    gateway.default = Scripted(status=400, body={"error": {"message": "no such <thing>"}})
+    with served(told.config, tmp_path) as port, Reader(port) as reader:
+        form = reader.get("/files/1/another").text
+        failed = reader.send_form(form, "Try", prompt="Say more.", model="cheap", agreed="yes")
+        assert failed.status_code == 409
+        assert "no such &lt;thing&gt;" in failed.text
+        assert "Say more.</textarea>" in failed.text
+    assert sidecar(tmp_path)[0] == "Total 10 EUR\nby oak\n"
+    told.ledger.close()
+
+
+def test_fields_are_compared_by_what_they_mean(tmp_path: Path, gateway: Gateway) -> None:
+    told = told_of(tmp_path, gateway)
+    answer = told.ledger.answers_about(told.ledger.numbered(1).sha256)[0].answer  # type: ignore[union-attr,arg-type]
+    one = answer.model_copy(update={"data": {"total": 12.5, "date": "2024-09-05", "lost": 1}})
+    two = answer.model_copy(update={"data": {"total": "12,50", "date": "2024-09-06", "new": "x"}})
+    assert [(b.name, b.differs) for b in beside(one, two)] == [
+        ("total", False),
+        ("date", True),
+        ("lost", True),
+        ("new", True),
+    ]
+    told.ledger.close()
