@@ -254,16 +254,17 @@ def as_written(parent: int, sidecar: str, content: bytes) -> Written:
 
 
 def is_as_written(parent: int, sidecar: Written, status: os.stat_result) -> bool:
-    """Whether what has this status now is what was written.
+    """Whether what has this status now is what was written: by its content, where that is known, else by its time.
 
-    Its time alone may have moved: by a copy of everything, or with the clock where a file system keeps local time.
+    A time moves without an edit, by a copy of everything or with the clock where a file system keeps local time; and
+    stands still with one, where it counts whole seconds or an editor puts it back.
     """
     if status.st_size != sidecar.size or not stat.S_ISREG(status.st_mode):
         return False
-    if status.st_mtime_ns == sidecar.mtime_ns:
-        return True
     content = read_regular(parent, sidecar.name, sidecar.size) if sidecar.digest else None
-    return content is not None and digest_of(content) == sidecar.digest
+    if content is None:
+        return status.st_mtime_ns == sidecar.mtime_ns
+    return digest_of(content) == sidecar.digest
 
 
 def digest_of(content: bytes) -> str:

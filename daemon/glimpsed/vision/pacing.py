@@ -288,6 +288,11 @@ class Pacing:
             self._learn(ticket, now)
         self._admit()
 
+    @property
+    def answers(self) -> int:
+        """How many the model gave so far."""
+        return self._breaker.answers
+
     def at_fault(self, ticket: Ticket, verdict: Verdict, now: float) -> bool:
         """Whether this refusal is the file's own fault, since others are answered."""
         return self._breaker.at_fault(ticket.file, verdict, ticket.answers, now)

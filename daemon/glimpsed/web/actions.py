@@ -255,6 +255,13 @@ def _back(request: Request, said: str) -> Response:
     return RedirectResponse(site.web.base_path + _where(request), 303)
 
 
+async def pressed(request: Request) -> Response:
+    """What the button that was pressed says, else the address: not every program that fills in forms knows both."""
+    name = request.url.path.rpartition("/")[2]
+    chosen_one = _field(request, "do")
+    return await ACTIONS[chosen_one if chosen_one in ACTIONS else name](request)
+
+
 ACTIONS = {
     "approve": approve,
     "resume": resume_model,
