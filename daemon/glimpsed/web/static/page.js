@@ -1,22 +1,48 @@
 // Nothing here is needed to read or to act: it keeps Now up to date, searches as one types, zooms and turns pages.
 "use strict";
 
+const READ = "summary, [tabindex]"; // what has the focus while one reads
+
 async function swap(url, selector) {
   const reply = await fetch(url, { headers: { Accept: "text/html" } });
   if (!reply.ok || reply.redirected) return;
   const fresh = new DOMParser().parseFromString(await reply.text(), "text/html").querySelector(selector);
   const old = document.querySelector(selector);
-  if (fresh && old) old.replaceWith(document.adoptNode(fresh));
+  if (!fresh || !old) return;
+  // What was opened stays open, and what had the focus keeps it.
+  const opened = [...old.querySelectorAll("details")].map((one) => one.open);
+  const focused = [...old.querySelectorAll(READ)].indexOf(document.activeElement);
+  fresh.querySelectorAll("details").forEach((one, at) => { one.open = opened[at]; });
+  old.replaceWith(document.adoptNode(fresh));
+  if (focused >= 0) fresh.querySelectorAll(READ)[focused]?.focus({ preventScroll: true });
 }
 
 const now = document.querySelector("[data-live]");
 if (now && window.EventSource) {
-  let first = true;
-  new EventSource(now.dataset.live).onmessage = () => {
-    if (first) { first = false; return; }
-    const busy = document.activeElement && document.activeElement.closest("#now button, #now a");
-    if (!busy) swap(location.href, "#now");
+  // The server says the same number every two seconds, and another one once there is something new to see. Who does not hear
+  // it is told, whatever the reason: the daemon is away, the ledger is, a proxy answers for them, this computer was asleep.
+  const stale = document.getElementById("stale");
+  let source, number = null, heard = Date.now(), tried = heard;
+  const listen = () => {
+    source?.close();
+    tried = Date.now();
+    source = new EventSource(now.dataset.live);
+    source.onmessage = async ({ data }) => {
+      heard = Date.now();
+      const busy = document.activeElement?.closest("#now button, #now a") || !getSelection().isCollapsed;
+      if (data === number || busy) return;
+      const first = number === null;
+      number = data;
+      if (!first || !stale.hidden) await swap(location.href, "#now").catch(() => { number = ""; });
+      stale.hidden = true;
+    };
   };
+  listen();
+  setInterval(() => {
+    if (Date.now() - heard < 8000) { if (number) stale.hidden = true; return; }
+    stale.hidden = false;
+    if (Date.now() - tried > 8000) listen();
+  }, 1000);
 }
 
 const search = document.querySelector("form[data-type]");
