@@ -105,7 +105,7 @@ man: $(VENV)/.installed  ## the man page, build/glimpsed.1, from the commands' o
 
 .PHONY: chaos
 chaos: $(VENV)/.tested  ## kill -9 the daemon 200 times (KILLS=n): nothing lost, nothing torn, nothing paid twice
-	CHAOS_KILLS=$(or $(KILLS),200) $(PYTEST) -q tests/e2e/test_chaos.py tests/e2e/test_handover.py -k "kill"
+	CHAOS_KILLS=$(or $(KILLS),200) $(PYTEST) -q --timeout 7200 tests/e2e/test_chaos.py tests/e2e/test_handover.py -k "kill"
 
 .PHONY: install
 install:  ## as a systemd service, as root: prefix, home, sysconfdir and DESTDIR are honoured

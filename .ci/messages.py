@@ -190,7 +190,7 @@ def _pairs(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
     else:
         return
     if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
-        pairs = zip(target.elts, value.elts, strict=True)
+        pairs = zip(target.elts, value.elts, strict=False)  # what follows a starred one is no text of its own
     else:
         pairs = iter([(target, value)])
     yield from ((t.id, v) for t, v in pairs if isinstance(t, ast.Name))

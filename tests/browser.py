@@ -150,3 +150,9 @@ class Browser:
         if "method" in message:
             self.events.append(message)
         return message
+
+
+def axe() -> str:
+    """The accessibility checker's script."""
+    package = pytest.importorskip("axe_core_python", reason="no axe-core: pip install axe-core-python")
+    return (Path(os.path.dirname(package.__file__)) / "axe.min.js").read_text(encoding="utf-8")

@@ -52,7 +52,7 @@ def serving(
         )
     try:
         wait_until(
-            lambda: process.poll() is not None or _alive(health), "the server does not start", seconds=180
+            lambda: process.poll() is not None or _alive(health), "the server does not start", seconds=600
         )
         assert process.poll() is None, (home / "out").read_text()[-2000:]
         yield

@@ -23,6 +23,7 @@ from glimpsed.model import (
     PromptUsed,
     Source,
     Usage,
+    shown,
     utc,
     utc_ns,
 )
@@ -123,7 +124,7 @@ def _answer(job: Job, content: Content, pages: Sequence[str], now: float, settin
     return Answer(
         folder=job.key.folder,
         source=Source(
-            name=job.key.name,
+            name=shown(job.key.name),
             bytes=job.version.size,
             modified=utc_ns(job.version.mtime_ns),
             sha256=hashlib.sha256(content.data).hexdigest(),

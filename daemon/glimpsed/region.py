@@ -21,6 +21,7 @@ _STORED: dict[int, Callable[[float, float], tuple[float, float]]] = {
 }
 
 
+_BACK = {**{same: same for same in range(1, 9)}, 6: 8, 8: 6}  # the orientation that undoes this one
 _QUARTER = {
     1: 6,
     6: 3,
@@ -59,3 +60,13 @@ class Region:
         xs = sorted(min(max(x, 0.0), 1.0) * self.width for x, _ in corners)
         ys = sorted(min(max(y, 0.0), 1.0) * self.height for _, y in corners)
         return round(xs[0]), round(ys[0]), round(xs[1]), round(ys[1])
+
+    def seen(self, box: tuple[int, int, int, int]) -> Box:
+        """`box` undone: px of the page in the file as fractions of the picture's width and height."""
+        left, top, right, bottom = box
+        shown = _STORED[_BACK[self.orientation]]
+        corners = [shown(x / self.width, y / self.height) for x, y in ((left, top), (right, bottom))]
+        height = self.bottom - self.top
+        xs = sorted(min(max(x, 0.0), 1.0) for x, _ in corners)
+        ys = sorted(min(max((y - self.top) / height, 0.0), 1.0) for _, y in corners)
+        return xs[0], ys[0], xs[1], ys[1]

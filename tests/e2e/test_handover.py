@@ -294,7 +294,9 @@ def test_killed_again_and_again_everything_arrives_once_by_its_key_and_together(
                 daemon.stop(signal.SIGKILL if kill < KILLS - 1 else signal.SIGTERM)
         with daemon:
             wait_until(
-                lambda: counts(daemon) == {"done": len(names)}, f"not all arrive: {daemon.tail()}", 180
+                lambda: counts(daemon) == {"done": len(names)},
+                f"not all arrive: {daemon.tail()}",
+                180 + 6 * KILLS,  # what was killed on its way waits to be tried again
             )
             assert daemon.noise == []
         filed = {path.name for path in (tmp_path / "filed").iterdir()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import socket
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from browser import Browser
+from browser import Browser, axe
 from daemon import GLIMPSED, Daemon, environment, glimpsed, wait_until
 from gateway import Gateway, Scripted
 from glimpsed.ledger import open_ledger
@@ -169,12 +168,6 @@ def test_glimpsed_web_serves_the_same_beside_a_daemon_and_takes_the_socket_that_
 VIEWS = ("/", "/files", "/files?q=oak", "/files/1", "/review", "/failures", "/workbench?file=1")
 
 
-def axe() -> str:
-    """The accessibility checker's script."""
-    package = pytest.importorskip("axe_core_python", reason="no axe-core: pip install axe-core-python")
-    return (Path(os.path.dirname(package.__file__)) / "axe.min.js").read_text(encoding="utf-8")
-
-
 @pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 800)])
 def test_every_view_is_accessible_fits_the_window_and_asks_nobody_else(
     tmp_path: Path, width: int, height: int
@@ -203,6 +196,36 @@ def test_every_view_is_accessible_fits_the_window_and_asks_nobody_else(
                 strangers = [u for u in browser.requested() if not u.startswith((base, "data:"))]
                 assert strangers == [], view
     made.ledger.close()
+
+
+def test_now_goes_on_after_the_daemon_was_away_and_says_meanwhile_that_it_may_be_old(tmp_path: Path) -> None:
+    port = free_port()
+    with Gateway() as gateway, Browser(tmp_path) as browser:
+        text = config(gateway, tmp_path, f"127.0.0.1:{port}")
+
+        def shows(what: str, why: str) -> None:
+            wait_until(lambda: browser.run(what), why, 90)
+
+        (tmp_path / "inbox" / "first.png").write_bytes(picture(seed=1))
+        with Daemon(text, tmp_path) as daemon:
+            daemon.wait_event("file.done", file="first.png")
+            browser.open(f"http://127.0.0.1:{port}/", 1280, 900)
+            assert browser.run("document.getElementById('stale').hidden")
+            assert browser.run("document.getElementById('now').textContent.includes('first.png')")
+            browser.run(
+                "document.querySelector('#now summary').click(); document.querySelector('#now summary').focus()"
+            )
+            assert daemon.stop() == 0
+        shows("!document.getElementById('stale').hidden", "nobody says that it may be old")
+        (tmp_path / "inbox" / "second.png").write_bytes(picture(seed=2))
+        with Daemon(text, tmp_path) as daemon:
+            daemon.wait_event("file.done", file="second.png")
+            shows("document.getElementById('now').textContent.includes('second.png')", "it does not go on")
+            shows("document.getElementById('stale').hidden", "it still says so")
+            # What one reads stays as one left it.
+            assert browser.run("document.querySelector('#now details').open")
+            assert browser.run("document.activeElement.matches('#now summary')")
+            assert daemon.stop() == 0
 
 
 def test_one_searches_as_one_types(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+import openpyxl
 import pytest
 
 from gateway import Gateway, Scripted
@@ -63,7 +64,12 @@ def test_every_done_file_is_a_row_in_each_format(run: Run, tmp_path: Path) -> No
     ]
     connection.close()
     assert run("export", "-o", "t.xlsx")[0] == 0
-    assert (tmp_path / "t.xlsx").read_bytes().startswith(b"PK")
+    book = openpyxl.load_workbook(tmp_path / "t.xlsx")  # as another program reads it
+    heading, *values = book.active.iter_rows(values_only=True)
+    book.close()
+    assert list(heading) == list(found[0])
+    assert [row[heading.index("total")] for row in values] == [12.5, 12.5]
+    assert [row[heading.index("supplier.name")] for row in values] == ["=Berg", "=Berg"]
 
 
 def test_answers_are_exported_wherever_their_sidecars_went(run: Run, tmp_path: Path) -> None:

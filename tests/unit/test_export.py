@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -123,6 +124,33 @@ def test_a_workbook_keeps_long_numbers_as_text_and_runs_nothing(tmp_path: Path) 
     assert str(2**60) in sheet
     assert "=1+1" in sheet
     assert sorted(p.name for p in tmp_path.iterdir()) == ["t.xlsx"]
+
+
+def test_a_workbook_goes_on_in_another_sheet_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write, "_SHEET", 3)  # with its heading
+    path = tmp_path / "t.xlsx"
+    answers = [answer(data={"total": n, "note": "long" * (10_000 if n == 4 else 1)}) for n in range(5)]
+    notes = write.to_xlsx(table(*answers), path)
+    assert notes[0] == "3 sheets, because one takes 2 rows"
+    assert notes[1].startswith("1 text cut to the 32,767 characters")
+    book = openpyxl.load_workbook(path, read_only=True)
+    found = [list(sheet.iter_rows(values_only=True)) for sheet in book.worksheets]
+    book.close()
+    assert [len(sheet) for sheet in found] == [3, 3, 2]
+    names = table(*answers).columns
+    assert all(list(sheet[0]) == names for sheet in found)
+    values = [dict(zip(names, row, strict=True)) for sheet in found for row in sheet[1:]]
+    assert [(v["total"], v["note"]) for v in values[:4]] == [(n, "long") for n in range(4)]
+    assert (len(values[4]["note"]), values[4]["note"][-1]) == (32_767, "…")
+
+
+def test_what_no_sheet_takes_is_an_error_that_says_so(tmp_path: Path) -> None:
+    wide = table(answer(data={str(n): n for n in range(16_400)}))
+    with pytest.raises(OSError, match="16,384 columns at most"):
+        write.to_xlsx(wide, tmp_path / "t.xlsx")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_database_has_typed_values_and_names_that_differ_in_case(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import structlog
 from PIL import Image as Pillow
+from PIL import ImageDraw, ImageFont
 
 from glimpsed import extras
 from glimpsed.children.program import Limits
@@ -31,6 +32,15 @@ from pictures import LETTER, TYPED, page
 pytestmark = pytest.mark.anyio
 
 TYPEWRITER = Path(__file__).parents[2] / "../shared/corpus/scans/typewriter.png"
+
+LONG_LINES = [
+    "Drei der zwölf Fenster im Erdgeschoß schließen nicht, und das Dach über dem Archiv ist seit Jänner undicht. "
+    "Wir haben bei der Nordischen Holzgesellschaft angefragt; das Angebot lautet auf 1.284,50 Euro. " * 5,
+    "Le chiavi sono dalla signora Bianchi, che è reperibile ogni mattina fra le nove e le undici. "
+    "Nel frattempo le casse con i registri dal 1911 al 1938 sono state portate in una stanza asciutta. " * 5,
+    "The keys are with Mrs Whitfield, who can be reached every morning between nine and eleven. "
+    "Nobody has counted them yet, but there must be more than four hundred. " * 6,
+]
 
 
 def entry(model: str = "rapidocr", **keys: Any) -> ModelEntry:
@@ -140,6 +150,25 @@ async def test_a_page_that_lies_on_its_side_or_head_is_turned_and_says_so(
     reply = await model.ask(request(picture(buffer.getvalue())))
     assert reply.text.split("\n") == [*LETTER, *LETTER[1:]]
     assert reply.turned == {1: turned}
+
+
+@pytest.mark.parametrize("turned", [0, 90, 180, 270])
+async def test_pages_of_long_lines_are_turned_upright_and_nothing_else_is(turned: int) -> None:
+    """Squeezed to what the classifier sees, a line as long as a page is wide may as well head the other way."""
+    compass = rapid.Compass()
+    try:
+        found = []
+        for words in LONG_LINES:
+            sheet = Pillow.new("L", (1654, 1200), 255)
+            pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=30)
+            for number, line in enumerate(textwrap.wrap(words, 92)):
+                pen.text((200, 200 + 42 * number), line, font=font, fill=0)
+            buffer = io.BytesIO()
+            sheet.rotate(turned, expand=True).save(buffer, "PNG")
+            found.append(await compass.turn(picture(buffer.getvalue())))
+    finally:
+        await compass.aclose()
+    assert found == [turned] * len(LONG_LINES)
 
 
 async def test_a_receipt_of_any_length_is_read_to_its_end(model: LocalModel) -> None:

@@ -52,3 +52,18 @@ def test_an_orientation_and_a_turn_are_one_orientation(orientation: int, degrees
     stored.paste(7, (3, 5, 20, 11))
     expected = upright(stored, orientation).rotate(-degrees, expand=True)
     assert upright(stored, turned(orientation, degrees)).tobytes() == expected.tobytes()
+
+
+@given(
+    st.integers(1, 8),
+    st.tuples(st.integers(0, 2000), st.integers(0, 3000), st.integers(0, 2000), st.integers(0, 3000)),
+)
+def test_a_box_of_the_page_is_seen_where_the_picture_shows_it(
+    orientation: int, corners: tuple[int, int, int, int]
+) -> None:
+    left, right = sorted((corners[0], corners[2]))
+    top, bottom = sorted((corners[1], corners[3]))
+    region = Region(2000, 3000, orientation)
+    seen = region.seen((left, top, right, bottom))
+    assert all(0 <= fraction <= 1 for fraction in seen)
+    assert region.box(seen) == (left, top, right, bottom)

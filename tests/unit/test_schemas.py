@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import json
 import os
 import signal
@@ -116,6 +117,14 @@ def test_what_no_file_can_hold_is_taken_out_of_strings() -> None:
         json.dumps([WHOLE]),
         json.dumps({"invoice": GOOD}),
         json.dumps([{"invoice": GOOD}]),
+        json.dumps(json.dumps(WHOLE)),
+        json.dumps({"result": WHOLE}),
+        json.dumps({"text": json.dumps({"answer": GOOD})}),
+        json.dumps({"name": "out", "arguments": GOOD}),
+        json.dumps({"type": "function", "name": "out", "parameters": WHOLE}),
+        f"<tool_call>\n{json.dumps({'name': 'out', 'arguments': GOOD})}\n</tool_call>",
+        json.dumps({"type": "object", "properties": GOOD, "required": ["total"]}),
+        html.escape(WHOLE),
         f"{{'total': 12.5, 'lines': ['a', 'ü']}} {json.dumps({'remark': 'none'})}",
     ],
 )

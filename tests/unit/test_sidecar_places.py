@@ -75,3 +75,19 @@ def test_no_value_leaves_its_part_of_the_path(one: str, other: str) -> None:
     name = renamed("{data.a}{data.b}" * 3, data, "x.jpg")
     assert "/" not in name
     assert len(os.fsencode(name)) <= 200
+
+
+@pytest.mark.parametrize(
+    ("template", "before", "after"),
+    [
+        ("{date} {stem}", "scan", "2026-11-22 scan"),
+        ("{date} {stem}", "2026-11-20 scan", "2026-11-20 scan"),  # as it was called on another day
+        ("{data.number} {stem}", "scan 1", "4711 scan 1"),
+        ("{data.number} {stem}", "4711 scan 1", "4711 scan 1"),
+        ("{stem} ({folder})", "a.b (in)", "a.b (in)"),
+        ("[{stem}]*", "[x]y", "[[x]y]*"),
+    ],
+)
+def test_a_name_does_not_grow_with_each_version(template: str, before: str, after: str) -> None:
+    assert renamed(template, {"number": 4711}, f"{before}.jpg") == f"{after}.jpg"
+    assert renamed(template, {"number": 4711}, f"{after}.jpg") == f"{after}.jpg"

@@ -376,6 +376,22 @@ def test_a_touched_txt_that_still_says_what_the_json_says_is_no_edit(tmp_path: P
     assert "scan.jpg.txt~" not in box.names()
 
 
+@pytest.mark.parametrize("outputs", [("txt",), ("txt", "json")])
+def test_an_edit_that_leaves_size_and_time_as_they_were_is_seen(
+    tmp_path: Path, outputs: tuple[str, ...]
+) -> None:
+    """A figure is corrected where times are whole seconds, or by an editor that puts them back."""
+    box = inbox(tmp_path, outputs=outputs)
+    written = box.write(box.answer("Total 100"))
+    text = box.beside("scan.jpg.txt")
+    before = text.stat()
+    text.write_text("Total 700\n")
+    os.utime(text, ns=(before.st_atime_ns, before.st_mtime_ns))
+    box.write(box.answer("another answer"), written)
+    assert box.beside("scan.jpg.txt~").read_text() == "Total 700\n"
+    assert text.read_text() == "another answer\n"
+
+
 def test_an_edit_that_keeps_size_and_ledger_time_apart_is_seen(tmp_path: Path) -> None:
     box = inbox(tmp_path, outputs=("txt",))
     written = box.write(box.answer("0O0"))

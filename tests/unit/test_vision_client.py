@@ -446,6 +446,23 @@ async def test_a_compressed_stream_is_read_as_it_comes(road: Road) -> None:
     await who.aclose()
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize("bare", [True, False])
+async def test_deflate_is_read_in_both_of_its_meanings(road: Road, bare: bool) -> None:
+    pack = zlib.compressobj(wbits=-15 if bare else 15)
+    packed = pack.compress(b'{"a": 1}') + pack.flush()
+    who = client(road.gateway(Scripted(body=packed, headers={"content-encoding": "deflate"})).base_url)
+    assert (await post(who)).body == b'{"a": 1}'
+    await who.aclose()
+
+
+@pytest.mark.anyio
+async def test_a_refusal_whose_body_cannot_be_unpacked_is_a_refusal(road: Road) -> None:
+    who = client(road.gateway(Scripted(status=402, body=b"x", headers={"content-encoding": "br"})).base_url)
+    assert (await post(who)).status == 402
+    await who.aclose()
+
+
 BOMB = gzip.compress(b"\0" * (200 << 20), 9)
 
 

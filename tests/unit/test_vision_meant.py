@@ -45,6 +45,24 @@ PROSE = st.lists(LINE, max_size=6).map("\n".join)
         f"````md\n{PAGE}\n````",
         f"```md\n{PAGE}",  # its end is missing
         f"<think>a</think>\n\n```markdown\n{PAGE}\n```",
+        f"<|start_thinking|>a<|end_thinking|>{PAGE}",
+        f"<|START_THINKING|>a<|END_THINKING|><|START_RESPONSE|>{PAGE}<|END_RESPONSE|>",
+        f"<|begin_of_thought|>a<|end_of_thought|>\n\n<|begin_of_solution|>\n{PAGE}\n<|end_of_solution|>",
+        f"<scratch_pad>a</scratch_pad>\n{PAGE}",
+        f"<unused94>thought\na<unused95>{PAGE}",
+        f"<analysis>they write <b>x</b></analysis>\n\n<answer>\n{PAGE}\n</answer>",
+        f"<cot>a</cot><final_answer>{PAGE}</final_answer>",
+        f'<details type="reasoning" done="true">\n<summary>Thought for 3 s</summary>\na\n</details>\n{PAGE}',
+        f"Here is my thought process:\n\na\n\nHere is my response:\n\n{PAGE}",
+        f"<|begin_of_box|>{PAGE}<|end_of_box|>",
+        f"{PAGE}<|im_end|>",
+        f"{PAGE}\n</s>",
+        f"{PAGE}<|eot_id|><|endoftext|>",
+        f"<|im_start|>assistant\n{PAGE}<|im_end|>",
+        f"<think>a</think>{PAGE}<end_of_turn>",
+        f"```text\n{PAGE}```",
+        f'"""\n{PAGE}\n"""',
+        f"'''\n{PAGE}\n'''",
     ],
 )
 def test_what_is_no_part_of_the_answer_goes(text: str) -> None:
@@ -70,6 +88,15 @@ def test_what_is_no_part_of_the_answer_goes(text: str) -> None:
         "<b>bold</b>",
         "```",
         "```inline``` at the start",
+        "<answer>42</answer>",  # on a form
+        "'''one line'''",
+        "~~~one line~~~",
+        '"""Total\n9.80',
+        "<title>a</title>\n<body>b</body>",
+        "was <s>9.80</s>",
+        "<|im_end|> ends a turn.",
+        "Here is my thought process: none.",
+        '<details class="x">a</details>\nb',
     ],
 )
 def test_what_is_part_of_the_answer_stays(text: str) -> None:
@@ -84,6 +111,8 @@ def test_what_is_part_of_the_answer_stays(text: str) -> None:
         ("<think>a</think>\nb\n```\nc\n```", "b\n```\nc\n```"),
         ("<think>a</think>b <think>c</think>", "b <think>c</think>"),
         ("```\n```", ""),
+        ("```Total 9.80```", "Total 9.80"),
+        ("```\n~~~\na\n~~~\n```", "~~~\na\n~~~"),
     ],
 )
 def test_only_the_outermost_goes(text: str, left: str) -> None:
@@ -122,6 +151,13 @@ PIECES = [
     "<",
     "◁think▷",
     "`",
+    "<|im_end|>",
+    "<a>",
+    "</a>",
+    "<final>",
+    "</final>",
+    "<a thinking b>",
+    "Here is my thought process:",
 ]
 
 

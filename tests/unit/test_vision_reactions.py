@@ -155,6 +155,8 @@ CASES = [
     Case("model cannot be left out", (err(400, "Invalid parameter: 'model'", param="model"),) * 3, "SWITCH", (R, R, C)),
     # longer
     Case("cut once", (text("abc", finish="length"),), FOX, (R, R), ask={"max_output_tokens": 100}, last=lambda b: b["max_output_tokens"] == 8192),
+    Case("a raised limit that is forbidden is none about the account", (text("abc", finish="length"), err(403, "höchstens 2048"), text("whole")), "whole", (C, C, C), api="chat", last=lambda b: b["max_tokens"] == 2048),
+    Case("a raised limit that is forbidden in no words", (text("abc", finish="length"), err(403, "Drelm")), "FAIL", (C, C), api="chat"),
     Case("cut twice", (text("abc", finish="length"),) * 2, "FAIL", (C, C), api="chat"),
     Case("longer than the model can", (limited(5000),) * 3, "whole", (C,) * 3, api="chat", last=lambda b: b["max_tokens"] == 5000),
     Case("all of it went into thinking", (text("", finish="length"),), FOX, (R, R)),
@@ -279,6 +281,73 @@ async def test_second_time_without_candidates_switches(gateway: Gateway) -> None
     assert first.verdict.kind == "retry"
     assert isinstance(second, Reply)
     assert second.api == "responses"
+
+
+@pytest.mark.anyio
+async def test_an_error_inside_a_200_that_comes_again_is_found_out_by_asking_differently(
+    gateway: Gateway,
+) -> None:
+    inside = Scripted(body={"error": {"message": "Drelm vok"}})
+    gateway.default = lambda seen: inside if "temperature" in seen.body else Scripted()
+    asked = model(gateway, "chat")
+    first = await outcome(asked, temperature=0.1)
+    assert isinstance(first, VisionError)
+    assert (first.verdict.kind, first.requests) == ("retry", 1)
+    assert isinstance(second := await outcome(asked, temperature=0.1), Reply)
+    assert second.requests <= 5
+    assert isinstance(third := await outcome(asked, temperature=0.1, idempotency_key="job-2"), Reply)
+    assert third.requests == 1
+    await asked.aclose()
+
+
+@pytest.mark.anyio
+async def test_an_api_that_answers_others_is_there_and_this_file_may_be_at_fault(gateway: Gateway) -> None:
+    asked = model(gateway, "chat")
+    assert isinstance(await outcome(asked), Reply)
+    gateway.default = Scripted(status=404, body="404 page not found")
+    found = await outcome(asked, idempotency_key="job-2")
+    assert isinstance(found, VisionError)
+    assert (found.verdict.kind, found.verdict.doubtful) == ("pause", True)
+    await asked.aclose()
+
+
+@pytest.mark.anyio
+async def test_a_stream_that_never_has_a_last_word_is_asked_for_as_one_reply(gateway: Gateway) -> None:
+    piece = {"id": "c", "choices": [{"index": 0, "delta": {"content": "The quick"}}]}
+    endless = Scripted(events=(piece, "[DONE]"))
+    gateway.default = lambda seen: endless if seen.body.get("stream") else Scripted()
+    asked = model(gateway, "chat", stream=True)
+    first = await outcome(asked)
+    assert isinstance(first, VisionError)
+    assert (first.verdict.kind, first.requests) == ("retry", 1)
+    assert isinstance(second := await outcome(asked), Reply)
+    assert (second.text, second.requests) == (FOX, 1)
+    assert isinstance(third := await outcome(asked, idempotency_key="job-2"), Reply)
+    assert third.requests == 1
+    await asked.aclose()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("status", [200, 201])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda reply: {"code": 0, "msg": "success", "data": reply},
+        lambda reply: {**reply, "error": {"message": "", "type": "", "param": "", "code": None}},
+        lambda reply: {**reply, "error": {"code": 0, "message": "success"}},
+        lambda reply: [reply],
+    ],
+)
+async def test_an_answer_in_a_wrapper_is_one(
+    gateway: Gateway, status: int, wrap: Callable[[Any], Any]
+) -> None:
+    reply = {"choices": [{"index": 0, "message": {"content": FOX}, "finish_reason": "stop"}]}
+    gateway.default = Scripted(status=status, body=wrap(reply))
+    asked = model(gateway, "chat")
+    found = await outcome(asked)
+    await asked.aclose()
+    assert isinstance(found, Reply)
+    assert found.text == FOX
 
 
 @pytest.mark.anyio

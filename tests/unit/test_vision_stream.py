@@ -156,6 +156,68 @@ def test_what_came_before_it_broke_off_is_not_lost(error: dict[str, Any] | None)
     assert (found.text, found.input_tokens, found.output_tokens) == ("HALF AN ANSWER", 9, 2)
 
 
+@pytest.mark.parametrize(
+    "before", ["ping: 1\n\n", "warming up\n", "x" * 2000 + "\r\n\r\n", "event : message\n", "  "]
+)
+@pytest.mark.parametrize("between", ["\n\n", "\r\r", "\n  "])
+@given(cuts=cuts)
+@settings(deadline=None, max_examples=20)
+def test_whatever_stands_in_front_of_the_events_it_is_a_stream(
+    before: str, between: str, cuts: list[int]
+) -> None:
+    events = [delta("a"), delta("b", "stop"), "[DONE]"]
+    assert read(wire(events, between, before), *cuts).text == "ab"
+    doubled = [f"data: {json.dumps(event)}" for event in events[:2]]
+    assert read(wire(doubled, between, before), *cuts).text == "ab"
+
+
+def test_text_and_parts_without_types_are_read_in_pieces_too() -> None:
+    older = {"choices": [{"index": 0, "text": "b", "finish_reason": "stop"}]}
+    assert read(wire([delta(["a"]), older])).text == "ab"
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_who_says_that_it_is_over_without_a_last_word_is_told_from_a_connection_that_broke(
+    done: bool,
+) -> None:
+    with pytest.raises(Incomplete) as caught:
+        fed(wire([delta("a"), *(["[DONE]"] if done else [])])).whole()
+    assert caught.value.said_done is done
+
+
+@pytest.mark.parametrize(
+    "event", [{"object": "error", "message": "boom", "code": 500}, {"code": 500, "msg": "boom"}]
+)
+def test_an_error_without_a_wrapper_is_one_among_events(event: dict[str, Any]) -> None:
+    reply = fed(wire([delta("a"), event])).whole()
+    assert "boom" in judge(200, {}, reply, "chat", 0).verdict.reason
+    fine = {"code": 0, "msg": "alive"}
+    empty = {**delta("b", "stop"), "error": {"message": "", "code": None}}
+    assert read(wire([delta("a"), fine, empty])).text == "ab"
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        {"type": "response.completed"},
+        {"type": "response.done", "response": {"status": "completed", "output": []}},
+        {"type": "response.completed", "response": {"output": [], "status": "completed"}},
+    ],
+)
+@pytest.mark.parametrize("named", [True, False])
+def test_a_response_ends_by_any_word_for_that(end: dict[str, Any], named: bool) -> None:
+    events = [
+        {"type": "response.created", "response": {"status": "in_progress", "output": []}},
+        {"type": "response.output_text.delta", "delta": "ab"},
+        end,
+    ]
+    lines = ""
+    for event in events:
+        own = {key: value for key, value in event.items() if not named or key != "type"}
+        lines += f"event: {event['type']}\ndata: {json.dumps(own)}\n\n"
+    assert read(lines.encode()).text == "ab"
+
+
 def test_completed_without_output_takes_the_deltas() -> None:
     events = [
         {"type": "response.output_text.delta", "delta": "ab"},
@@ -232,6 +294,11 @@ def test_comments_and_broken_events_are_none() -> None:
     assert body.stream.pieces == 0
     body.feed(b'data: {"choices": [{"delta": {"content"\ndata: : "x"}, "finish_reason": "stop"}]}\n\n')
     assert body.finished
+
+
+def test_lines_in_front_of_the_events_are_signs_of_life() -> None:
+    assert fed(b"ping\n\nping\n\n").alive
+    assert not fed(b"x" * 5000 + b"\n").alive
 
 
 def test_white_space_is_a_sign_of_life_and_json_is_none() -> None:

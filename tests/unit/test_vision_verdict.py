@@ -145,6 +145,11 @@ ROWS: list[tuple[str, int, bytes, str, str]] = [
     ("count_token_failed", 500, error("x", "count_token_failed", NEW_API), "switch", "model"),
     ("invalid_request", 500, error("x", "invalid_request", NEW_API), "switch", "model"),
     ("model_price_error", 500, error("x", "model_price_error", NEW_API), "switch", "model"),
+    # a 404 that is about what was asked, not about where
+    ("router without eyes", 404, error("No endpoints found that support image input", 404), "switch", "model"),
+    ("router without providers", 404, error("No allowed providers are available for the selected model.", 404), "switch", "model"),
+    ("router and parameters", 404, error("No endpoints found that can handle the requested parameters.", 404), "switch", "unknown"),
+    ("no such path", 404, error("Resource not found", "404"), "switch", "missing"),
     # anything else
     ("a 400 that says nothing", 400, b"", "switch", "unknown"),
     ("a 422 that says nothing", 422, b'{"detail":[{"loc":["body"],"msg":"x"}]}', "switch", "unknown"),
@@ -170,6 +175,77 @@ def test_row(what: str, status: int, body: bytes, kind: str, hint: str) -> None:
 def test_refused_parameter_is_named(message: str, param: str | None, name: str) -> None:
     found = verdict(400, error(message, "unsupported_parameter", param=param))
     assert (found.hint, found.name) == ("parameter", name)
+
+
+WORDS = "只接受 Zorb"
+SHAPES: list[Any] = [
+    {"error": {"message": WORDS}},
+    [{"error": {"message": WORDS}}],
+    [WORDS],
+    {"errors": {"base": [WORDS]}},
+    {"errors": [{"code": 5007, "message": WORDS}], "success": False},
+    {"type": "https://example/problems/x", "title": "Wrong", "status": 400, "detail": WORDS},
+    {"title": "Wrong", "errors": [{"pointer": "#/a", "detail": WORDS}]},
+    {"base_resp": {"status_code": 2013, "status_msg": WORDS}},
+    {"choices": None, "base_resp": {"status_code": 2013, "status_msg": WORDS}},
+    {"fault": {"faultstring": WORDS, "detail": {"errorcode": "x.y.z"}}},
+    {"Response": {"Error": {"Code": "X", "Message": WORDS}, "RequestId": "1"}},
+    {"ResponseMetadata": {"Error": {"Message": WORDS}}},
+    {"__type": "ValidationException", "Message": WORDS},
+    {"error_code": 1, "error_msg": WORDS},
+    {"status": "error", "reason": WORDS},
+    WORDS,
+    f"<?xml version='1.0'?><Error><Code>Invalid</Code><Message>{WORDS}</Message></Error>",
+]
+
+
+@pytest.mark.parametrize("status", [200, 400, 402, 422])
+@pytest.mark.parametrize("body", SHAPES, ids=range(len(SHAPES)))
+def test_what_is_said_is_read_in_any_shape(status: int, body: Any) -> None:
+    raw = body if isinstance(body, str) else json.dumps(body)
+    found = verdict(status, raw.encode())
+    assert WORDS in found.verdict.reason
+    assert found.hint in {200: ("inside", "unknown"), 402: ("doubt",)}.get(status, ("unknown", "parameter"))
+    assert found.verdict.alike
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        ({"errors": {"temperature": ["x"]}}, "temperature"),
+        ({"errors": [{"pointer": "#/temperature", "detail": "x y"}]}, "temperature"),
+        ({"error": {"message": "x y", "field": "response_format"}}, "response_format"),
+    ],
+)
+def test_a_parameter_that_is_named_apart_is_the_refused_one(body: Any, name: str) -> None:
+    found = verdict(400, json.dumps(body).encode())
+    assert found.name == name
+
+
+@pytest.mark.parametrize(
+    ("body", "seconds"),
+    [
+        ({"error": {"message": "x", "retry_after": 20}}, 20.0),
+        ({"message": "x", "retry_after_ms": 2000}, 2.0),
+        ({"message": "x", "retryAfterSeconds": 20}, 20.0),
+        ({"error": {"message": "x", "resets_in_seconds": 20}}, 20.0),
+        ({"error": {"message": "x", "details": [{"retryDelay": {"seconds": 20}}]}}, 20.0),
+        ({"error": {"message": "x", "retryable": True}}, None),
+    ],
+)
+def test_a_wait_is_found_under_any_name(body: Any, seconds: float | None) -> None:
+    assert verdict(429, json.dumps(body).encode()).verdict.retry_after == seconds
+
+
+def test_a_500_around_a_400_is_that_400() -> None:
+    assert verdict(500, error("Drelm vok", 400, "invalid_request_error")).hint == "unknown"
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"choices": []}', b"null", b'[{"a": 1}]'])
+def test_a_gateway_that_says_nothing_is_in_trouble_and_no_file_is_to_blame(body: bytes) -> None:
+    found = verdict(200, body).verdict
+    assert (found.kind, found.server) == ("retry", True)
+    assert found.alike
 
 
 @pytest.mark.parametrize("status", [504, 524])

@@ -21,6 +21,8 @@ UNITS = {"h": 3600, "m": 60, "s": 1, "ms": 0.001}
         ("1h2m3s", 3723), ("34.5 seconds", 34.5), ("1 minute and 30 seconds", 90), ("-3", 0),
         ("1800000030", 30), ("1800000030000", 30), (1800000030000, 30), ("1799999999", 0),
         ("Fri, 15 Jan 2027 08:00:30 GMT", 30), ("2027-01-15T08:00:30Z", 30), ("2027-01-15 08:00:30+00:00", 30),
+        ("in 20 seconds", 20), ("PT1M30S", 90), ("P1DT2H", 93_600), ("pt0.5s", 0.5), ("0:30", 30), ("00:01:30", 90),
+        ("7;", 7), ("7 sec.", 7), ("P", None), ("PT", None), ("1:2:3:4", None),
         ("soon", None), ("", None), ("nan", None), ("inf", None), (None, None), (True, None), ("6 parrots", None),
     ],
 )  # fmt: skip
@@ -37,6 +39,18 @@ def test_every_way_of_writing_it(text: object, seconds: float | None) -> None:
         ("Retry-After: 12", 12),
         ("Your quota resets in 2 hours", 7200),
         ("请20秒后重试", 20),
+        ("请在 20 秒后重试", 20),
+        ("请等待 2 分钟", 120),
+        ("2小时后再试", 7200),
+        ("20秒後に再試行してください", 20),
+        ("20초 후 다시 시도하세요", 20),
+        ("Bitte in 20 Sekunden erneut versuchen", 20),
+        ("Réessayez dans 2 minutes", 120),
+        ("Inténtelo de nuevo en 20 segundos", 20),
+        ("Повторите через 20 секунд", 20),
+        ("cooldown 20s", 20),
+        ("30 requests in 60 seconds are allowed", None),
+        ("每 60 秒 30 次", None),
         ("the request timed out after 30 s", None),
         ("Invoice 30s try", None),
         ("", None),
@@ -44,6 +58,21 @@ def test_every_way_of_writing_it(text: object, seconds: float | None) -> None:
 )
 def test_a_wait_in_words(message: str, seconds: float | None) -> None:
     assert waits.in_words(message) == seconds
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"ratelimit": "limit=10, remaining=0, reset=20"},
+        {"ratelimit": '"default";r=0;t=20'},
+        {"ratelimit-reset": "20"},
+        {"x-rate-limit-reset": "20"},
+        {"x-ratelimit-reset-after": "20"},
+        {"x-ms-retry-after-ms": "20000"},
+    ],
+)
+def test_a_header_says_it_under_many_names(headers: dict[str, str]) -> None:
+    assert waits.of_headers(headers, NOW, limited=True) == 20
 
 
 def test_of_several_rates_the_one_that_is_used_up_counts() -> None:

@@ -288,6 +288,116 @@ def test_lenient_about_what_gateways_leave_out() -> None:
     assert (bare.text, bare.finish) == ("x", "stop")
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        ["GO", "OD"],
+        [{"text": "GOOD"}],
+        [{"type": "markdown", "text": "GOOD"}],
+        [{"type": "text", "text": {"value": "GOOD", "annotations": []}}],
+        [{"type": "text", "content": "GOOD"}],
+        {"type": "text", "text": "GOOD"},
+        [
+            {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]},
+            {"type": "text", "text": "GOOD"},
+        ],
+        [{"type": "reasoning", "text": "hm"}, {"type": "text", "text": "GOOD"}],
+        [{"text": "hm", "thought": True}, {"text": "GOOD"}],
+    ],
+)
+def test_text_is_found_in_whatever_parts_a_gateway_makes_of_it(content: Any) -> None:
+    found = chat.parse({"choices": [{"message": {"content": content}, "finish_reason": "stop"}]})
+    assert found is not None
+    assert found.text == "GOOD"
+    found = responses.parse({"output": [{"type": "message", "content": content}]})
+    assert found is not None
+    assert found.text == "GOOD"
+
+
+VALUE = '{"total": 1}'
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"content": {"total": 1}},
+        {
+            "content": None,
+            "tool_calls": [{"type": "function", "function": {"name": "out", "arguments": VALUE}}],
+        },
+        {"content": None, "tool_calls": [{"function": {"name": "out", "arguments": {"total": 1}}}]},
+        {"content": "", "function_call": {"name": "out", "arguments": VALUE}},
+    ],
+)
+def test_a_value_is_found_where_a_gateway_makes_a_tool_of_the_schema(message: dict[str, Any]) -> None:
+    found = chat.parse({"choices": [{"message": message, "finish_reason": "tool_calls"}]})
+    assert found is not None
+    assert json.loads(found.text) == {"total": 1}
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {"output": [{"content": [{"type": "output_text", "text": "GOOD"}]}]},
+        {"output": [{"type": "message", "content": "GOOD"}]},
+        {"output": [], "output_text": "GOOD"},
+        {"output": "GOOD"},
+        {"output": [{"type": "function_call", "name": "out", "arguments": "GOOD"}]},
+        {
+            "output": [
+                {"type": "message", "phase": "commentary", "content": "I look."},
+                {"type": "web_search_call", "content": "no"},
+                {"type": "message", "phase": "final_answer", "content": "GOOD"},
+            ]
+        },
+    ],
+)
+def test_an_answer_is_found_among_whatever_items_a_response_has(reply: dict[str, Any]) -> None:
+    found = responses.parse({"status": "completed", **reply})
+    assert found is not None
+    assert (found.text, found.finish) == ("GOOD", "stop")
+
+
+@pytest.mark.parametrize(
+    ("status", "finish"), [("incomplete", "length"), ("expired", "expired"), ("errored", "errored")]
+)
+def test_a_status_that_nobody_knows_is_no_end(status: str, finish: str) -> None:
+    found = responses.parse({"status": status, "output": [message(text("half"))]})
+    assert found is not None
+    assert found.finish == finish
+    cut = responses.parse({"output": [{**message(text("half")), "status": "incomplete"}]})
+    assert cut is not None
+    assert cut.finish == "length"
+
+
+def test_the_first_choice_is_the_one_with_that_index_and_the_older_api_has_a_text() -> None:
+    choices = [{"index": 1, "message": {"content": "b"}}, {"index": 0, "message": {"content": "a"}}]
+    found = chat.parse({"choices": choices})
+    assert found is not None
+    assert found.text == "a"
+    found = chat.parse({"choices": [{"text": "a", "finish_reason": "stop"}]})
+    assert found is not None
+    assert found.text == "a"
+
+
+@pytest.mark.parametrize(
+    ("usage", "known"),
+    [
+        ({"prompt_tokens": "7", "completion_tokens": 3.0}, (7, 3)),
+        ({"input_tokens": 7, "output_tokens": 3}, (7, 3)),
+        ({"prompt_tokens": -1, "completion_tokens": True}, (None, None)),
+        ([7, 3], (None, None)),
+    ],
+)
+def test_usage_is_read_as_it_comes(usage: Any, known: tuple[int | None, int | None]) -> None:
+    for found in (
+        chat.parse({"choices": [{"message": {"content": "a"}}], "usage": usage}),
+        responses.parse({"output": "a", "usage": usage}),
+    ):
+        assert found is not None
+        assert (found.input_tokens, found.output_tokens) == known
+
+
 anything = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
     lambda inner: (

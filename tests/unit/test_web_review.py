@@ -212,6 +212,13 @@ trees = st.recursive(
 )
 
 
+@pytest.mark.parametrize("data", [{"c.c": [None], "c": {"c": [False]}}, {"c.c": [], "c": {"c": [1]}}])
+def test_a_key_with_dots_is_not_taken_for_keys_in_one_another(data: dict[str, Any]) -> None:
+    form = {path: written(value) for path, value in leaves(data)}
+    assert filled(data, form, {}) == data
+    assert filled(data, dict.fromkeys(form, "7"), {})["c.c"] == data["c.c"]
+
+
 @given(st.dictionaries(names, trees, max_size=4))
 def test_a_form_that_nobody_touched_changes_nothing(data: dict[str, Any]) -> None:
     form = {path: written(value) for path, value in leaves(data)}

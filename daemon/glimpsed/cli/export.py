@@ -47,7 +47,7 @@ def command(
 
     Nested fields are columns like `a.b`, lists JSON text (or rows, with --explode); without a schema there is
     `text`; a document that was asked about page by page has a row for each, with `page`. In CSV a text that a
-    spreadsheet would take for a formula gets a ' in front.
+    spreadsheet would take for a formula gets a ' in front. A workbook has another sheet after 1,048,575 rows.
 
     \b
     Examples:
@@ -78,10 +78,11 @@ def command(
                         answer, path, with_data=folder.schema_ is not None, explode=explode
                     ):
                         table.add(row)
-            _write(table, kind, output, excel=excel)
+            notes = _write(table, kind, output, excel=excel)
             written = table.rows
     if output is not None:
-        err().print(f"{shown(str(output))}: {written:,} row{'' if written == 1 else 's'}", soft_wrap=True)
+        facts = "; ".join([f"{written:,} row{'' if written == 1 else 's'}", *notes])
+        err().print(f"{shown(str(output))}: {facts}", soft_wrap=True)
     if lacking:
         err().print(
             f"{files(lacking)} left out: neither the ledger nor a JSON sidecar has the answer", soft_wrap=True
@@ -103,7 +104,8 @@ def _answers(desk: Desk, folder: Folder) -> Iterator[tuple[str, Answer | None]]:
         yield shown(row.key.path), answer
 
 
-def _write(table: Table, kind: str, output: Path | None, *, excel: bool) -> None:
+def _write(table: Table, kind: str, output: Path | None, *, excel: bool) -> list[str]:
+    """What is otherwise in the file than in the table, in words."""
     from glimpsed.export import write
 
     if output is None:
@@ -116,12 +118,12 @@ def _write(table: Table, kind: str, output: Path | None, *, excel: bool) -> None
             write.to_jsonl(table, to)
         if isinstance(to, io.StringIO):  # what an answer says must not steer a terminal
             say(to.getvalue().replace("\r\n", "\n").rstrip("\n"))
-        return
+        return []
     try:
+        if kind == "xlsx":
+            return write.to_xlsx(table, output)
         if kind == "sqlite":
             write.to_sqlite(table, output)
-        elif kind == "xlsx":
-            write.to_xlsx(table, output)
         else:
             with open(output, "w", encoding="utf-8", newline="", errors="backslashreplace") as file:
                 if kind == "csv":
@@ -130,3 +132,4 @@ def _write(table: Table, kind: str, output: Path | None, *, excel: bool) -> None
                     write.to_jsonl(table, file)
     except OSError as e:
         raise UsageError(f"{shown(os.fspath(output))} cannot be written: {e.strerror}") from e
+    return []

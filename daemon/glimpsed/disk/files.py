@@ -24,7 +24,7 @@ MISSING = frozenset({errno.ENOENT, errno.ENOTDIR})
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: a FIFO that somebody planted does not hold us up before fstat tells what it is.
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_CHUNK = 1 << 20
+LARGEST = 1_000_000_000  # bytes of a file that is read: a child process that decodes it has 1.5 GB
 _LATEST = (1 << 63) - 1  # ns from 1970, either way
 
 
@@ -152,6 +152,11 @@ def read_content(root: Root, path: str, version: Version) -> Content:
 
 def read_content_in(parent: int, name: str, path: str, version: Version) -> Content:
     """`read_content` in an open directory; `path` is what errors call the file."""
+    if version.size > LARGEST:  # before memory is taken: a file of holes has any size for nothing
+        raise FileError(
+            f"It is {version.size / 1e9:,.1f} GB large; files of more than {LARGEST / 1e9:.0f} GB are not read.",
+            "Make it smaller, or part it.",
+        )
     with _opened_in(parent, name, path) as (fd, status), translated(path):
         if version_of(status) != version:
             raise Vanished(f"{shown(path)} has changed since it was queued")
@@ -170,7 +175,7 @@ def read_exactly(fd: int, size: int, path: str) -> bytes:
     chunks: list[bytes] = []
     left = size
     while left:
-        chunk = os.read(fd, min(left, 64 * _CHUNK))
+        chunk = os.read(fd, left)  # nearly always all of it, so that there is no second copy
         if not chunk:
             raise ShareTrouble(
                 f"{shown(path)}: read {size - left} of {size} bytes: the share lies or is going away"
@@ -249,16 +254,17 @@ def as_written(parent: int, sidecar: str, content: bytes) -> Written:
 
 
 def is_as_written(parent: int, sidecar: Written, status: os.stat_result) -> bool:
-    """Whether what has this status now is what was written.
+    """Whether what has this status now is what was written: by its content, where that is known, else by its time.
 
-    Its time alone may have moved: by a copy of everything, or with the clock where a file system keeps local time.
+    A time moves without an edit, by a copy of everything or with the clock where a file system keeps local time; and
+    stands still with one, where it counts whole seconds or an editor puts it back.
     """
     if status.st_size != sidecar.size or not stat.S_ISREG(status.st_mode):
         return False
-    if status.st_mtime_ns == sidecar.mtime_ns:
-        return True
     content = read_regular(parent, sidecar.name, sidecar.size) if sidecar.digest else None
-    return content is not None and digest_of(content) == sidecar.digest
+    if content is None:
+        return status.st_mtime_ns == sidecar.mtime_ns
+    return digest_of(content) == sidecar.digest
 
 
 def digest_of(content: bytes) -> str:

@@ -7,9 +7,10 @@ has of amounts, dates and numbers is looked for in what it read; where an answer
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from rapidfuzz import fuzz, process
 from rapidfuzz.distance import Levenshtein
 
 from glimpsed.evaluate.meaning import EAST, amounts, day, differences, fields, plain, same
@@ -30,6 +31,10 @@ _EASTERN_DAY = re.compile(
     r"[〇零一二三四五六七八九]{4}\s?年\s?[一二三四五六七八九十]{1,2}\s?月\s?[一二三四五六七八九十]{1,3}\s?[日号]"
 )
 _WORD = re.compile(rf"[{EAST}]|[^\s{EAST}]+")  # of scripts without spaces, each character
+_FUZZY, _ALIKE = (
+    5,
+    75.0,
+)  # characters that a value has at least, per cent, to be looked for as one that was misread
 _AROUND = ".,:;!?()[]{}<>\"'„“”«»…|"
 
 
@@ -61,7 +66,7 @@ def _fields(data: Any, other: Any, by: str) -> Doubt | None:
 
 def _looked_for(answer: Answer, text: str, by: str) -> Doubt | None:
     """Each amount, date and number of the answer, in a text that was read without a question."""
-    read = _Figures(text)
+    read = Figures(text)
     data = _data(answer)
     if data is not None:
         values = [(path, value) for path, value in fields(data) if _is_figure(value)]
@@ -99,7 +104,7 @@ def _is_figure(value: Any) -> bool:
     return known or (any(c.isdigit() for c in text) and len(text.split()) == 1)
 
 
-class _Figures:
+class Figures:
     """What has a digit in a text that was read, by what it means."""
 
     def __init__(self, text: str) -> None:
@@ -118,6 +123,25 @@ class _Figures:
         # An engine may have run it together with its neighbour; what has no figures was not among the words.
         whole = len(bare) >= 4 or not any(c.isdigit() for c in bare)
         return whole and bare in self._text
+
+
+def lines_with(values: Sequence[str], lines: Sequence[str]) -> list[list[int]]:
+    """For each of these values, the lines where it stands, in whatever form it does; else the one that is most like it.
+
+    What is doubtful is not read there as it is, after all.
+    """
+    read, bare = [Figures(line) for line in lines], [_bare(line) for line in lines]
+    found = []
+    for value in values:
+        wanted = _bare(value)
+        there: list[int] = []
+        if any(c.isdigit() for c in wanted) or len(wanted) > 2:
+            there = [at for at, line in enumerate(read) if line.has(value)]
+        if not there and len(wanted) >= _FUZZY:
+            alike = process.extractOne(wanted, bare, scorer=fuzz.partial_ratio, score_cutoff=_ALIKE)
+            there = [alike[2]] if alike else []
+        found.append(there)
+    return found
 
 
 def _bare(text: str) -> str:

@@ -11,7 +11,7 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from glimpsed.export.table import Table, Value
 
@@ -19,6 +19,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the s
 EXACT = 2**53  # integers beyond lose digits in a spreadsheet
 _CELL = 32_767  # characters in a cell, at most
 _SHEET = 1_048_576  # rows in a sheet, the heading included
+_COLUMNS = 16_384  # in a sheet
 
 
 def to_csv(table: Table, file: IO[str], *, excel: bool = False) -> None:
@@ -49,9 +50,15 @@ def to_sqlite(table: Table, path: Path) -> None:
     _beside(path, lambda temporary: _fill(table, temporary))
 
 
-def to_xlsx(table: Table, path: Path) -> None:
-    """A new workbook; more sheets where one is full. Raises OSError."""
-    _beside(path, lambda temporary: _workbook(table, temporary))
+def to_xlsx(table: Table, path: Path) -> list[str]:
+    """A new workbook; more sheets where one is full. What is otherwise in it than in the table, in words. Raises OSError."""
+    if len(table.columns) > _COLUMNS:
+        raise OSError(
+            None, f"a sheet has {_COLUMNS:,} columns at most, and this takes {len(table.columns):,}"
+        )
+    notes: list[str] = []
+    _beside(path, lambda temporary: notes.extend(_workbook(table, temporary)))
+    return notes
 
 
 def _cell(value: Value, *, comma: bool) -> str:
@@ -77,7 +84,7 @@ def _decimal_comma() -> bool:
     return locale.localeconv()["decimal_point"] == ","
 
 
-def _beside(path: Path, write: Callable[[Path], None]) -> None:
+def _beside(path: Path, write: Callable[[Path], object]) -> None:
     """Whole or not at all: written under another name, then renamed."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -116,27 +123,37 @@ def _sqlite(value: Value) -> Value:
     return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
-def _workbook(table: Table, path: Path) -> None:
+def _workbook(table: Table, path: Path) -> list[str]:
     import xlsxwriter  # noqa: PLC0415 - only for this
 
+    cut = 0
     with _translated(), tempfile.TemporaryDirectory() as rows, xlsxwriter.Workbook(str(path), {
         "constant_memory": True, "tmpdir": rows, "strings_to_formulas": False, "strings_to_urls": False,
     }) as book:  # fmt: skip
         heading = book.add_format({"bold": True})
-        sheet, line = None, _SHEET
+        sheet, line = _sheet(book, table.columns, heading), 1
         for row in table:
             if line >= _SHEET:
-                sheet, line = book.add_worksheet(), 1
-                for column, name in enumerate(table.columns):
-                    sheet.write_string(0, column, name[:_CELL], heading)
-                sheet.freeze_panes(1, 0)
+                sheet, line = _sheet(book, table.columns, heading), 1
             for column, value in enumerate(row):
-                _write(sheet, line, column, value)
+                cut += _write(sheet, line, column, value)
             line += 1
-        if sheet is None:
-            sheet = book.add_worksheet()
-            for column, name in enumerate(table.columns):
-                sheet.write_string(0, column, name[:_CELL], heading)
+        sheets = len(book.worksheets())
+    notes = [f"{sheets} sheets, because one takes {_SHEET - 1:,} rows"] if sheets > 1 else []
+    if cut:
+        texts = f"{cut:,} text{'' if cut == 1 else 's'}"
+        notes.append(
+            f"{texts} cut to the {_CELL:,} characters that a cell takes; csv, jsonl and sqlite have all of them"
+        )
+    return notes
+
+
+def _sheet(book: Any, columns: Sequence[str], heading: object) -> Any:
+    sheet = book.add_worksheet()
+    for column, name in enumerate(columns):
+        sheet.write_string(0, column, name[:_CELL], heading)
+    sheet.freeze_panes(1, 0)
+    return sheet
 
 
 @contextlib.contextmanager
@@ -149,14 +166,17 @@ def _translated() -> Iterator[None]:
         raise OSError(None, str(e)) from e
 
 
-def _write(sheet: object, line: int, column: int, value: Value) -> None:
+def _write(sheet: Any, line: int, column: int, value: Value) -> bool:
+    """Whether it had to be cut."""
     if value is None:
-        return
+        return False
     if isinstance(value, bool):
-        sheet.write_boolean(line, column, value)  # type: ignore[attr-defined]
+        sheet.write_boolean(line, column, value)
     elif isinstance(value, int | float) and abs(value) <= EXACT:
-        sheet.write_number(line, column, value)  # type: ignore[attr-defined]
+        sheet.write_number(line, column, value)
     else:
         text = str(value)
-        cut = text if len(text) <= _CELL else f"{text[: _CELL - 1]}…"
-        sheet.write_string(line, column, cut)  # type: ignore[attr-defined]
+        long = len(text) > _CELL
+        sheet.write_string(line, column, f"{text[: _CELL - 1]}…" if long else text)
+        return long
+    return False

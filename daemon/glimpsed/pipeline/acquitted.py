@@ -16,6 +16,11 @@ async def acquitted(job: Job, place: Place, error: VisionError, now: float) -> t
         likeness = error.alike.get(model.entry.name)
         if not likeness:
             continue
+        pause = model.pacing.paused
+        if pause is not None and not pause.alike.isdisjoint(
+            likeness
+        ):  # found out while this one was on its way
+            return ()
         verdict = await model.pacing.jury.hear(job.key, likeness)
         if verdict.guilty:
             continue

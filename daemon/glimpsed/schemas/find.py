@@ -6,6 +6,7 @@ in a JSON string. What comes last is meant; a draft comes before it.
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -21,6 +22,7 @@ _WRAPPERS = 3  # around one another
 # A text in JSON stays on its line, so a stray quotation mark in prose does no harm beyond it.
 _MARK = re.compile(r'"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"?|[\[\]{}]')
 _FENCED = re.compile(r"^[ \t]*```[^`\n]*\n(.*?)^[ \t]*```", re.DOTALL | re.MULTILINE)
+_ARGUMENTS = ("arguments", "parameters", "input")  # of a tool, which some servers make of a schema
 _PAIRS = {"]": "[", "}": "{"}
 
 
@@ -46,7 +48,7 @@ def _values(text: str) -> Iterator[Any]:
         yield from _parsed(segment) or _mended(segment)
     for fenced in reversed(_fenced(text)):
         yield from _parsed(fenced)
-    yield from _mended(text)
+    yield from _mended(html.unescape(text) if "&quot;" in text else text)
 
 
 def _segments(text: str) -> tuple[list[str], str]:
@@ -90,16 +92,25 @@ def _mended(text: str) -> list[Any]:
 
 
 def _unwrapped(value: Any, wrappers: int) -> Iterator[Any]:
-    """The value, then what it may only be the wrapper of: a list, an object with one key, JSON text in a string."""
+    """The value, then what it may only be the wrapper of: a list, an object around it, JSON text in a string."""
     yield value
     if not wrappers:
         return
     inner: list[Any] = []
     if isinstance(value, list):
         inner = value[: -MOST - 1 : -1]
-    elif isinstance(value, dict) and len(value) == 1:
-        inner = [v for v in value.values() if isinstance(v, dict | list)]
-    elif isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+    elif isinstance(value, dict):
+        inner = _wrapped(value)
+    elif isinstance(value, str) and value.lstrip()[:1] in ("{", "[", '"'):
         inner = _parsed(value)
     for one in inner:
         yield from _unwrapped(one, wrappers - 1)
+
+
+def _wrapped(value: dict[str, Any]) -> list[Any]:
+    """What an object only names: its one value, a call's arguments, the properties of a schema that was filled in."""
+    if len(value) == 1:
+        return [v for v in value.values() if isinstance(v, dict | list | str)]
+    if "name" in value:
+        return [value[key] for key in _ARGUMENTS if isinstance(value.get(key), dict | str)]
+    return [value["properties"]] if value.get("type") == "object" and "properties" in value else []

@@ -34,8 +34,25 @@ def new_name(folder: Folder, name: str, version: Version, data: Any) -> str:
     if folder.on_done.rename_to is None:
         return name
     stem, suffix = os.path.splitext(name)
+    if _says_it(folder.on_done.rename_to, folder, version, data, stem):
+        return name
     filled = PLACEHOLDER.sub(lambda m: _value(m[1], folder, version, data, stem), folder.on_done.rename_to)
     return (_cut(filled.strip().lstrip("."), _LONGEST_STEM) or UNKNOWN) + suffix
+
+
+def _says_it(template: str, folder: Folder, version: Version, data: Any, stem: str) -> bool:
+    """Whether a name says already what would be put around it: or it grew with each new version, and each `redo`.
+
+    A day is any day, as the one when it was given its name.
+    """
+    said, at = "", 0
+    for match in PLACEHOLDER.finditer(template):
+        filled = {"stem": ".+", "date": r"\d{4}-\d\d-\d\d"}.get(match[1])
+        said += re.escape(template[at : match.start()])
+        said += filled or re.escape(_value(match[1], folder, version, data, stem))
+        at = match.end()
+    said += re.escape(template[at:])
+    return "{stem}" in template and re.fullmatch(said.strip(), stem, re.DOTALL) is not None
 
 
 def _value(what: str, folder: Folder, version: Version, data: Any, stem: str) -> str:

@@ -20,7 +20,8 @@ def _words(text: str) -> frozenset[str]:
 
 _I = _words("i i'm i'd i'll i've my me")
 _CANNOT = _words(
-    "can't cannot cant won't unable not don't didn't couldn't wouldn't never no against decline refuse refrain avoid"
+    "can't cannot cant won't unable not don't didn't couldn't wouldn't never no against decline refuse refrain avoid "
+    "prevent prevents prohibit prohibits prohibited forbid forbids forbidden"
 )
 _HELP = _words(
     "help assist comply fulfill fulfil support engage proceed continue participate decline respond answer do complete "
@@ -40,7 +41,7 @@ _REST = _words(
     "identify identifying identified recognize recognise recognizing recognising describe describing description "
     "descriptions determine determining name naming names tell telling say reveal confirm comment speculate guess infer "
     "assess evaluate estimate judge match verify analyze analyse analyzing analysing give offer create write make "
-    "making extract extracting know allowed permitted designed programmed authorized comfortable capable ability "
+    "making extract extracting know allow allows allowed permit permits permitted designed programmed authorized comfortable capable ability "
     "possible meant supposed appropriate fulfilling providing answering sharing identifiable "
     # to whom, about what
     "the this that's these those any your such it its their his of in on with from for about and or by at what how "
@@ -65,15 +66,15 @@ _OFFER = _words(
 _ELSEWHERE = tuple(
     tuple(re.compile(part, re.IGNORECASE) for part in parts)
     for parts in (
-        (r"^(.{0,8}(抱歉|对不起|不好意思|對不起).{0,6}|作为.{1,20}[,,])?我?(目前|暂时)?(无法|不能|没法|不可以|無法)", r"识别|辨认|认出|确认|描述|提供|透露|判断|评论|說明|識別", r"人物|人脸|人臉|真人|身份|面部|个人|這個人|这个人|是谁|的人"),
-        (r"\bich (kann|darf)\b|\b(kann|darf) ich\b", r"identifizier|erkenn|beschreib|benenn|bestimm", r"\bperson|\bmensch|gesicht|identität|\bwer\b"),
-        (r"\bne (peux|puis|suis)\b", r"identifi|reconna|décri|nommer", r"\bpersonne|visage|identité|\bqui\b"),
-        (r"\bno (puedo|soy capaz|me es posible)\b", r"identific|reconoc|describ|nombr", r"persona|rostro|\bcaras?\b|identidad|individuo|quién"),
-        (r"\bnão (posso|consigo)\b", r"identific|reconhec|descrev", r"pessoa|rosto|identidade|indivíduo|quem"),
-        (r"\bnon (posso|sono in grado|riesco)\b", r"identific|riconosc|descriv", r"person[ae]|volt[oi]|identità|individu|\bchi\b"),
-        (r"(申し訳|すみません|恐れ入).*(できません|できかねます|いたしかねます)", r"特定|識別|認識|説明|お答え", r"人物|個人|顔|誰|身元"),
-        (r"(죄송|미안).*수 없", r"식별|인식|설명|확인", r"사람|인물|얼굴|신원|누구"),
-        (r"не могу", r"опозна|определ|описа|идентифиц|назва", r"люд|человек|лиц|личност|кто"),
+        (r"^(.{0,8}(抱歉|对不起|不好意思|對不起).{0,6}|作为.{1,20}[,,])?我?(目前|暂时)?(无法|不能|没法|不可以|無法)", r"识别|辨认|认出|确认|描述|告诉|告訴|透露|提供|判断|评论|說明|識別", r"人物|人脸|人臉|真人|身份|面部|个人|這個人|这个人|是谁|的人"),
+        (r"\bich (kann|darf)\b|\b(kann|darf) ich\b", r"identifizier|sagen|verraten|erkenn|beschreib|benenn|bestimm", r"\bperson|\bmensch|gesicht|identität|\bwer\b"),
+        (r"\bne (peux|puis|suis)\b", r"identifi|\bdire\b|reconna|décri|nommer", r"\bpersonne|visage|identité|\bqui\b"),
+        (r"\bno (puedo|soy capaz|me es posible)\b", r"identific|decir|reconoc|describ|nombr", r"persona|rostro|\bcaras?\b|identidad|individuo|quién"),
+        (r"\bnão (posso|consigo)\b", r"identific|dizer|reconhec|descrev", r"pessoa|rosto|identidade|indivíduo|quem"),
+        (r"\bnon (posso|sono in grado|riesco)\b", r"identific|\bdire\b|riconosc|descriv", r"person[ae]|volt[oi]|identità|individu|\bchi\b"),
+        (r"(申し訳|すみません|恐れ入).*(できません|できかねます|いたしかねます)", r"特定|識別|お伝え|お教え|認識|説明|お答え", r"人物|個人|顔|誰|身元"),
+        (r"(죄송|미안).*수 없", r"식별|인식|말|알려|설명|확인", r"사람|인물|얼굴|신원|누구"),
+        (r"не могу", r"опозна|сказа|определ|описа|идентифиц|назва", r"люд|человек|лиц|личност|кто"),
     )
 )  # fmt: skip
 

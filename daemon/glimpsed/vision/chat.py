@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from glimpsed.vision import structured
-from glimpsed.vision.wire import Answered, Ask, image_url, merge, name, own_texts, sane, tokens, written
+from glimpsed.vision.wire import Answered, Ask, image_url, merge, name, own_texts, sane, used, written
 
 PATH = "/chat/completions"
 # A parameter's other name, for models that refuse the first. The old names come first: a gateway that does
@@ -54,24 +54,39 @@ def _messages(ask: Ask, mark: str) -> list[dict[str, Any]]:
 
 def parse(reply: Mapping[str, Any]) -> Answered | None:
     """What a reply says; None when it is not this API's reply."""
-    choices = reply.get("choices")
-    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+    choice = first_choice(reply)
+    if choice is None:
         return None
-    finish = choices[0].get("finish_reason")
-    message = choices[0].get("message")
+    finish = choice.get("finish_reason")
+    message = choice.get("message")
     if not isinstance(message, dict):
-        if not finish:
+        if not finish and not isinstance(choice.get("text"), str):
             return None
-        message = {}  # a filter took it away
-    usage = reply.get("usage")
-    usage = usage if isinstance(usage, dict) else {}
+        message = {"content": choice.get("text")}  # the older API's, or a filter took it away
     refusal = message.get("refusal")
     return Answered(
-        text=sane(written(message.get("content"))),
+        text=sane(written(message.get("content")) or _arguments(message)),
         finish=sane(str(finish or "stop"))[:200],
         refusal=sane(refusal) if isinstance(refusal, str) and refusal else None,
         model=name(reply.get("model")),
         id=name(reply.get("id")) or None,
-        input_tokens=tokens(usage.get("prompt_tokens")),
-        output_tokens=tokens(usage.get("completion_tokens")),
+        **used(reply),
     )
+
+
+def first_choice(reply: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The choice with the index 0, wherever it stands; where none has it, the first."""
+    choices = reply.get("choices")
+    found = [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
+    return next((choice for choice in found if choice.get("index") == 0), found[0] if found else None)
+
+
+def _arguments(message: Mapping[str, Any]) -> str:
+    """What a tool is called with, which is how some servers have a schema met."""
+    calls = message.get("tool_calls")
+    call = calls[0] if isinstance(calls, list) and len(calls) == 1 else message
+    function = (
+        call.get("function_call" if call is message else "function") if isinstance(call, dict) else None
+    )
+    arguments = function.get("arguments") if isinstance(function, dict) else None
+    return written(arguments or message.get("parsed"))

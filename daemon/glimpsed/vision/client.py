@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import httpx
 
@@ -20,6 +20,7 @@ from glimpsed.vision.http.encoding import decoder
 from glimpsed.vision.http.tls import trusted
 from glimpsed.vision.stream import Body, Incomplete
 from glimpsed.vision.verdict import clean
+from glimpsed.vision.verdict_table import Hint
 from glimpsed.vision.wire import address
 from glimpsed.words import cause, lasting
 
@@ -49,10 +50,11 @@ class Response:
 class Failure(Exception):
     """No reply; `verdict` says what it means. `body`: as a reply's, what came of an answer that was broken off."""
 
-    def __init__(self, verdict: Verdict, body: bytes = b"") -> None:
+    def __init__(self, verdict: Verdict, body: bytes = b"", hint: Hint = "") -> None:
         super().__init__(verdict.reason)
         self.verdict = verdict
         self.body = body
+        self.hint = hint
 
 
 class Client:
@@ -95,7 +97,10 @@ class Client:
             except Incomplete as e:
                 if status >= 300:  # the status says enough
                     return Response(status, found, b"", self._through)
-                raise Failure(_broken(f"the stream ended early: {e}"), received.partial()) from None
+                early = _broken(f"the stream ended early: {e}")
+                if e.said_done:  # somebody is there, and means it so
+                    raise Failure(replace(early, transport=False), received.partial(), "unended") from None
+                raise Failure(early, received.partial()) from None
         except Failure:
             raise
         except Exception as e:
@@ -150,9 +155,10 @@ class Client:
                     self._transport = http.transport(request.url)
                 reply = await self._transport.handle_async_request(request)
                 await self._read(reply, body, limit)
-        except (TimeoutError, httpx.HTTPError):
-            if reply is None or self._closed or not body.finished:
-                raise  # else all was said, and only the connection is lost
+        except (TimeoutError, httpx.HTTPError) as e:
+            refused = isinstance(e, httpx.DecodingError) and reply is not None and reply.status_code >= 300
+            if reply is None or self._closed or not (body.finished or refused):
+                raise  # else all was said, be it by the status, and only the connection is lost
         finally:
             self._limits.discard(limit)
             if reply is not None:

@@ -77,7 +77,10 @@ def begin(
 ) -> State:
     """The first request, at this API, with what is known of both."""
     first, other = (_ask(entry, request, facts[at]) for at in (api, OTHER[api]))
-    return State(api, first, other, seen=seen, both=facts[entry.api].api is None)
+    learnt: dict[str, Any] = {}
+    if "unended" in seen and first.stream:  # as one reply, which has an end
+        first, learnt = replace(first, stream=False), {"refused": frozenset({"stream"})}
+    return State(api, first, other, learnt=learnt, seen=seen, both=facts[entry.api].api is None)
 
 
 def _ask(entry: ModelEntry, request: Request, facts: Facts) -> Ask:
@@ -94,12 +97,15 @@ def _ask(entry: ModelEntry, request: Request, facts: Facts) -> Ask:
     )
 
 
-def weighed(state: State, finding: Finding) -> Finding:
-    """What a finding means after the one before it, for whoever paces and pauses as well."""
+def weighed(state: State, finding: Finding, *, there: bool = False) -> Finding:
+    """What a finding means after the one before it, for whoever paces and pauses as well. `there`: the model has answered."""
     first, hint = state.first, finding.hint
     if first is not None and first.hint == hint == "missing" and not state.big:
         # Neither API is there, unless the body is one that gateways do not find.
-        return _as(finding, "pause", f"{finding.verdict.reason}: no model API at base_url")
+        verdict = replace(
+            finding.verdict, kind="pause", reason=f"{finding.verdict.reason}: no model API at base_url"
+        )
+        return replace(finding, verdict=replace(verdict, doubtful=there))  # perhaps for this file alone
     if state.raised and _about_limit(finding):
         # The same request without it was answered just now: this is no verdict about images or the account.
         return replace(_as(finding, "longer", finding.verdict.reason), hint="limit")
@@ -115,9 +121,10 @@ def _as(finding: Finding, kind: Literal["pause", "longer", "switch"], reason: st
 
 
 def _about_limit(finding: Finding) -> bool:
-    if finding.hint == "limit" or finding.status == 402:
+    if finding.hint == "limit":
         return True
-    return finding.status in (400, 413, 422) and finding.verdict.kind in ("switch", "shrink")
+    refused = finding.verdict.kind in ("switch", "shrink", "pause")
+    return refused and 400 <= finding.status < 500 and finding.status not in (401, 404, 405, 407)
 
 
 def react(state: State, finding: Finding) -> Next:
@@ -209,6 +216,11 @@ def _other_structure(state: State, finding: Finding) -> Next | None:
 def _badly(state: State, finding: Finding) -> Next | None:
     """Generated badly, which is no refusal, until it comes again."""
     return _other_structure(state, finding) if "badly" in state.seen else None
+
+
+def _later(state: State, finding: Finding) -> Next | None:
+    """It may be over soon; if not, it may be about what was asked."""
+    return _experiment(state, finding) if "inside" in state.seen or state.refused is not None else None
 
 
 def _lowered(state: State, finding: Finding) -> Next | None:
@@ -329,5 +341,6 @@ REACTIONS: Mapping[Hint, Callable[[State, Finding], Next | None]] = {
     "limit": _lowered,
     "count": _fewer,
     "unknown": _experiment,
+    "inside": _later,
     "finish": _once_more,
 }

@@ -20,13 +20,15 @@ Finish: TypeAlias = Literal["end", "filtered", "cut", "broken", "unknown"]
 
 ENDS = frozenset({
     "", "stop", "end", "end_turn", "end_of_turn", "eos", "eos_token", "stop_sequence", "stop_token", "complete", "completed",
-    "normal", "finish", "finished", "done", "success", "succeeded", "finish_reason_stop", "null", "none",
+    "normal", "natural", "finish", "finished", "done", "success", "succeeded", "finish_reason_stop", "null", "none",
+    "stopped", "stopped_eos", "stopped_word", "tool_calls", "tool_use", "function_call",
 })  # fmt: skip
 # By the parts of their names, as new ones are made up all the time; the first that fits.
 PARTS: tuple[tuple[Finish, re.Pattern[str]], ...] = (
-    ("filtered", re.compile(r"filter|safe|guard|block|polic|refus|prohibit|recit|sensitive|spii|moderat|violat|flag|harm|censor")),
-    ("broken", re.compile(r"error|abort|cancel|network|insufficient|fail|interrupt|timeout|timed_out|disconnect|unavailable|malformed")),
-    ("cut", re.compile(r"length|token|context|limit|window|truncat|exceed")),
+    ("filtered", re.compile(r"filter|safe|guard|block|polic|refus|prohibit|recit|sensitive|spii|moderat|violat|flag|harm|censor|nsfw|risk|audit|reject|den(?:y|ied)|responsible")),
+    ("broken", re.compile(r"error|abort|cancel|network|insufficient|fail|interrupt|timeout|timed_out|disconnect|unavailable|malformed"
+                          r"|exception|crash|kill|closed|lost|reset|shutdown|preempt|evict|dead|died|\boom")),
+    ("cut", re.compile(r"length|token|context|limit|window|truncat|exceed|max|budget|overflow|exhaust|(?:^|_)(?:cap|long|partial|incomplete|unfinished)(?:$|_)")),
 )  # fmt: skip
 NOTHING = {
     "blind": "the model says that it cannot see an image",
@@ -37,7 +39,7 @@ NOTHING = {
 
 def finish(reason: str) -> Finish:
     """What a finish reason means, by its name or the parts of its name."""
-    name = re.sub(r"[^a-z0-9]+", "_", reason.lower()).strip("_")
+    name = re.sub(r"[\W_]+", "_", reason.lower()).strip("_")
     if name in ENDS:
         return "end"
     return next((meaning for meaning, parts in PARTS if parts.search(name)), "unknown")

@@ -148,13 +148,15 @@ class RemoteModel:
                     spent.requests -= 1  # it was never sent
                     raise
                 except Failure as e:
-                    found, partial = Finding(e.verdict), e.body
+                    found, partial = Finding(e.verdict, e.hint), e.body
                 ticket.heard = True
                 if isinstance(found, Answered):
                     ticket.used = self._count(found, tokens, spent)
                 else:
                     ticket.used = self._lost(partial, tokens, spent)
-                    found = self._blamed(reaction.weighed(state, self._hidden(found)), ticket)
+                    found = self._blamed(
+                        reaction.weighed(state, self._hidden(found), there=self.pacing.answers > 0), ticket
+                    )
                     ticket.verdict, ticket.proof = found.verdict, found.hint != "missing"
         except VisionError as e:  # paused meanwhile
             raise self._error(e.verdict, spent, request, sent=False) from None
@@ -180,17 +182,13 @@ class RemoteModel:
         return replace(finding, verdict=verdict, hint="refused")
 
     def _understood(self, state: State, response: Response) -> Answered | Finding:
-        if response.status == 200:
-            try:
-                reply = bounded.loads(response.body, largest=LARGEST_REPLY)
-            except ValueError:
-                reply = None
-            if isinstance(reply, dict) and error_of(reply) is None:
-                answered = chat.parse(reply) or responses.parse(reply)
-                if answered is not None:
-                    return answered
+        if 200 <= response.status < 300 and (answered := _answer(response.body)) is not None:
+            return answered
         found = judge(response.status, response.headers, response.body, state.api, time.time())
-        if response.through and response.status in BETWEEN:  # it may be the proxy who says so
+        said_by_api = response.body.lstrip().startswith((b"{", b"["))
+        if response.through and (
+            response.status in BETWEEN or not said_by_api
+        ):  # it may be the proxy who says so
             reason = f"{found.verdict.reason}{response.through}"
             found = replace(found, verdict=replace(found.verdict, reason=reason))
         return found
@@ -384,6 +382,22 @@ class RemoteModel:
 def size(images: tuple[Image, ...]) -> tuple[int, int]:
     """Bytes of all of them, and the longest side of any, px."""
     return sum(len(i.data) for i in images), max((max(i.width, i.height) for i in images), default=0)
+
+
+def _answer(body: bytes) -> Answered | None:
+    """What a reply says, in whatever it is wrapped; None for one with an error in it, or without an answer."""
+    try:
+        reply = bounded.loads(body.removeprefix(b"\xef\xbb\xbf"), largest=LARGEST_REPLY)
+    except ValueError:
+        return None
+    reply = reply[0] if isinstance(reply, list) and reply else reply
+    holders = [reply, *reply.values()] if isinstance(reply, dict) else []
+    for holder in holders:
+        if isinstance(holder, dict) and error_of(holder) is None:
+            answered = chat.parse(holder) or responses.parse(holder)
+            if answered is not None:
+                return answered
+    return None
 
 
 def _file(request: Request) -> str:

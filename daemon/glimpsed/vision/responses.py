@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from glimpsed.vision import structured
-from glimpsed.vision.wire import Answered, Ask, image_url, merge, name, own_texts, sane, tokens
+from glimpsed.vision.wire import Answered, Ask, image_url, merge, name, own_texts, sane, used, written
 
 PATH = "/responses"
 RENAMED = {"user": "safety_identifier"}
@@ -50,37 +50,38 @@ def _input(ask: Ask, mark: str) -> list[dict[str, Any]]:
 
 def parse(reply: Mapping[str, Any]) -> Answered | None:
     """What a reply says; None when it is not this API's reply, or not a finished one."""
-    if not isinstance(reply.get("output"), list) or reply.get("status") in UNFINISHED:
+    output = reply.get("output")
+    output = reply.get("output_text") if not output and reply.get("output_text") else output
+    if not isinstance(output, list | str) or reply.get("status") in UNFINISHED:
         return None
-    parts = list(_parts(reply["output"]))
-    usage = reply.get("usage")
-    usage = usage if isinstance(usage, dict) else {}
-    refusals = [
-        p["refusal"] for p in parts if p.get("type") == "refusal" and isinstance(p.get("refusal"), str)
-    ]
-    texts = [p["text"] for p in parts if p.get("type") == "output_text" and isinstance(p.get("text"), str)]
+    items = [item for item in output if isinstance(item, dict)] if isinstance(output, list) else []
+    messages = _messages(items)
+    parts = [p for m in messages if isinstance(m.get("content"), list) for p in m["content"]]
+    text = output if isinstance(output, str) else "".join(written(m.get("content")) for m in messages)
+    calls = [item.get("arguments") for item in items if item.get("type") == "function_call"]
+    refusals = [p["refusal"] for p in parts if isinstance(p, dict) and isinstance(p.get("refusal"), str)]
     return Answered(
-        text=sane("".join(texts)),
-        finish=sane(_finish(reply))[:200],
+        text=sane(text or (written(calls[0]) if len(calls) == 1 else "")),
+        finish=sane(_finish(reply, messages))[:200],
         refusal=sane("".join(refusals)) or None,
         model=name(reply.get("model")),
         id=name(reply.get("id")) or None,
-        input_tokens=tokens(usage.get("input_tokens")),
-        output_tokens=tokens(usage.get("output_tokens")),
+        **used(reply),
     )
 
 
-def _finish(reply: Mapping[str, Any]) -> str:
-    if reply.get("status", "completed") == "completed":
-        return "stop"
+def _messages(items: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The message items: ``output[0]`` may be reasoning. Those that comment on the work are none, beside an answer."""
+    messages = [item for item in items if item.get("type", "message") == "message"]
+    return [m for m in messages if m.get("phase") != "commentary"] or messages
+
+
+def _finish(reply: Mapping[str, Any], messages: Sequence[Mapping[str, Any]]) -> str:
+    status = str(reply.get("status") or "completed")
+    if status == "completed":
+        return "length" if any(m.get("status") == "incomplete" for m in messages) else "stop"
+    if status != "incomplete":  # a gateway's own word
+        return status
     details = reply.get("incomplete_details")
     reason = details.get("reason") if isinstance(details, dict) else None
     return FINISH.get(str(reason), str(reason)) if reason else "length"
-
-
-def _parts(output: list[Any]) -> Iterator[dict[str, Any]]:
-    """The parts of every message item: ``output[0]`` may be reasoning."""
-    for item in output:
-        content = item.get("content") if isinstance(item, dict) and item.get("type") == "message" else None
-        if isinstance(content, list):
-            yield from (part for part in content if isinstance(part, dict))

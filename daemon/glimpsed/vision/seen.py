@@ -7,6 +7,7 @@ text counts in which every sentence is one of these, and only a repetition that 
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Literal, TypeAlias
 
 from glimpsed.vision.apology import is_about_people, offers, refuses
@@ -46,7 +47,7 @@ _BLIND = tuple(
         """,
         r"""
         (((很|非常)?抱歉|对不起|不好意思|對不起|作为[^,,]{1,20})[,,])?(但是?)?我?(目前|暂时|现在)?
-        (无法|不能|没法|没有办法|無法|没有|沒有|未)(直接)?(查看|看到|看见|识别|访问|处理|读取|接收到?|收到|分析|检测到|識別)
+        (看不到|看不见|看不見|收不到|打不开|(无法|不能|没法|没有办法|無法|没有|沒有|未)(直接)?(查看|看到|看见|识别|访问|处理|读取|接收到?|收到|分析|检测到|識別))
         (任何|您|你|这张|该|所?(上传|提供|发送)的?|的){0,8}(图片|图像|照片|圖片|圖像)(内容|文件|的内容|中的内容)?
         ([,,;;](请|如果|若|麻烦|您可以|你可以|因此|所以|但我?可以).*)?
         """,
@@ -55,6 +56,7 @@ _BLIND = tuple(
         (ich[ ]kann|kann[ ]ich|ich[ ]habe|ich[ ]sehe|es[ ]wurde)[ ](leider[ ])?((das|dieses|ihr|dein|die|kein|keine)[ ])?(\w+[ ]){0,2}?(bild|bilder|foto|fotos)
         ([ ](leider|nicht|direkt|sehen|ansehen|anzeigen|öffnen|verarbeiten|erkennen|erhalten|angehängt|beigefügt|hochgeladen)){1,8}
         """,
+        r"(leider[ ])?(ich[ ]sehe|sehe[ ]ich)[ ]((hier|leider)[ ]){0,2}keine?[ ](bild|bilder|foto|fotos|anhang)",
         r"""
         ((je[ ]suis[ ])?désolée?,?[ ](mais[ ])?|malheureusement,?[ ]){0,8}
         je[ ]ne[ ](peux|vois|parviens|suis)[ ](malheureusement[ ])?(pas[ ])?([\w']+[ ]){0,5}?((l'|d'|une[ ]|cette[ ]|votre[ ]|les[ ]|des[ ]|aucune[ ]))(image|photo)s?
@@ -104,8 +106,8 @@ _FILLER = re.compile(
     """,
     _X,
 )
-_MARKS = " .。!?!?\"'*"  # taken off both ends of a sentence
-_END = re.compile(r"(?<=[.!?])\s+|(?<=[。!?])\s*|\n+")
+_MARKS = " .。!?\"'*"  # taken off both ends of a sentence
+_END = re.compile(r"(?<=[.!?])\s+|(?<=[。\uff01\uff1f])\s*|\n+")
 
 
 def emptiness(text: str, *, cut: bool = False) -> Emptiness | None:
@@ -120,7 +122,9 @@ def emptiness(text: str, *, cut: bool = False) -> Emptiness | None:
 
 def _nothing_said(text: str) -> Emptiness | None:
     found: Emptiness | None = None
-    for raw in _END.split(text):
+    for part in _END.split(text):
+        # The wide marks that Chinese and Japanese write are the narrow ones of the patterns.
+        raw = unicodedata.normalize("NFKC", part)
         if not (sentence := raw.strip(_MARKS)):
             continue
         refused = _REFUSAL.search(sentence) or refuses(sentence)

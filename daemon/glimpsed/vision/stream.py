@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from typing import Any
 
 from glimpsed import bounded
+from glimpsed.vision.told import is_error
 from glimpsed.vision.wire import written
 
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 _BLANK = b"\xef\xbb\xbf \t\r\n"  # and the mark that some begin with
 _LARGEST = 8 << 20  # bytes of one event
 _OBJECT = 64  # bytes that an object takes beside its content
+_EVENT = re.compile(rb"[\r\n][ \t]*(?:data:[ \t]*){1,2}\{")
+_PREFACE = 4096  # bytes, in which the first event comes whatever is in front of it
 _SNIFF = 64  # bytes, in which it shows what a body is
 _ENDS = ("response.completed", "response.incomplete", "response.failed")
+_BEGUN = (None, "queued", "in_progress")
 _NOT_YET = (None, "", "null", "none", "None")  # what gateways write for no finish_reason
 
 
 class Incomplete(Exception):
-    """The stream ended before the answer did: what came is no answer."""
+    """The stream ended before the answer did: what came is no answer. `said_done`: though it said that it was over."""
+
+    def __init__(self, reason: str, *, said_done: bool = False) -> None:
+        super().__init__(reason)
+        self.said_done = said_done
 
 
 class Body:
@@ -31,6 +40,7 @@ class Body:
         self._parts: list[bytes] = []  # without white space in front
         self._size = 0  # bytes of them
         self._plain = False
+        self._preface = False  # what came is in front of the answer, perhaps
 
     def feed(self, chunk: bytes) -> None:
         """The next bytes, cut anywhere."""
@@ -40,13 +50,15 @@ class Body:
             return
         self._parts.append(chunk)
         self._size += len(chunk)
-        if not self._plain and (self.received <= _SNIFF or len(self._parts) == 1 or b"\n" in chunk):
+        if not self._plain and (
+            self.received <= _SNIFF or len(self._parts) == 1 or b"\n" in chunk or b"\r" in chunk
+        ):
             self._tell(ended=False)
 
     @property
     def alive(self) -> bool:
-        """Whether any byte is a sign of life: the answer of a stream, or one before which there is only white space yet, may take its time."""
-        return self.stream is not None or not self._parts
+        """Whether any byte is a sign of life: the answer of a stream, or one before which there is nothing of it yet, may take its time."""
+        return self.stream is not None or not self._parts or self._preface
 
     @property
     def held(self) -> int:
@@ -77,6 +89,7 @@ class Body:
             self.stream, self._parts = Stream(), []
             self.stream.feed(head)
         self._plain = kind is False
+        self._preface = kind is None and not head.startswith(b"{")
 
 
 def _is_stream(head: bytes, *, ended: bool) -> bool | None:
@@ -86,7 +99,12 @@ def _is_stream(head: bytes, *, ended: bool) -> bool | None:
         return _is_event(head if end < 0 else head[:end]) if end >= 0 or ended else None
     if not ended and any(field.startswith(head) for field in _FIELDS):
         return None
-    return head.startswith(_FIELDS)
+    if head.startswith(_FIELDS):
+        return True
+    if head.startswith((b"<", b"[")):
+        return False
+    # A line of a proxy's in front, or a field that nobody knows.
+    return True if _EVENT.search(head) else None if not ended and len(head) < _PREFACE else False
 
 
 def _is_event(line: bytes) -> bool:
@@ -119,6 +137,7 @@ class Stream:
         self._finish: str | None = None
         self._response: dict[str, Any] | None = None
         self._error: dict[str, Any] | None = None
+        self._said_done = False
 
     @property
     def finished(self) -> bool:
@@ -154,9 +173,11 @@ class Stream:
         if not line.strip():
             self._dispatch()
             return
-        field, colon, value = line.partition(b":")
+        line = line.strip()
         if line.startswith(b"{"):  # an event, or an error in the midst of them, with nothing around it
-            field, colon, value = b"data", b":", line
+            self._datum(line)
+            return
+        field, colon, value = line.partition(b":")
         if field == b"event":
             self._name = value.strip()
         elif field == b"data" and colon:
@@ -166,7 +187,11 @@ class Stream:
         event = None if self._data else _object(data)
         if event is not None:
             self._take(event)
-        elif data.strip() != b"[DONE]":
+        elif data.strip() == b"[DONE]":
+            self._said_done = True
+        elif data.startswith(b"data:") and not self._data:  # some proxies make events of a server's lines
+            self._datum(data.removeprefix(b"data:").strip())
+        else:
             self._data.append(data)
             self._size += len(data) + _OBJECT
 
@@ -184,6 +209,8 @@ class Stream:
     # --- what they say ---
 
     def _take(self, event: dict[str, Any]) -> None:
+        if "type" not in event and self._name.startswith(b"response."):
+            event = {"type": self._name.decode("utf-8", "replace"), **event}
         error = _error(event, self._name)
         whole = _response(event)
         if error is not None:
@@ -209,6 +236,8 @@ class Stream:
             return
         if choice.get("usage"):  # Moonshot
             self._reply["usage"] = choice["usage"]
+        if isinstance(choice.get("text"), str):  # the older API's
+            self._add(choice["text"])
         for message in (choice.get("delta"), choice.get("message")):
             if isinstance(message, dict):
                 text = written(message.get("content"))
@@ -242,7 +271,8 @@ class Stream:
         if self._response is not None:
             return _json(self._filled(self._response))
         if self._finish is None:
-            raise Incomplete("no finish_reason, no response.completed")
+            said_done = self._said_done and bool(self._text.tell())
+            raise Incomplete("no finish_reason, no response.completed", said_done=said_done)
         return _json(self._chat())
 
     def partial(self) -> bytes:
@@ -278,18 +308,24 @@ class Stream:
 
 def _error(event: dict[str, Any], name: bytes) -> dict[str, Any] | None:
     """The error body that an event is, if it is one."""
-    if event.get("error"):
+    if is_error(event.get("error")):
         return event
-    if event.get("type") == "error" or (name == b"error" and "choices" not in event):
+    if "choices" in event:
+        return None
+    said = isinstance(event.get("message") or event.get("msg"), str)
+    bare = said and "type" not in event and str(event.get("code") or "0") not in ("0", "200")
+    if event.get("type") == "error" or event.get("object") == "error" or name == b"error" or bare:
         return {"error": {key: value for key, value in event.items() if key != "type"} or "error"}
     return None
 
 
 def _response(event: dict[str, Any]) -> dict[str, Any] | None:
-    """The response that an event completes."""
-    response = event.get("response")
-    if event.get("type") in _ENDS and isinstance(response, dict):
+    """The response that an event ends, by whatever word for that."""
+    kind, response = str(event.get("type")), event.get("response")
+    if kind.startswith("response.") and isinstance(response, dict) and response.get("status") not in _BEGUN:
         return response
+    if kind in _ENDS:  # what it is has been said in pieces
+        return {"status": kind.removeprefix("response."), "output": []}
     return event if isinstance(event.get("output"), list) and event.get("object") == "response" else None
 
 

@@ -9,14 +9,24 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from glimpsed.vision.chat import first_choice
+
 DEEPEST = 8  # levels that are looked into
 _LONGEST = 20_000  # characters of one text that are looked into, and of all that is searched for words
 _LONGEST_NAME = 300  # of a code, a parameter, a wait
 _LONGEST_PYTHON = 4000  # as Python's own text
+_MOST = 20  # members of one value that are looked into
+_ADDRESS = re.compile(r"\w+:|/")  # what problems have for a type (RFC 9457)
 _INNER = re.compile(r"[\[{]")
+# Keys as they are written without `_` and in lower case; the sentences of those in front come first.
 _INSIDE = ("error", "errors", "message", "msg", "detail", "details", "metadata", "raw", "body", "response", "cause",
-           "inner_error", "innererror", "provider_error", "error_message", "error_msg", "errorMessage", "violations", "quotaId")  # fmt: skip
-_CODES = ("code", "type", "status", "error_type", "error_code", "err_code", "errorCode")
+           "innererror", "providererror", "errormessage", "errormsg", "violations", "quotaid")  # fmt: skip
+_CODES = ("code", "type", "status", "errortype", "errorcode", "errcode", "statuscode")
+_NAMES = ("param", "parameter", "field", "property", "attribute", "argument", "pointer")
+_WAIT = re.compile(r"retry|reset|wait|cooldown|backoff")
+_ANSWERS = ("choices", "output", "content", "candidates")
+_SAID = re.compile(r"msg|message|reason|desc|string|(?:error|fault|info)$")  # in keys that nobody knows
+_FINE = ("0", "200", "none", "null", "ok", "success", "false")  # what stands for no error
 _GENERIC = frozenset(
     {
         "",
@@ -66,30 +76,33 @@ class Told:
 
 
 def error_of(content: object) -> Told | None:
-    """What a body tells of an error; None for one that holds none (an answer, a list, nothing)."""
-    if isinstance(content, list) and content:  # Gemini wraps it in a list
-        content = content[0]
+    """What a body tells of an error that stands beside, or instead of, an answer; None for one that names none."""
     if not isinstance(content, dict):
         return None
+    choice = first_choice(content)
+    for holder in (content, choice) if choice is not None else (content,):
+        if is_error(holder.get("error")):
+            told = Told()
+            _read(holder["error"], told, 0)
+            return told
+    return None
+
+
+def told_by(content: object) -> Told | None:
+    """What a body tells in which there is no answer: an error, with or without a wrapper. None: nothing at all."""
+    if isinstance(content, list) and content and isinstance(content[0], dict):  # Gemini wraps it in a list
+        content = content[0]
+    if (told := error_of(content)) is not None:
+        return told
     told = Told()
-    if content.get("error"):
-        _read(content, told, 0)
-        return told
-    choice = _first_choice(content)
-    if choice is not None and choice.get("error"):
-        _read(choice["error"], told, 0)
-        return told
-    if "choices" in content or "output" in content:
-        return None
-    # Without the wrapper: {"success": false, "message": …}, {"code": …, "msg": …}, {"detail": [{"msg": …}]}
     _read(content, told, 0)
     return told if told.texts else None
 
 
-def _first_choice(content: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    choices = content.get("choices")
-    choice = choices[0] if isinstance(choices, list) and choices else None
-    return choice if isinstance(choice, dict) else None
+def is_error(error: object) -> bool:
+    """Whether there is one: some gateways send an empty one along with each answer, or one that says 'success'."""
+    said = error.values() if isinstance(error, dict) else (error,)
+    return any(value and str(value).lower() not in _FINE for value in said)
 
 
 def _read(value: object, told: Told, depth: int) -> None:
@@ -100,7 +113,7 @@ def _read(value: object, told: Told, depth: int) -> None:
     elif isinstance(value, dict):
         _read_object(value, told, depth)
     elif isinstance(value, list | tuple):
-        for item in value[:20]:
+        for item in value[:_MOST]:
             _read(item, told, depth + 1)
 
 
@@ -137,38 +150,61 @@ def _values(text: str) -> Iterator[tuple[int, Any]]:
 
 
 def _read_object(value: Mapping[str, Any], told: Told, depth: int) -> None:
-    told.codes += [
-        str(value[key])[:_LONGEST_NAME]
+    plain = {re.sub(r"[^a-z]", "", str(key).lower()): inner for key, inner in list(value.items())[::-1]}
+    codes = [
+        str(plain[key])[:_LONGEST_NAME]
         for key in _CODES
-        if isinstance(value.get(key), str | int) and value[key]
+        if isinstance(plain.get(key), str | int) and plain[key]
     ]
-    param = value.get("param")
-    told.names += [param[:_LONGEST_NAME]] if isinstance(param, str) and param else []
-    told.delays += [
-        _short(value[key]) for key in ("retryDelay", "retry_after", "retryAfter") if value.get(key)
-    ]
-    headers = value.get("headers")
-    if isinstance(headers, dict):  # OpenRouter: those of the reply that it got
-        told.delays += [
-            _short(v) for k, v in headers.items() if "reset" in str(k).lower() or "retry" in str(k).lower()
-        ]
-    where = _location(value.get("loc"))
+    told.codes += [code for code in codes if not _ADDRESS.match(code)]
+    names = [plain[key] for key in _NAMES if isinstance(plain.get(key), str) and plain[key]]
+    told.names += [name[:_LONGEST_NAME].strip("#/").replace("/", ".") for name in names]
+    _read_waits(plain, told)
+    if isinstance(headers := plain.get("headers"), dict):  # OpenRouter: those of the reply that it got
+        _read_waits({str(key).lower(): header for key, header in headers.items()}, told)
+    where = _location(plain.get("loc"))
     if where:
-        said = value.get("msg") or value.get("message") or value.get("type") or "refused"
+        said = plain.get("msg") or plain.get("message") or plain.get("type") or "refused"
         told.names.append(where)
         told.texts.append(f"{where}: {said}"[:_LONGEST])
         return
+    before = len(told.texts)
     for key in _INSIDE:
-        _read(value.get(key), told, depth + 1)
-    if depth == 0 and not told.texts and isinstance(value.get("title"), str):
-        told.texts.append(value["title"][:_LONGEST])
+        _read(plain.get(key), told, depth + 1)
+    if len(told.texts) == before:
+        _read_unknown(value, told, depth)
+
+
+def _read_unknown(value: Mapping[str, Any], told: Told, depth: int) -> None:
+    """Whatever has the look of a sentence, under keys that nobody knows: ``{"fields": {"temperature": ["not here"]}}``."""
+    for key, inner in list(value.items())[:_MOST]:
+        if key in _ANSWERS:  # half of one is nothing to be logged
+            continue
+        if isinstance(inner, dict) or (isinstance(inner, list) and any(isinstance(i, dict) for i in inner)):
+            _read(inner, told, depth + 1)
+        elif isinstance(inner, list) and inner and all(isinstance(i, str) for i in inner):
+            told.names.append(str(key)[:_LONGEST_NAME])
+            told.texts.append(f"{key}: {' '.join(inner[:_MOST])}"[:_LONGEST])
+        elif isinstance(inner, str) and (
+            " " in inner.strip() or not inner.isascii() or _SAID.search(str(key).lower())
+        ):
+            _read_text(inner, told, depth)
+
+
+def _read_waits(plain: Mapping[str, Any], told: Told) -> None:
+    for key, wait in plain.items():
+        if not _WAIT.search(key) or not wait:
+            continue
+        seconds = wait.get("seconds") if isinstance(wait, dict) else wait
+        in_ms = re.search(r"m(?:illi)?s(?:ec(?:ond)?s?)?\Z", key) and str(seconds).isdecimal()
+        told.delays.append(_short(f"{seconds}ms" if in_ms else seconds))
 
 
 def _location(loc: object) -> str:
     """A validator's ``loc`` as a path, its first word (body) left out."""
     if not isinstance(loc, list | tuple):
         return ""
-    return ".".join(str(part) for part in loc[:20] if part not in ("body", "query"))[:_LONGEST_NAME]
+    return ".".join(str(part) for part in loc[:_MOST] if part not in ("body", "query"))[:_LONGEST_NAME]
 
 
 def _short(wait: object) -> object:

@@ -15,12 +15,13 @@ from glimpsed import bounded
 from glimpsed.errors import Verdict, VerdictKind
 from glimpsed.model import Api
 from glimpsed.vision import waits
-from glimpsed.vision.told import Told, error_of
+from glimpsed.vision.told import Told, told_by
 from glimpsed.vision.verdict_table import CUT_OFF, ERRORS, LIMITED, OVERLOAD, STATUSES, Hint
 from glimpsed.words import lasting
 
 SOON = 300.0  # seconds; a quota that is back by then is a rate
 _REASON = 240  # characters
+_LARGEST_TEXT = 20_000  # bytes that are looked into, of a body that is no JSON
 _LARGEST = 32 << 20  # bytes: a server may send the images back
 _SECRET = re.compile(  # keys, and images that an API sends back to us
     r"\b(?:sk|sess|ark|Bearer)[-_ ][\w.*+/=-]{6,}|\bAIza[\w-]{20,}|\b(?=[A-Za-z]*\d)[A-Za-z0-9]{32,}\b"
@@ -32,7 +33,16 @@ _NAMED = re.compile(
 _ROLE = re.compile(
     r"(system|developer)[ ](role|message|instruction)|messages?\[0\]\.role|instructions", re.IGNORECASE
 )
-_HTML = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*<(?:!doctype|html|head|body|\?xml|center|h1)", re.IGNORECASE)
+_HEAD = 1000  # bytes in which a page shows that it is one
+_HTML = re.compile(
+    rb"\A\s*(?:\xef\xbb\xbf)?\s*<(?:!doctype html|html|head|body|center|h1)|\A\s*<\?xml[^<]*<(?:!doctype )?html",
+    re.IGNORECASE,
+)
+_TAG = re.compile(r"<[^<>]{0,200}>")
+_NO_WORDS = ("{", "[", "data:", "event:")  # JSON that was cut, a stream
+_OURS = re.compile(
+    r"invalid|bad_?request|validation|unsupported|not_?supported", re.IGNORECASE
+)  # codes of a 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +67,35 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, api: Api, now: f
             "pause", f"HTTP {status}: redirected{_where(headers)}; base_url is wrong", status=status
         )
     content = _json(body)
-    told = error_of(content)
+    wait = waits.of_headers(headers, now, limited=status in LIMITED)
+    if content is None and (_HTML.search(body[:_HEAD]) or (body.strip() and _says_html(headers))):
+        return _from_page(status, wait)
+    told = told_by(_text(body) if content is None else content)
     if told is not None:
         return _from_error(status, told, headers, now)
-    wait = waits.of_headers(headers, now, limited=status in LIMITED)
-    if content is None and (_HTML.match(body) or (body.strip() and _says_html(headers))):
-        return _from_page(status, wait)
     if 200 <= status < 300:
         what = "not JSON" if content is None and body.strip() else f"without an answer of the {api} API"
-        return _finding("retry", f"HTTP {status}: an empty reply, {what}", wait)
+        return _finding(
+            "retry",
+            f"HTTP {status}: an empty reply, {what}",
+            wait,
+            status=status,
+            alike=frozenset({f"{status} {what}"}),
+        )
     return _from_status(status, "", wait)
 
 
 def _from_error(status: int, told: Told, headers: Mapping[str, str], now: float) -> Finding:
     codes = {code.lower() for code in told.codes}
-    real = (told.number() or status) if 200 <= status < 300 else status
+    said = told.number()
+    # A gateway's own 500 around somebody else's refusal.
+    real = (
+        said
+        if said is not None and (200 <= status < 300 or (status == 500 and said in (400, 422)))
+        else status
+    )
+    if 200 <= real < 300 and any(map(_OURS.search, codes)):
+        real = 400
     wait = waits.of_headers(headers, now, limited=real in LIMITED)
     if wait is None and (real in LIMITED or told.delays):
         named = [waits.seconds(delay, now) for delay in told.delays]
@@ -89,7 +113,9 @@ def _from_error(status: int, told: Told, headers: Mapping[str, str], now: float)
         return _finding(row.kind, reason, wait, status=real, hint=row.hint, name=name, alike=alike)
     if real in (400, 422) and (name := _parameter_apart(told)):
         return _finding("switch", reason, wait, status=real, hint="parameter", name=name, alike=alike)
-    return _from_status(real if real >= 300 else 500, reason, wait, alike)
+    if 200 <= real < 300:
+        return _finding("retry", reason, wait, status=500, hint="inside", alike=alike)
+    return _from_status(real, reason, wait, alike)
 
 
 def _from_page(status: int, wait: float | None) -> Finding:
@@ -140,10 +166,10 @@ def _finding(
         clean(reason),
         retry_after=None if wait is None or kind not in ("retry", "pause") else min(wait, longest),
         cut_off=kind == "retry" and status in CUT_OFF,
-        server=kind == "retry" and status >= 500,
+        server=kind == "retry" and (status >= 500 or 200 <= status < 300),
         overload=kind == "retry" and status in OVERLOAD,
         doubtful=kind == "pause" and hint == "doubt",
-        alike=alike if 400 <= status < 500 else frozenset(),
+        alike=alike,
     )
     return Finding(verdict, hint, name, status=status)
 
@@ -163,6 +189,12 @@ def _json(body: bytes) -> Any:
         return bounded.loads(body, largest=_LARGEST)
     except ValueError:
         return None
+
+
+def _text(body: bytes) -> str:
+    """What a body that is no JSON says: plain words, or the words of an XML document."""
+    text = body[:_LARGEST_TEXT].decode("utf-8", "replace").lstrip("\ufeff").strip()
+    return "" if text.startswith(_NO_WORDS) else " ".join(_TAG.sub(" ", text).split())
 
 
 def _parameter(told: Told) -> str:

@@ -16,6 +16,8 @@ The `hint` says what can be done about it, before the verdict comes out:
     image       size, format or encoding of an image       count    too many images in one request
     doubt       about the account, or about this file      unknown  4xx, and nobody knows why: experiment
     candidates, badly, empty   asked again later; the second time: the other API, another structure, another model
+    inside      the same: an error inside a 200, and nobody knows why; the second time: experiment
+    unended     the same: a stream that ended without a last word; the second time: not as a stream
 
 `blind` (it says that it cannot see an image), `repair` (does not fit the schema) and `finish` (ended for a reason
 that nobody knows) are found in answers.
@@ -32,7 +34,7 @@ from glimpsed.errors import VerdictKind
 
 Hint: TypeAlias = Literal[
     "", "parameter", "schema", "limit", "bytes", "image", "count", "api", "model", "refused", "missing", "doubt",
-    "unknown", "candidates", "badly", "empty", "blind", "repair", "finish",
+    "unknown", "inside", "candidates", "badly", "empty", "unended", "blind", "repair", "finish",
 ]  # fmt: skip
 
 
@@ -163,7 +165,8 @@ ERRORS: tuple[Row, ...] = (
     # --- new-api's default for what went wrong in itself: not retryable, whatever the status says ---
     row("switch", "model", at="500", codes="count_token_failed invalid_request invalid_request_error"),
     # --- what only the status makes clear ---
-    row("switch", "model", at="404", codes="not_found_error"),
+    row("switch", "model", at="404", codes="not_found_error", words=r"support\w*[ ](image|vision|multimodal) | \bmodel"),
+    row("switch", "unknown", at="404", words=r"\b(parameter|image|temperature|response_format|schema|stream|system|tool)"),
     row("switch", "model", at="403", words=r"\bmodel"),
 )  # fmt: skip
 

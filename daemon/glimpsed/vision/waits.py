@@ -1,6 +1,6 @@
 """How long a gateway asks to wait, in any of the ways in which gateways write that: one parser. Pure.
 
-7   7.5   6s   1m30s   2h   500ms   34.5 seconds   Fri, 15 Jan 2027 08:00:30 GMT   2027-01-15T08:00:30Z
+7   7.5   6s   1m30s   2h   500ms   34.5 seconds   PT30S   00:01:30   Fri, 15 Jan 2027 08:00:30 GMT   2027-01-15T08:00:30Z
 1800000030 and 1800000030000 (seconds, milliseconds since 1970)   … try again in 20s …
 """
 
@@ -19,12 +19,27 @@ MILLISECONDS = 100_000_000_000.0  # … and from here on one in milliseconds (in
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _PART = r"(\d{1,15}(?:\.\d{1,9})?)\s{0,2}(ms|milliseconds?|d(?:ays?)?|h(?:(?:ou)?rs?)?|m(?:in(?:ute)?s?)?|s(?:ec(?:ond)?s?)?)"
-_PARTS = re.compile(rf"{_PART}(?![a-z])[ ,]{{0,2}}(?:and )?", re.IGNORECASE)
+_PARTS = re.compile(rf"{_PART}(?![a-z])\.?[ ,]{{0,2}}(?:and )?", re.IGNORECASE)
+_CLOCK = re.compile(r"(?:(\d{1,3}):)?(\d{1,2}):(\d{2})")  # hours, minutes, seconds
+_ISO = re.compile(
+    r"P(?:(\d{1,3})D)?T?((?:\d{1,6}(?:\.\d{1,9})?[HMS])*)", re.IGNORECASE
+)  # a duration of ISO 8601
 _TRIED = re.compile(
-    rf"(?:try|again|retry|wait|reset|available|resume)[^.\d]{{0,40}}?((?:{_PART}[ ,]{{0,2}}(?:and )?){{1,4}})(?![a-z])"
-    r"|(?:retry|重试)[ _-]?(?:after|in)[\"': =]{1,4}(\d{1,9}(?:\.\d{1,9})?)(?![\w.])|(\d{1,6})\s?(秒|分钟)后",
+    rf"(?:try|again|retry|wait|reset|available|resume|cool)[^.\d]{{0,40}}?((?:{_PART}[ ,]{{0,2}}(?:and )?){{1,4}})(?![a-z])"
+    r"|(?:retry|重试)[ _-]?(?:after|in)[\"': =]{1,4}(\d{1,9}(?:\.\d{1,9})?)(?![\w.])",
     re.IGNORECASE,
 )
+# 'in 20 seconds', in the words of others: what leads it in, the unit, or what follows.
+_ELSEWHERE = re.compile(
+    r"(?:\b(?:in(?!\s{1,2}\d+\s{0,2}(?:seconds?|secs?|minutes?|mins?|s|m)\b)|nach|warten sie|dans|après|attendez|en|dentro de|tras|espere|em|após|aguarde|tra|fra|dopo|attendi|через|подождите)\s|请?等待|请在|請等待|請在|稍等)"
+    r"\s{0,2}(\d{1,6})\s{0,2}(sek|sec|seg|s\b|сек|秒|初|min|мин|分|stund|heure|hora|ore\b|час|小?时|小?時)"
+    r"|(\d{1,6})\s{0,2}(秒|分钟?|分鐘?|小时|小時|時間|초|분|시간)\s{0,2}(?:钟|鐘)?(?:之?[后後]|以[后後]|後|후|뒤)",
+    re.IGNORECASE,
+)
+_COMBINED = re.compile(
+    r"(?:\breset=|;\s?t=)(\d{1,9})"
+)  # one header for all of it, as the IETF drafts have it
+_MINUTES, _HOURS = ("min", "мин", "分", "분"), ("st", "he", "ho", "or", "час", "小", "时", "時", "시")
 
 
 def seconds(value: object, now: float, base: float | None = None) -> float | None:
@@ -34,7 +49,7 @@ def seconds(value: object, now: float, base: float | None = None) -> float | Non
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
-    text = str(value).strip()
+    text = str(value).strip().removeprefix("in ").rstrip(" ;,.")
     number = _number(text)
     if number is not None:
         if number >= MILLISECONDS:
@@ -52,19 +67,19 @@ def seconds(value: object, now: float, base: float | None = None) -> float | Non
 def in_words(message: str) -> float | None:
     """The wait that a message names: ``Please try again in 6.5s``."""
     match = _TRIED.search(message)
+    if match is not None:
+        return float(match[4]) if match[4] else _duration(match[1].rstrip(" ,"))
+    match = _ELSEWHERE.search(message)
     if match is None:
         return None
-    if match[4]:
-        return float(match[4])
-    if match[5]:
-        return float(match[5]) * (60.0 if match[6] == "分钟" else 1.0)
-    return _duration(match[1].rstrip(" ,"))
+    number, unit = match[1] or match[3], (match[2] or match[4]).lower()
+    return float(number) * (60.0 if unit.startswith(_MINUTES) else 3600.0 if unit.startswith(_HOURS) else 1.0)
 
 
 def of_headers(headers: Mapping[str, str], now: float, *, limited: bool) -> float | None:
     """The wait that headers name, in lower case. `limited`: the reply is about a rate, so its resets count."""
     base = _moment(headers.get("date", ""))
-    milliseconds = _number(headers.get("retry-after-ms", ""))
+    milliseconds = _number(headers.get("retry-after-ms", "") or headers.get("x-ms-retry-after-ms", ""))
     if milliseconds is not None:
         return max(0.0, milliseconds / 1000)
     asked = seconds(headers.get("retry-after"), now, base)
@@ -78,9 +93,11 @@ def _reset(headers: Mapping[str, str], now: float, base: float | None) -> float 
     used_up: list[float] = []
     others: list[float] = []
     for name, value in headers.items():
-        if not ("ratelimit" in name and "reset" in name):
+        plain = name.replace("-", "")
+        combined = plain == "ratelimit" and _COMBINED.search(value)
+        if not ("ratelimit" in plain and "reset" in plain) and not combined:
             continue
-        wait = seconds(value, now, base)
+        wait = seconds(combined[1] if combined else value, now, base)
         if wait is not None:
             left = _number(headers.get(name.replace("reset", "remaining"), ""))
             (used_up if left == 0 else others).append(wait)
@@ -89,6 +106,10 @@ def _reset(headers: Mapping[str, str], now: float, base: float | None) -> float 
 
 def _duration(text: str) -> float | None:
     """``1m30s``: parts of a number and a unit, and nothing else."""
+    if clock := _CLOCK.fullmatch(text):
+        return int(clock[1] or 0) * 3600.0 + int(clock[2]) * 60.0 + int(clock[3])
+    if text[:1] in ("P", "p") and (iso := _ISO.fullmatch(text)) and (iso[1] or iso[2]):
+        text = f"{iso[1] or 0}d{iso[2]}"
     at, total = 0, 0.0
     for match in _each_part(text):
         if match.start() != at:

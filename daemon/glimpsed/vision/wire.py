@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import urllib.parse
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,9 @@ from glimpsed.model import Image, Request
 # the prompt, or in the prompt alone. Each is the fallback of the one before it.
 Mode: TypeAlias = Literal["schema", "json", "prompt"]
 
+
+_NO_TEXT = re.compile(r"think|thought|reason|refusal|tool|image|audio")  # types of parts
+_OF_A_PART = frozenset({"text", "value", "content", "annotations"})
 
 # Stands for an image until `splice`. It never leaves the process, so nobody can have written it into a prompt or a
 # file name.
@@ -92,12 +96,18 @@ def merge(body: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def written(content: object) -> str:
-    """The text of a message: a string, or, from some gateways, a list of parts, of which some are thoughts."""
+    """The text of a message: a string, or, from some gateways, a part or a list of them, of which some are thoughts."""
     if isinstance(content, str):
         return content
-    parts = content if isinstance(content, list) else []
-    texts = [p.get("text") for p in parts if isinstance(p, dict) and p.get("type") in ("text", "output_text")]
-    return "".join(t for t in texts if isinstance(t, str))
+    if isinstance(content, list):
+        return "".join(map(written, content))
+    if not isinstance(content, dict) or not content:
+        return ""
+    if content.get("thought") or _NO_TEXT.search(str(content.get("type"))):
+        return ""
+    if "type" in content or content.keys() <= _OF_A_PART:
+        return next((written(content[key]) for key in ("text", "value", "content") if content.get(key)), "")
+    return json.dumps(content, ensure_ascii=False)  # the value itself, which a schema asked for
 
 
 def address(base_url: str, path: str, query: Mapping[str, str]) -> str:
@@ -111,8 +121,19 @@ def name(value: object) -> str:
     return sane(str(value))[:200] if isinstance(value, str | int) else ""
 
 
-def tokens(value: object) -> int | None:
-    """A token count as a gateway reports it; None when it is none."""
+def used(reply: Mapping[str, Any]) -> dict[str, int | None]:
+    """Input and output tokens as a gateway reports them, by either API's names; None: not, or as nothing that counts."""
+    usage = reply.get("usage")
+    usage = usage if isinstance(usage, dict) else {}
+    return {
+        "input_tokens": _tokens(usage.get("prompt_tokens") or usage.get("input_tokens")),
+        "output_tokens": _tokens(usage.get("completion_tokens") or usage.get("output_tokens")),
+    }
+
+
+def _tokens(value: object) -> int | None:
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value[:20])
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1 << 40:
         return None
     return int(value)

@@ -1,8 +1,9 @@
 """The live page: what goes on, every file with its answer, and what can be done about it (DESIGN 13).
 
-`served` opens and closes it on a port of `glimpsed.httpd`, `guard` lets in who may come in (`sessions`), `site` is what the views stand on, `pages` renders, `pictures` makes images that can be shown. The views:
-`now`, `files`, `file`, `others` (answers beside the one that stands), `review`, `failures`, `workbench`, `login`; `actions` is
-what they do.
+`served` opens and closes it on a port of `glimpsed.httpd`, `guard` lets in who may come in (`sessions`), `site` is what
+the views stand on, `pages` renders, `pictures` makes images that can be shown, `places` finds what was read on them. The
+views: `now`, `files`, `file`, `others` (answers beside the one that stands), `review`, `failures`, `workbench`, `login`;
+`actions` is what they do.
 
 Only what is asked for imports the extra: a daemon without a page starts without it.
 """

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import traceback
 from importlib import resources
 
 from starlette.applications import Starlette
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -23,7 +25,25 @@ from glimpsed.web.site import Site
 
 log = get_logger()
 
+_NAME = re.compile(r"[a-z]{1,20}\.[a-z]{2,3}")
 _TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
+
+
+class Number(Convertor[int]):
+    """Of a file, a page: as many figures as the ledger has at most."""
+
+    regex = "[0-9]{1,18}"
+
+    def convert(self, value: str) -> int:
+        """From an address."""
+        return int(value)
+
+    def to_string(self, value: int) -> str:
+        """Into one."""
+        return str(value)
+
+
+register_url_convertor("number", Number())
 
 
 def application(site: Site) -> App:
@@ -33,23 +53,21 @@ def application(site: Site) -> App:
             Route("/", now.view),
             Route("/live", now.live),
             Route("/files", files.view),
-            Route("/files/{number:int}", file.view),
-            Route("/files/{number:int}/pages/{page:int}", file.picture),
-            Route("/files/{number:int}/save", review.save, methods=["POST"]),
-            Route("/files/{number:int}/confirm", review.save, methods=["POST"]),
-            Route("/files/{number:int}/another", others.another, methods=["GET", "POST"]),
-            Route("/files/{number:int}/answers/{which}", others.compare),
-            Route("/files/{number:int}/answers/{which}/take", others.take, methods=["POST"]),
-            Route("/files/{number:int}/answers/{which}/throw-away", others.throw_away, methods=["POST"]),
+            Route("/files/{number:number}", file.view),
+            Route("/files/{number:number}/pages/{page:number}", file.picture),
+            Route("/files/{number:number}/pages/{page:number}/lines", file.boxes),
+            Route("/files/{number:number}/save", review.save, methods=["POST"]),
+            Route("/files/{number:number}/confirm", review.save, methods=["POST"]),
+            Route("/files/{number:number}/another", others.another, methods=["GET", "POST"]),
+            Route("/files/{number:number}/answers/{which}", others.compare),
+            Route("/files/{number:number}/answers/{which}/take", others.take, methods=["POST"]),
+            Route("/files/{number:number}/answers/{which}/throw-away", others.throw_away, methods=["POST"]),
             Route("/review", review.view),
             Route("/failures", failures.view),
             Route("/workbench", workbench.view, methods=["GET", "POST"]),
             Route("/login", login.view, methods=["GET", "POST"]),
             Route("/logout", login.leave, methods=["POST"]),
-            *(
-                Route(f"/actions/{name}", action, methods=["POST"])
-                for name, action in actions.ACTIONS.items()
-            ),
+            *(Route(f"/actions/{name}", actions.pressed, methods=["POST"]) for name in actions.ACTIONS),
             Route("/static/{name}", _static),
         ],
         exception_handlers={HTTPException: _refused, GlimpsedError: _trouble, Exception: _bug},
@@ -61,12 +79,12 @@ def application(site: Site) -> App:
 
 async def _static(request: Request) -> Response:
     name = request.path_params["name"]
-    kind = _TYPES.get(name.rpartition(".")[2])
+    kind = _TYPES.get(name.rpartition(".")[2]) if _NAME.fullmatch(name) else None
     places = [
         resources.files(package).joinpath("static", name) for package in (__package__, "glimpsed.looks")
     ]
-    found = next((place for place in places if place.is_file()), None)
-    if kind is None or "/" in name or found is None:
+    found = next((place for place in places if kind and place.is_file()), None)
+    if kind is None or found is None:
         raise HTTPException(404)
     return Response(found.read_bytes(), media_type=kind, headers={"Cache-Control": "public, max-age=3600"})
 

@@ -8,7 +8,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from glimpsed.evaluate.meaning import amounts, fields, truth
+from glimpsed.evaluate.meaning import amounts, truth
+
+Keys = tuple[str | int, ...]
 
 MOST_FIELDS = 500
 _DEEPEST = 20
@@ -18,7 +20,26 @@ _TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", type(
 
 def leaves(data: Any) -> list[tuple[str, Any]]:
     """Dotted path and value of each field that holds no others: ``items.1.price``."""
-    return list(itertools.islice(fields(data), MOST_FIELDS))
+    return [(path, value) for path, (_, value) in _located(data).items()]
+
+
+def _located(data: Any) -> dict[str, tuple[Keys, Any]]:
+    """Each field's keys and value by its path; without those whose path is another's, too, as keys may hold dots."""
+    found: dict[str, tuple[Keys, Any]] = {}
+    twice = set()
+    for keys, value in itertools.islice(_walk(data, ()), MOST_FIELDS):
+        path = ".".join(map(str, keys))
+        twice |= {path} & found.keys()
+        found[path] = keys, value
+    return {path: one for path, one in found.items() if path not in twice}
+
+
+def _walk(data: Any, keys: Keys) -> Iterator[tuple[Keys, Any]]:
+    if isinstance(data, dict | list):
+        for key, below in data.items() if isinstance(data, dict) else enumerate(data):
+            yield from _walk(below, (*keys, key))
+    else:
+        yield keys, data
 
 
 def written(value: Any) -> str:
@@ -31,26 +52,18 @@ def written(value: Any) -> str:
 def filled(data: Any, form: Mapping[str, str], schema: Mapping[str, Any]) -> Any:
     """The data with the fields of the form in place of its own; what is shown unchanged stays exactly as it was."""
     new = copy.deepcopy(data)
-    for path, old in leaves(data):
+    for path, (keys, old) in _located(data).items():
         text = form.get(path)
-        if text is not None and text != written(old):
-            _put(new, path, meant(text, old, types_at(schema, path.split("."))))
+        if text is None or text == written(old):
+            continue
+        value = meant(text, old, types_at(schema, [str(key) for key in keys]))
+        if not keys:
+            return value
+        place = new
+        for key in keys[:-1]:
+            place = place[key]
+        place[keys[-1]] = value
     return new
-
-
-def _put(data: Any, path: str, value: Any) -> None:
-    """A key may hold dots itself: the longest that fits is the one."""
-    while path:
-        if isinstance(data, list):
-            key, _, path = path.partition(".")
-            at: Any = int(key)
-        else:
-            at = max((k for k in data if path == k or path.startswith(f"{k}.")), key=len)
-            path = path[len(at) + 1 :]
-        if not path:
-            data[at] = value
-            return
-        data = data[at]
 
 
 def meant(text: str, old: Any, types: frozenset[str]) -> Any:

@@ -11,10 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from glimpsed.ledger import FileRow, Ledger, Reason
-from glimpsed.web.pages import render, site_of
+from glimpsed.web.pages import query, render, site_of
 
 FRESH = 5.0  # seconds that the groups are shown again as they were
 EXAMPLES = 5
+PER_PAGE = 50
 _PARTICULAR = re.compile(
     r"'[^']*'|\"[^\"]*\"|\S*/\S+|\d[\d.,:]*"
 )  # names, paths and numbers tell files apart
@@ -34,7 +35,7 @@ class Group:
 
 
 async def view(request: Request) -> Response:
-    """All groups, the largest first."""
+    """The groups, the largest first, so many on a page."""
     site = site_of(request)
     names = list(site.config.folders)
 
@@ -42,12 +43,25 @@ async def view(request: Request) -> Response:
         return await site.ask(_groups, names)
 
     groups = await site.kept("failures", FRESH, look)
-    return render(request, "failures.html", groups=groups, total=sum(group.files for group in groups))
+    after = request.query_params.get("after", "")
+    begin = next((at for at, group in enumerate(groups, 1) if group.key == after), 0)
+    page = groups[begin : begin + PER_PAGE]
+    return render(
+        request,
+        "failures.html",
+        groups=await site.ask(_with_examples, page),
+        many=len(groups),
+        total=sum(group.files for group in groups),
+        next="/failures" + query(after=page[-1].key) if begin + PER_PAGE < len(groups) else None,
+    )
 
 
 def _groups(ledger: Ledger, folders: Sequence[str]) -> list[Group]:
-    found = grouped(ledger.reasons(folders))
-    latest = {name: ledger.latest(name, "failed", 200) for name in {group.folder for group in found}}
+    return grouped(ledger.reasons(folders))
+
+
+def _with_examples(ledger: Ledger, groups: Sequence[Group]) -> list[Group]:
+    latest = {name: ledger.latest(name, "failed", 200) for name in {group.folder for group in groups}}
     return [
         replace(
             group,
@@ -55,7 +69,7 @@ def _groups(ledger: Ledger, folders: Sequence[str]) -> list[Group]:
                 :EXAMPLES
             ],
         )
-        for group in found
+        for group in groups
     ]
 
 

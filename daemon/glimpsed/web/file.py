@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from glimpsed import sidecar
 from glimpsed.config.schema import Config, Folder
@@ -24,6 +25,7 @@ from glimpsed.sidecar.render import PAGE_BREAK
 from glimpsed.web.correct import leaves, written
 from glimpsed.web.differences import Pieces, differences
 from glimpsed.web.pages import render, site_of
+from glimpsed.web.places import lines, places
 
 OWN = "own"  # what the model itself answered, before somebody corrected it
 MOST_PAGES = 200  # that are shown of one document
@@ -78,16 +80,20 @@ async def page(
 ) -> Response:
     """The page of this file; with what was `typed`, where that could not be saved because of a problem."""
     site = site_of(request)
-    told = await site.do(told_of, row, folder) if folder else Told(None, None)
+    told = await site.do_in(row.key.folder, told_of, row, folder) if folder else Told(None, None)
     count, trouble = 0, None
     if folder is not None and row.state != "gone":
         try:
             count = told.answer.source.pages if told.answer else await site.pictures.count(row, folder)
         except GlimpsedError as e:
             trouble = e.reason if isinstance(e, FileError) else str(e)
-    editing = None
+    editing, seen = None, lines(told.answer, [answer for _, answer in told.earlier])
     if told.answer is not None and row.state == "done":
         editing = editable(row, told.answer, typed or {})
+        values = [field.value for field in editing.fields] + [words.value for words, _ in editing.words]
+    else:
+        values = []
+    where = await asyncio.to_thread(places, seen, values)
     return render(
         request,
         "file.html",
@@ -102,6 +108,8 @@ async def page(
         pages=range(1, min(count, MOST_PAGES) + 1),
         page_count=count,
         trouble=trouble,
+        lines=seen,
+        where=where,
         apart=apart(row, folder, told.answer),
         others=others(folder, site.config),
     )
@@ -168,11 +176,28 @@ async def picture(request: Request) -> Response:
     return Response(data, media_type="image/jpeg", headers={"Cache-Control": f"private, max-age={_DAY}"})
 
 
+async def boxes(request: Request) -> Response:
+    """Each line of a page as fractions of its picture: left, top, right, bottom."""
+    site, page = site_of(request), request.path_params["page"]
+    row, folder = await found(request)
+    if folder is None or not 1 <= page <= MOST_PAGES:
+        raise HTTPException(404)
+    told = await site.do_in(row.key.folder, told_of, row, folder)
+    some = lines(told.answer, [answer for _, answer in told.earlier]).get(page, ())
+    try:
+        region = await site.pictures.region(row, folder, page) if some else None
+    except (FileError, Vanished) as e:
+        raise HTTPException(404, str(e)) from e
+    except ShareTrouble as e:
+        raise HTTPException(503, str(e)) from e
+    return JSONResponse([] if region is None else [region.seen(line.box) for line in some])
+
+
 async def found(request: Request) -> tuple[FileRow, Folder | None]:
     """The row, and its folder where the config still has it."""
     site = site_of(request)
     number = request.path_params["number"]
-    row = await site.ask(Ledger.numbered, number) if number < 1 << 62 else None
+    row = await site.ask(Ledger.numbered, number)
     if row is None:
         raise HTTPException(404)
     return row, site.config.folders.get(row.key.folder)

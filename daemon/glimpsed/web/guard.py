@@ -18,6 +18,7 @@ from glimpsed.clock import elapsed
 from glimpsed.config.schema import Web
 from glimpsed.config.units import host_port, loopback_host
 from glimpsed.httpd import App
+from glimpsed.web.sessions import address_of
 from glimpsed.web.site import Site
 
 LARGEST_FORM = 1_000_000  # bytes
@@ -69,12 +70,13 @@ class Guard:
         headers = Headers(scope=scope)
         visitor = self._visitor(scope, headers)
         scope["state"] = {"visitor": visitor}
-        reply = self._refused(scope, headers, visitor)
+        reply = self._strange(scope, headers) or self._refused(scope, visitor)
         if reply is None and scope["method"] == "POST":
             reply = await self._formed(scope, receive, headers, visitor)
         await (reply or self._app)(scope, receive, self._with_headers(scope, visitor, send))
 
-    def _refused(self, scope: Any, headers: Headers, visitor: Visitor) -> Response | None:
+    def _strange(self, scope: Any, headers: Headers) -> Response | None:
+        """What nobody who looks at the page would ask, whoever it is."""
         if scope["method"] not in {"GET", "HEAD", "POST"}:
             return PlainTextResponse("GET, HEAD and POST only\n", 405, headers={"Allow": "GET, HEAD, POST"})
         if not self._is_ours(headers.get("host", "")):
@@ -82,6 +84,11 @@ class Guard:
                 "this is not the host that you asked for; 'web.hosts' in the config names the ones that it is"
             )
             return PlainTextResponse(f"{why}\n", 403)
+        if headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate":
+            return PlainTextResponse("a page of another site asks for this\n", 403)
+        return None
+
+    def _refused(self, scope: Any, visitor: Visitor) -> Response | None:
         path = scope["path"]
         if visitor.welcome or path == "/login" or path.startswith("/static/"):
             return None
@@ -117,7 +124,7 @@ class Guard:
         trusted = self._is_proxy(peer)
         address = self._behind(headers, peer) if trusted else peer
         web = self._site.web
-        user = headers.get(web.user_header) if trusted and web.user_header else None
+        user = _text(headers.get(web.user_header, "")) if trusted and web.user_header else None
         cookie = _cookie(headers, self._cookie)
         session = bool(cookie) and self._site.sessions.alive(cookie, elapsed())
         everybody = self._site.password is None and not web.user_header
@@ -131,11 +138,8 @@ class Guard:
         )
 
     def _is_proxy(self, address: str) -> bool:
-        try:
-            parsed = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        return any(parsed in network for network in self._proxies)
+        parsed = address_of(address)
+        return parsed is not None and any(parsed in network for network in self._proxies)
 
     def _behind(self, headers: Headers, peer: str) -> str:
         """The last address that a trusted proxy names and that is none itself."""
@@ -206,6 +210,14 @@ def _name(host: str) -> str:
         return (urlsplit(f"//{host}").hostname or "").lower()
     except ValueError:
         return ""
+
+
+def _text(header: str) -> str:
+    """What a proxy wrote in UTF-8, as most do, or in latin-1."""
+    try:
+        return header.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return header
 
 
 def _is_address(name: str) -> bool:

@@ -26,15 +26,20 @@ def decoder(headers: httpx.Headers) -> Decoder | None:
         return None
     if len(layers) > 1 or layers[0] not in ("gzip", "x-gzip", "deflate"):
         raise httpx.DecodingError(f"the reply is encoded ({named[:60]}), which nobody asked for")
-    return _Inflating().feed
+    return _Inflating(bare=layers[0] == "deflate").feed
 
 
 class _Inflating:
-    def __init__(self) -> None:
+    def __init__(self, *, bare: bool) -> None:
         self._stream = zlib.decompressobj(_EITHER)
+        self._bare = bare  # it may have no frame, as some servers understand 'deflate'
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """What these bytes hold, in pieces. Raises `httpx.DecodingError`."""
+        if self._bare and data:
+            self._bare = False
+            if data[0] & 0x0F != zlib.DEFLATED:
+                self._stream = zlib.decompressobj(-zlib.MAX_WBITS)
         piece = None
         while (data or piece is None or len(piece) == STEP) and not self._stream.eof:
             try:

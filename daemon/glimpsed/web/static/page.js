@@ -1,22 +1,48 @@
 // Nothing here is needed to read or to act: it keeps Now up to date, searches as one types, zooms and turns pages.
 "use strict";
 
+const READ = "summary, [tabindex]"; // what has the focus while one reads
+
 async function swap(url, selector) {
   const reply = await fetch(url, { headers: { Accept: "text/html" } });
   if (!reply.ok || reply.redirected) return;
   const fresh = new DOMParser().parseFromString(await reply.text(), "text/html").querySelector(selector);
   const old = document.querySelector(selector);
-  if (fresh && old) old.replaceWith(document.adoptNode(fresh));
+  if (!fresh || !old) return;
+  // What was opened stays open, and what had the focus keeps it.
+  const opened = [...old.querySelectorAll("details")].map((one) => one.open);
+  const focused = [...old.querySelectorAll(READ)].indexOf(document.activeElement);
+  fresh.querySelectorAll("details").forEach((one, at) => { one.open = opened[at]; });
+  old.replaceWith(document.adoptNode(fresh));
+  if (focused >= 0) fresh.querySelectorAll(READ)[focused]?.focus({ preventScroll: true });
 }
 
 const now = document.querySelector("[data-live]");
 if (now && window.EventSource) {
-  let first = true;
-  new EventSource(now.dataset.live).onmessage = () => {
-    if (first) { first = false; return; }
-    const busy = document.activeElement && document.activeElement.closest("#now button, #now a");
-    if (!busy) swap(location.href, "#now");
+  // The server says the same number every two seconds, and another one once there is something new to see. Who does not hear
+  // it is told, whatever the reason: the daemon is away, the ledger is, a proxy answers for them, this computer was asleep.
+  const stale = document.getElementById("stale");
+  let source, number = null, heard = Date.now(), tried = heard;
+  const listen = () => {
+    source?.close();
+    tried = Date.now();
+    source = new EventSource(now.dataset.live);
+    source.onmessage = async ({ data }) => {
+      heard = Date.now();
+      const busy = document.activeElement?.closest("#now button, #now a") || !getSelection().isCollapsed;
+      if (data === number || busy) return;
+      const first = number === null;
+      number = data;
+      if (!first || !stale.hidden) await swap(location.href, "#now").catch(() => { number = ""; });
+      stale.hidden = true;
+    };
   };
+  listen();
+  setInterval(() => {
+    if (Date.now() - heard < 8000) { if (number) stale.hidden = true; return; }
+    stale.hidden = false;
+    if (Date.now() - tried > 8000) listen();
+  }, 1000);
 }
 
 const search = document.querySelector("form[data-type]");
@@ -50,12 +76,18 @@ if (document.getElementById("list")) {
   });
 }
 
+// Pages larger, and turned: the picture and what lies on it together, each side by the picture's own.
 for (const page of document.querySelectorAll("figure.page")) {
-  const image = page.querySelector("img");
+  const image = page.querySelector("img"), frame = page.querySelector(".frame"), sheet = page.querySelector(".sheet");
   let turned = 0, zoom = 1;
   const apply = () => {
     page.dataset.turned = turned;
     page.dataset.zoom = zoom;
+    const tall = image.naturalHeight / image.naturalWidth || 1, lies = turned % 180 !== 0;
+    frame.style.width = `${100 * zoom}%`;
+    frame.style.aspectRatio = lies ? tall : "auto";
+    Object.assign(sheet.style, lies ? { position: "absolute", left: "50%", top: "50%", width: `${100 / tall}%` } : { position: "relative", left: "", top: "", width: "" });
+    sheet.style.transform = `${lies ? "translate(-50%, -50%) " : ""}rotate(${turned}deg)`;
   };
   const does = {
     larger: () => { zoom = Math.min(4, zoom + 1); },
@@ -66,6 +98,82 @@ for (const page of document.querySelectorAll("figure.page")) {
   tools.hidden = false;
   tools.addEventListener("click", ({ target }) => { does[target.dataset.does]?.(); apply(); });
   image.addEventListener("error", () => { page.classList.add("lost"); });
+  if (page.dataset.lines) {
+    const once = () => { lay(page, sheet); };
+    if (image.complete && image.naturalWidth) once(); else image.addEventListener("load", once, { once: true });
+  }
+}
+
+// Lines and their places: each marks the other, under the mouse and with the focus. One of many is reached by Tab, the others
+// with the arrow keys.
+async function lay(page, sheet) {
+  const reply = await fetch(page.dataset.lines, { headers: { Accept: "application/json" } });
+  if (!reply.ok || reply.redirected) return;
+  const layer = document.createElement("div");
+  for (const [at, [left, top, right, bottom]] of (await reply.json()).entries()) {
+    const name = `${page.dataset.page}:${at}`, box = document.createElement("button");
+    box.type = "button";
+    box.className = "box";
+    box.dataset.box = name;
+    box.setAttribute("aria-label", document.querySelector(`[data-line="${name}"]`)?.textContent || name);
+    Object.assign(box.style, { left: `${100 * left}%`, top: `${100 * top}%`, width: `${100 * (right - left)}%`, height: `${100 * (bottom - top)}%` });
+    layer.append(box);
+  }
+  sheet.append(layer);
+  rove(layer);
+}
+
+function rove(list) {
+  const all = [...list.children];
+  const reach = (at) => { for (const [i, one] of all.entries()) one.tabIndex = i === at ? 0 : -1; };
+  reach(0);
+  list.addEventListener("focusin", ({ target }) => { if (all.includes(target)) reach(all.indexOf(target)); });
+  list.addEventListener("keydown", (event) => {
+    const step = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key];
+    const next = all[all.indexOf(document.activeElement) + step];
+    if (!next) return;
+    event.preventDefault();
+    next.focus();
+  });
+}
+
+const placed = (names, on) => {
+  for (const old of document.querySelectorAll("[data-box].on, [data-line].on, [data-at].on")) old.classList.remove("on");
+  if (!on) return;
+  let first = null;
+  for (const name of names) {
+    const box = document.querySelector(`[data-box="${name}"]`), line = document.querySelector(`[data-line="${name}"]`);
+    box?.classList.add("on");
+    line?.classList.add("on");
+    first ??= box;
+  }
+  return first;
+};
+const namesOf = (one) => one.dataset.at?.split(" ") || [one.dataset.box || one.dataset.line];
+if (document.querySelector("[data-lines]")) {
+  for (const list of document.querySelectorAll(".lines ol")) rove(list);
+  const mark = ({ type, target }) => {
+    const one = target.closest?.("[data-box], [data-line], [data-at]");
+    if (!one) return;
+    const box = placed(namesOf(one), type === "focusin" || type === "mouseover");
+    if (!box) return;
+    if (one.dataset.box) {
+      const line = document.querySelector(`[data-line="${one.dataset.box}"]`);
+      if (line?.checkVisibility()) line.parentElement.scrollTop = line.offsetTop - line.parentElement.offsetTop;
+      document.querySelector(`[data-at~="${one.dataset.box}"]`)?.classList.add("on");
+    } else if (type === "focusin") box.scrollIntoView({ block: "nearest", inline: "nearest" });
+  };
+  for (const type of ["mouseover", "mouseout", "focusin", "focusout"]) document.addEventListener(type, mark);
+  // In a text that is corrected, the line with the caret.
+  const plain = (text) => text.replace(/\s+/g, " ").trim();
+  document.addEventListener("selectionchange", () => {
+    const text = document.activeElement;
+    if (text?.tagName !== "TEXTAREA" || !text.name.startsWith("text")) return;
+    const start = text.value.lastIndexOf("\n", text.selectionStart - 1) + 1;
+    const said = plain(text.value.slice(start).split("\n", 1)[0]), page = text.name.split(" ")[1];
+    const lines = [...document.querySelectorAll("[data-line]")].filter((line) => !page || line.dataset.line.startsWith(`${page}:`));
+    placed(said ? lines.filter((line) => said.includes(plain(line.textContent))).map((line) => line.dataset.line) : [], true);
+  });
 }
 
 for (const button of document.querySelectorAll("button.take")) {
