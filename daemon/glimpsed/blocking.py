@@ -22,6 +22,7 @@ from glimpsed.errors import ShareTrouble
 P = ParamSpec("P")
 T = TypeVar("T")
 
+MOST_HANGING = 64  # calls outside of an event loop
 SLOW = 0.25  # s after which a call may be hanging, and another thread does the work
 
 
@@ -69,7 +70,12 @@ class Call:
 
 
 def within(seconds: float, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """A call that may hang, outside of any event loop: `ShareTrouble` after so many seconds."""
+    """A call that may hang, outside of any event loop: `ShareTrouble` after so many seconds.
+
+    At once, while `MOST_HANGING` of these hang: each costs a thread, and whoever looks again and again would use them up.
+    """
+    if sum(thread.name == "within" for thread in threading.enumerate()) >= MOST_HANGING:
+        raise ShareTrouble(f"{MOST_HANGING} calls hang in the file system")
     done: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
 
     def work() -> None:

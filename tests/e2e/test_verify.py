@@ -253,3 +253,60 @@ def test_a_correction_outlives_redo_and_rewrite(tmp_path: Path, gateway: Gateway
     run("rewrite", "--reviewed", "--folder", "inbox")
     assert sidecar(tmp_path, "a.png")["data"]["total"] == 1
     assert "review" not in sidecar(tmp_path, "a.png")
+
+
+@pytest.mark.parametrize("deed", ["corrected", "written anew"])
+def test_what_is_done_to_an_answer_while_it_is_read_a_second_time_stays(
+    tmp_path: Path, gateway: Gateway, deed: str
+) -> None:
+    done = threading.Event()
+
+    def answer(seen: Seen) -> Scripted:
+        if seen.body["model"] == "first":
+            return Scripted(text='{"number": "R-17", "total": 1}')
+        return Scripted(text='{"number": "R-17", "total": 2}', delay=0.0 if done.is_set() else 2.0)
+
+    gateway.default = answer
+    inbox = tmp_path / "inbox"
+    with daemon_for(tmp_path, gateway, SCHEMA) as daemon:
+        drop(inbox, "a.png", picture(seed=1))
+        gateway.wait_for(2)  # the second reader reads
+        daemon.wait_event("file.done")
+        config = load(tmp_path / "glimpsed.yaml", keys=False)
+        ledger = open_ledger(f"sqlite:///{next(tmp_path.rglob('*.sqlite'))}")
+        try:
+            if deed == "corrected":
+                folder, root = config.folders["inbox"], find_root(str(inbox))
+                row, found = review.current(ledger, root, folder, FileKey("inbox", "a.png"))
+                data = {"number": "R-17", "total": 3}
+                seen = review.token(row, found)
+                review.correct(ledger, root, folder, row.key, seen=seen, by="anna", data=data)
+            else:
+                for name in ("a.png.json", "a.png.txt"):
+                    (inbox / name).unlink()
+                glimpsed("rewrite", "--folder", "inbox", "-c", daemon.config, home=tmp_path)
+            assert len(gateway.requests) == 2, "the second reader was done before"
+            done.set()
+            if deed == "written anew":
+                daemon.wait_event("file.doubtful")
+            wait_until(lambda: ledger.agreement(FileKey("inbox", "a.png")) is not None, "it was never read")
+            assert daemon.stop() == 0
+            assert ledger.doubtful("inbox") == (deed != "corrected")
+            row = ledger.find(FileKey("inbox", "a.png"))
+            assert row is not None
+            (kept,) = ledger.all_kept([(row.sha256 or "", row.question)])
+            assert kept is not None
+            on_disk = sidecar(tmp_path, "a.png")
+            assert (
+                kept.answer.data
+                == on_disk["data"]
+                == {"number": "R-17", "total": 3 if deed == "corrected" else 1}
+            )
+            assert "review" in on_disk if deed == "corrected" else on_disk["doubt"]["by"] == "second"
+            assert {w.name: w.size for w in row.written} == {
+                name: (inbox / name).stat().st_size for name in ("a.png.json", "a.png.txt")
+            }
+        finally:
+            ledger.close()
+    assert len(gateway.requests) == 2
+    assert not list(inbox.glob("*~"))

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import importlib.util
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -94,6 +95,13 @@ async def until(condition: Callable[[], bool], seconds: float = 30) -> None:
 
 def gone(pid: int) -> bool:
     return not Path(f"/proc/{pid}").exists()
+
+
+def dead(pid: int) -> bool:
+    """Also where nobody has taken notice yet."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    return True
 
 
 def stopped(pid: int) -> bool:
@@ -333,6 +341,34 @@ async def test_what_died_is_asked_again_alone(written: Callable[..., Pool], tmp_
     both = [asyncio.create_task(text(them, {"together": True})) for _ in range(2)]
     assert await asyncio.gather(*both) == ["alone", "alone"]
     assert them.deaths == 2
+
+
+ROUNDS = 200
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_one_that_is_killed_at_any_moment_costs_no_question_its_answer(
+    written: Callable[..., Pool], seed: int
+) -> None:
+    """One death a round, of any of them, busy or idle, starting or ending: nobody is blamed for it."""
+    dice = random.Random(seed)
+    them = written("time.sleep(question['seconds']); return {'said': question['name']}, []", count=2)
+
+    async def killed(after: float, number: int) -> None:
+        await asyncio.sleep(after)
+        if running := them.processes():
+            os.kill(pid := dice.choice(running), number)
+            await until(lambda: dead(pid))  # or its death would come in the next round
+
+    for number in range(ROUNDS // 8):
+        names = [f"{number} {n}" for n in range(dice.randrange(1, 4))]
+        asked = [text(them, {"name": name, "seconds": dice.random() / 50}) for name in names]
+        signum = dice.choice([signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
+        *said, _ = await asyncio.gather(*asked, killed(dice.random() / 30, signum))
+        assert said == names
+    assert 0 < them.deaths <= ROUNDS // 8
+    await them.close()
+    await until(lambda: them.processes() == [], 10)
 
 
 GARBAGE = {

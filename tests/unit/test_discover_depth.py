@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -124,3 +126,24 @@ def test_a_directory_that_is_mounted_below_itself_has_an_end(tmp_path: Path) -> 
             descent.open("a/b")
     finally:
         subprocess.run(["umount", tmp_path / "a/b"], check=True)
+
+
+def test_where_each_step_is_slow_going_down_once_more_is_no_part_of_a_slice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in nested(tmp_path, 1000):
+        pass
+    steps = 0
+    really = os.open
+
+    def slowly(*a: Any, **k: Any) -> int:
+        nonlocal steps
+        steps += 1
+        return really(*a, **k)
+
+    clock = SimpleNamespace(monotonic=lambda: steps / 1000, time=time.time, thread_time=time.thread_time)
+    monkeypatch.setattr(os, "open", slowly)
+    monkeypatch.setattr(module, "time", clock)
+    _, listings = walk(tmp_path)
+    assert len(listings) == 1001
+    assert steps < 10 * len(listings)

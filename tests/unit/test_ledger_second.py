@@ -67,7 +67,7 @@ def read(ledger: Ledger, *, doubtful: bool) -> None:
     )
     (again,) = ledger.claim_readings(["in"], 10, 2.0 + LEASE, LEASE)
     assert again.reading == "{}", "a crash before the sidecar had it: nothing is asked twice"
-    ledger.reading_told(again.job, again.row, answer("one, twice read"), ())
+    assert ledger.reading_told(again.job, again.row, answer("one, twice read"), ())
 
 
 def test_what_was_read_is_paid_for_and_counted_until_it_is_reviewed(ledger: Ledger) -> None:
@@ -142,3 +142,31 @@ def test_the_dead_give_back_what_they_were_to_read(ledger: Ledger) -> None:
     ledger.owner = "me:1:1"
     ledger.take_back(2.0)
     assert len(claim(ledger, now=2.0)) == 1
+
+
+def test_a_correction_is_not_written_over_by_a_reading_that_began_before(ledger: Ledger) -> None:
+    done(ledger)
+    (found,) = ledger.claim_readings(["in"], 10, 1.0, LEASE)
+    assert ledger.review(found.row, answer("one"), answer("right"), (), 4.0, "anna")
+    usage = Usage(input_tokens=5, output_tokens=2, cost=0.5, currency="USD")
+    ledger.read_second(
+        found.job, "second", usage, agreement=0.5, doubtful=True, reading="{}", now=ledger.clock.wall()
+    )
+    assert ledger.doubtful("in") == 0
+    assert not ledger.reading_told(found.job, found.row, answer("one, twice read"), ())
+    (kept,) = ledger.all_kept([(answer("x").source.sha256, "q")])
+    assert kept is not None
+    assert kept.answer.text == "right"
+
+
+def test_what_was_asked_again_meanwhile_keeps_its_new_answer(ledger: Ledger) -> None:
+    done(ledger)
+    (found,) = ledger.claim_readings(["in"], 10, 1.0, LEASE)
+    assert ledger.redo([KEY], now=4) == 1
+    (job,) = ledger.claim(folders=["in"], limit=1, now=ledger.clock())
+    assert ledger.answered(job, answer("two"), question="q", now=5)
+    assert not ledger.reading_told(found.job, found.row, answer("one, twice read"), ())
+    assert ledger.done(job, (), 6)
+    (kept,) = ledger.all_kept([(answer("x").source.sha256, "q")])
+    assert kept is not None
+    assert kept.answer.text == "two"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from glimpsed.cli.common import common_options, config_file, err, out
-from glimpsed.cli.run import config_for
+from glimpsed.cli.run import beside_ledger, config_for
 from glimpsed.model import shown
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def command(folder: Path | None, *, quiet: bool) -> int:
         journal.silence()
     else:
         journal.configure(log, secrets=config.secrets)
-    service = Once(config, beside=_progress if bar else None)
+    aside = beside_ledger(config, ".unkept")
+    service = Once(config, beside=_progress if bar else None, aside=aside)
     run(service)
     journal.flush()
     ending = service.ending

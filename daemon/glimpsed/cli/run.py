@@ -67,8 +67,9 @@ def command(folder: Path | None, target: LogTarget | None) -> int:
         journal.configure(new.log, secrets=new.secrets)
 
     try:
-        with telling(config.notify, _spool(config)):
-            run(Service(config, reload=load, reloading=log_as, beside=beside))
+        with telling(config.notify, beside_ledger(config, ".notices")):
+            aside = beside_ledger(config, ".unkept")
+            run(Service(config, reload=load, reloading=log_as, beside=beside, aside=aside))
     except GlimpsedError as e:
         if to == "console":
             raise
@@ -77,14 +78,17 @@ def command(folder: Path | None, target: LogTarget | None) -> int:
     return 0
 
 
-def _spool(config: Config) -> Path:
-    """Where messages wait that are not sent yet: beside the ledger, or where it would be, were it not on a server."""
+def beside_ledger(config: Config, suffix: str) -> Path:
+    """Where what waits is kept: messages that are not sent, answers that the ledger does not take.
+
+    That is beside the ledger, or where it would be, were it not on a server.
+    """
     from glimpsed.config import state_url
 
     url = state_url(config)
     if not url.startswith("sqlite"):
         url = state_url(config.model_copy(update={"state": None}))
-    return Path(url.partition(":///")[2].partition("?")[0]).with_suffix(".notices")
+    return Path(url.partition(":///")[2].partition("?")[0]).with_suffix(suffix)
 
 
 def _log_end(error: GlimpsedError) -> None:

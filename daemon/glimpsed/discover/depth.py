@@ -27,6 +27,7 @@ class Descent:
         self._top = top
         self._identity = _identity(top)
         self._chain: deque[tuple[str, int, tuple[int, int]]] = deque()  # each below the one before
+        self._open_ones: set[tuple[int, int]] = set()  # their identities
 
     def open(self, directory: str) -> int:
         """Its descriptor, which is good until the next call. Raises as `files.opened_directory`.
@@ -38,7 +39,7 @@ class Descent:
             and directory != self._chain[-1][0]
             and not directory.startswith(self._chain[-1][0] + "/")
         ):
-            os.close(self._chain.pop()[1])
+            self._close(self._chain.pop())
         path, fd, _ = self._chain[-1] if self._chain else ("", self._top, self._identity)
         rest = directory[len(path) :].lstrip("/")
         for part in rest.split("/") if rest else ():
@@ -52,7 +53,7 @@ class Descent:
 
     def __exit__(self, *_: object) -> None:
         while self._chain:
-            os.close(self._chain.pop()[1])
+            self._close(self._chain.pop())
 
     def _open(self, path: str, part: str, above: int) -> int:
         fd = os.open(part, DIRECTORY, dir_fd=above)
@@ -61,13 +62,19 @@ class Descent:
         except OSError:
             os.close(fd)
             raise
-        again = identity == self._identity or any(identity == other for _, _, other in self._chain)
-        self._chain.append((path, fd, identity))  # which closes it in the end, whatever it is
-        if again:
+        if identity == self._identity or identity in self._open_ones:
+            os.close(fd)
             raise FileError(f"{shown(path)} is a directory above it once more.", "Unmount it there.")
+        self._chain.append((path, fd, identity))
+        self._open_ones.add(identity)
         if len(self._chain) > _KEPT:
-            os.close(self._chain.popleft()[1])
+            self._close(self._chain.popleft())
         return fd
+
+    def _close(self, one: tuple[str, int, tuple[int, int]]) -> None:
+        _, fd, identity = one
+        self._open_ones.discard(identity)
+        os.close(fd)
 
 
 def is_below(path: str, tops: AbstractSet[str]) -> bool:

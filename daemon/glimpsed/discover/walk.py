@@ -75,11 +75,14 @@ class Walk:
 
     def slice(self) -> list[Directory]:
         """The next directories. Raises `ShareTrouble` when the root itself is away, `WatchLimit`."""
-        end, began = time.monotonic() + SLICE, time.thread_time()
+        end, began = 0.0, time.thread_time()
         found: list[Directory] = []
         with opened_directory(self.root) as top, Descent(top) as descent:
-            while self.todo and time.monotonic() < end:
+            while self.todo and not 0.0 < end < time.monotonic():
                 one = self._one(descent, self.todo[-1])
+                end = (
+                    end or time.monotonic() + SLICE
+                )  # going down to where the last one ended is no part of it
                 directory = self.todo.pop()
                 if one is None:
                     continue

@@ -24,7 +24,7 @@ MISSING = frozenset({errno.ENOENT, errno.ENOTDIR})
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: a FIFO that somebody planted does not hold us up before fstat tells what it is.
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_CHUNK = 1 << 20
+LARGEST = 1_000_000_000  # bytes of a file that is read: a child process that decodes it has 1.5 GB
 _LATEST = (1 << 63) - 1  # ns from 1970, either way
 
 
@@ -152,6 +152,11 @@ def read_content(root: Root, path: str, version: Version) -> Content:
 
 def read_content_in(parent: int, name: str, path: str, version: Version) -> Content:
     """`read_content` in an open directory; `path` is what errors call the file."""
+    if version.size > LARGEST:  # before memory is taken: a file of holes has any size for nothing
+        raise FileError(
+            f"It is {version.size / 1e9:,.1f} GB large; files of more than {LARGEST / 1e9:.0f} GB are not read.",
+            "Make it smaller, or part it.",
+        )
     with _opened_in(parent, name, path) as (fd, status), translated(path):
         if version_of(status) != version:
             raise Vanished(f"{shown(path)} has changed since it was queued")
@@ -170,7 +175,7 @@ def read_exactly(fd: int, size: int, path: str) -> bytes:
     chunks: list[bytes] = []
     left = size
     while left:
-        chunk = os.read(fd, min(left, 64 * _CHUNK))
+        chunk = os.read(fd, left)  # nearly always all of it, so that there is no second copy
         if not chunk:
             raise ShareTrouble(
                 f"{shown(path)}: read {size - left} of {size} bytes: the share lies or is going away"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from glimpsed import sidecar
+from glimpsed.blocking import Blocking
 from glimpsed.config.schema import Folder
 from glimpsed.discover.filters import Filter
 from glimpsed.discover.walk import Directory, Walk
@@ -22,6 +22,7 @@ from glimpsed.model import Content, Version
 from glimpsed.vision.families import text_tokens
 
 LOOKED_AT = 5  # pages of a document whose own text is read
+PATIENCE = 60.0  # seconds that a file system may take for a file
 PER_KIND = 25  # files of one kind that are looked at, chosen by chance
 
 
@@ -70,13 +71,19 @@ def past(ledger: Ledger, folder: Folder, now: float) -> Past:
 async def measured(folder: Folder, kinds: Iterable[Kind], root: Root, images: Images) -> list[Group]:
     """Each kind with those of its files that could be looked at. Raises `ShareTrouble`."""
     groups = []
-    for kind in kinds:
-        sample: list[Seen | None] = []
-        for path, version in kind.some:
-            with contextlib.suppress(Vanished):
-                content = await asyncio.to_thread(_read, root, path, version)
-                sample.append(await _seen(folder, images, content) if content is not None else None)
-        groups.append(Group(kind.files, tuple(sample)))
+    lane = Blocking(f"estimate of {folder.name}")  # a share that hangs is this folder's alone
+    try:
+        for kind in kinds:
+            sample: list[Seen | None] = []
+            for path, version in kind.some:
+                with contextlib.suppress(Vanished):
+                    async with images.room.of(version.size):
+                        content = await lane.run_within(PATIENCE, _read, root, path, version)
+                        seen = await _seen(folder, images, content) if content is not None else None
+                    sample.append(seen)
+            groups.append(Group(kind.files, tuple(sample)))
+    finally:
+        lane.close()
     return groups
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -42,9 +43,14 @@ def find(directory: Path, *, recursive: bool = True) -> list[KnownFile]:
 
 
 def _files(directory: Path, *, recursive: bool) -> Iterator[Path]:
-    for below, directories, names in os.walk(directory):
-        directories[:] = sorted(d for d in directories if not d.startswith(".")) if recursive else []
-        yield from (Path(below, name) for name in names)
+    todo = [str(directory)]  # not by os.walk(), which calls itself once a level
+    while todo:
+        with contextlib.suppress(OSError), os.scandir(todo.pop()) as entries:
+            for entry in entries:
+                if not entry.is_dir(follow_symlinks=False):
+                    yield Path(entry.path)
+                elif recursive and not entry.name.startswith("."):
+                    todo.append(entry.path)
 
 
 def _data(path: Path) -> object:

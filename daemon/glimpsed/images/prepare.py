@@ -18,6 +18,7 @@ from glimpsed.formats import plain
 from glimpsed.formats.common import NotPlain
 from glimpsed.formats.sniff import MEDIA_TYPES, Kind, sniff
 from glimpsed.images import plan
+from glimpsed.images.room import Room
 from glimpsed.images.usable import Nature
 from glimpsed.images.worker import Task
 from glimpsed.model import Content, Image
@@ -70,6 +71,7 @@ class Images:
         )
         self._pool = Pool(program, workers or len(os.sched_getaffinity(0)), died=metrics.worker_death)
         self._compass: Compass | None = None
+        self.room = Room()  # for the files that pictures are made of
 
     @property
     def deaths(self) -> int:

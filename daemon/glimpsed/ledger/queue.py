@@ -6,6 +6,7 @@ import functools
 import json
 import os
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -300,6 +301,31 @@ class Queue(Part):
     def release(self, job: Job, *, due: float | None = None, attempts: int | None = None) -> bool:
         """Back into the queue as if never claimed, at once or until `due`. False: the lease was lost."""
         return self._give_back(job, due or 0.0, {} if attempts is None else {"attempts": attempts})
+
+    def regain(self, job: Job, part: int, *, until: float) -> Job | None:
+        """What an earlier process did not get kept: its job under a lease again, if nobody has claimed the file since.
+
+        Else under none: paid for and kept it is to be all the same. None: that answer, or page (`part`), has been kept, or
+        the file is forgotten.
+        """
+        this = (files.c.folder == job.key.folder) & (files.c.directory == job.key.directory)
+        row = sa.select(files).where(this, files.c.name == job.key.name).with_for_update()
+        with self._database.write() as c:
+            if (found := c.execute(row).one_or_none()) is None:
+                return None
+            same = (found.claims, found.size, found.mtime_ns) == (
+                job.claim, job.version.size, job.version.mtime_ns
+            )  # fmt: skip
+            page = sa.select(answers.c.file).where(answers.c.file == found.id, answers.c.page == part)
+            if same and (
+                found.state in {"answered", "handing", "done"} or c.execute(page).first() is not None
+            ):
+                return None
+            if not same or found.state not in {"queued", "running"}:
+                return replace(job, id=found.id, claim=-1)
+            lease = sa.update(files).where(files.c.id == found.id)
+            c.execute(lease.values(state="running", owner=self.owner, due=until))
+            return replace(job, id=found.id)
 
     def blocked(self, job: Job, due: float, reason: str) -> bool:
         """The sidecars cannot be written now: the answer waits in the row until `due`. False: lease lost."""

@@ -94,25 +94,39 @@ class Second(Finish):
         now: float,
     ) -> None:
         """It was read, and is paid for; survives a power cut. Until `reading_told`, it is due all the same."""
-        found = {"agreement": agreement, "doubtful": int(doubtful), "reading": reading}
+        # Who has corrected it meanwhile knows better.
+        known = sa.exists().where(reviews.c.file == job.id, reviews.c.claim == job.claim)
+        found = {
+            "agreement": agreement,
+            "doubtful": sa.case((known, 0), else_=int(doubtful)),
+            "reading": reading,
+        }
         with self._database.write(durable=True) as c:
             self._pay_for(c, job.key.folder, entry, usage, now)
             c.execute(sa.update(verifications).where(*_held(job, self.owner)).values(found))
 
-    def reading_told(self, job: Job, row: FileRow, answer: Answer, written: Sequence[Written]) -> None:
-        """The sidecar has what came of the second reading, and so has the answer that is kept."""
+    def reading_told(self, job: Job, row: FileRow, answer: Answer, written: Sequence[Written]) -> bool:
+        """The sidecar has what came of the second reading, and so has the answer that is kept.
+
+        False, and nothing of the kind: it has been answered, reviewed or written anew since `row` was read.
+        """
+        reviewed = sa.exists().where(_REVIEWED)
+        same = (
+            (files.c.id == job.id)
+            & (files.c.claims == job.claim)
+            & (files.c.state == "done")
+            & files.c.written.is_not_distinct_from(written_text(row.written))
+            & ~reviewed
+        )
         with self._database.write() as c:
+            if not c.execute(sa.update(files).where(same).values(written=written_text(written))).rowcount:
+                return False
             done = sa.update(verifications).where(*_held(job, self.owner))
-            if not c.execute(done.values(due=None, owner=None, reading=None)).rowcount:
-                return
-            c.execute(
-                sa.update(files)
-                .where(files.c.id == job.id, files.c.claims == job.claim, files.c.state == "done")
-                .values(written=written_text(written))
-            )
-            if row.sha256:
-                self._replace_answer(c, row.sha256, row.question, answer)
-            self._database.tell(c)
+            if c.execute(done.values(due=None, owner=None, reading=None)).rowcount:
+                if row.sha256:
+                    self._replace_answer(c, row.sha256, row.question, answer)
+                self._database.tell(c)
+            return True
 
     def reading_later(self, job: Job, due: float | None, *, tries: int) -> None:
         """Not now: at this time, or never again."""

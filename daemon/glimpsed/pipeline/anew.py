@@ -15,7 +15,7 @@ from glimpsed.errors import FileError, ShareTrouble, SidecarBlocked, Vanished
 from glimpsed.journal import get_logger
 from glimpsed.ledger import Books, FileRow, Ledger
 from glimpsed.ledger.values import KeptAnswer
-from glimpsed.model import Answer, Content, Written, shown, utc_ns
+from glimpsed.model import Answer, Content, FileKey, Written, shown, utc_ns
 from glimpsed.pipeline.place import Place
 from glimpsed.searchable.maker import Made, Maker
 
@@ -103,7 +103,9 @@ async def complete(books: Books, place: Place, maker: Maker) -> int:
         if not rows:
             break
         last = rows[-1][0]
-        count += sum([await _complete(books, place, maker, row) for _, row in rows if _lacks(folder, row)])
+        count += sum(
+            [await _complete(books, place, maker, row.key) for _, row in rows if _lacks(folder, row)]
+        )
     await books.patient(Ledger.note, f"outputs of {folder.name}", asked)
     if count:
         log.info("sidecars completed", folder=folder.name, files=count, reason="outputs or sidecar changed")
@@ -114,18 +116,25 @@ def _lacks(folder: Folder, row: FileRow) -> bool:
     return not set(sidecar.names(folder, row.key.name).values()) <= {written.name for written in row.written}
 
 
-async def _complete(books: Books, place: Place, maker: Maker, row: FileRow) -> bool:
+async def _complete(books: Books, place: Place, maker: Maker, key: FileKey) -> bool:
+    row = await books.patient(Ledger.find, key)
+    if row is None or row.state != "done":
+        return False
     question = question_of(row)
     kept = await books.patient(Ledger.all_kept, question) if question else []
     try:
-        known = await place.do_with(row.version, find, place.root, row, place.folder, kept)
-        if known is None:
-            return False
-        made = await maker.make(place.folder, known.answer, known.content, known.name, place.chain)
-        written = await place.do_with(row.version, write, known, row, place.folder, made)
+        async with maker.room(row.version.size):
+            known = await place.do_with(row.version, find, place.root, row, place.folder, kept)
+            if known is None:
+                return False
+            made = await maker.make(place.folder, known.answer, known.content, known.name, place.chain)
+            same = await books.patient(Ledger.find, key) == row
+            written = await place.do_with(row.version, write, known, row, place.folder, made) if same else ()
     except (FileError, SidecarBlocked, Vanished) as e:
-        log.warning("sidecars not completed", folder=row.key.folder, file=shown(row.key.path), reason=str(e))
+        log.warning("sidecars not completed", folder=key.folder, file=shown(key.path), reason=str(e))
         return False
+    if not same:  # it was corrected, or answered anew, meanwhile: that is what is to be written
+        return await _complete(books, place, maker, key)
     await books.patient(Ledger.rewritten, row, written)
     return True
 

@@ -72,16 +72,27 @@ class SecondReader:
         answer = await place.do(anew.answer, place.root, found.row, place.folder, kept)
         if answer is None or answer.review is not None:
             await self._later(found, None)  # there is nothing to compare with, or somebody knows better
-            return
-        if found.reading is not None:
-            reading = Reading.model_validate_json(found.reading)
-        else:
+        elif found.reading is None:
             reading = await self._read(found, place, answer)
+            await self._told_of(found, place, reading)
+        else:
+            await self._tell(found, place, answer, Reading.model_validate_json(found.reading))
+
+    async def _told_of(self, found: SecondReading, place: Place, reading: Reading) -> None:
+        """Reading takes its time: meanwhile somebody may have corrected the answer, or asked for another."""
+        row = await self.books.patient(Ledger.find, found.row.key)
+        if row is None or row.state != "done":
+            await self._later(found, None)
+            return
+        await self._see_to(replace(found, row=row, reading=reading.model_dump_json()), place)
+
+    async def _tell(self, found: SecondReading, place: Place, answer: Answer, reading: Reading) -> None:
         now = answer.model_copy(update={"verified": reading.verified, "doubt": reading.doubt})
         root, path = await place.do(anew.where, place.root, found.row.key.path)
         written = await place.do(sidecar.refresh, root, path, place.folder, now, found.row.written)
-        await self.books.patient(Ledger.reading_told, found.job, found.row, now, written)
-        if reading.doubt is not None:
+        if not await self.books.patient(Ledger.reading_told, found.job, found.row, now, written):
+            await self._later(found, 0.0)  # from what has become of it; nothing is read again
+        elif reading.doubt is not None:
             log.warning(
                 events.FILE_DOUBTFUL,
                 **_file(found.job),
@@ -93,21 +104,22 @@ class SecondReader:
         job, model = found.job, place.chain[0]
         entry = model.entry
         folder = _as_second(place.folder, entry.name, plain_text=entry.local)
-        content = await place.do_with(job.version, _content, place, found)
 
         async def answered(_asked: Asked) -> None:
             """It is kept as a whole."""
 
-        reading = await ask_about(
-            job,
-            folder,
-            content,
-            place.chain,
-            images=self.images,
-            clock=self.clock,
-            bill=self._bill(job),
-            answered=answered,
-        )
+        async with self.images.room.of(job.version.size):
+            content = await place.do_with(job.version, _content, place, found)
+            reading = await ask_about(
+                job,
+                folder,
+                content,
+                place.chain,
+                images=self.images,
+                clock=self.clock,
+                bill=self._bill(job),
+                answered=answered,
+            )
         differs = await place.do(
             doubt.doubt, answer, reading, by=entry.name, plain_text=entry.local
         )  # long texts take long to align

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -38,6 +39,7 @@ from glimpsed.pipeline.handover import HandOver, Locate
 from glimpsed.pipeline.look import Standing, look
 from glimpsed.pipeline.place import Place, Story
 from glimpsed.pipeline.reuse import Reuse
+from glimpsed.pipeline.unkept import Unkept
 from glimpsed.searchable.maker import Maker
 from glimpsed.words import kind
 
@@ -75,9 +77,11 @@ class Pipeline:
         blocked: Callable[[str, str | None], None] = lambda _folder, _reason: None,
         clock: Clock,
         maker: Maker,
+        aside: Unkept | None = None,
         dice: Callable[[], float] = random.random,
     ) -> None:
         self._books = books  # while the database is away, jobs wait where they are, with what they hold
+        self._aside = aside or Unkept()
         self._images = images
         self._maker = maker
         self._clock = clock
@@ -87,6 +91,10 @@ class Pipeline:
         self._ends = Ends(books, find_place=find_place, blocked=blocked, clock=clock, dice=dice)
         self._unkept: dict[int, str] = {}  # rows whose failure could not be kept, and that
         self._in_row = 0  # how many of them, with none in between that went well
+
+    def room(self, job: Job) -> AbstractAsyncContextManager[None]:
+        """For the job's file, from `answer` to `finish`."""
+        return self._images.room.of(job.version.size)
 
     async def answer(self, job: Job, place: Place) -> Kept | End:
         """Take a job to an answer that is kept, or to its end. Raises as `finish`."""
@@ -146,8 +154,8 @@ class Pipeline:
         async def answered(asked: Asked) -> None:
             records.append(asked.record)
             if place.folder.pages == "each":  # kept page by page: a crash repeats only the rest
-                kept = await self._books.patient(Ledger.page_answered, job, asked.record, self._clock.wall())
-                if not kept:
+                keeping = self._books.patient(Ledger.page_answered, job, asked.record, self._clock.wall())
+                if not await self._aside.until_kept(keeping, job, page=asked.record):
                     raise LeaseLost
 
         answer = await ask_about(
@@ -174,10 +182,9 @@ class Pipeline:
 
     async def _keep(self, kept: Kept) -> Kept:
         """The answer goes into the ledger before anything else happens to it."""
-        job = kept.story.job
-        if not await self._books.grouped(
-            Ledger.all_answered, (job, kept.answer, kept.question), self._clock.wall()
-        ):
+        job, answer, question = kept.story.job, kept.answer, kept.question
+        keeping = self._books.grouped(Ledger.all_answered, (job, answer, question), self._clock.wall())
+        if not await self._aside.until_kept(keeping, job, question=question, answer=answer):
             raise LeaseLost
         return kept
 

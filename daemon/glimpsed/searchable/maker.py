@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
 from glimpsed import extras
@@ -61,6 +62,10 @@ class Maker:
         self._pool = Pool(program)
         self._own: Model | None = None  # the OCR of folders that have no local model
         self._told = False
+
+    def room(self, size: int) -> AbstractAsyncContextManager[None]:
+        """For a file of so many bytes, of those that may be held at once."""
+        return self._images.room.of(size)
 
     async def make(
         self,

@@ -8,6 +8,7 @@ import gc
 import os
 import signal
 from collections.abc import Callable, Coroutine, Iterator, Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 from glimpsed import __version__, eventloop, metrics
@@ -20,11 +21,13 @@ from glimpsed.httpd import Httpd
 from glimpsed.images import Images
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Books, Ledger
+from glimpsed.ledger.engine import parsed, told
 from glimpsed.model import Job, counted
 from glimpsed.notify import Notifier
 from glimpsed.pipeline import End, Pipeline
 from glimpsed.pipeline.costless import Costless
 from glimpsed.pipeline.older import keep_older
+from glimpsed.pipeline.unkept import Unkept
 from glimpsed.searchable.maker import Maker
 from glimpsed.service.backlog import Backlogs
 from glimpsed.service.changes import keep_hours, let_answers_go, look_for_changes, watch_others
@@ -69,6 +72,7 @@ class Service:
         *,
         reload: Callable[[], Config] | None = None,
         reloading: Callable[[Config], object] = lambda _: None,  # just before it is taken over
+        aside: Path | None = None,  # where answers wait that the ledger cannot keep
         beside: Callable[[Any], contextlib.AbstractAsyncContextManager[None]] | None = None,
     ) -> None:
         self.config = config
@@ -77,6 +81,7 @@ class Service:
         self._reload = reload
         self._reloading = reloading
         self._beside = beside
+        self._aside = Unkept(aside, told(parsed(state_url(config))))
         self._disk = Blocking("config")
         self._replaced: LedgerReplaced | None = None
         self._stop = asyncio.Event()
@@ -155,6 +160,7 @@ class Service:
         if not await self._open_ledger():
             return False
         await self.books.patient(Ledger.take_back, self.books.clock())
+        await self._aside.take_up(self.books)
         self.images = Images(self.config.workers)
         await self.images.start()
         self.models = Models(self.books, changed=self._wake, clock=self.books.clock)
@@ -194,6 +200,7 @@ class Service:
                 blocked=self.folders.blocked,
                 clock=self.books.clock,
                 maker=self.maker,
+                aside=self._aside,
             ),
             lanes=self._serving.lanes,
             finished=self._finished,
@@ -310,13 +317,16 @@ class Service:
         self._notify.stopping()
         self._notify.extend(self.config.drain + CLOSE_SECONDS)
         self.models.stop_asking()
+        hurry = asyncio.get_running_loop().call_later(self.config.drain, self.books.hurry)
         drain = asyncio.create_task(self._drained(self.config.drain))
         now = asyncio.create_task(self._now.wait())
         await asyncio.wait([drain, now], return_when=asyncio.FIRST_COMPLETED)
         now.cancel()
         if not drain.done():
+            self.books.hurry()
             await self._drained(0)
         await drain
+        hurry.cancel()
 
     async def _drained(self, seconds: float) -> None:
         await asyncio.gather(self.dispatcher.drain(seconds), self.verifying.drain(seconds))

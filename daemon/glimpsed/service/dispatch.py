@@ -199,13 +199,14 @@ class Dispatcher:
         end = End("later")
         asking = True
         try:
-            come_to = await self._pipeline.answer(job, place)
-            if isinstance(come_to, Kept):  # not before: budgets are reckoned from what the ledger knows
-                asking = False
-                pacing.answered()  # the model is free for another, while this one's answer is written
-                self.wake()
-                come_to = await self._pipeline.finish(come_to)
-            end = come_to
+            async with self._pipeline.room(job):
+                come_to = await self._pipeline.answer(job, place)
+                if isinstance(come_to, Kept):  # not before: budgets are reckoned from what the ledger knows
+                    asking = False
+                    pacing.answered()  # the model is free for another, while this one's answer is written
+                    self.wake()
+                    come_to = await self._pipeline.finish(come_to)
+                end = come_to
         except asyncio.CancelledError:
             # Stopping: the row must not wait for its lease to run out.
             await self._books.maybe(Ledger.release, job)

@@ -185,7 +185,10 @@ class RemoteModel:
         if 200 <= response.status < 300 and (answered := _answer(response.body)) is not None:
             return answered
         found = judge(response.status, response.headers, response.body, state.api, time.time())
-        if response.through and response.status in BETWEEN:  # it may be the proxy who says so
+        said_by_api = response.body.lstrip().startswith((b"{", b"["))
+        if response.through and (
+            response.status in BETWEEN or not said_by_api
+        ):  # it may be the proxy who says so
             reason = f"{found.verdict.reason}{response.through}"
             found = replace(found, verdict=replace(found.verdict, reason=reason))
         return found

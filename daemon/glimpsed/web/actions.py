@@ -98,9 +98,11 @@ async def redo(request: Request) -> Response:
             if page is None:
                 count = await site.ask(Ledger.redo, keys, now=time.time(), reviewed=reviewed)
             else:
-                count = await site.do(_redo_page, keys[0], page, reviewed=reviewed)
+                count = await site.do_in(keys[0].folder, _redo_page, keys[0], page, reviewed=reviewed)
             return _back(request, _queued(request, count))
-        prices, left = await site.do(_prices, keys, page, language_of(request), reviewed=reviewed)
+        prices, left = await site.do_in(
+            in_one(rows), _prices, keys, page, language_of(request), reviewed=reviewed
+        )
     except UsageError as e:
         raise HTTPException(409, str(e)) from e
     return render(
@@ -141,7 +143,7 @@ def _prices(
 async def rewrite_files(request: Request) -> Response:
     """Sidecars anew, without asking."""
     rows = await chosen(request)
-    written, problems = await site_of(request).do(_rewritten, rows)
+    written, problems = await site_of(request).do_in(in_one(rows), _rewritten, rows)
     language = language_of(request)
     anew = translator(language).ngettext("Written anew: {:,} file.", "Written anew: {:,} files.", written)
     said = [anew.format(written), *(f"{name}: {told(why, language)}" for name, why in problems[:3])]
@@ -179,7 +181,7 @@ async def rescan(request: Request) -> Response:
 async def export(request: Request) -> Response:
     """The answers of files as CSV."""
     rows = await chosen(request)
-    data = await site_of(request).do(_table, rows)
+    data = await site_of(request).do_in(in_one(rows), _table, rows)
     headers = {"Content-Disposition": 'attachment; filename="answers.csv"'}
     return Response(data.encode("utf-8", "backslashreplace"), media_type="text/csv", headers=headers)
 
@@ -224,6 +226,12 @@ async def chosen(request: Request) -> list[FileRow]:
     if not found:
         raise HTTPException(400, N_("No file was chosen."))
     return found
+
+
+def in_one(rows: Sequence[FileRow]) -> str:
+    """The folder that all these files are in; empty where they are in several."""
+    first, *others = {row.key.folder for row in rows}
+    return "" if others else first
 
 
 def number_in(text: str) -> int | None:

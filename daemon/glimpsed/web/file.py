@@ -80,7 +80,7 @@ async def page(
 ) -> Response:
     """The page of this file; with what was `typed`, where that could not be saved because of a problem."""
     site = site_of(request)
-    told = await site.do(told_of, row, folder) if folder else Told(None, None)
+    told = await site.do_in(row.key.folder, told_of, row, folder) if folder else Told(None, None)
     count, trouble = 0, None
     if folder is not None and row.state != "gone":
         try:
@@ -182,7 +182,7 @@ async def boxes(request: Request) -> Response:
     row, folder = await found(request)
     if folder is None or not 1 <= page <= MOST_PAGES:
         raise HTTPException(404)
-    told = await site.do(told_of, row, folder)
+    told = await site.do_in(row.key.folder, told_of, row, folder)
     some = lines(told.answer, [answer for _, answer in told.earlier]).get(page, ())
     try:
         region = await site.pictures.region(row, folder, page) if some else None

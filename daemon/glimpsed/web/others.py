@@ -59,12 +59,12 @@ async def another(request: Request) -> Response:
     asked = folder.model_copy(update={"prompt": prompt, "model": model, "reuse": False, "fallbacks": []})
     values: dict[str, Any] = {"row": row, "models": models, "model": model, "prompt": prompt, "price": None}
     try:
-        told = await site.do(file.told_of, row, folder)
+        told = await site.do_in(row.key.folder, file.told_of, row, folder)
         values |= {"answer": told.answer, "parts": parts(told.answer, told.text)}
         if "prompt" in form and not form.get("agreed"):
-            values["price"] = await site.do(_price, asked, row, language_of(request))
+            values["price"] = await site.do_in(row.key.folder, _price, asked, row, language_of(request))
         elif "prompt" in form:
-            number = await site.question(_asked, asked, row)
+            number = await site.question(row.key.folder, _asked, asked, row)
             return RedirectResponse(f"{site.web.base_path}/files/{row.id}/answers/{number}", 303)
     except UsageError as e:
         return render(request, "another.html", status=409, **values, problem=str(e))
@@ -92,7 +92,7 @@ async def take(request: Request) -> Response:
         why = await misfit(request, folder, other.answer, other.answer.data)
         if why is not None:
             return await _compared(request, row, folder, problem=why, status=422)
-        await site.do(_take, row, folder, seen, by, other)
+        await site.do_in(row.key.folder, _take, row, folder, seen, by, other)
     except UsageError as e:
         return await _compared(request, row, folder, problem=str(e), status=409)
     except FileError as e:
@@ -129,7 +129,7 @@ async def _compared(
         other = await site.do(_other, row, request.path_params["which"])
     except UsageError as e:
         raise HTTPException(404, str(e)) from e
-    told = await site.do(file.told_of, row, folder)
+    told = await site.do_in(row.key.folder, file.told_of, row, folder)
     answer = told.answer
     return render(
         request,

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Literal
 
-from glimpsed.blocking import Blocking
+from glimpsed.blocking import Blocking, Threads
 from glimpsed.config.schema import Folder
 from glimpsed.disk.files import find_root, read_content
 from glimpsed.errors import FileError
@@ -38,7 +38,9 @@ class Pictures:
     def __init__(self, cache: Cache) -> None:
         self._images = Images(WORKERS)
         self._cache = cache
-        self._disk = Blocking("page's pictures", threads=2)
+        self._disk = Blocking("page's pictures")
+        self._threads = Threads("page's pictures", working=2, most=32)
+        self._folders: dict[str, Blocking] = {}
         self._counts: OrderedDict[str, int] = OrderedDict()
         self._regions: OrderedDict[str, Region | None] = OrderedDict()
 
@@ -48,8 +50,9 @@ class Pictures:
         kept = await self._disk.run(self._cache.get, name)
         if kept is None:
             target = Target(EDGE[size], BYTES[size], _JPEG, quality=80, as_is=False)
-            content = await self._read(row, folder)
-            picture = (await self._images.prepare(content, page, target))[0]
+            async with self._images.room.of(row.version.size):  # a browser asks for many pages at once
+                content = await self._read(row, folder)
+                picture = (await self._images.prepare(content, page, target))[0]
             kept = bytes(picture.data)
             await self._disk.run(self._cache.put, name, kept)
             if (lies := picture.region) is not None:
@@ -77,8 +80,9 @@ class Pictures:
         """How many pages it has. Raises as `page`."""
         name = _name(row, "")
         if name not in self._counts:
-            content = await self._read(row, folder)
-            self._counts[name] = (await self._images.inspect(content)).pages
+            async with self._images.room.of(row.version.size):
+                content = await self._read(row, folder)
+                self._counts[name] = (await self._images.inspect(content)).pages
             if len(self._counts) > 1000:
                 self._counts.popitem(last=False)
         return self._counts[name]
@@ -87,11 +91,15 @@ class Pictures:
         """End the processes."""
         await self._images.close()
         self._disk.close()
+        self._threads.close()
 
     async def _read(self, row: FileRow, folder: Folder) -> Content:
         if row.version.size > LARGEST:
             raise FileError("It is too large for a picture.", "Look at the file itself.")
-        return await self._disk.run_within(PATIENCE, _content, row, folder)
+        if folder.name not in self._folders:  # one whose file system hangs holds up its own pictures alone
+            lane = Blocking(f"page's pictures of {folder.name}", threads=2, spare=2, pool=self._threads)
+            self._folders[folder.name] = lane
+        return await self._folders[folder.name].run_within(PATIENCE, _content, row, folder)
 
 
 class Cache:

@@ -50,12 +50,12 @@ async def save(request: Request) -> Response:
     if folder is None:
         return await file.page(request, row, folder, problem=N_("The config has no such folder."), status=409)
     try:
-        answer = await site.do(_current, row, folder)
+        answer = await site.do_in(folder.name, _current, row, folder)
         change = corrected(answer, typed, folder)
         if "data" in change and (why := await misfit(request, folder, answer, change["data"])):
             return await file.page(request, row, folder, typed=typed, problem=why, status=422)
         seen, by = typed.get("seen", ""), visitor_of(request).user or NOBODY
-        await site.do(_correct, row, folder, seen, by, change)
+        await site.do_in(folder.name, _correct, row, folder, seen, by, change)
     except review.Conflict as e:
         return await file.page(request, row, folder, problem=str(e), status=409)
     except (UsageError, FileError) as e:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from glimpsed.blocking import Blocking
+from glimpsed.blocking import Blocking, Threads
 from glimpsed.clock import elapsed
 from glimpsed.config.schema import Config, Web
 from glimpsed.desk import Desk
@@ -26,6 +26,7 @@ PATIENCE = 30.0  # seconds that the ledger may take
 SLOW_PATIENCE = 120.0  # … and what looks into many files
 STALE = 60.0  # seconds after which one waits for what is new
 RARELY = 20.0  # times as long as it takes to make it: a twentieth of a core at most
+THREADS, THREADS_MOST = 4, 64  # that look into folders at a time, and with the calls that hang
 FRESH = 1.5  # seconds that what goes on is shown again as it was, however many look
 
 
@@ -54,7 +55,10 @@ class Site:
     checker: Checker = field(default_factory=lambda: Checker(idle=60.0))  # of what was corrected
     _lane: Blocking = field(default_factory=lambda: Blocking("page", threads=4))
     _slow: Blocking = field(default_factory=lambda: Blocking("page's estimates", threads=2))
-    _asking: Blocking = field(default_factory=lambda: Blocking("page's questions", threads=4))
+    _threads: Threads = field(
+        default_factory=lambda: Threads("page's folders", working=THREADS, most=THREADS_MOST)
+    )
+    _folders: dict[str, Blocking] = field(default_factory=dict)
     _turns: dict[str, asyncio.Lock] = field(default_factory=dict)
     _kept: dict[str, Kept] = field(default_factory=dict)
     _making: dict[str, asyncio.Task[Kept]] = field(default_factory=dict)
@@ -75,14 +79,28 @@ class Site:
         return await self._lane.run_within(PATIENCE, call, self.ledger, *args, **kwargs)
 
     async def do(self, call: Callable[Concatenate[Desk, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """What looks into files, or changes many: in a thread, with more patience."""
+        """What looks at many files of the ledger: in a thread, with more patience."""
         return await self._slow.run_within(SLOW_PATIENCE, call, self.desk, *args, **kwargs)
 
-    async def question(
-        self, call: Callable[Concatenate[Desk, P], T], /, *args: P.args, **kwargs: P.kwargs
+    async def do_in(
+        self, folder: str, call: Callable[Concatenate[Desk, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """What asks models, who take their time: in threads that nothing else waits for."""
-        return await self._asking.run_within(SLOW_PATIENCE, call, self.desk, *args, **kwargs)
+        """`do`, for what looks into a folder, or several (``""``): one whose file system hangs holds up its own."""
+        return await self._lane_of(folder).run_within(SLOW_PATIENCE, call, self.desk, *args, **kwargs)
+
+    def _lane_of(self, folder: str) -> Blocking:
+        if folder not in self._folders:
+            lane = Blocking(f"page's look at {folder}", threads=2, spare=2, pool=self._threads)
+            self._folders[folder] = lane
+        return self._folders[folder]
+
+    async def question(
+        self, folder: str, call: Callable[Concatenate[Desk, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """`do_in`, for what asks models, who take their time: nothing else waits for that."""
+        return await self._lane_of(f"{folder}, asking").run_within(
+            SLOW_PATIENCE, call, self.desk, *args, **kwargs
+        )
 
     async def shot(self) -> dict[str, Any]:
         """What goes on, as `glimpsed status --json` has it."""
@@ -135,4 +153,4 @@ class Site:
         await self._lane.run(self.ledger.close)
         self._lane.close()
         self._slow.close()
-        self._asking.close()
+        self._threads.close()

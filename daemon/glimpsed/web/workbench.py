@@ -20,7 +20,7 @@ from glimpsed.language import N_, Language
 from glimpsed.ledger import FileRow
 from glimpsed.model import Answer
 from glimpsed.report import Part, parts
-from glimpsed.web.actions import chosen
+from glimpsed.web.actions import chosen, in_one
 from glimpsed.web.guard import LARGEST_FORM
 from glimpsed.web.pages import form_of, language_of, render, site_of
 
@@ -115,9 +115,13 @@ async def _tried(request: Request, question: Question, rows: Sequence[FileRow], 
     )
     if not form_of(request).get("agreed"):
         return Bench(
-            question, rows, prices=await site.do(_prices, asked, question.models, rows, language_of(request))
+            question,
+            rows,
+            prices=await site.do_in(
+                in_one(rows), _prices, asked, question.models, rows, language_of(request)
+            ),
         )
-    found = await site.question(_read_all, asked, question.models, rows)
+    found = await site.question(in_one(rows), _read_all, asked, question.models, rows)
     update = {"prompt": question.prompt, "system": question.system or None, "schema": schema}
     snippet = {
         "folders": {folder.name: {k: v for k, v in update.items() if v} | {"model": question.models[0]}}
