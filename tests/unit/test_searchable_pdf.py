@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import io
 import random
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
 
 import pikepdf
 import pypdfium2
 import pytest
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageCms
 from reportlab.lib.pagesizes import A4 as A4_POINTS
 from reportlab.pdfgen import canvas
 
+import images_samples as samples
 from glimpsed.formats.pdf import is_signed
 from glimpsed.images import picture
 from glimpsed.searchable import document, is_ours
@@ -104,6 +109,63 @@ def test_a_picture_is_embedded_without_loss_and_without_growing(mode: str, kind:
         assert data in pdf
 
 
+JARS = [
+    Path("/usr/share/java") / f"{name}.jar"
+    for name in (
+        "preflight", "pdfbox2", "fontbox2", "xmpbox", "commons-logging", "commons-io", "javax.activation", "jaxb-api"
+    )
+]  # fmt: skip
+needs_preflight = pytest.mark.skipif(
+    shutil.which("java") is None or not all(jar.exists() for jar in JARS),
+    reason="no validator of PDF/A: libpdfbox2-java, libactivation-java, libjaxb-api-java",
+)
+LASTING = [("JPEG", "RGB"), ("PNG", "L"), ("PNG", "P"), ("PNG", "1"), ("TIFF", "RGB"), ("WEBP", "RGB")]
+
+
+def in_colour(kind: str, mode: str, **options: Any) -> tuple[bytes, Page]:
+    image, page = printed(LINES)
+    image.paste((200, 30, 30), (0, 0, 40, 40))
+    return encoded(image.convert(mode), kind, **options), page
+
+
+@pytest.mark.parametrize(("kind", "mode"), LASTING)
+@needs_preflight
+def test_what_claims_to_be_pdf_a_is_found_to_be(kind: str, mode: str, tmp_path: Path) -> None:
+    data, page = in_colour(kind, mode)
+    (tmp_path / "a.pdf").write_bytes(of_pictures(data, kind.lower(), page))
+    command = ["java", "-cp", ":".join(map(str, JARS)), "org.apache.pdfbox.preflight.Validator_A1b"]
+    run = subprocess.run([*command, str(tmp_path / "a.pdf")], capture_output=True, text=True, check=False)
+    assert "is a valid PDF/A-1b file" in run.stdout, run.stdout
+
+
+@pytest.mark.parametrize(("kind", "mode"), LASTING)
+def test_pictures_of_usual_colours_become_pdf_a(kind: str, mode: str) -> None:
+    data, page = in_colour(kind, mode)
+    made = of_pictures(data, kind.lower(), page)
+    with pikepdf.open(io.BytesIO(made)) as pdf:
+        assert str(pdf.open_metadata()["pdfaid:part"]) == "1"
+        profile = ImageCms.ImageCmsProfile(
+            io.BytesIO(pdf.Root.OutputIntents[0].DestOutputProfile.read_bytes())
+        )
+    same = ImageCms.profileToProfile(samples.corners(), profile, ImageCms.createProfile("sRGB"))
+    assert same is not None
+    difference = ImageChops.difference(same, samples.corners())
+    assert max(high for _, high in difference.getextrema()) <= 2  # type: ignore[misc, operator]
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "options"),
+    [("JPEG", "CMYK", {}), ("JPEG2000", "RGB", {}), ("JPEG", "RGB", {"icc_profile": samples.srgb()}), ("PNG", "I;16", {})],
+)  # fmt: skip
+def test_what_pdf_1_4_does_not_know_makes_no_claim(kind: str, mode: str, options: dict[str, Any]) -> None:
+    if options:  # of its own, so that it is kept
+        options = {"icc_profile": options["icc_profile"].replace(b"sRGB", b"sRGX")}
+    image, page = printed(LINES)
+    image = image.convert("L").convert("I").convert(mode) if mode == "I;16" else image.convert(mode)
+    data = encoded(image, kind, **options)
+    assert b"pdfaid" not in of_pictures(data, {"JPEG2000": "jp2"}.get(kind, kind.lower()), page)
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
 def test_a_picture_is_shown_upright_and_its_words_are_over_it(orientation: int, kind: str) -> None:
@@ -178,6 +240,14 @@ def test_words_of_a_skewed_page_stand_over_their_picture(angle: int) -> None:
         assert found == printed_words
     else:  # each word by itself; poppler makes up lines of its own from them
         assert sorted(found) == sorted(printed_words)
+
+
+@pytest.mark.parametrize("angle", [-4, -1.5, 0.7, 1.5, 3, 5, 8])
+def test_every_word_of_a_skewed_page_of_print_is_found_whole(angle: float) -> None:
+    lines = [" ".join(f"plank{line}x{word}" for word in range(9)) for line in range(30)]
+    image, page = printed(lines, height=24)
+    found = text_of(of_pictures(encoded(image, "PNG"), "png", skewed(page, angle))).split()
+    assert sorted(found) == sorted(" ".join(lines).split())
 
 
 def skewed(page: Page, angle: float) -> Page:
@@ -362,4 +432,5 @@ def test_ours_are_known_from_those_of_others() -> None:
 
 def test_a_signature_is_seen() -> None:
     assert is_signed(b"%PDF-1.7 ... /Type /Sig /ByteRange [0 840 960 240] ...")
+    assert is_signed(b"%PDF-1.7 ... /Type /Sig /ByteRange 12 0 R ...")
     assert not is_signed(scanned()[0])

@@ -49,9 +49,12 @@ def test_import_brings_no_http_client_and_no_image_library() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_status_that_may_be_the_proxys_own_names_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("status", [503, 403, 404])
+async def test_a_status_that_may_be_the_proxys_own_names_the_proxy(
+    monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
     monkeypatch.delenv("NO_PROXY", raising=False)
-    with Proxy(refuse=503) as proxy:
+    with Proxy(refuse=status) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         entry = ModelEntry(
             name="m", api="chat", base_url="http://models.invalid/v1", model="m", allow_http=True

@@ -87,6 +87,25 @@ def learnt(facts: Facts, state: State) -> Facts:
     )
 
 
+@pytest.mark.parametrize(
+    "words", ["La longueur du contexte dépasse", "picture", "temperature and image", "Drelm"]
+)
+@pytest.mark.parametrize("schema", [None, SCHEMA])
+@pytest.mark.parametrize("api", ["chat", "responses"])
+def test_an_image_that_has_to_be_much_smaller_is_found_whatever_the_words_name(
+    words: str, schema: dict[str, Any] | None, api: Api
+) -> None:
+    entry = ModelEntry(name="m", api=api, base_url="https://x/v1", model="m")
+    request = Request(
+        prompt="Read.", images=(picture(2048),), temperature=0.1, system="Be exact.", user="u", schema=schema
+    )
+    known: dict[Api, Facts] = {"chat": Facts(), "responses": Facts()}
+    found = play(entry, request, known, refuses("image", words, 400))
+    assert isinstance(found.end, State), found.end
+    assert found.end.images[0].width < 1000
+    assert len(found.requests) <= 5
+
+
 @settings(deadline=None)
 @given(
     st.sampled_from(CAUSES),

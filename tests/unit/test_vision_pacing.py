@@ -141,6 +141,17 @@ def test_retry_after_of_an_overload_holds_every_request_back_but_not_for_long() 
     assert pace.may_probe("a", T0 + 9 + 3600)
 
 
+@pytest.mark.parametrize(
+    "reason",
+    ["HTTP 429: later (asked to wait more than a day; 1 h it is)", "HTTP 429: Try again in 30 minutes"],
+)
+def test_a_wait_that_the_reason_names_is_not_told_twice(reason: str) -> None:
+    pace = pacing()
+    once(pace, T0, Verdict("retry", reason, overload=True, retry_after=1800))
+    assert pace.paused is not None
+    assert pace.paused.reason == reason
+
+
 def test_a_wait_of_more_than_a_minute_is_a_pause_that_says_so_and_can_be_lifted() -> None:
     pace, told = pacing(), list[Pause | None]()
     pace.on_change = told.append

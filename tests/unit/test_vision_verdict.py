@@ -145,6 +145,11 @@ ROWS: list[tuple[str, int, bytes, str, str]] = [
     ("count_token_failed", 500, error("x", "count_token_failed", NEW_API), "switch", "model"),
     ("invalid_request", 500, error("x", "invalid_request", NEW_API), "switch", "model"),
     ("model_price_error", 500, error("x", "model_price_error", NEW_API), "switch", "model"),
+    # a 404 that is about what was asked, not about where
+    ("router without eyes", 404, error("No endpoints found that support image input", 404), "switch", "model"),
+    ("router without providers", 404, error("No allowed providers are available for the selected model.", 404), "switch", "model"),
+    ("router and parameters", 404, error("No endpoints found that can handle the requested parameters.", 404), "switch", "unknown"),
+    ("no such path", 404, error("Resource not found", "404"), "switch", "missing"),
     # anything else
     ("a 400 that says nothing", 400, b"", "switch", "unknown"),
     ("a 422 that says nothing", 422, b'{"detail":[{"loc":["body"],"msg":"x"}]}', "switch", "unknown"),

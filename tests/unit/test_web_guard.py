@@ -15,7 +15,7 @@ from glimpsed import config
 from glimpsed.errors import ConfigError
 from glimpsed.httpd import CLIENTS, protocol
 from glimpsed.web.login import local
-from glimpsed.web.sessions import FREE_ATTEMPTS, MOST_SESSIONS, SESSION, Attempts, Sessions
+from glimpsed.web.sessions import FREE_ATTEMPTS, MOST_SESSIONS, MOST_WRONG, SESSION, Attempts, Sessions
 from history import History
 from webpage import INPUT, Reader, history, raw, served
 
@@ -268,6 +268,23 @@ def test_attempts_wait_longer_each_time_and_by_network_for_ipv6() -> None:
     assert attempts.wait("2001:db8:0:1::1", 0.0) == 0.0
     attempts.succeeded("2001:db8::1")
     assert attempts.wait("2001:db8::1", 0.0) == 0.0
+
+
+def test_many_addresses_together_are_slowed_to_one_attempt_a_second() -> None:
+    attempts = Attempts()
+    tried, now = 0, 1000.0
+    for at in range(4000):  # ten a second, each from an address of its own
+        now = 1000.0 + at / 10
+        if not attempts.wait(f"2001:db8:{at:x}::1", now):
+            attempts.failed(f"2001:db8:{at:x}::1", now)
+            tried += 1
+    assert 400 <= tried <= MOST_WRONG + 402
+    assert attempts.wait("192.0.2.1", now) <= 2  # nobody else is kept out for long
+    assert attempts.wait("192.0.2.1", now + MOST_WRONG) == 0
+    for _ in range(1000):  # the right one never counts
+        attempts.failed("192.0.2.1", 5000.0)
+        attempts.succeeded("192.0.2.1")
+    assert attempts.wait("192.0.2.2", 5000.0) == 0
 
 
 def test_beyond_loopback_the_page_needs_a_password(tmp_path: Path) -> None:

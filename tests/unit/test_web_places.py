@@ -33,7 +33,10 @@ def test_values_are_found_in_whatever_form_they_stand_there() -> None:
     assert places(seen, ["x"]) == {}
     (_,) = LINES[0].box[:1]
     answer_lines = {1: LINES[:2], 2: LINES[2:]}
-    found = places(answer_lines, ["2024-09-05", "1234.5", "acme gmbh", "", "nothing of it", "17"])
+    found = places(
+        answer_lines,
+        ["2024-09-05", "1234.5", "acme gmbh", "", "nothing of it", "17", "1.284,50", "AGME Gmbh"],
+    )
     assert found == {
         "2024-09-05": "1:1",
         "1234.5": "2:0",
@@ -41,6 +44,8 @@ def test_values_are_found_in_whatever_form_they_stand_there() -> None:
         "": "",
         "nothing of it": "",
         "17": "",
+        "1.284,50": "2:0",  # misread: what is most like it
+        "AGME Gmbh": "1:0",
     }
 
 

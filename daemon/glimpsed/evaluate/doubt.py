@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from rapidfuzz import fuzz, process
 from rapidfuzz.distance import Levenshtein
 
 from glimpsed.evaluate.meaning import EAST, amounts, day, differences, fields, plain, same
@@ -30,6 +31,10 @@ _EASTERN_DAY = re.compile(
     r"[〇零一二三四五六七八九]{4}\s?年\s?[一二三四五六七八九十]{1,2}\s?月\s?[一二三四五六七八九十]{1,3}\s?[日号]"
 )
 _WORD = re.compile(rf"[{EAST}]|[^\s{EAST}]+")  # of scripts without spaces, each character
+_FUZZY, _ALIKE = (
+    5,
+    75.0,
+)  # characters that a value has at least, per cent, to be looked for as one that was misread
 _AROUND = ".,:;!?()[]{}<>\"'„“”«»…|"
 
 
@@ -121,15 +126,22 @@ class Figures:
 
 
 def lines_with(values: Sequence[str], lines: Sequence[str]) -> list[list[int]]:
-    """For each of these values, the lines where it stands, in whatever form it does."""
-    read = [Figures(line) for line in lines]
-    sought = [(value, _bare(value)) for value in values]
-    return [
-        [at for at, line in enumerate(read) if line.has(value)]
-        if any(c.isdigit() for c in bare) or len(bare) > 2
-        else []
-        for value, bare in sought
-    ]
+    """For each of these values, the lines where it stands, in whatever form it does; else the one that is most like it.
+
+    What is doubtful is not read there as it is, after all.
+    """
+    read, bare = [Figures(line) for line in lines], [_bare(line) for line in lines]
+    found = []
+    for value in values:
+        wanted = _bare(value)
+        there: list[int] = []
+        if any(c.isdigit() for c in wanted) or len(wanted) > 2:
+            there = [at for at, line in enumerate(read) if line.has(value)]
+        if not there and len(wanted) >= _FUZZY:
+            alike = process.extractOne(wanted, bare, scorer=fuzz.partial_ratio, score_cutoff=_ALIKE)
+            there = [alike[2]] if alike else []
+        found.append(there)
+    return found
 
 
 def _bare(text: str) -> str:

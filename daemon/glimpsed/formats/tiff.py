@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from glimpsed.formats.common import Read
 
@@ -34,6 +35,10 @@ EXTENTS = {273: 279, 324: 325, 513: 514}
 _TABLE_MOST = 1 << 20  # bytes read of one table
 
 
+# (tag, type, count, length of the values in bytes, where the entry's own field stands in the table).
+Entry: TypeAlias = tuple[int, int, int, int, int]
+
+
 class Missing(Exception):
     """What its message names is not there."""
 
@@ -47,13 +52,7 @@ class Directory:
     sub: bool  # whether another directory points at it, and not the chain of pages
     table: bytes
     read: Read
-
-    def entries(self) -> Iterator[tuple[int, int, int, int, int]]:
-        """(tag, type, count, length of the values in bytes, where the entry's own field stands in the table)."""
-        entry, step, skip = ("HHQ", 20, 12) if self.big else ("HHI", 12, 8)
-        for at in range(0, len(self.table), step):
-            tag, kind, count = struct.unpack_from(self.order + entry, self.table, at)
-            yield tag, kind, count, _SIZES.get(kind, 1) * count, at + skip
+    entries: tuple[Entry, ...]
 
     def offset(self, field: int) -> int:
         """Where the values stand that do not fit into the field."""
@@ -61,7 +60,7 @@ class Directory:
 
     def numbers(self, wanted: int) -> tuple[int, ...]:
         """The whole numbers of a tag, as far as they are believed; none when it is not there."""
-        for tag, kind, _, announced, field in self.entries():
+        for tag, kind, _, announced, field in self.entries:
             if tag == wanted and (letter := _LETTERS.get(kind)):
                 length = min(announced, _TABLE_MOST)
                 inline = length <= (8 if self.big else 4)
@@ -101,16 +100,24 @@ def directories(read: Read, size: int) -> Iterator[Directory]:
         end = at + head + count * step
         if not count or end + struct.calcsize(width) > size:
             raise Missing("a directory")
-        directory = Directory(order, big, sub, bytes(read(at + head, count * step)), read)
+        table = bytes(read(at + head, count * step))
+        directory = Directory(order, big, sub, table, read, tuple(_entries(table, order, big=big)))
         yield directory
         if not sub:
             todo.append((struct.unpack(order + width, read(end, struct.calcsize(width)))[0], False))
         todo += [(below, True) for below in reversed(directory.numbers(_SUB_DIRECTORIES))]
 
 
+def _entries(table: bytes, order: str, *, big: bool) -> Iterator[Entry]:
+    form, step, skip = ("HHQ8x", 20, 12) if big else ("HHI4x", 12, 8)
+    whole = len(table) - len(table) % step
+    for number, (tag, kind, count) in enumerate(struct.iter_unpack(order + form, table[:whole])):
+        yield tag, kind, count, _SIZES.get(kind, 1) * count, number * step + skip
+
+
 def _within(directory: Directory, size: int) -> bool:
     inline = 8 if directory.big else 4
-    for *_, length, field in directory.entries():
+    for *_, length, field in directory.entries:
         if length > inline and directory.offset(field) + length > size:
             return False
     for offsets, counts in EXTENTS.items():

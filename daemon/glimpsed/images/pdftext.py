@@ -52,6 +52,7 @@ _CODE = _plain(raw.FPDFText_GetUnicode, ctypes.c_uint)
 _ITEM = _plain(raw.FPDFText_GetTextObject, ctypes.c_void_p)
 _BOX = _plain(raw.FPDFText_GetLooseCharBox, ctypes.c_int)
 _ORIGIN = _plain(raw.FPDFText_GetCharOrigin, ctypes.c_int)
+_UNMAPPED = _plain(raw.FPDFText_HasUnicodeMapError, ctypes.c_int)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,7 @@ def _text(pieces: Sequence[Box]) -> str:
 def _marks(textpage: Any) -> tuple[dict[int, list[Mark]], int]:
     """Glyphs by how many quarters they are turned, each turned upright; and how many have no meaning, about."""
     handle, matrix = textpage.raw, raw.FS_MATRIX()
+    plainly = ctypes.byref(handle.contents)
     found: dict[int, list[Mark]] = defaultdict(list)
     unmapped, turn, size = 0, 0, 1.0
     before: Any = None  # where the last glyph stands
@@ -139,7 +141,7 @@ def _marks(textpage: Any) -> tuple[dict[int, list[Mark]], int]:
             turn = round(math.degrees(math.atan2(matrix.b, matrix.a)) / 90) % 4
             size = max(1.0, raw.FPDFText_GetFontSize(handle, number) * math.hypot(matrix.a, matrix.b))
         for sample in range(number + -number % _SAMPLED, number + len(text), _SAMPLED):
-            unmapped += _SAMPLED * (raw.FPDFText_HasUnicodeMapError(handle, sample) == 1)
+            unmapped += _SAMPLED * (_UNMAPPED(plainly, sample) == 1)
         marks, start, end, base = found[turn], left, right, -here[1]
         if turn:
             start, _, end, _ = _upright(left, bottom, right, top, turn)

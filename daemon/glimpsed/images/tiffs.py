@@ -182,7 +182,7 @@ def _readable(file: BinaryIO, chain: Sequence[Directory]) -> BinaryIO:
 
 def _mistagged(page: Directory) -> bool:
     """Whether its tiles stand under the tags of strips."""
-    tags = {tag for tag, *_ in page.entries()}
+    tags = {tag for tag, *_ in page.entries}
     return _TILE_WIDTH in tags and _TILE_OFFSETS not in tags
 
 
@@ -260,7 +260,7 @@ def _plane_entries(page: Directory, number: int) -> list[Entry]:
 def _entries(page: Directory) -> Iterator[Entry]:
     """What a directory holds, each with its values."""
     inline = 8 if page.big else 4
-    for tag, kind, count, length, field in page.entries():
+    for tag, kind, count, length, field in page.entries:
         values = (
             page.table[field : field + length]
             if length <= inline

@@ -90,10 +90,10 @@ def _has_vowels(words: list[str]) -> bool:
 def _is_word(word: str) -> bool:
     if not word.isascii() and not any("a" <= c.casefold() <= "z" for c in word):
         return True  # another script: its letters have been told from private ones above
-    if any(c.isdigit() for c in word):
+    if not word.isalpha() and any(c.isdigit() for c in word):
         return bool(re.fullmatch(r"[\d.,:/%€$£+\-–'’()]+", word)) or len(word) > 12
-    if not _LETTERS.fullmatch(word):
+    if not word.isalpha() and not _LETTERS.fullmatch(word):
         return "@" in word or "." in word or "/" in word
     rest = word[1:]
     cased = rest.islower() or word.isupper() or not rest.isupper()
-    return cased and any(c in _VOWELS for c in word.casefold())
+    return cased and not _VOWELS.isdisjoint(word.casefold())

@@ -16,7 +16,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from glimpsed.blocking import Blocking
 from glimpsed.clock import Clock
-from glimpsed.errors import LedgerUnavailable
+from glimpsed.errors import LedgerUnavailable, ShareTrouble
 from glimpsed.ledger.group import GroupCommit
 from glimpsed.ledger.ledger import Ledger, open_ledger
 
@@ -26,6 +26,9 @@ R = TypeVar("R")
 
 THREADS = 2
 AGAIN = 1.0  # seconds between two tries
+HANGS = 60.0  # seconds after which a server that says nothing counts as away …
+HEARTBEAT = 5.0  # … for who asks whether all is well …
+HURRY = 4.0  # … and for what is done at the end
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Books:
         self._apart = Blocking("heartbeat")
         self._groups: dict[Any, GroupCommit[Any, Any]] = {}
         self.away: Away | None = None  # as far as those know who are `patient`
+        self._hangs = HANGS
 
     @classmethod
     async def open(cls, url: str, *, search: bool, keep: float | None) -> Self:
@@ -65,7 +69,27 @@ class Books:
         self, call: Callable[Concatenate[Ledger, P], R], /, *args: P.args, **kwargs: P.kwargs
     ) -> R:
         """The call's result. Raises what it raises: `LedgerUnavailable` when the database is away."""
-        return await self._lane.run(call, self._ledger, *args, **kwargs)
+        return await self._in(self._lane, self._hangs, call, *args, **kwargs)
+
+    async def _in(
+        self,
+        lane: Blocking,
+        seconds: float,
+        call: Callable[Concatenate[Ledger, P], R],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R:
+        if not self._ledger.on_server:
+            return await lane.run(call, self._ledger, *args, **kwargs)
+        try:
+            return await lane.run_within(seconds, call, self._ledger, *args, **kwargs)
+        except ShareTrouble:
+            raise LedgerUnavailable(f"{self._ledger.where}: the server does not answer") from None
+
+    def hurry(self) -> None:
+        """The daemon ends: what is still to be told is not worth a long wait."""
+        self._hangs = HURRY
 
     async def patient(
         self, call: Callable[Concatenate[Ledger, P], R], /, *args: P.args, **kwargs: P.kwargs
@@ -101,7 +125,7 @@ class Books:
         self, call: Callable[Concatenate[Ledger, P], R], /, *args: P.args, **kwargs: P.kwargs
     ) -> R:
         """The call in a thread of its own, which does not queue behind what waits for the database."""
-        return await self._apart.run(call, self._ledger, *args, **kwargs)
+        return await self._in(self._apart, HEARTBEAT, call, *args, **kwargs)
 
     async def grouped(
         self,
@@ -126,7 +150,8 @@ class Books:
 
     async def close(self) -> None:
         """Leave no heartbeat behind, and let go of the database."""
+        self.hurry()
         await self.maybe(Ledger.leave)
-        await self(Ledger.close)
+        await self.maybe(Ledger.close)
         self._lane.close()
         self._apart.close()

@@ -30,6 +30,11 @@ class Ledger(Handing, Others, Listing, Older, Holding, Memory, Hosts, Queries, S
         """The database as it may be shown: the path of its file, or its URL without the password."""
         return self._database.where
 
+    @property
+    def on_server(self) -> bool:
+        """Whether a server keeps it, which may take what it is asked and never answer."""
+        return self._database.postgresql
+
     def close(self) -> None:
         """Close the database's connections."""
         self._database.close()

@@ -1,7 +1,7 @@
 """Pages as they are under words that nobody sees (`outputs: pdf`), and the same words with their boxes (`hocr`).
 
 `maker` gathers what is known of each page, and asks a process of its own: there (`worker`) the text is set on what the OCR saw
-(`align`, `spread`), rendered as `hocr`, and put under the pages (`document`, with `embed`, `layer` and `font`). `words` are the values,
+(`align`, `spread`), rendered as `hocr`, and put under the pages (`document`, with `embed`, `layer`, `font` and `archival`). `words` are the values,
 `geometry` knows where things are on a turned page.
 """
 

@@ -18,6 +18,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from rapidfuzz.distance import Levenshtein
 
@@ -31,8 +32,7 @@ _SHORT = 3  # letters: fewer are found everywhere
 _TRANSCRIBED = 0.5  # of what was seen, at least, is in a text that says what stands on the page
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(NamedTuple):  # made for each letter: three times as fast as a frozen dataclass
     """Where a letter was seen: in which word, and between which shares of its width."""
 
     page: int  # index
@@ -96,7 +96,12 @@ def _seen(pages: Sequence[Page]) -> tuple[list[_Place], str]:
     for p, page in enumerate(pages):
         for n, line in enumerate(page.lines):
             for w, word in enumerate(line):
-                count, backwards = len(word.text), is_right_to_left(word.text)
+                count = len(word.text)
+                if word.text.isascii() and word.text.isalnum():
+                    letters.append(word.text.lower())
+                    places += [_Place(p, n, w, at / count, (at + 1) / count) for at in range(count)]
+                    continue
+                backwards = is_right_to_left(word.text)
                 for at, character in enumerate(word.text):
                     left = (count - 1 - at if backwards else at) / count
                     for letter in _letters(character):
@@ -214,10 +219,13 @@ def _take_neighbours(
 def _placed(word: _Asked, places: Sequence[_Place], pages: Sequence[Page]) -> tuple[tuple[int, int], Quad]:
     """The line that most of its letters were seen in, and the box around them."""
     found = [places[n] for n in word.found]
-    (page, line), _ = Counter((p.page, p.line) for p in found).most_common(1)[0]
-    found = [p for p in found if (p.page, p.line) == (page, line)]
+    page, line = found[0].page, found[0].line
+    several = any(place.of != found[0].of for place in found)  # words; most letters are in one
+    if several:
+        (page, line), _ = Counter((p.page, p.line) for p in found).most_common(1)[0]
+        found = [p for p in found if (p.page, p.line) == (page, line)]
+        several = len({p.word for p in found}) > 1
     words = pages[page].lines[line]
-    several = len({p.word for p in found}) > 1
     first = min(found, key=lambda p: (several and _along(words, p.word), p.start))
     last = max(found, key=lambda p: (several and _along(words, p.word), p.end))
     left, right = words[first.word], words[last.word]

@@ -10,7 +10,7 @@ import pikepdf
 from pikepdf import Array, Dictionary, Page, Pdf
 
 from glimpsed.formats.sniff import Kind
-from glimpsed.searchable import MARK, embed
+from glimpsed.searchable import MARK, archival, embed
 from glimpsed.searchable.font import font
 from glimpsed.searchable.geometry import UPRIGHT, Frame
 from glimpsed.searchable.layer import FONT, Codes, layer
@@ -28,7 +28,9 @@ def of_pictures(file: BinaryIO, kind: Kind, words: Mapping[int, Words], memory: 
     """A picture, or all pages of a TIFF, each as large as its resolution says, shown upright. Raises `FileError`."""
     pdf = Pdf.new()
     codes = Codes()
+    lasting = True
     for number, found in enumerate(embed.pages(pdf, file, kind, memory), 1):
+        lasting = lasting and all(archival.fits(strip) for strip, _ in found.strips)
         width, height = found.size
         if found.orientation in _TURNED:
             width, height = height, width
@@ -54,6 +56,8 @@ def of_pictures(file: BinaryIO, kind: Kind, words: Mapping[int, Words], memory: 
     shared = font(pdf, codes.used)
     for page in pdf.pages:
         page.obj.Resources.Font = Dictionary({f"/{FONT}": shared})
+    if lasting:
+        archival.claim(pdf)
     return _saved(pdf)
 
 

@@ -189,7 +189,7 @@ def _jpegs(
     rows = (page.numbers(_ROWS) or (height,))[0]
     if set(page.numbers(_BITS)) - {8} or (samples, photometric) not in {(1, (1,)), (3, (6,)), (3, (2,))}:
         return []
-    entries = ((tag, page.offset(field), length) for tag, _, _, length, field in page.entries() if length > 8)
+    entries = ((tag, page.offset(field), length) for tag, _, _, length, field in page.entries if length > 8)
     tables = next((bytes(page.read(at, length)) for tag, at, length in entries if tag == _TABLES), b"")
     whole = [tables[:-2] + data[2:] if tables else data for data in strips]
     joined = jpeg.joined_strips(whole, height) if len(whole) > 1 else None

@@ -6,6 +6,7 @@ Hebrew to be drawn from left to right, and turn them: so that is how they are dr
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 import unicodedata
@@ -20,7 +21,7 @@ ADVANCE, SPACE, DESCENT = (
     0.2,
 )  # of the font's size: width of a letter and a space, depth below the line
 _SMALLEST = 1.0  # pt
-_DIAGONAL = 0.09  # what rises more than this share of its width, poppler takes letter by letter
+_DIAGONAL = 0.02  # what rises more than this share of its width, poppler takes letter by letter
 _HALVES = range(0xD800, 0xE000)  # no characters: these codes are free for what lies beyond the first 65,536
 _RIGHT_TO_LEFT = frozenset({"R", "AL"})
 _LEFT_TO_RIGHT = frozenset({"L", "EN", "AN"})
@@ -38,7 +39,11 @@ class Codes:
 
     def string(self, text: str) -> bytes:
         """A PDF string: packed, it is a third shorter than in hexadecimal digits."""
-        codes = b"".join(self._code(character).to_bytes(2, "big") for character in text)
+        if text.isascii():
+            self.used.update(zip(map(ord, text), text, strict=True))
+            codes = text.encode("utf-16-be")
+        else:
+            codes = b"".join(self._code(character).to_bytes(2, "big") for character in text)
         return b"(" + _SPECIAL.sub(rb"\\\g<0>", codes).replace(b"\r", rb"\r") + b")"
 
     def _code(self, character: str) -> int:
@@ -71,7 +76,7 @@ def _parts(lines: Iterable[Line], place: Callable[[Point], Point], codes: Codes)
             angle = math.atan2(bottom_right[1] - bottom_left[1], bottom_right[0] - bottom_left[0])
             cosine, sine = math.cos(angle), math.sin(angle)
             start = (bottom_left[0] - sine * DESCENT * height, bottom_left[1] + cosine * DESCENT * height)
-            direction = f"{_number(cosine, 4)} {_number(sine, 4)} {_number(-sine, 4)} {_number(cosine, 4)}"
+            direction = _direction(angle)
             if size != known[0]:
                 yield f"/{FONT} {_number(size)} Tf".encode()
             if direction != known[1]:
@@ -85,6 +90,12 @@ def _parts(lines: Iterable[Line], place: Callable[[Point], Point], codes: Codes)
             known = size, direction
             stretch = 100 * width / (ADVANCE * size * len(text))
             yield b"%d Tz%s Tj" % (max(1, round(stretch)), codes.string(text + " "))
+
+
+@functools.lru_cache(maxsize=100)  # most words of a page have the same
+def _direction(angle: float) -> str:
+    cosine, sine = math.cos(angle), math.sin(angle)
+    return f"{_number(cosine, 4)} {_number(sine, 4)} {_number(-sine, 4)} {_number(cosine, 4)}"
 
 
 def _corners(quad: Sequence[Point]) -> tuple[Point, Point, Point]:
@@ -120,6 +131,8 @@ def _number(value: float, digits: int = 1) -> str:
 
 def _drawn(text: str) -> str:
     """A word's characters from left to right."""
+    if text.isascii() and text.isprintable():
+        return text
     shown = "".join(c for c in text if unicodedata.category(c) not in ("Cc", "Cf", "Cs"))
     if not is_right_to_left(shown):
         return shown

@@ -56,6 +56,8 @@ def _upright(
 ) -> tuple[float, float, float, float]:
     """A box of the stored page as (left, top, right, bottom) of the one that is seen."""
     left, top, right, bottom = box
+    if orientation == 1:
+        return left, top, right, bottom
     one, other = (_point(x, y, width, height, orientation) for x, y in ((left, top), (right, bottom)))
     return min(one[0], other[0]), min(one[1], other[1]), max(one[0], other[0]), max(one[1], other[1])
 
@@ -83,6 +85,8 @@ def _read(box: tuple[float, float, float, float], turned: int) -> Quad:
 
 def _trimmed(quad: Quad, margin: float) -> Quad:
     """Without so much of its height above and below."""
+    if not margin:
+        return quad
     top_left, top_right, bottom_right, bottom_left = quad
     return (
         between(top_left, bottom_left, margin),

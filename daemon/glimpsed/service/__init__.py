@@ -317,13 +317,16 @@ class Service:
         self._notify.stopping()
         self._notify.extend(self.config.drain + CLOSE_SECONDS)
         self.models.stop_asking()
+        hurry = asyncio.get_running_loop().call_later(self.config.drain, self.books.hurry)
         drain = asyncio.create_task(self._drained(self.config.drain))
         now = asyncio.create_task(self._now.wait())
         await asyncio.wait([drain, now], return_when=asyncio.FIRST_COMPLETED)
         now.cancel()
         if not drain.done():
+            self.books.hurry()
             await self._drained(0)
         await drain
+        hurry.cancel()
 
     async def _drained(self, seconds: float) -> None:
         await asyncio.gather(self.dispatcher.drain(seconds), self.verifying.drain(seconds))

@@ -62,19 +62,20 @@ def trials(ask: Ask, words: str, *, most: int = MOST, other_api: bool = False) -
         if lever in (*there, "image") and re.search(said, words, re.IGNORECASE)
     )
     harmless, shape = frozenset(there.intersection(HARMLESS)), frozenset(there.intersection(SHAPE))
-    groups = [named - {"image"}, harmless, shape]
-    asked = [Trial(group) for group in dict.fromkeys(groups) if group]
-    if "image" in named:
-        asked.insert(1 if named - {"image"} else 0, Trial(image="next"))
+    about_image = "image" in named
+    groups = [Trial(group) for group in dict.fromkeys((named - {"image"}, harmless, shape)) if group]
     # Two causes at once are likelier than an API that has to be the other one, where there is as much to refuse.
     both = bool(harmless and shape & {"structure", "system"})
-    most -= other_api and not both
-    if both and len(asked) + 1 < most:
-        asked.append(Trial(harmless | shape))
-    left = most - len(asked)
-    if left > 0:
-        asked += [Trial(image="next")] * (left - 1) + [Trial(image="last")]
-    return tuple(asked[:most])
+    most -= other_api and not both and not about_image
+    if both and len(groups) + about_image + 1 < most:
+        groups.append(Trial(harmless | shape))
+    elif about_image and len(groups) > max(1, most - 2):  # one size smaller may not be enough
+        groups[-2:] = [Trial(groups[-2].without | groups[-1].without)]
+    left = most - len(groups)
+    sizes = [Trial(image="next")] * (left - 1) + [Trial(image="last")] if left > 0 else []
+    early = len(sizes[:1]) if about_image else 0  # the first of them is among the likeliest
+    at = 1 if named - {"image"} else 0
+    return tuple([*groups[:at], *sizes[:early], *groups[at:], *sizes[early:]][:most])
 
 
 def levers(ask: Ask) -> Iterator[Lever]:

@@ -25,6 +25,7 @@ from glimpsed import blocking, metrics
 from glimpsed.clock import elapsed
 from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import Verdict, VisionError
+from glimpsed.vision import waits
 from glimpsed.vision.breaker import Breaker
 from glimpsed.vision.jury import Jury
 from glimpsed.vision.pause import FIRST_PROBE, LAST_PROBE, Pause, Ticket
@@ -348,7 +349,9 @@ class Pacing:
         if verdict.kind == "pause" or (ticket.probe and (failed or again)):
             return verdict.reason
         if verdict.kind == "retry" and (verdict.retry_after or 0.0) > LONGEST_HOLD:
-            return f"{verdict.reason} (asks to wait {lasting(verdict.retry_after or 0.0)})"
+            told = "asked to wait" in verdict.reason or waits.in_words(verdict.reason) is not None
+            asks = "" if told else f" (asks to wait {lasting(verdict.retry_after or 0.0)})"
+            return f"{verdict.reason}{asks}"
         return reason
 
     def _trip(self, reason: str, ticket: Ticket, verdict: Verdict | None, now: float) -> None:

@@ -165,7 +165,8 @@ ERRORS: tuple[Row, ...] = (
     # --- new-api's default for what went wrong in itself: not retryable, whatever the status says ---
     row("switch", "model", at="500", codes="count_token_failed invalid_request invalid_request_error"),
     # --- what only the status makes clear ---
-    row("switch", "model", at="404", codes="not_found_error"),
+    row("switch", "model", at="404", codes="not_found_error", words=r"support\w*[ ](image|vision|multimodal) | \bmodel"),
+    row("switch", "unknown", at="404", words=r"\b(parameter|image|temperature|response_format|schema|stream|system|tool)"),
     row("switch", "model", at="403", words=r"\bmodel"),
 )  # fmt: skip
 

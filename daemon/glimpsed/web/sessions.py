@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+import math
 import secrets
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ SESSION = 12 * 3600.0  # seconds after which one logs in again
 MOST_SESSIONS = 1000
 FREE_ATTEMPTS = 5  # wrong passwords of one address before it has to wait
 FIRST_WAIT, LONGEST_WAIT = 5.0, 300.0  # seconds
+MOST_WRONG = 100.0  # passwords of all addresses together, each of which counts for a second
 MOST_ADDRESSES = 10_000  # that are remembered
 _COST = {"n": 2**14, "r": 8, "p": 1}
 
@@ -79,16 +81,22 @@ class Sessions:
 
 @dataclass(slots=True)
 class Attempts:
-    """Wrong passwords, by address: after a few, each doubles the time until the next may be tried."""
+    """Wrong passwords, by address: after a few, each doubles the time until the next may be tried.
+
+    Whoever has very many addresses is slowed all the same: of all together, so many may be wrong, and then one a second.
+    """
 
     _wrong: OrderedDict[str, tuple[int, float]] = field(default_factory=OrderedDict)  # how many, not before
+    _all_before: float = -math.inf  # until when what was wrong, from anywhere, counts
 
     def wait(self, address: str, now: float) -> float:
         """Seconds until this address may try again."""
-        return max(0.0, self._wrong.get(_network(address), (0, 0.0))[1] - now)
+        alone = self._wrong.get(_network(address), (0, 0.0))[1] - now
+        return max(0.0, alone, self._all_before - now - MOST_WRONG)
 
     def failed(self, address: str, now: float) -> None:
         """One more wrong password."""
+        self._all_before = max(now, self._all_before) + 1.0
         key = _network(address)
         count = self._wrong.pop(key, (0, 0.0))[0] + 1
         wait = (
@@ -102,6 +110,7 @@ class Attempts:
 
     def succeeded(self, address: str) -> None:
         """The right one: what was before is forgotten."""
+        self._all_before -= 1.0
         self._wrong.pop(_network(address), None)
 
 
