@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -81,7 +82,7 @@ class Machine:
         self._folder = folder
         self._root = root
         self._binds = binds
-        self._cgroup = Path(_cgroup2() or "/none") / f"glimpsed-test-{os.getpid()}"
+        self._cgroup = Path(_cgroup2() or "/none") / f"glimpsed-test-{secrets.token_hex(8)}"
         self._outer: subprocess.Popen[bytes]
         self.pid = 0  # of its PID 1, as seen from here
 

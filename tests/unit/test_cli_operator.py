@@ -431,6 +431,20 @@ def test_commands_that_only_look_work_from_the_ledger_with_a_warning(
     assert state(history, key) == "failed"
 
 
+def test_status_does_not_miss_a_folder_whose_place_a_broken_config_does_not_tell(
+    history: History, run: Run, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history.done("archive", "b.png")
+    history.ledger.first_seen("archive", time.time())
+    where = config.state_url(history.config)
+    (home / "glimpsed.yaml").write_text(f"state: {where}\nfolders: [\n")
+    for place in (home, tmp_path):  # also where a directory of that name happens to be
+        monkeypatch.chdir(place)
+        told = json.loads(run("-c", str(home / "glimpsed.yaml"), "status", "--json")[1])["folders"]["archive"]
+        assert (told["state"], told["mode"]) == ("degraded", None)
+        assert told["reason"] == "the config does not say where it is"
+
+
 # -- redo
 
 

@@ -102,6 +102,13 @@ def _as_seen(folder: Folder | None) -> dict[str, Any]:
 def _looked_at(folder: Folder) -> dict[str, Any]:
     from glimpsed.discover import mounts
 
+    if not folder.path.is_absolute():  # of a config that cannot be read the ledger knows no more than names
+        return {
+            "state": "degraded",
+            "mode": None,
+            "filesystem": None,
+            "reason": "the config does not say where it is",
+        }
     mode, filesystem, reason = mounts.mode(folder)
     if os.path.isdir(folder.path):
         reason = f"no daemon watches it ({reason})"

@@ -27,7 +27,8 @@ LEAST = 8.5  # px: below that it is looked for again, larger
 TILE = 1.5  # a page whose one side is longer than this times the other is looked at piece by piece
 OVERLAP = 0.12  # of a piece's length, with the next one
 SMALL, MARGIN = 320, 32  # px: smaller pictures are enlarged, and get a margin
-VOTERS = 24  # lines that are asked which way up the page lies
+VOTERS = 12  # lines that are asked which way up the page lies
+SEEN = 4  # heights of a line that the classifier sees: it squeezes a longer one into that, and then tosses a coin
 TALL = 1.5  # times as high as wide: a line that stands on its end
 PRINT = 4  # lines that are surely print, not the texture of a photo
 DOUBTFUL = 0.8  # of a page's readings
@@ -198,8 +199,9 @@ def _stands_on_end(boxes: Array) -> bool:
 
 
 def _upside_down(ocr: Any, cuts: list[Array]) -> bool:
-    """A vote of the longest lines; one alone is wrong often enough."""
-    voters = sorted(cuts, key=lambda cut: -cut.shape[1])[:VOTERS]
+    """A vote of the beginnings of the longest lines; one alone is wrong often enough."""
+    longest = sorted(cuts, key=lambda cut: -cut.shape[1])[:VOTERS]
+    voters = [np.ascontiguousarray(cut[:, : SEEN * cut.shape[0]]) for cut in longest]
     votes = ocr._load_cls_model()(voters).cls_res  # noqa: SLF001 - as above
     turned = sum(score for label, score in votes if "180" in label)
     upright = sum(score for label, score in votes if "180" not in label)
