@@ -103,14 +103,24 @@ def reads_like_a_name(word: str) -> bool:
     if _PREFIXED.match(word) or _UUID.search(word):
         return False
     parts = _NOT_ALNUM.split(word)
-    return all(len(part) <= _LONGEST_PART and len(_CHANGES.findall(part)) <= _MOST_CHANGES for part in parts)
+    return all(
+        len(part) <= _LONGEST_PART
+        and len(_CHANGES.findall(part)) <= _MOST_CHANGES
+        and not _ACCOUNT.fullmatch(part)
+        for part in parts
+    )
 
 
 _WORD = re.compile(r"[^\s'\"`(){}\[\]<>,;:/.]+")
 _NOT_ALNUM = re.compile(r"[^A-Za-z0-9]+")
 _LONGEST_PART = 32  # characters without a mark between them
+# More digits than a date has, and no time: accounts stand so in tokens.
+_ACCOUNT = re.compile(r"(?!(?:19|20)\d\d[01]\d[0-3]\d(?:\d\d){0,3}$)\d{9,}", re.ASCII)
 # Between letters and digits, from small to large: a random text has one at every third character.
 _CHANGES = re.compile(r"(?<=[A-Za-z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])|(?<=[a-z])(?=[A-Z])")
 _MOST_CHANGES = 4
-_PREFIXED = re.compile(r"(?i)(?:(?:sk|pk|rk|xai|gsk|hf|ghp|glpat)[-_]|akia|aiza)[\w-]{5,}", re.ASCII)
+_PREFIXED = re.compile(
+    r"(?i)(?:(?:sk|pk|rk|xai|gsk|hf|gh[oprsu]|github_pat|glpat|xox[a-z]|npm|nvapi|pplx|tgp|fw|r8)[-_]|akia|asia|aiza|ya29\.)[\w-]{5,}",
+    re.ASCII,
+)
 _UUID = re.compile(r"(?i)[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")

@@ -158,6 +158,9 @@ KEYS = [
     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P",
     "hf_aBcDeFgHiJkLmNoPqRsTuVwXyZ123456",
     "glpat-xxxxyyyyzzzz1",
+    "xoxb-1234567890-abcdefghijkl",
+    "bot-1234567890-abcdefghijkl",
+    "gho_abcdefghijklmnop",
 ]
 
 PLACES: list[Callable[[str], str]] = [
