@@ -79,6 +79,20 @@ class Postgres:
             self._process.wait(30)
             self._process = None
 
+    @contextlib.contextmanager
+    def silent(self) -> Iterator[None]:
+        """It takes connections and questions, and answers nothing: as a machine that swaps, or a firewall that forgot."""
+        assert self._process is not None
+        stopped = _family(self._process.pid)
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in stopped:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
     def wipe(self) -> None:
         import psycopg
 
@@ -100,6 +114,13 @@ class Postgres:
     def _run(self, program: str, *arguments: str) -> None:
         command = [*self._as_user, str(self._binaries / program), *arguments]
         subprocess.run(command, cwd="/", check=True, stdout=subprocess.DEVNULL)
+
+
+def _family(pid: int) -> list[int]:
+    """A process and all that it started."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
+    return [pid, *(one for child in children for one in _family(child))]
 
 
 def kept_answer(text: str, sha256: str = "aa" * 32, reused_from: str | None = None) -> Answer:

@@ -1,18 +1,24 @@
-"""The live page over many files: lists, searches and single files, as a reader asks for them."""
+"""The live page over many files: what one reader waits for, and what fifty of them do to a daemon at work."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import random
 import re
+import socket
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import sqlalchemy as sa
-from bench import Row, Sizes
+from bench import Loopback, Row, Sizes, compared, move_in, photos, until
 
+from browser import Browser
+from daemon import Daemon
 from glimpsed import config
 from glimpsed.ledger import Ledger, open_ledger
 from glimpsed.ledger.kept import ToKeep
@@ -22,13 +28,33 @@ from webpage import Reader, served
 
 ASKED = 60  # times each
 GOAL = 150.0  # ms, p95
+PAINT = 1000.0  # ms
 WORDS = 20_000
+READERS, EVERY = 50, 2.0  # who look at a page so many seconds after the last one, and keep Now open beside it
+SECONDS, BEFORE = 60.0, 20.0  # with readers; without
+IN_FLIGHT, LATENCY = 64, 1.0  # requests of the daemon at once, seconds for each
+KEPT_UP = 0.97  # of its own rate
 _CONFIG = """
 state: sqlite:///ledger.sqlite
 models: {m: {api: local}}
 folders:
   in: {path: in, model: m}
   archive: {path: archive, model: m}
+"""
+_PAINTED = """new Promise(done => new PerformanceObserver(list => list.getEntriesByName('first-contentful-paint')
+  .forEach(entry => done(entry.startTime))).observe({type: 'paint', buffered: true}))"""
+# Folders that are not there keep their million files; the daemon works in another one.
+_AT_WORK = """
+state: sqlite:///ledger.sqlite
+log: {{target: json, level: info}}
+web: 127.0.0.1:{port}
+models:
+  m: {{api: chat, base_url: "{url}", api_key_env: GLIMPSED_API_KEY, concurrency: {in_flight}}}
+folders:
+  work: {{path: {inbox}, model: m, settle: 0, prompt: "file:{{relpath}}"}}
+  in: {{path: not-there, model: m}}
+  archive: {{path: not-there-either, model: m}}
+backlog_confirm: 1000000
 """
 
 
@@ -51,6 +77,98 @@ def web(base: Path, sizes: Sizes) -> Iterator[Row]:
             yield Row(
                 what, p95, "ms", goal=f"≤ {GOAL:g} ms", met=p95 <= GOAL, more={"worst ms": times[-1] * 1e3}
             )
+
+    yield from _painted(home, loaded, count)
+    yield from _at_work(home, count)
+
+
+def _painted(home: Path, loaded: config.Config, count: int) -> Iterator[Row]:
+    """How long a browser shows nothing."""
+    with served(loaded, home) as port, Browser(home) as browser:
+        for name, path in {"now": "/", "list": "/files", "one file": "/files/77"}.items():
+            times = []
+            for _ in range(10):
+                browser.open(f"http://127.0.0.1:{port}{path}", 1280, 900)
+                times.append(browser.run(_PAINTED))
+            yield Row(
+                f"page, first paint of {name}, {count:,} files, worst of {len(times)}", max(times), "ms",
+                goal=f"≤ {PAINT:g} ms", met=max(times) <= PAINT, more={"ms": times},
+            )  # fmt: skip
+
+
+def _at_work(home: Path, count: int) -> Iterator[Row]:
+    """A daemon with all that it can have in flight, alone, then with readers of its page."""
+    files = int(IN_FLIGHT / LATENCY * (SECONDS + BEFORE + 15))
+    inbox = home / "work"
+    source = photos(home / "source", files, size=60_000)
+    inbox.mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with Loopback(LATENCY) as api:
+        text = _AT_WORK.format(url=api.url, inbox=inbox, in_flight=IN_FLIGHT, port=port)
+        with Daemon(text, home, env={"GLIMPSED_API_KEY": "sk-bench"}) as running:
+            running.wait_event("service.ready")
+            move_in(source, inbox)
+            until(lambda: len(running.seen("file.done")) > IN_FLIGHT, 120, running.tail)
+            alone = _rate(running, BEFORE)
+            times, with_readers = asyncio.run(_read(running, port, count))
+    p95 = times[len(times) * 95 // 100] * 1e3
+    yield Row(
+        f"page, {READERS} readers, the daemon at full work, {count:,} files, p95", p95, "ms",
+        goal=f"≤ {GOAL:g} ms", met=p95 <= GOAL,
+        more={"pages": len(times), "worst ms": times[-1] * 1e3, "median ms": times[len(times) // 2] * 1e3},
+    )  # fmt: skip
+    yield compared(
+        f"the daemon meanwhile, {IN_FLIGHT} in flight", with_readers, "images/s", alone, "without readers",
+        f"≥ {KEPT_UP:g} ×", met=with_readers >= KEPT_UP * alone,
+    )  # fmt: skip
+
+
+def _rate(running: Daemon, seconds: float) -> float:
+    began, before = time.monotonic(), len(running.seen("file.done"))
+    time.sleep(seconds)
+    return (len(running.seen("file.done")) - before) / (time.monotonic() - began)
+
+
+async def _read(running: Daemon, port: int, count: int) -> tuple[list[float], float]:
+    """What each page took of all readers, sorted, and how quickly the daemon went on."""
+    rate = asyncio.get_running_loop().run_in_executor(None, _rate, running, SECONDS)
+    times: list[float] = []
+    readers = [asyncio.create_task(_reader(port, count, number, times)) for number in range(READERS)]
+    found = await rate
+    for reader in readers:
+        reader.cancel()
+    ended = await asyncio.gather(*readers, return_exceptions=True)
+    assert all(isinstance(one, asyncio.CancelledError) for one in ended), ended
+    return sorted(times), found
+
+
+async def _reader(port: int, count: int, number: int, times: list[float]) -> None:
+    """One who has Now open, which is told of news, and looks at one page after the other."""
+    dice = random.Random(number)
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client:
+
+        async def news() -> None:
+            async with client.stream("GET", "/live", timeout=None) as stream:
+                async for _ in stream.aiter_lines():
+                    pass
+
+        with_news = asyncio.create_task(news())
+        try:
+            while True:
+                await asyncio.sleep(EVERY * 2 * dice.random())
+                url = dice.choice(
+                    ("/", "/files", "/files?folder=in&state=failed", "/failures", f"/files/{dice.randrange(1, count)}",
+                     f"/files?q=w{dice.randrange(5000, WORDS)}", f"/files?q=w{dice.randrange(1, 20)}")
+                )  # fmt: skip
+                began = time.perf_counter()
+                reply = await client.get(url)
+                assert reply.status_code == 200, url
+                times.append(time.perf_counter() - began)
+        finally:
+            with_news.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await with_news
 
 
 def fill(ledger: Ledger, count: int) -> None:

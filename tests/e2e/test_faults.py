@@ -574,32 +574,17 @@ def test_a_ledger_restored_from_an_old_copy_costs_no_money(
     assert {p: p.read_bytes() for p in inbox.iterdir()} == before
 
 
-def family(pid: int) -> list[int]:
-    """A process and all that it started."""
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
-    return [pid, *(one for child in children for one in family(child))]
-
-
 def test_a_daemon_whose_database_says_nothing_any_more_stops_when_told_and_loses_no_answer(
     tmp_path: Path, inbox: Path, gateway: Gateway, postgres: Postgres
 ) -> None:
-    """It takes connections and questions still, as a machine that swaps or a firewall that forgot does."""
     postgres.wipe()
     gateway.default = Scripted(delay=0.5)
-    assert postgres._process is not None
     with Daemon(config(gateway, inbox, f'state: "{postgres.url}"\ndrain: 3s'), tmp_path) as daemon:
         daemon.wait_event("service.ready")
         drop(inbox, "scan.png", picture())
         gateway.wait_for(1, 60)
-        stopped = family(postgres._process.pid)
-        for pid in stopped:
-            os.kill(pid, signal.SIGSTOP)
-        try:
+        with postgres.silent():
             assert daemon.stop(seconds=100) == 0
-        finally:
-            for pid in stopped:
-                os.kill(pid, signal.SIGCONT)
         assert daemon.noise == []
         daemon.start()  # the answer that came meanwhile is in a file
         daemon.wait_event("file.done", file="scan.png")

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from glimpsed.ledger import Ledger, open_ledger, search
+from glimpsed.ledger import Ledger, browse, open_ledger, search
 from glimpsed.ledger.part import CHUNK
 from glimpsed.ledger.queries import STATES
+from glimpsed.ledger.schema import files
 from glimpsed.ledger.values import Among
 
 
@@ -34,3 +35,52 @@ def test_a_search_goes_from_the_answers_that_it_found_to_their_files(tmp_path: P
     assert any(re.match(r"SEARCH files USING INDEX files_content \(sha256=\?\)", step) for step in steps), (
         steps
     )
+
+
+def test_a_page_of_the_list_begins_where_the_last_one_ended(tmp_path: Path) -> None:
+    """SQLite says the same of a range of two upper bounds, of which it takes the first: so its steps are counted."""
+    ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite")
+    row = {
+        "folder": "in", "directory": "", "size": 1, "mtime_ns": 1, "state": "done", "priority": 0, "fresh": 0, "round": 0,
+        "anew": 0, "claims": 1, "attempts": 1, "retries": 0, "cut_off": 0,
+    }  # fmt: skip
+    with ledger._database.write() as c:
+        rows = [{**row, "name": f"{n}", "changed": float(max(n, 5000))} for n in range(10_000)]
+        c.execute(sa.insert(files), rows)
+    steps = [0]
+
+    def step() -> None:
+        steps[0] += 1
+
+    def taken(statement: sa.Select[tuple[float, int]], **values: float) -> tuple[int, int]:
+        values = {"since": 0.0, "until": 1e18, **values}
+        with ledger._database.read() as c:
+            driver = c.connection.driver_connection
+            assert driver is not None
+            driver.set_progress_handler(step, 100)
+            steps[0] = 0
+            found = c.execute(statement.limit(50), {"folder": "in", "state": "done", **values}).all()
+            driver.set_progress_handler(None, 0)
+        return len(found), steps[0] * 100
+
+    for statement, values in (
+        (browse._BEFORE, {"changed": 5100.0}),
+        (browse._BESIDE, {"changed": 5000.0, "id": 60}),
+    ):
+        found, took = taken(statement, **values)
+        assert found == 50
+        assert took < 2000, f"{took} steps of SQLite's machine for 50 files"
+    ledger.close()
+
+
+def test_agreement_is_asked_of_what_was_read_twice(tmp_path: Path) -> None:
+    ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite")
+    steps: list[str] = []
+    with ledger._database.read() as c:
+        sa.event.listen(c.engine, "before_cursor_execute", lambda _c, _u, sql, *_: steps.append(sql))
+    ledger.agreement_by_hour(1.0)
+    (sql,) = [one for one in steps if "agreement" in one]
+    with ledger._database.read() as c:
+        found = [row[3] for row in c.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", (3600.0,) * sql.count("?"))]
+    ledger.close()
+    assert not any(step.startswith("SCAN files") or "files_state" in step for step in found), found

@@ -242,6 +242,14 @@ def test_words_of_a_skewed_page_stand_over_their_picture(angle: int) -> None:
         assert sorted(found) == sorted(printed_words)
 
 
+@pytest.mark.parametrize("angle", [-4, -1.5, 0.7, 1.5, 3, 5, 8])
+def test_every_word_of_a_skewed_page_of_print_is_found_whole(angle: float) -> None:
+    lines = [" ".join(f"plank{line}x{word}" for word in range(9)) for line in range(30)]
+    image, page = printed(lines, height=24)
+    found = text_of(of_pictures(encoded(image, "PNG"), "png", skewed(page, angle))).split()
+    assert sorted(found) == sorted(" ".join(lines).split())
+
+
 def skewed(page: Page, angle: float) -> Page:
     """The words of a page that Pillow turned about its middle, against the clock."""
     import math
@@ -424,4 +432,5 @@ def test_ours_are_known_from_those_of_others() -> None:
 
 def test_a_signature_is_seen() -> None:
     assert is_signed(b"%PDF-1.7 ... /Type /Sig /ByteRange [0 840 960 240] ...")
+    assert is_signed(b"%PDF-1.7 ... /Type /Sig /ByteRange 12 0 R ...")
     assert not is_signed(scanned()[0])

@@ -15,7 +15,7 @@ _UNFINISHED = re.compile(rb"\s*+\d*+\s*+%?%?E?O?")
 _STARTXREF = re.compile(rb"startxref\s++(\d{1,20}+)\s*+%?%?E?O?\s*+\Z")
 _TABLE = re.compile(rb"\s*(?:xref|\d+\s+\d+\s+obj)\b")
 _OBJECT = re.compile(rb"\b\d+\s+\d+\s+obj\b")
-_COVERED = re.compile(rb"/ByteRange\s*\[\s*\d")
+_COVERED = re.compile(rb"/ByteRange\s*+(?:\[\s*+\d|\d++\s++\d++\s++R\b)")
 
 
 def whole(read: Read, size: int) -> str | None:

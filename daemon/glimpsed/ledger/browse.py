@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -23,9 +24,12 @@ _NEWEST = files.c.changed.desc(), files.c.id.desc()
 # Two ranges of the index `files_state`, which ends with the id: as one condition, it would be read from its start.
 # What they find is in the index itself: rows are read only of those that are shown.
 _HEADS = sa.select(files.c.changed, files.c.id)
-_BEFORE = _HEADS.where(_HERE, _WHEN, files.c.changed < sa.bindparam("changed")).order_by(*_NEWEST)
+# Each with one bound to an end of its range: of two, SQLite takes the first, and reads from there.
+_BEFORE = _HEADS.where(
+    _HERE, files.c.changed >= sa.bindparam("since"), files.c.changed < sa.bindparam("changed")
+).order_by(*_NEWEST)
 _BESIDE = _HEADS.where(
-    _HERE, _WHEN, files.c.changed == sa.bindparam("changed"), files.c.id < sa.bindparam("id")
+    _HERE, files.c.changed == sa.bindparam("changed"), files.c.id < sa.bindparam("id")
 ).order_by(files.c.id.desc())
 _REASONS = (
     sa.select(
@@ -64,12 +68,17 @@ class Browse(Part):
         `after` is (changed, id) of the last one of the page before.
         """
         changed, at = after or (FOREVER, 0)
-        span = {"since": since, "until": until, "changed": changed, "id": at}
+        beside = since <= changed <= until  # else nothing of that moment is asked for
+        span = {"since": since, "changed": min(changed, math.nextafter(until, math.inf)), "id": at}
         with self._database.read() as c:
 
             def of(folder: str, state: State) -> list[tuple[float, int]]:
                 values = {**span, "folder": folder, "state": state}
-                found = [(row[0], row[1]) for row in c.execute(_BESIDE.limit(limit), values)] if after else []
+                found = (
+                    [(row[0], row[1]) for row in c.execute(_BESIDE.limit(limit), values)]
+                    if after and beside
+                    else []
+                )
                 if len(found) < limit:
                     found += [
                         (row[0], row[1]) for row in c.execute(_BEFORE.limit(limit - len(found)), values)

@@ -79,8 +79,9 @@ class Hours(Part):
             .where(
                 verifications.c.agreement.is_not(None),
                 verifications.c.claim == files.c.claims,
-                files.c.changed >= since,
-                # Hidden from SQLite's planner, which would go through all files that are done.
+                # For SQLite's planner, which else goes through all files that are done.
+                files.c.id.in_(sa.select(verifications.c.file)),
+                files.c.changed + 0 >= since,
                 files.c.state.concat("") == "done",
             )
         )

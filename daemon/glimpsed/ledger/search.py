@@ -25,7 +25,7 @@ from glimpsed.model import FileKey
 LOOKED_AT = 100  # answers that are compared with one another, at least
 MOST, MOST_AT_ONCE = (
     20_000,
-    2_000,
+    1_000,
 )  # files with the words that are looked at for a phrase, the newest: a second's work
 
 FIRST = 2**62  # before the newest answer

@@ -21,7 +21,7 @@ ADVANCE, SPACE, DESCENT = (
     0.2,
 )  # of the font's size: width of a letter and a space, depth below the line
 _SMALLEST = 1.0  # pt
-_DIAGONAL = 0.09  # what rises more than this share of its width, poppler takes letter by letter
+_DIAGONAL = 0.02  # what rises more than this share of its width, poppler takes letter by letter
 _HALVES = range(0xD800, 0xE000)  # no characters: these codes are free for what lies beyond the first 65,536
 _RIGHT_TO_LEFT = frozenset({"R", "AL"})
 _LEFT_TO_RIGHT = frozenset({"L", "EN", "AN"})
