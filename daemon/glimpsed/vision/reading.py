@@ -6,15 +6,18 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
+from glimpsed import bounded
 from glimpsed.children.child import Unavailable
 from glimpsed.errors import Verdict, VerdictKind
 from glimpsed.schemas.checker import Checker
-from glimpsed.vision import structured
+from glimpsed.vision import chat, responses, structured
 from glimpsed.vision.seen import emptiness
+from glimpsed.vision.told import error_of
 from glimpsed.vision.verdict import Finding, clean
 from glimpsed.vision.verdict_table import Hint
 from glimpsed.vision.wire import Answered
 
+LARGEST = 8 << 20  # bytes of a reply
 LONGEST = 4_000_000  # characters of an answer: its sidecars stay below what is read back
 Finish: TypeAlias = Literal["end", "filtered", "cut", "broken", "unknown"]
 
@@ -35,6 +38,22 @@ NOTHING = {
     "refusal": "the model refused",
     "loop": "the answer repeats itself without end",
 }
+
+
+def answer_of(body: bytes) -> Answered | None:
+    """What a reply says, in whatever it is wrapped; None for one with an error in it, or without an answer."""
+    try:
+        reply = bounded.loads(body.removeprefix(b"\xef\xbb\xbf"), largest=LARGEST)
+    except ValueError:
+        return None
+    reply = reply[0] if isinstance(reply, list) and reply else reply
+    holders = [reply, *reply.values()] if isinstance(reply, dict) else []
+    for holder in holders:
+        if isinstance(holder, dict) and error_of(holder) is None:
+            answered = chat.parse(holder) or responses.parse(holder)
+            if answered is not None:
+                return answered
+    return None
 
 
 def finish(reason: str) -> Finish:

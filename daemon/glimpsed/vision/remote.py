@@ -22,7 +22,7 @@ from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import Verdict, VisionError
 from glimpsed.model import Api, Image, Reply, Request, Usage
 from glimpsed.schemas.checker import Checker
-from glimpsed.vision import chat, families, memory, reaction, reading, responses
+from glimpsed.vision import chat, families, memory, reaction, reading
 from glimpsed.vision.client import LARGEST_REPLY, Client, Failure, Response
 from glimpsed.vision.meant import meant
 from glimpsed.vision.memory import Ceiling, Memory
@@ -30,7 +30,6 @@ from glimpsed.vision.notes import Note, Spent
 from glimpsed.vision.pacing import Pacing
 from glimpsed.vision.pause import Ticket
 from glimpsed.vision.reaction import APIS, State
-from glimpsed.vision.told import error_of
 from glimpsed.vision.verdict import Finding, judge
 from glimpsed.vision.wire import MARK, Answered, splice
 
@@ -182,7 +181,7 @@ class RemoteModel:
         return replace(finding, verdict=verdict, hint="refused")
 
     def _understood(self, state: State, response: Response) -> Answered | Finding:
-        if 200 <= response.status < 300 and (answered := _answer(response.body)) is not None:
+        if 200 <= response.status < 300 and (answered := reading.answer_of(response.body)) is not None:
             return answered
         found = judge(response.status, response.headers, response.body, state.api, time.time())
         said_by_api = response.body.lstrip().startswith((b"{", b"["))
@@ -382,22 +381,6 @@ class RemoteModel:
 def size(images: tuple[Image, ...]) -> tuple[int, int]:
     """Bytes of all of them, and the longest side of any, px."""
     return sum(len(i.data) for i in images), max((max(i.width, i.height) for i in images), default=0)
-
-
-def _answer(body: bytes) -> Answered | None:
-    """What a reply says, in whatever it is wrapped; None for one with an error in it, or without an answer."""
-    try:
-        reply = bounded.loads(body.removeprefix(b"\xef\xbb\xbf"), largest=LARGEST_REPLY)
-    except ValueError:
-        return None
-    reply = reply[0] if isinstance(reply, list) and reply else reply
-    holders = [reply, *reply.values()] if isinstance(reply, dict) else []
-    for holder in holders:
-        if isinstance(holder, dict) and error_of(holder) is None:
-            answered = chat.parse(holder) or responses.parse(holder)
-            if answered is not None:
-                return answered
-    return None
 
 
 def _file(request: Request) -> str:
