@@ -32,3 +32,19 @@ def test_what_outputs_newly_names_is_written_after_a_reload_and_after_a_start(tm
             daemon.wait_event("sidecars completed")
         assert len(gateway.requests) == 3
     assert "quick brown fox" in (tmp_path / "in" / "0.png.xmp").read_text()
+
+
+def test_a_lost_ledger_and_more_outputs_or_sidecars_that_are_gone_cost_nothing(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    with Gateway() as gateway:
+        with Daemon(config(gateway, "[txt, json]"), tmp_path) as daemon:
+            for number in range(3):
+                (tmp_path / "in" / f"{number}.png").write_bytes(picture(seed=number))
+            daemon.wait_event("file.done", count=3)
+        for path in [*tmp_path.rglob("ledger.sqlite*"), tmp_path / "in" / "1.png.txt"]:
+            path.unlink()
+        with Daemon(config(gateway, "[txt, json, xmp]"), tmp_path):
+            wait_until(lambda: len(list((tmp_path / "in").glob("*.xmp"))) == 3, "no xmp after the start")
+            wait_until((tmp_path / "in" / "1.png.txt").exists, "the text is not written again")
+        assert len(gateway.requests) == 3
+    assert "quick brown fox" in (tmp_path / "in" / "1.png.txt").read_text()

@@ -112,6 +112,16 @@ async def complete(books: Books, place: Place, maker: Maker) -> int:
     return count
 
 
+async def complete_one(books: Books, place: Place, maker: Maker, key: FileKey) -> None:
+    """The same for one file, whose JSON alone was found; told where that fails."""
+    row = await books.patient(Ledger.find, key)
+    try:
+        if row is not None and _lacks(place.folder, row):
+            await _complete(books, place, maker, key)
+    except ShareTrouble as e:
+        log.warning("sidecars not completed", folder=key.folder, file=shown(key.path), reason=str(e))
+
+
 def _lacks(folder: Folder, row: FileRow) -> bool:
     return not set(sidecar.names(folder, row.key.name).values()) <= {written.name for written in row.written}
 

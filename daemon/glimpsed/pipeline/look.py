@@ -37,8 +37,9 @@ def _standing(job: Job, place: Place) -> tuple[Written, ...] | None:
     """The own sidecars about this very version that the ledger does not know of.
 
     It was restored from an old copy, or they came with the image: without a JSON among them, what a listing would
-    take for them is taken here too. None: there are none, but they can be written. Raises as `sidecar.check` when
-    they cannot.
+    take for them is taken here too. With one, it is enough alone, where the ledger knows of none: it was lost when
+    the folder came to ask for more, or somebody took the others away. None: there are none, but they can be written.
+    Raises as `sidecar.check` when they cannot.
     """
     root, folder, key = place.root, place.folder, job.key
     names = sidecar.names(folder, key.name)
@@ -48,6 +49,8 @@ def _standing(job: Job, place: Place) -> tuple[Written, ...] | None:
             return found.known
     if not sidecar.check(root, key.path, folder, job.written) or "json" not in names or job.again:
         return None
-    found = sidecar.adoptable(root, key.directory, key.name, job.version, folder, names.values())
+    found = sidecar.adoptable(
+        root, key.directory, key.name, job.version, folder, names.values(), lacking=not job.written
+    )
     news = {w for w in found.written if w.name == names["json"]} - set(job.written)
     return found.known if found.verdict == "adopt" and news else None

@@ -32,6 +32,7 @@ from glimpsed.journal import get_logger
 from glimpsed.ledger import Books, Ledger
 from glimpsed.model import Answer, Content, FileKey, Job, Line, Usage, shown
 from glimpsed.pipeline import answers
+from glimpsed.pipeline.anew import complete_one
 from glimpsed.pipeline.ask import Asked, Bill, Refusals
 from glimpsed.pipeline.document import ask_about
 from glimpsed.pipeline.ends import End, Ends
@@ -128,7 +129,10 @@ class Pipeline:
             raise FileError(job.problem, job.advice or "Copy the file into the folder again, whole.")
         seen = await place.do_with(job.version, look, job, place, doubted=self._ends.doubted(job))
         if isinstance(seen, Standing):
-            return await self._ends.adopted(job, seen.written)
+            end = await self._ends.adopted(job, seen.written)
+            if seen.written:
+                await complete_one(self._books, place, self._maker, job.key)
+            return end
         if job.again:
             return await self._asked(story, seen)
         if not place.folder.reuse:

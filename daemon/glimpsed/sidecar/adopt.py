@@ -65,9 +65,12 @@ def adoptable(
     version: Version,
     folder: Folder,
     names_in_directory: Collection[str],
+    *,
+    lacking: bool = False,
 ) -> Found:
     """Judge the sidecars that stand beside a file without a ledger row.
 
+    `lacking`: those that can be made from the JSON need not be there.
     Reads the image only when the JSON names its size but another time (a restored backup): then the
     SHA-256 decides. Raises `ShareTrouble`, or `Vanished` when the directory or the image is gone.
     """
@@ -78,6 +81,8 @@ def adoptable(
     pdf = sidecars.pop("pdf") if missing else None
     with opened_directory(root, directory) as parent, translated(directory):
         statuses = {sidecar: entry(parent, sidecar) for sidecar in sidecars.values()}
+        if lacking and "json" in sidecars:
+            sidecars = {k: s for k, s in sidecars.items() if k == "json" or statuses[s] is not None}
         data = own.read(parent, sidecars["json"]) if "json" in sidecars else None
         parsed = own.parse_own(data)
         edited = _edited(own.Place(parent, folder, name, {}, parsed), sidecars, statuses) if parsed else set()
