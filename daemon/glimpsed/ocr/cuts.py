@@ -7,12 +7,11 @@ is no ink: together they say where a word ends, whatever the engine made of the 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from glimpsed.ocr.letters import Letter
 from glimpsed.ocr.page import Word
 
 LONG, PIECE = 22.0, 13.0  # heights: longer lines are read in pieces of about that
@@ -37,17 +36,21 @@ def divided(cut: Array) -> list[tuple[int, Array]]:
     return [(start, cut[:, start:end]) for start, end in itertools.pairwise(at)]
 
 
-def words(cut: Array, letters: Sequence[Letter]) -> list[Word]:
+def words(cut: Array, text: str, found: Any) -> list[Word]:
     """The words of what the engine read, apart wherever the picture has a gap: it leaves some out, as in `Datum:24.11.2026`.
 
-    Starts and ends are columns of the cut.
+    `found` is rapidocr's WordInfo, with the time step of each character. Starts and ends are columns of the cut.
     """
+    letters = [c for c in text if not c.isspace()]
     height, width = cut.shape[:2]
     empty = _empty(cut)
-    inked = [letter for letter in letters if not letter.text.isspace()]
-    at = [letter.at * width for letter in inked]
-    gaps = [_widest(empty[max(0, round(a)) : round(b)]) / height for a, b in itertools.pairwise(at)]
-    text = _spaced("".join(letter.text for letter in letters), [letter.text for letter in inked], gaps)
+    steps = [step for word in found.word_cols for step in word] if found else []
+    if len(steps) == len(letters):
+        at = [(step + 0.5) / found.line_txt_len * width for step in steps]
+        gaps = [_widest(empty[max(0, round(a)) : round(b)]) / height for a, b in itertools.pairwise(at)]
+        text = _spaced(text, letters, gaps)
+    else:
+        at = [(number + 0.5) / len(letters) * width for number in range(len(letters))]
     return list(_placed(text.split(), at, empty))
 
 

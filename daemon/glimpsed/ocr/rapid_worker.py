@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from glimpsed.children.program import Answer, Answering, serve
@@ -25,20 +24,17 @@ def start(settings: dict[str, Any]) -> Answering:
     logging.disable(logging.CRITICAL)
     from rapidocr import RapidOCR  # noqa: PLC0415 - half a second, and it may be missing
 
-    from glimpsed.ocr import letters  # noqa: PLC0415 - needs NumPy
-
-    ocr = RapidOCR(params={**_SETTINGS, **settings})
-    return functools.partial(_answer, ocr=ocr, recogniser=functools.cache(lambda: letters.recogniser(ocr)))
+    return functools.partial(_answer, ocr=RapidOCR(params={**_SETTINGS, **settings}))
 
 
-def _answer(task: str | None, picture: BinaryIO, *, ocr: Any, recogniser: Callable[[], Any]) -> Answer:
+def _answer(task: str | None, picture: BinaryIO, *, ocr: Any) -> Answer:
     """What the page says, or, as a `turn`, only how it lies."""
     from glimpsed.ocr import reader  # noqa: PLC0415 - needs NumPy
 
     try:
         if task == "turn":
             return {"turned": reader.turn(ocr, _picture(picture))}, []
-        return {}, [reader.read(ocr, recogniser(), _picture(picture)).to_json()]
+        return {}, [reader.read(ocr, _picture(picture)).to_json()]
     except Exception as e:
         if isinstance(e, MemoryError) or "alloc" in str(e):
             raise  # a fresh process may fare better

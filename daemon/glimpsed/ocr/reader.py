@@ -16,7 +16,6 @@ import numpy as np
 
 from glimpsed.ocr import cuts, recognition
 from glimpsed.ocr.cuts import INK
-from glimpsed.ocr.letters import Recogniser
 from glimpsed.ocr.page import Line, Page, Word
 
 EDGE = (
@@ -48,7 +47,7 @@ class Standing:
     turned: int  # degrees clockwise that it was turned by
 
 
-def read(ocr: Any, recogniser: Recogniser, picture: Array) -> Page:
+def read(ocr: Any, picture: Array) -> Page:
     """Read an upright or turned page; RGB as BGR, full size."""
     height, width = picture.shape[:2]
     picture, scale, margin = _enlarged(picture)
@@ -56,7 +55,7 @@ def read(ocr: Any, recogniser: Recogniser, picture: Array) -> Page:
     if page.turned % 180:
         height, width = width, height
     boxes = (page.boxes - margin) / scale
-    lines = _read(recogniser, boxes.round(1), page.lines)
+    lines = _read(ocr, boxes.round(1), page.lines)
     good = [line for line in lines if line.confidence >= SURE and line.text.strip()]
     ink = bool(good) or _has_ink(page.picture)
     return Page(good, width, height, page.turned, ink, _is_strange(boxes, lines, good))
@@ -212,10 +211,10 @@ def _upside_down(ocr: Any, cuts: list[Array]) -> bool:
 # -- what they say
 
 
-def _read(recogniser: Recogniser, boxes: Array, lines: list[Array]) -> list[Line]:
+def _read(ocr: Any, boxes: Array, lines: list[Array]) -> list[Line]:
     """Each line as a whole, or, where it is so long that letters would be lost, in pieces that are put together again."""
     divided = [cuts.divided(line) for line in lines]
-    read = iter(recognition.read(recogniser, [piece for several in divided for _, piece in several]))
+    read = iter(recognition.read(ocr, [piece for several in divided for _, piece in several]))
     found = []
     for quad, line, several in zip(boxes.tolist(), lines, divided, strict=True):
         words: list[Word] = []

@@ -29,8 +29,6 @@ IDLE = 300.0  # seconds without a page after which its 500 MB are given back
 # onnxruntime's official builds report to their makers, and keep a device id in the home directory, unless
 # told not to before they are loaded. An engine that runs on this machine talks to nobody.
 _SILENT = {"ORT_DISABLE_TELEMETRY": "1", "ORT_TELEMETRY_DISABLED": "1"}  # names of two of its versions
-# Lines are read side by side: NumPy's threads would only wait for one another.
-_ALONE = {"OPENBLAS_NUM_THREADS": "1"}
 
 
 class _Process:
@@ -47,7 +45,7 @@ class _Process:
             "glimpsed.ocr.rapid_worker",
             Limits(clock=entry.timeout),
             settings=entry.extra,
-            environment=_SILENT | _ALONE,
+            environment=_SILENT,
             startup=120.0,  # for import and models
         )
         self._pool = Pool(program, self.at_once, idle=idle)
