@@ -8,6 +8,7 @@ before it is read.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -31,8 +32,12 @@ VOTERS = 12  # lines that are asked which way up the page lies
 SEEN = 4  # heights of a line that the classifier sees: it squeezes a longer one into that, and then tosses a coin
 TALL = 1.5  # times as high as wide: a line that stands on its end
 PRINT = 4  # lines that are surely print, not the texture of a photo
+FORMULA = 8  # letters that may stand beside one another in formulas
 DOUBTFUL = 0.8  # of a page's readings
 SURE = 0.5  # of a reading: below that it is none
+
+_HALF_KNOWN = re.compile("[\u0370-\u04ff]")  # Greek and Cyrillic: the engine knows a few letters of them
+_WORD = re.compile(r"[^\W\d_]{2,}")
 
 Array = Any  # a NumPy array: the type checker need not know the library, which is an extra
 
@@ -56,9 +61,9 @@ def read(ocr: Any, picture: Array) -> Page:
         height, width = width, height
     boxes = (page.boxes - margin) / scale
     lines = _read(ocr, boxes.round(1), page.lines)
-    good = [line for line in lines if line.confidence >= SURE and line.text.strip()]
+    good = [line for line in lines if _is_read(line)]
     ink = bool(good) or _has_ink(page.picture)
-    return Page(good, width, height, page.turned, ink, _is_strange(boxes, lines, good))
+    return Page(good, width, height, page.turned, ink, is_strange(boxes, lines))
 
 
 def turn(ocr: Any, picture: Array) -> int:
@@ -229,16 +234,34 @@ def _read(ocr: Any, boxes: Array, lines: list[Array]) -> list[Line]:
     return found
 
 
-def _is_strange(boxes: Array, lines: list[Line], good: list[Line]) -> bool:
+def _is_read(line: Line) -> bool:
+    return line.confidence >= SURE and bool(line.text.strip())
+
+
+def is_strange(boxes: Array, lines: list[Line]) -> bool:
     """Lines of print, of which hardly anything could be read: a script that the engine does not know."""
-    heights = np.maximum(_heights(boxes), 1.0) if len(boxes) else np.zeros(0)
-    lengths = np.linalg.norm(boxes[:, 0] - boxes[:, 1], axis=1) / heights if len(boxes) else heights
-    if (lengths > 4).sum() < PRINT or heights.std() > 0.5 * heights.mean():
+    if not lines:
+        return False
+    heights = np.maximum(_heights(boxes), 1.0)
+    lengths = np.linalg.norm(boxes[:, 0] - boxes[:, 1], axis=1) / heights
+    texts = [line.text if _is_read(line) else "" for line in lines]
+    letters = [c for c in "".join(texts) if c.isalpha()]
+    # Of a text in these scripts the engine reads what looks Latin, too; a formula has single letters of them.
+    half_known = sum(map(len, filter(_HALF_KNOWN.search, _WORD.findall(" ".join(texts)))))
+    if half_known > FORMULA and half_known > 0.2 * len(letters):
+        return True
+    if heights.std() > 0.5 * heights.mean():
+        return False
+    if not letters:  # figures and marks alone, however sure it is of these: what stands between them?
+        read = lengths[[bool(text) for text in texts]]
+        # A figure is some half as wide as its line is high.
+        if (read > 4).any() and 0.5 * sum(map(len, texts)) < 0.4 * read.sum():
+            return True
+    if (lengths > 4).sum() < PRINT:
         return False
     sure = np.average([line.confidence for line in lines], weights=lengths)
-    # A letter is some half as wide as its line is high.
-    read = sum(sum(0.4 if c.isalpha() else 0.2 for c in line.text) for line in good)
-    return bool(sure < DOUBTFUL and read < 0.4 * lengths.sum())
+    covered = sum(0.4 if c.isalpha() else 0.2 for text in texts for c in text)
+    return bool(sure < DOUBTFUL and covered < 0.4 * lengths.sum())
 
 
 def _has_ink(picture: Array) -> bool:
