@@ -407,5 +407,17 @@ def test_a_worker_imports_nothing_that_it_does_not_need() -> None:
         "glimpsed.words",
     } | {
         f"glimpsed.images.{m}"
-        for m in ("colour", "decode", "encode", "pdf", "picture", "plan", "raw", "tiffs", "tiles", "worker")
+        for m in (
+            "colour",
+            "decode",
+            "encode",
+            "pdf",
+            "picture",
+            "plan",
+            "raw",
+            "samples",
+            "tiffs",
+            "tiles",
+            "worker",
+        )
     }

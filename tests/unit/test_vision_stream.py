@@ -299,6 +299,12 @@ def test_comments_and_broken_events_are_none() -> None:
 def test_lines_in_front_of_the_events_are_signs_of_life() -> None:
     assert fed(b"ping\n\nping\n\n").alive
     assert not fed(b"x" * 5000 + b"\n").alive
+    assert not fed(b"x").alive  # anything whatever is none, nor what goes on without end after a line
+    trickle = Body()
+    trickle.feed(b"ping\n")
+    for _ in range(5000):
+        trickle.feed(b"x")
+    assert not trickle.alive
 
 
 def test_white_space_is_a_sign_of_life_and_json_is_none() -> None:

@@ -15,6 +15,7 @@ _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 _BLANK = b"\xef\xbb\xbf \t\r\n"  # and the mark that some begin with
 _LARGEST = 8 << 20  # bytes of one event
 _OBJECT = 64  # bytes that an object takes beside its content
+_NEWLINE = re.compile(rb"[\r\n]")
 _EVENT = re.compile(rb"[\r\n][ \t]*(?:data:[ \t]*){1,2}\{")
 _PREFACE = 4096  # bytes, in which the first event comes whatever is in front of it
 _SNIFF = 64  # bytes, in which it shows what a body is
@@ -51,7 +52,10 @@ class Body:
         self._parts.append(chunk)
         self._size += len(chunk)
         if not self._plain and (
-            self.received <= _SNIFF or len(self._parts) == 1 or b"\n" in chunk or b"\r" in chunk
+            self.received <= _SNIFF
+            or len(self._parts) == 1
+            or _NEWLINE.search(chunk)
+            or (self._preface and self._size >= _PREFACE)
         ):
             self._tell(ended=False)
 
@@ -89,7 +93,8 @@ class Body:
             self.stream, self._parts = Stream(), []
             self.stream.feed(head)
         self._plain = kind is False
-        self._preface = kind is None and not head.startswith(b"{")
+        # A line of a proxy's, or a field that nobody knows, not anything whatever.
+        self._preface = kind is None and not head.startswith(b"{") and bool(_NEWLINE.search(head))
 
 
 def _is_stream(head: bytes, *, ended: bool) -> bool | None:
