@@ -80,7 +80,7 @@ class Glimpsed:
         try:
             text, error = self._run.run(self._ask(data)), None
         except VisionError as e:
-            text, error = "", e.reason
+            text, error = "", e.verdict.reason
         return {"text": text, "error": error, "cpu": cpu_of(self.pid) - before}
 
     @property
