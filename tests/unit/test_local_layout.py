@@ -52,6 +52,23 @@ def test_columns_of_running_text_are_read_one_after_the_other() -> None:
     assert layout.text(columns(12)).split("\n") == expected
 
 
+def test_four_narrow_columns_at_the_same_heights_are_no_table() -> None:
+    ragged = (0.91, 0.78, 1.0, 0.9, 0.87, 0.93, 0.56, 0.95)  # of a column's width, as measured
+    width = 8.6 * HEIGHT
+    boxes = [
+        box
+        for n in range(24)
+        for box in row(
+            100 + 40 * n,
+            *(
+                (at, at + width * ragged[(n + 3 * number) % 8], f"{number} {n}")
+                for number, at in enumerate((50.0, 340.0, 630.0, 920.0))
+            ),
+        )
+    ]
+    assert layout.text(boxes).split("\n") == [f"{number} {n}" for number in range(4) for n in range(24)]
+
+
 def test_a_headline_and_a_footer_across_columns_keep_their_place() -> None:
     boxes = [*row(20, (50, 1400, "headline")), *columns(12), *row(700, (300, 1100, "footer"))]
     lines = layout.text(boxes).split("\n")
