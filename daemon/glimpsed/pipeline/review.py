@@ -80,40 +80,27 @@ def correct(
     was `seen`, else as `sidecar.write`.
     """
     with _turns[folder.name]:  # of two who look at the same answer, the second hears of the first
-        return _corrected(ledger, root, folder, key, seen, by, text, data, instead, make)
-
-
-def _corrected(
-    ledger: Ledger,
-    root: Root,
-    folder: Folder,
-    key: FileKey,
-    seen: str,
-    by: str,
-    text: str | None,
-    data: Any,
-    instead: Answer | None,
-    make: Callable[[Folder, Answer, Content, str], Made],
-) -> Answer:
-    row, old = current(ledger, root, folder, key)
-    if token(row, old) != seen:
-        raise Conflict(f"{shown(key.path)} has changed since you looked at it: look again")
-    new, changed = _changed(old, text, data) if instead is None else _taken(row, old, instead)
-    if old.review is not None:  # who corrected before stays said
-        changed = [*dict.fromkeys([*old.review.changed, *changed])]
-    at = ledger.clock.wall()
-    review = Review(at=utc(at), by=" ".join(shown(by).split())[:LONGEST_NAME], changed=tuple(changed))
-    new = new.model_copy(update={"review": review})
-    there, path = anew.where(root, key.path)
-    content = files.read_content(there, path, row.version)
-    made = make(folder, new, content, path.rpartition("/")[2])
-    written = sidecar.write(there, path, folder, new, row.written, content, made.files)
-    keep = ledger.review if instead is None else ledger.take
-    if not keep(row, old, new, written, at, review.by):
-        raise Conflict(f"{shown(key.path)} was answered anew at this moment: look again")
-    what = f"{', '.join(changed)} corrected" if changed else "confirmed"
-    log.info(events.FILE_REVIEWED, folder=key.folder, file=shown(key.path), reason=f"{what} by {review.by}")
-    return new
+        row, old = current(ledger, root, folder, key)
+        if token(row, old) != seen:
+            raise Conflict(f"{shown(key.path)} has changed since you looked at it: look again")
+        new, changed = _changed(old, text, data) if instead is None else _taken(row, old, instead)
+        if old.review is not None:  # who corrected before stays said
+            changed = [*dict.fromkeys([*old.review.changed, *changed])]
+        at = ledger.clock.wall()
+        review = Review(at=utc(at), by=" ".join(shown(by).split())[:LONGEST_NAME], changed=tuple(changed))
+        new = new.model_copy(update={"review": review})
+        there, path = anew.where(root, key.path)
+        content = files.read_content(there, path, row.version)
+        made = make(folder, new, content, path.rpartition("/")[2])
+        written = sidecar.write(there, path, folder, new, row.written, content, made.files)
+        keep = ledger.review if instead is None else ledger.take
+        if not keep(row, old, new, written, at, review.by):
+            raise Conflict(f"{shown(key.path)} was answered anew at this moment: look again")
+        what = f"{', '.join(changed)} corrected" if changed else "confirmed"
+        log.info(
+            events.FILE_REVIEWED, folder=key.folder, file=shown(key.path), reason=f"{what} by {review.by}"
+        )
+        return new
 
 
 def _changed(old: Answer, text: str | None, data: Any) -> tuple[Answer, list[str]]:
