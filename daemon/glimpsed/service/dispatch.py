@@ -163,8 +163,9 @@ class Dispatcher:
             room = lane.pacing.room(self._clock())
             if room <= 0:
                 continue
-            # A probe is another file than the last that failed.
-            most = room + (lane.pacing.paused is not None)
+            # A probe is another file than those that failed.
+            pause = lane.pacing.paused
+            most = room if pause is None else room + 1 + len(pause.silent)
             jobs: Sequence[Job] = await self._books(
                 Ledger.claim,
                 folders=list(by_name),
@@ -182,9 +183,11 @@ class Dispatcher:
         pause, now = pacing.paused, self._clock()
         if pause is None:
             return jobs
-        chosen = [job for job in jobs if job.key.one != pause.file] or [
-            job for job in jobs if pacing.may_probe(job.key.one, now)
-        ]
+        silent = {file: n for n, file in enumerate(pause.silent)}  # who was asked longest ago comes first
+        chosen = [job for job in jobs if not pause.knows(job.key.one)] or sorted(
+            (job for job in jobs if pacing.may_probe(job.key.one, now)),
+            key=lambda job: silent.get(job.key.one, -1),
+        )
         for job in jobs:
             if job not in chosen[:1]:
                 await self._books(Ledger.release, job)

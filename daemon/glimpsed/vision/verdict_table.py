@@ -154,7 +154,8 @@ ERRORS: tuple[Row, ...] = (
         r"| (exceed|too[ ](large|big)|maximum|max[ ]allowed).{0,60}(image|pixel|dimension|resolution)"
         r"| (invalid|corrupt|malformed|undecodable|not[ ]a[ ]valid).{0,30}(image|base64|data[ ]ur[li])"
         r"| (process|decode|parse|read|identify).{0,20}\bimage | image.{0,60}(not[ ]valid|is[ ]invalid|corrupt)"
-        r"| image.{0,60}(media[ ]type|mime|format|encoding|decode) | 图(片|像).{0,20}(过大|太大|超|格式|无效|解析|尺寸)"),
+        r"| image.{0,40}(could|can)[ ]?(not|n't)[ ](be[ ])?(loaded|load|opened|open|read|processed|decoded|identified|parsed|understood)"
+        r"| (load|open).{0,20}\b(image|picture|photo)\b | image.{0,60}(media[ ]type|mime|format|encoding|decode) | 图(片|像).{0,20}(过大|太大|超|格式|无效|解析|尺寸)"),
     # --- a value that the model does not take, of a parameter that is none of the image's ---
     row("switch", "parameter", at="400 422", codes="invalid_value"),
     # --- busy: the same request, later ---
