@@ -73,13 +73,6 @@ class Hook:
 
 
 @pytest.fixture
-def inbox(tmp_path: Path) -> Path:
-    folder = tmp_path / "inbox"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
 def gateway() -> Iterator[Gateway]:
     with Gateway(decode=False) as gateway:
         yield gateway
