@@ -21,7 +21,7 @@ import json
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from serving import Serving
@@ -57,6 +57,7 @@ class Seen:
     prompt: str  # the user's text parts
     system: str | None
     connection: int  # which connection it came in on, from 1
+    query: str = ""
 
     @property
     def api(self) -> str:
@@ -103,6 +104,7 @@ class Gateway(Serving):
         tls: ssl.SSLContext | None = None,
         decode: bool = True,  # False: images are not looked at (benchmarks)
         port: int = 0,
+        prefix: str = "/v1",  # what base_url has after the host
     ) -> None:
         super().__init__("gateway", port=port, tls=tls)
         self.requests: list[Seen] = []
@@ -112,12 +114,13 @@ class Gateway(Serving):
         self.default = default
         self.apis = set(apis)
         self.key = key
+        self.prefix = prefix
         self._script = list(script)
         self.decode = decode
 
     @property
     def base_url(self) -> str:
-        return f"{self.url}/v1"
+        return f"{self.url}{self.prefix}"
 
     def script(self, *replies: Reply) -> None:
         """Queue these replies, one for each of the next requests."""
@@ -165,11 +168,13 @@ class Gateway(Serving):
     def _answer(
         self, method: str, target: str, headers: dict[str, str], raw: bytes, number: int, *, early: bool
     ) -> tuple[Scripted, Seen]:
-        path = target.removeprefix("/v1")
+        place, _, query = target.partition("?")
+        path = place.removeprefix(self.prefix)
         try:
-            known = method == "POST" and path in PATHS and target.startswith("/v1")
+            known = method == "POST" and path in PATHS and place.startswith(self.prefix)
             check(known, f"Invalid URL ({method} {target})")
             seen = parse(path, headers, raw, number, decode=self.decode, early=early)
+            seen = replace(seen, query=query)
         except BadRequestError as e:
             self.problems.append(str(e))
             body = {
