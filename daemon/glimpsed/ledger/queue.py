@@ -92,6 +92,11 @@ WHERE id IN (
   SELECT id FROM files WHERE folder IN :folders AND state IN ('answered', 'handing') AND due <= :now
   ORDER BY changed LIMIT :limit {lock})
 RETURNING {columns}"""
+# Whose answer is known already, of those that wait for a model.
+_CLAIM_KNOWN = """
+UPDATE files SET state = 'running', owner = :owner, due = :until, claims = claims + 1
+WHERE id IN (SELECT id FROM files WHERE id IN :known AND state = 'queued' AND anew = 0 {lock})
+RETURNING {columns}"""
 
 _NEXT_DUE = (
     sa.select(files.c.due)
@@ -216,8 +221,11 @@ class Queue(Part):
         now: float,
         lease: float = LEASE,
         answered: bool = False,
+        known: Sequence[int] = (),
     ) -> list[Job]:
         """Take up to `limit` rows that are due, for `lease` seconds; with `answered` those that need no model any more.
+
+        And those of `known`, whose answer is there already, whether they are due or not.
 
         A row whose lease ran out is due like any other. Order: priority, arrivals before backlog, oldest
         file. The backlog of a folder that is held stays where it is.
@@ -250,6 +258,9 @@ class Queue(Part):
                     statement = _claim(len(some))
                     values |= {f"folder{n}": folder for n, folder in enumerate(some)}
                 rows += c.execute(statement, values).all()
+            if known:
+                values = {"until": now + lease, "owner": self.owner, "known": list(known)}
+                rows += c.execute(_claim_known(locks=self._database.postgresql), values).all()
             if rows:
                 for page in c.execute(_OF_JOBS, {"ids": [row.id for row in rows]}):
                     pages.setdefault(page.file, []).append(page)
@@ -382,6 +393,13 @@ def _claim(folders: int | None) -> sa.TextualSelect:
 def _claim_answered(*, locks: bool) -> sa.TextualSelect:
     sql = _CLAIM_ANSWERED.format(lock="FOR UPDATE SKIP LOCKED" if locks else "", columns=_COLUMNS)
     named = sa.text(sql).bindparams(sa.bindparam("folders", expanding=True))
+    return named.columns(directory=PathText(), name=PathText())
+
+
+@functools.cache
+def _claim_known(*, locks: bool) -> sa.TextualSelect:
+    sql = _CLAIM_KNOWN.format(lock="FOR UPDATE SKIP LOCKED" if locks else "", columns=_COLUMNS)
+    named = sa.text(sql).bindparams(sa.bindparam("known", expanding=True))
     return named.columns(directory=PathText(), name=PathText())
 
 

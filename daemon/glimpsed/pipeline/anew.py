@@ -79,7 +79,14 @@ def write(
 ) -> tuple[Written, ...]:
     """The sidecars that the folder asks for, but for those that are `standing`. Raises as `sidecar.write`."""
     return sidecar.write(
-        known.root, known.path, folder, known.answer, row.written, known.content, made.files, standing=standing
+        known.root,
+        known.path,
+        folder,
+        known.answer,
+        row.written,
+        known.content,
+        made.files,
+        standing=standing,
     )
 
 
@@ -151,9 +158,7 @@ async def _complete(
             if known is None:
                 return False
             made = await maker.make(place.folder, known.answer, known.content, known.name, place.chain)
-            written = await place.do_with(
-                row.version, write, known, before, place.folder, made, standing
-            )
+            written = await place.do_with(row.version, write, known, before, place.folder, made, standing)
     except (FileError, SidecarBlocked, Vanished) as e:
         log.warning("sidecars not completed", folder=key.folder, file=shown(key.path), reason=str(e))
         return False
