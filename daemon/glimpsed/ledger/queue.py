@@ -84,7 +84,7 @@ WHERE id IN (
   ORDER BY files.priority DESC, files.fresh DESC, files.mtime_ns, files.id LIMIT :limit {lock})
 RETURNING {columns}"""
 _COLUMNS = """id, folder, directory, name, size, mtime_ns, state, priority, fresh, round, anew, changed, claims,
-  attempts, retries, cut_off, problem, advice, written"""
+  attempts, retries, cut_off, problem, advice, written, stem"""
 # Those that wait to be written or handed over are few: by `files_state`, whatever else waits.
 _CLAIM_ANSWERED = """
 UPDATE files SET owner = :owner, due = :until, claims = claims + 1
@@ -386,21 +386,21 @@ def _claim(folders: int | None) -> sa.TextualSelect:
         each = (_HEAD.format(folder=f":folder{n}", fresh=fresh) for n in range(folders) for fresh in (1, 0))
         heads, lock = "\nUNION ALL".join(each), ""
     sql = _CLAIM.format(heads=heads, lock=lock, columns=_COLUMNS)
-    return sa.text(sql).columns(directory=PathText(), name=PathText())
+    return sa.text(sql).columns(directory=PathText(), name=PathText(), stem=PathText())
 
 
 @functools.cache
 def _claim_answered(*, locks: bool) -> sa.TextualSelect:
     sql = _CLAIM_ANSWERED.format(lock="FOR UPDATE SKIP LOCKED" if locks else "", columns=_COLUMNS)
     named = sa.text(sql).bindparams(sa.bindparam("folders", expanding=True))
-    return named.columns(directory=PathText(), name=PathText())
+    return named.columns(directory=PathText(), name=PathText(), stem=PathText())
 
 
 @functools.cache
 def _claim_known(*, locks: bool) -> sa.TextualSelect:
     sql = _CLAIM_KNOWN.format(lock="FOR UPDATE SKIP LOCKED" if locks else "", columns=_COLUMNS)
     named = sa.text(sql).bindparams(sa.bindparam("known", expanding=True))
-    return named.columns(directory=PathText(), name=PathText())
+    return named.columns(directory=PathText(), name=PathText(), stem=PathText())
 
 
 def _job(row: sa.Row[*tuple[Any, ...]], pages: Sequence[sa.Row[*tuple[Any, ...]]]) -> Job:
@@ -422,6 +422,7 @@ def _job(row: sa.Row[*tuple[Any, ...]], pages: Sequence[sa.Row[*tuple[Any, ...]]
         if handing
         else None,
         written=written_from(row.written),
+        stem=row.stem,
         since=row.changed,
         claim=row.claims,
         round=row.round,
