@@ -8,18 +8,17 @@ import json
 import os
 import random
 import signal
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
 from daemon import Daemon, glimpsed, wait_until
 from gateway import Gateway, Scripted
 from pictures import drop, picture
+from webhook import Hook
 
 CONFIG = """
 models:
@@ -35,48 +34,6 @@ SCHEMA = (
     "properties: {supplier: {type: string}, number: {type: integer}}}"
 )
 ANSWER = json.dumps({"supplier": "ACME: Sons", "number": 4711})
-
-
-class Hook:
-    """Whoever is told by webhook: replies as it is told to, then 200."""
-
-    def __init__(self, *statuses: int) -> None:
-        self.heard: list[tuple[dict[str, str], bytes]] = []
-        self.statuses = list(statuses)
-        hook = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                hook.heard.append((dict(self.headers), body))
-                self.send_response(hook.statuses.pop(0) if hook.statuses else 200)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/hook?token=sk-hidden-token-123"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-
-    @property
-    def keys(self) -> list[str]:
-        return [headers["Idempotency-Key"] for headers, _ in self.heard]
-
-
-@pytest.fixture
-def inbox(tmp_path: Path) -> Path:
-    folder = tmp_path / "inbox"
-    folder.mkdir()
-    return folder
 
 
 @pytest.fixture
@@ -333,3 +290,28 @@ def test_a_hand_over_that_cannot_be_is_a_config_error(
     found = glimpsed("run", home=tmp_path)
     assert found.returncode == 78
     assert told in found.stderr + found.stdout
+
+
+def test_a_name_that_we_gave_does_not_grow_when_the_answer_is_another_one(tmp_path: Path) -> None:
+    """What the file was called at first is known, over restarts too: `{stem}` is that."""
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    folder = f'{SCHEMA}, on_done: {{rename_to: "{{data.supplier}} {{stem}}"}}'
+    with Gateway(default=Scripted(text=json.dumps({"supplier": "A", "number": 1}))) as gateway:
+        text = CONFIG.format(url=gateway.base_url, inbox=inbox, folder=folder)
+        with Daemon(text, tmp_path) as daemon:
+            drop(inbox, "scan.png", picture(seed=1))
+            daemon.wait_event("file.handed_over")
+            assert (inbox / "A scan.png").exists()
+        gateway.default = Scripted(text=json.dumps({"supplier": "B", "number": 1}))
+        with Daemon(text, tmp_path) as daemon:
+            for count, supplier in enumerate("BC", 1):
+                gateway.default = Scripted(text=json.dumps({"supplier": supplier, "number": 1}))
+                if supplier == "B":
+                    assert glimpsed("redo", str(inbox / "A scan.png"), "--yes", "-c", daemon.config, home=tmp_path).returncode == 0  # fmt: skip
+                else:
+                    drop(inbox, "B scan.png", picture(seed=2))  # another version
+                daemon.wait_event("file.handed_over", count=count)
+                names = {f"{supplier} scan.png{ending}" for ending in ("", ".txt", ".json")}
+                wait_until(lambda names=names: {p.name for p in inbox.iterdir()} == names, f"no {names}")  # type: ignore[misc]
+        assert len(gateway.requests) == 3

@@ -6,7 +6,7 @@ There is no queue here: what is claimed is being worked on, what is not stays a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from glimpsed import metrics
@@ -49,6 +49,7 @@ class Dispatcher:
         pipeline: Pipeline,
         *,
         lanes: Callable[[], Awaitable[Sequence[Lane]]],
+        known: Callable[[Collection[str], int], list[int]] = lambda _folders, _most: [],
         finished: Callable[[Job, End], None],
         next_change: Callable[[float], float | None],
         clock: Clock,
@@ -57,6 +58,7 @@ class Dispatcher:
         self._books = books
         self._pipeline = pipeline
         self._lanes = lanes
+        self._known = known
         self._finished = finished
         self._next_change = next_change
         self._clock = clock
@@ -173,6 +175,7 @@ class Dispatcher:
                 now=self._clock(),
                 lease=LEASE,
                 answered=lane.answered,
+                known=self._known(by_name, most) if lane.answered else (),
             )
             for job in await self._probing(jobs, lane.pacing):
                 self._start(job, by_name[job.key.folder], lane.pacing)
