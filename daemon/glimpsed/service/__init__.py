@@ -21,7 +21,7 @@ from glimpsed.images import Images
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Books, Ledger
 from glimpsed.ledger.engine import parsed, told
-from glimpsed.model import Job, counted
+from glimpsed.model import Job, counted, shown
 from glimpsed.notify import Notifier
 from glimpsed.pipeline import End, Pipeline
 from glimpsed.pipeline.costless import Costless
@@ -34,6 +34,7 @@ from glimpsed.service.dispatch import Dispatcher
 from glimpsed.service.folders import Folders
 from glimpsed.service.gauges import set_gauges
 from glimpsed.service.health import Health
+from glimpsed.service.known import Known
 from glimpsed.service.models import Models
 from glimpsed.service.opening import open_books
 from glimpsed.service.serving import Serving
@@ -96,6 +97,7 @@ class Service:
         self.maker: Maker
         self.models: Models
         self.dispatcher: Dispatcher
+        self.known: Known
         self.verifying: Verifying
         self.folders: Folders
 
@@ -190,7 +192,8 @@ class Service:
             wake=self._wake,
             changed=self._health.look_again,
         )
-        self._serving = Serving(self.config, self.books, self.folders, self.models)
+        self._serving = Serving(self.config, self.books, self.folders, self.models, costless.chain)
+        self.known = Known(costless, self._serving.unserved, self._wake)
         self._health.serve(self.httpd, self.config)
         self.dispatcher = Dispatcher(
             self.books,
@@ -205,6 +208,7 @@ class Service:
                 aside=self._aside,
             ),
             lanes=self._serving.lanes,
+            known=self.known.take,
             finished=self._finished,
             next_change=self.models.next_change,
             clock=self.books.clock,
@@ -229,6 +233,7 @@ class Service:
         return [
             self.dispatcher.run(),
             self.dispatcher.renew_leases(),
+            self.known.run(),
             self.verifying.run(),
             look_for_changes(self.books, self.models, self._wake, self.folders.rescan),
             watch_others(self.books, self.dispatcher.wake),
@@ -265,16 +270,19 @@ class Service:
             if self._reload is None:
                 continue
             self._notify.reloading()
+            problem = ""
             try:
                 # Not by `asyncio.to_thread`: at the stop, that would wait for a file system that hangs.
                 config = await self._disk.run_within(READ_CONFIG, self._reload)
                 connected = self.models.connect(config)
             except ConfigError as e:
-                for problem in e.problems:
-                    log.error(events.CONFIG_ERROR, reason=str(problem))
+                for mistake in e.problems:
+                    log.error(events.CONFIG_ERROR, reason=str(mistake))
+                problem = shown(str(e), lines=True)
                 mistakes = counted(len(e.problems), "error")
                 log.error(events.SERVICE_RELOAD_FAILED, reason=f"{mistakes}; the old config stays")
             except GlimpsedError as e:  # its folder or an extra is not there, the file system hangs
+                problem = shown(str(e), lines=True)
                 log.error(events.SERVICE_RELOAD_FAILED, reason=f"{e}; the old config stays")
             else:
                 fixed = [key for key in AT_START if getattr(config, key) != getattr(self.config, key)]
@@ -282,7 +290,7 @@ class Service:
                 await self._apply(config, connected)
                 reason = f"{', '.join(fixed)}: taken over at the next start" if fixed else None
                 log.info(events.SERVICE_RELOADED, reason=reason)
-            self._notify.ready()
+            self._notify.reloaded(problem)
 
     async def _apply(self, config: Config, connected: Mapping[str, Model]) -> None:
         """Folders and models are added, removed and changed; jobs in hand end as they began."""
