@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from glimpsed import __version__, eventloop, metrics
-from glimpsed.blocking import Blocking, wait
-from glimpsed.clock import elapsed
+from glimpsed.blocking import Blocking
 from glimpsed.config import state_url
 from glimpsed.config.schema import Config
-from glimpsed.errors import ConfigError, GlimpsedError, LedgerReplaced, LedgerUnavailable
+from glimpsed.errors import ConfigError, GlimpsedError, LedgerReplaced
 from glimpsed.httpd import Httpd
 from glimpsed.images import Images
 from glimpsed.journal import events, get_logger
@@ -33,8 +32,11 @@ from glimpsed.service.backlog import Backlogs
 from glimpsed.service.changes import keep_hours, let_answers_go, look_for_changes, watch_others
 from glimpsed.service.dispatch import Dispatcher
 from glimpsed.service.folders import Folders
+from glimpsed.service.gauges import set_gauges
 from glimpsed.service.health import Health
+from glimpsed.service.known import Known
 from glimpsed.service.models import Models
+from glimpsed.service.opening import open_books
 from glimpsed.service.serving import Serving
 from glimpsed.service.tally import Tally
 from glimpsed.service.verifying import Verifying
@@ -43,7 +45,6 @@ from glimpsed.words import lasting
 
 log = get_logger()
 
-LEDGER_PATIENCE = 5.0  # seconds between tries while the database is away at the start
 READ_CONFIG = 60.0  # seconds after which the file system that the config is on counts as hung
 CLOSE_SECONDS = 15.0  # beyond the drain, for the ledger and the processes to end
 AT_START = (
@@ -96,6 +97,7 @@ class Service:
         self.maker: Maker
         self.models: Models
         self.dispatcher: Dispatcher
+        self.known: Known
         self.verifying: Verifying
         self.folders: Folders
 
@@ -157,8 +159,10 @@ class Service:
 
     async def _open(self) -> bool:
         """Ledger, models and image workers; False when told to stop before the database answered."""
-        if not await self._open_ledger():
+        books = await open_books(self.config, patience=self.start_patience, stop=self._stop)
+        if books is None:
             return False
+        self.books = books
         await self.books.patient(Ledger.take_back, self.books.clock())
         await self._aside.take_up(self.books)
         self.images = Images(self.config.workers)
@@ -188,7 +192,8 @@ class Service:
             wake=self._wake,
             changed=self._health.look_again,
         )
-        self._serving = Serving(self.config, self.books, self.folders, self.models)
+        self._serving = Serving(self.config, self.books, self.folders, self.models, costless.chain)
+        self.known = Known(costless, self._serving.unserved, self._wake)
         self._health.serve(self.httpd, self.config)
         self.dispatcher = Dispatcher(
             self.books,
@@ -203,6 +208,7 @@ class Service:
                 aside=self._aside,
             ),
             lanes=self._serving.lanes,
+            known=self.known.take,
             finished=self._finished,
             next_change=self.models.next_change,
             clock=self.books.clock,
@@ -218,22 +224,6 @@ class Service:
         )
         return True
 
-    async def _open_ledger(self) -> bool:
-        """False when told to stop before the database answered. Raises `LedgerUnavailable` when that took too long."""
-        url, began = state_url(self.config), elapsed()
-        while True:
-            try:
-                self.books = await Books.open(url, search=self.config.search, keep=self.config.keep_answers)
-            except LedgerUnavailable as e:
-                if self.start_patience is not None and elapsed() - began > self.start_patience:
-                    raise
-                log.warning(events.LEDGER_UNAVAILABLE, reason=str(e))
-                await wait(self._stop, LEDGER_PATIENCE)
-                if self._stop.is_set():
-                    return False
-            else:
-                return True
-
     async def _start(self) -> list[asyncio.Task[None]]:
         await self.folders.apply(self.config, self._group)
         return [self._group.create_task(job) for job in self._jobs()]
@@ -243,6 +233,7 @@ class Service:
         return [
             self.dispatcher.run(),
             self.dispatcher.renew_leases(),
+            self.known.run(),
             self.verifying.run(),
             look_for_changes(self.books, self.models, self._wake, self.folders.rescan),
             watch_others(self.books, self.dispatcher.wake),
@@ -381,18 +372,7 @@ class Service:
 
     async def gauges(self) -> None:
         """Metrics that nobody sets meanwhile."""
-        names = self.folders.names
-        counts = await self.books(Ledger.counts, names)
-        for watch in self.folders:
-            name, state = watch.folder.name, watch.state
-            metrics.files(name, counts.get(name, {}))
-            metrics.folder(name, up=state.state != "lost", mode=state.mode)
-            metrics.degraded(name, state.reason if state.state == "degraded" else None)
-        since = [await self.books(Ledger.waiting_since, name) for name in names]
-        oldest = min((s for s in since if s is not None), default=None)
-        metrics.queue_age(0.0 if oldest is None else max(0.0, self.books.clock.wall() - oldest))
-        for model in self.models:
-            metrics.paused(model.entry.name, paused=model.pacing.paused is not None)
+        await set_gauges(self.books, self.folders, self.models)
 
     def _became_ready(self) -> None:
         log.info(events.SERVICE_READY, folders=len(self.folders.names))
