@@ -29,6 +29,7 @@ from typing import Literal, TypeAlias
 
 from glimpsed import extras
 
+NO_ANSWER = "no answer"  # in `Verdict.alike`: a reply came whole, and says nothing
 Reach: TypeAlias = Literal["file", "directory", "disk"]
 VerdictKind: TypeAlias = Literal["retry", "shrink", "switch", "longer", "fail", "pause"]
 
@@ -167,7 +168,7 @@ class Verdict:
     overload: bool = False  # 429, 503, 529: fewer requests at once
     slow: bool = False  # no answer in time: fewer requests at once
     doubtful: bool = False  # with 'pause': it may be about this very file
-    alike: frozenset[str] = frozenset()  # of a 4xx: what refusals that are alike have in common
+    alike: frozenset[str] = frozenset()  # what refusals, or replies that are no answers, have in common
 
 
 class NotHandedOver(GlimpsedError):

@@ -37,13 +37,6 @@ ANSWER = json.dumps({"supplier": "ACME: Sons", "number": 4711})
 
 
 @pytest.fixture
-def inbox(tmp_path: Path) -> Path:
-    folder = tmp_path / "inbox"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
 def gateway() -> Iterator[Gateway]:
     with Gateway(decode=False) as gateway:
         yield gateway

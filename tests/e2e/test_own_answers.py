@@ -22,12 +22,6 @@ log: {{target: json, level: debug}}
 HOUR = 3600 * 10**9
 
 
-@pytest.fixture
-def inbox(tmp_path: Path) -> Path:
-    (tmp_path / "inbox").mkdir()
-    return tmp_path / "inbox"
-
-
 def shift(inbox: Path, by: int) -> None:
     """What a file system that keeps local time shows after the clocks change."""
     for path in inbox.iterdir():

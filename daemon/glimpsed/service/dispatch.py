@@ -14,7 +14,7 @@ from glimpsed.blocking import wait
 from glimpsed.clock import Clock
 from glimpsed.errors import LedgerUnavailable
 from glimpsed.journal import events, get_logger
-from glimpsed.ledger import Books, Ledger
+from glimpsed.ledger import LEASE, Books, Ledger
 from glimpsed.ledger.books import Away
 from glimpsed.model import Job
 from glimpsed.pipeline import End, Kept, Pipeline, Place
@@ -23,7 +23,6 @@ from glimpsed.vision.pacing import Pacing
 
 log = get_logger()
 
-LEASE = 60.0  # seconds (DESIGN 8)
 RENEW = 15.0  # a lease survives three renewals that fail
 BUSY = 0.02  # seconds without news after which the dispatcher asks what will be due
 LONGEST_NAP = 30.0  # with nothing due: a safety net, every event wakes the dispatcher at once
@@ -165,8 +164,9 @@ class Dispatcher:
             room = lane.pacing.room(self._clock())
             if room <= 0:
                 continue
-            # A probe is another file than the last that failed.
-            most = room + (lane.pacing.paused is not None)
+            # A probe is another file than those that failed.
+            pause = lane.pacing.paused
+            most = room if pause is None else room + 1 + len(pause.silent)
             jobs: Sequence[Job] = await self._books(
                 Ledger.claim,
                 folders=list(by_name),
@@ -185,9 +185,11 @@ class Dispatcher:
         pause, now = pacing.paused, self._clock()
         if pause is None:
             return jobs
-        chosen = [job for job in jobs if job.key.one != pause.file] or [
-            job for job in jobs if pacing.may_probe(job.key.one, now)
-        ]
+        silent = {file: n for n, file in enumerate(pause.silent)}  # who was asked longest ago comes first
+        chosen = [job for job in jobs if not pause.knows(job.key.one)] or sorted(
+            (job for job in jobs if pacing.may_probe(job.key.one, now)),
+            key=lambda job: silent.get(job.key.one, -1),
+        )
         for job in jobs:
             if job not in chosen[:1]:
                 await self._books(Ledger.release, job)
