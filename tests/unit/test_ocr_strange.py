@@ -21,6 +21,19 @@ STRANGE: dict[str, list[Read]] = {
         (30, "TO TIMOΛO IO EKΔOHKE ∑THN AOHNA THN TPITH", 0.92),
         (26, "EYXAPIΣTOYME TIA ΣAΣ", 0.89),
     ],
+    "a line of Hebrew": [(13.6, "2024 γ 14-", 0.86)],
+    "two lines of Hebrew": [(13.6, "2024 γ 14- 7", 0.81), (16.5, ".2", 0.82)],
+    "bold Hebrew": [(14.8, "2024 ュ 14-", 0.9), (17.9, ".2", 0.8)],
+    "a line of Armenian": [(24.5, "hqh ujmn q g 2024", 0.78)],
+    "two lines of Armenian": [(26.7, "hq qujmn 2024", 0.83), (27.6, "14-h unwnwputnh h : hmh", 0.76)],
+    "a line of Georgian": [(17.8, "moa 3g 2024 14", 0.82)],
+    "two lines of Georgian": [(19.3, "3 moa ∂m3g 2024 14", 0.79), (25.3, "gmgo oz gbgò.", 0.67)],
+    "three lines of Georgian": [
+        (20.9, "∂m83g 2024 o 14 a", 0.87),
+        (27.7, "agmgo ozo agbobgò. 3", 0.73),
+        (20.5, ",", 0.83),
+    ],
+    "three lines of Tamil": [(19.1, "14 2024 G", 0.81), (16.2, "27 TT 4", 0.68), (24.3, "TT]. L", 0.66)],
     "lines of which nothing was read": [(20, "", 0.3)] * 5,
 }
 KNOWN: dict[str, list[Read]] = {
@@ -34,6 +47,18 @@ KNOWN: dict[str, list[Read]] = {
     "blanks to fill in": [(14, "Name:", 1.0), (14, "Date:", 1.0)],
     "a letter": [(5, "Dear Anna,", 1.0), (12, "thanks for the 2 books.", 0.99)],
     "Chinese": [(12, "发票号码二〇二四年十一月", 0.98)] * 5,
+    "letters apart": [(20, "P A S S P O R T", 0.99)],
+    "a formula": [(7.9, "f(x) = 3x² + 2x - 7", 0.99), (10.6, "∫ f dx = x³ + x² - 7x + C", 0.94)],
+    "Chinese of two lines": [
+        (12.9, "港口办公室于二〇二四年三月十四日", 0.98),
+        (10.8, "来信谈及码头街二十七号", 1.0),
+    ],
+    "handwriting, tiny": [(3.4, "Deas Martha.", 0.82), (8.7, "the boxes came on Taesday. all four", 0.85)],
+    "serial numbers": [(7.2, "SN: X7K-99Q-0Z1", 0.98), (11.7, "MAC 00:1B:44:11:3A:B7", 1.0)],
+    "Vietnamese, blurred": [
+        (11.7, "Vǎn phòng càng đã viét cho chúng", 0.89),
+        (9.7, "vé vic thuê mt bång ti ső", 0.9),
+    ],
     "texture of a photo": [(5, "n", 0.6), (6, "", 0.2)],
     "nothing": [],
 }
