@@ -39,6 +39,7 @@ class Told:
     answer: Answer | None  # as the ledger or the JSON has it
     text: str | None  # where only a text sidecar has it
     earlier: Sequence[tuple[str, Answer]] = ()  # each as `others` knows it
+    second: Sequence[str] = ()  # those of them that a second reader gave
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,7 @@ async def page(
         problem=problem,
         parts=parts(told.answer, told.text),
         earlier=[(which, answer, parts(answer)) for which, answer in told.earlier],
+        second=told.second,
         pages=range(1, min(count, MOST_PAGES) + 1),
         page_count=count,
         trouble=trouble,
@@ -212,10 +214,11 @@ def told_of(desk: Desk, row: FileRow, folder: Folder) -> Told:
     earlier = [
         (str(other.id), other.answer) for other in there if not stands or other.question != row.question
     ]
+    second = [str(other.id) for other in there if other.second]
     if (own := desk.ledger.own_answer(row.key)) is not None:
         earlier.insert(0, (OWN, own))
     if not stands:
-        return Told(None, None, earlier)
+        return Told(None, None, earlier, second)
     try:
         root = find_root(folder.path)
         answer = anew.answer(root, row, folder, kept)
@@ -223,4 +226,4 @@ def told_of(desk: Desk, row: FileRow, folder: Folder) -> Told:
     except GlimpsedError:
         known = next((one for one in kept if one), None)
         answer, text = (known.answer if known else None), None
-    return Told(answer, text, earlier)
+    return Told(answer, text, earlier, second)
