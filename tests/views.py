@@ -133,9 +133,9 @@ def seeded(home: Path, language: str) -> Seeded:
         made.done("letters", f"letter-{number:02}.png", (text,), now - 5000 * number)
     for number, reason in enumerate(
         (
-            "The picture is cut off at its end.",
-            "The picture is cut off at its end.",
-            "The model refused to answer.",
+            "The file is cut off: a part of it is missing.",
+            "The file is cut off: a part of it is missing.",
+            "the model refused",
         )
     ):
         made.failed("receipts", f"till-{number}.jpg", reason, now - 4000 * number - 100)

@@ -194,14 +194,19 @@ def test_numbers_are_looked_for_in_what_the_embedded_engine_reads(tmp_path: Path
     assert doubt["agreement"] == pytest.approx(2 / 3, abs=1e-3)
     # What the engine saw where is kept for the page, and no search finds it: it is nobody's answer.
     assert "lines" not in sidecar(tmp_path, "a.png")
-    loaded = load(tmp_path / "glimpsed.yaml", keys=False)
+    loaded = load(tmp_path / "glimpsed.yaml", keys=False).model_copy(
+        update={"state": f"sqlite:///{next(tmp_path.rglob('*.sqlite'))}"}
+    )
     with served(loaded, tmp_path) as port, Reader(port) as reader:
-        shown = reader.get("/files/1").text
+        found = reader.get("/files", params={"q": "20417"}).text
+        assert "1 file matches" in found
+        (here,) = set(re.findall(r"/files/\d+", found))
+        shown = reader.get(here).text
         assert "as the second reader saw it" in shown
         assert "20417" in "".join(re.findall(r'<li data-line="1:\d+"[^>]*>([^<]*)', shown))
-        assert all(0 <= x <= 1 for box in reader.get("/files/1/pages/1/lines").json() for x in box)
-        assert len(reader.get("/files/1/pages/1/lines").json()) > 3
-        assert "1 file matches" in reader.get("/files", params={"q": "20417"}).text
+        boxes = reader.get(f"{here}/pages/1/lines").json()
+        assert len(boxes) > 3
+        assert all(0 <= x <= 1 for box in boxes for x in box)
 
 
 def test_a_correction_outlives_redo_and_rewrite(tmp_path: Path, gateway: Gateway) -> None:

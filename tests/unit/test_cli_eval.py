@@ -174,7 +174,9 @@ def test_the_page_tells_each_field_and_what_was_right_in_the_configs_language(
     assert evaluate("known", "--folder", "data", "--yes", "-o", "page.html")[0] == 0
     page = (tmp_path / "page.html").read_text()
     assert '<html lang="zh-CN">' in page
-    assert re.findall(r'<th scope="row">(supplier|total)</th><td class="n">([^/]*)</td>', re.sub(r"</?span[^>]*>", "", page)) == [
+    assert re.findall(
+        r'<th scope="row">(supplier|total)</th><td class="n">([^/]*)</td>', re.sub(r"</?span[^>]*>", "", page)
+    ) == [
         ("supplier", "1 · 1 · 0"),
         ("total", "1 · 1 · 0"),
     ]

@@ -23,8 +23,8 @@ from glimpsed.ledger import Paused, Reason, Spend, local_day
 from glimpsed.ledger.hours import QUEUE, Hour
 from glimpsed.looks import charts
 from glimpsed.model import FileKey
-from glimpsed.web.failures import grouped
 from glimpsed.web.excerpts import marked, readable
+from glimpsed.web.failures import grouped
 from glimpsed.web.pictures import Cache
 from glimpsed.web.served import pictures_directory
 from history import CONFIG, History

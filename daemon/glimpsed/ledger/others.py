@@ -1,5 +1,4 @@
-"""Other answers about a file's content than the one that stands: to other questions, earlier ones, those that were tried,
-and what a local second reader saw where.
+"""Other answers about a file's content than the one that stands: earlier ones, tried ones, a local second reader's.
 
 One that was tried is kept under a question of its own, which no file has: it is nobody's answer, and takes no other's place.
 """

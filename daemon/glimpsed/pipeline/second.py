@@ -188,7 +188,9 @@ def _seen(reading: Answer) -> Answer | None:
     """What of a second reading tells where on the pages the answer's words stand; None: nothing does."""
     if not reading.lines:
         return None
-    return reading.model_copy(update={"lines": tuple(one.model_copy(update={"words": ()}) for one in reading.lines)})
+    return reading.model_copy(
+        update={"lines": tuple(one.model_copy(update={"words": ()}) for one in reading.lines)}
+    )
 
 
 def _content(place: Place, found: SecondReading) -> Content:

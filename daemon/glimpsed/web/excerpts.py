@@ -14,9 +14,7 @@ _NAMED = re.compile(r'\A[\s{}\[\],]*"(?:[^"\\]|\\.)*"\s*:')
 
 
 def readable(text: str) -> str:
-    """``supplier: Weber · total: 12.5`` of ``{"supplier": "Weber", "total": 12.5}``, or of a piece of it from its start or a
-    line's; any other text as it is.
-    """
+    """``supplier: Weber · total: 12.5`` of ``{"supplier": "Weber", "total": 12.5}``, and of lines of it; else the text."""
     if not _NAMED.match(text):
         return text
     pieces = list(_pieces(text))

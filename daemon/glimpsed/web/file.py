@@ -107,6 +107,7 @@ async def page(
         parts=parts(told.answer, told.text),
         earlier=[(which, answer, parts(answer)) for which, answer in told.earlier],
         second=told.second,
+        undo=undoes(told),
         pages=range(1, min(count, MOST_PAGES) + 1),
         page_count=count,
         trouble=trouble,
@@ -145,6 +146,13 @@ def editable(row: FileRow, answer: Answer, typed: Mapping[str, str]) -> Editing:
         if doubt
         else (),
     )
+
+
+def undoes(told: Told) -> bool:
+    """Whether the answer that stands was corrected, and what the model itself said is there to go back to. Pure."""
+    own = next((answer for which, answer in told.earlier if which == OWN), None)
+    stands = told.answer
+    return own is not None and stands is not None and (own.text, own.data) != (stands.text, stands.data)
 
 
 def apart(row: FileRow, folder: Folder | None, answer: Answer | None) -> list[int]:
