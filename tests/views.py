@@ -138,7 +138,8 @@ def seeded(home: Path, language: str) -> Seeded:
             "the model refused",
         )
     ):
-        made.failed("receipts", f"till-{number}.jpg", reason, now - 4000 * number - 100)
+        advice = "Copy the file into the folder again, whole."
+        made.failed("receipts", f"till-{number}.jpg", reason, now - 4000 * number - 100, advice)
     waiting = [
         Offer(FileKey("invoices", f"2019/{number:05}.png"), Version(300_000, number))
         for number in range(6400)

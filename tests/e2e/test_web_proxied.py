@@ -37,6 +37,11 @@ def nginx(home: Path, port: int, behind: int) -> subprocess.Popen[bytes]:
     )
 
 
+def answers(port: int) -> bool:
+    with socket.socket() as one:
+        return not one.connect_ex(("127.0.0.1", port))
+
+
 def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
@@ -53,7 +58,7 @@ def test_behind_nginx_the_page_reads_acts_and_is_live(tmp_path: Path) -> None:
         port = free_port()
         proxy = nginx(tmp_path, port, behind)
         try:
-            wait_until(lambda: not socket.socket().connect_ex(("127.0.0.1", port)), "no nginx")
+            wait_until(lambda: answers(port), "no nginx")
             _all_of_it(tmp_path, made, port)
         finally:
             proxy.terminate()
