@@ -22,7 +22,7 @@ import ssl
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self, TypeAlias
 
 Fault: TypeAlias = Literal["drop", "half", "hang", "trickle", "sse", "early"]
@@ -56,6 +56,7 @@ class Seen:
     prompt: str  # the user's text parts
     system: str | None
     connection: int  # which connection it came in on, from 1
+    query: str = ""
 
     @property
     def api(self) -> str:
@@ -102,6 +103,7 @@ class Gateway:
         tls: ssl.SSLContext | None = None,
         decode: bool = True,  # False: images are not looked at (benchmarks)
         port: int = 0,
+        prefix: str = "/v1",  # what base_url has after the host
     ) -> None:
         self.requests: list[Seen] = []
         self.problems: list[str] = []
@@ -112,6 +114,7 @@ class Gateway:
         self.apis = set(apis)
         self.key = key
         self.port = port
+        self.prefix = prefix
         self._script = list(script)
         self._tls = tls
         self.decode = decode
@@ -128,7 +131,7 @@ class Gateway:
 
     @property
     def base_url(self) -> str:
-        return f"{self.url}/v1"
+        return f"{self.url}{self.prefix}"
 
     def script(self, *replies: Reply) -> None:
         """Queue these replies, one for each of the next requests."""
@@ -229,11 +232,13 @@ class Gateway:
     def _answer(
         self, method: str, target: str, headers: dict[str, str], raw: bytes, number: int, *, early: bool
     ) -> tuple[Scripted, Seen]:
-        path = target.removeprefix("/v1")
+        place, _, query = target.partition("?")
+        path = place.removeprefix(self.prefix)
         try:
-            known = method == "POST" and path in PATHS and target.startswith("/v1")
+            known = method == "POST" and path in PATHS and place.startswith(self.prefix)
             check(known, f"Invalid URL ({method} {target})")
             seen = parse(path, headers, raw, number, decode=self.decode, early=early)
+            seen = replace(seen, query=query)
         except BadRequestError as e:
             self.problems.append(str(e))
             body = {

@@ -6,6 +6,7 @@ message itself: a unit of Type=notify would else be ended as one that does not g
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import socket
@@ -28,6 +29,7 @@ class Notifier:
         self._address = _address(env.get("NOTIFY_SOCKET", ""))
         self.watchdog_seconds = _watchdog_seconds(env)  # None: systemd does not want to be fed
         self._socket: socket.socket | None = None  # connected, while there is somebody
+        self._runtime = env.get("RUNTIME_DIRECTORY", "").partition(":")[0]
 
     def ready(self, status: str | None = None) -> bool:
         """Start or reload is finished."""
@@ -42,6 +44,20 @@ class Notifier:
         return self._send(
             "RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}"
         )
+
+    def reloaded(self, problem: str = "") -> bool:
+        """The reload has ended; a `problem` says why the old config stays.
+
+        No message can make `systemctl reload` fail: the unit's ExecReload= waits for this file, and fails with what it
+        says. Only the daemon knows: a check beside it may have other credentials.
+        """
+        if self._runtime:
+            place = os.path.join(self._runtime, "reload")
+            with contextlib.suppress(OSError):
+                with open(f"{place}.new", "w", encoding="utf-8", errors="backslashreplace") as file:
+                    file.write(problem and f"{problem}\n")
+                os.replace(f"{place}.new", place)
+        return self.ready()
 
     def stopping(self, status: str | None = None) -> bool:
         """The stop begins."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
+import shlex
 import signal
 import socket
+import subprocess
 import urllib.request
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from daemon import Daemon, glimpsed, wait_until
 from gateway import Gateway, Scripted
 from pictures import drop, picture
 
+REPO = Path(__file__).parents[2]
 CONFIG = """
 models:
   m: {{api: chat, base_url: "{url}", api_key_env: GLIMPSED_API_KEY, {model}}}
@@ -67,6 +71,40 @@ def test_sighup_brings_a_new_prompt_and_a_new_folder_and_a_bad_config_changes_no
         assert daemon.stop() == 0
     assert [r.prompt for r in gateway.requests][:2] == ["Say.", "New prompt."]
     assert len(gateway.requests) == 4
+
+
+def reload(daemon: Daemon, runtime: Path) -> tuple[int, str]:
+    """What the unit's ExecReload= do, one after the other; how they end and what they say."""
+    env = {**os.environ, "RUNTIME_DIRECTORY": str(runtime), "MAINPID": str(daemon.process.pid)}
+    unit = re.sub(r"\\\n\s*", "", (REPO / "systemd/glimpsed.service").read_text())
+    for line in re.findall(r"(?m)^ExecReload=(.*)$", unit):
+        done = subprocess.run(
+            shlex.split(line), env=env, capture_output=True, text=True, timeout=100, check=False
+        )
+        if done.returncode != 0:
+            return done.returncode, done.stderr
+    return 0, done.stderr
+
+
+def test_a_reload_by_the_unit_fails_with_what_the_daemon_says_of_it(tmp_path: Path, inbox: Path) -> None:
+    runtime = tmp_path / "runtime"
+    runtime.mkdir()
+    with Gateway() as gateway:
+        text = config(gateway, inbox)
+        with Daemon(text, tmp_path, "inbox", env={"RUNTIME_DIRECTORY": str(runtime)}) as daemon:
+            daemon.wait_event("service.ready")
+            assert reload(daemon, runtime) == (0, "")
+            daemon.config.write_text(text.replace("settle:", "setle:"))
+            code, told = reload(daemon, runtime)
+            assert (code, "setle: unknown key" in told) == (1, True)
+            # The folder that it was told to watch is not in it: a config without a mistake, to anybody but this daemon.
+            daemon.config.write_text(text.replace(f"inbox: {{path: {inbox}", f"other: {{path: {tmp_path}"))
+            code, told = reload(daemon, runtime)
+            assert (code, "inbox" in told) == (1, True)
+            daemon.config.write_text(text)
+            assert reload(daemon, runtime) == (0, "")
+            assert daemon.stop() == 0
+            assert reload(daemon, runtime)[0] != 0
 
 
 def test_a_reload_that_cannot_be_taken_over_changes_nothing(tmp_path: Path, inbox: Path) -> None:

@@ -203,16 +203,22 @@ def test_a_reload_takes_the_new_prompt_and_a_broken_config_changes_nothing(
     drop(scans / "invoices", "third.jpg", picture("JPEG", seed=3))
     wait_until(exists(scans / "invoices" / "third.jpg.json"), "no sidecar after the broken reload")
     assert gateway.requests[-1].prompt.startswith("Second prompt.")
+    # There, and told to systemd, which would give it to a check of the new config; the daemon that runs has not got it.
     good = CONFIG.format(url=gateway.base_url, prompt="Second prompt.")
-    service.write(
-        "/etc/credstore/glimpsed.other-key", KEY + "\n", 0o600
-    )  # there, but the service has not got it
+    other = "/etc/systemd/system/glimpsed.service.d/other.conf"
+    service.write("/etc/credstore/glimpsed.other-key", KEY + "\n", 0o600)
+    service.write(other, "[Service]\nLoadCredential=glimpsed.other-key\n")
+    service.run("systemctl", "daemon-reload")
     service.write(
         "/etc/glimpsed/config.yaml", good.replace("credential: glimpsed.api", "credential: glimpsed.other")
     )
     assert service.run("systemctl", "reload", "glimpsed", check=False).returncode == 1
     errors = wait_log(service, "GLIMPSED_EVENT=config.error", count=2)
     assert "systemd hands credentials over when a service starts: restart it" in errors[-1]["MESSAGE"]
+    told = service.run("journalctl", "-u", "glimpsed", "-t", "sh", "-o", "cat").stdout
+    assert "restart it" in told  # the reload's own word, beside the daemon's
+    service.run("rm", other)
+    service.run("systemctl", "daemon-reload")
     service.write("/etc/glimpsed/config.yaml", good)
     assert service.run("systemctl", "reload", "glimpsed").returncode == 0
     assert show(service, "MainPID") == pid

@@ -34,7 +34,10 @@ def test_a_units_sandbox_user_and_keys_are_taken_and_how_it_is_run_is_not() -> N
     assert taken["StateDirectory"] == "glimpsed/office"
     assert taken["User"] == "glimpsed"
     assert {"LoadCredential", "ProtectSystem", "SystemCallFilter", "CapabilityBoundingSet"} <= taken.keys()
-    assert not {"Type", "ExecReload", "Restart", "WatchdogSec", "KillMode", "RemoveIPC"} & taken.keys()
+    assert (
+        not {"Type", "ExecReload", "Restart", "WatchdogSec", "KillMode", "RemoveIPC", "RuntimeDirectory"}
+        & taken.keys()
+    )
     folders = [value for key, value in unit.settings if key == "ReadWritePaths"]
     assert [value.split() for value in folders] == [
         ["/srv/office", "/srv/more"],

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import click
 import jsonschema
+import pydantic
 import pytest
 import yaml
 
 from glimpsed import config
 from glimpsed.cli import cli
+from glimpsed.config import schema
 from glimpsed.config.validate import key_names
 from glimpsed.sidecar.described import json_schema
 
@@ -31,6 +33,37 @@ ENV = {
     "MAIL_URL": "ntfy://x",
 }
 COMMAND = re.compile(r"(?:^|[|`$/]|\bsudo (?:-u \w+ )?|once: )\s*(glimpsed [a-z][^\n`|;&]*)", re.MULTILINE)
+
+
+INLINE = re.compile(r"(?:sudo )?(?:-u \w+ )?(?:(?:docker|podman) exec glimpsed start|glimpsed) ([a-z].*)")
+KEY = re.compile(r"([a-z_]+):(?: (.+))?$")
+SECTIONS = [
+    found
+    for found in vars(schema).values()
+    if isinstance(found, type)
+    and issubclass(found, pydantic.BaseModel)
+    and found.__module__ == schema.__name__
+]
+KEYS = {key for section in SECTIONS for key in key_names(section)}
+
+
+def spans(page: Path) -> list[str]:
+    """What stands as code within the sentences."""
+    prose = re.sub(r"(?ms)^```.*?^```", "", page.read_text(encoding="utf-8"))
+    return [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", prose)]
+
+
+def fits(key: str, value: object) -> bool:
+    """Whether some section has such a key, and takes such a value for it."""
+    for section in SECTIONS:
+        if key in key_names(section):
+            try:
+                section.model_validate({key: value})
+            except pydantic.ValidationError as e:
+                if any(error["loc"][:1] == (key,) for error in e.errors()):
+                    continue
+            return True
+    return False
 
 
 def blocks(page: Path) -> Iterator[tuple[str, str]]:
@@ -62,6 +95,30 @@ def test_every_command_is_understood(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_and_keys_within_a_sentence_are_real(page: Path) -> None:
+    """`glimpsed retry --all`, `docker exec glimpsed start status`; `settle: 2s`, with a value that such a key takes."""
+    for span in spans(page):
+        if (typed := INLINE.match(span)) is not None:
+            name, *arguments = shlex.split(re.sub(r"[<>|(].*", "", typed[1]))
+            command = cli.get_command(click.Context(cli), name)
+            assert command is not None, span
+            known = {option for parameter in command.params for option in parameter.opts}
+            options = [re.sub(r"[\[\]]", "", word) for word in arguments]
+            assert {word for word in options if word.startswith("-")} <= known, span
+        elif (key := KEY.match(span)) is not None:
+            assert key[1] in KEYS, span
+            assert key[2] is None or fits(key[1], yaml.safe_load(key[2].replace("NAME", "name"))), span
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_target_of_make_is_one(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    typed = [match for span in spans(page) for match in re.findall(r"^(?:sudo )?make ([a-z-]+)", span)]
+    typed += re.findall(r"(?m)^    (?:sudo )?make ([a-z-]+)", text)
+    assert set(typed) <= set(re.findall(r"(?m)^\.PHONY: ([a-z-]+)$", (ROOT / "Makefile").read_text()))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_config_is_one(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("openai.key",):
         (tmp_path / name).write_text("sk-1")
@@ -74,9 +131,9 @@ def test_every_config_is_one(page: Path, tmp_path: Path, monkeypatch: pytest.Mon
             continue
         found = yaml.safe_load(block)
         if not set(found) <= known:  # a part of a folder
-            schema = {"type": "object", "properties": PARTS}
+            fields = {"type": "object", "properties": PARTS}
             model = {"base_url": "https://files.example/v1"}
-            found = {"models": {"m": model}, "folders": {"f": {"path": "in", "schema": schema, **found}}}
+            found = {"models": {"m": model}, "folders": {"f": {"path": "in", "schema": fields, **found}}}
         (tmp_path / "g.yaml").write_text(yaml.safe_dump(found))
         config.load(tmp_path / "g.yaml", env={**ENV, "CREDENTIALS_DIRECTORY": str(tmp_path)})
 

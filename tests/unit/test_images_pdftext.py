@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import io
 import os
 import random
@@ -106,18 +105,14 @@ def test_letters_are_asked_for_in_blocks_and_are_what_each_is_alone() -> None:
     canvas.rotate(90)
     canvas.drawString(30, -580, TEXT)
     canvas.save()
-    x, y, box = ctypes.c_double(), ctypes.c_double(), raw.FS_RECTF()
+    box = raw.FS_RECTF()
     with pypdfium2.PdfDocument(file.getvalue()) as document:
         textpage = document[0].get_textpage()
         wanted: list[tuple[object, ...]] = []
         for number in range(textpage.count_chars()):
-            item = ctypes.cast(raw.FPDFText_GetTextObject(textpage.raw, number), ctypes.c_void_p).value
             boxed = raw.FPDFText_GetLooseCharBox(textpage.raw, number, box)
-            raw.FPDFText_GetCharOrigin(textpage.raw, number, x, y)
             sides = box.left, box.top, box.right, box.bottom
-            wanted.append(
-                (raw.FPDFText_GetUnicode(textpage.raw, number), item, boxed, *sides, (x.value, y.value))
-            )
+            wanted.append((raw.FPDFText_GetUnicode(textpage.raw, number), boxed, *sides))
         assert len(wanted) > 2 * pdftext._BLOCK
         assert list(pdftext._letters(textpage)) == wanted
 
@@ -128,6 +123,35 @@ def test_what_is_printed_twice_to_look_bold_is_read_once() -> None:
             canvas.drawString(50 + shift, 700, "Invoice 2024-0381")
 
     assert read(draw).text == "Invoice 2024-0381"
+
+
+@pytest.mark.parametrize("shift", [-0.3, 0, 0.3])
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("word", ["Invoice", "number", "today"])
+def test_a_word_of_a_line_that_is_printed_twice_is_read_once(word: str, first: bool, shift: float) -> None:
+    line = "Invoice number two of today"
+
+    def draw(canvas: Canvas) -> None:
+        at = 50 + canvas.stringWidth(line[: line.index(word)])
+        for again in (first, not first):
+            canvas.drawString(*((at + shift, 700, word) if again else (50, 700, line)))
+
+    assert read(draw).text == line
+
+
+@pytest.mark.skipif(not os.path.exists(DEJAVU), reason="needs fonts-dejavu-core")
+def test_a_space_after_latin_words_stays_before_what_is_read_from_right_to_left() -> None:
+    pdfmetrics.registerFont(TTFont("DejaVu", DEJAVU))
+
+    def draw(canvas: Canvas) -> None:
+        canvas.setFont("DejaVu", 14)
+        canvas.drawString(72, 700, "in New York City " + "שלום עולם לכולם"[::-1] + " at noon")
+        canvas.drawString(72, 670, "new york " + "שלום עולם לכולם וברכה"[::-1])
+
+    assert read(draw).text.split("\n") == [
+        "in New York City שלום עולם לכולם at noon",
+        "שלום עולם לכולם וברכה new york",
+    ]
 
 
 def test_chinese_has_no_spaces_between_its_characters() -> None:

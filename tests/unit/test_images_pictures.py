@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import struct
 import subprocess
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -372,6 +373,17 @@ def test_turned_and_squashed_at_once() -> None:
 # -- samples that stand side by side
 
 
+def in_bits(values: Iterable[int], bits: int) -> bytes:
+    """A row of numbers, one after the other, filled up to a whole byte."""
+    written = "".join(f"{value:0{bits}b}" for value in values)
+    return int(written.ljust(-(-len(written) // 8) * 8, "0"), 2).to_bytes(-(-len(written) // 8))
+
+
+def half_a_step(code: str) -> int:
+    """By which values of 0 to 255 are rounded in so many bits."""
+    return 128 // ((1 << int(code)) - 1) if code.isdigit() else 0
+
+
 def of_samples(
     channels: Sequence[Image.Image],
     code: str,
@@ -382,21 +394,24 @@ def of_samples(
     packed: bool = False,
     tiled: bool = False,
 ) -> bytes:
-    """A TIFF of channels in 8 bits, each value written as this letter of `struct` has it; `12`: two in three bytes."""
+    """A TIFF of channels in 8 bits, each value written as this letter of `struct` has it; `12`: in so many bits."""
     width, height = channels[0].size
     kind = {"b": 2, "h": 2, "i": 2, "f": 3, "d": 3}.get(code, 1)
-    most = {"b": 127, "B": 255, "H": 65535, "I": (1 << 32) - 1, "12": 4095}.get(code, 1.0)
+    most = {"b": 127, "B": 255, "H": 65535, "I": (1 << 32) - 1}.get(code, 1.0)
+    if code.isdigit():
+        most = (1 << int(code)) - 1
 
     def value(eight: int) -> float:
-        return eight - 128 if code == "b" else eight / 255 if kind == 3 else eight * int(most) // 255
+        return eight - 128 if code == "b" else eight / 255 if kind == 3 else round(eight * int(most) / 255)
 
     def rows(box: tuple[int, int, int, int]) -> bytes:
         parts = [channel.crop(box).tobytes() for channel in channels]
         values = [value(eight) for pixel in zip(*parts, strict=True) for eight in pixel]
-        if code != "12":
+        if not code.isdigit():
             return struct.pack(f"{order}{len(values)}{code}", *values)
-        pairs = zip(values[::2], values[1::2], strict=True)  # an even number in each row
-        return b"".join((int(one) << 12 | int(other)).to_bytes(3, "big") for one, other in pairs)
+        across = len(values) // (box[3] - box[1])
+        lines = (values[n : n + across] for n in range(0, len(values), across))
+        return b"".join(in_bits(map(int, line), int(code)) for line in lines)
 
     side = 16 if tiled else width
     places = [
@@ -407,7 +422,7 @@ def of_samples(
     parts = [zlib.compress(rows(box)) if packed else rows(box) for box in places]
     offsets = tuple(16 + sum(map(len, parts[:n])) for n in range(len(parts)))
     lengths = tuple(map(len, parts))
-    bits = 12 if code == "12" else 8 * struct.calcsize(code)
+    bits = int(code) if code.isdigit() else 8 * struct.calcsize(code)
     entries: list[samples.Entry] = [
         (256, 3, (width,)), (257, 3, (height,)), (258, 3, (bits,) * len(channels)), (259, 3, (8 if packed else 1,)),
         (262, 3, (photometric,)), (277, 3, (len(channels),)), (339, 3, (kind,) * len(channels)),
@@ -423,17 +438,17 @@ def of_samples(
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("form", ["plain", "packed", "tiled"])
-@pytest.mark.parametrize("code", ["12", "I", "f", "d"])
+@pytest.mark.parametrize("code", ["1", "2", "3", "4", "6", "10", "12", "14", "15", "I", "f", "d"])
 def test_colours_in_any_number_of_bits_are_read(code: str, form: str, order: str) -> None:
     image = samples.corners(48, 32)
     image = shown(
         of_samples(image.split(), code, order=order, packed=form == "packed", tiled=form == "tiled")
     )
     assert image.size == (48, 32)
-    assert_corners(image, by=2)
+    assert_corners(image, by=2 + half_a_step(code))
 
 
-@pytest.mark.parametrize("code", ["12", "b", "I", "f", "d"])
+@pytest.mark.parametrize("code", ["3", "5", "6", "7", "9", "10", "12", "14", "b", "I", "f", "d"])
 @pytest.mark.parametrize("photometric", [0, 1])
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_grays_in_any_number_of_bits_are_read_with_black_where_it_belongs(
@@ -442,7 +457,47 @@ def test_grays_in_any_number_of_bits_are_read_with_black_where_it_belongs(
     gray = samples.corners(48, 32, "L")
     stored = ImageChops.invert(gray) if photometric == 0 else gray
     image = shown(of_samples([stored], code, photometric=photometric, order=order))
-    assert ImageChops.difference(image.convert("L"), gray).getextrema()[1] <= 3  # type: ignore[operator]
+    by = 3 + half_a_step(code)
+    assert ImageChops.difference(image.convert("L"), gray).getextrema()[1] <= by  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("width", [47, 48])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("bits", [2, 3, 4, 6, 10, 12, 14])
+def test_planes_of_any_number_of_bits_are_put_together(bits: int, order: str, width: int) -> None:
+    image = samples.corners(width, 32)
+    most = (1 << bits) - 1
+    planes = []
+    for plane in image.split():
+        values = [round(value * most / 255) for value in plane.tobytes()]
+        planes.append(b"".join(in_bits(values[n : n + width], bits) for n in range(0, len(values), width)))
+    entries: list[samples.Entry] = [
+        (256, 3, (width,)), (257, 3, (32,)), (258, 3, (bits,) * 3), (259, 3, (1,)), (262, 3, (2,)),
+        (273, 4, tuple(16 + n * len(planes[0]) for n in range(3))), (277, 3, (3,)), (278, 3, (32,)),
+        (279, 4, tuple(map(len, planes))), (284, 3, (2,)),
+    ]  # fmt: skip
+    found = shown(samples.tiff_file(entries, data=b"".join(planes), order=order))
+    assert found.size == (width, 32)
+    assert_corners(found, by=2 + half_a_step(str(bits)))
+
+
+@pytest.mark.parametrize("scale", [1, 257])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_palette_with_sixteen_bits_a_pixel_is_shown_in_its_colours(order: str, scale: int) -> None:
+    width, height = 48, 32
+    numbers = [(7, 300, 40_000, 65_535)[y // 16 * 2 + x // 24] for y in range(height) for x in range(width)]
+    table = [0] * (3 << 16)
+    for number, colour in zip((7, 300, 40_000, 65_535), samples.CORNERS, strict=True):
+        for band in range(3):
+            table[(band << 16) + number] = colour[band] * scale
+    entries: list[samples.Entry] = [
+        (256, 3, (width,)), (257, 3, (height,)), (258, 3, (16,)), (259, 3, (1,)), (262, 3, (3,)), (273, 4, (16,)),
+        (277, 3, (1,)), (278, 3, (height,)), (279, 4, (2 * width * height,)), (320, 3, tuple(table)),
+    ]  # fmt: skip
+    data = struct.pack(f"{order}{len(numbers)}H", *numbers)
+    image = shown(samples.tiff_file(entries, data=data, order=order))
+    assert image.size == (width, height)
+    assert_corners(image, by=1)
 
 
 @pytest.mark.parametrize("code", ["B", "H"])
@@ -527,11 +582,11 @@ def test_a_page_with_a_coarse_picture_is_still_drawn_as_large_as_a_page() -> Non
 @pytest.mark.parametrize(
     ("tags", "reason"),
     [
-        ({258: (10, 10, 10), 262: (2,), 277: (3,)}, "10-bit RGB"),
+        ({258: (10, 10, 10), 262: (2,), 266: (2,), 277: (3,)}, "10-bit RGB"),
         ({258: (16, 16, 16), 262: (2,), 277: (3,), 339: (3, 3, 3)}, "16-bit floating-point RGB"),
         ({258: (16, 16, 16), 259: (5,), 262: (8,), 277: (3,), 317: (2,)}, "16-bit Lab"),
         ({258: (64,), 262: (1,), 277: (1,), 339: (6,)}, "64-bit complex gray"),
-        ({258: (14,), 262: (1,), 277: (1,)}, "14-bit gray"),
+        ({258: (14,), 262: (1,), 277: (1,), 317: (2,)}, "14-bit gray"),
         ({258: (16,), 262: (32844,), 277: (1,)}, "16-bit LogL"),
         ({258: (8,), 259: (34712,), 262: (1,), 277: (1,)}, "compression"),
     ],
@@ -600,6 +655,67 @@ def test_formats_that_other_programs_write_are_read(kind: str) -> None:
     image = shown(data)
     assert image.size == (240, 160)
     assert ImageStat.Stat(ImageChops.difference(image, picture.convert("RGB"))).rms[0] < 12
+
+
+MASKS = {
+    "blue first": (16, (0x1F, 0x7E0, 0xF800, 0)),
+    "6, 5, 5": (16, (0xFC00, 0x3E0, 0x1F, 0)),
+    "4, 4, 4": (16, (0xF00, 0xF0, 0xF, 0)),
+    "4, 4, 4, 4": (16, (0xF00, 0xF0, 0xF, 0xF000)),
+    "red first": (32, (0xFF, 0xFF00, 0xFF0000, 0)),
+    "mixed": (32, (0xFF00, 0xFF0000, 0xFF, 0)),
+    "10, 10, 10": (32, (0x3FF00000, 0xFFC00, 0x3FF, 0)),
+    "10, 10, 10, 2": (32, (0x3FF00000, 0xFFC00, 0x3FF, 0xC0000000)),
+    "7, 7, 7 from below": (32, (0x7F, 0x3F80, 0x1FC000, 0)),
+    "as most have it": (32, (0xFF0000, 0xFF00, 0xFF, 0)),
+}
+
+
+def masked_bmp(name: str, *, head: int = 40, downwards: bool = False) -> bytes:
+    """A BMP of the corners, 47 px wide, all of it opaque."""
+    depth, masks = MASKS[name]
+    image = samples.corners(47, 32)
+    if not downwards:
+        image = image.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+    shifts = [(mask & -mask).bit_length() - 1 for mask in masks if mask]
+    most = [mask >> shift for mask, shift in zip(masks, shifts, strict=False)]
+
+    def number(pixel: tuple[int, ...]) -> int:
+        parts = zip((*pixel, 255), most, shifts, strict=False)
+        return sum(round(value * top / 255) << shift for value, top, shift in parts)
+
+    rgb = image.tobytes()
+    words = [
+        number((rgb[n], rgb[n + 1], rgb[n + 2])).to_bytes(depth // 8, "little") for n in range(0, len(rgb), 3)
+    ]
+    stride = -(-47 * depth // 32) * 4
+    data = b"".join(b"".join(words[n : n + 47]).ljust(stride, b"\0") for n in range(0, len(words), 47))
+    start = 14 + head + (12 if head == 40 else 0)
+    info = struct.pack(
+        "<IiiHHIIiiII", head, 47, -32 if downwards else 32, 1, depth, 3, len(data), 2835, 2835, 0, 0
+    )
+    info = (info + struct.pack("<IIII", *masks))[: start - 14].ljust(start - 14, b"\0")
+    return b"BM" + struct.pack("<IHHI", start + len(data), 0, 0, start) + info + data
+
+
+@pytest.mark.parametrize("downwards", [False, True])
+@pytest.mark.parametrize("head", [40, 52, 56, 108, 124])
+@pytest.mark.parametrize("name", MASKS)
+def test_a_bmp_is_shown_whatever_its_masks(name: str, head: int, downwards: bool) -> None:
+    image = shown(masked_bmp(name, head=head, downwards=downwards))
+    assert image.size == (47, 32)
+    assert_corners(image, by=10)
+
+
+@pytest.mark.parametrize("damage", ["cut off", "apart", "none"])
+def test_a_bmp_whose_masks_make_no_sense_or_that_is_cut_off_fails_with_the_reason(damage: str) -> None:
+    data = bytearray(masked_bmp("blue first", head=56))
+    if damage == "cut off":
+        del data[-400:]
+    else:
+        struct.pack_into("<I", data, 54, 0x50F if damage == "apart" else 0)
+    with pytest.raises(FileError, match="truncated" if damage == "cut off" else "masks make no sense"):
+        prepare(bytes(data))
 
 
 def test_netpbm_in_digits_and_with_remarks_is_read() -> None:
@@ -883,6 +999,8 @@ MADE: dict[str, Callable[[], bytes]] = {
     "transparent": lambda: samples.save(lettered((20, 20, 90, 255)), "PNG"),
     "ppm": lambda: samples.save(samples.corners(), "PPM"),
     "pbm": lambda: samples.save(samples.typed(300, 400, "1"), "PPM"),
+    **{f"{code} bits": functools.partial(of_samples, samples.corners(48, 32).split(), code) for code in ("4", "6", "10", "14")},
+    **{f"masks {name}": functools.partial(masked_bmp, name) for name in MASKS if name != "10, 10, 10, 2"},
     "tga": lambda: samples.save(samples.corners(), "TGA"),
 }  # fmt: skip
 OWN_COLOURS = {("cmyk", by_vips), ("cmyk-tiff", by_vips), ("lab-tiff", by_imagemagick)}

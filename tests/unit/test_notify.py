@@ -68,6 +68,17 @@ def test_each_message_is_what_sd_notify_documents(
     assert not notifier.ready()
 
 
+def test_how_a_reload_ended_is_in_the_runtime_directory(tmp_path: Path) -> None:
+    word = tmp_path / "reload"
+    notifier = Notifier({"RUNTIME_DIRECTORY": f"{tmp_path}:/run/another"})
+    notifier.reloaded("a.yaml:1: \udcff is wrong")
+    assert word.read_text() == "a.yaml:1: \\udcff is wrong\n"
+    notifier.reloaded()
+    assert word.read_text() == ""
+    assert os.listdir(tmp_path) == ["reload"]
+    Notifier({"RUNTIME_DIRECTORY": str(tmp_path / "gone")}).reloaded("no place, and no matter")
+
+
 @pytest.mark.parametrize("where", ["", "@", "relative", "vsock:2:1234"])
 def test_without_a_socket_nothing_happens(where: str, under: Callable[[str], Notifier]) -> None:
     notifier = under(where)

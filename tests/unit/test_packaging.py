@@ -105,12 +105,14 @@ def test_an_instance_differs_only_in_its_config_and_state() -> None:
     assert {k for k in one | many if one.get(k) != many.get(k)} == {
         "Description",
         "ExecStart",
-        "ExecReload",
         "StateDirectory",
         "CacheDirectory",
+        "RuntimeDirectory",
     }
     assert many["ExecStart"] == ["/opt/glimpsed/bin/glimpsed run -c /etc/glimpsed/%i.yaml"]
     assert many["StateDirectory"] == many["CacheDirectory"] == ["glimpsed/%i"]
+    # Not below the other's, which goes when that one stops.
+    assert (one["RuntimeDirectory"], many["RuntimeDirectory"]) == (["glimpsed"], ["glimpsed@%i"])
 
 
 def test_the_system_config_is_valid_and_its_folder_is_that_of_the_drop_in() -> None:

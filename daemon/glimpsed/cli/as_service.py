@@ -25,12 +25,12 @@ from glimpsed.model import shown
 UNIT = "glimpsed.service"
 _LOOK = 0.1  # seconds between two looks at what it has written
 _STARTS = 30.0  # seconds that systemd may take to answer
-# What says how the daemon is started, watched and ended, not what it may do. RemoveIPC would take the running
-# daemon's own.
+# What says how the daemon is started, watched and ended, not what it may do. RemoveIPC and
+# RuntimeDirectory would take the running daemon's own away at the end.
 _NOT_TAKEN = re.compile(
     r"Exec.*|Type|NotifyAccess|Restart.*|Timeout.*|Watchdog.*|.*Kill.*|Standard.*|RemainAfterExit|RemoveIPC|"
     r"SuccessExitStatus|PIDFile|BusName|OOMPolicy|FileDescriptorStore.*|Sockets|NonBlocking|GuessMainPID|USB.*|"
-    r"StartLimit.*|RuntimeMax.*|Reload.*"
+    r"StartLimit.*|Runtime.*|Reload.*"
 )
 _SET_UP = {  # systemd's own exit statuses (systemd.exec(5)) -> what to do
     203: "its program cannot be started (203/EXEC)",

@@ -20,7 +20,7 @@ from glimpsed.errors import FileError, GlimpsedError, MissingExtra
 from glimpsed.formats import boxes
 from glimpsed.formats.common import reader
 from glimpsed.formats.sniff import Kind
-from glimpsed.images import colour, pdf, raw, tiffs, tiles
+from glimpsed.images import colour, masks, pdf, raw, tiffs, tiles
 from glimpsed.images.encode import Encoded, encode
 from glimpsed.images.picture import (
     ON_ITS_SIDE,
@@ -187,6 +187,8 @@ def _only(file: BinaryIO, kind: Kind, memory: int) -> tuple[Image.Image, int | N
         told = boxes.size(reader(file), file.seek(0, io.SEEK_END))
         if told is not None:  # their libraries refuse what is too large without a reason
             affordable((told.width, told.height), "RGB", memory)
+    if kind == "bmp" and (masked := masks.by_masks(file, memory)) is not None:
+        return masked, 1
     # libheif turns HEIFs itself; GIF and BMP know no orientation.
     return _open(file, kind), 1 if kind in {"heif", "gif", "bmp"} else None
 

@@ -60,8 +60,11 @@ def _runs(line: Sequence[Mark]) -> Iterator[list[Mark]]:
             yield run
             run, end, last = [], -math.inf, None
         end = max(end, right)
-        if last is not None and text == last.text and abs(left - last.left) < 0.1 * size:
-            continue  # printed twice, to look bold
+        # Printed twice, to look bold: all of it, or some words of it.
+        if last is not None and left < last.right - 0.5 * size and text in last.text and text != " ":
+            continue
+        if last is not None and abs(left - last.left) < 0.1 * size and text.startswith(last.text):
+            run.pop()
         run.append(mark)
         last = mark
     if run:
@@ -93,8 +96,9 @@ def _logical(texts: Sequence[str]) -> list[str]:
     kinds = [_direction(text) for text in texts]
     if "R" not in kinds:
         return list(texts)
-    backwards = kinds.count("R") > kinds.count("L")
     pairs = list(zip(kinds, texts, strict=True))
+    right, left = (sum(len(text) for kind, text in pairs if kind == of) for of in "RL")
+    backwards = right > left
     if backwards:
         pairs.reverse()
     found: list[str] = []

@@ -8,10 +8,10 @@ import itertools
 import math
 import string
 import unicodedata
-from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import chain, repeat
 from typing import Any, TypeAlias
 
 from pypdfium2 import raw
@@ -23,11 +23,12 @@ from glimpsed.ocr.box import Box
 
 Point: TypeAlias = tuple[float, float]
 Quad: TypeAlias = tuple[Point, Point, Point, Point]
-# Its code, what wrote it, whether it has a box, the box (left, top, right, bottom), where it stands.
-Letter: TypeAlias = tuple[int, int | None, int, float, float, float, float, Point]
-# The number of its first letter, its text, what wrote it, its box, where its first and its last letter stand.
-Run: TypeAlias = tuple[int, str, int | None, float, float, float, float, Point, Point]
+# Its code, whether it has a box, and the box (left, top, right, bottom).
+Letter: TypeAlias = tuple[int, int, float, float, float, float]
+# The numbers of its first and its last letter, its text, its box, the left side of its last letter.
+Run: TypeAlias = tuple[int, int, str, float, float, float, float, float]
 
+_END: Letter = 0, 0, math.inf, 0.0, 0.0, 0.0
 MOST = 200_000  # characters of one page that are looked at
 _JOINED = {
     "\x02": "-",
@@ -39,6 +40,7 @@ _SHAPES = (range(0xFB00, 0xFDF0), range(0xFE70, 0xFEFD))
 _SAMPLED = 8  # one character in so many is asked whether its font says which it is
 _LAM = "\N{ARABIC LETTER LAM}"
 _PLAIN = {ord(letter): letter for letter in string.ascii_letters}
+_SPACE = ord(" ")
 _ADJACENT = 0.1  # of a letter's height: so near stands the next one of a word
 _BLOCK = 2048  # characters that are asked for at once
 
@@ -129,72 +131,98 @@ def _text(pieces: Sequence[Box]) -> str:
 def _marks(textpage: Any) -> tuple[dict[int, list[Mark]], int]:
     """Glyphs by how many quarters they are turned, each turned upright; and how many have no meaning, about."""
     handle, matrix = textpage.raw, raw.FS_MATRIX()
-    plainly = ctypes.byref(handle.contents)
+    plainly, where = ctypes.byref(handle.contents), _where(textpage)
     found: dict[int, list[Mark]] = defaultdict(list)
     unmapped, turn, size = 0, 0, 1.0
-    before: Any = None  # where the last glyph stands
+    ended, end_left, end_right = 0, math.inf, -math.inf  # the last glyph, and its sides
     written: Any = None  # what it was written with: one font, one direction
-    for number, text, item, left, top, right, bottom, here, last_here in _runs(_letters(textpage)):
+    for number, last, text, left, top, right, bottom, last_left in _runs(_letters(textpage)):
+        item = _ITEM(plainly, number)
         if item is not None and item != written:
             written = item
             raw.FPDFText_GetMatrix(handle, number, matrix)
             turn = round(math.degrees(math.atan2(matrix.b, matrix.a)) / 90) % 4
             size = max(1.0, raw.FPDFText_GetFontSize(handle, number) * math.hypot(matrix.a, matrix.b))
-        for sample in range(number + -number % _SAMPLED, number + len(text), _SAMPLED):
+        for sample in range(number + -number % _SAMPLED, last + 1, _SAMPLED):
             unmapped += _SAMPLED * (_UNMAPPED(plainly, sample) == 1)
+        here = where(number)
         marks, start, end, base = found[turn], left, right, -here[1]
         if turn:
             start, _, end, _ = _upright(left, bottom, right, top, turn)
             _, base, _, _ = _upright(*here, *here, turn)
-        if marks and here == before:  # the next letter of a ligature; an Arabic lam comes before its alef
-            last = marks.pop()
-            text = text + last.text if text == _LAM else last.text + text  # noqa: PLW2901 - what is meant
-            start, end = min(last.left, start), max(last.right, end)
+        overlaps = left <= end_right and right >= end_left
+        # The next letter of a ligature; an Arabic lam comes before its alef.
+        if marks and overlaps and here == where(ended):
+            before = marks.pop()
+            text = text + before.text if text == _LAM else before.text + text  # noqa: PLW2901 - what is meant
+            start, end = min(before.left, start), max(before.right, end)
         marks.append(Mark(text, start, end, base, size))
-        before = last_here
+        ended, end_left, end_right = last, last_left, right
     return found, unmapped
 
 
+def _where(textpage: Any) -> Callable[[int], Point]:
+    """Tells where a character stands."""
+    handle, x, y = ctypes.byref(textpage.raw.contents), ctypes.c_double(), ctypes.c_double()
+    to_x, to_y = ctypes.byref(x), ctypes.byref(y)
+
+    def where(number: int) -> Point:
+        _ORIGIN(handle, number, to_x, to_y)
+        return x.value, y.value
+
+    return where
+
+
 def _runs(letters: Iterator[Letter]) -> Iterator[Run]:
-    """What has a place, with plain letters that follow one another as one: most words, which are then looked at once."""
-    number, text, item, place, here, last_here = 0, "", None, (0.0, 0.0, 0.0, 0.0), (0.0, 0.0), (0.0, 0.0)
-    beyond = line = slack = 0.0
-    plain = False  # whether the one at hand may go on
-    for at, (code, wrote, boxed, left, top, right, bottom, there) in enumerate(letters):
+    """What has a place, with plain letters and single spaces between them as one: most of a line, which is then looked at once.
+
+    What stands in a line from right to left keeps its order within, so a space at the end is by itself.
+    """
+    number, last, text, left, top, right, bottom, last_left = 0, 0, "", 0.0, 0.0, 0.0, 0.0, 0.0
+    slack, word = 0.0, (0.0, 0.0)  # the sides of the letter before a space
+    plain = spaced = False  # whether the one at hand may go on; whether it ends in a space
+    for at, (code, boxed, its_left, its_top, its_right, its_bottom) in enumerate(chain(letters, (_END,))):
         letter = _PLAIN.get(code)
-        if plain and letter and wrote == item and there[1] == line and -slack < left - beyond < slack:
-            text, beyond, last_here = text + letter, right, there
+        if (
+            plain
+            and (letter or (code == _SPACE and not spaced))
+            and -slack < its_left - right < slack
+            and its_bottom == bottom  # on the same line, in the same size
+            and its_top == top
+        ):
+            if spaced := letter is None:
+                word = last_left, right
+            text += letter or " "
+            last, last_left, right = at, its_left, its_right
             continue
+        if spaced:
+            yield number, last - 1, text[:-1], left, top, word[1], bottom, word[0]
+            number, text, left = last, " ", last_left
         if text:
-            yield number, text, item, place[0], place[1], beyond, place[3], here, last_here
+            yield number, last, text, left, top, right, bottom, last_left
         text = (letter or _character(code) or "") if boxed else ""
-        number, item, place, here, last_here = at, wrote, (left, top, right, bottom), there, there
-        plain, beyond, line, slack = letter is not None, right, there[1], _ADJACENT * (top - bottom)
-    if text:
-        yield number, text, item, place[0], place[1], beyond, place[3], here, last_here
+        number = last = at
+        left, top, right, bottom = last_left, _, _, _ = its_left, its_top, its_right, its_bottom
+        plain, spaced, slack = letter is not None, False, _ADJACENT * (top - bottom)
 
 
 def _letters(textpage: Any) -> Iterator[Letter]:
     """What PDFium says of each character, asked for many at a time: a loop of Python's takes longer than the answers."""
     handle, count = repeat(ctypes.byref(textpage.raw.contents)), min(textpage.count_chars(), MOST)
-    boxes, origins, to_box, to_x, to_y = _buffers()
+    boxes, to_box = _buffers()
     for start in range(0, count, _BLOCK):
         numbers = range(start, min(start + _BLOCK, count))
-        codes, items = list(map(_CODE, handle, numbers)), list(map(_ITEM, handle, numbers))
+        codes = map(_CODE, handle, numbers)
         boxed = list(map(_BOX, handle, numbers, to_box))
-        deque(map(_ORIGIN, handle, numbers, to_x, to_y), maxlen=0)
-        sides, points = memoryview(boxes).cast("B").cast("f").tolist(), list(origins)
-        here = zip(points[::2], points[1::2], strict=True)
-        yield from zip(codes, items, boxed, *(sides[side::4] for side in range(4)), here, strict=False)
+        sides = memoryview(boxes).cast("B").cast("f").tolist()
+        yield from zip(codes, boxed, *(sides[side::4] for side in range(4)), strict=False)
 
 
 @functools.cache
-def _buffers() -> tuple[Any, Any, list[Any], list[Any], list[Any]]:
-    """Boxes and origins of a block of characters, and where each box, x and y is; PDFium has one thread at a time."""
-    boxes, origins = (raw.FS_RECTF * _BLOCK)(), (ctypes.c_double * (2 * _BLOCK))()
-    to_box = [ctypes.byref(boxes, ctypes.sizeof(raw.FS_RECTF) * number) for number in range(_BLOCK)]
-    points = [ctypes.byref(origins, ctypes.sizeof(ctypes.c_double) * number) for number in range(2 * _BLOCK)]
-    return boxes, origins, to_box, points[::2], points[1::2]
+def _buffers() -> tuple[Any, list[Any]]:
+    """Boxes of a block of characters, and where each is; PDFium has one thread at a time."""
+    boxes = (raw.FS_RECTF * _BLOCK)()
+    return boxes, [ctypes.byref(boxes, ctypes.sizeof(raw.FS_RECTF) * number) for number in range(_BLOCK)]
 
 
 @functools.cache

@@ -6,9 +6,11 @@ is as wide as its rows have bytes. Of whole numbers the highest byte is enough f
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from PIL import Image, ImageChops
+from PIL import Image
 
 from glimpsed.formats.tiff import Directory
 
@@ -36,7 +38,8 @@ _BYTES = {
 }  # compressions that keep bytes: none, LZW, Deflate, PackBits, LZMA, Zstandard
 _KNOWN = {0, 1, 2, 5, 8, 9}  # gray, RGB, CMYK, Lab
 _WHOLE, _SIGNED, _FLOAT = 1, 2, 3
-_DEPTHS = {_WHOLE: {8, 12, 16, 24, 32, 64}, _SIGNED: {8, 16, 32}, _FLOAT: {32, 64}}
+PACKED = frozenset(range(1, 16)) - {8}  # bits a sample that fill no bytes
+_DEPTHS = {_WHOLE: {*PACKED, 8, 16, 24, 32, 64}, _SIGNED: {8, 16, 32}, _FLOAT: {32, 64}}
 _CEILINGS = (1.0, 255.0, 65535.0)  # of floating-point numbers, as they are usual
 
 
@@ -70,27 +73,26 @@ def together(page: Directory) -> bool:
         and depths[0] in _DEPTHS.get(form, ())
         and page.numbers(_PLANAR) in {(), (1,)}
         and page.numbers(_PREDICTOR) in {(), (1,)}
-        and (page.numbers(_COMPRESSION) or (1,))[0] in _BYTES
+        and of_bytes(page)
         and len(depths) >= {2: 3, 5: 4, 8: 3, 9: 3}.get(photometric, 1)
         and all(width * len(depths) * depths[0] % 8 == 0 for width in page.numbers(_TILE_WIDTH))
     )
 
 
-def row_bytes(page: Directory, width: int) -> int:
-    """Of a row of so many pixels."""
-    depths = bits(page)
-    return (width * sum(depths) + 7) // 8
+def of_bytes(page: Directory) -> bool:
+    """Whether what packs the page keeps its bytes, whatever they are made of."""
+    return (page.numbers(_COMPRESSION) or (1,))[0] in _BYTES
 
 
-def planes(page: Directory, data: Image.Image) -> list[Image.Image]:
-    """Each channel in 8 bits. `data`: the page's bytes, as gray."""
+def planes(page: Directory, data: Image.Image, count: int) -> list[Image.Image]:
+    """Each of so many channels in 8 bits. `data`: the page's bytes, as gray."""
     size = page.numbers(_WIDTH)[0], page.numbers(_HEIGHT)[0]
-    depths, form = bits(page), (page.numbers(_FORMAT) or (_WHOLE,))[0]
+    depth, form = bits(page)[0], (page.numbers(_FORMAT) or (_WHOLE,))[0]
     if form == _FLOAT:
-        return _floats(data.tobytes(), size, len(depths), depths[0] // 8, page.order)
-    if depths[0] == 12:
-        return _of_twelve(data, size, len(depths))
-    found = _wholes(data.tobytes(), size, len(depths), depths[0] // 8, page.order)
+        return _floats(data.tobytes(), size, count, depth // 8, page.order)
+    if depth in PACKED:
+        return _packed(data, size, count, depth)
+    found = _wholes(data.tobytes(), size, count, depth // 8, page.order)
     return [plane.point(lambda value: value ^ 128) for plane in found] if form == _SIGNED else found
 
 
@@ -104,25 +106,39 @@ def _wholes(data: bytes, size: Size, count: int, length: int, order: str) -> lis
     return found
 
 
-def _of_twelve(data: Image.Image, size: Size, count: int) -> list[Image.Image]:
-    """Two numbers in three bytes: of the second one, the upper bits stand in the lower half of the middle byte."""
+def _packed(data: Image.Image, size: Size, count: int, depth: int) -> list[Image.Image]:
+    """Numbers that follow one another bit by bit; each row begins with a byte of its own."""
     width, height = size
-    pairs = -(-width * count // 2)
-    whole = Image.new("L", (3 * pairs, height))
+    unit, each = depth // math.gcd(depth, 8), 8 // math.gcd(depth, 8)  # bytes, and the numbers in them
+    across = -(-width * count // each)
+    whole = Image.new("L", (unit * across, height))
     whole.paste(data)
-    raw, shape = whole.tobytes(), (pairs, height)
-    middle, last = (Image.frombytes("L", shape, raw[n::3]) for n in (1, 2))
-    second = ImageChops.add(
-        middle.point(lambda value: (value & 15) << 4), last.point(lambda value: value >> 4)
-    )
-    numbers = bytearray(2 * pairs * height)
-    numbers[0::2], numbers[1::2] = raw[0::3], second.tobytes()
+    raw = whole.tobytes()
+    numbers = bytearray(each * across * height)
+    for place in range(each):
+        numbers[place::each] = field(lambda n: raw[n::unit], place * depth, depth)
     rows = (
-        Image.frombytes("L", (2 * pairs, height), bytes(numbers))
+        Image.frombytes("L", (each * across, height), bytes(numbers))
         .crop((0, 0, width * count, height))
         .tobytes()
     )
     return [Image.frombytes("L", size, rows[n::count]) for n in range(count)]
+
+
+def field(byte: Callable[[int], bytes], start: int, depth: int) -> bytes:
+    """The numbers of `depth` bits from bit `start` of each unit on, as 0 to 255.
+
+    `byte` gives the nth byte of all units, the one with the highest bits first.
+    """
+    (at, skipped), kept = divmod(start, 8), min(depth, 8)
+    found = byte(at)
+    if skipped:
+        found = found.translate(bytes(value << skipped & 255 for value in range(256)))
+    if skipped + kept > 8:
+        rest = byte(at + 1).translate(bytes(value >> 8 - skipped for value in range(256)))
+        found = (int.from_bytes(found) | int.from_bytes(rest)).to_bytes(len(found))
+    most = (1 << kept) - 1
+    return found.translate(bytes((value >> 8 - kept) * 255 // most for value in range(256)))
 
 
 def _floats(data: bytes, size: Size, count: int, length: int, order: str) -> list[Image.Image]:

@@ -11,7 +11,7 @@ import functools
 import importlib
 import io
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, TypeAlias
 
 from PIL import Image, UnidentifiedImageError
@@ -53,9 +53,9 @@ _SHORT, _LONG, _LONG8, _IFD8 = 3, 4, 16, 18
 _COLOURS = {0: "gray", 1: "gray", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr", 8: "Lab", 9: "Lab", 10: "Lab"} | {
     32803: "camera raw", 34892: "camera raw", 32844: "LogL", 32845: "LogLuv",
 }  # fmt: skip
-_CIELAB = 8
-_MODES = {0: "L", 1: "L", 2: "RGB", 5: "CMYK", _CIELAB: "LAB", 9: "LAB"}
-_CHANNELS = {0: 1, 1: 1, 2: 3, 5: 4, _CIELAB: 3, 9: 3}
+_PALETTE, _CIELAB = 3, 8
+_MODES = {0: "L", 1: "L", 2: "RGB", _PALETTE: "RGB", 5: "CMYK", _CIELAB: "LAB", 9: "LAB"}
+_CHANNELS = {0: 1, 1: 1, 2: 3, _PALETTE: 3, 5: 4, _CIELAB: 3, 9: 3}
 _PLANAR_KNOWN = frozenset({0, 1, 2, 5})
 _FORMATS = {2: "signed ", 3: "floating-point ", 5: "complex ", 6: "complex "}
 _PREMULTIPLIED, _ALPHA = 1, 2
@@ -174,7 +174,7 @@ def _readable(file: BinaryIO, chain: Sequence[Directory]) -> BinaryIO:
             entries = [(retagged.get(tag, tag), *rest) for tag, *rest in entries]  # type: ignore[misc]
         if _apart(page):
             entries = _plane_entries(page, 0)
-        elif samples.together(page):
+        elif _taken_apart(page):
             entries = [entry for entry in entries if entry[0] not in _OF_SAMPLES] + _as_gray(page, 8)
         pages.append(entries)
     return _rewritten(file, chain[0].order, pages)
@@ -196,24 +196,55 @@ def _apart(page: Directory) -> bool:
     return bool(known and page.numbers(_PLANAR) == (2,) and len(bits) > 1 and compression not in _JPEGS)
 
 
+def _indexed(page: Directory) -> bool:
+    """Whether each sample is one of 65,536 colours."""
+    colours = page.numbers(_COLOUR_MAP)
+    return (
+        page.numbers(_PHOTOMETRIC) == (_PALETTE,) and samples.bits(page) == (16,) and len(colours) == 3 << 16
+    )
+
+
+def _packed(page: Directory) -> bool:
+    """Whether its samples fill no bytes, and can be told from one another here."""
+    return samples.bits(page)[0] in samples.PACKED and samples.of_bytes(page)
+
+
 def _taken_apart(page: Directory) -> bool:
-    return _apart(page) or samples.together(page)
+    return _apart(page) or samples.together(page) or _indexed(page)
 
 
 def _planes(file: BinaryIO, page: Directory) -> list[Image.Image]:
     """Each channel by itself, in 8 bits."""
+    if _indexed(page):
+        return _of_palette(file, page)
     if _apart(page):
         photometric, extra = (page.numbers(_PHOTOMETRIC) or (1,))[0], page.numbers(_EXTRA)
         count = _CHANNELS.get(photometric, 1) + (extra[:1] in _ALPHAS)
         return [_plane(file, page, n) for n in range(min(count, len(page.numbers(_BITS))))]
-    entries = [entry for entry in _entries(page) if entry[0] not in _OF_SAMPLES]
+    return _in_bytes(file, page, _entries(page), len(samples.bits(page)))
+
+
+def _in_bytes(file: BinaryIO, page: Directory, entries: Iterable[Entry], count: int) -> list[Image.Image]:
+    """So many channels that stand together, of a page that Pillow gets as bytes."""
+    depth = samples.bits(page)[0]
     widths = {
-        tag: samples.row_bytes(page, width) for tag in (_WIDTH, _TILE_WIDTH) for width in page.numbers(tag)
+        tag: (width * count * depth + 7) // 8 for tag in (_WIDTH, _TILE_WIDTH) for width in page.numbers(tag)
     }
-    entries = [entry for entry in entries if entry[0] not in widths]
-    entries += [(tag, _LONG, 1, struct.pack(f"{page.order}I", width)) for tag, width in widths.items()]
-    with Image.open(_rewritten(file, page.order, [entries + _as_gray(page, 8)]), formats=("TIFF",)) as data:
-        return samples.planes(page, data)
+    kept = [entry for entry in entries if entry[0] not in {*widths, *_OF_SAMPLES}]
+    kept += [(tag, _LONG, 1, struct.pack(f"{page.order}I", width)) for tag, width in widths.items()]
+    with Image.open(_rewritten(file, page.order, [kept + _as_gray(page, 8)]), formats=("TIFF",)) as data:
+        return samples.planes(page, data, count)
+
+
+def _of_palette(file: BinaryIO, page: Directory) -> list[Image.Image]:
+    """Red, green and blue of a page with 16 bits a pixel."""
+    entries = [entry for entry in _entries(page) if entry[0] not in _OF_SAMPLES]
+    colours = page.numbers(_COLOUR_MAP)
+    shift = 8 if max(colours) > 255 else 0  # 8 bits a value, as some scanners write them
+    with Image.open(_rewritten(file, page.order, [entries + _as_gray(page, 16)]), formats=("TIFF",)) as data:
+        numbers = data.convert("I")
+    tables = ([value >> shift for value in colours[band << 16 : band + 1 << 16]] for band in range(3))
+    return [numbers.point(table, "L") for table in tables]
 
 
 def _merged(page: Directory, planes: list[Image.Image]) -> Image.Image:
@@ -234,6 +265,8 @@ def _merged(page: Directory, planes: list[Image.Image]) -> Image.Image:
 
 def _plane(file: BinaryIO, page: Directory, number: int) -> Image.Image:
     bits = page.numbers(_BITS)[number]
+    if _packed(page):
+        return _in_bytes(file, page, _plane_entries(page, number), 1)[0]
     gray = Image.open(_rewritten(file, page.order, [_plane_entries(page, number)]), formats=("TIFF",))
     gray.load()
     return colour.eight_bits(gray, bits) if gray.mode[0] in "IF" else gray.convert("L")
@@ -254,7 +287,7 @@ def _plane_entries(page: Directory, number: int) -> list[Entry]:
         if each:
             part = values[number * each : (number + 1) * each]
             entries.append((tag, _LONG, each, struct.pack(f"{page.order}{each}I", *part)))
-    return entries + _as_gray(page, bits[number], (page.numbers(_FORMAT) or (1,))[0])
+    return entries + _as_gray(page, 8 if _packed(page) else bits[number], (page.numbers(_FORMAT) or (1,))[0])
 
 
 def _entries(page: Directory) -> Iterator[Entry]:

@@ -7,26 +7,16 @@ before it is read.
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from glimpsed.ocr import cuts, recognition
+from glimpsed.ocr import cuts, detection, recognition
 from glimpsed.ocr.cuts import INK
 from glimpsed.ocr.page import Line, Page, Word
 
-EDGE = (
-    960  # px of the longer side in which lines are looked for: every line of a plain A4 page is found at 736
-)
-LARGEST = 2400  # px, for small print
-READABLE = 11.0  # px that a line is high in that picture, so that it is found as a whole
-LEAST = 8.5  # px: below that it is looked for again, larger
-TILE = 1.5  # a page whose one side is longer than this times the other is looked at piece by piece
-OVERLAP = 0.12  # of a piece's length, with the next one
 SMALL, MARGIN = 320, 32  # px: smaller pictures are enlarged, and get a margin
 VOTERS = 12  # lines that are asked which way up the page lies
 SEEN = 4  # heights of a line that the classifier sees: it squeezes a longer one into that, and then tosses a coin
@@ -73,11 +63,13 @@ def turn(ocr: Any, picture: Array) -> int:
 
 def standing(ocr: Any, picture: Array) -> Standing:
     """The page turned upright, as far as its lines tell."""
-    boxes = _found(ocr, picture)
+    boxes = detection.rough(ocr, picture)
     turned = 0
+    if not _stands_on_end(boxes):
+        boxes = detection.refined(ocr, picture, boxes)
     if _stands_on_end(boxes):
         picture = np.ascontiguousarray(np.rot90(picture, -1))
-        boxes, turned = _found(ocr, picture), 90
+        boxes, turned = detection.refined(ocr, picture, detection.rough(ocr, picture)), 90
     lines = ocr.crop_text_regions(picture, boxes) if len(boxes) else []
     if lines and _upside_down(ocr, lines):
         picture = np.ascontiguousarray(picture[::-1, ::-1])
@@ -86,91 +78,6 @@ def standing(ocr: Any, picture: Array) -> Standing:
         lines = [np.ascontiguousarray(line[::-1, ::-1]) for line in lines]
         turned += 180
     return Standing(picture, boxes, lines, turned)
-
-
-# -- where lines are
-
-
-def _found(ocr: Any, picture: Array) -> Array:
-    """The corners of each line, in the picture's px."""
-    boxes = _detected(ocr, picture, EDGE)
-    longer = _longest_piece(picture)
-    if len(boxes):
-        low = np.percentile(_heights(boxes), 25) * min(1.0, EDGE / longer)
-        wanted = EDGE * READABLE / max(low, 1.0) if low < LEAST else 0.0
-    else:
-        wanted = 2.0 * EDGE
-    edge = min(wanted, longer, LARGEST)
-    return _detected(ocr, picture, round(edge)) if edge > 1.2 * EDGE else boxes
-
-
-def _detected(ocr: Any, picture: Array, edge: int) -> Array:
-    """Every piece of the page by itself; a line that two pieces show is kept from where it is whole."""
-    import cv2  # noqa: PLC0415 - comes with rapidocr
-
-    detector = ocr._load_det_model()  # noqa: SLF001 - its parts have no other names
-    found: list[Array] = []
-    height, width = picture.shape[:2]
-    edge = max(edge, min(LARGEST, round(edge * width / (TILE * height))))  # a wide picture in one piece
-    for top, bottom in _pieces(height, width):
-        piece = picture[top:bottom]
-        scale = min(1.0, edge / max(piece.shape[:2]))
-        small = (
-            cv2.resize(piece, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else piece
-        )
-        detector.limit_side_len, detector.limit_type = max(small.shape[:2]), "max"
-        result = detector(small)
-        if result.boxes is None:
-            continue
-        boxes = np.asarray(result.boxes, np.float32) / scale + np.array([0, top], np.float32)
-        found.append(boxes[_whole(boxes, top, bottom, height)])
-    boxes = np.concatenate(found) if found else np.zeros((0, 4, 2), np.float32)
-    return _once(boxes) if len(found) > 1 else boxes
-
-
-def _pieces(height: int, width: int) -> Iterator[tuple[int, int]]:
-    """(top, bottom) of overlapping pieces that are no higher than `TILE` times their width: lines are never cut across."""
-    size = round(TILE * width)
-    count = 1 if height <= size * 1.2 else math.ceil((height - OVERLAP * size) / (size * (1 - OVERLAP)))
-    for number in range(count):
-        start = round(number * (height - size) / (count - 1)) if count > 1 else 0
-        yield (start, start + size) if count > 1 else (0, height)
-
-
-def _longest_piece(picture: Array) -> int:
-    height, width = picture.shape[:2]
-    return max(int(width), *(bottom - top for top, bottom in _pieces(height, width)))
-
-
-def _whole(boxes: Array, top: int, bottom: int, height: int) -> Array:
-    """Which boxes do not end where the piece was cut."""
-    low, high = boxes[:, :, 1].min(axis=1), boxes[:, :, 1].max(axis=1)
-    above = (low > top + 3) | (top == 0)
-    below = (high < bottom - 3) | (bottom == height)
-    return np.asarray(above & below)
-
-
-def _once(boxes: Array) -> Array:
-    """Without the smaller of two that show the same line."""
-    low, high = boxes.min(axis=1), boxes.max(axis=1)
-    areas = np.prod(high - low, axis=1)
-    kept: list[int] = []
-    for at in np.argsort(-areas):
-        if kept:
-            others = np.array(kept)
-            shared = np.minimum(high[at], high[others]) - np.maximum(low[at], low[others])
-            if (np.prod(np.clip(shared, 0, None), axis=1) > 0.5 * areas[at]).any():
-                continue
-        kept.append(int(at))
-    return boxes[sorted(kept)]
-
-
-def _heights(boxes: Array) -> Array:
-    """How high each line is, whichever way it runs."""
-    sides = np.stack(
-        [np.linalg.norm(boxes[:, 0] - boxes[:, 3], axis=1), np.linalg.norm(boxes[:, 0] - boxes[:, 1], axis=1)]
-    )
-    return sides.min(axis=0)
 
 
 def _enlarged(picture: Array) -> tuple[Array, float, int]:
@@ -242,7 +149,7 @@ def is_strange(boxes: Array, lines: list[Line]) -> bool:
     """Lines of print, of which hardly anything could be read: a script that the engine does not know."""
     if not lines:
         return False
-    heights = np.maximum(_heights(boxes), 1.0)
+    heights = np.maximum(detection.heights(boxes), 1.0)
     lengths = np.linalg.norm(boxes[:, 0] - boxes[:, 1], axis=1) / heights
     texts = [line.text if _is_read(line) else "" for line in lines]
     letters = [c for c in "".join(texts) if c.isalpha()]

@@ -22,7 +22,7 @@ from glimpsed.images import Images
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Books, Ledger
 from glimpsed.ledger.engine import parsed, told
-from glimpsed.model import Job, counted
+from glimpsed.model import Job, counted, shown
 from glimpsed.notify import Notifier
 from glimpsed.pipeline import End, Pipeline
 from glimpsed.pipeline.costless import Costless
@@ -279,16 +279,19 @@ class Service:
             if self._reload is None:
                 continue
             self._notify.reloading()
+            problem = ""
             try:
                 # Not by `asyncio.to_thread`: at the stop, that would wait for a file system that hangs.
                 config = await self._disk.run_within(READ_CONFIG, self._reload)
                 connected = self.models.connect(config)
             except ConfigError as e:
-                for problem in e.problems:
-                    log.error(events.CONFIG_ERROR, reason=str(problem))
+                for mistake in e.problems:
+                    log.error(events.CONFIG_ERROR, reason=str(mistake))
+                problem = shown(str(e), lines=True)
                 mistakes = counted(len(e.problems), "error")
                 log.error(events.SERVICE_RELOAD_FAILED, reason=f"{mistakes}; the old config stays")
             except GlimpsedError as e:  # its folder or an extra is not there, the file system hangs
+                problem = shown(str(e), lines=True)
                 log.error(events.SERVICE_RELOAD_FAILED, reason=f"{e}; the old config stays")
             else:
                 fixed = [key for key in AT_START if getattr(config, key) != getattr(self.config, key)]
@@ -296,7 +299,7 @@ class Service:
                 await self._apply(config, connected)
                 reason = f"{', '.join(fixed)}: taken over at the next start" if fixed else None
                 log.info(events.SERVICE_RELOADED, reason=reason)
-            self._notify.ready()
+            self._notify.reloaded(problem)
 
     async def _apply(self, config: Config, connected: Mapping[str, Model]) -> None:
         """Folders and models are added, removed and changed; jobs in hand end as they began."""
