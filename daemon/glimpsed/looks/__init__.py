@@ -99,12 +99,8 @@ def money(amount: float | None) -> str:
     """``0.0049``, ``0.25``, ``12.30``."""
     if amount is None:
         return ""
-    whole_cents = round(amount, 4) == round(amount, 2)
-    return (
-        f"{amount:,.2f}"
-        if amount >= 1 or (whole_cents and round(amount, 2)) or amount == 0
-        else f"{amount:,.4f}"
-    )
+    cents = amount == 0 or amount >= 1 or 0 < round(amount, 2) == round(amount, 4)
+    return f"{amount:,.2f}" if cents else f"{amount:,.4f}"
 
 
 def path_of(key: FileKey) -> str:
