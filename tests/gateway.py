@@ -19,11 +19,12 @@ import contextlib
 import io
 import json
 import ssl
-import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Literal, TypeAlias
+
+from serving import Serving
 
 Fault: TypeAlias = Literal["drop", "half", "hang", "trickle", "sse", "early"]
 PATHS = {"/chat/completions": "chat", "/responses": "responses"}
@@ -91,8 +92,8 @@ class BadRequestError(Exception):
     """The request is not what the API takes."""
 
 
-class Gateway:
-    """The server; a context manager."""
+class Gateway(Serving):
+    """The server."""
 
     def __init__(
         self,
@@ -105,29 +106,17 @@ class Gateway:
         port: int = 0,
         prefix: str = "/v1",  # what base_url has after the host
     ) -> None:
+        super().__init__("gateway", port=port, tls=tls)
         self.requests: list[Seen] = []
         self.problems: list[str] = []
-        self.connections = 0
         self.in_flight = 0
         self.most_in_flight = 0
         self.default = default
         self.apis = set(apis)
         self.key = key
-        self.port = port
         self.prefix = prefix
         self._script = list(script)
-        self._tls = tls
         self.decode = decode
-        self._loop = asyncio.new_event_loop()
-        self._stop = asyncio.Event()
-        self._ready = threading.Event()
-        self._failed: BaseException | None = None
-        self._open: set[asyncio.Task[None]] = set()
-        self._thread = threading.Thread(target=self._main, name="gateway", daemon=True)
-
-    @property
-    def url(self) -> str:
-        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
 
     @property
     def base_url(self) -> str:
@@ -151,60 +140,7 @@ class Gateway:
             assert time.monotonic() < deadline, f"{len(self.requests)} of {count} requests in {seconds} s"
             time.sleep(0.005)
 
-    def start(self) -> Self:
-        self._thread.start()
-        assert self._ready.wait(10)
-        if self._failed is not None:
-            raise self._failed
-        return self
-
-    def stop(self) -> None:
-        """Close the port and every connection; what hangs, ends."""
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    # --- the server, in its own thread ---
-
-    def _main(self) -> None:
-        try:
-            self._loop.run_until_complete(self._serve())
-        except BaseException as e:  # noqa: BLE001 - raised in `start`
-            self._failed = e
-        finally:
-            self._ready.set()
-            self._loop.close()
-
-    async def _serve(self) -> None:
-        server = await asyncio.start_server(
-            self._accept, "127.0.0.1", self.port, ssl=self._tls, limit=1 << 20, backlog=512
-        )
-        self.port = server.sockets[0].getsockname()[1]
-        self._ready.set()
-        await self._stop.wait()
-        server.close()
-        for task in self._open:
-            task.cancel()
-        await asyncio.gather(*self._open, return_exceptions=True)
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._open.add(task)
-        self.connections += 1
-        try:
-            await self._connection(reader, writer, self.connections)
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError, ssl.SSLError):
-            pass  # the client left, or the gateway stops
-        finally:
-            self._open.discard(task)
-            writer.transport.abort()
+    # --- in its own thread ---
 
     async def _connection(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int

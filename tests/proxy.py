@@ -12,13 +12,13 @@ import asyncio
 import base64
 import contextlib
 import ssl
-import threading
 import urllib.parse
-from typing import Self
+
+from serving import Serving
 
 
-class Proxy:
-    """The server, in a thread of its own; a context manager.
+class Proxy(Serving):
+    """The server.
 
     `login`: ``user:password`` that it wants. `refuse`: the status that it answers instead of doing anything.
     """
@@ -26,58 +26,19 @@ class Proxy:
     def __init__(
         self, *, tls: ssl.SSLContext | None = None, login: str | None = None, refuse: int | None = None
     ) -> None:
+        super().__init__("proxy", tls=tls)
         self.asked: list[str] = []
-        self.port = 0
-        self._tls = tls
         self._login = login
         self._refuse = refuse
-        self._loop = asyncio.new_event_loop()
-        self._stop = asyncio.Event()
-        self._ready = threading.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._thread = threading.Thread(target=self._main, name="proxy", daemon=True)
 
     @property
     def url(self) -> str:
         login = f"{self._login}@" if self._login else ""
         return f"{'https' if self._tls else 'http'}://{login}127.0.0.1:{self.port}"
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        assert self._ready.wait(10)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
-
-    def _main(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._serve())
-
-    async def _serve(self) -> None:
-        server = await asyncio.start_server(self._accepted, "127.0.0.1", 0, ssl=self._tls)
-        self.port = server.sockets[0].getsockname()[1]
-        self._ready.set()
-        await self._stop.wait()
-        server.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        try:
-            await self._connection(reader, writer)
-        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # somebody left, or the proxy stops
-        finally:
-            self._tasks.discard(task)
-            writer.transport.abort()
-
-    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _connection(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int
+    ) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         first, *lines = head.split("\r\n")
         method, target, version = first.split(" ")

@@ -13,14 +13,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import re
 import socket
 import ssl
 import struct
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from typing import Self, TypeAlias
+from typing import TypeAlias
+
+from serving import Serving
 
 Steps: TypeAlias = Iterable[bytes | float | str]
 Case: TypeAlias = Callable[[int, bytes], Steps]
@@ -37,69 +39,28 @@ def chunk(text: str | bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-class Wires:
-    """The server, in a thread of its own; a context manager."""
+class Wires(Serving):
+    """The server."""
 
     def __init__(
         self, cases: Mapping[str, Case], *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
     ) -> None:
+        super().__init__("wires", host=host, tls=tls)
         self.asked: dict[str, list[tuple[str, bytes]]] = defaultdict(list)  # by case: (target, body)
-        self.connections: dict[str, int] = defaultdict(int)
         self._cases = cases
-        self._host = host
-        self._tls = tls
-        self._port = 0
-        self._loop = asyncio.new_event_loop()
-        self._stop = asyncio.Event()
-        self._ready = threading.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._thread = threading.Thread(target=self._main, name="wires", daemon=True)
 
     def base_url(self, case: str) -> str:
-        return f"http{'s' if self._tls else ''}://{self._host}:{self._port}/{case}/v1"
+        return f"{self.url}/{case}/v1"
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        assert self._ready.wait(10)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
-
-    def _main(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._serve())
-
-    async def _serve(self) -> None:
-        server = await asyncio.start_server(self._accepted, self._host, 0, ssl=self._tls)
-        self._port = server.sockets[0].getsockname()[1]
-        self._ready.set()
-        await self._stop.wait()
-        server.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        try:
-            number = 0
-            while True:
-                target, body = await _request(reader)
-                case = target.split("/")[1]
-                self.connections[case] += not number
-                self.asked[case].append((target, body))
-                if not await _play(self._cases[case](number, body), reader, writer):
-                    break
-                number += 1
-        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # the client left, or the server stops
-        finally:
-            self._tasks.discard(task)
-            writer.transport.abort()
+    async def _connection(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int
+    ) -> None:
+        for asked in itertools.count():
+            target, body = await _request(reader)
+            case = target.split("/")[1]
+            self.asked[case].append((target, body))
+            if not await _play(self._cases[case](asked, body), reader, writer):
+                return
 
 
 async def _request(reader: asyncio.StreamReader) -> tuple[str, bytes]:

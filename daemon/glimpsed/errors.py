@@ -29,6 +29,7 @@ from typing import Literal, TypeAlias
 
 from glimpsed import extras
 
+NO_ANSWER = "no answer"  # in `Verdict.alike`: a reply came whole, and says nothing
 Reach: TypeAlias = Literal["file", "directory", "disk"]
 VerdictKind: TypeAlias = Literal["retry", "shrink", "switch", "longer", "fail", "pause"]
 
@@ -120,6 +121,16 @@ class ForeignSidecar(FileError):
     """A file stands where a sidecar belongs, and it is not glimpsed's own."""
 
 
+class Unanswered(FileError):
+    """It failed before, under another name, as no model answered: it is not asked about again."""
+
+    def __init__(self, reason: str, advice: str, *, attempts: int, question: str, content: str) -> None:
+        super().__init__(reason, advice)
+        self.attempts = attempts
+        self.question = question
+        self.content = content  # its SHA-256
+
+
 class Vanished(GlimpsedError):
     """The file is gone, or is not the version any more that was queued."""
 
@@ -157,7 +168,7 @@ class Verdict:
     overload: bool = False  # 429, 503, 529: fewer requests at once
     slow: bool = False  # no answer in time: fewer requests at once
     doubtful: bool = False  # with 'pause': it may be about this very file
-    alike: frozenset[str] = frozenset()  # of a 4xx: what refusals that are alike have in common
+    alike: frozenset[str] = frozenset()  # what refusals, or replies that are no answers, have in common
 
 
 class NotHandedOver(GlimpsedError):
@@ -191,6 +202,7 @@ class VisionError(GlimpsedError):
     ) -> None:
         super().__init__(verdict.reason)
         self.verdict = verdict
+        self.content: str | None = None  # what was asked about, once somebody knows: its SHA-256
         self.due = due  # with 'pause': when the file is looked at again, by the ledger's clock; None: as soon as may be
         self.requests = requests  # sent to get here, less one that ended in a pause
         self.alike = alike or {}  # by model, `Verdict.alike` of each that was asked

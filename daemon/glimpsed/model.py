@@ -169,6 +169,7 @@ class Job:
     claim: int = 0  # which claim of the row this is: a lease that was lost and won again is another
     handing: Handing | None = None  # only to be handed over any more
     again: bool = False  # by `redo`: ask, do not use an answer again
+    stem: str | None = None  # what the file was called before `rename_to`; None: what it is called now
 
 
 @dataclass(frozen=True, slots=True)

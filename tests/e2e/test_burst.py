@@ -24,12 +24,6 @@ log: {{target: json, level: info}}
 PRICE = "price: {input: 2.5, output: 10}"
 
 
-@pytest.fixture
-def inbox(tmp_path: Path) -> Path:
-    (tmp_path / "inbox").mkdir()
-    return tmp_path / "inbox"
-
-
 def config(
     gateway: Gateway, inbox: Path, watch: str = "inotify", settle: str = "100ms", price: str = PRICE
 ) -> str:

@@ -31,13 +31,6 @@ def gateway() -> Iterator[Gateway]:
         yield gateway
 
 
-@pytest.fixture
-def inbox(tmp_path: Path) -> Path:
-    folder = tmp_path / "inbox"
-    folder.mkdir()
-    return folder
-
-
 def slow(seed: int) -> bytes:
     """A page that takes a while to draw."""
     return samples.pdf(b"0 0 m 600 %d l 300 20 l S\n" % (700 - seed) * 1000)

@@ -51,13 +51,6 @@ def gateway() -> Iterator[Gateway]:
         yield gateway
 
 
-@pytest.fixture
-def inbox(tmp_path: Path) -> Path:
-    folder = tmp_path / "inbox"
-    folder.mkdir()
-    return folder
-
-
 def status(daemon: Daemon) -> dict[str, Any]:
     out = glimpsed("status", "--json", "-c", daemon.config, home=daemon.home).stdout
     folders: dict[str, Any] = json.loads(out)["folders"]

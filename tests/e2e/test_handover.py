@@ -37,13 +37,6 @@ ANSWER = json.dumps({"supplier": "ACME: Sons", "number": 4711})
 
 
 @pytest.fixture
-def inbox(tmp_path: Path) -> Path:
-    folder = tmp_path / "inbox"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
 def gateway() -> Iterator[Gateway]:
     with Gateway(decode=False) as gateway:
         yield gateway
@@ -297,3 +290,28 @@ def test_a_hand_over_that_cannot_be_is_a_config_error(
     found = glimpsed("run", home=tmp_path)
     assert found.returncode == 78
     assert told in found.stderr + found.stdout
+
+
+def test_a_name_that_we_gave_does_not_grow_when_the_answer_is_another_one(tmp_path: Path) -> None:
+    """What the file was called at first is known, over restarts too: `{stem}` is that."""
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    folder = f'{SCHEMA}, on_done: {{rename_to: "{{data.supplier}} {{stem}}"}}'
+    with Gateway(default=Scripted(text=json.dumps({"supplier": "A", "number": 1}))) as gateway:
+        text = CONFIG.format(url=gateway.base_url, inbox=inbox, folder=folder)
+        with Daemon(text, tmp_path) as daemon:
+            drop(inbox, "scan.png", picture(seed=1))
+            daemon.wait_event("file.handed_over")
+            assert (inbox / "A scan.png").exists()
+        gateway.default = Scripted(text=json.dumps({"supplier": "B", "number": 1}))
+        with Daemon(text, tmp_path) as daemon:
+            for count, supplier in enumerate("BC", 1):
+                gateway.default = Scripted(text=json.dumps({"supplier": supplier, "number": 1}))
+                if supplier == "B":
+                    assert glimpsed("redo", str(inbox / "A scan.png"), "--yes", "-c", daemon.config, home=tmp_path).returncode == 0  # fmt: skip
+                else:
+                    drop(inbox, "B scan.png", picture(seed=2))  # another version
+                daemon.wait_event("file.handed_over", count=count)
+                names = {f"{supplier} scan.png{ending}" for ending in ("", ".txt", ".json")}
+                wait_until(lambda names=names: {p.name for p in inbox.iterdir()} == names, f"no {names}")  # type: ignore[misc]
+        assert len(gateway.requests) == 3

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,12 +21,6 @@ folders:
 log: {{target: json, level: debug}}
 """
 LISTS = b"[" + b"[]," * (67_000_000 // 3) + b"[]]"
-
-
-@pytest.fixture
-def gateway() -> Iterator[Gateway]:
-    with Gateway() as running:
-        yield running
 
 
 @pytest.fixture

@@ -29,13 +29,6 @@ def gateway() -> Iterator[Gateway]:
         yield gateway
 
 
-@pytest.fixture
-def inbox(tmp_path: Path) -> Path:
-    folder = tmp_path / "inbox"
-    folder.mkdir()
-    return folder
-
-
 def planted(inbox: Path, name: str, size: int, seed: int = 0) -> None:
     """A whole picture, and behind its end nothing, for so many bytes."""
     new = inbox / f".{name}"

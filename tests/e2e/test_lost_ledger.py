@@ -85,3 +85,35 @@ def test_a_refused_file_that_was_away_is_as_it_was(tmp_path: Path, watch: str) -
         assert "image refused as unsafe" in again[0]
         assert again[1] == sidecar[1]
         assert len(gateway.requests) == requests
+
+
+def test_a_refused_file_that_is_renamed_stays_refused_until_somebody_says_retry(
+    tmp_path: Path, watch: str
+) -> None:
+    refused = {"error": {"message": "image refused as unsafe", "code": "content_policy_violation"}}
+    inbox = tmp_path / "inbox"
+    with (
+        Gateway(default=Scripted(status=400, body=refused)) as gateway,
+        Daemon(config(gateway, tmp_path, watch), tmp_path) as daemon,
+    ):
+        drop(inbox, "bad.png", picture())
+        daemon.wait_event("file.failed")
+        (before,) = failures(daemon)
+        said = (inbox / "bad.png.error.txt").read_text().splitlines()
+        requests = len(gateway.requests)
+        for number, (old, new) in enumerate((("bad.png", "worse.png"), ("worse.png", "worst.png")), 2):
+            (inbox / old).rename(inbox / new)
+            daemon.wait_event("file.failed", file=new)
+            wait_until(lambda: len(failures(daemon)) == 1, "two failures")
+            (after,) = failures(daemon)
+            assert {**after, "since": "", "file": ""} == {**before, "since": "", "file": ""}
+            assert len(daemon.seen("file.failed")) == number
+            assert (inbox / f"{new}.error.txt").read_text().splitlines()[0] == said[0]
+        assert sorted(os.listdir(inbox)) == ["worst.png", "worst.png.error.txt"]
+        assert len(gateway.requests) == requests
+        (inbox / "copy.png").write_bytes((inbox / "worst.png").read_bytes())  # another file, and its own try
+        daemon.wait_event("file.failed", file="copy.png")
+        assert len(gateway.requests) > requests
+        gateway.default = Scripted()
+        assert glimpsed("retry", str(inbox / "worst.png"), "-c", daemon.config, home=tmp_path).returncode == 0  # fmt: skip
+        daemon.wait_event("file.done", file="worst.png")

@@ -36,13 +36,6 @@ log: {{target: json, level: debug}}
 """
 
 
-@pytest.fixture
-def inbox(tmp_path: Path) -> Path:
-    folder = tmp_path / "inbox"
-    folder.mkdir()
-    return folder
-
-
 @pytest.mark.parametrize("api", ["chat", "responses"])
 def test_a_dropped_image_gets_its_sidecars_through_the_api(tmp_path: Path, inbox: Path, api: str) -> None:
     with Gateway() as gateway:

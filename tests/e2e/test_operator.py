@@ -29,13 +29,6 @@ log: {{target: json}}
 SOON = 3.0  # seconds; the daemon looks twice a second, the machine may be busy
 
 
-@pytest.fixture
-def inbox(tmp_path: Path) -> Path:
-    folder = tmp_path / "inbox"
-    folder.mkdir()
-    return folder
-
-
 def status(home: Path) -> Any:
     return json.loads(glimpsed("status", "--json", home=home).stdout)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from daemon import Daemon, wait_until
-from gateway import Gateway
+from gateway import Gateway, Scripted
 from pictures import drop, picture
 
 CONFIG = """
@@ -20,12 +20,6 @@ folders:
 log: {{target: json, level: debug}}
 """
 HOUR = 3600 * 10**9
-
-
-@pytest.fixture
-def inbox(tmp_path: Path) -> Path:
-    (tmp_path / "inbox").mkdir()
-    return tmp_path / "inbox"
 
 
 def shift(inbox: Path, by: int) -> None:
@@ -96,3 +90,33 @@ def test_an_edited_text_is_kept_also_when_its_time_is_as_it_was(tmp_path: Path, 
             daemon.wait_event("file.reused")
         assert (inbox / "a.png.txt~").read_text() == edited
         assert len(gateway.requests) == 1
+
+
+@pytest.mark.parametrize("why", ["model", "budget"])
+def test_what_is_known_is_served_while_nobody_may_be_asked(tmp_path: Path, inbox: Path, why: str) -> None:
+    """Copies and renamed files cost nothing: neither a model that pauses nor a used-up budget holds them up."""
+    config = f"""
+models:
+  m: {{{{api: chat, base_url: "{{url}}", api_key_env: GLIMPSED_API_KEY, price: {{{{input: 1, output: 1}}}}}}}}
+defaults: {{{{settle: 50ms, rescan: 1s}}}}
+folders:
+  inbox: {{{{path: {inbox}}}}}
+log: {{{{target: json}}}}
+{"budget: {{per_day: 0.001, currency: USD}}" if why == "budget" else ""}
+"""
+    with Gateway() as gateway, Daemon(config.format(url=gateway.base_url), tmp_path) as daemon:
+        drop(inbox, "a.png", picture(seed=1))
+        daemon.wait_event("file.done", file="a.png")
+        gateway.default = Scripted(status=401)
+        drop(inbox, "new.png", picture(seed=2))
+        daemon.wait_event("model.paused" if why == "model" else "budget.reached")
+        requests = len(gateway.requests)
+        shutil.copy(inbox / "a.png", inbox / "copy.png")
+        daemon.wait_event("file.reused", file="copy.png", seconds=40)  # a probe comes after a minute
+        (inbox / "a.png").rename(inbox / "b.png")
+        daemon.wait_event("file.reused", file="b.png", seconds=40)
+        os.utime(inbox / "b.png")
+        daemon.wait_event("file.reused", file="b.png", count=2, seconds=40)
+        assert (inbox / "copy.png.txt").read_text() == (inbox / "b.png.txt").read_text()
+        assert not (inbox / "new.png.txt").exists()
+        assert len(gateway.requests) == requests

@@ -7,7 +7,6 @@ import json
 import struct
 from pathlib import Path
 
-import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 import images_samples as samples
@@ -56,13 +55,6 @@ SHOWN = {
     "scan.jpeg2000": samples.EVERY["jp2"],
     "motorola.tif": lambda: samples.tiff(samples.corners(), big=True, order=">"),
 }
-
-
-@pytest.fixture
-def inbox(tmp_path: Path) -> Path:
-    folder = tmp_path / "inbox"
-    folder.mkdir()
-    return folder
 
 
 def test_what_the_gateway_gets_is_what_people_see(tmp_path: Path, inbox: Path) -> None:

@@ -355,13 +355,6 @@ main()
 """
 
 
-@pytest.fixture
-def inbox(tmp_path: Path) -> Path:
-    folder = tmp_path / "inbox"
-    folder.mkdir()
-    return folder
-
-
 def alone(url: str, inbox: Path, *, entry: str = "", folder: str = "") -> str:
     return ALONE.format(url=url, inbox=inbox, entry=entry, folder=folder)
 

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,12 +16,6 @@ from gateway import Gateway, Scripted
 from pictures import picture
 
 ONE_FILE = "scan.png"
-
-
-@pytest.fixture
-def gateway() -> Iterator[Gateway]:
-    with Gateway() as one:
-        yield one
 
 
 @pytest.fixture

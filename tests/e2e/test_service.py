@@ -30,13 +30,6 @@ log: {{target: json, level: debug}}
 """
 
 
-@pytest.fixture
-def inbox(tmp_path: Path) -> Path:
-    folder = tmp_path / "inbox"
-    folder.mkdir()
-    return folder
-
-
 def config(
     gateway: Gateway, inbox: Path, *, prompt: str = "Say.", model: str = "", folder: str = "", top: str = ""
 ) -> str:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-import shutil
 import ssl
-import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -265,29 +263,6 @@ def test_what_was_thrown_away_is_in_the_spend(played: tuple[Wires, Daemon, dict[
 
 
 # --- through proxies ---
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    if shutil.which("openssl") is None:
-        pytest.skip("needs openssl to make a certificate")
-    where = tmp_path_factory.mktemp("tls")
-    cert, key = where / "cert.pem", where / "key.pem"
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=127.0.0.1",
-    ]
-    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-out", str(cert), "-keyout", str(key)]
-    subprocess.run([*command, *names], check=True, capture_output=True)
-    return cert, key
 
 
 def test_through_a_proxy_no_scan_gets_anothers_text_and_a_network_is_left_out(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -19,12 +19,6 @@ from pictures import LETTER, page
 from pictures import picture as photo
 
 Once: TypeAlias = Callable[..., None]
-
-
-@pytest.fixture
-def gateway() -> Iterator[Gateway]:
-    with Gateway() as gateway:
-        yield gateway
 
 
 @pytest.fixture

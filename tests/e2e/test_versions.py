@@ -7,7 +7,6 @@ import json
 import os
 from pathlib import Path
 
-import pytest
 from PIL import Image
 
 from daemon import Daemon, wait_until
@@ -21,13 +20,6 @@ folders:
   inbox: {{path: {inbox}, settle: 50ms, settle_limit: 1s, rescan: 1s, {folder}}}
 log: {{target: json, level: debug}}
 """
-
-
-@pytest.fixture
-def inbox(tmp_path: Path) -> Path:
-    folder = tmp_path / "inbox"
-    folder.mkdir()
-    return folder
 
 
 def config(gateway: Gateway, inbox: Path, folder: str = "") -> str:

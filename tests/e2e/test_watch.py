@@ -24,13 +24,6 @@ log: {{target: json, level: debug}}
 """
 
 
-@pytest.fixture
-def inbox(tmp_path: Path) -> Path:
-    folder = tmp_path / "inbox"
-    folder.mkdir()
-    return folder
-
-
 def config(gateway: Gateway, inbox: Path, watch: str, settle: str = "100ms") -> str:
     return CONFIG.format(url=gateway.base_url, inbox=inbox, watch=watch, settle=settle)
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+<<<<<<< HEAD
 import re
 from collections.abc import Callable, Iterator
+=======
+from collections.abc import Callable
+>>>>>>> main
 from pathlib import Path
 
 import pytest
@@ -17,12 +21,6 @@ from pictures import picture
 Eval = Callable[..., tuple[int, str, str]]
 SCHEMA = "{type: object, properties: {total: {type: number}, supplier: {type: string}, date: {type: string}}}"
 RIGHT = {"total": 1234.5, "supplier": "Berg & Co", "date": "2024-09-05"}
-
-
-@pytest.fixture
-def gateway() -> Iterator[Gateway]:
-    with Gateway() as running:
-        yield running
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import openpyxl
 import pytest
 
 from gateway import Gateway, Scripted
-from glimpsed import cli
 from pictures import picture
 
 SCHEMA = "{type: object, properties: {total: {type: number}, supplier: {type: object, properties: {name: {type: string}}}}}"
@@ -21,19 +20,8 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(tmp_path: Path, command: Run) -> Run:
     """Any command in a directory whose folder `in` holds two answered scans."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("GLIMPSED_CONFIG", raising=False)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-
-    def command(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as e:
-            cli.main([*arguments])
-        assert isinstance(e.value.code, int)
-        told = capsys.readouterr()
-        return e.value.code, told.out, told.err
-
     (tmp_path / "in").mkdir()
     for number, name in enumerate(("b.png", "ä.png")):
         (tmp_path / "in" / name).write_bytes(picture(seed=number))

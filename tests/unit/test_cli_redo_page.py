@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 
 from gateway import Gateway, Scripted, Seen
-from glimpsed import cli
 from pictures import picture
 
 Run = Callable[..., tuple[int, str, str]]
@@ -39,24 +38,12 @@ def config(gateway: Gateway, pages: str = "each", more: str = "") -> str:
 
 
 @pytest.fixture
-def run(
-    tmp_path: Path, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Run:
+def run(tmp_path: Path, command: Run, gateway: Gateway) -> Run:
     """Any command in a directory whose folder `in` holds a scan of three pages, answered."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("GLIMPSED_CONFIG", raising=False)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     (tmp_path / "in").mkdir()
     first, *others = [Image.open(io.BytesIO(picture(seed=seed))).convert("L") for seed in range(3)]
     first.save(tmp_path / "in" / "a.tif", save_all=True, append_images=others)
     (tmp_path / "glimpsed.yaml").write_text(config(gateway))
-
-    def command(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as e:
-            cli.main([*arguments])
-        assert isinstance(e.value.code, int)
-        told = capsys.readouterr()
-        return e.value.code, told.out, told.err
 
     assert command("once", "-q")[0] == 0
     return command

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from gateway import Gateway
-from glimpsed import cli
 from pictures import picture
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def gateway() -> Iterator[Gateway]:
-    with Gateway() as running:
-        yield running
 
 
 def config(gateway: Gateway, outputs: str = "[txt, json]", more: str = "") -> str:
@@ -29,23 +22,11 @@ def config(gateway: Gateway, outputs: str = "[txt, json]", more: str = "") -> st
 
 
 @pytest.fixture
-def run(
-    tmp_path: Path, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Run:
+def run(tmp_path: Path, command: Run, gateway: Gateway) -> Run:
     """Any command in a directory whose folder `in` holds an answered scan."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("GLIMPSED_CONFIG", raising=False)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.png").write_bytes(picture())
     (tmp_path / "glimpsed.yaml").write_text(config(gateway))
-
-    def command(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as e:
-            cli.main([*arguments])
-        assert isinstance(e.value.code, int)
-        told = capsys.readouterr()
-        return e.value.code, told.out, told.err
 
     assert command("once", "-q")[0] == 0
     return command

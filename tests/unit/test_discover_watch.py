@@ -24,7 +24,7 @@ from glimpsed.config.schema import Folder
 from glimpsed.discover import FolderWatch, events, inotify, scan, site, walk, watch
 from glimpsed.discover.inotify import WatchLimit
 from glimpsed.disk.files import find_root
-from glimpsed.errors import FileError, NotYet, ShareTrouble, SidecarBlocked, Vanished
+from glimpsed.errors import FileError, LedgerUnavailable, NotYet, ShareTrouble, SidecarBlocked, Vanished
 from glimpsed.ledger import Books, Ledger, open_ledger
 from glimpsed.model import FileKey, Job, Offer, Version
 from sidecar_samples import inbox
@@ -119,6 +119,48 @@ async def test_what_is_there_at_the_start_is_found_and_what_comes_later_is_fresh
         assert [(j.key.name, j.fresh) for j in desk.claim()] == [("new.png", True), ("old.png", False)]
         assert w.state.mode == desk.mode
         assert desk.offered
+
+
+async def test_what_is_complete_is_waited_for_until_the_ledger_has_it(desk: Desk) -> None:
+    """Else whoever waits for the end of everything (`once`) sees nothing settle and nothing wait, and goes."""
+    (desk.path / "a.png").write_bytes(PNG)
+    asked, may = asyncio.Event(), asyncio.Event()
+
+    class Slow(Books):
+        async def __call__(self, method: Any, /, *args: Any, **keys: Any) -> Any:
+            if method is Ledger.offer:
+                asked.set()
+                await may.wait()
+            return await super().__call__(method, *args, **keys)
+
+    desk.books = Slow(desk.ledger)
+    async with desk.watching() as w:
+        await asyncio.wait_for(asked.wait(), 8)
+        assert w.settling == 1
+        assert not desk.states()
+        may.set()
+        await desk.until(lambda: desk.states() == {"a.png": "queued"})
+        await desk.until(lambda: not w.settling)
+
+
+async def test_what_the_ledger_could_not_take_goes_on_being_waited_for(desk: Desk) -> None:
+    (desk.path / "a.png").write_bytes(PNG)
+    refused = asyncio.Event()
+
+    class Away(Books):
+        async def __call__(self, method: Any, /, *args: Any, **keys: Any) -> Any:
+            if method is Ledger.offer and not refused.is_set():
+                refused.set()
+                raise LedgerUnavailable("it is away")
+            return await super().__call__(method, *args, **keys)
+
+    desk.books = Away(desk.ledger)
+    async with desk.watching() as w:
+        await asyncio.wait_for(refused.wait(), 8)
+        assert not desk.states()
+        while not desk.states():
+            assert w.settling == 1
+            await asyncio.sleep(0.01)
 
 
 async def test_a_slow_write_is_offered_once_and_only_when_it_is_whole(desk: Desk) -> None:

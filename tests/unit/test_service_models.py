@@ -238,7 +238,10 @@ async def test_lanes_are_worked_out_when_something_changed_and_not_for_each_job(
         changes = 0
 
     folders = Folders(watches)
-    serving, asked = Serving(config(), desk.books, cast("Any", folders), desk.models), list[str]()
+    serving, asked = (
+        Serving(config(), desk.books, cast("Any", folders), desk.models, lambda _: ()),
+        list[str](),
+    )
     really = desk.models.serving
     monkeypatch.setattr(desk.models, "serving", lambda f: asked.append(f.name) or really(f))
 

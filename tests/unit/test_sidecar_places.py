@@ -91,3 +91,12 @@ def test_no_value_leaves_its_part_of_the_path(one: str, other: str) -> None:
 def test_a_name_does_not_grow_with_each_version(template: str, before: str, after: str) -> None:
     assert renamed(template, {"number": 4711}, f"{before}.jpg") == f"{after}.jpg"
     assert renamed(template, {"number": 4711}, f"{after}.jpg") == f"{after}.jpg"
+
+
+def test_a_name_that_was_given_is_not_put_around_itself_when_the_answer_is_another_one() -> None:
+    there = folder(rename_to="{data.x} {stem}")
+    first = places.new_name(there, "B.jpg", VERSION, {"x": "A"})
+    assert first == "A B.jpg"
+    assert places.new_name(there, first, VERSION, {"x": "A"}, "B") == "A B.jpg"
+    assert places.new_name(there, first, VERSION, {"x": "C"}, "B") == "C B.jpg"
+    assert places.new_name(there, "A B-2.jpg", VERSION, {"x": "A"}, "B") == "A B-2.jpg"

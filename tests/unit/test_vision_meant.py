@@ -61,6 +61,8 @@ PROSE = st.lists(LINE, max_size=6).map("\n".join)
         f"<|im_start|>assistant\n{PAGE}<|im_end|>",
         f"<think>a</think>{PAGE}<end_of_turn>",
         f"```text\n{PAGE}```",
+        f"<answer>\n{PAGE}\n</answer>",
+        f"<final_answer>\n{PAGE}\n</final_answer>\n",
         f'"""\n{PAGE}\n"""',
         f"'''\n{PAGE}\n'''",
     ],
@@ -89,6 +91,8 @@ def test_what_is_no_part_of_the_answer_goes(text: str) -> None:
         "```",
         "```inline``` at the start",
         "<answer>42</answer>",  # on a form
+        "<answer>\n<value>42</value>\n</answer>",  # of an interface
+        "<result>\n42\n</result>",
         "'''one line'''",
         "~~~one line~~~",
         '"""Total\n9.80',

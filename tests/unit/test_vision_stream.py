@@ -343,3 +343,38 @@ def test_any_bytes_can_be_fed(chunks: list[bytes]) -> None:
         body.partial()
         with contextlib.suppress(Incomplete):
             body.whole()
+
+
+@APIS
+@pytest.mark.parametrize("name", ["Data", "DATA", "data"])
+@pytest.mark.parametrize("between", ["", " ", "\t"])
+@given(cuts=cuts)
+@settings(deadline=None, max_examples=15)
+def test_field_names_in_any_case_and_events_that_share_a_line_are_read(
+    api: str, name: str, between: str, cuts: list[int]
+) -> None:
+    events = [json.dumps(e) if isinstance(e, dict) else e for e in stream_events(asked(api), Scripted())]
+    line = between.join(f"{name}: {event}" for event in events) + "\n\n"
+    assert read(line.encode(), *cuts).text == Scripted().text
+
+
+@APIS
+def test_objects_one_behind_the_other_are_events(api: str) -> None:
+    events = [json.dumps(e) for e in stream_events(asked(api), Scripted()) if isinstance(e, dict)]
+    assert read("".join(events).encode()).text == Scripted().text
+    assert read((" ".join(events) + "\n").encode()).text == Scripted().text
+
+
+@APIS
+def test_a_list_of_events_is_a_stream(api: str) -> None:
+    events = [e for e in stream_events(asked(api), Scripted()) if isinstance(e, dict)]
+    assert read(json.dumps(events, indent=1).encode(), 1, 50).text == Scripted().text
+    with pytest.raises(Incomplete):
+        read(json.dumps(events[:2]).encode())
+    one = [answer(asked(api), Scripted())]
+    assert json.loads(fed(json.dumps(one).encode()).whole()) == one, "a whole reply in a list stays one"
+
+
+@pytest.mark.parametrize("line", [b'{"a": {"delta": 1}} x', b'{"delta": 1}{"delta"', b'{"delta": 1}[2]'])
+def test_what_is_not_events_only_is_none(line: bytes) -> None:
+    assert fed(line + b"\n").stream is None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import tracemalloc
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -27,12 +26,6 @@ SCHEMA = {
 GOOD = {"number": "R-1", "total": 12.5}
 WHOLE = json.dumps(GOOD)
 DRAFT = '```json\n{"number": "DRAFT", "total": 0}\n```'
-
-
-@pytest.fixture
-def gateway() -> Iterator[Gateway]:
-    with Gateway() as running:
-        yield running
 
 
 def picture() -> Image:

@@ -68,6 +68,15 @@ ROWS: list[tuple[str, int, bytes, str, str]] = [
     ("Claude's pixels", 400, error("image dimensions exceed max allowed size: 8000 pixels", kind="invalid_request_error"), "shrink", "image"),
     ("unsupported image", 400, error("You uploaded an unsupported image. Please make sure your image is valid."), "shrink", "image"),
     ("the user's gateway", 400, error("Bad request, please check whether the image is too large"), "shrink", "image"),
+    *(
+        (words, 400, error(words), "shrink", "image")
+        for words in (
+            "The image could not be loaded.",
+            "image file can not be opened",
+            "Your picture cannot be used: failed to load image",
+            "The image data couldn't be read",
+        )
+    ),
     ("in Chinese", 400, error("图片过大,请压缩后重试"), "shrink", "image"),
     ("Ark format", 400, error("x", "InvalidImageURL.InvalidFormat", "BadRequest"), "shrink", "image"),
     ("Ark context", 400, error("x", "OutofContextError", "BadRequest"), "shrink", "image"),

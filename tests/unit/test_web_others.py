@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from gateway import Gateway, Scripted
 from glimpsed.ledger.spending import local_day
@@ -27,12 +24,6 @@ folders:
   archive: {{path: archive, prompt: Read it., model: m, local_only: false}}
 {more}
 """
-
-
-@pytest.fixture
-def gateway() -> Iterator[Gateway]:
-    with Gateway() as found:
-        yield found
 
 
 def told_of(home: Path, gateway: Gateway, more: str = "") -> History:

@@ -41,8 +41,10 @@ def rewrite(
         return False
     with contextlib.nullcontext(making) if making else Making(desk.config) as make:
         made = make(folder, known.answer, known.content, known.name)
-    desk.ledger.rewritten(row, anew.write(known, row, folder, made))
-    return True
+    if desk.ledger.rewritten(row, anew.write(known, row, folder, made)):
+        return True
+    now = desk.ledger.find(row.key)  # corrected, or answered anew, meanwhile: that is what is to be written
+    return now is not None and now.state == "done" and rewrite(desk, folder, now, making)
 
 
 class Making:

@@ -14,7 +14,7 @@ from glimpsed.discover import rows, scan
 from glimpsed.discover.settle import Check, Decision, Look, Settling
 from glimpsed.discover.site import Site
 from glimpsed.disk.files import Root
-from glimpsed.errors import FileError, ShareTrouble
+from glimpsed.errors import FileError, LedgerUnavailable, ShareTrouble
 from glimpsed.ledger import Ledger
 from glimpsed.model import FileKey, Offer, Version, shown
 
@@ -47,6 +47,12 @@ class Settler:
         self._now = asyncio.Event()
         self._odd: dict[str, None] = {}  # names of no image, which may be links
         self._told: tuple[int, str | None] = 0, None
+        self._on_the_way = 0  # complete, and not in the ledger yet
+
+    @property
+    def pending(self) -> int:
+        """Files that were noticed and are not in the ledger yet."""
+        return len(self.settling) + self._on_the_way
 
     @property
     def troubles(self) -> str | None:
@@ -139,12 +145,21 @@ class Settler:
             await self._tell_ledger(root, offers, gone)
 
     async def _tell_ledger(self, root: Root, offers: list[Offer], gone: list[str]) -> None:
-        for path in [*gone, *(offer.key.path for offer in offers)]:
-            self._outdated(path.rpartition("/")[0])
-        if offers and self._site.folder.existing == "ignore":
-            offers = await rows.without_renamed(self._site, root, offers)
-        if offers:
-            await self._offer(offers)
+        self._on_the_way = len(offers)
+        try:
+            for path in [*gone, *(offer.key.path for offer in offers)]:
+                self._outdated(path.rpartition("/")[0])
+            new = offers
+            if offers and self._site.folder.existing == "ignore":
+                new = await rows.without_renamed(self._site, root, offers)
+            if new:
+                await self._offer(new)
+        except LedgerUnavailable:  # whoever waits for the last file to be done must not miss them meanwhile
+            for offer in offers:
+                self.found(offer.key.path, offer.version, quiet=0, fresh=offer.fresh)
+            raise
+        finally:
+            self._on_the_way = 0
         if gone:
             await rows.vanished(self._site, root, gone)
 

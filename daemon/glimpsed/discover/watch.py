@@ -114,8 +114,8 @@ class FolderWatch:
 
     @property
     def settling(self) -> int:
-        """Files that were noticed and are not known to be complete yet."""
-        return len(self._settler.settling)
+        """Files that were noticed and are not in the ledger yet."""
+        return self._settler.pending
 
     @property
     def stuck(self) -> int:

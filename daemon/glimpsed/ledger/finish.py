@@ -9,11 +9,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from glimpsed.ledger.kept import Kept, ToKeep
-from glimpsed.ledger.part import HELD_LEASE, clean, written_from, written_text
+from glimpsed.ledger.part import HELD_LEASE, NEVER_READ, clean, file_row, key_of, written_from, written_text
 from glimpsed.ledger.queue import STILL_OURS, Queue
 from glimpsed.ledger.schema import answers, files
 from glimpsed.ledger.spending import Bill, Spending
-from glimpsed.model import Answer, Job, PageRecord, Usage, Written
+from glimpsed.ledger.values import FileRow
+from glimpsed.model import Answer, FileKey, Job, PageRecord, Usage, Version, Written
 
 OURS = sa.select(files.c.id, files.c.written).where(HELD_LEASE).with_for_update()
 _END = sa.update(files).where(HELD_LEASE)
@@ -54,6 +55,14 @@ _FAILED = _END.values(
 )
 # What failed is this question, put to whatever content: nothing may take it for one that has an answer.
 _UNANSWERED: dict[str, Any] = {"sha256": None, "question": sa.bindparam("asked")}
+_AS_UNANSWERED = sa.select(files).where(
+    files.c.folder == sa.bindparam("of"),
+    files.c.mtime_ns == sa.bindparam("time"),
+    files.c.size == sa.bindparam("bytes"),
+    NEVER_READ,
+    files.c.question == sa.bindparam("asked"),
+    (files.c.state == "failed") | ((files.c.state == "gone") & (files.c.was == "failed")),
+)
 _GONE = _END.values(state="gone", was=files.c.state, changed=sa.bindparam("at"), due=None, owner=None)
 _KEPT = sa.select(answers.c.file, answers.c.page, answers.c.body).where(
     answers.c.file.in_(sa.bindparam("ids", expanding=True))
@@ -159,11 +168,12 @@ class Finish(Queue, Kept, Spending):
         attempts: int | None = None,
         retries: int | None = None,
         question: str | None = None,
+        content: str | None = None,
     ) -> bool:
         """Failed for good, until the file changes or somebody says `retry`.
 
-        `question`: the one that no model answered; when the folder has another, `requeue_other_questions` asks
-        that. None: the file itself is at fault.
+        `question`: the one that no model answered, about this `content` (its SHA-256); when the folder has another,
+        `requeue_other_questions` asks that. None: the file itself is at fault.
         Sidecars of an earlier version stay on record beside the new ones in `written`.
         """
         with self._database.write() as c:
@@ -182,9 +192,25 @@ class Finish(Queue, Kept, Spending):
             if question is None:
                 c.execute(_FAILED, values | self._lease(job))
             else:
-                c.execute(_FAILED.values(_UNANSWERED), values | {"asked": question} | self._lease(job))
+                asked = {"asked": failure(question, content)}
+                c.execute(_FAILED.values(_UNANSWERED), values | asked | self._lease(job))
             c.execute(DROP, {"ids": [job.id]})
             return True
+
+    def all_unanswered(self, several: Sequence[tuple[FileKey, Version, str]]) -> list[list[FileRow]]:
+        """For each (file, version, question and content as `failed` has them): the failures that it may be, renamed."""
+        with self._database.read() as c:
+            return [
+                [
+                    file_row(row)
+                    for row in c.execute(
+                        _AS_UNANSWERED,
+                        {"of": key.folder, "time": version.mtime_ns, "bytes": version.size, "asked": asked},
+                    )
+                    if key_of(row) != key
+                ]
+                for key, version, asked in several
+            ]
 
     def gone(self, job: Job, now: float) -> bool:
         """The file, or this version of it, is not there any more."""
@@ -217,3 +243,8 @@ def _less(whole: Usage, parts: Sequence[Usage]) -> Usage:
         currency=whole.currency,
         estimated=whole.estimated,
     )
+
+
+def failure(question: str, content: str | None) -> str:
+    """A question that no model answered, and about what, where that is known: so it is found again under another name."""
+    return question if content is None else f"{question}@{content}"

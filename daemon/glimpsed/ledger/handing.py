@@ -7,6 +7,7 @@ runs that may write to the image, the row says so: what comes of the image then 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,6 +51,7 @@ _ELSEWHERE = DONE.values(
     folder=sa.bindparam("new_folder"),
     directory=sa.bindparam("new_directory"),
     name=sa.bindparam("new_name"),
+    stem=sa.bindparam("old_stem"),
     size=sa.bindparam("bytes"),
     mtime_ns=sa.bindparam("modified"),
 )
@@ -113,6 +115,9 @@ class Handing(Finish):
             "new_folder": key.folder,
             "new_directory": key.directory,
             "new_name": key.name,
+            "old_stem": job.stem
+            if key.name == job.key.name
+            else job.stem or os.path.splitext(job.key.name)[0],
             "bytes": version.size,
             "modified": version.mtime_ns,
         }

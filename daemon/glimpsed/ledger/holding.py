@@ -114,6 +114,31 @@ class Holding(Part):
         with self._database.read() as c:
             return [file_row(row) for row in c.execute(page)]
 
+    def waiting_alike(
+        self, folder: str, after: tuple[float, int], limit: int
+    ) -> tuple[list[FileRow], tuple[float, int] | None]:
+        """What came into the queue after this (time, row) and has the size of a file that was read before.
+
+        Also where it is to be gone on from; None: there is no more for now.
+        """
+        changed, last = after
+        page = (
+            sa.select(files)
+            .where(
+                files.c.folder == folder,
+                files.c.state == "queued",
+                files.c.changed >= changed,
+                (files.c.changed > changed) | (files.c.id > last),
+                files.c.anew == 0,
+                files.c.size.in_(_SIZES),
+            )
+            .order_by(files.c.changed, files.c.id)
+            .limit(limit)
+        )
+        with self._database.read() as c:
+            rows = [file_row(row) for row in c.execute(page)]
+        return rows, (rows[-1].changed, rows[-1].id) if rows else None
+
     def let_through(self, rows: Collection[FileRow]) -> None:
         """These need no question: they are claimed like other arrivals. One that is another version by now waits on."""
         with self._database.write() as c:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from glimpsed.ledger.kept import Kept, ToKeep
 from glimpsed.ledger.part import (
     CHUNK,
+    NEVER_READ,
     by_directory,
     chunks,
     key_of,
@@ -41,12 +42,10 @@ _HERE = (
     & (files.c.directory == sa.bindparam("in_directory"))
     & files.c.name.in_(sa.bindparam("names", expanding=True))
 )
-# As the index `files_ignored` says.
-_NEVER_READ = sa.text("files.sha256 IS NULL AND files.due IS NULL")
 _IGNORED = sa.select(files.c.folder, files.c.directory, files.c.name, files.c.size, files.c.mtime_ns).where(
     files.c.folder == sa.bindparam("in_folder"),
     files.c.mtime_ns.in_(sa.bindparam("times", expanding=True)),
-    _NEVER_READ,
+    NEVER_READ,
     files.c.question.is_(None),
     files.c.written.is_(None),
     (files.c.state == "done") | ((files.c.state == "gone") & (files.c.was == "done")),
@@ -175,7 +174,7 @@ class Listing(Kept, Spending):
         for place, names in by_directory(instead_of):
             where = {"in_folder": place["folder"], "in_directory": place["directory"], "names": names}
             with self._database.write() as c:
-                c.execute(sa.delete(files).where(_HERE, _NEVER_READ), where)
+                c.execute(sa.delete(files).where(_HERE, NEVER_READ), where)
         return self._put_done({key: _done_row(Adopted(key, v, ()), now) for key, v in found.items()}, {})
 
     def ignored(self, folder: str, versions: Collection[Version]) -> dict[Version, list[FileKey]]:

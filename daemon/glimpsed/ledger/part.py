@@ -19,6 +19,8 @@ from glimpsed.model import FileKey, Version, Written
 T = TypeVar("T")
 CHUNK = 500  # names in one statement
 
+# As the index `files_ignored` says.
+NEVER_READ = sa.text("files.sha256 IS NULL AND files.due IS NULL")
 # The condition under which a worker may still change a row: it has the lease that it was given.
 HELD_LEASE = (
     (files.c.id == sa.bindparam("job"))

@@ -160,12 +160,20 @@ class Queries(Part):
             ordered = statement.order_by(files.c.changed.desc(), files.c.id.desc()).limit(limit)
             return [file_row(row) for row in c.execute(ordered)]
 
-    def rewritten(self, row: FileRow, written: Sequence[Written]) -> None:
-        """The sidecars of a done file were written anew; nothing, if it is another version by now."""
-        same = (files.c.size == row.version.size) & (files.c.mtime_ns == row.version.mtime_ns)
+    def rewritten(self, row: FileRow, written: Sequence[Written]) -> bool:
+        """The sidecars of a done file were written anew.
+
+        False, and nothing of the kind: it has been answered, reviewed or written anew since `row` was read.
+        """
+        same = (
+            (files.c.size == row.version.size)
+            & (files.c.mtime_ns == row.version.mtime_ns)
+            & (files.c.changed == row.changed)
+            & files.c.written.is_not_distinct_from(written_text(row.written))
+        )
         change = sa.update(files).where(_is(row.key), files.c.state == "done", same)
         with self._database.write() as c:
-            c.execute(change.values(written=written_text(written)))
+            return bool(c.execute(change.values(written=written_text(written))).rowcount)
 
     def done_files(self, folder: str) -> Iterator[FileRow]:
         """Every done file of a folder, as they were first seen; read in pages, so that nobody waits meanwhile."""

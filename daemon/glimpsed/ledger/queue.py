@@ -84,13 +84,18 @@ WHERE id IN (
   ORDER BY files.priority DESC, files.fresh DESC, files.mtime_ns, files.id LIMIT :limit {lock})
 RETURNING {columns}"""
 _COLUMNS = """id, folder, directory, name, size, mtime_ns, state, priority, fresh, round, anew, changed, claims,
-  attempts, retries, cut_off, problem, advice, written"""
+  attempts, retries, cut_off, problem, advice, written, stem"""
 # Those that wait to be written or handed over are few: by `files_state`, whatever else waits.
 _CLAIM_ANSWERED = """
 UPDATE files SET owner = :owner, due = :until, claims = claims + 1
 WHERE id IN (
   SELECT id FROM files WHERE folder IN :folders AND state IN ('answered', 'handing') AND due <= :now
   ORDER BY changed LIMIT :limit {lock})
+RETURNING {columns}"""
+# Whose answer is known already, of those that wait for a model.
+_CLAIM_KNOWN = """
+UPDATE files SET state = 'running', owner = :owner, due = :until, claims = claims + 1
+WHERE id IN (SELECT id FROM files WHERE id IN :known AND state = 'queued' AND anew = 0 {lock})
 RETURNING {columns}"""
 
 _NEXT_DUE = (
@@ -216,8 +221,11 @@ class Queue(Part):
         now: float,
         lease: float = LEASE,
         answered: bool = False,
+        known: Sequence[int] = (),
     ) -> list[Job]:
         """Take up to `limit` rows that are due, for `lease` seconds; with `answered` those that need no model any more.
+
+        And those of `known`, whose answer is there already, whether they are due or not.
 
         A row whose lease ran out is due like any other. Order: priority, arrivals before backlog, oldest
         file. The backlog of a folder that is held stays where it is.
@@ -250,6 +258,9 @@ class Queue(Part):
                     statement = _claim(len(some))
                     values |= {f"folder{n}": folder for n, folder in enumerate(some)}
                 rows += c.execute(statement, values).all()
+            if known:
+                values = {"until": now + lease, "owner": self.owner, "known": list(known)}
+                rows += c.execute(_claim_known(locks=self._database.postgresql), values).all()
             if rows:
                 for page in c.execute(_OF_JOBS, {"ids": [row.id for row in rows]}):
                     pages.setdefault(page.file, []).append(page)
@@ -375,14 +386,21 @@ def _claim(folders: int | None) -> sa.TextualSelect:
         each = (_HEAD.format(folder=f":folder{n}", fresh=fresh) for n in range(folders) for fresh in (1, 0))
         heads, lock = "\nUNION ALL".join(each), ""
     sql = _CLAIM.format(heads=heads, lock=lock, columns=_COLUMNS)
-    return sa.text(sql).columns(directory=PathText(), name=PathText())
+    return sa.text(sql).columns(directory=PathText(), name=PathText(), stem=PathText())
 
 
 @functools.cache
 def _claim_answered(*, locks: bool) -> sa.TextualSelect:
     sql = _CLAIM_ANSWERED.format(lock="FOR UPDATE SKIP LOCKED" if locks else "", columns=_COLUMNS)
     named = sa.text(sql).bindparams(sa.bindparam("folders", expanding=True))
-    return named.columns(directory=PathText(), name=PathText())
+    return named.columns(directory=PathText(), name=PathText(), stem=PathText())
+
+
+@functools.cache
+def _claim_known(*, locks: bool) -> sa.TextualSelect:
+    sql = _CLAIM_KNOWN.format(lock="FOR UPDATE SKIP LOCKED" if locks else "", columns=_COLUMNS)
+    named = sa.text(sql).bindparams(sa.bindparam("known", expanding=True))
+    return named.columns(directory=PathText(), name=PathText(), stem=PathText())
 
 
 def _job(row: sa.Row[*tuple[Any, ...]], pages: Sequence[sa.Row[*tuple[Any, ...]]]) -> Job:
@@ -404,6 +422,7 @@ def _job(row: sa.Row[*tuple[Any, ...]], pages: Sequence[sa.Row[*tuple[Any, ...]]
         if handing
         else None,
         written=written_from(row.written),
+        stem=row.stem,
         since=row.changed,
         claim=row.claims,
         round=row.round,

@@ -87,6 +87,7 @@ files = sa.Table(
     sa.Column("sha256", sa.LargeBinary),
     sa.Column("question", sa.Text),
     sa.Column("written", sa.Text),  # [[name, size, mtime_ns], …]
+    sa.Column("stem", PathText),  # what it was called before `rename_to`; null: what it is called now
     sa.UniqueConstraint("folder", "directory", "name", name="files_path"),
 )
 # Answers that are paid for and not on disk, or not handed over, yet. Page 0 is the whole answer, the others single pages.
@@ -324,8 +325,14 @@ def _measured(c: sa.Connection) -> None:
     )
 
 
+def _renamed(c: sa.Connection) -> None:
+    """To version 5: what a file was called before we renamed it."""
+    binary = "BYTEA" if c.dialect.name == "postgresql" else "BLOB"
+    c.exec_driver_sql(f"ALTER TABLE files ADD COLUMN stem {binary}")
+
+
 # STEPS[n] brings a ledger of version n + 1 to version n + 2. A step never changes once it is released.
-STEPS: tuple[Step, ...] = (_keep_answers, _read_twice, _measured)
+STEPS: tuple[Step, ...] = (_keep_answers, _read_twice, _measured, _renamed)
 
 
 def prepare(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from glimpsed.errors import VisionError
+from glimpsed.errors import NO_ANSWER, VisionError
 from glimpsed.model import FileKey, Job
 from glimpsed.pipeline.place import Place
 
@@ -21,6 +21,8 @@ async def acquitted(job: Job, place: Place, error: VisionError, now: float) -> t
             likeness
         ):  # found out while this one was on its way
             return ()
+        if NO_ANSWER in likeness:  # its pace has counted who got none: these are too few, or others got one
+            continue
         verdict = await model.pacing.jury.hear(job.key, likeness)
         if verdict.guilty:
             continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from glimpsed import sidecar
 from glimpsed.config.schema import Folder
@@ -74,9 +74,20 @@ def find(root: Root, row: FileRow, folder: Folder, kept: Sequence[KeptAnswer | N
     return Known(root, path, known, files.read_content(root, path, row.version))
 
 
-def write(known: Known, row: FileRow, folder: Folder, made: Made) -> tuple[Written, ...]:
-    """The sidecars that the folder asks for. Raises as `sidecar.write`."""
-    return sidecar.write(known.root, known.path, folder, known.answer, row.written, known.content, made.files)
+def write(
+    known: Known, row: FileRow, folder: Folder, made: Made, standing: Sequence[Written] = ()
+) -> tuple[Written, ...]:
+    """The sidecars that the folder asks for, but for those that are `standing`. Raises as `sidecar.write`."""
+    return sidecar.write(
+        known.root,
+        known.path,
+        folder,
+        known.answer,
+        row.written,
+        known.content,
+        made.files,
+        standing=standing,
+    )
 
 
 def where(root: Root, path: str) -> tuple[Root, str]:
@@ -126,26 +137,34 @@ def _lacks(folder: Folder, row: FileRow) -> bool:
     return not set(sidecar.names(folder, row.key.name).values()) <= {written.name for written in row.written}
 
 
-async def _complete(books: Books, place: Place, maker: Maker, key: FileKey) -> bool:
+async def _complete(
+    books: Books, place: Place, maker: Maker, key: FileKey, made_so_far: Sequence[Written] = ()
+) -> bool:
+    """What stands is left as it is: somebody may have edited it, or be correcting it at this moment.
+
+    `made_so_far`: what was written from an answer that was corrected, or given anew, meanwhile.
+    """
     row = await books.patient(Ledger.find, key)
     if row is None or row.state != "done":
         return False
     question = question_of(row)
     kept = await books.patient(Ledger.all_kept, question) if question else []
+    mine = {one.name for one in made_so_far}
+    standing = tuple(one for one in row.written if one.name not in mine)
+    before = replace(row, written=(*standing, *made_so_far))
     try:
         async with maker.room(row.version.size):
             known = await place.do_with(row.version, find, place.root, row, place.folder, kept)
             if known is None:
                 return False
             made = await maker.make(place.folder, known.answer, known.content, known.name, place.chain)
-            same = await books.patient(Ledger.find, key) == row
-            written = await place.do_with(row.version, write, known, row, place.folder, made) if same else ()
+            written = await place.do_with(row.version, write, known, before, place.folder, made, standing)
     except (FileError, SidecarBlocked, Vanished) as e:
         log.warning("sidecars not completed", folder=key.folder, file=shown(key.path), reason=str(e))
         return False
-    if not same:  # it was corrected, or answered anew, meanwhile: that is what is to be written
-        return await _complete(books, place, maker, key)
-    await books.patient(Ledger.rewritten, row, written)
+    if not await books.patient(Ledger.rewritten, row, written):
+        new = tuple(one for one in written if one not in standing)
+        return await _complete(books, place, maker, key, new)
     return True
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TypeAlias
 
 from glimpsed.clock import Clock
 from glimpsed.config.schema import Folder
@@ -17,6 +18,7 @@ from glimpsed.vision import Model
 
 AT_ONCE = 4  # files read at a time: whoever asks about others has the share, too
 _PAGE = 1000
+After: TypeAlias = tuple[float, int]  # when a row came into the queue, and its number
 
 
 class Costless:
@@ -54,14 +56,27 @@ class Costless:
                     yield known
                 seen |= {_version(row) for row in some if row not in known}
 
+    async def waiting(self, folder: str, after: After) -> tuple[list[int], After | None]:
+        """Some rows of those that came into this folder's queue since then, and need no model: their answer is kept.
+
+        And from where it is to be gone on; None: there are no more for now.
+        """
+        rows, last = await self._books.patient(Ledger.waiting_alike, folder, after, AT_ONCE)
+        place = self._find_place(folder)
+        known = await self._known(rows, place) if place is not None else []
+        return [row.id for row in known], last
+
+    def chain(self, folder: Folder) -> tuple[Model, ...]:
+        """The models whose answers count."""
+        return tuple(map(self._model, (folder.model, *folder.fallbacks)))
+
     async def _known(self, rows: Sequence[FileRow], place: Place) -> list[FileRow]:
         found = await asyncio.gather(*(self._is_known(row, place) for row in rows))
         return [row for row, known in zip(rows, found, strict=True) if known]
 
     async def _is_known(self, row: FileRow, place: Place) -> bool:
         folder = place.folder
-        chain = tuple(map(self._model, (folder.model, *folder.fallbacks)))
-        story = Story.of(_job(row), Place(folder, place.root, place.io, chain))
+        story = Story.of(_job(row), Place(folder, place.root, place.io, self.chain(folder)))
         try:
             content = await place.do_with(
                 row.version, files.read_content, place.root, row.key.path, row.version

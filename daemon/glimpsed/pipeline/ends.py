@@ -10,7 +10,15 @@ from typing import Literal, TypeAlias
 from glimpsed import metrics, sidecar
 from glimpsed.clock import Clock
 from glimpsed.disk import files
-from glimpsed.errors import FileError, ShareTrouble, SidecarBlocked, Vanished, Verdict, VisionError
+from glimpsed.errors import (
+    FileError,
+    ShareTrouble,
+    SidecarBlocked,
+    Unanswered,
+    Vanished,
+    Verdict,
+    VisionError,
+)
 from glimpsed.journal import events, get_logger
 from glimpsed.language import translator
 from glimpsed.ledger import Books, Ledger
@@ -172,7 +180,7 @@ class Ends:
             await self._books(Ledger.release, job, attempts=attempts)
             await self._failed_wrongly(innocent)
             return End("later")
-        happened = f"No model gave a usable answer: {reason.rstrip('.')}."
+        happened = _no_answer(reason)
         advice = _advice(error.verdict)
         return await self.failed(
             job,
@@ -183,6 +191,20 @@ class Ends:
             raw=error.raw,
             attempts=attempts,
             question=question,
+            content=error.content,
+        )
+
+    async def as_before(self, job: Job, place: Place, error: Unanswered) -> End:
+        """A failure under another name is told under this one."""
+        return await self.failed(
+            job,
+            place,
+            error.reason,
+            error.advice,
+            happened=_no_answer(error.reason),
+            attempts=error.attempts,
+            question=error.question,
+            content=error.content,
         )
 
     async def failed(
@@ -196,10 +218,12 @@ class Ends:
         raw: str | None = None,
         attempts: int | None = None,
         question: str | None = None,
+        content: str | None = None,
     ) -> End:
         """For good: row, error sidecar, log line: who reads the log finds the sidecar there.
 
-        `happened` is the error sidecar's sentence, where `reason` is none. `question` as the ledger's `failed`.
+        `happened` is the error sidecar's sentence, where `reason` is none. `question` and `content` as the
+        ledger's `failed`.
         """
         self._reading.forget(job.key)
         self._writing.forget(job.key)
@@ -214,6 +238,7 @@ class Ends:
             attempts=attempts,
             retries=job.retries,
             question=question,
+            content=content,
         )
         if not kept:
             return self.lost(job)
@@ -369,6 +394,10 @@ def _left_out(pages: tuple[int, ...] | None) -> dict[str, str]:
         return {}
     listed = ", ".join(str(page) for page in pages)
     return {"reason": f"left out: page{'' if len(pages) == 1 else 's'} {listed}"}
+
+
+def _no_answer(reason: str) -> str:
+    return f"No model gave a usable answer: {reason.rstrip('.')}."
 
 
 def _advice(verdict: Verdict) -> str:

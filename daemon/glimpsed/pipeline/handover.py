@@ -91,7 +91,13 @@ class HandOver:
         there = await place.do(files.version_at, place.root, job.key.path)
         if there is None:
             moved = await place.do(
-                sidecar.find_moved, place.root, job.key.path, place.folder, job.version, handed.answer
+                sidecar.find_moved,
+                place.root,
+                job.key.path,
+                place.folder,
+                job.version,
+                handed.answer,
+                job.stem,
             )
             if moved is None:
                 raise Vanished(f"{shown(job.key.path)} was taken away before it was handed over")
@@ -164,6 +170,7 @@ class HandOver:
                 handed.written,
                 handed.version,
                 handed.answer.data,
+                story.job.stem,
             )
         except FileError as e:
             raise NotHandedOver(Verdict("fail", f"{e.reason} {e.advice}")) from e

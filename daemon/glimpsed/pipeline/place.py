@@ -28,6 +28,7 @@ class Place:
     root: Root
     io: Blocking
     chain: tuple[Model, ...]
+    asks: bool = True  # False: no model may be asked now, and only what is known is served
 
     async def do(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """File work in the folder's own threads; a share that hangs is `ShareTrouble` after a minute."""

@@ -11,10 +11,11 @@ from glimpsed import sidecar
 from glimpsed.clock import Clock
 from glimpsed.config.schema import ModelEntry
 from glimpsed.disk import files
-from glimpsed.errors import FileError, ShareTrouble, SidecarBlocked, Vanished
+from glimpsed.errors import FileError, ShareTrouble, SidecarBlocked, Unanswered, Vanished
 from glimpsed.images import Document
 from glimpsed.journal import get_logger
 from glimpsed.ledger import Books, Ledger
+from glimpsed.ledger.finish import failure
 from glimpsed.model import Answer, Content, FileKey, shown
 from glimpsed.pipeline import answers, question
 from glimpsed.pipeline.place import Place, Story
@@ -61,6 +62,21 @@ class Reuse:
                 again = answers.reused(story.job, answer, origin, now=self._clock.wall())
                 return Found(again, origin, asked)
         return None
+
+    async def refuse_failed(self, story: Story, content: Content) -> None:
+        """Raises `Unanswered` where this file failed under another name, which it has no longer, asked the same."""
+        job, place = story.job, story.place
+        asked = failure(story.question, content.sha256)
+        for row in await self._books.grouped(Ledger.all_unanswered, (job.key, job.version, asked)):
+            there = await place.do(files.version_at, place.root, row.key.path)
+            if there != row.version and row.reason is not None:
+                raise Unanswered(
+                    row.reason,
+                    row.advice or "",
+                    attempts=row.attempts,
+                    question=story.question,
+                    content=content.sha256,
+                )
 
     async def _answered_by(
         self, entry: ModelEntry, asked: str, story: Story, content: Content, copies: bool

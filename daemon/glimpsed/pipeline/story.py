@@ -24,7 +24,9 @@ from glimpsed.errors import (
     NotHandedOver,
     ShareTrouble,
     SidecarBlocked,
+    Unanswered,
     Vanished,
+    Verdict,
     VisionError,
 )
 from glimpsed.images import Images
@@ -143,6 +145,8 @@ class Pipeline:
     async def _found_or_asked(self, story: Story, content: Content) -> Kept:
         found = await self._reuse.find(story, content, copies=story.place.folder.reuse)
         if found is None:
+            if not story.job.round:  # nobody said `retry`
+                await self._reuse.refuse_failed(story, content)
             return await self._asked(story, content)
         return await self._keep(Kept(story, content, found.answer, found.question, found.origin))
 
@@ -152,6 +156,8 @@ class Pipeline:
 
     async def _asked(self, story: Story, content: Content) -> Kept:
         job, place = story.job, story.place
+        if not place.asks:
+            raise VisionError(Verdict("pause", "no model may be asked for this folder now"), requests=0)
 
         records = list(job.pages)
 
@@ -162,17 +168,21 @@ class Pipeline:
                 if not await self._aside.until_kept(keeping, job, page=asked.record):
                     raise LeaseLost
 
-        answer = await ask_about(
-            job,
-            place.folder,
-            content,
-            place.chain,
-            images=self._images,
-            clock=self._clock,
-            bill=self._bill(job),
-            answered=answered,
-            refusals=self._refusals,
-        )
+        try:
+            answer = await ask_about(
+                job,
+                place.folder,
+                content,
+                place.chain,
+                images=self._images,
+                clock=self._clock,
+                bill=self._bill(job),
+                answered=answered,
+                refusals=self._refusals,
+            )
+        except VisionError as e:
+            e.content = content.sha256
+            raise
         lines = answers.lines_of(records)
         return await self._keep(Kept(story, content, answer, story.asked_of(answer), lines=lines))
 
@@ -263,6 +273,8 @@ class Pipeline:
             return await self._ends.blocked(job, e)
         except ShareTrouble as e:
             return await self._ends.share_trouble(job, e)
+        except Unanswered as e:
+            return await self._ends.as_before(job, place, e)
         except FileError as e:
             return await self._ends.failed(job, place, e.reason, e.advice)
         except NotHandedOver as e:

@@ -34,6 +34,7 @@ from glimpsed.service.changes import keep_hours, let_answers_go, look_for_change
 from glimpsed.service.dispatch import Dispatcher
 from glimpsed.service.folders import Folders
 from glimpsed.service.health import Health
+from glimpsed.service.known import Known
 from glimpsed.service.models import Models
 from glimpsed.service.serving import Serving
 from glimpsed.service.tally import Tally
@@ -96,6 +97,7 @@ class Service:
         self.maker: Maker
         self.models: Models
         self.dispatcher: Dispatcher
+        self.known: Known
         self.verifying: Verifying
         self.folders: Folders
 
@@ -188,7 +190,8 @@ class Service:
             wake=self._wake,
             changed=self._health.look_again,
         )
-        self._serving = Serving(self.config, self.books, self.folders, self.models)
+        self._serving = Serving(self.config, self.books, self.folders, self.models, costless.chain)
+        self.known = Known(costless, self._serving.unserved, self._wake)
         self._health.serve(self.httpd, self.config)
         self.dispatcher = Dispatcher(
             self.books,
@@ -203,6 +206,7 @@ class Service:
                 aside=self._aside,
             ),
             lanes=self._serving.lanes,
+            known=self.known.take,
             finished=self._finished,
             next_change=self.models.next_change,
             clock=self.books.clock,
@@ -243,6 +247,7 @@ class Service:
         return [
             self.dispatcher.run(),
             self.dispatcher.renew_leases(),
+            self.known.run(),
             self.verifying.run(),
             look_for_changes(self.books, self.models, self._wake, self.folders.rescan),
             watch_others(self.books, self.dispatcher.wake),

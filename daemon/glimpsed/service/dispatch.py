@@ -6,7 +6,7 @@ There is no queue here: what is claimed is being worked on, what is not stays a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from glimpsed import metrics
@@ -49,6 +49,7 @@ class Dispatcher:
         pipeline: Pipeline,
         *,
         lanes: Callable[[], Awaitable[Sequence[Lane]]],
+        known: Callable[[Collection[str], int], list[int]] = lambda _folders, _most: [],
         finished: Callable[[Job, End], None],
         next_change: Callable[[float], float | None],
         clock: Clock,
@@ -57,6 +58,7 @@ class Dispatcher:
         self._books = books
         self._pipeline = pipeline
         self._lanes = lanes
+        self._known = known
         self._finished = finished
         self._next_change = next_change
         self._clock = clock
@@ -163,8 +165,9 @@ class Dispatcher:
             room = lane.pacing.room(self._clock())
             if room <= 0:
                 continue
-            # A probe is another file than the last that failed.
-            most = room + (lane.pacing.paused is not None)
+            # A probe is another file than those that failed.
+            pause = lane.pacing.paused
+            most = room if pause is None else room + 1 + len(pause.silent)
             jobs: Sequence[Job] = await self._books(
                 Ledger.claim,
                 folders=list(by_name),
@@ -172,6 +175,7 @@ class Dispatcher:
                 now=self._clock(),
                 lease=LEASE,
                 answered=lane.answered,
+                known=self._known(by_name, most) if lane.answered else (),
             )
             for job in await self._probing(jobs, lane.pacing):
                 self._start(job, by_name[job.key.folder], lane.pacing)
@@ -182,9 +186,11 @@ class Dispatcher:
         pause, now = pacing.paused, self._clock()
         if pause is None:
             return jobs
-        chosen = [job for job in jobs if job.key.one != pause.file] or [
-            job for job in jobs if pacing.may_probe(job.key.one, now)
-        ]
+        silent = {file: n for n, file in enumerate(pause.silent)}  # who was asked longest ago comes first
+        chosen = [job for job in jobs if not pause.knows(job.key.one)] or sorted(
+            (job for job in jobs if pacing.may_probe(job.key.one, now)),
+            key=lambda job: silent.get(job.key.one, -1),
+        )
         for job in jobs:
             if job not in chosen[:1]:
                 await self._books(Ledger.release, job)

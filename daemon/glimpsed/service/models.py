@@ -167,7 +167,11 @@ class Models:
             row = rows.get(name)
             if row is not None and pause is not None:
                 self._known.add(name)
-                if row.next_probe is not None and row.next_probe < pause.until and row != before.get(name):
+                if (
+                    row.next_probe is not None
+                    and row.next_probe < pause.told(now)
+                    and row != before.get(name)
+                ):
                     with self._not_told(model):  # `resume`
                         model.pacing.probe_now(now)
             elif row is not None and row != before.get(name) and row.next_probe is not None:
@@ -227,7 +231,7 @@ class Models:
 
     def _share(self, name: str, pause: Pause) -> None:
         """Put a pause into the ledger; only one that got there can be taken away by others."""
-        until = pause.until if pause.until > self._clock() else max(pause.until, pause.own_probe)
+        until = pause.told(self._clock())
         row = Paused(name, pause.reason, pause.since, until, until if pause.probe else None)
 
         def write(ledger: Ledger) -> None:

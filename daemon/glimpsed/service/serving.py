@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
-from glimpsed.config.schema import Config, ModelEntry
+from glimpsed.config.schema import Config, Folder, ModelEntry
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Books, Ledger
 from glimpsed.pipeline import Place
@@ -12,6 +12,7 @@ from glimpsed.service.budget import Reached, concerned, has_budget, reached
 from glimpsed.service.dispatch import Lane
 from glimpsed.service.folders import Folders
 from glimpsed.service.models import Models
+from glimpsed.vision import Model
 from glimpsed.vision.pacing import Pacing
 
 WRITING = 4  # files at a time, of folders that no model serves
@@ -22,7 +23,15 @@ log = get_logger()
 class Serving:
     """Worked out anew when a folder, a model or a budget changed: not for each job, where there are many folders."""
 
-    def __init__(self, config: Config, books: Books, folders: Folders, models: Models) -> None:
+    def __init__(
+        self,
+        config: Config,
+        books: Books,
+        folders: Folders,
+        models: Models,
+        chain: Callable[[Folder], tuple[Model, ...]],
+    ) -> None:
+        self._chain = chain
         self._books = books
         self._folders = folders
         self._models = models
@@ -53,13 +62,17 @@ class Serving:
     async def lanes(self) -> list[Lane]:
         """The folders that can be served now, by the model that serves them.
 
-        Where no model may be asked, what is answered already is still written and handed over.
+        Where no model may be asked, what is answered already is still written and handed over, and what is known is served.
         """
         over = await self.over()
         key = (self._folders.changes, self._models.standing(), tuple((one.of, one.until) for one in over))
         if key != self._key:
             self._key, self._lanes = key, self._worked_out(over)
         return self._lanes
+
+    def unserved(self) -> set[str]:
+        """The folders that no model served when that was worked out last."""
+        return {place.folder.name for lane in self._lanes if lane.answered for place in lane.places}
 
     def _worked_out(self, over: Collection[Reached]) -> list[Lane]:
         by_model: dict[str, list[Place]] = {}
@@ -71,7 +84,7 @@ class Serving:
                 continue
             used_up = concerned(over, folder=folder.name, model="")
             if not chain or (chain[0].entry.price is not None and used_up):
-                unserved.append(Place(folder, root, watch.lanes.files, ()))
+                unserved.append(Place(folder, root, watch.lanes.files, self._chain(folder), asks=False))
                 continue
             place = Place(folder, root, watch.lanes.files, chain)
             by_model.setdefault(chain[0].entry.name, []).append(place)

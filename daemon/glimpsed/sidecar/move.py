@@ -54,12 +54,18 @@ class Moved:
 
 
 def move(
-    root: Root, path: str, folder: Folder, written: Sequence[Written], version: Version, data: Any = None
+    root: Root,
+    path: str,
+    folder: Folder,
+    written: Sequence[Written],
+    version: Version,
+    data: Any = None,
+    first: str | None = None,
 ) -> Moved | None:
     """Move this version of a finished image, and its sidecars, to the folder's ``move_to``, as ``rename_to`` says.
 
     None when it is there. ``move_to`` is absolute, or relative to the folder; what both hold in braces is filled in
-    (`places`), from `data` too, and the image's subdirectory is kept below the target. Raises `Vanished`,
+    (`places`), from `data` too and with its `first` stem, and the image's subdirectory is kept below the target. Raises `Vanished`,
     `SidecarBlocked`, `ShareTrouble` or `FileError`; then everything is where it was.
     """
     directory = path.rpartition("/")[0]
@@ -67,7 +73,7 @@ def move(
         return None
     base = _base(root, folder, version, data)
     with opened(root, path) as (source, name), _target(root, base, directory) as target:
-        wanted = places.new_name(folder, name, version, data)
+        wanted = places.new_name(folder, name, version, data, first)
         for _ in range(_MOST_TRIES):
             pieces = _plan(source, target, folder, name, wanted, version, [w.name for w in written])
             if not pieces:
@@ -99,7 +105,9 @@ def move(
     )
 
 
-def find_moved(root: Root, path: str, folder: Folder, version: Version, answer: Answer) -> Moved | None:
+def find_moved(
+    root: Root, path: str, folder: Folder, version: Version, answer: Answer, first: str | None = None
+) -> Moved | None:
     """Where `move` has brought this version, when nobody could take note of it; None when it is not there."""
     on_done = folder.on_done
     directory, _, name = path.rpartition("/")
@@ -107,7 +115,7 @@ def find_moved(root: Root, path: str, folder: Folder, version: Version, answer: 
         return None
     base = _base(root, folder, version, answer.data)
     with opened(root, path), _target(root, base, directory) as target:
-        wanted = places.new_name(folder, name, version, answer.data)
+        wanted = places.new_name(folder, name, version, answer.data, first)
         for number in range(1, _MOST_NUMBERS):
             new = numbered(wanted, number)
             if (there := entry(target, new)) is None:

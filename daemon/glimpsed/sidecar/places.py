@@ -29,14 +29,19 @@ def directory(folder: Folder, version: Version, data: Any) -> str:
     return PLACEHOLDER.sub(lambda m: _value(m[1], folder, version, data, ""), folder.on_done.move_to)
 
 
-def new_name(folder: Folder, name: str, version: Version, data: Any) -> str:
-    """`rename_to`, filled in, with the image's own suffix; the name as it is without."""
+def new_name(folder: Folder, name: str, version: Version, data: Any, first: str | None = None) -> str:
+    """`rename_to`, filled in, with the image's own suffix; the name as it is without.
+
+    `first`: what ``{stem}`` stands for where the image was renamed before; None: it was not.
+    """
     if folder.on_done.rename_to is None:
         return name
     stem, suffix = os.path.splitext(name)
     if _says_it(folder.on_done.rename_to, folder, version, data, stem):
         return name
-    filled = PLACEHOLDER.sub(lambda m: _value(m[1], folder, version, data, stem), folder.on_done.rename_to)
+    filled = PLACEHOLDER.sub(
+        lambda m: _value(m[1], folder, version, data, first or stem), folder.on_done.rename_to
+    )
     return (_cut(filled.strip().lstrip("."), _LONGEST_STEM) or UNKNOWN) + suffix
 
 

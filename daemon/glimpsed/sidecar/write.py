@@ -86,13 +86,17 @@ def write(
     written: Sequence[Written],
     content: Content,
     made: Mapping[str, bytes] = {},
+    *,
+    standing: Sequence[Written] = (),
 ) -> tuple[Written, ...]:
     """Write all the folder's outputs for this image, and take its error sidecar away; durable when it returns.
 
     `written` is what the ledger knows of the image's sidecars so far, `made` holds those that take more than the answer
-    to be rendered (`render.MADE`). Raises `Vanished` when the image
-    is gone, or another version than `content`, `ForeignSidecar`, `FileError`, `SidecarBlocked` or `ShareTrouble`.
+    to be rendered (`render.MADE`). What is `standing` is left as it is, whatever somebody has made of it. Raises
+    `Vanished` when the image is gone, or another version than `content`, `ForeignSidecar`, `FileError`,
+    `SidecarBlocked` or `ShareTrouble`.
     """
+    left = {one.name for one in standing}
     with opened(root, path) as (parent, name):
         if version_there(parent, name) != content.version:
             raise Vanished(f"{shown(path)} was deleted or changed while it was asked about")
@@ -100,6 +104,7 @@ def write(
         outputs = {
             sidecar: (kind, made[kind] if kind in MADE else render(answer, kind, name))
             for kind, sidecar in made_names(folder, name, made).items()
+            if sidecar not in left
         }
         missing = {}
         for sidecar, (_, rendered) in outputs.items():
@@ -120,7 +125,7 @@ def write(
                 _put(place, sidecar, outputs[sidecar][0], rendered, ready)
         _remove_error(parent, name)
         temporary.sync_directory(parent)
-        return known
+        return (*standing, *known)
 
 
 def write_error(

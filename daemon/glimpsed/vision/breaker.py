@@ -1,7 +1,8 @@
 """Whose fault a refusal is: the model's, which then pauses, or one file's, which then fails. Pure.
 
 Failures in a row are the model's. A file that is refused while others of its model are answered is at fault itself,
-whatever the status. Files that are refused alike, with no answer in between, are not.
+whatever the status. Files that are refused alike, or get replies with nothing in them, with no answer in between, are
+not.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from glimpsed.errors import Verdict
 from glimpsed.words import lasting
 
 IN_A_ROW = 5  # failures that open the breaker
+SILENT = 3  # files that get nothing, in a row, until that is the model's fault
 LIMITED, RATE = (
     3,
     65.0,
@@ -65,6 +67,9 @@ class Breaker:
         self._timed_out = 0.0  # when a time-out was counted last
         self._answered = 0.0  # when the last answer came
         self._accused: OrderedDict[str, Accused] = OrderedDict()
+        self._silent: OrderedDict[str, tuple[float, int]] = (
+            OrderedDict()
+        )  # files that got nothing: since, answers by then
 
     def clear(self) -> None:
         """A new start: nothing was refused in a row."""
@@ -78,6 +83,20 @@ class Breaker:
         self.answers += 1
         self._answered = now
         self._accused.pop(file, None)
+        self._silent.pop(file, None)
+
+    def silent(self, file: str, now: float) -> tuple[str, ...]:
+        """A reply with nothing in it. The files that got such a one, this the last, with no answer to anybody since their first.
+
+        A blank page gets one whenever it is asked about: once others were answered meanwhile, it tells nothing of the
+        model.
+        """
+        self.clear()
+        since, answers = self._silent.pop(file, (now, self.answers))
+        self._silent[file] = (now, self.answers) if now - since > FORGOTTEN else (since, answers)
+        while len(self._silent) > REMEMBERED:
+            self._silent.popitem(last=False)
+        return tuple(f for f, (_, answers) in self._silent.items() if answers == self.answers)
 
     def failed(self, file: str, verdict: Verdict, started: float, now: float) -> str | None:
         """No answer; a reason to pause, if these are too many in a row. `started`: when the request left."""

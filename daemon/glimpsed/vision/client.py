@@ -232,6 +232,8 @@ def _meaning(error: Exception, timeout: float, through: str) -> Verdict | None: 
             return Verdict("retry", clean(f"no connection: {why}{through}"), transport=True)
         case httpx.UnsupportedProtocol() | httpx.LocalProtocolError():
             return Verdict("pause", clean(f"the request cannot be sent: {why}"))
+        case httpx.DecodingError():
+            return _broken(f"{why}{through}")
         case httpx.HTTPError():
             return _broken(f"connection broken: {why}{through}")
         case (

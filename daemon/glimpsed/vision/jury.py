@@ -61,11 +61,13 @@ class Jury:
 
     def __init__(self, busy: Callable[[int], bool]) -> None:
         self.record: Record = Own()
+        self.answers = 0  # that the model gave so far
         self._busy = busy
         self._waiting: dict[asyncio.Future[bool], float] = {}  # until when at least
 
     def answered(self) -> None:
         """The model gave somebody an answer."""
+        self.answers += 1
         if self.record.read().files:
             self.record.write(Refused())
         self._settle(guilty=True)

@@ -40,6 +40,8 @@ _AROUND = re.compile(
     rf"|<\|(?:begin|start)_(?:of_)?(?P<mark>{_RESULT}|box)\|>(?P<other>.*)<\|end_(?:of_)?(?P=mark)\|>",
     re.DOTALL | re.IGNORECASE,
 )
+# Around lines of their own, with nothing else marked in them: no field of a form.
+_PLAIN_ANSWER = re.compile(r"<((?:final[_ ]?)?answer)>\n[^<>]*\n</\1>", re.IGNORECASE)
 _FENCE = re.compile(r""" {0,3}(`{3,}|~{3,}|"{3}|'{3})[ \t]*+([^\n`]*)""")
 _IN_LINE = re.compile(r"(`{3,})([^`\n]+)\1")
 
@@ -114,7 +116,9 @@ def _is_quoted(text: str, closing: re.Match[str]) -> bool:
 def _unwrapped(text: str, *, reasoned: bool = True) -> str:
     """What stands in the marks that some models put around an answer; in those that a page may have, after reasoning only."""
     around = _AROUND.fullmatch(text.strip())
-    if around is None or not (reasoned or around["mark"]):
+    if around is None:
+        return text
+    if not (reasoned or around["mark"] or _PLAIN_ANSWER.fullmatch(text.strip())):
         return text
     return (around["one"] or around["other"] or "").strip()
 

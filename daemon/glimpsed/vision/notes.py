@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from glimpsed.errors import Verdict
+from glimpsed.vision import families
 from glimpsed.vision.verdict_table import Hint
+from glimpsed.vision.wire import Answered
 
 
 @dataclass(slots=True)
@@ -21,9 +23,23 @@ class Note:
 class Spent:
     """What the requests for one question came to so far, and the last text that was no answer."""
 
+    answers: int = 0  # that the model had given when the question came
     requests: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     estimated: bool = False
     raw: str | None = None
     last: Verdict | None = None
+
+    def count(self, answered: Answered, tokens: int) -> int:
+        """Add a reply's usage, or an estimate of it (`tokens`: of what was sent); its tokens."""
+        # Zeros beside a text are no report.
+        got = answered.input_tokens or None
+        gave = answered.output_tokens or (None if answered.text else answered.output_tokens)
+        if got is None or gave is None:
+            self.estimated = True
+        got = tokens if got is None else got
+        gave = families.text_tokens(answered.text) if gave is None else gave
+        self.input_tokens += got
+        self.output_tokens += gave
+        return got + gave

@@ -6,9 +6,9 @@
   was answered in that time, successes win it back;
 - `requests_per_minute` and `tokens_per_minute` hold in any 60 s; tokens are an estimate until the reply says;
 - a pause: at once for a 'pause' verdict, after 5 transport failures in a row, after 5 server errors in a
-  row over more than one file, after 3 files that were refused alike, when a rate's refusals go on for longer than any
-  minute, or a wait is asked for that is longer than one. It is probed with one request, of another file than the last
-  that failed, after 1 minute, then 2, 4, 8, every 15; at once, where the refusal may be that file's own.
+  row over more than one file, after 3 files that were refused alike or got nothing, when a rate's refusals go on for
+  longer than any minute, or a wait is asked for that is longer than one. It is probed with one request, of another file
+  than the last that failed, after 1 minute, then 2, 4, 8, every 15; at once, where that may be those files' own fault.
 """
 
 from __future__ import annotations
@@ -18,18 +18,17 @@ import contextlib
 import math
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
 
 from glimpsed import blocking, metrics
 from glimpsed.clock import elapsed
 from glimpsed.config.schema import ModelEntry
-from glimpsed.errors import Verdict, VisionError
+from glimpsed.errors import NO_ANSWER, Verdict, VisionError
 from glimpsed.vision import waits
-from glimpsed.vision.breaker import Breaker
+from glimpsed.vision.breaker import SILENT, Breaker
 from glimpsed.vision.jury import Jury
-from glimpsed.vision.pause import FIRST_PROBE, LAST_PROBE, Pause, Ticket
-from glimpsed.vision.rates import Rates
+from glimpsed.vision.pause import FIRST_PROBE, LAST_PROBE, Pause, Ticket, Waiter
+from glimpsed.vision.rates import Others, Rates
 from glimpsed.words import lasting
 
 LONGEST_HOLD = (
@@ -37,26 +36,6 @@ LONGEST_HOLD = (
 )
 WARY = 16.0  # times as many answers win back what time-outs took
 ANSWERS = 256  # whose times are remembered
-
-
-@dataclass(frozen=True, slots=True)
-class Waiter:
-    """A request that waits for its place."""
-
-    tokens: int
-    file: str
-    clock: Callable[[], float]
-    ticket: asyncio.Future[Ticket]
-
-
-class Others(Protocol):
-    """Who else asks this model: the rates hold for all daemons on one ledger together."""
-
-    async def wait(self, tokens: int) -> float:
-        """Seconds until another request fits into the minute; 0: it does, and is counted."""
-
-    def correct(self, tokens: int, started: float) -> None:
-        """The request that started then took so many tokens more than it was counted with."""
 
 
 class Pacing:
@@ -131,7 +110,7 @@ class Pacing:
     def may_probe(self, file: str, now: float) -> bool:
         """Whether a request for this file may find out that the pause is over, with no other to do so."""
         pause = self._pause
-        return pause is None or pause.file != file or now >= pause.own_probe
+        return pause is None or not pause.knows(file) or now >= pause.own_probe
 
     # --- pausing ---
 
@@ -300,6 +279,9 @@ class Pacing:
 
     def _learn(self, ticket: Ticket, now: float) -> None:
         verdict, pause = ticket.verdict, self._pause
+        if ticket.nothing:
+            self._got_nothing(ticket, now)
+            return
         if verdict is None:
             self._got_answer(ticket, now)
             if pause is not None and pause.doubtful and ticket.file != pause.file:
@@ -316,9 +298,29 @@ class Pacing:
     def _got_answer(self, ticket: Ticket, now: float) -> None:
         self._answered.append(now)
         self._breaker.answered(ticket.file, now)
-        self.jury.answered()
+        if self._pause is not None and self._pause.silent:
+            self.resume()
         self._wary = max(1.0, self._wary * 0.99)
         self.limit = min(float(self.concurrency), self.limit + 1 / (self.limit * self._wary))
+
+    def _got_nothing(self, ticket: Ticket, now: float) -> None:
+        """Somebody is there, which ends a pause for any other reason, and says nothing."""
+        pause = self._pause
+        if pause is not None and pause.silent:
+            self._set(pause.heard_nothing(ticket.file, now, probe=ticket.probe))
+            return
+        files = self._breaker.silent(ticket.file, now)
+        if (
+            pause is not None
+            and pause.probe
+            and (ticket.probe or (pause.doubtful and ticket.file != pause.file))
+        ):
+            self.resume()
+        if self._pause is None and len(files) >= SILENT:
+            reason = f"{len(files)} files in a row got no answer: {ticket.nothing}"
+            wait, alike = FIRST_PROBE / 2, frozenset({NO_ANSWER})
+            pause = Pause(reason, now, now, file=ticket.file, own_probe=now + FIRST_PROBE, wait=wait)
+            self._set(replace(pause, silent=files, alike=alike))
 
     def _slow_down(self, ticket: Ticket, verdict: Verdict, now: float) -> None:
         if verdict.slow:

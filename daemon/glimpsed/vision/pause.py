@@ -1,12 +1,16 @@
-"""What passes between a model's pace and whoever asks it: a pause, and a ticket for each request in flight."""
+"""What passes between a model's pace and whoever asks it: a pause, a place in the queue, a ticket for each request in flight."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Self
 
 from glimpsed.errors import Verdict
 
 FIRST_PROBE, LAST_PROBE = 60.0, 900.0  # seconds
+REMEMBERED = 100  # files that got nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,8 @@ class Pause:
     doubtful: bool = False  # about that file, or about the account: an answer to another one tells
     rate: bool = False  # for a rate's sake: another refusal for that does not end it
     alike: frozenset[str] = frozenset()  # what files were refused for: the same again does not end the pause
+    silent: tuple[str, ...] = ()  # files that got replies with nothing in them, the last one last
+    probes: int = 0  # of those, that came of a probe
 
     @property
     def probed(self) -> bool:
@@ -34,6 +40,28 @@ class Pause:
     def next_probe(self) -> float | None:
         """When the model is asked again to see."""
         return self.until if self.probe else None
+
+    def told(self, now: float) -> float:
+        """When it is asked again for certain, or the pause ends: one that comes new may be asked about before that."""
+        return self.until if self.until > now else max(self.until, self.own_probe)
+
+    def knows(self, file: str) -> bool:
+        """Whether this file can tell nothing new: another one probes first."""
+        return file == self.file or file in self.silent
+
+    def heard_nothing(self, file: str, now: float, *, probe: bool) -> Self:
+        """One more reply with nothing in it.
+
+        From a file that got none before that teaches nothing: one that comes new may probe as soon as before.
+        """
+        new = file not in self.silent
+        silent = (*(f for f in self.silent if f != file), file)[-REMEMBERED:]
+        if not probe:
+            return replace(self, silent=silent)
+        wait = min(self.wait * 2, LAST_PROBE)
+        until = now + wait if new else self.until
+        paused = replace(self, silent=silent, file=file, until=until, own_probe=now + wait)
+        return replace(paused, wait=wait, probes=self.probes + 1)
 
 
 @dataclass(slots=True)
@@ -49,3 +77,14 @@ class Ticket:
     heard: bool = False  # anything came of it at all (not cancelled)
     answers: int = 0  # that the model had given when it left
     proof: bool = True  # whether a reply that is no failure proves that the model can be asked again
+    nothing: str = ""  # what is told of a reply that came whole and has no answer in it
+
+
+@dataclass(frozen=True, slots=True)
+class Waiter:
+    """A request that waits for its place."""
+
+    tokens: int
+    file: str
+    clock: Callable[[], float]
+    ticket: asyncio.Future[Ticket]

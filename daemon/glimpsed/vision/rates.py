@@ -17,6 +17,16 @@ class Started(Protocol):
     tokens: int
 
 
+class Others(Protocol):
+    """Who else asks this model: the rates hold for all daemons on one ledger together."""
+
+    async def wait(self, tokens: int) -> float:
+        """Seconds until another request fits into the minute; 0: it does, and is counted."""
+
+    def correct(self, tokens: int, started: float) -> None:
+        """The request that started then took so many tokens more than it was counted with."""
+
+
 class Rates:
     """What left within the last minute, where there is a rate to keep."""
 

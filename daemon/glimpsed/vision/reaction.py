@@ -83,6 +83,14 @@ def begin(
     return State(api, first, other, learnt=learnt, seen=seen, both=facts[entry.api].api is None)
 
 
+def elsewhere(state: State, reason: str) -> State:
+    """The first request at the other API, where it may be there: an answer says that this one has none to give."""
+    if not state.both or state.other is None:
+        return state
+    first = Finding(Verdict("retry", reason), "api")
+    return replace(state, api=OTHER[state.api], ask=state.other, other=state.ask, first=first, learnt={})
+
+
 def _ask(entry: ModelEntry, request: Request, facts: Facts) -> Ask:
     mode: Mode = facts.mode or "schema"
     limits = [limit for limit in (request.max_output_tokens, facts.limit) if limit is not None]
@@ -162,7 +170,8 @@ def resized(state: State, images: tuple[Image, ...] | None, finding: Finding) ->
 def _repaired(state: State, finding: Finding) -> Next:
     """Told what does not fit, once."""
     if state.repaired:
-        return Verdict("fail", f"{finding.verdict.reason}, also after a repair request")
+        reason = f"{finding.verdict.reason}, also after a repair request"
+        return Verdict("fail", reason, alike=finding.verdict.alike)
     learnt = state.learnt
     if finding.verdict.reason == NOT_JSON and state.ask.mode == "schema":
         # The gateway dropped the schema without a word: the next question has it in the prompt as well,

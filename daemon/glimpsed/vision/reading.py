@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
 from glimpsed import bounded
 from glimpsed.children.child import Unavailable
-from glimpsed.errors import Verdict, VerdictKind
+from glimpsed.errors import NO_ANSWER, Verdict, VerdictKind
 from glimpsed.schemas.checker import Checker
 from glimpsed.vision import chat, responses, structured
 from glimpsed.vision.seen import emptiness
@@ -64,22 +65,10 @@ def finish(reason: str) -> Finish:
     return next((meaning for meaning, parts in PARTS if parts.search(name)), "unknown")
 
 
-async def read(
-    answered: Answered,
-    schema: Mapping[str, Any] | None,
-    checker: Checker,
-    accepted: frozenset[str] = frozenset(),
-) -> tuple[Any, Finding | None]:
-    """The answer's value (None without a schema), and why it is no answer.
-
-    `accepted`: finish reasons that nobody knows, and that answers of this model end with.
-    """
-    text = answered.text
-    if len(text) > LONGEST:
-        return None, _finding("fail", f"the answer is longer than {LONGEST:,} characters", "")
-    flaw = _flaw(answered, accepted)
-    if flaw is not None or schema is None:
-        return None, flaw
+async def fitted(text: str, schema: Mapping[str, Any] | None, checker: Checker) -> tuple[Any, Finding | None]:
+    """The answer's value (None without a schema), and why it does not fit."""
+    if schema is None:
+        return None, None
     try:
         data, misfit = await checker.read(text, schema)
     except Unavailable as e:
@@ -89,34 +78,42 @@ async def read(
     if misfit.final:
         return None, _finding("fail", misfit.reason, text)
     told = structured.repair(misfit.told, schema)
-    return None, Finding(Verdict("fail", misfit.reason), "repair", said=text, told=told)
+    # The same to different files is no answer to any of them.
+    alike = frozenset({f"said {hashlib.sha256(text.strip().encode()).hexdigest()[:16]}"})
+    return None, Finding(Verdict("fail", misfit.reason, alike=alike), "repair", said=text, told=told)
 
 
-def _flaw(answered: Answered, accepted: frozenset[str]) -> Finding | None:
-    """Why this is no answer, or not all of one."""
+def flaw(  # noqa: PLR0911 - one for each kind
+    answered: Answered, accepted: frozenset[str] = frozenset(), *, valued: bool = False
+) -> Finding | None:
+    """Why this is no answer, or not all of one, whatever it is to fit.
+
+    `accepted`: finish reasons that nobody knows, and that answers of this model end with. `valued`: it is to hold a JSON
+    value.
+    """
+    if len(answered.text) > LONGEST:
+        return _finding("fail", f"the answer is longer than {LONGEST:,} characters", "")
     ended = finish(answered.finish)
-    cut = ended == "cut"
     said = answered.text or answered.refusal or ""
     named = clean(answered.finish)[:60]
     if ended == "broken":
-        return _finding("retry", f"the model broke off ({named})", said)
-    nothing = "refusal" if answered.refusal or ended == "filtered" else emptiness(answered.text, cut=cut)
+        return _finding("retry", f"the model broke off ({named})", said, alike=NO_ANSWER)
+    cut, filtered = ended == "cut", ended == "filtered"
+    nothing = "refusal" if answered.refusal or filtered else emptiness(answered.text, cut=cut, valued=valued)
     if nothing == "empty" and not cut:
-        return _finding("retry", "an empty answer", said, "empty" if answered.output_tokens else "")
+        hint: Hint = "empty" if answered.output_tokens else ""
+        return _finding("retry", "an empty answer", said, hint, alike=NO_ANSWER)
     if nothing is not None and nothing != "empty":
-        why = f" ({named})" if ended == "filtered" else ""
-        return _finding("switch", NOTHING[nothing] + why, said, "blind" if nothing == "blind" else "refused")
+        blind = "blind" if nothing == "blind" else ""
+        why = NOTHING[nothing] + (f" ({named})" if filtered else "")
+        return _finding("switch", why, said, "blind" if blind else "refused", alike=blind)
     if cut:
         return _finding("longer", "the answer was cut off at the output limit", said)
     if ended == "unknown" and answered.finish not in accepted:
-        return Finding(
-            Verdict("retry", f"the answer ended for an unknown reason ({named})"),
-            "finish",
-            answered.finish,
-            said,
-        )
+        why = f"the answer ended for an unknown reason ({named})"
+        return Finding(Verdict("retry", why), "finish", answered.finish, said)
     return None
 
 
-def _finding(kind: VerdictKind, reason: str, said: str, hint: Hint = "") -> Finding:
-    return Finding(Verdict(kind, reason), hint, said=said)
+def _finding(kind: VerdictKind, reason: str, said: str, hint: Hint = "", *, alike: str = "") -> Finding:
+    return Finding(Verdict(kind, reason, alike=frozenset({alike} if alike else ())), hint, said=said)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from glimpsed import bounded
 from glimpsed.clock import elapsed
 from glimpsed.config.schema import ModelEntry
-from glimpsed.errors import Verdict, VisionError
+from glimpsed.errors import NO_ANSWER, Verdict, VisionError
 from glimpsed.model import Api, Image, Reply, Request, Usage
 from glimpsed.schemas.checker import Checker
 from glimpsed.vision import chat, families, memory, reaction, reading
@@ -72,7 +72,7 @@ class RemoteModel:
 
         Raises VisionError, with what to do next, and nothing else.
         """
-        spent = Spent()
+        spent = Spent(self.pacing.jury.answers)
         await self._experiment_over()
         state, alone = self._begin(request), False
         async with contextlib.AsyncExitStack() as stack:
@@ -113,7 +113,11 @@ class RemoteModel:
 
     def _begin(self, request: Request) -> State:
         seen = self._notes.get(request.idempotency_key or "", Note()).seen
-        return reaction.begin(self.entry, request, self.api, self._facts(), seen)
+        state = reaction.begin(self.entry, request, self.api, self._facts(), seen)
+        pause = self.pacing.paused
+        if pause is not None and pause.silent and pause.probes % 2:  # by turns, one of them may say more
+            return reaction.elsewhere(state, pause.reason)
+        return state
 
     def _facts(self) -> dict[Api, memory.Facts]:
         return {api: self.facts(api) for api in APIS}
@@ -137,6 +141,7 @@ class RemoteModel:
         request, module = state.ask.request, APIS[state.api]
         tokens = self.estimate(request)
         body = splice(module.body(state.ask, MARK), request.images, MARK)
+        data, flaw = None, None
         try:
             async with self.pacing.slot(tokens, _file(request), self.clock) as ticket:
                 spent.requests += 1
@@ -150,7 +155,13 @@ class RemoteModel:
                     found, partial = Finding(e.verdict, e.hint), e.body
                 ticket.heard = True
                 if isinstance(found, Answered):
-                    ticket.used = self._count(found, tokens, spent)
+                    ticket.used = spent.count(found, tokens)
+                    found = replace(found, text=meant(found.text))
+                    flaw = reading.flaw(
+                        found, self._accepted(state, found), valued=request.schema is not None
+                    )
+                    if flaw is not None and NO_ANSWER in flaw.verdict.alike:
+                        ticket.nothing = flaw.verdict.reason
                 else:
                     ticket.used = self._lost(partial, tokens, spent)
                     found = self._blamed(
@@ -161,9 +172,10 @@ class RemoteModel:
             raise self._error(e.verdict, spent, request, sent=False) from None
         if isinstance(found, Finding):
             return found
-        found = replace(found, text=meant(found.text))
-        accepted = frozenset({found.finish}) if state.odd else self.facts(state.api).finishes
-        data, flaw = await reading.read(found, request.schema, self.checker, accepted)
+        if flaw is None:
+            data, flaw = await reading.fitted(found.text, request.schema, self.checker)
+        if flaw is None or not flaw.verdict.alike:
+            self.pacing.jury.answered()
         if (
             flaw is not None
             and request.brief
@@ -171,6 +183,10 @@ class RemoteModel:
         ):
             flaw = None
         return flaw or self._reply(state, found, data, response, spent)
+
+    def _accepted(self, state: State, answered: Answered) -> frozenset[str]:
+        """Finish reasons that nobody knows, and that end an answer all the same."""
+        return frozenset({answered.finish}) if state.odd else self.facts(state.api).finishes
 
     def _blamed(self, finding: Finding, ticket: Ticket) -> Finding:
         """What is refused to this file alone is no reason to pause, or to ask the same again."""
@@ -201,20 +217,7 @@ class RemoteModel:
         broken = chat.parse(reply) if isinstance(reply, dict) else None
         if broken is None or not (broken.text or broken.output_tokens):
             return None
-        return self._count(broken, tokens, spent)
-
-    def _count(self, answered: Answered, tokens: int, spent: Spent) -> int:
-        """Add the reply's usage, or an estimate of it; its tokens."""
-        # Zeros beside a text are no report.
-        got = answered.input_tokens or None
-        gave = answered.output_tokens or (None if answered.text else answered.output_tokens)
-        if got is None or gave is None:
-            spent.estimated = True
-        got = tokens if got is None else got
-        gave = families.text_tokens(answered.text) if gave is None else gave
-        spent.input_tokens += got
-        spent.output_tokens += gave
-        return got + gave
+        return spent.count(broken, tokens)
 
     def _reply(
         self, state: State, answered: Answered, data: object, response: Response, spent: Spent
@@ -263,10 +266,13 @@ class RemoteModel:
         it waits then, the pause says, which can be lifted.
         """
         pause = self.pacing.paused
+        if spent.raw and self.pacing.jury.answers > spent.answers:  # others were answered meanwhile, by more
+            verdict = replace(verdict, alike=verdict.alike & {NO_ANSWER})
         if pause is not None and verdict.kind == "retry":
             again = verdict.server or (verdict.overload and pause.probed)
             alone = again and pause.alone and pause.file == _file(request)
             failed = verdict.transport or verdict.server or verdict.overload
+            failed = failed or not verdict.alike.isdisjoint(pause.alike)
             if failed and not alone:
                 verdict = replace(verdict, kind="pause", reason=pause.reason)
             verdict = replace(verdict, retry_after=None)

@@ -107,13 +107,15 @@ _FILLER = re.compile(
     _X,
 )
 _MARKS = " .。!?\"'*"  # taken off both ends of a sentence
+_UNSEEN = " \t\r\n\v\f\u00a0\u3000\u200b\u200c\u200d\u2060\ufeff"
+_HOLLOW = re.compile(r"\{\s*\}|\[\s*\]|\"\"|''")  # where no value was asked for
 _END = re.compile(r"(?<=[.!?])\s+|(?<=[。\uff01\uff1f])\s*|\n+")
 
 
-def emptiness(text: str, *, cut: bool = False) -> Emptiness | None:
-    """Why this text is no answer; None for one that is. `cut`: it ended at the output limit."""
-    words = text.strip()
-    if not words:
+def emptiness(text: str, *, cut: bool = False, valued: bool = False) -> Emptiness | None:
+    """Why this text is no answer; None for one that is. `cut`: it ended at the output limit. `valued`: a value may be empty."""
+    words = text.strip(_UNSEEN)
+    if not words or (not valued and _HOLLOW.fullmatch(words)):
         return "empty"
     if len(words) <= SHORT:
         return _nothing_said(words.replace("\u2019", "'"))

@@ -16,7 +16,9 @@ _BLANK = b"\xef\xbb\xbf \t\r\n"  # and the mark that some begin with
 _LARGEST = 8 << 20  # bytes of one event
 _OBJECT = 64  # bytes that an object takes beside its content
 _NEWLINE = re.compile(rb"[\r\n]")
-_EVENT = re.compile(rb"[\r\n][ \t]*(?:data:[ \t]*){1,2}\{")
+_EVENT = re.compile(rb"[\r\n][ \t]*(?:data:[ \t]*){1,2}\{", re.IGNORECASE)
+_BETWEEN = re.compile(r"\s*(?:data:\s*)*(?:\[DONE\]\s*)?", re.IGNORECASE)  # two events that share a line
+_DECODER = json.JSONDecoder()
 _PREFACE = 4096  # bytes, in which the first event comes whatever is in front of it
 _SNIFF = 64  # bytes, in which it shows what a body is
 _ENDS = ("response.completed", "response.incomplete", "response.failed")
@@ -78,6 +80,8 @@ class Body:
         """The body of a reply that has ended. Raises `Incomplete`."""
         if not self._plain and self.stream is None:
             self._tell(ended=True)
+        if self.stream is None and self._parts and self._parts[0].startswith(b"["):
+            self.stream = _listed(b"".join(self._parts))
         return b"".join(self._parts) if self.stream is None else self.stream.whole()
 
     def partial(self) -> bytes:
@@ -102,9 +106,10 @@ def _is_stream(head: bytes, *, ended: bool) -> bool | None:
     if head.startswith(b"{"):  # a reply, or an event a line without more around it
         end = head.find(b"\n")
         return _is_event(head if end < 0 else head[:end]) if end >= 0 or ended else None
-    if not ended and any(field.startswith(head) for field in _FIELDS):
+    begins = head[:_SNIFF].lower()
+    if not ended and any(field.startswith(begins) for field in _FIELDS):
         return None
-    if head.startswith(_FIELDS):
+    if begins.startswith(_FIELDS):
         return True
     if head.startswith((b"<", b"[")):
         return False
@@ -115,11 +120,32 @@ def _is_stream(head: bytes, *, ended: bool) -> bool | None:
 def _is_event(line: bytes) -> bool:
     if not (b'"delta"' in line or b'"response.' in line or b".chunk" in line):
         return False
-    event = _object(line)
-    choices = (event or {}).get("choices")
+    return any(map(_is_piece, _objects(line)))
+
+
+def _is_piece(event: object) -> bool:
+    """Whether this is one event of a stream."""
+    if not isinstance(event, dict):
+        return False
+    choices = event.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     in_pieces = isinstance(choice, dict) and "delta" in choice
-    return event is not None and (in_pieces or str(event.get("type")).startswith("response."))
+    return in_pieces or str(event.get("type")).startswith("response.")
+
+
+def _listed(body: bytes) -> Stream | None:
+    """The stream that some gateways make one list of; None: it is no such list."""
+    try:
+        events = bounded.loads(body, largest=_LARGEST)
+    except (ValueError, RecursionError):
+        return None
+    if not any(map(_is_piece, events)):
+        return None
+    stream = Stream()
+    for event in events:
+        if isinstance(event, dict):
+            stream.take(event)
+    return stream
 
 
 class Stream:
@@ -183,19 +209,21 @@ class Stream:
             self._datum(line)
             return
         field, colon, value = line.partition(b":")
+        field = field.lower()
         if field == b"event":
             self._name = value.strip()
         elif field == b"data" and colon:
             self._datum(value.removeprefix(b" "))
 
     def _datum(self, data: bytes) -> None:
-        event = None if self._data else _object(data)
-        if event is not None:
-            self._take(event)
+        events = [] if self._data else _objects(data)
+        if events:
+            for event in events:
+                self.take(event)
         elif data.strip() == b"[DONE]":
             self._said_done = True
-        elif data.startswith(b"data:") and not self._data:  # some proxies make events of a server's lines
-            self._datum(data.removeprefix(b"data:").strip())
+        elif data[:5].lower() == b"data:" and not self._data:  # some proxies make events of a server's lines
+            self._datum(data[5:].strip())
         else:
             self._data.append(data)
             self._size += len(data) + _OBJECT
@@ -208,12 +236,13 @@ class Stream:
             whole = _object(b"\n".join(lines))
             for event in [whole] if whole is not None else map(_object, lines):
                 if event is not None:
-                    self._take(event)
+                    self.take(event)
         self._name = b""
 
     # --- what they say ---
 
-    def _take(self, event: dict[str, Any]) -> None:
+    def take(self, event: dict[str, Any]) -> None:
+        """One event."""
         if "type" not in event and self._name.startswith(b"response."):
             event = {"type": self._name.decode("utf-8", "replace"), **event}
         error = _error(event, self._name)
@@ -340,6 +369,27 @@ def _object(data: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def _objects(line: bytes) -> list[dict[str, Any]]:
+    """The objects that a line consists of, of which there may be several; none, where there is anything else in it."""
+    one = _object(line)
+    if one is not None or not line.startswith(b"{") or b"}" not in line:
+        return [] if one is None else [one]
+    try:
+        bounded.check(line)
+        text, found, at = line.decode(), list[dict[str, Any]](), 0
+        while at < len(text):
+            event, at = _DECODER.raw_decode(text, at)
+            found.append(event)
+            at = _end_of(_BETWEEN.match(text, at), at)
+    except (ValueError, RecursionError):
+        return []
+    return found if all(isinstance(event, dict) for event in found) else []
+
+
+def _end_of(match: re.Match[str] | None, at: int) -> int:
+    return at if match is None else match.end()
 
 
 def _is_object(data: bytes) -> bool:

@@ -41,6 +41,7 @@ _GENERIC = frozenset(
     }
 )
 _NUMBER = re.compile(r"\d+")
+_STATUS = re.compile(r"\bstatus[ _]?code:?[ ](\d{3})\b", re.IGNORECASE)
 _NAME = re.compile(r"[`'\"“][^`'\"”]{0,200}[`'\"”]|\S+\.\w{2,5}\b|\b\w*\d\w*\b")
 
 
@@ -64,8 +65,9 @@ class Told:
         return "\n".join(self.texts)[:_LONGEST]
 
     def number(self) -> int | None:
-        """An HTTP status that stands in the body."""
+        """An HTTP status that stands in the body, or that its words name as another server's."""
         found = [int(c) for c in self.codes if c.isascii() and c.isdecimal() and len(c) == 3]
+        found += [int(n) for n in _STATUS.findall(self.words)]
         return next((n for n in found if 400 <= n < 600), None)
 
     def likeness(self, status: int) -> frozenset[str]:

@@ -91,7 +91,7 @@ def _from_error(status: int, told: Told, headers: Mapping[str, str], now: float)
     # A gateway's own 500 around somebody else's refusal.
     real = (
         said
-        if said is not None and (200 <= status < 300 or (status == 500 and said in (400, 422)))
+        if said is not None and (200 <= status < 300 or (status == 500 and said in (400, 413, 422)))
         else status
     )
     if 200 <= real < 300 and any(map(_OURS.search, codes)):

@@ -67,6 +67,13 @@ def row(
     return Row(kind, hint, known, pattern, frozenset(int(s) for s in at.split()), rate)
 
 
+# Money that is used up, as people say it elsewhere: what one has, then that it does not suffice, or the other way round.
+_FUNDS = r"(guthaben|kontostand|\bsolde|crédits?|\bsaldo|créditos?|cuota|kredit|\bcredito|残高|クレジット|잔액|크레딧|баланс|средств|кредит|余额|餘額|资源包|点数|配额)"
+_SHORT = r"(aufgebraucht|erschöpft|nicht[ ]ausreichend|reicht[ ]nicht|insuffisant|épuisé|insuficiente?s?|agotad|esgotad|insufficiente|esaurit|不足|不够|使い切|부족|소진|недостаточ|исчерпан|用尽|用完|耗尽)"
+MONEY = rf"{_FUNDS}.{{0,30}}{_SHORT} | {_SHORT}.{{0,30}}{_FUNDS} | free[ ](tier|quota|allocation|credits?).{{0,40}}(exhausted|used[ ]up|over\b) | used[ ]up.{{0,30}}\bfree[ ](tier|quota|allocation)"
+MONEY += (
+    r" | (paid[ ])?balance[ ]is[ ]required | (requires?|needs?)[ ](a[ ])?(paid|positive)[ ](balance|plan)"
+)
 SHAPE = "400 404 405 422 500 501"  # where gateways put it that a request's shape is not theirs
 ERRORS: tuple[Row, ...] = (
     # --- the output limit, before the money that it would cost ---
@@ -78,7 +85,10 @@ ERRORS: tuple[Row, ...] = (
         " invalid_api_key InvalidApiKey invalid_authentication authentication_error AuthenticationError"
         " access_denied_key token_expired API_KEY_INVALID access_terminated token_quota_exhausted"
         " exceeded_current_quota_error organization_restricted payment_required"
-        " budget_exceeded expired_key token_not_found_in_db no_db_connection"),  # LiteLLM's
+        " budget_exceeded expired_key token_not_found_in_db no_db_connection"  # LiteLLM's
+        " AllocationQuota.FreeTierOnly FailedOperation.ResourcePackExhausted FailedOperation.FreeResourcePackExhausted"),
+    row("pause", at="200 400 401 402 403 429", words=MONEY),
+    row("pause", at="200", words=r"^(access[ ])?token.{0,20}(invalid|expired) | ^not[ ]authenticated | ^(login[ ]fail|unauthori[sz]ed)"),
     row("pause", words=r"额度已?(用尽|不足|耗尽) | 余额不足 | 配额不足 | 欠费 | 无效的令牌 | 令牌(已过期|状态不可用|已禁用)"
         r"| insufficient[ ](user[ ])?(quota|balance|credit|fund) | (out[ ]of|no[ ]more|no[ ]remaining|not[ ]enough)[ ](credit|fund|balance)"
         r"| (used|consumed|exhausted)[ ](up[ ])?(all|your).{0,30}(credit|quota|balance|token) | (purchase|buy|add)[ ](more[ ])?credits[ ]to[ ](continue|use)"
@@ -90,7 +100,8 @@ ERRORS: tuple[Row, ...] = (
         r"| (usage|spend(ing)?|billing|budget|monthly|hard)[ ]limits?.{0,20}(reached|exceeded)"
         r"| (location|region|country|territory|countries).{0,40}(not[ ](supported|available|allowed|permitted)|unsupported|restricted|blocked)"
         r"| (not[ ](supported|available|allowed|offered)|unsupported|unavailable).{0,20}(in|for|from)[ ]your[ ](location|region|country)"),
-    row("pause", at="429 402 403 400", words=r"(per|a)[-_ ]?(day|month)\b.{0,40}(limit|quota|credit|exceed) | (daily|weekly|monthly|free)[-_ ](\w+[ ])?(limit|quota|allowance|usage|budget|cap)\b"
+    row("pause", at="200 429 402 403 400", words=r"(/[ ]?|per|a)[-_ ]?(day|month)\b.{0,40}(limit|quota|credit|exceed) | (daily|weekly|monthly|free)[-_ ](\w+[ ])?(limit|quota|allowance|usage|budget|cap)\b"
+        r"| daily[ ].{0,20}(limit|quota|allocation)[ ](is[ ])?(reached|exceeded|used) | limited[ ]to.{0,30}(/[ ]?|per[ ]|a[ ])(day|month) | [日月](调用|请求|使用)?(次数|用量)?(限额|额度|上限)"
         r"| (requests?|tokens|models?)[-_ ]?per[-_ ]?(day|month)(?!.{0,120}try[ ]again[ ]in[ ](\d+m)?[\d.]+m?s)"),
     row("pause", rate=True, words=r"exceeded[ ]your[ ]current[ ]quota | quota.{0,20}exhausted | check[ ]your[ ]plan[ ]and[ ]billing"),
     # --- this model, for this key ---
@@ -110,7 +121,7 @@ ERRORS: tuple[Row, ...] = (
         " InputImageSensitiveContentDetected InputTextSensitiveContentDetected OutputTextSensitiveContentDetected"
         " sensitive_words_detected moderation_blocked SensitiveContentDetected prompt_blocked"
         " DataInspectionFailed data_inspection_failed content_blocked safety_error"),
-    row("switch", "refused", words=r"content[ _](management[ ])?polic | safety[ ]system | sensitive[ ]content"
+    row("switch", "refused", words=r"(input|output|image)[ ]new_sensitive | content[ _](management[ ])?polic | safety[ ]system | sensitive[ ]content"
         r"| 敏感(词|内容|信息) | prohibited_content | blocked[ ]by.{0,30}(safety|moderation|guard|filter)"
         r"| (input|image|content|prompt|request|output).{0,40}(flagged|inappropriate|moderat|violat) | requires[ ]moderation | content[ _]filter"),
     # --- the API: this gateway, or this channel of it, has only the other one ---
@@ -124,7 +135,10 @@ ERRORS: tuple[Row, ...] = (
     # --- too much in one request: too many images, too many tokens ---
     row("switch", "count", at="400 413 422", words=r"(at[ ]most|only|maximum([ ]of)?|up[ ]to|exceed\w*|limit\w*.{0,15})[ ](one|\d+)[ ]images?\b(?!.{0,12}(px|pixel|MB))"
         r"| too[ ]many[ ]images | multiple[ ]images.{0,40}not | images?[ ]per[ ](prompt|request|message)"),
-    row("shrink", "image", at="400 413 422 429 500", words=r"context[ _](length|size|window) | maximum[ ](model|context|input|sequence|prompt)[ ]length | too[ ]many[ ](input[ ])?tokens"
+    row("retry", codes="ThrottlingException Throttling LimitExceeded capacity_exceeded service_tier_capacity_exceeded",
+        words=r"please[ ]wait[ ]before[ ]trying | (请求)?频率(超过|过高|超限|限制)"),
+    row("shrink", "image", at="400 413 422 429 500", words=r"(model|context)[ ]token[ ]limit.{0,20}\d+.{0,20}requested | (input|prompt)[ ]length[ ](should|must) | (prompt|输入|上下文).{0,6}(超长|过长)"
+        r"| context[ _](length|size|window) | maximum[ ](model|context|input|sequence|prompt)[ ]length | too[ ]many[ ](input[ ])?tokens"
         r"| (prompt|input|inputs|request|message|messages)[ `]{0,2}(is|are)[ ]too[ ](long|large|big) | request[ ]too[ ]large.{0,80}tokens?"
         r"| (input|prompt|message|output).{0,40}must[ ]be[ ](reduced|shorter) | reduce[ ]your[ ](message|prompt|input)"
         r"| inputs?`?.{0,20}(must|should)[ ]have[ ](less|fewer)[ ]than[ ]\d+ | inputs?`?[ ]tokens.{0,40}(must|should|<|exceed)"),
@@ -151,10 +165,12 @@ ERRORS: tuple[Row, ...] = (
         " InvalidImageURL.InvalidFormat InvalidImageURL OutofContextError context_length_exceeded"
         " InvalidParameter.InvalidImage string_above_max_length exceed_context_size_error"),
     row("shrink", "image", at="400 413 415 422 500", words=r"unsupported[ ]image | image.{0,40}(too[ ](large|big)|exceed)"
+        r"| image.{0,20}(length|width|height|side|size).{0,40}(restriction|requirement|larger[ ]than|smaller[ ]than|must[ ]be|between)"
         r"| (exceed|too[ ](large|big)|maximum|max[ ]allowed).{0,60}(image|pixel|dimension|resolution)"
         r"| (invalid|corrupt|malformed|undecodable|not[ ]a[ ]valid).{0,30}(image|base64|data[ ]ur[li])"
         r"| (process|decode|parse|read|identify).{0,20}\bimage | image.{0,60}(not[ ]valid|is[ ]invalid|corrupt)"
-        r"| image.{0,60}(media[ ]type|mime|format|encoding|decode) | 图(片|像).{0,20}(过大|太大|超|格式|无效|解析|尺寸)"),
+        r"| image.{0,40}(could|can)[ ]?(not|n't)[ ](be[ ])?(loaded|load|opened|open|read|processed|decoded|identified|parsed|understood)"
+        r"| (load|open).{0,20}\b(image|picture|photo)\b | image.{0,60}(media[ ]type|mime|format|encoding|decode) | 图(片|像).{0,20}(过大|太大|超|格式|无效|解析|尺寸)"),
     # --- a value that the model does not take, of a parameter that is none of the image's ---
     row("switch", "parameter", at="400 422", codes="invalid_value"),
     # --- busy: the same request, later ---
@@ -176,7 +192,7 @@ STATUSES: tuple[tuple[str, VerdictKind, Hint], ...] = (
     ("402 403", "pause", "doubt"),
     ("404", "switch", "missing"),
     ("405 501", "switch", "api"),
-    ("408 409 425 429 499", "retry", ""),
+    ("408 409 425 429 460 498 499", "retry", ""),
     ("413", "shrink", "bytes"),
     ("415", "shrink", "image"),
 )

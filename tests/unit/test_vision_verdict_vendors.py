@@ -1,0 +1,68 @@
+"""What gateways of other vendors, and in other languages, say: verdicts that spare an experiment, or a file's twelve tries."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from glimpsed.vision.verdict import judge
+
+
+def error(message: str, code: str | None = None, **more: Any) -> dict[str, Any]:
+    return {"error": {"message": message, "code": code, **more}}
+
+
+ROWS: list[tuple[int, object, str]] = [
+    # money, whatever it is called
+    (403, {"code": "AllocationQuota.FreeTierOnly", "message": "The free tier of the model has been exhausted."}, "pause"),
+    (403, {"code": 30011, "message": "Paid balance is required for this model."}, "pause"),
+    (400, error("资源包余量已用尽,请购买资源包或开通后付费", "FailedOperation.ResourcePackExhausted"), "pause"),
+    (400, {"Response": {"Error": {"Code": "X.Y", "Message": "免费资源包余量已用尽"}}}, "pause"),
+    (429, {"errors": [{"code": 4006, "message": "AiError: you have used up your daily free allocation of 10,000 neurons"}]}, "pause"),
+    (400, {"status": 400, "message": "Недостаточно средств на балансе"}, "pause"),
+    (400, {"error": "Ihr Guthaben ist aufgebraucht. Bitte laden Sie Ihr Konto auf."}, "pause"),
+    (403, {"error": "Guthaben nicht ausreichend"}, "pause"),
+    (400, {"error": "Solde insuffisant, veuillez recharger votre compte."}, "pause"),
+    (400, error("Saldo insuficiente en su cuenta"), "pause"),
+    (400, error("Créditos insuficientes"), "pause"),
+    (200, error("残高が不足しています。チャージしてください。"), "pause"),
+    (400, error("잔액이 부족합니다. 충전해 주세요."), "pause"),
+    # a day's or a month's worth
+    (429, {"error": {"code": "1304", "message": "该 API 已达日调用次数限额,如有更多需求,请联系客服购买"}}, "pause"),
+    (429, {"message": "You are using a Trial key, which is limited to 1000 API calls / month."}, "pause"),
+    (200, {"error_code": 17, "error_msg": "Open api daily request limit reached"}, "pause"),
+    # the key, inside a 200
+    (200, {"error_code": 110, "error_msg": "Access token invalid or no longer valid"}, "pause"),
+    (200, {"base_resp": {"status_code": 1004, "status_msg": "login fail: Please carry the API secret key"}}, "pause"),
+    (200, {"detail": "Not authenticated"}, "pause"),
+    (200, error("upstream said: status code 401"), "pause"),
+    # too often, though it looks like too much
+    (400, {"__type": "ThrottlingException", "message": "Too many tokens, please wait before trying again."}, "retry"),
+    (429, {"message": "Too many tokens, please wait before trying again."}, "retry"),
+    (400, {"Response": {"Error": {"Code": "LimitExceeded", "Message": "请求频率超过限制"}}}, "retry"),
+    (498, error("Flex tier capacity exceeded", "capacity_exceeded"), "retry"),
+    (498, "", "retry"),
+    (460, "", "retry"),
+    # too much
+    (400, {"code": "InvalidParameter", "message": "The image length and width do not meet the model restrictions."}, "shrink"),
+    (400, error("<400> InternalError.Algo.InvalidParameter: Range of input length should be [1, 129024]"), "shrink"),
+    (400, {"error": {"code": "1261", "message": "Prompt 超长"}}, "shrink"),
+    (400, error("Your request exceeded model token limit: 8192 (requested: 9400)"), "shrink"),
+    (500, error("bad response status code 413", "bad_response_status_code"), "shrink"),
+    # what the picture shows
+    (200, {"base_resp": {"status_code": 1026, "status_msg": "input new_sensitive"}, "choices": None}, "switch"),
+    # and what only sounds like one of these
+    (400, error("Drelm vok: Kredit"), "switch"),
+    (200, error("Your token was counted"), "retry"),
+    (500, error("bad response status code 502", "bad_response_status_code"), "retry"),
+    (429, error("Limit 100 requests per minute, please slow down"), "retry"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "body", "kind"), ROWS, ids=[f"{s} {json.dumps(b, ensure_ascii=False)[:60]}" for s, b, _ in ROWS])  # fmt: skip
+def test_vendors(status: int, body: object, kind: str) -> None:
+    raw = body.encode() if isinstance(body, str) else json.dumps(body, ensure_ascii=False).encode()
+    found = judge(status, {"content-type": "application/json"}, raw, "chat", 1_800_000_000.0)
+    assert found.verdict.kind == kind, found
