@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-<<<<<<< HEAD
 import re
-from collections.abc import Callable, Iterator
-=======
 from collections.abc import Callable
->>>>>>> main
 from pathlib import Path
 
 import pytest
