@@ -102,6 +102,9 @@ def indexed(pages: Iterable[str]) -> list[str]:
 
 
 def _terms(words: Sequence[str]) -> Iterator[str]:
+    if not _ALONE.search("".join(words)):
+        yield from words
+        return
     for at, word in enumerate(words):
         after = words[at + 1] if at + 1 < len(words) else ""
         yield word + after if after and not _spaced(word) and not _spaced(after) else word
