@@ -104,7 +104,7 @@ async def _seen(folder: Folder, images: Images, content: Content) -> Seen | None
 def _read(root: Root, path: str, version: Version) -> Content | None:
     try:
         return read_content(root, path, version)
-    except FileError:
+    except (FileError, NotYet):  # that one cannot be read says nothing of the folder
         return None
 
 
