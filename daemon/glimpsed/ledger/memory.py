@@ -17,7 +17,7 @@ WEEK = 7 * 86400.0  # seconds that a learnt fact is believed
 _PACED = 120  # seconds of pace that are kept
 
 
-class Memory(Part):
+class OfModels(Part):
     """Small tables, of a few rows each."""
 
     def learn(self, model_key: str, facts: Mapping[str, Any], now: float) -> None:
