@@ -53,12 +53,16 @@ def undrawable(file: BinaryIO) -> list[int]:
 
 def own_text(file: BinaryIO, number: int) -> tuple[str, str | None]:
     """The text of page `number` (from 1), and what it is good for (`usable.nature`)."""
-    from glimpsed.images import pdftext  # noqa: PLC0415 - needs the extra
+    from glimpsed.images import overlay, pdftext  # noqa: PLC0415 - need the extra
 
     with _document(file) as document:
         page = _page(document, number)
         try:
-            found = pdftext.read(page, document.formenv)
+            typed = overlay.filled_in(page, document.formenv)
+            if overlay.stamp(page):
+                page.close()
+                page = _page(document, number)
+            found = pdftext.read(page, typed)
         finally:
             page.close()
     return found.text, found.nature
@@ -71,7 +75,7 @@ def own_lines(file: BinaryIO, number: int, size: tuple[int, int]) -> list[tuple[
     """
     from pypdfium2 import raw  # noqa: PLC0415 - an optional extra
 
-    from glimpsed.images import pdftext  # noqa: PLC0415 - needs the extra
+    from glimpsed.images import overlay, pdftext  # noqa: PLC0415 - need the extra
 
     width, height = (side * _FINER for side in size)
     x, y = ctypes.c_int(), ctypes.c_int()
@@ -84,7 +88,7 @@ def own_lines(file: BinaryIO, number: int, size: tuple[int, int]) -> list[tuple[
 
         try:
             lines = []
-            for text, quad in pdftext.lines(page, document.formenv):
+            for text, quad in pdftext.lines(page, overlay.filled_in(page, document.formenv)):
                 one, two, three, four = map(seen, quad)
                 lines.append((text, (one, two, three, four)))
             return lines
@@ -203,6 +207,7 @@ def _document(file: BinaryIO) -> Iterator[Any]:
     """The open document; its errors as `FileError`."""
     try:
         import pypdfium2  # noqa: PLC0415 - an optional extra
+        from pypdfium2 import raw  # noqa: PLC0415
     except ImportError:
         raise MissingExtra("A PDF file", "pdf") from None
     file.seek(0)
@@ -213,6 +218,11 @@ def _document(file: BinaryIO) -> Iterator[Any]:
     try:
         if not len(document):
             raise FileError("The PDF has no pages.", "Save it again with the program that it comes from.")
+        if raw.FPDF_GetFormType(document.raw) == raw.FORMTYPE_XFA_FULL:
+            raise FileError(
+                "The PDF is a form (XFA) whose pages only Adobe's programs draw; what others show is a request to wait.",
+                "Open it there, and print it into a PDF.",
+            )
         document.init_forms()  # so that what somebody filled in is drawn
         yield document
     except pypdfium2.PdfiumError as e:

@@ -117,6 +117,7 @@ class Other:
     question: str
     answer: Answer
     tried: bool = False  # by somebody who wanted to look at it
+    second: bool = False  # read by a second reader, beside the answer that stands
 
 
 @dataclass(frozen=True, slots=True)
