@@ -100,7 +100,7 @@ class Among:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Matches:
     """A page of what was found, the answers that were kept last first."""
 
     hits: Sequence[Hit]  # one a file: the page that matches best
