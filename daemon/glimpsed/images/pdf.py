@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from glimpsed.errors import FileError, MissingExtra
+from glimpsed.images import userunit
 from glimpsed.images.picture import ON_ITS_SIDE, Drawn, upright
 from glimpsed.images.plan import PDF_DPI, Target, layout
 from glimpsed.region import turned
@@ -22,6 +23,7 @@ Masks: TypeAlias = dict[tuple[int, int], tuple[int, int]]  # px of a picture -> 
 
 _POINTS = 72  # to the inch
 _COARSEST = 72  # dpi: a page that holds but a coarse picture, or a few dots, is still the size of a page
+_LARGE = 600  # units of a page: from there on it is sent as large as may be, whatever its unit
 _FINER = 16  # parts of a pixel in which places are told
 _OBJECT = re.compile(rb"\b(\d{1,9})\s+\d{1,5}\s+obj\b\s*<<")
 _LONGEST = 4000  # bytes of a picture's dictionary
@@ -40,7 +42,7 @@ def inspect(file: BinaryIO) -> tuple[int, int, int]:
             )
         page = document[first - 1]
         try:
-            return len(document), *_pixels(page, _masks(file))
+            return len(document), *_pixels(page, file, _masks(file))
         finally:
             page.close()
 
@@ -105,7 +107,7 @@ def sizes(file: BinaryIO) -> list[tuple[int, int]]:
                 found.append((1, 1))
                 continue
             page = document[number - 1]
-            found.append(_pixels(page, masks))
+            found.append(_pixels(page, file, masks))
             page.close()
         return found
 
@@ -115,7 +117,7 @@ def render(file: BinaryIO, number: int, to: Target) -> Drawn:
     with _document(file) as document:
         page = _page(document, number)
         try:
-            stored = _pixels(page, _masks(file))
+            stored = _pixels(page, file, _masks(file))
             orientation = turned(1, to.turn)
             on_its_side = orientation in ON_ITS_SIDE
             plan = layout(*(stored[::-1] if on_its_side else stored), to)
@@ -148,11 +150,19 @@ def _page(document: Any, number: int) -> Any:
     return document[number - 1]
 
 
-def _pixels(page: Any, masks: Masks) -> tuple[int, int]:
+def _pixels(page: Any, file: BinaryIO, masks: Masks) -> tuple[int, int]:
     """The page's size at `PDF_DPI`, or at the resolution of the scan if it holds nothing else."""
-    dpi = min(PDF_DPI, max(_COARSEST, _scan_dpi(page, masks) or PDF_DPI))
-    width, height = (max(1, round(points / _POINTS * dpi)) for points in page.get_size())
+    size = page.get_size()
+    unit = _unit(page, file) if max(size) < _LARGE else 1.0
+    scan = (_scan_dpi(page, masks) or 0.0) / unit
+    dpi = min(PDF_DPI, max(_COARSEST, scan or PDF_DPI))
+    width, height = (max(1, round(points * unit / _POINTS * dpi)) for points in size)
     return width, height
+
+
+def _unit(page: Any, file: BinaryIO) -> float:
+    file.seek(0)
+    return userunit.unit(file.read(), page.get_mediabox())
 
 
 def _scan_dpi(page: Any, masks: Masks) -> float | None:
