@@ -79,11 +79,16 @@ class History:
         return job
 
     def failed(
-        self, folder: str, path: str, reason: str = "It is broken.", now: float | None = None
+        self,
+        folder: str,
+        path: str,
+        reason: str = "It is broken.",
+        now: float | None = None,
+        advice: str = "Scan it again.",
     ) -> FileKey:
         """A file that failed."""
         job = self.claimed(folder, path, now)
-        assert self.ledger.failed(job, reason, "Scan it again.", now or time.time(), attempts=2)
+        assert self.ledger.failed(job, reason, advice, now or time.time(), attempts=2)
         return job.key
 
     def done(

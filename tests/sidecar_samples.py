@@ -65,7 +65,7 @@ class Inbox:
         answer = answer if answer is not None else self.answer()
         return sidecar.write(self.root, self.file, self.folder, answer, written, self.content)
 
-    def found(self) -> sidecar.Found:
+    def found(self) -> sidecar.Adoptable:
         directory, _, name = self.file.rpartition("/")
         return sidecar.adoptable(self.root, directory, name, self.version, self.folder, self.names())
 

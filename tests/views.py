@@ -133,12 +133,13 @@ def seeded(home: Path, language: str) -> Seeded:
         made.done("letters", f"letter-{number:02}.png", (text,), now - 5000 * number)
     for number, reason in enumerate(
         (
-            "The picture is cut off at its end.",
-            "The picture is cut off at its end.",
-            "The model refused to answer.",
+            "The file is cut off: a part of it is missing.",
+            "The file is cut off: a part of it is missing.",
+            "the model refused",
         )
     ):
-        made.failed("receipts", f"till-{number}.jpg", reason, now - 4000 * number - 100)
+        advice = "Copy the file into the folder again, whole."
+        made.failed("receipts", f"till-{number}.jpg", reason, now - 4000 * number - 100, advice)
     waiting = [
         Offer(FileKey("invoices", f"2019/{number:05}.png"), Version(300_000, number))
         for number in range(6400)

@@ -33,6 +33,17 @@ _DROPPED = frozenset(
     }
 )
 _OWN = frozenset({"event", "level", "timestamp", "file", "folder"})  # ours: not to be mistaken for a key
+# Codes of refusals, after which stands a sentence: "invalid_api_key: Incorrect API key provided".
+_CODES = "|".join(
+    f"(?<={code}: )"
+    for code in (
+        "invalid_api_key",
+        "invalidapikey",
+        "incorrect_api_key",
+        "missing_api_key",
+        "invalid_api-key",
+    )
+)
 # Linear in the length of the text, as anybody may have written it: nothing is looked for twice from within itself.
 _LOOKS = (
     (re.compile(r"data:[\w.+/-]{0,100}+;base64,[\w+/=%-]*", re.ASCII), REMOVED),
@@ -41,7 +52,7 @@ _LOOKS = (
     (
         re.compile(
             r"(?i)((?:authorization|api[_-]?key|access[_-]?token|secret|password)[\"']?\s*[:=]\s*[\"']?)"
-            r"(?!\[removed\]|(?:bearer|basic) \[)[^\s\"',;&}]+",
+            r"(?!\[removed\]|(?:bearer|basic) \[)(?!(?:" + _CODES + r")(?-i:[A-Z][a-z]{1,15}) )[^\s\"',;&}]+",
             re.ASCII,
         ),
         r"\1" + REMOVED,

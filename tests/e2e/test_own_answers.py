@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon import Daemon, wait_until
+from daemon import Daemon, glimpsed, wait_until
 from gateway import Gateway, Scripted
 from pictures import drop, picture
 
@@ -120,3 +120,23 @@ log: {{{{target: json}}}}
         assert (inbox / "copy.png.txt").read_text() == (inbox / "b.png.txt").read_text()
         assert not (inbox / "new.png.txt").exists()
         assert len(gateway.requests) == requests
+
+
+def test_once_serves_what_is_known_before_it_says_that_the_budget_is_used_up(
+    tmp_path: Path, inbox: Path
+) -> None:
+    file = tmp_path / "glimpsed.yaml"
+    with Gateway() as gateway:
+        file.write_text(f"""
+models: {{m: {{api: chat, base_url: "{gateway.base_url}", price: {{input: 1, output: 1}}}}}}
+folders: {{inbox: {{path: {inbox}, settle: 0}}}}
+budget: {{per_day: 0.001, currency: USD}}
+""")
+        drop(inbox, "a.png", picture(seed=1))
+        assert glimpsed("once", "-c", file, home=tmp_path).returncode == 0
+        shutil.copy(inbox / "a.png", inbox / "copy.png")
+        drop(inbox, "new.png", picture(seed=2))
+        said = glimpsed("once", "-c", file, home=tmp_path)
+        assert (inbox / "copy.png.txt").exists(), said.stdout + said.stderr
+        assert not (inbox / "new.png.txt").exists()
+        assert len(gateway.requests) == 1

@@ -22,6 +22,7 @@ import yaml
 
 from daemon import Daemon, environment, glimpsed, read_sidecar, wait_until
 from gateway import Gateway, Scripted, Seen
+from ledger_fixtures import Postgres
 from pictures import drop, picture
 from webhook import Hook
 
@@ -265,6 +266,34 @@ def test_an_archive_waits_for_the_word_of_approval(tmp_path: Path) -> None:
             daemon.wait_event("file.done", count=3)
             assert sorted(os.listdir(tmp_path / "archive/thumbnails")) == ["0.jpg"]
         assert len(gateway.requests) == 3
+
+
+def test_several_hosts_ask_once_wherever_each_has_mounted_the_share(
+    tmp_path: Path, postgres: Postgres
+) -> None:
+    (config,) = configs(DOCS / "recipes/several-hosts.md")
+    assert config["state"].startswith("postgresql+psycopg://")
+    postgres.wipe()
+    share = tmp_path / "share"
+    with Gateway() as gateway:
+        config |= {
+            "state": postgres.url,
+            "models": {"m": {"api": "chat", "base_url": gateway.base_url}},
+            "defaults": {"model": "m"},
+        }
+        for number, host in enumerate(("scan1", "scan2")):
+            home = tmp_path / host
+            home.mkdir()
+            settled(config, home, {})
+            (home / "archive").rmdir()
+            if number:
+                share.rename(home / "archive")  # the same file system, under another path
+            drop(home / "archive", f"{number}.jpg", picture("JPEG", seed=number))
+            done = glimpsed("once", "-q", home=home)
+            assert (done.returncode, done.stderr) == (0, "")
+            assert (home / "archive" / f"{number}.jpg.txt").exists()
+            assert len(gateway.requests) == number + 1
+            (home / "archive").rename(share)
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/first-steps.md"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ from glimpsed.model import FileKey
 from glimpsed.pipeline import review
 from glimpsed.searchable.maker import Made
 from pictures import drop, page, picture
+from webpage import Reader, served
 
 CONFIG = """
 models:
@@ -190,6 +192,21 @@ def test_numbers_are_looked_for_in_what_the_embedded_engine_reads(tmp_path: Path
     doubt = sidecar(tmp_path, "a.png")["doubt"]
     assert doubt["words"] == [{"value": "987654321", "other": None}]
     assert doubt["agreement"] == pytest.approx(2 / 3, abs=1e-3)
+    # What the engine saw where is kept for the page, and no search finds it: it is nobody's answer.
+    assert "lines" not in sidecar(tmp_path, "a.png")
+    loaded = load(tmp_path / "glimpsed.yaml", keys=False).model_copy(
+        update={"state": f"sqlite:///{next(tmp_path.rglob('*.sqlite'))}"}
+    )
+    with served(loaded, tmp_path) as port, Reader(port) as reader:
+        found = reader.get("/files", params={"q": "20417"}).text
+        assert "1 file matches" in found
+        (here,) = set(re.findall(r"/files/\d+", found))
+        shown = reader.get(here).text
+        assert "as the second reader saw it" in shown
+        assert "20417" in "".join(re.findall(r'<li data-line="1:\d+"[^>]*>([^<]*)', shown))
+        boxes = reader.get(f"{here}/pages/1/lines").json()
+        assert len(boxes) > 3
+        assert all(0 <= x <= 1 for box in boxes for x in box)
 
 
 def test_a_correction_outlives_redo_and_rewrite(tmp_path: Path, gateway: Gateway) -> None:

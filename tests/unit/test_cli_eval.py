@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -155,6 +156,28 @@ def test_a_page_marks_the_differences_and_escapes_what_it_shows(
     assert "<del>no more</del>" in page
     assert "<ins>&lt;script&gt;</ins>" in page
     assert "<script" not in page
+
+
+def test_the_page_tells_each_field_and_what_was_right_in_the_configs_language(
+    evaluate: Eval, gateway: Gateway, tmp_path: Path
+) -> None:
+    known(tmp_path, one={"supplier": "R-1", "total": 2}, two={"supplier": "R-2", "total": 3})
+    gateway.default = Scripted(text='{"supplier": "R-1", "total": 2.0}')
+    config = tmp_path / "glimpsed.yaml"
+    config.write_text(config.read_text() + "\nlanguage: zh\n")
+    assert evaluate("known", "--folder", "data", "--yes", "-o", "page.html")[0] == 0
+    page = (tmp_path / "page.html").read_text()
+    assert '<html lang="zh-CN">' in page
+    assert re.findall(
+        r'<th scope="row">(supplier|total)</th><td class="n">([^/]*)</td>', re.sub(r"</?span[^>]*>", "", page)
+    ) == [
+        ("supplier", "1 · 1 · 0"),
+        ("total", "1 · 1 · 0"),
+    ]
+    assert "<del>R-2</del></td>" in page
+    assert "<ins>R-1</ins></td>" in page
+    assert page.count("<article>") == 1
+    assert re.search(r'<ul class="alike"><li dir="auto">one\.\w+</li></ul>', page)
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,23 @@ def test_commands_and_keys_within_a_sentence_are_real(page: Path) -> None:
             assert key[2] is None or fits(key[1], yaml.safe_load(key[2].replace("NAME", "name"))), span
 
 
+def test_every_example_in_a_commands_own_help_is_understood() -> None:
+    context = click.Context(cli)
+    examples = 0
+    for command in filter(None, (cli.get_command(context, name) for name in cli.list_commands(context))):
+        for line in (command.help or "").partition("Examples:")[2].splitlines():
+            typed = re.match(r"\s+(?:sudo )?(?:-u \w+ )?glimpsed (\S.*?)(?:\s{2,}|[|>&]|$)", line)
+            if typed is None:
+                continue
+            words = shlex.split(typed[1])
+            name, *arguments = words[2:] if words[0] == "-c" else words
+            asked = cli.get_command(context, name)
+            assert asked is not None, line
+            asked.make_parser(click.Context(asked, info_name=name)).parse_args(list(arguments))
+            examples += 1
+    assert examples >= len(cli.list_commands(context))
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_target_of_make_is_one(page: Path) -> None:
     text = page.read_text(encoding="utf-8")

@@ -17,13 +17,13 @@ from glimpsed.estimate import (
     Estimate,
     Group,
     Past,
-    Seen,
+    Sampled,
     estimate,
     input_tokens,
     total,
 )
 
-A4 = Seen(pages=1, width=2480, height=3508)
+A4 = Sampled(pages=1, width=2480, height=3508)
 PRICE = Price(input=2.5, output=10.0)
 
 
@@ -51,7 +51,7 @@ def test_system_and_schema_are_sent_as_well() -> None:
 
 
 def test_pages_together_send_the_prompt_once_and_each_sends_it_again() -> None:
-    three = Seen(pages=3, width=2480, height=3508)
+    three = Sampled(pages=3, width=2480, height=3508)
     image = 85 + 6 * 170
     assert input_tokens(three, folder(), entry()) == 3 * image + 10 + OVERHEAD
     assert input_tokens(three, folder(pages="each"), entry()) == 3 * (image + 10 + OVERHEAD)
@@ -76,7 +76,7 @@ def test_a_sample_stands_for_its_group() -> None:
 
 
 def test_what_will_fail_unasked_costs_nothing() -> None:
-    long = Seen(pages=51, width=100, height=100)
+    long = Sampled(pages=51, width=100, height=100)
     found = estimate([Group(3, (A4, None, long))], folder(max_pages=50), entry(), Past())
     assert (found.files, found.pages, found.output_tokens) == (3, 1, OUTPUT_TOKENS)
 
@@ -122,7 +122,9 @@ def test_the_total_of_two_currencies_or_of_an_unknown_price_is_not_told() -> Non
     assert total([]) == Estimate()
 
 
-seen = st.builds(Seen, pages=st.integers(1, 60), width=st.integers(1, 20_000), height=st.integers(1, 20_000))
+seen = st.builds(
+    Sampled, pages=st.integers(1, 60), width=st.integers(1, 20_000), height=st.integers(1, 20_000)
+)
 groups = st.lists(
     st.builds(Group, files=st.integers(1, 10**6), sample=st.lists(seen | st.none(), max_size=4).map(tuple)),
     max_size=4,

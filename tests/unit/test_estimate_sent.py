@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import threading
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -11,6 +13,8 @@ from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
 from glimpsed.config.schema import Folder, ModelEntry
+from glimpsed.disk.files import Root
+from glimpsed.errors import NotYet, ShareTrouble
 from glimpsed.estimate import Group, Past, estimate, survey
 from glimpsed.images import Images, plan
 from glimpsed.images.pages import pages_of, text_of
@@ -133,3 +137,40 @@ async def test_an_estimate_is_within_a_tenth_of_what_is_sent(images: Images, nam
     assert told.input_tokens == pytest.approx(await sent(folder, entry, content, images), rel=0.1)
     _, pages = await pages_of(folder, content, images)
     assert told.pages == len(pages)
+
+
+def kind(name: str) -> survey.Kind:
+    return survey.Kind(1, [(name, Version(1, 1))])
+
+
+@pytest.mark.anyio
+async def test_a_share_that_hangs_holds_up_its_own_estimate_and_no_other(
+    images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = threading.Event()
+    monkeypatch.setattr(survey, "PATIENCE", 0.2)
+    monkeypatch.setattr(
+        survey, "_read", lambda _root, path, _version: released.wait() if path == "hung" else None
+    )
+    folders = [Folder(path="/").model_copy(update={"name": name}) for name in ("hung", "fine")]
+    try:
+        hung, fine = await asyncio.gather(
+            *(survey.measured(f, [kind(f.name)], Root("/", (1, 1)), images) for f in folders),
+            return_exceptions=True,
+        )
+    finally:
+        released.set()
+    assert isinstance(hung, ShareTrouble)
+    assert fine == [Group(1, (None,))]
+
+
+@pytest.mark.anyio
+async def test_a_file_that_may_not_be_read_does_not_end_the_estimate_of_its_folder(
+    images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(_root: Root, path: str, _version: Version) -> Content:
+        raise NotYet(f"{path}: Permission denied")
+
+    monkeypatch.setattr(survey, "read_content", read)
+    found = await survey.measured(Folder(path="/"), [kind("closed.png")], Root("/", (1, 1)), images)
+    assert found == [Group(1, (None,))]

@@ -8,6 +8,7 @@ import struct
 import sys
 from collections.abc import Callable
 
+import pikepdf
 import pytest
 from PIL import Image, ImageChops, ImageStat, TiffImagePlugin
 
@@ -15,6 +16,7 @@ import images_samples as samples
 from glimpsed import extras
 from glimpsed.errors import FileError
 from glimpsed.formats.sniff import MEDIA_TYPES, sniff
+from glimpsed.images import pdf
 from glimpsed.images.plan import Target
 from images_looks import assert_corners, inspect, near, opened, prepare, quarters
 
@@ -233,6 +235,24 @@ def test_pdf_pages_are_drawn_at_the_size_that_is_sent() -> None:
     assert opened(second).getpixel((700, 700)) == (0, 0, 255)
     with pytest.raises(FileError, match="There is no page 3"):
         prepare(data, page=3)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("unit", [1, 2, 5])
+def test_a_page_in_units_of_its_own_is_as_large_as_it_says(unit: int, packed: bool) -> None:
+    plainly = samples.pdf(b"0 0 m 90 90 l S", b"0 0 m 90 90 l S", size=(120, 60))
+    with pikepdf.open(io.BytesIO(plainly)) as document:
+        document.pages[0].obj.UserUnit = unit
+        document.pages[0].obj.MediaBox = [0, 0, 100, 50]
+        file = io.BytesIO()
+        modes = pikepdf.ObjectStreamMode
+        document.save(file, object_stream_mode=modes.generate if packed else modes.disable)
+    first, second = pdf.sizes(file)
+    assert first == (round(100 * unit * 300 / 72), round(50 * unit * 300 / 72))
+    assert second == (500, 250)
+    [drawn] = prepare(file.getvalue(), samples.TARGET)
+    most = samples.TARGET.max_edge
+    assert (drawn.width, drawn.height) == (first if first[0] <= most else (most, most // 2))
 
 
 def test_a_scan_in_a_pdf_is_not_blown_up_beyond_its_own_resolution() -> None:

@@ -8,10 +8,12 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+import pikepdf
 import pypdfium2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pikepdf import Dictionary, Name
 from PIL import Image
 from pypdfium2 import raw
 from reportlab.lib.utils import ImageReader
@@ -20,8 +22,10 @@ from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 
-from glimpsed.images import glyphs, pdftext, usable
+from glimpsed.errors import FileError
+from glimpsed.images import glyphs, overlay, pdf, pdftext, usable
 from glimpsed.images.glyphs import Mark
+from pdf_corpus import page
 
 DEJAVU = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"
 TEXT = (
@@ -30,15 +34,15 @@ TEXT = (
 )
 
 
-def read(draw: Callable[[Canvas], object], **page: Any) -> pdftext.Text:
+def read(draw: Callable[[Canvas], object], **options: Any) -> pdftext.Text:
     file = io.BytesIO()
-    canvas = Canvas(file, **page)
+    canvas = Canvas(file, **options)
     draw(canvas)
     canvas.showPage()
     canvas.save()
     with pypdfium2.PdfDocument(file.getvalue()) as document:
         document.init_forms()
-        return pdftext.read(document[0], document.formenv)
+        return pdftext.read(document[0], overlay.filled_in(document[0], document.formenv))
 
 
 def lines(canvas: Canvas, x: float, y: float, words: str, width: int = 38) -> list[str]:
@@ -174,6 +178,86 @@ def test_what_was_filled_in_stands_where_it_was_filled_in() -> None:
         canvas.acroForm.textfield(name="town", value="", x=130, y=634, width=200, height=20)
 
     assert read(draw).text.split("\n") == ["Name  Anna Berg", "Paid  [x]", "Town"]
+
+
+@pytest.mark.parametrize("flags", [2, 32, 2 | 4])
+def test_what_is_hidden_from_view_is_not_read_and_stamps_are(flags: int) -> None:
+    with pikepdf.open(io.BytesIO(page(lambda canvas: lines(canvas, 72, 700, TEXT)))) as document:
+        font = Dictionary(Type=Name.Font, Subtype=Name.Type1, BaseFont=Name.Helvetica)
+        look = document.make_stream(
+            b"BT /H 12 Tf 4 8 Td (PAID 12 March) Tj ET", Type=Name.XObject, Subtype=Name.Form, BBox=[0, 0, 120, 24],
+            Resources=Dictionary(Font=Dictionary(H=font)),
+        )  # fmt: skip
+        note = {"Type": Name.Annot, "Rect": [72, 300, 272, 320], "DA": b"/Helv 12 Tf"}
+        notes = [
+            Dictionary(Subtype=Name.FreeText, Contents="Seen by all", F=4, **note),
+            Dictionary(Subtype=Name.FreeText, Contents="Seen by none", F=flags, **note),
+            Dictionary(Subtype=Name.Widget, FT=Name.Tx, T="a", V="Hidden value", F=flags, **note),
+            Dictionary(
+                Subtype=Name.Stamp, AP=Dictionary(N=look), F=4, **{**note, "Rect": [72, 200, 192, 224]}
+            ),
+            Dictionary(
+                Subtype=Name.Stamp, AP=Dictionary(N=look), F=flags, **{**note, "Rect": [72, 100, 192, 124]}
+            ),
+        ]
+        document.pages[0].obj.Annots = notes = [document.make_indirect(one) for one in notes]
+        document.Root.AcroForm = Dictionary(Fields=[one for one in notes if one.Subtype == Name.Widget])
+        file = io.BytesIO()
+        document.save(file)
+    text, nature = pdf.own_text(file, 1)
+    assert text.split("\n")[-2:] == ["Seen by all", "PAID 12 March"]
+    assert "Hidden" not in text
+    assert "none" not in text
+    assert nature == "digital"
+
+
+@pytest.mark.parametrize("box", [(0, 0, 595, 842), (50, 600, 595, 842), (-200, 400, 395, 900)])
+def test_what_lies_beyond_the_page_is_not_read(box: tuple[int, int, int, int]) -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.drawString(72, 700, "Seen by whoever opens it")
+        canvas.drawString(72, box[1] - 40, "below it")
+        canvas.drawString(72, box[3] + 40, "above it")
+        canvas.drawString(box[2] + 9, 640, "on its right")
+        canvas.drawRightString(box[0] - 9, 640, "on its left")
+
+    with pikepdf.open(io.BytesIO(page(draw))) as document:
+        document.pages[0].obj.MediaBox = [-500, -500, 1500, 1500]
+        document.pages[0].obj.CropBox = list(box)
+        file = io.BytesIO()
+        document.save(file)
+    assert pdf.own_text(file, 1)[0] == "Seen by whoever opens it"
+
+
+def test_columns_that_are_made_of_spaces_stay_columns() -> None:
+    rows = [
+        "DATE      TEXT               DEBIT     CREDIT", "01.03.24  Rent              800.00",
+        "02.03.24  Salary                      2,500.00", "03.03.24  Water, gas        120.50",
+    ]  # fmt: skip
+
+    def draw(canvas: Canvas) -> None:
+        canvas.setFont("Courier", 10)
+        for number, row in enumerate(rows):
+            canvas.drawString(50, 700 - 12 * number, row)
+
+    found = [line.split("  ") for line in read(draw).text.split("\n")]
+    cells = [[cell.strip() for cell in line if cell.strip()] for line in found]
+    assert cells == [
+        ["DATE", "TEXT", "DEBIT", "CREDIT"], ["01.03.24", "Rent", "800.00"],
+        ["02.03.24", "Salary", "2,500.00"], ["03.03.24", "Water, gas", "120.50"],
+    ]  # fmt: skip
+
+
+def test_a_form_that_only_adobe_draws_fails_instead_of_being_read_as_a_request_to_wait() -> None:
+    with pikepdf.open(
+        io.BytesIO(page(lambda canvas: canvas.drawString(72, 700, "Please wait...")))
+    ) as document:
+        document.Root.NeedsRendering = True
+        document.Root.AcroForm = Dictionary(Fields=[], XFA=document.make_stream(b"<xdp/>"))
+        file = io.BytesIO()
+        document.save(file)
+    for look in (pdf.inspect, pdf.undrawable, pdf.sizes):
+        with pytest.raises(FileError, match="only Adobe's programs draw"):
+            look(file)
 
 
 def under_a_scan(canvas: Canvas, text: str = TEXT) -> None:

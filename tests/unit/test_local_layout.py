@@ -224,6 +224,92 @@ def test_a_table_of_any_shape_is_read_row_by_row(rows: int, cells: int, seed: in
     assert [line.split() for line in text.split("\n")] == [[box.text for box in line] for line in table]
 
 
+def address(rng: random.Random, lines: int, name: str) -> list[str]:
+    """As many lines as a block has, each of its kind."""
+    number = rng.randint(10, 99)
+    return [
+        f"{name} {rng.choice(('Weber', 'Kurz', 'Whitfield'))}",
+        f"{rng.choice(('Quay Street', 'Mill Lane', 'Kaistrasse'))} {number}",
+        f"241{number} {rng.choice(('Kiel', 'Northport', 'Bad Oldesloe'))}",
+        f"Tel. 0431 55 {number}",
+        f"{rng.choice(('info', 'post'))}@north{number}.example",
+    ][:lines]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    blocks=st.integers(3, 9),
+    lines=st.integers(3, 5),
+    sides=st.integers(2, 3),
+    seed=st.integers(0, 2**32),
+)
+def test_addresses_side_by_side_are_read_one_column_after_the_other(
+    blocks: int, lines: int, sides: int, seed: int
+) -> None:
+    rng = random.Random(seed)
+    page = []
+    for side in range(sides):
+        for block in range(blocks):
+            for n, said in enumerate(address(rng, lines, f"Anna{'ABCDEFGHI'[block]}{'XYZ'[side]}")):
+                y = (block * (lines + 1.5) + n) * 1.3 * HEIGHT
+                x = 50 + side * 700
+                page.append(Box(x, y, x + len(said) * 0.4 * HEIGHT, y + HEIGHT, said))
+    read = layout.text(rng.sample(page, len(page)))
+    assert [" ".join(line.split()) for line in read.split("\n")] == [box.text for box in page]
+
+
+KEYS = ("Name", "Street", "Town", "Phone", "E-mail")
+
+
+@settings(deadline=None, max_examples=60)
+@given(blocks=st.integers(3, 9), lines=st.integers(3, 5), seed=st.integers(0, 2**32))
+def test_the_same_addresses_as_values_of_a_form_stay_beside_their_keys(
+    blocks: int, lines: int, seed: int
+) -> None:
+    rng = random.Random(seed)
+    page, wanted = [], []
+    for block in range(blocks):
+        for n, (key, said) in enumerate(zip(KEYS, address(rng, lines, "Anna"), strict=False)):
+            y = (block * (lines + 1.5) + n) * 1.3 * HEIGHT
+            page.append(Box(50, y, 50 + len(key) * 0.4 * HEIGHT, y + HEIGHT, key))
+            page.append(Box(600, y, 600 + len(said) * 0.4 * HEIGHT, y + HEIGHT, said))
+            wanted.append(f"{key} {said}")
+    read = layout.text(rng.sample(page, len(page)))
+    assert [" ".join(line.split()) for line in read.split("\n")] == wanted
+
+
+@settings(deadline=None, max_examples=60)
+@given(rows=st.integers(4, 60), seed=st.integers(0, 2**32))
+def test_a_table_of_names_and_figures_under_headings_with_sums_is_read_row_by_row(
+    rows: int, seed: int
+) -> None:
+    rng = random.Random(seed)
+    table = [["Item", "North", "South", "Remark"]]
+    table += [
+        [f"Article {n}", f"{rng.randint(1, 999)}", f"{rng.randint(1, 999)}.50", "per piece"]
+        for n in range(rows)
+    ]
+    table.append(["Sum", "totals", "totals", "net"])
+    page = [
+        Box(x, 40 * n, x + len(cell) * 0.4 * HEIGHT, 40 * n + HEIGHT, cell)
+        for n, line in enumerate(table)
+        for x, cell in zip((50, 400, 700, 1000), line, strict=True)
+    ]
+    read = layout.text(rng.sample(page, len(page)))
+    assert [line.split() for line in read.split("\n")] == [" ".join(line).split() for line in table]
+
+
+def test_few_cells_of_like_width_are_no_columns_of_text() -> None:
+    widths = [(230, 60, 90), (225, 228, 90), (40, 222, 80), (229, 225, 85), (80, 229, 70)]
+    page = [
+        Box(50 + 400 * i, 40 * n, 50 + 400 * i + width, 40 * n + HEIGHT, f"{n}/{i}")
+        for n, line in enumerate(widths)
+        for i, width in enumerate(line)
+    ]
+    read = layout.text(page)
+    assert [line.split() for line in read.split("\n")] == [[f"{n}/{i}" for i in range(3)] for n in range(5)]
+
+
 def test_boxes_without_any_order_are_put_into_one_in_bounded_time() -> None:
     rng = random.Random(1)
     found = [

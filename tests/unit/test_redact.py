@@ -27,6 +27,7 @@ KEY = "sk-proj-Zm9vYmFyYmF6cXV4MTIzNDU2"
         f"https://user:{KEY[8:]}@gateway.example/v1",
         f"postgresql+psycopg://glimpsed:{KEY[8:]}@db/glimpsed",
         f"password={KEY[8:]}&x=1",
+        f"HTTP 401 invalid_api_key: {KEY[8:]} is no key",
     ],
 )
 def test_what_looks_like_a_credential_is_removed(text: str) -> None:
@@ -56,6 +57,8 @@ def test_it_looks_into_nested_values() -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "HTTP 401 invalid_api_key: Incorrect API key provided",
+        "HTTP 401 InvalidApiKey: No API-key provided.",
         "503 Service Unavailable: upstream connect error",
         "invoices/2024/scan-key_20240131_1200.jpg has changed since it was queued",
         "insufficient_quota: You exceeded your current quota, please check your plan and billing details",

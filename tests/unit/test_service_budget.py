@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from glimpsed.config.schema import Budget, Config, Folder, Limit, ModelEntry
 from glimpsed.ledger import Spend, local_day
-from glimpsed.service.budget import concerned, has_budget, next_day, next_month, reached
+from glimpsed.service.budget import Reached, concerned, has_budget, next_day, next_month, reached
 
 NOW = dt.datetime(2026, 11, 22, 15, 0).astimezone().timestamp()
 
@@ -65,3 +65,9 @@ def test_tomorrow_and_next_month_are_ahead_and_at_local_midnight(now: float) -> 
         local = dt.datetime.fromtimestamp(later).astimezone()
         assert local.hour <= 1  # midnight, or the first hour that a clock change left
         assert (local.minute, local.second) == (0, 0)
+
+
+def test_a_budget_of_parts_of_a_cent_is_not_told_as_none() -> None:
+    found = Reached("all", "day", 0.0051, 0.004, "USD", 0.0)
+    assert "(0.0051 of 0.0040 USD)" in found.reason
+    assert "(1.02 of 1.00 USD)" in Reached("all", "day", 1.02, 1, "USD", 0.0).reason

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import json
 import math
 import re
+import string
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,8 +23,8 @@ from glimpsed.ledger import Paused, Reason, Spend, local_day
 from glimpsed.ledger.hours import QUEUE, Hour
 from glimpsed.looks import charts
 from glimpsed.model import FileKey
+from glimpsed.web.excerpts import marked, readable
 from glimpsed.web.failures import grouped
-from glimpsed.web.files import marked
 from glimpsed.web.pictures import Cache
 from glimpsed.web.served import pictures_directory
 from history import CONFIG, History
@@ -392,7 +394,38 @@ def test_marking_keeps_a_short_line_as_it_is(line: str, text: str) -> None:
     pieces = marked(line, text)
     assert all(piece for piece, _ in pieces)
     if line.isprintable() and len(line) <= 200:
-        assert "".join(piece for piece, _ in pieces) == line
+        assert "".join(piece for piece, _ in pieces) == readable(line)
+
+
+JSON = st.recursive(
+    st.text(string.ascii_letters + "ש文é", min_size=1) | st.integers() | st.booleans() | st.none(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(st.sampled_from("abc"), JSON, min_size=1), st.sampled_from([None, 1]), st.booleans())
+def test_an_answer_in_json_is_read_as_its_fields(
+    data: dict[str, object], indent: int | None, ascii_only: bool
+) -> None:
+    said = readable(json.dumps(data, indent=indent, ensure_ascii=ascii_only))
+    assert not set(said) & set('{}[]"\\')
+    assert all(str(value) in said for value in [*data, *data.values()] if isinstance(value, str))
+
+
+@given(st.text(max_size=60), st.integers(0, 60))
+def test_any_piece_of_json_and_any_text_is_read(text: str, end: int) -> None:
+    readable(json.dumps({"a": text, "b": [text]})[:end])
+    readable(text)
+
+
+def test_fields_are_parted_and_cut_off_texts_stay() -> None:
+    whole = '{"supplier": "Weber & Ruiz", "items": [{"price": 2, "n": "a b"}, {"price": 3}], "paid": true}'
+    assert readable(whole) == "supplier: Weber & Ruiz · items: price: 2 · n: a b · price: 3 · paid: true"
+    assert readable('{"a": "\\u05e9", "b": "half of i') == "a: ש · b: half of i"
+    assert readable('  "total": 12.5,') == "total: 12.5"
+    for text in ("Dear {name}, [sic]", '"Quoted," he said.', "", "[1, 2]"):
+        assert readable(text) == text
 
 
 def test_pictures_on_disk_are_bounded_and_the_last_ones_stay(tmp_path: Path) -> None:

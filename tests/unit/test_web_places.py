@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from glimpsed.model import Doubt, DoubtfulWords, Line
+from glimpsed.model import Doubt, DoubtfulWords, Job, Line, Usage
 from glimpsed.web.places import lines, places
 from history import History
 from webpage import Reader, history, served
@@ -83,6 +83,32 @@ def test_the_page_tells_each_line_and_where_it_stands_in_the_picture(told: Histo
     with served(told.config, tmp_path) as port, Reader(port) as reader:
         assert reader.get("/files/1/pages/1/lines").json()[0] == [0.1, 0.1, 0.5, 0.2]
     told.ledger.close()
+
+
+def test_fields_of_a_remote_answer_are_marked_where_the_local_second_reader_saw_them(tmp_path: Path) -> None:
+    made = history(tmp_path)
+    data = {"date": "2024-09-05", "total": 1234.5}
+    made.done("invoices", "a.png", ("{}",), NOW, data)
+    row = made.ledger.browse(["invoices"], ["done"])[0]
+    (about,) = made.ledger.answers_about(row.sha256 or "")
+    seen = about.answer.model_copy(update={"lines": LINES[1:2], "data": None, "text": "Datum 05.09.2024"})
+    job = Job(row.id, row.key, row.version, attempts=1, retries=0, cut_off=0, fresh=False, round=0, claim=1)
+    made.ledger.to_verify(job)
+    (second,) = made.ledger.claim_readings(["invoices"], 1, NOW + 1, 60)
+    made.ledger.read_second(
+        second.job, "local", Usage(), agreement=0.5, doubtful=True, reading="{}", seen=seen, now=NOW
+    )
+    with served(made.config, tmp_path) as port, Reader(port) as reader:
+        page = reader.get(f"/files/{row.id}").text
+        assert re.findall(r'name="data.date"[^>]*data-at="([^"]*)"', page) == ["1:0"]
+        assert len(reader.get(f"/files/{row.id}/pages/1/lines").json()) == 1
+        assert "as the second reader saw it" in page
+    made.ledger.read_second(  # once more, in the place of the one before
+        second.job, "local", Usage(), agreement=0.5, doubtful=True, reading="{}", seen=seen, now=NOW
+    )
+    assert [one.second for one in made.ledger.answers_about(row.sha256 or "")].count(True) == 1
+    assert made.ledger.search("Datum") == []  # nobody's answer
+    made.ledger.close()
 
 
 def test_a_page_that_is_shown_upright_has_its_lines_upright(tmp_path: Path) -> None:

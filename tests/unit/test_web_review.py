@@ -86,6 +86,31 @@ def test_a_field_is_corrected_in_sidecars_and_ledger(reader: Reader, told: Histo
     assert '"total": 13.75' in (tmp_path / "bills" / "a.png.txt").read_text()
 
 
+def test_a_correction_is_undone_and_kept_among_the_other_answers(
+    reader: Reader, told: History, tmp_path: Path
+) -> None:
+    page = bill(told)
+    assert "Undo</button>" not in reader.get(page).text
+    done = reader.press(page, "Save", **{"data.number": "R-9"})
+    assert sidecar(tmp_path)["data"]["number"] == "R-9"
+    undone = reader.send_form(done.text, "Undo")
+    assert undone.status_code == 200
+    assert sidecar(tmp_path)["data"] == BILL
+    assert "Undo</button>" not in undone.text
+    assert "R-9" in undone.text  # among the other answers
+    late = reader.send_form(done.text, "Undo")
+    assert late.status_code == 409  # it was about another answer
+
+
+def test_in_the_queue_what_was_saved_leads_back_to_its_file(
+    reader: Reader, told: History, tmp_path: Path
+) -> None:
+    page = bill(told)
+    done = reader.press(page, "Save", back="/review", **{"data.number": "R-9"})
+    assert f'Saved. <a href="{page}" dir="auto">a.png</a>' in done.text
+    assert "Saved." not in reader.get("/review").text
+
+
 def test_what_the_schema_does_not_allow_is_not_saved_and_stays_typed(
     reader: Reader, told: History, tmp_path: Path
 ) -> None:
@@ -178,7 +203,7 @@ def test_doubtful_answers_come_one_after_the_other_with_both_readings(
     page = reader.get("/review").text
     assert "a.png" in page
     assert "72.5" in page
-    assert "agrees with 75 %" in page
+    assert "agrees on 75%" in page
     assert '<span dir="auto"><mark>1</mark>2.5</span>' in page
     assert '<span dir="auto"><mark>7</mark>2.5</span>' in page
     assert "the other reader has nothing there" in page

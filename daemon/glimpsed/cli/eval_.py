@@ -299,13 +299,14 @@ def _write_page(
     files: Sequence[KnownFile],
 ) -> None:
     from glimpsed.evaluate.page import Column, render
+    from glimpsed.language import chosen
 
     columns = [
         Column(c.model, c.prompt, config.models[c.model].currency, s, c.readings)
         for c, s in zip(contests, scores, strict=True)
     ]
     try:
-        path.write_text(render(columns, files), encoding="utf-8", errors="replace")
+        path.write_text(render(columns, files, chosen(config.language)), encoding="utf-8", errors="replace")
     except OSError as e:
         raise UsageError(f"{shown(str(path))} cannot be written: {e.strerror}") from e
     err().print(f"{shown(str(path))} is written", soft_wrap=True)

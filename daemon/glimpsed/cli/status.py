@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from glimpsed.desk import Desk
-    from glimpsed.desk.rates import Rates
+    from glimpsed.desk.rates import Speeds
 
 REFRESH = 1.0  # seconds between two looks of --watch
 STATES = ("settling", "queued", "running", "answered", "handing", "done", "doubtful", "failed", "gone")
@@ -90,10 +90,10 @@ def _follow(desk: Desk) -> None:
     from rich.console import Group
     from rich.live import Live
 
-    from glimpsed.desk.rates import Rates
+    from glimpsed.desk.rates import Speeds
     from glimpsed.desk.snapshot import snapshot
 
-    rates = Rates()
+    rates = Speeds()
     with Live(console=out(), screen=True, auto_refresh=False) as live:
         try:
             while True:
@@ -106,7 +106,7 @@ def _follow(desk: Desk) -> None:
             return  # the way out, not a failure
 
 
-def view(shot: Mapping[str, Any], now: float, rates: Rates | None = None) -> list[RenderableType]:
+def view(shot: Mapping[str, Any], now: float, rates: Speeds | None = None) -> list[RenderableType]:
     """What a person sees of a snapshot, top down."""
     parts: list[RenderableType] = [_daemon(shot["daemon"], shot["ledger"], now), ""]
     if shot["folders"]:
@@ -136,7 +136,7 @@ def _daemon(daemon: Mapping[str, Any], ledger: str, now: float) -> RenderableTyp
     return text
 
 
-def _folders(folders: Mapping[str, Mapping[str, Any]], rates: Rates | None) -> Table:
+def _folders(folders: Mapping[str, Mapping[str, Any]], rates: Speeds | None) -> Table:
     from rich.text import Text
 
     table = _table("Folder", "State", "Mode")

@@ -15,7 +15,7 @@ from glimpsed.desk.asking import ask_now, content_of
 from glimpsed.desk.desk import Desk
 from glimpsed.disk.files import Root
 from glimpsed.errors import FileError, GlimpsedError, VisionError
-from glimpsed.estimate import Estimate, Group, Past, Seen, estimate
+from glimpsed.estimate import Estimate, Group, Past, Sampled, estimate
 from glimpsed.evaluate.known import KnownFile
 from glimpsed.evaluate.score import Known, Reading
 from glimpsed.images import Images
@@ -82,11 +82,11 @@ async def _expected(
     config: Config, contests: Sequence[Contest], files: Sequence[KnownFile], images: Images
 ) -> Estimate:
     """What all contests together will take, from some of the files."""
-    sample: list[Seen | None] = []
+    sample: list[Sampled | None] = []
     for file in files[:: max(1, len(files) // SAMPLE)]:
         try:
             document = await images.inspect(content_of(file.path))
-            sample.append(Seen(document.pages - len(document.left_out), document.width, document.height))
+            sample.append(Sampled(document.pages - len(document.left_out), document.width, document.height))
         except GlimpsedError:
             sample.append(None)
     group = Group(len(files), tuple(sample))

@@ -9,7 +9,7 @@ from typing import Any
 WINDOW = 60.0  # seconds that a rate is taken over
 
 
-class Rates:
+class Speeds:
     """Files a minute, in all and by folder. Times are `now` of a clock that does not jump."""
 
     def __init__(self) -> None:

@@ -163,13 +163,13 @@ def _read(fd: int, offset: int, length: int, size: int) -> bytes:
 
 def adopted(
     root: Root, folder: Folder, directory: Directory, names: Sequence[str]
-) -> tuple[dict[str, sidecar.Found], int]:
+) -> tuple[dict[str, sidecar.Adoptable], int]:
     """Of files that the ledger does not know, those whose sidecars are all there (DESIGN 8); how many were looked at.
 
     Not all of the names, where the sidecars are large: the answers of 500 are not held in memory at once, and a
     folder of planted ones does not look like a share that hangs.
     """
-    found: dict[str, sidecar.Found] = {}
+    found: dict[str, sidecar.Adoptable] = {}
     assert directory.files is not None
     characters, until = 0, time.monotonic() + _LONGEST
     for looked_at, name in enumerate(names):

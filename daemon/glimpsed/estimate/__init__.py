@@ -23,7 +23,7 @@ OVERHEAD = 20  # tokens of a request around its texts and images
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Sampled:
     """One file that was looked at."""
 
     pages: int  # that are sent
@@ -39,7 +39,7 @@ class Group:
     """Files of one kind, and those that were looked at; None: one that will fail unasked."""
 
     files: int
-    sample: tuple[Seen | None, ...]
+    sample: tuple[Sampled | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def of_folder(
     return replace(total([first, second]), files=first.files, pages=first.pages)
 
 
-def input_tokens(seen: Seen, folder: Folder, entry: ModelEntry) -> int:
+def input_tokens(seen: Sampled, folder: Folder, entry: ModelEntry) -> int:
     """Tokens that one file's requests send: its pages as they would be sent, the texts with each request."""
     if entry.local:
         return 0
@@ -114,7 +114,7 @@ def input_tokens(seen: Seen, folder: Folder, entry: ModelEntry) -> int:
     return round(page * (seen.pages - seen.blind)) + sum(seen.texts) + requests * _text(folder)
 
 
-def output_tokens(seen: Seen, folder: Folder, entry: ModelEntry, past: Past) -> float:
+def output_tokens(seen: Sampled, folder: Folder, entry: ModelEntry, past: Past) -> float:
     """Tokens that one file's answer will have."""
     if entry.local:
         return 0.0

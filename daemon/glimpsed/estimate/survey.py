@@ -14,7 +14,7 @@ from glimpsed.discover.filters import Filter
 from glimpsed.discover.walk import Directory, Walk
 from glimpsed.disk.files import Root, read_content
 from glimpsed.errors import FileError, NotYet, Vanished
-from glimpsed.estimate import Group, Past, Seen
+from glimpsed.estimate import Group, Past, Sampled
 from glimpsed.images import Images
 from glimpsed.images.pages import pages_of, text_of
 from glimpsed.ledger import FileRow, Ledger, local_day
@@ -74,7 +74,7 @@ async def measured(folder: Folder, kinds: Iterable[Kind], root: Root, images: Im
     lane = Blocking(f"estimate of {folder.name}")  # a share that hangs is this folder's alone
     try:
         for kind in kinds:
-            sample: list[Seen | None] = []
+            sample: list[Sampled | None] = []
             for path, version in kind.some:
                 with contextlib.suppress(Vanished):
                     async with images.room.of(version.size):
@@ -87,7 +87,7 @@ async def measured(folder: Folder, kinds: Iterable[Kind], root: Root, images: Im
     return groups
 
 
-async def _seen(folder: Folder, images: Images, content: Content) -> Seen | None:
+async def _seen(folder: Folder, images: Images, content: Content) -> Sampled | None:
     try:
         document, pages = await pages_of(folder, content, images)
         sizes = await images.sizes(content)
@@ -98,13 +98,13 @@ async def _seen(folder: Folder, images: Images, content: Content) -> Seen | None
     tokens = tuple(round(share * (text_tokens(own.text) + 30)) for own in texts)
     blind = round(share * len(texts)) if folder.pdf_text == "instead" else 0
     shown = tuple(sizes[page - 1] for page in pages if page <= len(sizes))
-    return Seen(len(pages), document.width, document.height, tokens, blind, shown)
+    return Sampled(len(pages), document.width, document.height, tokens, blind, shown)
 
 
 def _read(root: Root, path: str, version: Version) -> Content | None:
     try:
         return read_content(root, path, version)
-    except FileError:
+    except (FileError, NotYet):  # that one cannot be read says nothing of the folder
         return None
 
 

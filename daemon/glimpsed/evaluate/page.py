@@ -1,4 +1,4 @@
-"""What `eval` found as one HTML page: the sums, then each file with what was read otherwise marked.
+"""What `eval` found as one HTML page: the sums, then what was read otherwise, file by file, with the differences marked.
 
 It stands alone, as the page of `report` does, whose looks it has: no script, no network, all foreign text escaped.
 """
@@ -7,28 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
+from importlib import resources
 from typing import Any
 
-from rapidfuzz.distance import Opcodes
+from markupsafe import Markup
 from rapidfuzz.distance.Indel import opcodes
 
-from glimpsed import looks
 from glimpsed.evaluate import meaning
 from glimpsed.evaluate.known import KnownFile
 from glimpsed.evaluate.score import Reading, Score
+from glimpsed.language import Language
+from glimpsed.looks import digest, environment, style
 from glimpsed.model import shown
 
 _LONGEST = 20_000  # characters of a text whose differences are marked
-_STYLE = """
-main { overflow-x: auto; }
-table { width: 100%; border-collapse: collapse; font-size: .92rem; }
-th, td { padding: .35rem .6rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
-td.number { text-align: right; font-variant-numeric: tabular-nums; }
-ins { color: var(--bad); text-decoration-thickness: 2px; }
-del { color: var(--soft); }
-article { display: block; }
-"""
+
+Piece = tuple[str, str, bool]  # what is right, what was read, whether they are the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,96 +36,68 @@ class Column:
     readings: Sequence[Reading]
 
 
-def render(columns: Sequence[Column], files: Sequence[KnownFile]) -> str:
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What one model made of one file: an error, or the fields or words that it read otherwise."""
+
+    column: Column
+    error: str = ""
+    fields: Sequence[tuple[str, str, str]] = ()  # path, what is right, what was read
+    text: Sequence[Piece] = ()
+
+    @property
+    def right(self) -> bool:
+        """Whether it is all right."""
+        return not (self.error or self.fields or any(not same for *_, same in self.text))
+
+
+def render(columns: Sequence[Column], files: Sequence[KnownFile], language: Language = "en") -> str:
     """The page as HTML."""
-    return "".join(_document(columns, files))
+    css = style("glimpsed.report") + resources.files(__package__).joinpath("page.css").read_text("utf-8")
+    policy = f"default-src 'none'; style-src '{digest(css)}'; base-uri 'none'; form-action 'none'"
+    compared = [
+        (shown(file.path.name), [_shown(column, file, column.readings[number]) for column in columns])
+        for number, file in enumerate(files)
+    ]
+    return (
+        environment("glimpsed.evaluate", language)
+        .get_template("eval.html")
+        .render(
+            columns=columns,
+            files=files,
+            prompts=len({column.prompt for column in columns}),
+            fields=list(dict.fromkeys(name for column in columns for name in column.score.fields)),
+            differing=[(name, some) for name, some in compared if not all(one.right for one in some)],
+            alike=[name for name, some in compared if all(one.right for one in some)],
+            policy=policy,
+            style=Markup(css),  # noqa: S704 - our own
+            language={"zh": "zh-CN"}.get(language, language),
+        )
+    )
 
 
-def _document(columns: Sequence[Column], files: Sequence[KnownFile]) -> Iterator[str]:
-    style = looks.style("glimpsed.report") + _STYLE
-    policy = f"default-src 'none'; style-src '{looks.digest(style)}'; base-uri 'none'; form-action 'none'"
-    yield f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{escape(policy)}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>How right – glimpsed</title>
-<style>{style}</style>
-</head>
-<body>
-<header>
-<h1>How right</h1>
-<p class="made">{len(files):,} files whose right answers are known. <del>Right</del> was read as <ins>otherwise</ins>.</p>
-</header>
-<main>
-"""
-    yield from _sums(columns)
-    for number, file in enumerate(files):
-        yield from _file(file, [(column, column.readings[number]) for column in columns])
-    yield "</main>\n</body>\n</html>\n"
+def _shown(column: Column, file: KnownFile, reading: Reading) -> Shown:
+    if reading.error is not None:
+        return Shown(column, error=reading.error)
+    if file.known.data is not None:
+        found = meaning.differences(file.known.data, reading.data)
+        return Shown(column, fields=[(one.path, _text(one.value), _text(one.other)) for one in found])
+    right = file.known.text or ""
+    alike = right.split() == reading.text.split()  # as the score has it
+    return Shown(column, text=[] if alike else list(_pieces(right, reading.text)))
 
 
-def _sums(columns: Sequence[Column]) -> Iterator[str]:
-    heads = ("model", "prompt", "right", "characters wrong", "words wrong", "schema failures", "errors", "seconds",
-             "cost of 1,000")  # fmt: skip
-    yield f"<table>\n<tr>{''.join(f'<th scope=col>{head}</th>' for head in heads)}</tr>\n"
-    for column in columns:
-        found = column.score
-        cost = "unknown" if found.cost_per_1000 is None else f"{found.cost_per_1000:.2f} {column.currency}"
-        numbers = [*map(_percent, (found.right, found.cer, found.wer)), str(found.schema_failures), str(found.errors),
-                   f"{found.seconds:.1f}", cost]  # fmt: skip
-        cells = "".join(f'<td class="number">{escape(n)}</td>' for n in numbers)
-        yield f"<tr><td>{escape(column.model)}</td><td>{escape(column.prompt)}</td>{cells}</tr>\n"
-    yield "</table>\n"
-
-
-def _file(file: KnownFile, read: Sequence[tuple[Column, Reading]]) -> Iterator[str]:
-    yield f'<article>\n<h2 dir="auto">{escape(shown(file.path.name))}</h2>\n'
-    for column, reading in read:
-        yield f'<p class="facts">{escape(column.model)} · {escape(column.prompt)}</p>\n'
-        if reading.error is not None:
-            yield f'<p class="reason" dir="auto">{escape(shown(reading.error))}</p>\n'
-        elif file.known.data is not None:
-            yield from _fields(file.known.data, reading.data)
-        else:
-            yield f'<pre dir="auto">{_marked(file.known.text or "", reading.text)}</pre>\n'
-    yield "</article>\n"
-
-
-def _fields(right: Any, read: Any) -> Iterator[str]:
-    found = list(meaning.differences(right, read))
-    if not found:
-        yield "<p>All right.</p>\n"
-        return
-    yield "<table>\n"
-    for difference in found:
-        path, value, other = (escape(_text(v)) for v in (difference.path, difference.value, difference.other))
-        yield f'<tr><th scope="row">{path}</th><td dir="auto"><del>{value}</del></td><td dir="auto"><ins>{other}</ins></td></tr>\n'
-    yield "</table>\n"
-
-
-def _marked(right: str, read: str) -> str:
-    """What was read, with what should have stood there struck out and what should not underlined, word by word."""
+def _pieces(right: str, read: str) -> Iterator[Piece]:
+    """Word by word; as a whole where both are very long."""
     if max(len(right), len(read)) > _LONGEST:
-        return escape(read)
-    one, other = (text.split(" ") for text in (right.strip(), read.strip()))
-    steps: Opcodes = opcodes(one, other)
-    parts = []
-    for step in steps:
+        yield "", shown(read, lines=True), False
+        return
+    one, other = (text.strip().split(" ") for text in (right, read))
+    for step in opcodes(one, other):
         gone = " ".join(one[step.src_start : step.src_end])
         come = " ".join(other[step.dest_start : step.dest_end])
-        if step.tag == "equal":
-            parts.append(escape(come))
-            continue
-        parts += [f"<del>{escape(gone)}</del>"] if gone else []
-        parts += [f"<ins>{escape(come)}</ins>"] if come else []
-    return " ".join(parts)
+        yield shown(gone, lines=True), shown(come, lines=True), step.tag == "equal"
 
 
 def _text(value: Any) -> str:
     return "–" if value is None else str(value)
-
-
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.2f} %"

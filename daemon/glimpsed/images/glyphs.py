@@ -14,6 +14,7 @@ from typing import NamedTuple
 from glimpsed.ocr.box import Box
 
 _WORD_GAP = 0.7  # of the font's size: words of a line that are further apart are cells
+_SPACED_GAP = 1.0  # the same, where the gap is made of spaces
 _CHARACTER_GAP = 0.2  # of the font's size: further apart are two words, also without a space between
 _RAISED = 0.45  # of the font's size: so much above or below a line its small figures may stand
 
@@ -50,16 +51,20 @@ def _lines(marks: Sequence[Mark]) -> list[list[Mark]]:
 
 
 def _runs(line: Sequence[Mark]) -> Iterator[list[Mark]]:
-    """Cut where a gap is wider than one between words."""
+    """Cut where a gap is wider than one between words, also where it is made of spaces."""
     run: list[Mark] = []
-    end = -math.inf
+    end = ink = -math.inf  # of the last mark, and of the last that is no space
     last = None
     for mark in line:
         text, left, right, _, size = mark
-        if run and left - end > _WORD_GAP * size:
+        blank = text.isspace()
+        if blank and not run:
+            continue
+        if run and not blank and (left - end > _WORD_GAP * size or left - ink > _SPACED_GAP * size):
             yield run
-            run, end, last = [], -math.inf, None
+            run, end, ink, last = [], -math.inf, -math.inf, None
         end = max(end, right)
+        ink = ink if blank else max(ink, right)
         # Printed twice, to look bold: all of it, or some words of it.
         if last is not None and left < last.right - 0.5 * size and text in last.text and text != " ":
             continue
@@ -71,7 +76,9 @@ def _runs(line: Sequence[Mark]) -> Iterator[list[Mark]]:
         yield run
 
 
-def _box(run: Sequence[Mark]) -> Box:
+def _box(run: list[Mark]) -> Box:
+    while run[-1].text.isspace():  # the first is none
+        run.pop()
     texts: list[str] = []
     before, end = "", math.inf  # the letter before and where it ends
     for text, left, right, _, size in run:

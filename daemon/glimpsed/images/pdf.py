@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from glimpsed.errors import FileError, MissingExtra
+from glimpsed.images import userunit
 from glimpsed.images.picture import ON_ITS_SIDE, Drawn, upright
 from glimpsed.images.plan import PDF_DPI, Target, layout
 from glimpsed.region import turned
@@ -22,6 +23,7 @@ Masks: TypeAlias = dict[tuple[int, int], tuple[int, int]]  # px of a picture -> 
 
 _POINTS = 72  # to the inch
 _COARSEST = 72  # dpi: a page that holds but a coarse picture, or a few dots, is still the size of a page
+_LARGE = 600  # units of a page: from there on it is sent as large as may be, whatever its unit
 _FINER = 16  # parts of a pixel in which places are told
 _OBJECT = re.compile(rb"\b(\d{1,9})\s+\d{1,5}\s+obj\b\s*<<")
 _LONGEST = 4000  # bytes of a picture's dictionary
@@ -40,7 +42,7 @@ def inspect(file: BinaryIO) -> tuple[int, int, int]:
             )
         page = document[first - 1]
         try:
-            return len(document), *_pixels(page, _masks(file))
+            return len(document), *_pixels(page, file, _masks(file))
         finally:
             page.close()
 
@@ -53,12 +55,16 @@ def undrawable(file: BinaryIO) -> list[int]:
 
 def own_text(file: BinaryIO, number: int) -> tuple[str, str | None]:
     """The text of page `number` (from 1), and what it is good for (`usable.nature`)."""
-    from glimpsed.images import pdftext  # noqa: PLC0415 - needs the extra
+    from glimpsed.images import overlay, pdftext  # noqa: PLC0415 - need the extra
 
     with _document(file) as document:
         page = _page(document, number)
         try:
-            found = pdftext.read(page, document.formenv)
+            typed = overlay.filled_in(page, document.formenv)
+            if overlay.stamp(page):
+                page.close()
+                page = _page(document, number)
+            found = pdftext.read(page, typed)
         finally:
             page.close()
     return found.text, found.nature
@@ -71,7 +77,7 @@ def own_lines(file: BinaryIO, number: int, size: tuple[int, int]) -> list[tuple[
     """
     from pypdfium2 import raw  # noqa: PLC0415 - an optional extra
 
-    from glimpsed.images import pdftext  # noqa: PLC0415 - needs the extra
+    from glimpsed.images import overlay, pdftext  # noqa: PLC0415 - need the extra
 
     width, height = (side * _FINER for side in size)
     x, y = ctypes.c_int(), ctypes.c_int()
@@ -84,7 +90,7 @@ def own_lines(file: BinaryIO, number: int, size: tuple[int, int]) -> list[tuple[
 
         try:
             lines = []
-            for text, quad in pdftext.lines(page, document.formenv):
+            for text, quad in pdftext.lines(page, overlay.filled_in(page, document.formenv)):
                 one, two, three, four = map(seen, quad)
                 lines.append((text, (one, two, three, four)))
             return lines
@@ -101,7 +107,7 @@ def sizes(file: BinaryIO) -> list[tuple[int, int]]:
                 found.append((1, 1))
                 continue
             page = document[number - 1]
-            found.append(_pixels(page, masks))
+            found.append(_pixels(page, file, masks))
             page.close()
         return found
 
@@ -111,7 +117,7 @@ def render(file: BinaryIO, number: int, to: Target) -> Drawn:
     with _document(file) as document:
         page = _page(document, number)
         try:
-            stored = _pixels(page, _masks(file))
+            stored = _pixels(page, file, _masks(file))
             orientation = turned(1, to.turn)
             on_its_side = orientation in ON_ITS_SIDE
             plan = layout(*(stored[::-1] if on_its_side else stored), to)
@@ -144,11 +150,19 @@ def _page(document: Any, number: int) -> Any:
     return document[number - 1]
 
 
-def _pixels(page: Any, masks: Masks) -> tuple[int, int]:
+def _pixels(page: Any, file: BinaryIO, masks: Masks) -> tuple[int, int]:
     """The page's size at `PDF_DPI`, or at the resolution of the scan if it holds nothing else."""
-    dpi = min(PDF_DPI, max(_COARSEST, _scan_dpi(page, masks) or PDF_DPI))
-    width, height = (max(1, round(points / _POINTS * dpi)) for points in page.get_size())
+    size = page.get_size()
+    unit = _unit(page, file) if max(size) < _LARGE else 1.0
+    scan = (_scan_dpi(page, masks) or 0.0) / unit
+    dpi = min(PDF_DPI, max(_COARSEST, scan or PDF_DPI))
+    width, height = (max(1, round(points * unit / _POINTS * dpi)) for points in size)
     return width, height
+
+
+def _unit(page: Any, file: BinaryIO) -> float:
+    file.seek(0)
+    return userunit.unit(file.read(), page.get_mediabox())
 
 
 def _scan_dpi(page: Any, masks: Masks) -> float | None:
@@ -203,6 +217,7 @@ def _document(file: BinaryIO) -> Iterator[Any]:
     """The open document; its errors as `FileError`."""
     try:
         import pypdfium2  # noqa: PLC0415 - an optional extra
+        from pypdfium2 import raw  # noqa: PLC0415
     except ImportError:
         raise MissingExtra("A PDF file", "pdf") from None
     file.seek(0)
@@ -213,6 +228,11 @@ def _document(file: BinaryIO) -> Iterator[Any]:
     try:
         if not len(document):
             raise FileError("The PDF has no pages.", "Save it again with the program that it comes from.")
+        if raw.FPDF_GetFormType(document.raw) == raw.FORMTYPE_XFA_FULL:
+            raise FileError(
+                "The PDF is a form (XFA) whose pages only Adobe's programs draw; what others show is a request to wait.",
+                "Open it there, and print it into a PDF.",
+            )
         document.init_forms()  # so that what somebody filled in is drawn
         yield document
     except pypdfium2.PdfiumError as e:

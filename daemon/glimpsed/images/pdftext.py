@@ -18,6 +18,7 @@ from pypdfium2 import raw
 
 from glimpsed.images import glyphs, usable
 from glimpsed.images.glyphs import Mark
+from glimpsed.images.overlay import Filled
 from glimpsed.ocr import order, rows
 from glimpsed.ocr.box import Box
 
@@ -65,13 +66,13 @@ class Text:
     nature: usable.Nature | None
 
 
-def read(page: Any, form: Any = None) -> Text:
-    """The page's text. `form`: the document's, for what was filled in; None without."""
+def read(page: Any, typed: Sequence[Filled] = ()) -> Text:
+    """The page's text, with what was `typed` into its fields."""
     by_angle, unmapped = _glyphs(page)
     count = sum(map(_letter_count, by_angle.values()))
     main, *others = _angles(by_angle)
     pieces = glyphs.pieces(by_angle[main])
-    pieces += _filled_in(page, form, main)
+    pieces += [box for filled in typed for box in _fields(*filled, main)]
     texts = [_text(pieces), *(_text(glyphs.pieces(by_angle[angle])) for angle in others)]
     text = "\n".join(filter(None, texts))
     hidden, pictures, curves = _drawn(page)
@@ -79,7 +80,7 @@ def read(page: Any, form: Any = None) -> Text:
     return Text(text, usable.nature(found))
 
 
-def lines(page: Any, form: Any = None) -> list[tuple[str, Quad]]:
+def lines(page: Any, typed: Sequence[Filled] = ()) -> list[tuple[str, Quad]]:
     """The page's text in the order of `read`, each piece with its corners in the page's own points.
 
     Clockwise from the top left of the text as it is read.
@@ -90,7 +91,7 @@ def lines(page: Any, form: Any = None) -> list[tuple[str, Quad]]:
     for turn in (main, *others):
         pieces = glyphs.pieces(by_angle[turn])
         if turn == main:
-            pieces += _filled_in(page, form, main)
+            pieces += [box for filled in typed for box in _fields(*filled, main)]
         for column in order.columns(pieces):
             for row in rows.rows(column):
                 found += [(box.text, _corners(box, turn)) for box in sorted(row, key=lambda b: b.left)]
@@ -100,9 +101,18 @@ def lines(page: Any, form: Any = None) -> list[tuple[str, Quad]]:
 def _glyphs(page: Any) -> tuple[dict[int, list[Mark]], int]:
     textpage = page.get_textpage()
     try:
-        return _marks(textpage)
+        return _marks(textpage, page.get_bbox())
     finally:
         textpage.close()
+
+
+def _fields(text: str, rect: tuple[float, float, float, float], turn: int) -> list[Box]:
+    """What somebody typed, line by line."""
+    left, top, right, bottom = _upright(*rect, turn)
+    lines = text.splitlines()
+    height = (bottom - top) / max(1, len(lines))
+    boxes = [Box(left, top + n * height, right, top + (n + 1) * height, line) for n, line in enumerate(lines)]
+    return [box for box in boxes if box.text.strip()]
 
 
 def _angles(by_angle: dict[int, list[Mark]]) -> list[int]:
@@ -128,8 +138,11 @@ def _text(pieces: Sequence[Box]) -> str:
     return "\n".join(line for column in order.columns(pieces) for line in rows.lines(column))
 
 
-def _marks(textpage: Any) -> tuple[dict[int, list[Mark]], int]:
-    """Glyphs by how many quarters they are turned, each turned upright; and how many have no meaning, about."""
+def _marks(textpage: Any, shown: tuple[float, float, float, float]) -> tuple[dict[int, list[Mark]], int]:
+    """Glyphs by how many quarters they are turned, each turned upright; and how many have no meaning, about.
+
+    What lies beyond what is `shown` of the page (left, bottom, right, top) is not read: nobody sees it.
+    """
     handle, matrix = textpage.raw, raw.FS_MATRIX()
     plainly, where = ctypes.byref(handle.contents), _where(textpage)
     found: dict[int, list[Mark]] = defaultdict(list)
@@ -137,6 +150,8 @@ def _marks(textpage: Any) -> tuple[dict[int, list[Mark]], int]:
     ended, end_left, end_right = 0, math.inf, -math.inf  # the last glyph, and its sides
     written: Any = None  # what it was written with: one font, one direction
     for number, last, text, left, top, right, bottom, last_left in _runs(_letters(textpage)):
+        if left >= shown[2] or right <= shown[0] or bottom >= shown[3] or top <= shown[1]:
+            continue
         item = _ITEM(plainly, number)
         if item is not None and item != written:
             written = item
@@ -249,56 +264,6 @@ def _upright(
 
 
 # -- what else is on the page
-
-
-def _filled_in(page: Any, form: Any, turn: int) -> list[Box]:
-    """What somebody typed into fields and notes: no part of the page's own text."""
-    found = []
-    for number in range(min(raw.FPDFPage_GetAnnotCount(page.raw), 1000)):
-        annotation = raw.FPDFPage_GetAnnot(page.raw, number)
-        if not annotation:
-            continue
-        try:
-            rect = raw.FS_RECTF()
-            text = _annotated(annotation, form)
-            if text and raw.FPDFAnnot_GetRect(annotation, rect):
-                left, top, right, bottom = _upright(rect.left, rect.bottom, rect.right, rect.top, turn)
-                lines = text.splitlines()
-                height = (bottom - top) / max(1, len(lines))
-                found += [
-                    Box(left, top + n * height, right, top + (n + 1) * height, line)
-                    for n, line in enumerate(lines)
-                ]
-        finally:
-            raw.FPDFPage_CloseAnnot(annotation)
-    return [box for box in found if box.text.strip()]
-
-
-def _annotated(annotation: Any, form: Any) -> str:
-    kind = raw.FPDFAnnot_GetSubtype(annotation)
-    if kind == raw.FPDF_ANNOT_FREETEXT:
-        return _string(
-            lambda buffer, size: raw.FPDFAnnot_GetStringValue(annotation, b"Contents", buffer, size)
-        )
-    if kind != raw.FPDF_ANNOT_WIDGET or form is None:
-        return ""
-    field = raw.FPDFAnnot_GetFormFieldType(form.raw, annotation)
-    if field in (raw.FPDF_FORMFIELD_TEXTFIELD, raw.FPDF_FORMFIELD_COMBOBOX, raw.FPDF_FORMFIELD_LISTBOX):
-        return _string(
-            lambda buffer, size: raw.FPDFAnnot_GetFormFieldValue(form.raw, annotation, buffer, size)
-        )
-    if field in (raw.FPDF_FORMFIELD_CHECKBOX, raw.FPDF_FORMFIELD_RADIOBUTTON):
-        return "[x]" if raw.FPDFAnnot_IsChecked(form.raw, annotation) else "[ ]"
-    return ""
-
-
-def _string(get: Any) -> str:
-    size = min(get(None, 0), 200_000)
-    if size <= 2:
-        return ""
-    buffer = ctypes.create_string_buffer(size)
-    get(ctypes.cast(buffer, ctypes.POINTER(ctypes.c_ushort)), size)
-    return buffer.raw[: size - 2].decode("utf-16-le", "replace").rstrip("\0")
 
 
 def _drawn(page: Any) -> tuple[float, float, int]:

@@ -15,8 +15,8 @@ hand-over, `listing` what discovery compares with,
 from __future__ import annotations
 
 from glimpsed.ledger.books import Books
+from glimpsed.ledger.lease import LEASE
 from glimpsed.ledger.ledger import Ledger, open_ledger
-from glimpsed.ledger.queue import LEASE
 from glimpsed.ledger.spending import local_day
 from glimpsed.ledger.values import Adopted, Daemon, FileRow, GoneRow, Hit, Known, Paused, Reason, Spend
 

@@ -9,8 +9,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from glimpsed.ledger.kept import Kept, ToKeep
+from glimpsed.ledger.lease import STILL_OURS
 from glimpsed.ledger.part import HELD_LEASE, NEVER_READ, clean, file_row, key_of, written_from, written_text
-from glimpsed.ledger.queue import STILL_OURS, Queue
+from glimpsed.ledger.queue import Queue
 from glimpsed.ledger.schema import answers, files
 from glimpsed.ledger.spending import Bill, Spending
 from glimpsed.ledger.values import FileRow

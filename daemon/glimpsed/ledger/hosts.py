@@ -15,8 +15,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from glimpsed.errors import LedgerReplaced
+from glimpsed.ledger.lease import STATE_BACK
 from glimpsed.ledger.part import Part
-from glimpsed.ledger.queue import STATE_BACK
 from glimpsed.ledger.schema import about, daemons, files, verifications
 from glimpsed.ledger.timekeeping import keep_time
 from glimpsed.ledger.values import Daemon

@@ -19,6 +19,7 @@ from glimpsed.ledger.values import KeptAnswer
 from glimpsed.ledger.words import indexed
 from glimpsed.model import Answer, FileKey, Job, State
 
+HIDDEN = 2  # `indexed`, of what no search is to find
 _PENDING: tuple[State, ...] = ("queued", "running", "answered", "handing")  # whose answers are needed still
 _SOME: sa.BindParameter[Any] = sa.bindparam("some", expanding=True)
 
@@ -62,6 +63,7 @@ class ToKeep:
     file: int
     answer: Answer
     question: str | None
+    found: bool = True  # by a search
 
 
 class Kept(Part):
@@ -82,14 +84,14 @@ class Kept(Part):
         new = {key: wanted[key] for key in sorted(wanted.keys() - set(handed))}
         if not new:
             return
-        self._unindex(c, [before[key].id for key in new if key in before and before[key].indexed])
+        self._unindex(c, [before[key].id for key in new if key in before and before[key].indexed == 1])
         rows = [
             {
                 "sha256": sha256,
                 "question": question,
                 "file": one.file,
                 "at": int(self.clock()),
-                "indexed": int(self._search),
+                "indexed": int(self._search) if one.found else HIDDEN,
                 "body": pack(one.answer, asked[one.question or ""].facts),
             }
             for (sha256, question), one in new.items()
@@ -97,7 +99,7 @@ class Kept(Part):
         c.execute(self._put_kept, rows)
         if self._search:
             there = {(row.sha256, row.question): row.id for row in c.execute(_THERE, hashes)}
-            self._index(c, {there[key]: _pages(one.answer) for key, one in new.items()})
+            self._index(c, {there[key]: _pages(one.answer) for key, one in new.items() if one.found})
 
     @functools.cached_property
     def _put_kept(self) -> Any:
@@ -121,6 +123,8 @@ class Kept(Part):
 
     def _index(self, c: sa.Connection, several: dict[int, list[str]]) -> None:
         """Have these answers' words found."""
+        if not several:
+            return
         sqlite = c.dialect.name == "sqlite"
         terms = {id_: indexed(clean(page) or "" for page in pages) for id_, pages in several.items()}
         rows = [{"id": id_, "terms": " ".join(t) if sqlite else t} for id_, t in terms.items()]
@@ -149,7 +153,7 @@ class Kept(Part):
         row = c.execute(which.where(this)).one_or_none()
         if row is None:
             return
-        if row.indexed:
+        if row.indexed == 1:
             self._unindex(c, [row.id])
         change = sa.update(kept).where(kept.c.id == row.id)
         c.execute(change.values(body=pack(answer, row.facts), indexed=int(self._search)))

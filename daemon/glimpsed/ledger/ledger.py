@@ -10,7 +10,7 @@ from glimpsed.ledger.holding import Holding
 from glimpsed.ledger.hosts import Hosts, this_process
 from glimpsed.ledger.hours import Hours
 from glimpsed.ledger.listing import Listing
-from glimpsed.ledger.memory import Memory
+from glimpsed.ledger.memory import OfModels
 from glimpsed.ledger.older import Older
 from glimpsed.ledger.others import Others
 from glimpsed.ledger.queries import Queries
@@ -19,7 +19,7 @@ from glimpsed.ledger.search import Search
 from glimpsed.ledger.timekeeping import keep_time
 
 
-class Ledger(Handing, Others, Listing, Older, Holding, Memory, Hosts, Queries, Search, Browse, Hours):
+class Ledger(Handing, Others, Listing, Older, Holding, OfModels, Hosts, Queries, Search, Browse, Hours):
     """Everything the program may ask of its ledger; each part is a module of this package.
 
     Every method may raise `LedgerUnavailable` (the database is away: ask again) or `LedgerError`.

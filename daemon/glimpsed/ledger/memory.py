@@ -17,7 +17,7 @@ WEEK = 7 * 86400.0  # seconds that a learnt fact is believed
 _PACED = 120  # seconds of pace that are kept
 
 
-class Memory(Part):
+class OfModels(Part):
     """Small tables, of a few rows each."""
 
     def learn(self, model_key: str, facts: Mapping[str, Any], now: float) -> None:
@@ -112,16 +112,6 @@ class Memory(Part):
             if (wait := _wait(rows, now, requests, tokens, cost)) == 0:
                 self._count(c, model, 1, cost, now)
             return wait
-
-    def sent_within(self, model: str, now: float, seconds: int = 60) -> tuple[int, int]:
-        """Requests and tokens sent to this model in the last so many seconds, by everybody."""
-        total = sa.select(
-            sa.func.coalesce(sa.func.sum(paces.c.requests), 0),
-            sa.func.coalesce(sa.func.sum(paces.c.tokens), 0),
-        )
-        with self._database.read() as c:
-            row = c.execute(total.where(paces.c.model == model, paces.c.second > int(now) - seconds)).one()
-            return int(row[0]), int(row[1])
 
     def spend_today(self, now: float) -> list[Spend]:
         """What was spent on this local day, by folder, model and currency."""

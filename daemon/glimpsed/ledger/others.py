@@ -1,4 +1,4 @@
-"""Other answers about a file's content than the one that stands: to other questions, earlier ones, and those that were tried.
+"""Other answers about a file's content than the one that stands: earlier ones, tried ones, a local second reader's.
 
 One that was tried is kept under a question of its own, which no file has: it is nobody's answer, and takes no other's place.
 """
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from glimpsed.ledger.kept import ToKeep
 from glimpsed.ledger.packed import unpack
 from glimpsed.ledger.schema import kept, questions
-from glimpsed.ledger.second import Second
+from glimpsed.ledger.second import SECOND, Second
 from glimpsed.ledger.spending import Bill
 from glimpsed.ledger.values import FileRow, Other
 from glimpsed.model import Answer, Written
@@ -95,4 +95,5 @@ def _readable(row: sa.Row[*tuple[object, ...]]) -> Other | None:
         answer = unpack(row.body, row.sha256.hex(), row.facts)
     except ValueError:
         return None
-    return Other(row.id, row.asked, answer, tried=row.asked.startswith(f"{TRIED}:"))
+    kind = row.asked.partition(":")[0]
+    return Other(row.id, row.asked, answer, tried=kind == TRIED, second=kind == SECOND)

@@ -122,7 +122,7 @@ kept = sa.Table(
     sa.Column("question", _Id, nullable=False),
     sa.Column("file", _Id, nullable=False),  # that got it last
     sa.Column("at", sa.BigInteger, nullable=False),  # when it was given, by the ledger's clock
-    sa.Column("indexed", sa.SmallInteger, nullable=False),  # 1: the search finds it
+    sa.Column("indexed", sa.SmallInteger, nullable=False),  # 1: the search finds it; HIDDEN: it is not to
     sa.Column("body", sa.LargeBinary, nullable=False),  # see `ledger.packed`
     sa.UniqueConstraint("sha256", "question", name="kept_answer"),
 )

@@ -18,7 +18,7 @@ from glimpsed.ledger.browse import folded as plain_name
 from glimpsed.ledger.packed import pages_of
 from glimpsed.ledger.part import CHUNK, Part, chunks, key_of
 from glimpsed.ledger.schema import files, kept, questions, verifications
-from glimpsed.ledger.values import Among, Found, Hit
+from glimpsed.ledger.values import Among, Hit, Matches
 from glimpsed.ledger.words import Phrase, folded, phrases
 from glimpsed.model import FileKey
 
@@ -86,10 +86,10 @@ class Search(Part):
 
     def found(
         self, text: str, among: Among, *, after: tuple[int, int] | None = None, limit: int = 50
-    ) -> Found:
+    ) -> Matches:
         """A page of the files whose answer holds what `search` finds, in bounded time.
 
-        `after` is `Found.on` of the page before.
+        `after` is `Matches.on` of the page before.
         """
         wanted = phrases(text)
         found = self._page(wanted, among, after, limit)
@@ -112,7 +112,7 @@ class Search(Part):
                     found += matches
         return _hits(sorted(found, key=lambda match: -match.score)[:limit], wanted)
 
-    def _page(self, wanted: Sequence[Phrase], among: Among, after: Place | None, limit: int) -> Found:
+    def _page(self, wanted: Sequence[Phrase], among: Among, after: Place | None, limit: int) -> Matches:
         with self._database.read() as c:
             counted, stopped = _look(c, wanted, among)
             rest, on = counted, stopped
@@ -122,7 +122,7 @@ class Search(Part):
                     rest, on = _look(c, wanted, among, after, limit + 1)
         page = rest[:limit]
         on = (page[-1].answer, page[-1].file) if len(rest) > limit else on
-        return Found(_hits(page, wanted), on, len(counted), stopped is None)
+        return Matches(_hits(page, wanted), on, len(counted), stopped is None)
 
 
 def _look(

@@ -13,12 +13,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from glimpsed.ledger.finish import Finish
+from glimpsed.ledger.kept import ToKeep
 from glimpsed.ledger.packed import pack, unpack
 from glimpsed.ledger.part import CHUNK, chunks, file_row, written_text
 from glimpsed.ledger.schema import files, reviews, verifications
 from glimpsed.ledger.values import FileRow, SecondReading
 from glimpsed.model import Answer, FileKey, Job, Usage, Version, Written
 
+SECOND = (
+    "second"  # how the question begins that a second reading is kept under; a colon follows, and who read it
+)
 _CURRENT = (verifications.c.file == files.c.id) & (verifications.c.claim == files.c.claims)
 _REVIEWED = (reviews.c.file == files.c.id) & (reviews.c.claim == files.c.claims)
 # Hidden from SQLite's planner, which would go through all files that are done instead of the few that are wanted here.
@@ -91,9 +95,13 @@ class Second(Finish):
         agreement: float,
         doubtful: bool,
         reading: str,
+        seen: Answer | None = None,
         now: float,
     ) -> None:
-        """It was read, and is paid for; survives a power cut. Until `reading_told`, it is due all the same."""
+        """It was read, and is paid for; survives a power cut. Until `reading_told`, it is due all the same.
+
+        What was `seen`, with its place on the pages, is kept among the other answers about the content.
+        """
         # Who has corrected it meanwhile knows better.
         known = sa.exists().where(reviews.c.file == job.id, reviews.c.claim == job.claim)
         found = {
@@ -104,6 +112,8 @@ class Second(Finish):
         with self._database.write(durable=True) as c:
             self._pay_for(c, job.key.folder, entry, usage, now)
             c.execute(sa.update(verifications).where(*_held(job, self.owner)).values(found))
+            if seen is not None and self.keep != 0:
+                self._keep_answers(c, [ToKeep(job.id, seen, f"{SECOND}:{entry}", found=False)])
 
     def reading_told(self, job: Job, row: FileRow, answer: Answer, written: Sequence[Written]) -> bool:
         """The sidecar has what came of the second reading, and so has the answer that is kept.

@@ -100,7 +100,7 @@ class Among:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Matches:
     """A page of what was found, the answers that were kept last first."""
 
     hits: Sequence[Hit]  # one a file: the page that matches best
@@ -117,6 +117,7 @@ class Other:
     question: str
     answer: Answer
     tried: bool = False  # by somebody who wanted to look at it
+    second: bool = False  # read by a second reader, beside the answer that stands
 
 
 @dataclass(frozen=True, slots=True)

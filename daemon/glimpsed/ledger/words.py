@@ -13,6 +13,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 # Thai, Lao, Khmer and Burmese; kana, bopomofo, CJK and its extensions. Hangul has spaces.
 _UNSPACED = (
@@ -101,10 +102,13 @@ def indexed(pages: Iterable[str]) -> list[str]:
     return list(found)
 
 
-def _terms(words: Sequence[str]) -> Iterator[str]:
-    for at, word in enumerate(words):
-        after = words[at + 1] if at + 1 < len(words) else ""
-        yield word + after if after and not _spaced(word) and not _spaced(after) else word
+def _terms(words: Sequence[str]) -> Iterable[str]:
+    if not _ALONE.search("".join(words)):
+        return words
+    pairs = pairwise([*words, ""])
+    return [
+        word + after if after and not _spaced(word) and not _spaced(after) else word for word, after in pairs
+    ]
 
 
 def _spaced(word: str) -> bool:

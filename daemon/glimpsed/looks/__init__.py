@@ -96,10 +96,11 @@ def count(number: float) -> str:
 
 
 def money(amount: float | None) -> str:
-    """``0.0049``, ``12.30``."""
+    """``0.0049``, ``0.25``, ``12.30``."""
     if amount is None:
         return ""
-    return f"{amount:,.2f}" if amount >= 1 or amount == 0 else f"{amount:,.4f}"
+    cents = amount == 0 or amount >= 1 or 0 < round(amount, 2) == round(amount, 4)
+    return f"{amount:,.2f}" if cents else f"{amount:,.4f}"
 
 
 def path_of(key: FileKey) -> str:

@@ -18,6 +18,8 @@ LONG, PIECE = 22.0, 13.0  # heights: longer lines are read in pieces of about th
 WORD = 0.15  # of a line's height: a gap between words is at least as wide
 SPACE = 0.26  # of a line's height: a wider gap between two letters is a space …
 SPREAD = 2.5  # … where it is so many times this line's usual one, too
+STOPS = ".,"
+CELL = 0.45  # of a line's height, at most, of the room on each side of a mark that is its own
 INK = 0.75  # of the paper's brightness: darker is ink
 
 Array = Any  # a NumPy array: the type checker need not know the library, which is an extra
@@ -59,6 +61,7 @@ def _spaced(text: str, letters: list[str], gaps: list[float]) -> str:
     if not gaps:
         return text
     wide = max(SPACE, SPREAD * float(np.median(gaps)))
+    gaps = _without_cells(letters, gaps)
     parts: list[str] = []
     number = -1
     for c in text:
@@ -71,6 +74,22 @@ def _spaced(text: str, letters: list[str], gaps: list[float]) -> str:
                 parts.append(" ")
         parts.append(c)
     return "".join(parts)
+
+
+def _without_cells(letters: list[str], gaps: list[float]) -> list[float]:
+    """The gaps without what belongs to a mark.
+
+    Where all letters are as wide, on receipts, it stands in the middle of its cell: what is empty on both of its sides alike.
+    """
+    found = list(gaps)
+    for n in range(1, len(letters) - 1):
+        within = letters[n - 1].isdigit() and letters[n + 1].isdigit()
+        if letters[n] in STOPS or (
+            letters[n] == ":" and within
+        ):  # French has a space on both sides of a colon
+            own = min(gaps[n - 1], gaps[n], CELL)
+            found[n - 1 : n + 1] = gaps[n - 1] - own, gaps[n] - own
+    return found
 
 
 def _placed(texts: list[str], at: list[float], empty: Array) -> Iterator[Word]:

@@ -14,6 +14,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from glimpsed.ocr import kinds
 from glimpsed.ocr.box import Box
 
 _FEWEST = 4  # lines that make a column
@@ -109,15 +110,20 @@ def _apart(left: list[Box], right: list[Box], height: float) -> bool:
     filled = [_filled(side, height) for side in (left, right)]
     if min(filled) > _FULL:
         return True  # also where the lines of both stand at the same heights, as those of columns mostly do
+    if kinds.alike(left, right):
+        return True  # as are blocks of short lines: addresses
     return max(filled) > _RAGGED and not _aligned(
         *((left, right) if filled[0] > filled[1] else (right, left))
     )
 
 
 def _filled(side: list[Box], height: float) -> float:
-    """How much of the column's width three of five lines take up; 0 where that is no more than a word or a number."""
+    """How much of the column's width three of five lines take up; 0 where that is no more than a word or a number.
+
+    All but one where there are few: three of five cells are of a width by chance.
+    """
     width = max(b.right for b in side) - min(b.left for b in side)
-    usual = sorted(b.width for b in side)[len(side) * 2 // 5]
+    usual = sorted(b.width for b in side)[max(0, len(side) * 2 // 5 - 1)]
     return usual / width if usual > _LONG * height else 0.0
 
 

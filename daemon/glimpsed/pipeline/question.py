@@ -10,6 +10,7 @@ import datetime as dt
 import functools
 import hashlib
 import json
+import time
 from collections.abc import Sequence
 
 from glimpsed import prompt, searchable
@@ -146,7 +147,7 @@ def _filled(template: str, key: FileKey, mtime_ns: int, page: str, pages: int) -
     name = shown(key.name)
     stem = name.rpartition(".")[0] or name
     # The file's own day, not today: a retry after midnight asks the same question.
-    date = dt.datetime.fromtimestamp(mtime_ns // 1_000_000_000).astimezone().date().isoformat()
+    date = time.strftime("%Y-%m-%d", time.localtime(mtime_ns // 1_000_000_000))
     return prompt.fill(
         template,
         filename=name,

@@ -132,6 +132,7 @@ class SecondReader:
             agreement=1.0 if differs is None else differs.agreement,
             doubtful=differs is not None,
             reading=known.model_dump_json(),
+            seen=_seen(reading),
             now=self.clock.wall(),
         )
         return known
@@ -179,7 +180,17 @@ def in_words(found: Doubt) -> str:
 def _as_second(folder: Folder, model: str, *, plain_text: bool) -> Folder:
     """The folder's question, put to the second reader."""
     schema = None if plain_text else folder.schema_
-    return folder.model_copy(update={"model": model, "fallbacks": (), "schema_": schema})
+    one = {"model": model, "fallbacks": (), "schema_": schema, "lines": plain_text}
+    return folder.model_copy(update=one)
+
+
+def _seen(reading: Answer) -> Answer | None:
+    """What of a second reading tells where on the pages the answer's words stand; None: nothing does."""
+    if not reading.lines:
+        return None
+    return reading.model_copy(
+        update={"lines": tuple(one.model_copy(update={"words": ()}) for one in reading.lines)}
+    )
 
 
 def _content(place: Place, found: SecondReading) -> Content:

@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from glimpsed import __version__, eventloop, metrics
-from glimpsed.blocking import Blocking, wait
-from glimpsed.clock import elapsed
+from glimpsed.blocking import Blocking
 from glimpsed.config import state_url
 from glimpsed.config.schema import Config
-from glimpsed.errors import ConfigError, GlimpsedError, LedgerReplaced, LedgerUnavailable
+from glimpsed.errors import ConfigError, GlimpsedError, LedgerReplaced
 from glimpsed.httpd import Httpd
 from glimpsed.images import Images
 from glimpsed.journal import events, get_logger
@@ -33,9 +32,11 @@ from glimpsed.service.backlog import Backlogs
 from glimpsed.service.changes import keep_hours, let_answers_go, look_for_changes, watch_others
 from glimpsed.service.dispatch import Dispatcher
 from glimpsed.service.folders import Folders
+from glimpsed.service.gauges import set_gauges
 from glimpsed.service.health import Health
 from glimpsed.service.known import Known
 from glimpsed.service.models import Models
+from glimpsed.service.opening import open_books
 from glimpsed.service.serving import Serving
 from glimpsed.service.tally import Tally
 from glimpsed.service.verifying import Verifying
@@ -44,7 +45,6 @@ from glimpsed.words import lasting
 
 log = get_logger()
 
-LEDGER_PATIENCE = 5.0  # seconds between tries while the database is away at the start
 READ_CONFIG = 60.0  # seconds after which the file system that the config is on counts as hung
 CLOSE_SECONDS = 15.0  # beyond the drain, for the ledger and the processes to end
 AT_START = (
@@ -159,8 +159,10 @@ class Service:
 
     async def _open(self) -> bool:
         """Ledger, models and image workers; False when told to stop before the database answered."""
-        if not await self._open_ledger():
+        books = await open_books(self.config, patience=self.start_patience, stop=self._stop)
+        if books is None:
             return False
+        self.books = books
         await self.books.patient(Ledger.take_back, self.books.clock())
         await self._aside.take_up(self.books)
         self.images = Images(self.config.workers)
@@ -221,22 +223,6 @@ class Service:
             clock=self.books.clock,
         )
         return True
-
-    async def _open_ledger(self) -> bool:
-        """False when told to stop before the database answered. Raises `LedgerUnavailable` when that took too long."""
-        url, began = state_url(self.config), elapsed()
-        while True:
-            try:
-                self.books = await Books.open(url, search=self.config.search, keep=self.config.keep_answers)
-            except LedgerUnavailable as e:
-                if self.start_patience is not None and elapsed() - began > self.start_patience:
-                    raise
-                log.warning(events.LEDGER_UNAVAILABLE, reason=str(e))
-                await wait(self._stop, LEDGER_PATIENCE)
-                if self._stop.is_set():
-                    return False
-            else:
-                return True
 
     async def _start(self) -> list[asyncio.Task[None]]:
         await self.folders.apply(self.config, self._group)
@@ -386,18 +372,7 @@ class Service:
 
     async def gauges(self) -> None:
         """Metrics that nobody sets meanwhile."""
-        names = self.folders.names
-        counts = await self.books(Ledger.counts, names)
-        for watch in self.folders:
-            name, state = watch.folder.name, watch.state
-            metrics.files(name, counts.get(name, {}))
-            metrics.folder(name, up=state.state != "lost", mode=state.mode)
-            metrics.degraded(name, state.reason if state.state == "degraded" else None)
-        since = [await self.books(Ledger.waiting_since, name) for name in names]
-        oldest = min((s for s in since if s is not None), default=None)
-        metrics.queue_age(0.0 if oldest is None else max(0.0, self.books.clock.wall() - oldest))
-        for model in self.models:
-            metrics.paused(model.entry.name, paused=model.pacing.paused is not None)
+        await set_gauges(self.books, self.folders, self.models)
 
     def _became_ready(self) -> None:
         log.info(events.SERVICE_READY, folders=len(self.folders.names))

@@ -28,7 +28,8 @@ class Reached:
     def reason(self) -> str:
         """One line for the log and for ``status``."""
         whose = "" if self.of == "all" else f" of {self.of}"
-        spent = f"{self.spent:.2f} of {self.limit:.2f} {self.currency}"
+        digits = 2 if self.limit >= 0.1 else 4
+        spent = f"{self.spent:.{digits}f} of {self.limit:.{digits}f} {self.currency}"
         when = dt.datetime.fromtimestamp(self.until).astimezone().strftime("%Y-%m-%d %H:%M")
         return f"the budget{whose} for this {self.period} is used up ({spent}); goes on {when}"
 

@@ -14,7 +14,7 @@ from glimpsed.blocking import wait
 from glimpsed.clock import Clock
 from glimpsed.errors import LedgerUnavailable
 from glimpsed.journal import events, get_logger
-from glimpsed.ledger import Books, Ledger
+from glimpsed.ledger import LEASE, Books, Ledger
 from glimpsed.ledger.books import Away
 from glimpsed.model import Job
 from glimpsed.pipeline import End, Kept, Pipeline, Place
@@ -23,7 +23,6 @@ from glimpsed.vision.pacing import Pacing
 
 log = get_logger()
 
-LEASE = 60.0  # seconds (DESIGN 8)
 RENEW = 15.0  # a lease survives three renewals that fail
 BUSY = 0.02  # seconds without news after which the dispatcher asks what will be due
 LONGEST_NAP = 30.0  # with nothing due: a safety net, every event wakes the dispatcher at once

@@ -34,6 +34,7 @@ class Ending:
         *,
         lanes: Callable[[], Awaitable[Sequence[Lane]]],
         budgets: Callable[[], Awaitable[Sequence[Reached]]],
+        known: Callable[[], Awaitable[bool]],
     ) -> None:
         self.left = 0  # files: nobody can be asked about them now, they are stuck, or it was stopped
         self.older_failures = 0
@@ -45,6 +46,7 @@ class Ending:
         self._verifying = verifying
         self._lanes = lanes
         self._budgets = budgets
+        self._known = known
         self._because: list[str] = []  # why folders wait whose models could be asked
 
     async def waiting(self) -> int:
@@ -86,9 +88,12 @@ class Ending:
 
     async def _nothing_to_do(self, idle: float) -> bool:
         """Whether nothing waits that can be seen to now; nothing has been in hand for `idle` seconds."""
+        lanes = await self._lanes()
+        if await self._known():  # nobody need be asked about these
+            return False
         served = {
             place.folder.name
-            for lane in await self._lanes()
+            for lane in lanes
             # One that pauses may be probed, but if nobody came to do it, there is nobody.
             if not lane.answered and (lane.pacing.paused is None or idle <= PROBED)
             for place in lane.places

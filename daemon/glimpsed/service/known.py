@@ -21,12 +21,14 @@ class Known:
         self._wake = wake
         self._seen: dict[str, After] = {}  # by folder, how far its queue was looked through
         self._found: dict[int, str] = {}  # rows, and their folders
+        self._taken: list[int] = []  # by the last round, which may not have claimed them yet
 
     def take(self, folders: Collection[str], most: int) -> list[int]:
         """At most so many of these folders; they are not given again."""
         some = [row for row, folder in self._found.items() if folder in folders][: max(0, most)]
         for row in some:
             del self._found[row]
+        self._taken = some
         return some
 
     async def run(self) -> None:
@@ -35,8 +37,8 @@ class Known:
             await self.look()
             await asyncio.sleep(LOOK)
 
-    async def look(self) -> None:
-        """Once through what has come since."""
+    async def look(self) -> bool:
+        """Once through what has come since; whether there are any that are not claimed."""
         names = set(self._unserved())
         self._seen = {name: after for name, after in self._seen.items() if name in names}
         self._found = {row: name for row, name in self._found.items() if name in names}
@@ -48,3 +50,4 @@ class Known:
                 if known:
                     self._found |= dict.fromkeys(known, name)
                     self._wake()
+        return bool(self._found or self._taken)

@@ -96,7 +96,7 @@ class Models:
                 )
             model.pacing.on_change = functools.partial(self._pause_changed, name)
             model.pacing.on_wait = functools.partial(self._share, name)
-            model.pacing.others = Rates(model.entry, self._books, self._write, self._clock)
+            model.pacing.others = SharedRates(model.entry, self._books, self._write, self._clock)
             self._models[name] = model
 
     def serving(self, folder: Folder) -> tuple[Model, ...]:
@@ -276,7 +276,7 @@ class Models:
 
 
 @dataclass(frozen=True, slots=True)
-class Rates:
+class SharedRates:
     """The rates of one model entry, kept in the ledger for all daemons together."""
 
     entry: ModelEntry

@@ -30,6 +30,7 @@ class Once(Service):
             self.verifying,
             lanes=self._serving.lanes,
             budgets=self._serving.over,
+            known=self.known.look,
         )
         return True
 

@@ -6,7 +6,7 @@ puts them onto the disk by way of `temporary` files, `adopt` reads back what is 
 """
 
 from glimpsed.disk.temporary import is_temporary, sweep
-from glimpsed.sidecar.adopt import Found, adoptable, load, load_text
+from glimpsed.sidecar.adopt import Adoptable, adoptable, load, load_text
 from glimpsed.sidecar.amend import complete, refresh, refresh_at
 from glimpsed.sidecar.command import run as run_command
 from glimpsed.sidecar.move import Moved, find_moved, move
@@ -23,7 +23,7 @@ from glimpsed.sidecar.write import check, refuse_closed, remove, remove_error, w
 
 __all__ = [
     "PAGE_BREAK",
-    "Found",
+    "Adoptable",
     "Moved",
     "adoptable",
     "check",

@@ -41,7 +41,7 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Adoptable:
     """What the sidecars beside a file that the ledger does not know make of it.
 
     ``adopt``: done, nothing to send. ``outdated``: an own JSON about another version, or a damaged one, so ask, and replace.
@@ -67,7 +67,7 @@ def adoptable(
     names_in_directory: Collection[str],
     *,
     lacking: bool = False,
-) -> Found:
+) -> Adoptable:
     """Judge the sidecars that stand beside a file without a ledger row.
 
     `lacking`: those that can be made from the JSON need not be there.
@@ -77,7 +77,7 @@ def adoptable(
     sidecars = names(folder, name)
     missing = {kind for kind, sidecar in sidecars.items() if sidecar not in names_in_directory}
     if missing - {"pdf"} or (missing and "json" not in sidecars):
-        return Found("none")
+        return Adoptable("none")
     pdf = sidecars.pop("pdf") if missing else None
     with opened_directory(root, directory) as parent, translated(directory):
         statuses = {sidecar: entry(parent, sidecar) for sidecar in sidecars.values()}
@@ -85,32 +85,34 @@ def adoptable(
             sidecars = {k: s for k, s in sidecars.items() if k == "json" or statuses[s] is not None}
         data = own.read(parent, sidecars["json"]) if "json" in sidecars else None
         parsed = own.parse_own(data)
-        edited = _edited(own.Place(parent, folder, name, {}, parsed), sidecars, statuses) if parsed else set()
+        edited = (
+            _edited(own.Beside(parent, folder, name, {}, parsed), sidecars, statuses) if parsed else set()
+        )
     written = tuple(
         Written(sidecar, status.st_size, status.st_mtime_ns)
         for sidecar, status in statuses.items()
         if status is not None and stat.S_ISREG(status.st_mode)
     )
     if len(written) < len(sidecars):
-        return Found("foreign")
+        return Adoptable("foreign")
     if "json" not in sidecars:
         newer = all(sidecar.mtime_ns > version.mtime_ns for sidecar in written)
-        return Found("adopt", written, written) if newer else Found("foreign")
+        return Adoptable("adopt", written, written) if newer else Adoptable("foreign")
     if parsed is None or (pdf is not None and parsed["source"].get("signed") is not True):
-        return Found("foreign" if pdf is None else "none")  # one that is signed gets no PDF
+        return Adoptable("foreign" if pdf is None else "none")  # one that is signed gets no PDF
     path = f"{directory}/{name}" if directory else name
     if not _is_about(parsed["source"], root, path, version):
-        return Found("outdated")
+        return Adoptable("outdated")
     digests = {} if data is None else {sidecars["json"]: digest_of(data)}
     known = tuple(
         replace(w, mtime_ns=_NEVER) if w.name in edited else replace(w, digest=digests.get(w.name))
         for w in written
     )
-    return Found("adopt", written, known, parsed["source"].get("sha256"), _answer(parsed), _paid(parsed))
+    return Adoptable("adopt", written, known, parsed["source"].get("sha256"), _answer(parsed), _paid(parsed))
 
 
 def _edited(
-    place: own.Place, sidecars: Mapping[str, str], statuses: Mapping[str, os.stat_result | None]
+    place: own.Beside, sidecars: Mapping[str, str], statuses: Mapping[str, os.stat_result | None]
 ) -> set[str]:
     """Those that are not what the own JSON says; and if one is not, nobody can tell whether that is the JSON."""
     found = {kind for kind, name in sidecars.items() if place.is_edited(name, kind, statuses[name])}

@@ -37,7 +37,7 @@ FITS = 143  # bytes of a name that every file system takes; eCryptfs no more
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Beside:
     """One image's directory, by descriptor, with what is known of the image's sidecars."""
 
     parent: int
@@ -67,7 +67,7 @@ class Place:
             return True
 
 
-def place(parent: int, folder: Folder, name: str, written: Iterable[Written] = ()) -> Place:
+def place(parent: int, folder: Folder, name: str, written: Iterable[Written] = ()) -> Beside:
     """Look at what stands beside the image.
 
     Raises `ForeignSidecar` when the JSON there is glimpsed's own but about another image that still
@@ -79,10 +79,10 @@ def place(parent: int, folder: Folder, name: str, written: Iterable[Written] = (
         about = own["source"].get("name")
         if isinstance(about, str) and about not in (name, shown(name)) and _exists(parent, about):
             raise _taken(json_name, about)
-    return Place(parent, folder, name, {w.name: w for w in written}, own)
+    return Beside(parent, folder, name, {w.name: w for w in written}, own)
 
 
-def refuse_foreign(place: Place, sidecar: str, content: bytes | None = None) -> os.stat_result | None:
+def refuse_foreign(place: Beside, sidecar: str, content: bytes | None = None) -> os.stat_result | None:
     """The status of what stands there; `ForeignSidecar` when it is not ours, nor holds this content already."""
     status = entry(place.parent, sidecar)
     if status is None:
@@ -101,7 +101,7 @@ def refuse_foreign(place: Place, sidecar: str, content: bytes | None = None) -> 
     )
 
 
-def _twin(place: Place) -> str | None:
+def _twin(place: Beside) -> str | None:
     """Another image beside this one whose sidecar has the same name, as the folder's template makes it."""
     if "{name}" in place.folder.sidecar:
         return None

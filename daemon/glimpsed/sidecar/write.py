@@ -221,7 +221,7 @@ def _remove_error(parent: int, name: str) -> None:
         temporary.remove(parent, sidecar, status)
 
 
-def _put(place: own.Place, sidecar: str, kind: str, rendered: bytes, ready: dict[str, str]) -> None:
+def _put(place: own.Beside, sidecar: str, kind: str, rendered: bytes, ready: dict[str, str]) -> None:
     """A sidecar that is ready gets its name, over glimpsed's own, unedited one, or over nothing."""
     parent = place.parent
     for _ in range(_MOST_CHANGES):

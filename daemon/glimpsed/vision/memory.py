@@ -35,6 +35,9 @@ class Facts:
     )  # finish reasons that nobody knows, of answers
 
 
+UNKNOWN = Facts()  # as of most models
+
+
 @dataclass(frozen=True, slots=True)
 class Ceiling:
     """What one image may be, by what was learnt; None: nothing was."""
@@ -72,7 +75,8 @@ class Memory:
 
     def facts(self, where: str, now: float) -> Facts:
         """What is known and not older than a week."""
-        known = _fresh(self._known.get(where, {}), now)
+        if not (known := _fresh(self._known.get(where, {}), now)):
+            return UNKNOWN
         return Facts(
             api=known.get("api", [None])[0],
             mode=known.get("mode", [None])[0],

@@ -39,6 +39,7 @@ class Told:
     answer: Answer | None  # as the ledger or the JSON has it
     text: str | None  # where only a text sidecar has it
     earlier: Sequence[tuple[str, Answer]] = ()  # each as `others` knows it
+    second: Sequence[str] = ()  # those of them that a second reader gave
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,8 @@ async def page(
         problem=problem,
         parts=parts(told.answer, told.text),
         earlier=[(which, answer, parts(answer)) for which, answer in told.earlier],
+        second=told.second,
+        undo=undoes(told),
         pages=range(1, min(count, MOST_PAGES) + 1),
         page_count=count,
         trouble=trouble,
@@ -143,6 +146,13 @@ def editable(row: FileRow, answer: Answer, typed: Mapping[str, str]) -> Editing:
         if doubt
         else (),
     )
+
+
+def undoes(told: Told) -> bool:
+    """Whether the answer that stands was corrected, and what the model itself said is there to go back to. Pure."""
+    own = next((answer for which, answer in told.earlier if which == OWN), None)
+    stands = told.answer
+    return own is not None and stands is not None and (own.text, own.data) != (stands.text, stands.data)
 
 
 def apart(row: FileRow, folder: Folder | None, answer: Answer | None) -> list[int]:
@@ -212,10 +222,11 @@ def told_of(desk: Desk, row: FileRow, folder: Folder) -> Told:
     earlier = [
         (str(other.id), other.answer) for other in there if not stands or other.question != row.question
     ]
+    second = [str(other.id) for other in there if other.second]
     if (own := desk.ledger.own_answer(row.key)) is not None:
         earlier.insert(0, (OWN, own))
     if not stands:
-        return Told(None, None, earlier)
+        return Told(None, None, earlier, second)
     try:
         root = find_root(folder.path)
         answer = anew.answer(root, row, folder, kept)
@@ -223,4 +234,4 @@ def told_of(desk: Desk, row: FileRow, folder: Folder) -> Told:
     except GlimpsedError:
         known = next((one for one in kept if one), None)
         answer, text = (known.answer if known else None), None
-    return Told(answer, text, earlier)
+    return Told(answer, text, earlier, second)

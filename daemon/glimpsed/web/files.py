@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -14,13 +13,12 @@ from glimpsed.ledger import FileRow, Ledger
 from glimpsed.ledger.browse import COUNTED, FOREVER, LOOKED_AT, folded
 from glimpsed.ledger.queries import STATES
 from glimpsed.ledger.values import Among
-from glimpsed.model import shown
+from glimpsed.web.excerpts import LONGEST, excerpt, marked
 from glimpsed.web.pages import query, render, site_of
 
 PER_PAGE = 50
 DOUBTFUL = "doubtful"  # done, and a second reader read something else
 DOUBTFUL_AT_ONCE = 500  # of which those of a name are shown on one page
-LONGEST = 200  # characters of a search, and of a line that is shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +187,7 @@ def _doubtful(ledger: Ledger, known: Sequence[str], wanted: Wanted, limit: int) 
 
 def _with_beginnings(ledger: Ledger, rows: Sequence[FileRow]) -> list[Line]:
     begin = ledger.beginnings([row.id for row in rows])
-    texts = {row.id: shown(" ".join(begin.get(row.id, "").split()))[:LONGEST] for row in rows}
+    texts = {row.id: excerpt(" ".join(begin.get(row.id, "").split())) for row in rows}
     return [Line(row, [(texts[row.id], False)] if texts[row.id] else []) for row in rows]
 
 
@@ -201,23 +199,6 @@ async def _total(request: Request, wanted: Wanted) -> int | None:
     counted = STATES if not wanted.state else (wanted.state,)
     counts = [of for name, of in shot["folders"].items() if wanted.folder in ("", name)]
     return sum(int(of[state]) for of in counts for state in counted if state in of)
-
-
-def marked(line: str, text: str) -> list[tuple[str, bool]]:
-    """A line in pieces, those that were searched for marked; cut so that the first of them shows."""
-    words = [re.escape(word) for part in text.split() if (word := part.strip('"*'))]
-    line = shown(line)
-    if not words:
-        return [(line[:LONGEST], False)] if line else []
-    pattern = re.compile("|".join(sorted(words, key=len, reverse=True)), re.IGNORECASE)
-    first = pattern.search(line)
-    start = max(0, first.start() - 60) if first and len(line) > LONGEST else 0
-    line = ("…" if start else "") + line[start : start + LONGEST]
-    pieces, at = [], 0
-    for found in pattern.finditer(line):
-        pieces += [(line[at : found.start()], False), (found[0], True)]
-        at = found.end()
-    return [piece for piece in [*pieces, (line[at:], False)] if piece[0]]
 
 
 def _day(text: str, *, days: int = 0) -> dt.datetime | None:

@@ -6,7 +6,8 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
@@ -28,6 +29,22 @@ TICK = 2.0  # seconds between two looks for news
 _WAITING = ("queued", "running", "answered", "handing")
 
 
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """What waits for a person: each is named at the top, and leads to where it can be dealt with."""
+
+    folders: Sequence[tuple[str, Mapping[str, Any]]]  # that are lost
+    held: Sequence[tuple[str, Mapping[str, Any]]]  # whose backlog waits to be approved
+    models: Sequence[tuple[str, Mapping[str, Any]]]  # that are paused
+    failed: int
+    doubtful: int
+
+    @property
+    def shows(self) -> bool:
+        """Whether there is any of it."""
+        return bool(self.folders or self.held or self.models or self.failed or self.doubtful)
+
+
 async def view(request: Request) -> Response:
     """The first page."""
     site = site_of(request)
@@ -39,11 +56,26 @@ async def view(request: Request) -> Response:
         request,
         "now.html",
         shot=shot,
+        todo=todo(shot),
+        spent=await site.kept("spent", FRESH, lambda: _spent(site, shot["spend"]["currency"])),
+        currency=site.config.budget.currency,
         waiting=waiting,
         rate=rate,
         end=waiting / rate * 60 if rate and waiting else None,
         events=await site.kept("events", FRESH, lambda: _events(site)),
         charts=await site.kept("charts", CHARTS_FRESH, lambda: _charts(site, shot, waiting)),
+    )
+
+
+def todo(shot: Mapping[str, Any]) -> Todo:
+    """What of all that goes on waits for a person. Pure."""
+    folders, models = shot["folders"], shot["models"]
+    return Todo(
+        [(name, of) for name, of in folders.items() if of["state"] == "lost"],
+        [(name, of) for name, of in folders.items() if of["waits_since"]],
+        [(name, of) for name, of in models.items() if of["state"] == "paused"],
+        sum(of["failed"] for of in folders.values()),
+        sum(of["doubtful"] for of in folders.values()),
     )
 
 
@@ -92,6 +124,15 @@ async def _charts(site: Site, shot: dict[str, Any], waiting: int) -> dict[str, C
         "agreement": charts.agreement(agreed, today, DAYS),
     }
     return {name: chart for name, chart in found.items() if chart.shows}
+
+
+async def _spent(site: Site, currency: str) -> dict[str, float]:
+    """What each folder cost this month, in this currency."""
+    sums: dict[str, float] = {}
+    for one in await site.ask(Ledger.spend_this_month, time.time()):
+        if one.currency == currency:
+            sums[one.folder] = sums.get(one.folder, 0.0) + one.cost
+    return sums
 
 
 async def _events(site: Site) -> list[FileRow]:

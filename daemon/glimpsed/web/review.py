@@ -14,6 +14,7 @@ from glimpsed.disk.files import find_root
 from glimpsed.errors import FileError, GlimpsedError, UsageError
 from glimpsed.language import N_
 from glimpsed.ledger import FileRow, Ledger
+from glimpsed.looks import path_of
 from glimpsed.model import Answer
 from glimpsed.pipeline import review
 from glimpsed.sidecar.render import PAGE_BREAK
@@ -65,8 +66,11 @@ async def save(request: Request) -> Response:
         return await file.page(request, row, folder, typed=typed, problem=str(e), status=503)
     _ = words(request)
     site.look_again()
-    site.sessions.note(visitor_of(request).cookie, _("Saved.") if change else _("Confirmed."))
-    return RedirectResponse(site.web.base_path + local(typed.get("back", "/")), 303)
+    back, here = local(typed.get("back", "/")), f"/files/{row.id}"
+    # In the queue the next one is shown: the way back to this one is beside what came of it.
+    about, where = (path_of(row.key), here) if back != here else ("", "")
+    site.sessions.note(visitor_of(request).cookie, _("Saved.") if change else _("Confirmed."), about, where)
+    return RedirectResponse(site.web.base_path + back, 303)
 
 
 def _current(desk: Desk, row: FileRow, folder: Folder) -> Answer:

@@ -34,13 +34,22 @@ class Password:
         return hashlib.scrypt(password.encode("utf-8", "surrogatepass"), salt=self._salt, **_COST)
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What came of what was pressed."""
+
+    text: str
+    about: str = ""  # the file, as it is shown
+    path: str = ""  # of its page
+
+
 @dataclass(slots=True)
 class Sessions:
     """Sessions of those who logged in. Times are `now` of a clock that does not jump."""
 
     _secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     _ends: OrderedDict[bytes, float] = field(default_factory=OrderedDict)
-    _notes: OrderedDict[bytes, str] = field(default_factory=OrderedDict)  # to be shown once, by cookie
+    _notes: OrderedDict[bytes, Note] = field(default_factory=OrderedDict)  # to be shown once, by cookie
 
     def begin(self, now: float) -> str:
         """A new session's cookie."""
@@ -58,13 +67,13 @@ class Sessions:
         """Log out."""
         self._ends.pop(_digest(cookie), None)
 
-    def note(self, cookie: str, text: str) -> None:
-        """Tell whoever has this cookie what came of it, on the next page."""
-        self._notes[_digest(cookie)] = text
+    def note(self, cookie: str, text: str, about: str = "", path: str = "") -> None:
+        """Tell whoever has this cookie what came of it, on the next page; `about` what, and where that is."""
+        self._notes[_digest(cookie)] = Note(text, about, path)
         while len(self._notes) > MOST_SESSIONS:
             self._notes.popitem(last=False)
 
-    def noted(self, cookie: str) -> str | None:
+    def noted(self, cookie: str) -> Note | None:
         """What was noted, once."""
         return self._notes.pop(_digest(cookie), None)
 

@@ -12,7 +12,7 @@ from glimpsed.blocking import Blocking, Threads
 from glimpsed.clock import elapsed
 from glimpsed.config.schema import Config, Web
 from glimpsed.desk import Desk
-from glimpsed.desk.rates import Rates
+from glimpsed.desk.rates import Speeds
 from glimpsed.desk.snapshot import snapshot
 from glimpsed.ledger import Ledger
 from glimpsed.schemas.checker import Checker
@@ -50,7 +50,7 @@ class Site:
     password: Password | None
     sessions: Sessions = field(default_factory=Sessions)
     attempts: Attempts = field(default_factory=Attempts)
-    rates: Rates = field(default_factory=Rates)
+    rates: Speeds = field(default_factory=Speeds)
     checking: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))  # passwords, each 16 MB
     checker: Checker = field(default_factory=lambda: Checker(idle=60.0))  # of what was corrected
     _lane: Blocking = field(default_factory=lambda: Blocking("page", threads=4))

@@ -1,0 +1,63 @@
+"""Where words end is seen in the picture of their line: a gap is a space, the room of a mark in its cell is not."""
+
+from __future__ import annotations
+
+import importlib
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+np = pytest.importorskip("numpy")
+cuts = importlib.import_module("glimpsed.ocr.cuts")
+
+HEIGHT = 40
+LETTER = 18  # px of ink; a mark has 2
+
+
+def line(text: str, *, cell: int | None) -> tuple[Any, Any]:
+    """A picture of the text, an H for each letter, in cells of one width or set close; where the engine saw each."""
+    spans = []
+    x = 10
+    for c in text:
+        ink = 2 if c in ".,:" else LETTER
+        room = cell or (12 if c == " " else ink + 3)
+        if c != " ":
+            start = x + (room - ink) // 2
+            spans.append((start, start + ink))
+        x += room
+    picture = np.full((HEIGHT, x + 10, 3), 255, np.uint8)
+    for start, end in spans:
+        picture[4 : HEIGHT - 4, [start, start + 1, end - 2, end - 1]] = 0
+        picture[18:22, start:end] = 0
+    steps = [(start + end) // 2 for start, end in spans]
+    return picture, SimpleNamespace(word_cols=[steps], line_txt_len=picture.shape[1])
+
+
+def read(text: str, cell: int | None) -> str:
+    """Of an engine that saw each letter and no space."""
+    picture, found = line(text, cell=cell)
+    return " ".join(word.text for word in cuts.words(picture, text.replace(" ", ""), found))
+
+
+NUMBER = st.from_regex(r"\A[0-9]{1,4}([.,:][0-9]{2,3}){0,3}\Z")
+
+
+@given(NUMBER, st.sampled_from([20, 22, 24, None]))
+def test_a_number_stays_whole_in_whatever_face_it_is_set(number: str, cell: int | None) -> None:
+    assert read(number, cell) == number
+
+
+@given(st.lists(st.from_regex(r"\A[a-z]{3,8}\Z"), min_size=2, max_size=5), st.sampled_from([20, 22, None]))
+def test_words_that_the_engine_ran_together_are_apart(words: list[str], cell: int | None) -> None:
+    assert read(" ".join(words), cell) == " ".join(words)
+
+
+@pytest.mark.parametrize("cell", [20, 22, None])
+@pytest.mark.parametrize(
+    "text", ["rooms 14, 15 and 16", "at 10.30, 11.45 or noon", "was it noon. Then, on 24.11.2026, at 10:30"]
+)
+def test_a_space_after_a_mark_is_one_also_between_numbers(text: str, cell: int | None) -> None:
+    assert read(text, cell) == text
