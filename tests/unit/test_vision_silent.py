@@ -10,7 +10,7 @@ from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import NO_ANSWER, Verdict
 from glimpsed.vision.breaker import FORGOTTEN, SILENT, Breaker
 from glimpsed.vision.pacing import Pacing
-from glimpsed.vision.pause import FIRST_PROBE, LAST_PROBE
+from glimpsed.vision.pause import FIRST_PROBE, LAST_PROBE, SOON
 from glimpsed.vision.reading import flaw
 from glimpsed.vision.wire import Answered
 
@@ -42,11 +42,21 @@ def test_three_files_in_a_row_that_get_nothing_pause_the_model_and_another_may_p
     assert pause is not None
     assert pause.reason == "3 files in a row got no answer: an empty answer"
     assert [pace.may_probe(file, T0) for file in "abcd"] == [False, False, False, True]
-    assert pause.told(T0) == T0 + FIRST_PROBE
+    assert pause.told(T0) == T0 + SOON
     once(pace, "d", T0)
     assert pace.paused is not None
     assert pace.room(T0 + FIRST_PROBE - 1) == 0
     once(pace, "e", T0 + FIRST_PROBE, nothing="")
+    assert pace.paused is None
+
+
+def test_a_moments_trouble_holds_nobody_up_for_longer() -> None:
+    pace = pacing()
+    for file in "abc":
+        once(pace, file, T0)
+    assert pace.room(T0 + 1) == 1, "for one that comes new"
+    assert [pace.may_probe(file, T0 + SOON) for file in "abc"] == [True] * 3
+    once(pace, "a", T0 + SOON, nothing="")
     assert pace.paused is None
 
 
@@ -163,7 +173,7 @@ def test_who_answers_nobody_is_asked_little_and_no_file_often(
         asked[file] += 1
         once(pace, file, now)
     assert pace.paused is not None
-    probes = 6 + seconds / LAST_PROBE
+    probes = 7 + seconds / LAST_PROBE
     assert sum(asked.values()) <= max(together, SILENT) + probes
     assert max(asked.values()) <= 2 + probes / files
 

@@ -264,7 +264,7 @@ def test_cut_off_is_marked_because_it_may_have_been_billed(status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "server", "overload"), [(500, 1, 0), (503, 1, 1), (429, 0, 1), (408, 0, 0)]
+    ("status", "server", "overload"), [(500, 1, 0), (503, 1, 1), (429, 0, 1), (408, 0, 1), (404, 0, 0)]
 )
 def test_what_counts_for_the_breaker_and_for_slowing_down(status: int, server: int, overload: int) -> None:
     found = verdict(status).verdict

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from glimpsed.config.schema import ModelEntry
+from glimpsed.vision.pacing import Pacing
 from glimpsed.vision.verdict import judge
 
 
@@ -29,6 +31,8 @@ ROWS: list[tuple[int, object, str]] = [
     (400, error("Créditos insuficientes"), "pause"),
     (200, error("残高が不足しています。チャージしてください。"), "pause"),
     (400, error("잔액이 부족합니다. 충전해 주세요."), "pause"),
+    (400, error("Please top up your wallet to continue"), "pause"),
+    (400, error("You have 0 credits left"), "pause"),
     # a day's or a month's worth
     (429, {"error": {"code": "1304", "message": "该 API 已达日调用次数限额,如有更多需求,请联系客服购买"}}, "pause"),
     (429, {"message": "You are using a Trial key, which is limited to 1000 API calls / month."}, "pause"),
@@ -66,3 +70,21 @@ def test_vendors(status: int, body: object, kind: str) -> None:
     raw = body.encode() if isinstance(body, str) else json.dumps(body, ensure_ascii=False).encode()
     found = judge(status, {"content-type": "application/json"}, raw, "chat", 1_800_000_000.0)
     assert found.verdict.kind == kind, found
+
+
+@pytest.mark.parametrize("status", [400, 403, 408, 409, 425, 429, 498, 499, 503, 529])
+def test_whoever_asks_for_patience_is_asked_less_at_once_and_paused_when_that_has_no_end(status: int) -> None:
+    body = json.dumps(error("Rate limit, slow down")).encode()
+    found = judge(status, {}, body, "chat", 1_800_000_000.0)
+    assert (found.verdict.kind, found.verdict.overload) == ("retry", True)
+    pace = Pacing(ModelEntry(api="chat", base_url="http://127.0.0.1/v1", model="m", concurrency=8))
+    now = 1_800_000_000.0
+    for n in range(8):
+        if pace.paused is not None:
+            break
+        now += 20
+        ticket = pace.start(now, file="ab"[n % 2])
+        ticket.heard, ticket.verdict = True, found.verdict
+        pace.finish(ticket, now + 1)
+    assert pace.paused is not None
+    assert pace.limit <= 2

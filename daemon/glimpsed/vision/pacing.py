@@ -27,7 +27,7 @@ from glimpsed.errors import NO_ANSWER, Verdict, VisionError
 from glimpsed.vision import waits
 from glimpsed.vision.breaker import SILENT, Breaker
 from glimpsed.vision.jury import Jury
-from glimpsed.vision.pause import FIRST_PROBE, LAST_PROBE, Pause, Ticket, Waiter
+from glimpsed.vision.pause import FIRST_PROBE, LAST_PROBE, SOON, Pause, Ticket, Waiter
 from glimpsed.vision.rates import Others, Rates
 from glimpsed.words import lasting
 
@@ -319,7 +319,7 @@ class Pacing:
         if self._pause is None and len(files) >= SILENT:
             reason = f"{len(files)} files in a row got no answer: {ticket.nothing}"
             wait, alike = FIRST_PROBE / 2, frozenset({NO_ANSWER})
-            pause = Pause(reason, now, now, file=ticket.file, own_probe=now + FIRST_PROBE, wait=wait)
+            pause = Pause(reason, now, now, file=ticket.file, own_probe=now + SOON, wait=wait)
             self._set(replace(pause, silent=files, alike=alike))
 
     def _slow_down(self, ticket: Ticket, verdict: Verdict, now: float) -> None:

@@ -10,6 +10,7 @@ from typing import Self
 from glimpsed.errors import Verdict
 
 FIRST_PROBE, LAST_PROBE = 60.0, 900.0  # seconds
+SOON = 2.0  # seconds until one that got nothing is asked again: a moment's trouble is over by then
 REMEMBERED = 100  # files that got nothing
 
 

@@ -167,7 +167,7 @@ def _finding(
         retry_after=None if wait is None or kind not in ("retry", "pause") else min(wait, longest),
         cut_off=kind == "retry" and status in CUT_OFF,
         server=kind == "retry" and (status >= 500 or 200 <= status < 300),
-        overload=kind == "retry" and status in OVERLOAD,
+        overload=kind == "retry" and (status in OVERLOAD or (400 <= status < 500 and not hint)),
         doubtful=kind == "pause" and hint == "doubt",
         alike=alike,
     )

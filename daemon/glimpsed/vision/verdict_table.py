@@ -73,6 +73,7 @@ _SHORT = r"(aufgebraucht|erschöpft|nicht[ ]ausreichend|reicht[ ]nicht|insuffisa
 MONEY = rf"{_FUNDS}.{{0,30}}{_SHORT} | {_SHORT}.{{0,30}}{_FUNDS} | free[ ](tier|quota|allocation|credits?).{{0,40}}(exhausted|used[ ]up|over\b) | used[ ]up.{{0,30}}\bfree[ ](tier|quota|allocation)"
 MONEY += (
     r" | (paid[ ])?balance[ ]is[ ]required | (requires?|needs?)[ ](a[ ])?(paid|positive)[ ](balance|plan)"
+    r" | (top[ ]up|recharge)[ ](your[ ]|the[ ])?(account|balance|wallet|credits?) | \b(have|has|with)[ ](0|no|zero)[ ]credits"
 )
 SHAPE = "400 404 405 422 500 501"  # where gateways put it that a request's shape is not theirs
 ERRORS: tuple[Row, ...] = (
@@ -197,5 +198,5 @@ STATUSES: tuple[tuple[str, VerdictKind, Hint], ...] = (
     ("415", "shrink", "image"),
 )
 CUT_OFF = frozenset({504, 524})  # a CDN or proxy gave up waiting; upstream may finish, and bill
-OVERLOAD = frozenset({429, 503, 529})  # fewer at once, please
+OVERLOAD = frozenset({429, 503, 529})  # fewer at once, please; so says any other 4xx that asks for patience
 LIMITED = OVERLOAD  # where headers about rates, and a wait in the words, are about this reply
