@@ -82,6 +82,19 @@ def test_a_ledger_behind_a_link_is_opened_and_a_new_one_is_for_our_eyes_only(
     assert stat.S_IMODE((tmp_path / target).stat().st_mode) == 0o600
 
 
+@pytest.mark.parametrize("name", ["ledger.db", "100%#1 & ä.db", "a:b.db"])
+def test_a_ledger_that_was_deleted_is_away_and_nobody_begins_it_anew(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    with contextlib.closing(open_ledger(f"sqlite:///{path}")) as ledger:
+        ledger.offer([OFFER], time.time())
+        for file in tmp_path.glob("*"):
+            file.unlink()
+        ledger._database._reader.dispose()  # what is open goes on: another thread would connect anew
+        with pytest.raises(LedgerUnavailable, match="unable to open"):
+            ledger.find(OFFER.key)
+        assert not path.exists()
+
+
 def test_a_directory_in_the_ledgers_place_is_told(tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match="cannot be written: Is a directory"):
         open_ledger(f"sqlite:///{tmp_path}")

@@ -18,6 +18,7 @@ import os
 import sqlite3
 import threading
 import time
+import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -272,8 +273,16 @@ def _sqlite(url: sa.URL) -> tuple[sa.Engine, sa.Engine]:
     writer = sa.create_engine(url, **options, pool_size=1, max_overflow=0, pool_reset_on_return=None)
     reader = sa.create_engine(url, **options, pool_size=_READERS, max_overflow=_READERS)
     for engine in (writer, reader):
+        sa.event.listen(engine, "do_connect", _what_is_there)
         sa.event.listen(engine, "connect", _configure_sqlite)
     return writer, reader
+
+
+def _what_is_there(dialect: object, record: object, arguments: list[Any], named: dict[str, Any]) -> None:
+    """Only a file that is there is opened: SQLite would make an empty one in the place of one that was deleted."""
+    del dialect, record
+    path = urllib.parse.quote(os.fsencode(Path(arguments[0]).absolute()))
+    arguments[0], named["uri"] = f"file://{path}?mode=rw", True
 
 
 def _configure_sqlite(connection: Any, record: pool.ConnectionPoolEntry) -> None:
