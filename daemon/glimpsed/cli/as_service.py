@@ -79,7 +79,7 @@ def read(name: str) -> Unit:
     except (FileNotFoundError, subprocess.TimeoutExpired):
         raise UsageError("there is no systemd here to ask about units") from None
     if cat.returncode != 0:
-        raise UsageError(f"no unit {shown(name)}: {shown(cat.stderr.strip())}")
+        raise UsageError(f"no unit {shown(name)}: {shown('; '.join(cat.stderr.strip().splitlines()))}")
     return parse(name, cat.stdout)
 
 
