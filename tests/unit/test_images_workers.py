@@ -411,6 +411,7 @@ def test_a_worker_imports_nothing_that_it_does_not_need() -> None:
             "colour",
             "decode",
             "encode",
+            "masks",
             "pdf",
             "picture",
             "plan",
@@ -418,6 +419,7 @@ def test_a_worker_imports_nothing_that_it_does_not_need() -> None:
             "samples",
             "tiffs",
             "tiles",
+            "userunit",
             "worker",
         )
     }

@@ -15,6 +15,7 @@ import numpy as np
 ROUGH = 11.0  # px that a line is high in the first picture: below that its box is rough
 LARGE = 17.0  # px, likewise: its box may reach into the next line, as on a page seen aslant, and is good all the same
 CROWDED = 0.2  # of two smaller lines' height they may share; more is the box's fault, not the print's
+NEXT = 0.8  # of two lines' heights together: their middles are no further apart where one follows the other
 CLOSER = 2.4  # times the first picture's scale: how close ink is looked at
 LOWEST, HIGHEST = 5, 22  # px, at that scale, of missed print; what is higher was large enough to be found
 LONG = 2.5  # heights of a word, at least
@@ -36,7 +37,10 @@ class Area:
 
 
 def doubtful(boxes: Array, scale: float) -> Array:
-    """Which boxes are rough: tiny in the picture of that scale, or reaching into the line beside them."""
+    """Which boxes are rough: tiny in the picture of that scale, or reaching into the line beside them.
+
+    Lines of the same print as a tiny one's may have come out twice as high by reaching over what is between them.
+    """
     if scale >= 1 or not len(boxes):
         return np.zeros(len(boxes), bool)
     across, down = boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 0]
@@ -51,7 +55,9 @@ def doubtful(boxes: Array, scale: float) -> Array:
     np.fill_diagonal(beside, val=False)
     shared = np.where(beside, 1 - distance / (0.5 * (height[:, None] + height)), 0.0).max(axis=1)
     seen = height * scale
-    return np.asarray((seen < ROUGH) | ((seen < LARGE) & (shared > CROWDED)))
+    tiny = seen < ROUGH
+    next_to_tiny = (beside & tiny & (distance < NEXT * (height[:, None] + height))).any(axis=1)
+    return np.asarray(tiny | ((seen < LARGE) & ((shared > CROWDED) | next_to_tiny)))
 
 
 def areas(picture: Array, boxes: Array, scale: float) -> Iterator[Area]:
