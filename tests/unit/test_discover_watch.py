@@ -143,7 +143,10 @@ async def test_what_is_complete_is_waited_for_until_the_ledger_has_it(desk: Desk
         await desk.until(lambda: not w.settling)
 
 
-async def test_what_the_ledger_could_not_take_goes_on_being_waited_for(desk: Desk) -> None:
+@pytest.mark.parametrize("trouble", [LedgerUnavailable, ShareTrouble])
+async def test_what_the_ledger_could_not_take_goes_on_being_waited_for(
+    desk: Desk, trouble: type[Exception]
+) -> None:
     (desk.path / "a.png").write_bytes(PNG)
     refused = asyncio.Event()
 
@@ -151,7 +154,7 @@ async def test_what_the_ledger_could_not_take_goes_on_being_waited_for(desk: Des
         async def __call__(self, method: Any, /, *args: Any, **keys: Any) -> Any:
             if method is Ledger.offer and not refused.is_set():
                 refused.set()
-                raise LedgerUnavailable("it is away")
+                raise trouble("it is away")
             return await super().__call__(method, *args, **keys)
 
     desk.books = Away(desk.ledger)

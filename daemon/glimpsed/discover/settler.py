@@ -14,7 +14,7 @@ from glimpsed.discover import rows, scan
 from glimpsed.discover.settle import Check, Decision, Look, Settling
 from glimpsed.discover.site import Site
 from glimpsed.disk.files import Root
-from glimpsed.errors import FileError, LedgerUnavailable, ShareTrouble
+from glimpsed.errors import FileError, ShareTrouble
 from glimpsed.ledger import Ledger
 from glimpsed.model import FileKey, Offer, Version, shown
 
@@ -154,7 +154,7 @@ class Settler:
                 new = await rows.without_renamed(self._site, root, offers)
             if new:
                 await self._offer(new)
-        except LedgerUnavailable:  # whoever waits for the last file to be done must not miss them meanwhile
+        except Exception:  # whoever waits for the last file to be done must not miss them meanwhile
             for offer in offers:
                 self.found(offer.key.path, offer.version, quiet=0, fresh=offer.fresh)
             raise
