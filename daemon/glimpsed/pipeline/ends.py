@@ -108,15 +108,8 @@ class Ends:
         tried = job.retries if job.handing is not None else 0
         again = backoff.again(replace(job, retries=tried, cut_off=0), verdict, self._dice)
         if verdict.kind == "retry" and again.after is not None:
-            due, counts = (
-                self._clock() + again.after,
-                {"attempts": job.attempts, "retries": again.retries, "cut_off": 0},
-            )
-            await self._books.patient(
-                Ledger.retry, job, due, verdict.reason, **counts, now=self._clock.wall()
-            )
-            log.info(events.FILE_RETRY, **_file(job), seconds=round(again.after, 3), reason=verdict.reason)
-            return End("retry")
+            no_cut = replace(again, cut_off=0)
+            return await self._retry(job, verdict, again.after, no_cut, job.attempts)
         tries = f" (given up after {again.retries} tries)" if verdict.kind == "retry" else ""
         reason, now = f"Not handed over: {verdict.reason.rstrip('.')}{tries}.", self._clock.wall()
         advice = (
@@ -150,10 +143,11 @@ class Ends:
             job = replace(job, retries=again.retries, cut_off=again.cut_off)
             reason = f"{verdict.reason} (given up after {again.retries} tries)"
             return await self._unanswered(job, place, error, question, reason, attempts)
-        return await self._retry(job, place, verdict, again.after, again, attempts)
+        told = {"model": place.chain[0].entry.name, "attempt": attempts}
+        return await self._retry(job, verdict, again.after, again, attempts, **told)
 
     async def _retry(
-        self, job: Job, place: Place, verdict: Verdict, after: float, again: backoff.Again, attempts: int
+        self, job: Job, verdict: Verdict, after: float, again: backoff.Again, attempts: int, **told: object
     ) -> End:
         due = self._clock() + after
         counts = {"attempts": attempts, "retries": again.retries, "cut_off": again.cut_off}
@@ -161,8 +155,7 @@ class Ends:
         log.info(
             events.FILE_RETRY,
             **_file(job),
-            model=place.chain[0].entry.name,
-            attempt=attempts,
+            **told,
             seconds=round(after, 3),
             reason=verdict.reason,
         )
