@@ -119,13 +119,28 @@ def test_a_probe_that_fails_otherwise_goes_on_with_the_pause(verdict: Verdict) -
 
 def test_a_blank_page_is_no_witness_once_others_were_answered_until_an_hour_later() -> None:
     breaker = Breaker()
-    assert breaker.silent("blank", T0) == ("blank",)
+    assert breaker.silent("blank", T0) == 1
     breaker.answered("good", T0)
     for n in range(12):
-        assert breaker.silent("blank", T0 + n) == ()
-    assert breaker.silent("blank", T0 + FORGOTTEN + 1) == ("blank",)
+        assert breaker.silent("blank", T0 + n) == 0
+    assert breaker.silent("blank", T0 + FORGOTTEN + 1) == 1
     breaker.answered("blank", T0 + FORGOTTEN + 2)
-    assert breaker.silent("blank", T0 + FORGOTTEN + 3) == ("blank",)
+    assert breaker.silent("blank", T0 + FORGOTTEN + 3) == 1
+
+
+def test_a_blank_page_known_from_before_is_no_probe_that_others_wait_for() -> None:
+    pace = pacing()
+    once(pace, "blank", T0)
+    once(pace, "good", T0, nothing="")
+    for file in "abc":
+        once(pace, file, T0)
+    assert pace.paused is not None
+    assert not pace.may_probe("blank", T0)
+    assert pace.may_probe("new", T0)
+    once(pace, "blank", T0 + SOON)  # with no other to ask about
+    assert pace.room(T0 + SOON) == 1, "for one that comes new"
+    once(pace, "new", T0 + SOON, nothing="")
+    assert pace.paused is None
 
 
 @settings(deadline=None, max_examples=200)

@@ -85,8 +85,8 @@ class Breaker:
         self._accused.pop(file, None)
         self._silent.pop(file, None)
 
-    def silent(self, file: str, now: float) -> tuple[str, ...]:
-        """A reply with nothing in it. The files that got such a one, this the last, with no answer to anybody since their first.
+    def silent(self, file: str, now: float) -> int:
+        """A reply with nothing in it. How many files got such a one with no answer to anybody since their first.
 
         A blank page gets one whenever it is asked about: once others were answered meanwhile, it tells nothing of the
         model.
@@ -96,7 +96,12 @@ class Breaker:
         self._silent[file] = (now, self.answers) if now - since > FORGOTTEN else (since, answers)
         while len(self._silent) > REMEMBERED:
             self._silent.popitem(last=False)
-        return tuple(f for f, (_, answers) in self._silent.items() if answers == self.answers)
+        return sum(answers == self.answers for _, answers in self._silent.values())
+
+    @property
+    def blank(self) -> tuple[str, ...]:
+        """Every file that got nothing and no answer since: asked again, it tells nothing new. The last one asked is last."""
+        return tuple(self._silent)
 
     def failed(self, file: str, verdict: Verdict, started: float, now: float) -> str | None:
         """No answer; a reason to pause, if these are too many in a row. `started`: when the request left."""

@@ -27,7 +27,7 @@ from glimpsed.errors import NO_ANSWER, Verdict, VisionError
 from glimpsed.vision import waits
 from glimpsed.vision.breaker import SILENT, Breaker
 from glimpsed.vision.jury import Jury
-from glimpsed.vision.pause import FIRST_PROBE, LAST_PROBE, SOON, Pause, Ticket, Waiter
+from glimpsed.vision.pause import FIRST_PROBE, LAST_PROBE, REMEMBERED, SOON, Pause, Ticket, Waiter
 from glimpsed.vision.rates import Others, Rates
 from glimpsed.words import lasting
 
@@ -309,18 +309,18 @@ class Pacing:
         if pause is not None and pause.silent:
             self._set(pause.heard_nothing(ticket.file, now, probe=ticket.probe))
             return
-        files = self._breaker.silent(ticket.file, now)
+        in_a_row = self._breaker.silent(ticket.file, now)
         if (
             pause is not None
             and pause.probe
             and (ticket.probe or (pause.doubtful and ticket.file != pause.file))
         ):
             self.resume()
-        if self._pause is None and len(files) >= SILENT:
-            reason = f"{len(files)} files in a row got no answer: {ticket.nothing}"
+        if self._pause is None and in_a_row >= SILENT:
+            reason = f"{in_a_row} files in a row got no answer: {ticket.nothing}"
             wait, alike = FIRST_PROBE / 2, frozenset({NO_ANSWER})
             pause = Pause(reason, now, now, file=ticket.file, own_probe=now + SOON, wait=wait)
-            self._set(replace(pause, silent=files, alike=alike))
+            self._set(replace(pause, silent=self._breaker.blank[-REMEMBERED:], alike=alike))
 
     def _slow_down(self, ticket: Ticket, verdict: Verdict, now: float) -> None:
         if verdict.slow:
