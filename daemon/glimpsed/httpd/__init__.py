@@ -1,8 +1,9 @@
-"""The process' HTTP server: every port that it has, in one thread with a loop of its own.
+"""A process' HTTP server: every port that it has, in one thread with a loop of its own.
 
-The daemon's loop never waits for who reads the page or the metrics. A port is an address with its applications (ASGI):
-those that answer certain paths, and the one for all others. So metrics and page share one where the config gives them
-one address. What a client may take is bounded by `protocol`, which alone imports uvicorn, an extra.
+The daemon's loop never waits for who reads the metrics, the page's own work not for who reads the page. A port is an
+address with its applications (ASGI): those that answer certain paths, and the one for all others. So the page's process
+answers for the metrics as well where the config gives both one address: it asks the daemon, on a port that has none.
+What a client may take is bounded by `protocol`, which alone imports uvicorn, an extra.
 """
 
 from __future__ import annotations
@@ -131,10 +132,11 @@ class Httpd:
 
         Raises `ConfigError` when the address is not to be had.
         """
-        sockets = [bound_locally()] if where is None else self.sockets(name, where)
-        port = self.ports[name] = Port(sockets, clients)
-        self.call(port.open()).result(STOP_SECONDS)
-        return port
+        if name not in self.ports:
+            sockets = [bound_locally()] if where is None else self.sockets(name, where)
+            port = self.ports[name] = Port(sockets, clients)
+            self.call(port.open()).result(STOP_SECONDS)
+        return self.ports[name]
 
     def call(self, coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
         """Run this where the ports are served."""
@@ -190,8 +192,9 @@ def bound_locally() -> socket.socket:
 
 def bound(where: tuple[str, int]) -> socket.socket:
     """A socket that listens there. Without the host's name, which asyncio would look up with a thread."""
-    family, _, _, _, address = socket.getaddrinfo(*where, type=socket.SOCK_STREAM)[0]
-    opened = socket.socket(family, socket.SOCK_STREAM)
+    # Its protocol as well: only of a socket that says TCP does asyncio know not to hold a reply's end back for 40 ms.
+    family, kind, protocol, _, address = socket.getaddrinfo(*where, type=socket.SOCK_STREAM)[0]
+    opened = socket.socket(family, kind, protocol)
     try:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6 and where[0] != "::":
