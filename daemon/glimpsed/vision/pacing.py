@@ -31,9 +31,8 @@ from glimpsed.vision.pause import FIRST_PROBE, LAST_PROBE, REMEMBERED, SOON, Pau
 from glimpsed.vision.rates import Others, Rates
 from glimpsed.words import lasting
 
-LONGEST_HOLD = (
-    60.0  # seconds that one Retry-After holds every request of the model back; asked for more, it pauses
-)
+# Seconds that one Retry-After holds every request of the model back; asked for more, it pauses.
+LONGEST_HOLD = 60.0
 WARY = 16.0  # times as many answers win back what time-outs took
 ANSWERS = 256  # whose times are remembered
 
@@ -369,9 +368,8 @@ class Pacing:
             rate = verdict is not None and verdict.overload
             pause = Pause(reason, now, until, file=file, alone=alone, own_probe=own, rate=rate)
             if verdict is not None and verdict.doubtful and file and not asked:
-                answered = (
-                    self._breaker.answers > ticket.answers
-                )  # others, meanwhile: the same once more tells
+                # By others, meanwhile: the same once more tells.
+                answered = self._breaker.answers > ticket.answers
                 own = now if answered else until
                 pause = replace(pause, until=now, own_probe=own, wait=FIRST_PROBE / 2, doubtful=True)
             self._set(pause)

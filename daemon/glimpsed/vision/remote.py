@@ -201,9 +201,8 @@ class RemoteModel:
             return answered
         found = judge(response.status, response.headers, response.body, state.api, time.time())
         said_by_api = response.body.lstrip().startswith((b"{", b"["))
-        if response.through and (
-            response.status in BETWEEN or not said_by_api
-        ):  # it may be the proxy who says so
+        # It may be the proxy who says so.
+        if response.through and (response.status in BETWEEN or not said_by_api):
             reason = f"{found.verdict.reason}{response.through}"
             found = replace(found, verdict=replace(found.verdict, reason=reason))
         return found
