@@ -225,7 +225,7 @@ async def test_reaction(case: Case, gateway: Gateway) -> None:
     if gateway.requests[-1].body:
         assert case.last(gateway.requests[-1].body), gateway.requests[-1].body
     assert (asked.pacing.paused is not None) == (case.outcome == "PAUSE")
-    facts = asked.facts(case.api)  # type: ignore[arg-type]
+    facts = asked.lessons.facts(case.api)  # type: ignore[arg-type]
     for name, value in case.learnt.items():
         assert getattr(facts, name) == value
     if not case.learnt:
