@@ -263,11 +263,11 @@ async def test_what_was_learnt_is_used_by_the_next_question_and_after_a_restart(
 async def test_one_image_that_was_not_seen_does_not_change_the_api_but_three_do(gateway: Gateway) -> None:
     asked = model(gateway)
     for n in range(3):
-        assert asked.api == "responses"
+        assert asked.lessons.api == "responses"
         gateway.script(text(BLIND))
         await outcome(asked, idempotency_key=f"job-{n}")
     await asked.aclose()
-    assert asked.api == "chat"
+    assert asked.lessons.api == "chat"
 
 
 @pytest.mark.anyio
