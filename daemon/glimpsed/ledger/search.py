@@ -23,10 +23,8 @@ from glimpsed.ledger.words import Phrase, folded, phrases
 from glimpsed.model import FileKey
 
 LOOKED_AT = 100  # answers that are compared with one another, at least
-MOST, MOST_AT_ONCE = (
-    20_000,
-    1_000,
-)  # files with the words that are looked at for a phrase, the newest: a second's work
+# Files with the words that are looked at for a phrase, the newest: a second's work.
+MOST, MOST_AT_ONCE = 20_000, 1_000
 
 FIRST = 2**62  # before the newest answer
 Place = tuple[int, int]  # an answer's id and a file's, between two pages

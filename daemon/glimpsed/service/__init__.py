@@ -62,9 +62,8 @@ class Service:
     """Watches, claims, asks, writes, until told to stop."""
 
     once: ClassVar[bool] = False  # somebody waits for the end: see `service.once`
-    start_patience: ClassVar[float | None] = (
-        None  # seconds for a database that is away at the start; None: for ever
-    )
+    # Seconds for a database that is away at the start; None: for ever.
+    start_patience: ClassVar[float | None] = None
     outage_patience: ClassVar[float | None] = None  # and for one that goes away meanwhile
 
     def __init__(
