@@ -204,7 +204,7 @@ async def test_what_no_job_can_cope_with_ends_the_daemon(bench: Bench) -> None:
 
 async def test_while_answers_are_written_the_model_gets_other_files_but_not_without_end(bench: Bench) -> None:
     pacing, total = bench.pacing, 100
-    most = pacing.concurrency + 2 * pacing.prefetch  # one claim beyond what stops the next
+    most = pacing.slots.most + 2 * pacing.prefetch  # one claim beyond what stops the next
     bench.stories.answers = True
     bench.ledger.offer([Offer(FileKey("in", f"{n}.png"), Version(n, n)) for n in range(total)], bench.now)
     async with running(bench):

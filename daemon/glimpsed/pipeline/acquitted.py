@@ -19,9 +19,8 @@ async def acquitted(job: Job, place: Place, error: VisionError, now: float) -> t
         if NO_ANSWER in likeness and model.pacing.is_blank(job.key.one):
             continue
         pause = model.pacing.paused
-        if pause is not None and not pause.alike.isdisjoint(
-            likeness
-        ):  # found out while this one was on its way
+        # Found out while this one was on its way.
+        if pause is not None and not pause.alike.isdisjoint(likeness):
             return ()
         if NO_ANSWER in likeness:  # its pace has counted who got none: these are too few
             continue

@@ -92,9 +92,8 @@ class Dispatcher:
             self._hands.check()
             self._tell_if_away()
             try:
-                if (
-                    self._clock() - self._renewed > LEASE / 2
-                ):  # the machine slept: what we hold looks abandoned
+                # The machine slept: what we hold looks abandoned.
+                if self._clock() - self._renewed > LEASE / 2:
                     await self._renew()
                 # Either no row was left or no room: an offer, or the end of a job, wakes us.
                 since = self._clock()
