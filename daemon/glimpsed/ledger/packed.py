@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import zlib
 
-from glimpsed.model import Answer
+from glimpsed.model import Answer, Gist
 
 
 def pack(answer: Answer, facts: bytes = b"") -> bytes:
@@ -22,6 +22,11 @@ def pack(answer: Answer, facts: bytes = b"") -> bytes:
 def unpack(body: bytes, sha256: str, facts: bytes = b"") -> Answer:
     """`pack` undone, for the content that it was about. Raises `ValueError` for what another program wrote."""
     return Answer.model_validate_json(_inflated(body, facts).replace(_hash(""), _hash(sha256), 1))
+
+
+def gist_of(body: bytes, facts: bytes = b"") -> Gist:
+    """The gist of an answer as it is kept. Raises `ValueError` for what another program wrote."""
+    return Gist.model_validate_json(_inflated(body, facts))
 
 
 def pages_of(body: bytes, facts: bytes) -> list[str]:
