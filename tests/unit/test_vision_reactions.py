@@ -225,7 +225,7 @@ async def test_reaction(case: Case, gateway: Gateway) -> None:
     if gateway.requests[-1].body:
         assert case.last(gateway.requests[-1].body), gateway.requests[-1].body
     assert (asked.pacing.paused is not None) == (case.outcome == "PAUSE")
-    facts = asked.facts(case.api)  # type: ignore[arg-type]
+    facts = asked.lessons.facts(case.api)  # type: ignore[arg-type]
     for name, value in case.learnt.items():
         assert getattr(facts, name) == value
     if not case.learnt:
@@ -263,11 +263,11 @@ async def test_what_was_learnt_is_used_by_the_next_question_and_after_a_restart(
 async def test_one_image_that_was_not_seen_does_not_change_the_api_but_three_do(gateway: Gateway) -> None:
     asked = model(gateway)
     for n in range(3):
-        assert asked.api == "responses"
+        assert asked.lessons.api == "responses"
         gateway.script(text(BLIND))
         await outcome(asked, idempotency_key=f"job-{n}")
     await asked.aclose()
-    assert asked.api == "chat"
+    assert asked.lessons.api == "chat"
 
 
 @pytest.mark.anyio

@@ -306,9 +306,8 @@ def _what_is_there(dialect: object, record: object, arguments: list[Any], named:
 
 def _configure_sqlite(connection: Any, record: pool.ConnectionPoolEntry) -> None:
     del record
-    connection.isolation_level = (
-        None  # transactions begin where this module says so, not where sqlite3 guesses
-    )
+    # Transactions begin where this module says so, not where sqlite3 guesses.
+    connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")

@@ -26,10 +26,8 @@ from glimpsed.ledger.words import Phrase, folded, phrases
 from glimpsed.model import FileKey
 
 LOOKED_AT = 100  # answers that are compared with one another, at least
-MOST, MOST_AT_ONCE = (
-    20_000,
-    1_000,
-)  # files with the words that are looked at for a phrase, the newest: a second's work
+# Files with the words that are looked at for a phrase, the newest: a second's work.
+MOST, MOST_AT_ONCE = 20_000, 1_000
 
 PROBED, OFTEN = (
     100,
@@ -87,7 +85,6 @@ class _Match:
     file: int
     page: int
     text: str
-    answer: int
 
 
 class Search(Part):
@@ -120,7 +117,7 @@ class Search(Part):
         whose = _WHOSE if folder is None else _WHOSE.where(files.c.folder == folder)
         with self._database.read() as c:
             some = _answers(c, wanted, whose, max(limit, LOOKED_AT) + 1)  # one more shows that it is enough
-            for row in itertools.chain.from_iterable(rows for _, rows in some):
+            for row in itertools.chain.from_iterable(rows for _, rows, _ in some):
                 enough = len(found) >= limit and len(seen) >= LOOKED_AT and row.id not in seen
                 if enough or looked_at >= MOST:
                     break
@@ -135,12 +132,15 @@ class Search(Part):
             counted, stopped = _look(c, wanted, among)
             rest, on = counted, stopped
             if after is not None:
-                rest = [match for match in counted if _later(match.answer, match.file, after)]
+                rest = [row for row in counted if _later(row.id, row.file, after)]
                 if stopped is not None and len(rest) <= limit:
                     rest, on = _look(c, wanted, among, after, limit + 1)
         page = rest[:limit]
-        on = (page[-1].answer, page[-1].file) if len(rest) > limit else on
-        return Matches(_hits(page, wanted), on, len(counted), stopped is None)
+        on = (page[-1].id, page[-1].file) if len(rest) > limit else on
+        patterns = [phrase.pattern() for phrase in wanted]
+        best = [_matches(row, patterns) for row in page]
+        shown = [max(some, key=lambda match: match.score) for some in best if some]
+        return Matches(_hits(shown, wanted), on, len(counted), stopped is None)
 
 
 def _look(
@@ -149,19 +149,26 @@ def _look(
     among: Among,
     after: Place | None = None,
     limit: int | None = None,
-) -> tuple[list[_Match], Place | None]:
-    """The best page of each file, the answers that were kept last first; and where it stopped, if that is not the end."""
+) -> tuple[list[Any], Place | None]:
+    """The rows of the files that have all of it, the answers that were kept last first; and where it stopped, if early.
+
+    Of a single word the index says all that is to be known: then no text is looked at to count those who have it.
+    """
     name, patterns = plain_name(among.name), [phrase.pattern() for phrase in wanted]
-    found: list[_Match] = []
+    single = all(len(phrase.words) == 1 for phrase in wanted)
+    found: list[Any] = []
     looked_at = passed = 0
-    for at, rows in _answers(c, wanted, _whose(among), MOST_AT_ONCE, after[0] + 1 if after else FIRST):
+    some = _answers(c, wanted, _whose(among), MOST_AT_ONCE, after[0] + 1 if after else FIRST)
+    for at, rows, by_index in some:
+        certain = single and by_index
         passed += CHUNK
         for row in rows:
             if after is not None and not _later(row.id, row.file, after):
                 continue
             looked_at += 1
-            if name in plain_name(key_of(row).path) and (matches := _matches(row, patterns)):
-                found.append(max(matches, key=lambda match: match.score))
+            named = not name or name in plain_name(key_of(row).path)
+            if named and (certain or _matches(row, patterns)):
+                found.append(row)
             if len(found) == limit:
                 return found, (row.id, row.file)
         if looked_at >= MOST_AT_ONCE or passed >= MOST:
@@ -191,8 +198,11 @@ def _begun(wanted: Sequence[Phrase]) -> list[Phrase]:
 
 def _answers(
     c: sa.Connection, wanted: Sequence[Phrase], whose: sa.Select[Any], most: int, before: int = FIRST
-) -> Iterator[tuple[int, Sequence[sa.Row[*tuple[Any, ...]]]]]:
-    """Answers that may match, those kept last first, each with every file that has it; some, down to an id."""
+) -> Iterator[tuple[int, Sequence[sa.Row[*tuple[Any, ...]]], bool]]:
+    """Answers that may match, those kept last first, each with every file that has it; some, down to an id.
+
+    And whether the index says of them that they have all of the terms.
+    """
     terms = dict.fromkeys(term for phrase in wanted for term in phrase.terms())
     often = _often(c, terms, before)
     to_read = READ if often else 0
@@ -201,7 +211,7 @@ def _answers(
         at_once = min(most, to_read or most)
         ids = _ids(c, these, before, at_once)
         for some in chunks(ids, CHUNK):
-            yield some[-1], c.execute(whose, {"some": some}).all()
+            yield some[-1], c.execute(whose, {"some": some}).all(), not to_read
         if len(ids) < at_once:
             return
         to_read, before, most = max(to_read - at_once, 0), ids[-1], min(4 * most, MOST)
@@ -248,9 +258,7 @@ def _matches(row: sa.Row[*tuple[Any, ...]], patterns: Sequence[re.Pattern[str]])
     whole = [at for at, found in enumerate(counts) if all(found)]
     best = whole or [max(range(len(pages)), key=lambda at: sum(map(bool, counts[at])))]
     key = key_of(row)
-    return [
-        _Match(_score(counts[at], len(pages[at])), key, row.file, at + 1, pages[at], row.id) for at in best
-    ]
+    return [_Match(_score(counts[at], len(pages[at])), key, row.file, at + 1, pages[at]) for at in best]
 
 
 def _hits(found: Sequence[_Match], wanted: Sequence[Phrase]) -> list[Hit]:

@@ -30,9 +30,8 @@ class Facts:
     bytes: int | None = None  # of all images of a request, before base64: more was refused
     edge: int | None = None  # px, longest side that worked where a longer one was refused
     limit: int | None = None  # output tokens at most
-    finishes: frozenset[str] = field(
-        default_factory=frozenset
-    )  # finish reasons that nobody knows, of answers
+    # Finish reasons that nobody knows, of answers.
+    finishes: frozenset[str] = field(default_factory=frozenset)
 
 
 UNKNOWN = Facts()  # as of most models
