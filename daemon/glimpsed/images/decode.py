@@ -53,9 +53,8 @@ _FORMATS: dict[Kind, tuple[str, str]] = {  # Pillow's name, and the module that 
 FILTER = Image.Resampling.BICUBIC
 _STRIP = 16_000_000  # px that are copied at a time
 _ORIENTATION = 0x0112
-_SCALED = frozenset(
-    {"JPEG", "JPEG2000", "MPO"}
-)  # Pillow's names of what can be decoded at less than its size
+# Pillow's names of what can be decoded at less than its size.
+_SCALED = frozenset({"JPEG", "JPEG2000", "MPO"})
 _NO_LIMIT = 1 << 62
 _COPIES = 4  # of a HEIF picture that are in memory while it is decoded
 
@@ -178,9 +177,8 @@ def picture(file: BinaryIO, kind: Kind, number: int, memory: int) -> Picture:
     if image.format == "JPEG2000":
         draw = jpx.drawable(file, image.mode)
     smaller = _smaller(file, kind) if kind == "heif" else None
-    if (
-        image.format not in _SCALED and smaller is None
-    ):  # whose scaled decoding may need far less than its size
+    # Whose scaled decoding may need far less than its size.
+    if image.format not in _SCALED and smaller is None:
         affordable(image.size, image.mode, memory)
     return Picture(image, draw, _orientation(image) if turn is None else turn, stretch_of(image), smaller)
 

@@ -71,9 +71,8 @@ class Bench:
     rows: Sequence[FileRow] = ()
     problem: str = ""
     prices: Sequence[str] = ()  # what it will cost, before it is agreed to
-    readings: Sequence[tuple[FileRow, Sequence[Reading]]] = field(
-        default=()
-    )  # a row a file, a column a model
+    # A row a file, a column a model.
+    readings: Sequence[tuple[FileRow, Sequence[Reading]]] = field(default=())
     snippet: str = ""  # for the config
 
 
