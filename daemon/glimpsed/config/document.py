@@ -34,9 +34,8 @@ PROBLEMS = 100  # told at once; whoever has more has one cause for them
 _LONGEST_NUMBER = 100  # characters; '1:1:1:…' of a megabyte takes hours
 _LONGEST_TOLD = 500  # characters of a message
 _PATIENCE = 5.0  # seconds for a file that the config names
-_PATIENCE_CONFIG = (
-    15.0  # for the config itself, which may come through a pipe, from a program that decrypts it
-)
+# For the config itself, which may come through a pipe, from a program that decrypts it.
+_PATIENCE_CONFIG = 15.0
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C, ten times as fast
 _UNUSABLE = re.compile("[\0\ud800-\udfff]")  # what no header, argument or file can hold
 _VARIABLE = re.compile(r"\$(\$?)\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -56,9 +55,8 @@ class Document:
     data: dict[str, Any] = field(default_factory=dict)
     lines: dict[Key, int] = field(default_factory=dict)
     problems: dict[Problem, None] = field(default_factory=dict)  # in the order in which they were found
-    filled_in: dict[str, str] = field(
-        default_factory=dict
-    )  # what came out of the environment, by ``${NAME}``
+    # What came out of the environment, by ``${NAME}``.
+    filled_in: dict[str, str] = field(default_factory=dict)
     _wrong: set[Key] = field(default_factory=set)
 
     def written(self, key: Key) -> Key:

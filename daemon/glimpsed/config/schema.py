@@ -155,9 +155,8 @@ class ModelEntry(Section):
     allow_http: bool = Field(default=False, description="Allow plain http to anything but loopback.")
     budget: Limit | None = Field(None, description="What this model may spend.")
     key: SecretStr | None = Field(None, exclude=True, validation_alias=OURS + "key")  # resolved by the loader
-    quoted: bool = Field(
-        default=False, exclude=True, validation_alias=OURS + "quoted"
-    )  # as the key was found
+    # As the key was found.
+    quoted: bool = Field(default=False, exclude=True, validation_alias=OURS + "quoted")
 
     @model_validator(mode="before")
     @classmethod
@@ -200,9 +199,8 @@ class Webhook(Section):
     )
     secret_file: PathText | None = Field(None, description="File that holds it.")
     secret_credential: str | None = Field(None, description="systemd credential that holds it.")
-    secret: SecretStr | None = Field(
-        None, exclude=True, validation_alias=OURS + "secret"
-    )  # resolved by the loader
+    # Resolved by the loader.
+    secret: SecretStr | None = Field(None, exclude=True, validation_alias=OURS + "secret")
 
     @model_validator(mode="before")
     @classmethod
@@ -410,9 +408,8 @@ class Web(Section):
         pattern=r"^[A-Za-z0-9-]{1,100}$",
         description="Header in which such a proxy names the user that it let in, like X-Remote-User.",
     )
-    password: SecretStr | None = Field(
-        None, exclude=True, validation_alias=OURS + "password"
-    )  # resolved by the loader
+    # Resolved by the loader.
+    password: SecretStr | None = Field(None, exclude=True, validation_alias=OURS + "password")
 
     @model_validator(mode="before")
     @classmethod

@@ -33,9 +33,8 @@ class Site:
     clock: Callable[[], float]  # epoch
     look: Callable[[], None]  # at the root, now: something is wrong
     root: Root | None = None
-    burst_confirm: Callable[[], int | None] = lambda: (
-        None
-    )  # how many may come at once without a question, now
+    # How many may come at once without a question, now.
+    burst_confirm: Callable[[], int | None] = lambda: None
     burst: Burst = field(default_factory=Burst)
     burst_waits: asyncio.Event = field(default_factory=asyncio.Event)  # more of one wait for `approve`
     new: bool = False  # it was never seen before this start: its backlog has a question of its own

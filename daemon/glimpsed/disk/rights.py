@@ -22,18 +22,16 @@ from glimpsed.disk.files import entry
 _READ, _WRITE = 4, 2
 _BOTH = _READ | _WRITE  # a text is never executable
 _ACL = "system.posix_acl_access"
-_NO_ACL = frozenset(
-    {errno.ENODATA, errno.ENOTSUP, errno.ENOSYS, errno.EPERM, errno.EACCES}
-)  # none, or none to be had here
+# None, or none to be had here.
+_NO_ACL = frozenset({errno.ENODATA, errno.ENOTSUP, errno.ENOSYS, errno.EPERM, errno.EACCES})
 
 # The attribute's layout: linux/posix_acl_xattr.h; entries stand in the order of their tags, then of their ids.
 _HEAD, _ENTRY = struct.Struct("<I"), struct.Struct("<HHI")
 _VERSION, _NOBODY = 2, 0xFFFFFFFF
 _OWNER, _USER, _GROUP_OF_FILE, _GROUP, _MASK, _OTHER = 1, 2, 4, 8, 16, 32
 
-Wanted: TypeAlias = (
-    int | Literal["auto", "same"]
-)  # a mode; the image's and its owner's for its group; only the image's
+# A mode; the image's and its owner's for its group; only the image's.
+Wanted: TypeAlias = int | Literal["auto", "same"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +145,8 @@ def follow(fd: int, image: Rights, wanted: Wanted) -> None:
 
 
 def _give(fd: int, rights: Rights) -> None:
-    inherited = (
-        _acl(fd) is not None
-    )  # the directory's default ACL, which a change of mode would bring to life
+    # The directory's default ACL, which a change of mode would bring to life.
+    inherited = _acl(fd) is not None
     if inherited or rights.users or rights.groups:
         try:
             os.setxattr(fd, _ACL, encode(rights))

@@ -82,9 +82,8 @@ def _rename_image(source: int, target: int, image: Piece) -> None:
     arrived = entry(target, image.new)
     if arrived is not None and same_file(arrived, image.seen):
         return
-    for number in range(
-        1, _MOST_NUMBERS
-    ):  # the old name, unless a third version came meanwhile: nothing is lost
+    # The old name, unless a third version came meanwhile: nothing is lost.
+    for number in range(1, _MOST_NUMBERS):
         with contextlib.suppress(FileExistsError):
             rename_no_replace(target, image.new, source, numbered(image.old, number))
             break

@@ -30,9 +30,8 @@ def to_csv(table: Table, file: IO[str], *, excel: bool = False) -> None:
     comma = excel and _decimal_comma()
     if excel:
         file.write("\ufeff")
-    writer = csv.writer(
-        file, delimiter=";" if comma else ",", lineterminator="\r\n"
-    )  # RFC 4180; Python quotes a text with either of them
+    # RFC 4180; Python quotes a text with either of them.
+    writer = csv.writer(file, delimiter=";" if comma else ",", lineterminator="\r\n")
     writer.writerow(map(_harmless, table.columns))
     for row in table:
         writer.writerow([_cell(value, comma=comma) for value in row])
@@ -40,9 +39,9 @@ def to_csv(table: Table, file: IO[str], *, excel: bool = False) -> None:
 
 def to_jsonl(table: Table, file: IO[str]) -> None:
     """One object a line, its columns as keys."""
-    names = table.columns
+    names, encode = table.columns, json.JSONEncoder(ensure_ascii=False).encode
     for row in table:
-        file.write(json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False) + "\n")
+        file.write(encode(dict(zip(names, row, strict=True))) + "\n")
 
 
 def to_sqlite(table: Table, path: Path) -> None:

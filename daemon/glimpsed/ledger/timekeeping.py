@@ -30,9 +30,8 @@ def keep_time(c: sa.Connection, clock: Clock, *, opening: bool = False) -> None:
             clock.set(mark.now(reading))
         elif mark.at.boot == reading.boot or 0 <= reading.wall - mark.at.wall <= FRESH:
             clock.forward(mark.now(reading))
-        if (
-            opening and mark.at.boot == reading.boot
-        ):  # as good as new, and commands that only look write nothing
+        # As good as new, and commands that only look write nothing.
+        if opening and mark.at.boot == reading.boot:
             return
     new = json.dumps([clock(), reading.boot, reading.elapsed, reading.wall])
     if kept is None:

@@ -84,9 +84,8 @@ def _without_cells(letters: list[str], gaps: list[float]) -> list[float]:
     found = list(gaps)
     for n in range(1, len(letters) - 1):
         within = letters[n - 1].isdigit() and letters[n + 1].isdigit()
-        if letters[n] in STOPS or (
-            letters[n] == ":" and within
-        ):  # French has a space on both sides of a colon
+        # French has a space on both sides of a colon.
+        if letters[n] in STOPS or (letters[n] == ":" and within):
             own = min(gaps[n - 1], gaps[n], CELL)
             found[n - 1 : n + 1] = gaps[n - 1] - own, gaps[n] - own
     return found

@@ -28,9 +28,8 @@ from glimpsed.pipeline.place import Place
 
 log = get_logger()
 
-ON_SHARE = (
-    60.0  # seconds until a file that cannot be read, or whose sidecar cannot be written, is tried again
-)
+# Seconds until a file that cannot be read, or whose sidecar cannot be written, is tried again.
+ON_SHARE = 60.0
 MOST_NAMED = 5  # fields in the log
 
 
@@ -120,9 +119,8 @@ class SecondReader:
                 bill=self._bill(job),
                 answered=answered,
             )
-        differs = await place.do(
-            doubt.doubt, answer, reading, by=entry.name, plain_text=entry.local
-        )  # long texts take long to align
+        # Long texts take long to align.
+        differs = await place.do(doubt.doubt, answer, reading, by=entry.name, plain_text=entry.local)
         known = Reading(verified=Verified(by=entry.name, usage=reading.usage), doubt=differs)
         await self.books.patient(
             Ledger.read_second,

@@ -62,12 +62,10 @@ class Unkept:
     def __init__(self, directory: Path | None = None, ledger: str = "") -> None:
         self._directory = directory
         self._ledger = ledger
-        self._own: tuple[Path, int] | None = (
-            None  # this process's directory, and the descriptor with the lock
-        )
-        self._lane = Blocking(
-            "unkept answers"
-        )  # one after the other: what is put aside is there to be dropped
+        # This process's directory, and the descriptor with the lock.
+        self._own: tuple[Path, int] | None = None
+        # One after the other: what is put aside is there to be dropped.
+        self._lane = Blocking("unkept answers")
 
     async def until_kept(
         self,

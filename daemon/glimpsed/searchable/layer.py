@@ -15,11 +15,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from glimpsed.searchable.words import Line, Point, is_right_to_left
 
 FONT = "GlimpsedWords"  # its name among a page's resources
-ADVANCE, SPACE, DESCENT = (
-    0.5,
-    0.25,
-    0.2,
-)  # of the font's size: width of a letter and a space, depth below the line
+# Of the font's size: width of a letter and a space, depth below the line.
+ADVANCE, SPACE, DESCENT = 0.5, 0.25, 0.2
 _SMALLEST = 1.0  # pt
 _DIAGONAL = 0.02  # what rises more than this share of its width, poppler takes letter by letter
 _HALVES = range(0xD800, 0xE000)  # no characters: these codes are free for what lies beyond the first 65,536

@@ -161,9 +161,8 @@ class Maker:
             images = await self._images.prepare(content, page, target)
             try:
                 reply = await engine.ask(Request(prompt=TRANSCRIBE, images=images, lines=True))
-            except (
-                VisionError
-            ) as e:  # a script that it does not know, or no memory for it: the text is spread
+            except VisionError as e:
+                # A script that it does not know, or no memory for it: the text is spread.
                 log.info("page not looked at", page=page, reason=e.verdict.reason)
                 continue
             loose = reply.answered.startswith(LOOSE)

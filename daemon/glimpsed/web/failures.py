@@ -16,9 +16,8 @@ from glimpsed.web.pages import query, render, site_of
 FRESH = 5.0  # seconds that the groups are shown again as they were
 EXAMPLES = 5
 PER_PAGE = 50
-_PARTICULAR = re.compile(
-    r"'[^']*'|\"[^\"]*\"|\S*/\S+|\d[\d.,:]*"
-)  # names, paths and numbers tell files apart
+# Names, paths and numbers tell files apart.
+_PARTICULAR = re.compile(r"'[^']*'|\"[^\"]*\"|\S*/\S+|\d[\d.,:]*")
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,9 +67,8 @@ class Line:
     """A file of the list."""
 
     row: FileRow
-    begins: Sequence[
-        tuple[str, bool]
-    ]  # its answer's beginning, or the line that was found, what was searched for marked
+    # Its answer's beginning, or the line that was found, what was searched for marked.
+    begins: Sequence[tuple[str, bool]]
     page: int | None = None  # that was found
 
 

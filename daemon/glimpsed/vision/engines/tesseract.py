@@ -60,9 +60,8 @@ class Tesseract:
 
     async def _detected(self, image: Image) -> str:
         """The languages to read it with, by its script. Raises `VisionError` for one that there is no data for."""
-        _, _, text = await self._run(
-            image, "--psm", "0", "-l", "osd"
-        )  # fails where there is too little print
+        # Fails where there is too little print.
+        _, _, text = await self._run(image, "--psm", "0", "-l", "osd")
         script = scripts.told(text)
         if script not in self._scripts:
             reason = (
