@@ -18,7 +18,7 @@ from glimpsed.model import shown
 if TYPE_CHECKING:
     from glimpsed.config import Folder
     from glimpsed.desk import Desk
-    from glimpsed.export.table import Table
+    from glimpsed.export.table import ExportTable
     from glimpsed.model import Answer
 
 FORMATS = ("csv", "jsonl", "sqlite", "xlsx")
@@ -68,7 +68,7 @@ def command(
         folders = chosen(desk.config, name)
         columns = dict.fromkeys(c for f in folders for c in tables.fields(f.schema_, explode=explode))
         lacking = 0
-        with tables.Table(columns) as table:
+        with tables.ExportTable(columns) as table:
             for folder in folders:
                 for path, answer in _answers(desk, folder):
                     if answer is None:
@@ -104,7 +104,7 @@ def _answers(desk: Desk, folder: Folder) -> Iterator[tuple[str, Answer | None]]:
         yield shown(row.key.path), answer
 
 
-def _write(table: Table, kind: str, output: Path | None, *, excel: bool) -> list[str]:
+def _write(table: ExportTable, kind: str, output: Path | None, *, excel: bool) -> list[str]:
     """What is otherwise in the file than in the table, in words."""
     from glimpsed.export import write
 
