@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from glimpsed.ledger.packed import facts_of, pack, pages_of, unpack
+from glimpsed.ledger.packed import facts_of, lettered, pack, pages_of, texts_of, unpack
 from glimpsed.ledger.part import CHUNK, Part, by_directory, chunks, clean, key_of
 from glimpsed.ledger.schema import answers, directories, files, kept, questions, reviews, texts, verifications
 from glimpsed.ledger.values import KeptAnswer
@@ -262,7 +262,8 @@ class Kept(Part):
 
 
 def _pages(answer: Answer) -> list[str]:
-    return [page.text for page in answer.pages or (answer,)]
+    """As a search looks at them, and as `pages_of` has them once the answer is kept."""
+    return list(map(lettered, texts_of(answer)))
 
 
 def _kept_answer(row: sa.Row[*tuple[Any, ...]] | None) -> KeptAnswer | None:

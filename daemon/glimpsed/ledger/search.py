@@ -67,7 +67,6 @@ class _Match:
     file: int
     page: int
     text: str
-    answer: int
 
 
 class Search(Part):
@@ -115,12 +114,15 @@ class Search(Part):
             counted, stopped = _look(c, wanted, among)
             rest, on = counted, stopped
             if after is not None:
-                rest = [match for match in counted if _later(match.answer, match.file, after)]
+                rest = [row for row in counted if _later(row.id, row.file, after)]
                 if stopped is not None and len(rest) <= limit:
                     rest, on = _look(c, wanted, among, after, limit + 1)
         page = rest[:limit]
-        on = (page[-1].answer, page[-1].file) if len(rest) > limit else on
-        return Matches(_hits(page, wanted), on, len(counted), stopped is None)
+        on = (page[-1].id, page[-1].file) if len(rest) > limit else on
+        patterns = [phrase.pattern() for phrase in wanted]
+        best = [_matches(row, patterns) for row in page]
+        shown = [max(some, key=lambda match: match.score) for some in best if some]
+        return Matches(_hits(shown, wanted), on, len(counted), stopped is None)
 
 
 def _look(
@@ -129,10 +131,14 @@ def _look(
     among: Among,
     after: Place | None = None,
     limit: int | None = None,
-) -> tuple[list[_Match], Place | None]:
-    """The best page of each file, the answers that were kept last first; and where it stopped, if that is not the end."""
+) -> tuple[list[Any], Place | None]:
+    """The rows of the files that have all of it, the answers that were kept last first; and where it stopped, if early.
+
+    Of a single word the index says all that is to be known: then no text is looked at to count those who have it.
+    """
     name, patterns = plain_name(among.name), [phrase.pattern() for phrase in wanted]
-    found: list[_Match] = []
+    certain = all(len(phrase.words) == 1 for phrase in wanted)
+    found: list[Any] = []
     looked_at = passed = 0
     for at, rows in _answers(c, wanted, _whose(among), MOST_AT_ONCE, after[0] + 1 if after else FIRST):
         passed += CHUNK
@@ -140,8 +146,9 @@ def _look(
             if after is not None and not _later(row.id, row.file, after):
                 continue
             looked_at += 1
-            if name in plain_name(key_of(row).path) and (matches := _matches(row, patterns)):
-                found.append(max(matches, key=lambda match: match.score))
+            named = not name or name in plain_name(key_of(row).path)
+            if named and (certain or _matches(row, patterns)):
+                found.append(row)
             if len(found) == limit:
                 return found, (row.id, row.file)
         if looked_at >= MOST_AT_ONCE or passed >= MOST:
@@ -204,9 +211,7 @@ def _matches(row: sa.Row[*tuple[Any, ...]], patterns: Sequence[re.Pattern[str]])
     whole = [at for at, found in enumerate(counts) if all(found)]
     best = whole or [max(range(len(pages)), key=lambda at: sum(map(bool, counts[at])))]
     key = key_of(row)
-    return [
-        _Match(_score(counts[at], len(pages[at])), key, row.file, at + 1, pages[at], row.id) for at in best
-    ]
+    return [_Match(_score(counts[at], len(pages[at])), key, row.file, at + 1, pages[at]) for at in best]
 
 
 def _hits(found: Sequence[_Match], wanted: Sequence[Phrase]) -> list[Hit]:

@@ -88,6 +88,7 @@ class Service:
         self._now = asyncio.Event()  # the second signal: stop without draining
         self._hup = asyncio.Event()
         self.httpd = Httpd()
+        self.reloaded: list[Callable[[Config], object]] = []  # who is told the config that is taken over
         self._notify = Notifier()
         self._health = Health(self, self._notify, self._became_ready)
         self._group: asyncio.TaskGroup
@@ -111,13 +112,15 @@ class Service:
             if not await self._open():
                 return
             try:
-                async with asyncio.TaskGroup() as self._group:
+                async with (
+                    self._beside(self) if self._beside else contextlib.nullcontext(),
+                    asyncio.TaskGroup() as self._group,
+                ):
                     tasks = await self._start()
                     # What is here now stays: a full collection would walk through it for 50 ms each time.
                     gc.freeze()
-                    async with self._beside(self) if self._beside else contextlib.nullcontext():
-                        await self._stop.wait()
-                        await self._drain()
+                    await self._stop.wait()
+                    await self._drain()
                     for task in tasks:
                         task.cancel()
                     self.folders.cancel()
@@ -299,6 +302,8 @@ class Service:
         self.models.apply(config, connected)
         self._serving.apply(config)
         await self.folders.apply(config, self._group)
+        for tell in self.reloaded:
+            tell(config)
         self._wake()
 
     # -- stop

@@ -95,6 +95,11 @@ class Breaker:
             self._silent.popitem(last=False)
         return sum(answers == self.answers for _, answers in self._silent.values())
 
+    def is_blank(self, file: str) -> bool:
+        """Whether this file got nothing since before others were answered: that is its own matter."""
+        since = self._silent.get(file)
+        return since is not None and since[1] < self.answers
+
     @property
     def blank(self) -> tuple[str, ...]:
         """Every file that got nothing and no answer since: asked again, it tells nothing new. The last one asked is last."""

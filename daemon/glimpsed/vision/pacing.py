@@ -8,7 +8,8 @@
 - a pause: at once for a 'pause' verdict, after 5 transport failures in a row, after 5 server errors in a
   row over more than one file, after 3 files that were refused alike or got nothing, when a rate's refusals go on for
   longer than any minute, or a wait is asked for that is longer than one. It is probed with one request, of another file
-  than the last that failed, after 1 minute, then 2, 4, 8, every 15; at once, where that may be those files' own fault.
+  than the last that failed, after 1 minute, then 2, 4, 8, every 15; where that may be those files' own fault at once, and
+  where they got nothing again after 1 second, rising to a minute.
 """
 
 from __future__ import annotations
@@ -255,6 +256,10 @@ class Pacing:
     def answers(self) -> int:
         """How many the model gave so far."""
         return self._breaker.answers
+
+    def is_blank(self, file: str) -> bool:
+        """Whether replies with nothing in them are this file's own matter, since others were answered meanwhile."""
+        return self._breaker.is_blank(file)
 
     def at_fault(self, ticket: Ticket, verdict: Verdict, now: float) -> bool:
         """Whether this refusal is the file's own fault, since others are answered."""

@@ -13,6 +13,7 @@ from glimpsed.words import lasting
 
 FIRST_PROBE, LAST_PROBE = 60.0, 900.0  # seconds
 SOON = 2.0  # seconds until one that got nothing is asked again: a moment's trouble is over by then
+RISING = 1.5  # times as long until the next that comes new is asked about, up to a minute: pages may be blank in runs
 REMEMBERED = 100  # files that got nothing
 
 
@@ -32,7 +33,9 @@ class Pause:
     rate: bool = False  # for a rate's sake: another refusal for that does not end it
     alike: frozenset[str] = frozenset()  # what files were refused for: the same again does not end the pause
     silent: tuple[str, ...] = ()  # files that got replies with nothing in them, the last one last
-    probes: int = 0  # of those, that came of a probe
+    soon: float = SOON / 2  # seconds after one of those until another that comes new
+    probes: int = 0  # in vain, by files that came new …
+    again: int = 0  # … and by those that had got nothing before
 
     @property
     def probed(self) -> bool:
@@ -52,6 +55,10 @@ class Pause:
         """Whether this file can tell nothing new: another one probes first."""
         return file == self.file or file in self.silent
 
+    def concerns(self, folder: str) -> bool:
+        """Whether one of the files that failed lies in this folder."""
+        return any(file.startswith(f"{folder}/") for file in (self.file or "", *self.silent))
+
     def heard_nothing(self, file: str, now: float, *, probe: bool) -> Self:
         """One more reply with nothing in it.
 
@@ -61,10 +68,12 @@ class Pause:
         silent = (*(f for f in self.silent if f != file), file)[-REMEMBERED:]
         if not probe:
             return replace(self, silent=silent)
+        paused = replace(self, silent=silent, file=file)
+        if new:
+            soon = min(self.soon * (RISING if self.soon < FIRST_PROBE else 2), LAST_PROBE)
+            return replace(paused, until=now + self.soon, soon=soon, probes=self.probes + 1)
         wait = min(self.wait * 2, LAST_PROBE)
-        until = now + wait if new else self.until
-        paused = replace(self, silent=silent, file=file, until=until, own_probe=now + wait)
-        return replace(paused, wait=wait, probes=self.probes + 1)
+        return replace(paused, own_probe=now + wait, wait=wait, again=self.again + 1)
 
     def failed_again(self, reason: str, ticket: Ticket, verdict: Verdict, now: float) -> Self:
         """A reason to pause, which it does already."""
@@ -78,8 +87,8 @@ class Pause:
         alone = self.alone and self.file == file
         doubtful = self.doubtful and self.file == file
         until, own = now + max(wait, others), now + max(wait, asked)
-        new = replace(self, reason=reason, until=until, wait=wait, file=file, alone=alone)
-        return replace(new, own_probe=own, doubtful=doubtful)
+        new = replace(self, reason=reason, until=until, wait=wait, file=file, probes=self.probes + 1)
+        return replace(new, own_probe=own, alone=alone, doubtful=doubtful)
 
 
 def begun(reason: str, ticket: Ticket, verdict: Verdict, now: float, *, alone: bool, answers: int) -> Pause:

@@ -105,7 +105,8 @@ class RemoteModel:
         seen = self.lessons.seen(request)
         state = reaction.begin(self.entry, request, self.lessons.api, self._facts(), seen)
         pause = self.pacing.paused
-        if pause is not None and pause.silent and pause.probes % 2:  # by turns, one of them may say more
+        # By turns, one of them may say more to a file that this one said nothing to; to another one, it would tell nothing.
+        if pause is not None and _file(request) in pause.silent and pause.again % 2:
             return reaction.elsewhere(state, pause.reason)
         return state
 
@@ -261,6 +262,7 @@ class RemoteModel:
             alone = again and pause.alone and pause.file == _file(request)
             failed = verdict.transport or verdict.server or verdict.overload
             failed = failed or not verdict.alike.isdisjoint(pause.alike)
+            alone = alone or (NO_ANSWER in verdict.alike and self.pacing.is_blank(_file(request)))
             if failed and not alone:
                 verdict = replace(verdict, kind="pause", reason=pause.reason)
             verdict = replace(verdict, retry_after=None)
