@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from glimpsed.export import write
 from glimpsed.export.table import FACTS, ExportTable, fields, rows
-from glimpsed.model import Answer, PageAnswer, Source
+from glimpsed.model import Answer, FileKey, PageAnswer, Source
 from sidecar_samples import answer as sample
 
 SCHEMA: dict[str, Any] = {
@@ -61,7 +61,7 @@ def table(*answers: Answer, explode: str | None = None) -> ExportTable:
     made = ExportTable(fields(SCHEMA, explode=explode))
     OPEN.append(made)
     for one in answers:
-        for row in rows(one, "a/scan.jpg", with_data=True, explode=explode):
+        for row in rows(one, FileKey("f", "a/scan.jpg"), with_data=True, explode=explode):
             made.add(row)
     return made
 
@@ -98,7 +98,7 @@ def test_a_list_may_be_rows_of_its_own() -> None:
 def test_without_a_schema_there_is_the_text_and_a_page_is_a_row() -> None:
     pages = (PageAnswer(page=1, text="one"), PageAnswer(page=2, text="two"))
     with ExportTable(fields(None)) as made:
-        for row in rows(answer(pages=pages, text="one\ftwo"), "s.pdf", with_data=False):
+        for row in rows(answer(pages=pages, text="one\ftwo"), FileKey("f", "s.pdf"), with_data=False):
             made.add(row)
         assert [(r["page"], r["text"]) for r in as_csv(made)] == [("1", "one"), ("2", "two")]
 
@@ -194,7 +194,7 @@ def test_memory_does_not_grow_with_the_rows() -> None:
     def peak(count: int) -> int:
         tracemalloc.start()
         with ExportTable(fields(SCHEMA)) as made, open("/dev/null", "w", encoding="utf-8") as sink:
-            one = next(rows(answer(data=DATA | {"note": "x" * 1000}), "f", with_data=True))
+            one = next(rows(answer(data=DATA | {"note": "x" * 1000}), FileKey("f", "s"), with_data=True))
             for _ in range(count):
                 made.add(one)
             write.to_csv(made, sink)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from glimpsed.errors import LedgerReplaced
-from glimpsed.ledger import Adopted, GoneRow, Known, Ledger, Paused, local_day, queries
+from glimpsed.ledger import Adopted, GoneRow, Known, Ledger, Paused, local_day, open_ledger, queries
 from glimpsed.ledger.hosts import ALIVE, this_host
 from glimpsed.model import (
     Answer,
@@ -836,6 +839,30 @@ def test_an_older_copy_that_is_restored_under_a_daemon_is_noticed(opened: OpenLe
     with pytest.raises(LedgerReplaced):
         ledger.heartbeat(30)
     ledger.heartbeat(20 + 10 * ALIVE)  # after a long sleep the others have forgotten it
+
+
+@pytest.mark.parametrize("left", [0, 4096, 20_000])
+def test_a_file_that_is_cut_off_under_a_daemon_is_noticed_and_one_that_is_vacuumed_is_not(
+    tmp_path: Path, left: int
+) -> None:
+    file = tmp_path / "ledger.sqlite"
+    ledger = open_ledger(f"sqlite:///{file}")
+    ledger.offer([Offer(FileKey("in", f"{n:0200}.png"), Version(1, 1)) for n in range(500)], 1)
+    ledger.heartbeat(10)
+    ledger._database.empty_log()
+    ledger.heartbeat(20)
+    ledger.forget_files([FileKey("in", f"{n:0200}.png") for n in range(500)])
+    ledger.heartbeat(30)
+    whole = file.stat().st_size
+    with contextlib.closing(sqlite3.connect(file)) as administrator:
+        administrator.execute("VACUUM")
+        administrator.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert file.stat().st_size < whole
+    ledger.heartbeat(40)
+    os.truncate(file, left)
+    with pytest.raises(LedgerReplaced, match="was cut off"):
+        ledger.heartbeat(50)
+    ledger.close()
 
 
 def test_daemons_are_alive_while_they_beat(ledger: Ledger, opened: OpenLedger) -> None:

@@ -208,3 +208,24 @@ def test_those_that_are_gone_are_forgotten_with_their_answers(ledger: Ledger) ->
     ledger.set_fingerprints("in", {"": b"1", "sub": b"2"})
     forgotten(ledger, [B])
     assert ledger.fingerprints("in") == {"": b"1"}  # what still stands there is news to the next listing
+
+
+def test_the_gist_of_every_done_file_is_told_in_their_order_with_what_is_not_kept(ledger: Ledger) -> None:
+    several = [FileKey("in", f"{n // 200}/{n:04}.png") for n in range(600)]
+    ledger.offer([Offer(key, Version(1, 1)) for key in several], 1)
+    jobs = {job.key: job for job in ledger.claim(folders=["in"], limit=600, now=ledger.clock())}
+    held = [jobs[key] for key in several]
+    ledger.all_answered([(job, answer(f"text {n}", f"{n:064x}"), "q") for n, job in enumerate(held)], 2)
+    ledger.all_done([(job, ()) for job in held], 3)
+    ledger.vanished([several[7]], 4)
+    with ledger._database.write() as c:
+        c.exec_driver_sql(
+            "UPDATE kept SET body = '\\x03'::bytea WHERE file = 3"
+            if ledger._database.postgresql
+            else "UPDATE kept SET body = x'03' WHERE file = 3"
+        )  # by a newer program
+    assert ledger.forget_files([several[8]]) == 1
+    told = [(key, gist and (gist.text, gist.usage.cost)) for key, gist in ledger.gists("in")]
+    whole = [(key, answer(f"text {n}", f"{n:064x}")) for n, key in enumerate(several) if n not in (7, 8)]
+    assert told == [(key, None if key == several[2] else (one.text, one.usage.cost)) for key, one in whole]
+    assert list(ledger.gists("other")) == []

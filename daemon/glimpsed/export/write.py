@@ -39,9 +39,9 @@ def to_csv(table: ExportTable, file: IO[str], *, excel: bool = False) -> None:
 
 def to_jsonl(table: ExportTable, file: IO[str]) -> None:
     """One object a line, its columns as keys."""
-    names = table.columns
+    names, encode = table.columns, json.JSONEncoder(ensure_ascii=False).encode
     for row in table:
-        file.write(json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False) + "\n")
+        file.write(encode(dict(zip(names, row, strict=True))) + "\n")
 
 
 def to_sqlite(table: ExportTable, path: Path) -> None:

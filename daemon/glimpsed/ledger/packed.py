@@ -10,7 +10,7 @@ import json
 import re
 import zlib
 
-from glimpsed.model import Answer
+from glimpsed.model import Answer, Gist
 
 _ESCAPES = re.compile(r"(?:\\u[0-9a-fA-F]{4})+|\\.", re.DOTALL)
 _BREAKS = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
@@ -31,6 +31,11 @@ def pack(answer: Answer, facts: bytes = b"") -> bytes:
 def unpack(body: bytes, sha256: str, facts: bytes = b"") -> Answer:
     """`pack` undone, for the content that it was about. Raises `ValueError` for what another program wrote."""
     return Answer.model_validate_json(_inflated(body, facts).replace(_hash(""), _hash(sha256), 1))
+
+
+def gist_of(body: bytes, facts: bytes = b"") -> Gist:
+    """The gist of an answer as it is kept. Raises `ValueError` for what another program wrote."""
+    return Gist.model_validate_json(_inflated(body, facts))
 
 
 def pages_of(body: bytes, facts: bytes) -> list[str]:

@@ -39,10 +39,15 @@ def answer(
     known = next((found for found in kept if found is not None and found.question == row.question), None)
     if known is not None:
         return about(row, known.answer)
+    return beside(root, row.key.path, folder)
+
+
+def beside(root: Root | None, path: str, folder: Folder) -> Answer | None:
+    """What the JSON beside a file says that was answered; None: nothing, or nobody can look there now."""
     if root is None:
         return None
     try:
-        return sidecar.load(*where(root, row.key.path), folder)
+        return sidecar.load(*where(root, path), folder)
     except ShareTrouble:
         return None
 

@@ -199,7 +199,7 @@ def _table(desk: Desk, rows: Sequence[FileRow]) -> str:
             answer = answer_of(desk, roots[folder.name], folder, row) if row.state == "done" else None
             if answer is not None:
                 with_data = folder.schema_ is not None
-                for one in tables.rows(answer, shown(row.key.path), with_data=with_data, explode=None):
+                for one in tables.rows(answer, row.key, with_data=with_data):
                     table.add(one)
         to_csv(table, to)
     return to.getvalue()
