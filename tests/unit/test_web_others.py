@@ -122,6 +122,11 @@ def test_what_cannot_be_asked_is_told_before_anything_is_paid(tmp_path: Path, ga
             refused = reader.send_form(form, "Try", prompt="Say more.", model="cheap", **agreed)
             assert refused.status_code == 409
             assert "budget" in refused.text
+            tried = reader.send_form(
+                reader.get("/workbench?file=1").text, "Try", prompt="Say more.", model=["cheap"], **agreed
+            )
+            assert tried.status_code == 422
+            assert "budget" in tried.text
         assert reader.send_form(form, "Try", prompt="x", model="nobody").status_code == 400
         assert reader.get("/files/2/another").status_code == 409
         assert reader.get("/files/99/another").status_code == 404

@@ -68,7 +68,7 @@ def together(page: Ifd) -> bool:
         return False
     return (
         photometric in _KNOWN
-        and fill == 1
+        and fill in {1, 2}  # libtiff turns each byte around
         and len(set(depths)) == 1
         and depths[0] in _DEPTHS.get(form, ())
         and page.numbers(_PLANAR) in {(), (1,)}

@@ -33,7 +33,7 @@ _SUBFILE_TYPE, _OLD_SUBFILE_TYPE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOME
     259,
     262,
 )
-_OFFSETS, _ORIENTATION, _SAMPLES, _COUNTS, _PLANAR = 273, 274, 277, 279, 284
+_FILL, _OFFSETS, _ORIENTATION, _SAMPLES, _COUNTS, _PLANAR = 266, 273, 274, 277, 279, 284
 _COLOUR_MAP, _TILE_WIDTH, _TILE_OFFSETS, _EXTRA, _FORMAT = 320, 322, 324, 338, 339
 _DIRECTORIES = frozenset({330, 34665, 34853, 40965})  # what points at other directories
 # What is said of all samples together, and where each plane of them stands.
@@ -164,11 +164,15 @@ def _readable(file: BinaryIO, chain: Sequence[Ifd]) -> BinaryIO:
     """
     mark = file.read(4)
     file.seek(0)
-    if mark != b"MM\0+" and not any(_taken_apart(page) or _mistagged(page) for page in chain):
+    if mark != b"MM\0+" and not any(
+        _taken_apart(page) or _mistagged(page) or _unturned(page) for page in chain
+    ):
         return file
     pages = []
     for page in chain:
         entries = [entry for entry in _entries(page) if entry[0] not in _DIRECTORIES]
+        if _unturned(page):
+            entries = [entry for entry in entries if entry[0] != _FILL]
         if _mistagged(page):
             retagged = {_OFFSETS: _TILE_OFFSETS, _COUNTS: EXTENTS[_TILE_OFFSETS]}
             entries = [(retagged.get(tag, tag), *rest) for tag, *rest in entries]  # type: ignore[misc]
@@ -184,6 +188,11 @@ def _mistagged(page: Ifd) -> bool:
     """Whether its tiles stand under the tags of strips."""
     tags = {tag for tag, *_ in page.entries}
     return _TILE_WIDTH in tags and _TILE_OFFSETS not in tags
+
+
+def _unturned(page: Ifd) -> bool:
+    """Whether it says of bits that they run backwards, where none do: libtiff takes a JPEG's as they are."""
+    return page.numbers(_FILL) == (2,) and page.numbers(_COMPRESSION) in _JPEGS
 
 
 def _apart(page: Ifd) -> bool:
