@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +23,6 @@ from glimpsed.redact import reads_like_a_name, without_keys
 # The search path of LoadCredential=, less encrypted ones: systemd.exec(5).
 CREDENTIAL_STORES = (Path("/etc/credstore"), Path("/run/credstore"), Path("/usr/lib/credstore"))
 _VARIABLE_NAME = re.compile(r"[A-Z_][A-Z0-9_]*|[a-z]+(?:_[a-z0-9]+)*")  # as people write them
-_MOST_STEPS = 10_000  # parts of a schema that one value is held against: each reference counts what it names
-_IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas")
 
 
 def read_schemas(document: Document) -> None:
@@ -63,85 +60,12 @@ def _schema_file(document: Document, key: Key, name: str) -> Any:
 
 
 def _valid(document: Document, key: Key, schema: dict[str, Any]) -> bool:
-    import jsonschema  # noqa: PLC0415 - most configs have no schema, and it is slow to import
+    from glimpsed.schemas import sound  # noqa: PLC0415 - most configs have no schema, and jsonschema is slow to import
 
-    checker = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
-    try:
-        checker.check_schema(schema)
-        found = list(_References(schema).problems())
-    except jsonschema.SchemaError as e:
-        at = "".join(f"/{part}" for part in e.absolute_path)
-        found = [f"is not a valid JSON Schema: {e.message[:200]}" + (f" at {at}" if at else "")]
-    except RecursionError:
-        found = ["is nested too deeply"]
+    found = sound.wrong_with(schema)
     for message in found:
         document.problem(key, message)
     return not found
-
-
-class _References:
-    """Whether each `$ref` of a schema can be followed, without a network, and to an end.
-
-    One that leads back to itself by way of what is held against the same value would never end, and a few that name
-    each other twice stand for millions of steps.
-    """
-
-    def __init__(self, schema: dict[str, Any]) -> None:
-        from referencing import Registry, Resource, jsonschema  # noqa: PLC0415 - slow to import, seldom needed
-
-        self._schema = schema
-        resource = Resource.from_contents(schema, default_specification=jsonschema.DRAFT202012)
-        self._uri = resource.id() or ""
-        self._registry: Any = Registry().with_resource(self._uri, resource).crawl()
-        self._steps: dict[int, float] = {}  # of each part, by its id
-
-    def problems(self) -> Iterator[str]:
-        parts = list(_parts(self._schema))
-        references = dict.fromkeys(r for part in parts if isinstance(r := part.get("$ref"), str))
-        missing = [reference for reference in references if self._target(reference) is None]
-        for reference in missing:
-            yield f"refers to {reference}, which is not inside of it"
-        steps = 0 if missing else max(map(self._count, parts), default=0)
-        if steps == math.inf:
-            yield "refers to itself without end"
-        elif steps > _MOST_STEPS:
-            yield "is too intricate: its references stand for more than can be checked"
-
-    def _target(self, reference: str) -> Any:
-        from referencing import exceptions  # noqa: PLC0415 - as above
-
-        try:
-            return self._registry.resolver(self._uri).lookup(reference).contents
-        except (exceptions.Unresolvable, exceptions.Unretrievable, ValueError):
-            return None
-
-    def _count(self, part: Any) -> float:
-        """How many parts a value is held against, beginning with this one; infinite in a circle."""
-        if not isinstance(part, dict):
-            return 1
-        if id(part) not in self._steps:
-            self._steps[id(part)] = math.inf  # for whoever comes back here meanwhile
-            self._steps[id(part)] = 1 + sum(map(self._count, self._in_place(part)))
-        return self._steps[id(part)]
-
-    def _in_place(self, part: dict[str, Any]) -> Iterator[Any]:
-        """The parts that the same value has to fit."""
-        if isinstance(reference := part.get("$ref"), str):
-            yield self._target(reference)
-        for name in _IN_PLACE:
-            below = part.get(name)
-            if isinstance(below, list):
-                yield from below
-            elif isinstance(below, dict):
-                yield from below.values() if name == "dependentSchemas" else [below]
-
-
-def _parts(schema: Any) -> Iterator[dict[str, Any]]:
-    """Every mapping in a schema: most are schemas themselves."""
-    if isinstance(schema, dict):
-        yield schema
-    for below in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
-        yield from _parts(below)
 
 
 def read_prompts(config: Config, document: Document) -> Config:

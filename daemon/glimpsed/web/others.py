@@ -170,24 +170,28 @@ def fits(answer: Answer, other: Answer, folder: Folder) -> bool:
 
 
 def _price(desk: Desk, asked: Folder, row: FileRow, language: Language) -> str:
-    _within_budget(desk, asked, language)
+    _may_ask(desk, asked, language)
     order = orders.Order(asked, 1, [row], lambda _now: 0)
     return f"{asked.model}: {orders.price_alone(desk, order, language)}"
 
 
-def _within_budget(desk: Desk, asked: Folder, language: Language = "en") -> None:
+def within_budget(desk: Desk, folder: str, model: str, language: Language = "en") -> None:
     """Raises `UsageError` where what may be spent is spent."""
     now = time.time()
-    over = concerned(reached(desk.config, desk.ledger.spend_this_month(now), now), asked.name, asked.model)
-    if over is not None and not desk.config.models[asked.model].local:
+    over = concerned(reached(desk.config, desk.ledger.spend_this_month(now), now), folder, model)
+    if over is not None and not desk.config.models[model].local:
         raise UsageError(told(over.reason, language))
+
+
+def _may_ask(desk: Desk, asked: Folder, language: Language = "en") -> None:
+    within_budget(desk, asked.name, asked.model, language)
     if desk.ledger.keep == 0:
         raise UsageError(N_("'keep_answers: never' keeps no other answer: try it at the Workbench."))
 
 
 def _asked(desk: Desk, asked: Folder, row: FileRow) -> int:
     """Ask, and keep what came of it; its number."""
-    _within_budget(desk, asked)
+    _may_ask(desk, asked)
     ((_, (found,)),) = read_all(desk, asked, [asked.model], [row])
     if found.answer is None:
         desk.ledger.paid(found.bills, time.time())
