@@ -126,9 +126,8 @@ async def _tried(request: Request, question: Question, rows: Sequence[FileRow], 
         )
     found = await site.question(in_one(rows), _read_all, asked, question.models, rows)
     update = {"prompt": question.prompt, "system": question.system or None, "schema": schema}
-    snippet = {
-        "folders": {folder.name: {k: v for k, v in update.items() if v} | {"model": question.models[0]}}
-    }
+    own = {"path": str(folder.path)} | {k: v for k, v in update.items() if v} | {"model": question.models[0]}
+    snippet = {"folders": {folder.name: own}}
     return Bench(question, rows, readings=found, snippet=_yaml(snippet))
 
 
