@@ -19,7 +19,7 @@ from glimpsed.config import state_url
 from glimpsed.errors import GlimpsedError
 from glimpsed.httpd import App, Httpd, reply
 from glimpsed.ledger import Ledger, open_ledger
-from glimpsed.web.apart import SERVES, Told
+from glimpsed.web.apart import SERVES, PageSettings
 from glimpsed.web.served import serve
 
 PATIENCE = 15.0  # seconds that the daemon may take to say how it is
@@ -70,14 +70,14 @@ async def _serve(daemon: socket.socket, news: IO[bytes], httpd: Httpd) -> None:
     )
 
 
-def _next(news: IO[bytes]) -> Told:
+def _next(news: IO[bytes]) -> PageSettings:
     """What the daemon says, and nobody else can. Raises EOFError at its end."""
-    told: Told = pickle.load(news)  # noqa: S301
+    told: PageSettings = pickle.load(news)  # noqa: S301
     journal.configure(told.config.log, secrets=told.config.secrets)
     return told
 
 
-def _opened(told: Told) -> Ledger:
+def _opened(told: PageSettings) -> Ledger:
     config = told.config
     return open_ledger(state_url(config), search=config.search, keep=config.keep_answers)
 
