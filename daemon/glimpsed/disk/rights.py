@@ -110,7 +110,8 @@ def is_wider(there: Rights, image: Rights, wanted: Wanted) -> bool:
     least = following(image, there.uid, there.gid, wanted)
     users = {*there.users, *least.users} - {there.uid, image.uid}
     groups = {*there.groups, *least.groups}
-    some, all_ = there.group | there.other, least.group & least.other
+    some = there.group | there.other
+    all_ = reduce(and_, least.groups.values(), least.group & least.other)
     pairs = [
         (there.group, least.group),
         (there.other, least.other),
