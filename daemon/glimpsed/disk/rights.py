@@ -110,7 +110,7 @@ def is_wider(there: Rights, image: Rights, wanted: Wanted) -> bool:
     least = following(image, there.uid, there.gid, wanted)
     users = {*there.users, *least.users} - {there.uid, image.uid}
     groups = {*there.groups, *least.groups}
-    some = there.group | there.other
+    some = reduce(or_, there.groups.values(), there.group | there.other)
     all_ = reduce(and_, least.groups.values(), least.group & least.other)
     pairs = [
         (there.group, least.group),

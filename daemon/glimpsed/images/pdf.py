@@ -55,7 +55,7 @@ def undrawable(file: BinaryIO) -> list[int]:
 
 def own_text(file: BinaryIO, number: int) -> tuple[str, str | None]:
     """The text of page `number` (from 1), and what it is good for (`usable.nature`)."""
-    from glimpsed.images import overlay, pdftext  # noqa: PLC0415 - need the extra
+    from glimpsed.images import layers, overlay, pdftext  # noqa: PLC0415 - need the extra
 
     with _document(file) as document:
         page = _page(document, number)
@@ -64,6 +64,7 @@ def own_text(file: BinaryIO, number: int) -> tuple[str, str | None]:
             if overlay.stamp(page):
                 page.close()
                 page = _page(document, number)
+            layers.hide(page, file)
             found = pdftext.read(page, typed)
         finally:
             page.close()
@@ -77,7 +78,7 @@ def own_lines(file: BinaryIO, number: int, size: tuple[int, int]) -> list[tuple[
     """
     from pypdfium2 import raw  # noqa: PLC0415 - an optional extra
 
-    from glimpsed.images import overlay, pdftext  # noqa: PLC0415 - need the extra
+    from glimpsed.images import layers, overlay, pdftext  # noqa: PLC0415 - need the extra
 
     width, height = (side * _FINER for side in size)
     x, y = ctypes.c_int(), ctypes.c_int()
@@ -90,6 +91,7 @@ def own_lines(file: BinaryIO, number: int, size: tuple[int, int]) -> list[tuple[
 
         try:
             lines = []
+            layers.hide(page, file)
             for text, quad in pdftext.lines(page, overlay.filled_in(page, document.formenv)):
                 one, two, three, four = map(seen, quad)
                 lines.append((text, (one, two, three, four)))

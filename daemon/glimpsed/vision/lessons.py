@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from glimpsed.config.schema import ModelEntry
 from glimpsed.model import Api, Image, Request
@@ -16,6 +17,7 @@ from glimpsed.vision.memory import Ceiling, Memory
 from glimpsed.vision.notes import Note
 from glimpsed.vision.verdict import Finding
 from glimpsed.vision.verdict_table import Hint
+from glimpsed.vision.wire import Mode
 
 NOTES = 1000  # jobs that something is remembered of
 LEAST_LIMIT = 200_000  # bytes; what is less is refused for something else, whatever the words
@@ -35,6 +37,7 @@ class Lessons:
         self._clock = clock
         self._notes: OrderedDict[str, Note] = OrderedDict()
         self._blind = 0
+        self._taken: set[str] = set()  # fingerprints of schemas that the model took as such
 
     @property
     def api(self) -> Api:
@@ -55,6 +58,19 @@ class Lessons:
         if sure or self._blind >= BLIND_OFTEN:
             self._blind = 0
             self.learn(self._entry.api, api=api)
+
+    def of_schema(self, schema: Mapping[str, Any], mode: Mode, learnt: dict[str, Any]) -> dict[str, Any]:
+        """What an answer to a question with this schema, said in this mode, teaches.
+
+        Where the model took other schemas as such, how this one gets across is a lesson about this one.
+        """
+        own = memory.fingerprint(schema)
+        if mode == "schema":
+            self._taken.add(own)
+        elif "mode" in learnt and self._taken - {own}:
+            learnt = {**learnt, "schemas": {f"{own} {learnt['mode']}"}}
+            del learnt["mode"]
+        return learnt
 
     def ceiling(self, images: int = 1) -> Ceiling:
         """What each of so many images of one request may be."""

@@ -48,7 +48,7 @@ class RemoteModel:
         self.lessons = Lessons(entry, known, clock)
         self.clock = clock
         self.pacing = Pacing(entry)
-        self.pacing.jury.record = memory.Refusals(known, entry, clock)
+        self.pacing.jury.record = memory.RefusalRecord(known, entry, clock)
         self.client = Client(entry)
         self.pacing.closed = self.client.stop
         self.checker = Checker()
@@ -241,6 +241,8 @@ class RemoteModel:
         learnt = dict(state.learnt)
         if state.odd == reply.finish:
             learnt["finishes"] = {reply.finish}
+        if (schema := state.ask.request.schema) is not None:
+            learnt = self.lessons.of_schema(schema, state.ask.mode, learnt)
         if learnt:
             self.lessons.learn(state.api, **learnt)
         if state.first is not None:
