@@ -24,7 +24,7 @@ from reportlab.pdfgen.canvas import Canvas
 
 from glimpsed.errors import FileError
 from glimpsed.images import glyphs, overlay, pdf, pdftext, usable
-from glimpsed.images.glyphs import Mark
+from glimpsed.images.glyphs import Glyph
 from pdf_corpus import page
 
 DEJAVU = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"
@@ -386,7 +386,7 @@ def test_text_in_arabic_and_hebrew_is_read_from_right_to_left() -> None:
     ],
 )
 def test_garbage_is_told_from_languages(text: str, good: bool) -> None:
-    assert (usable.nature(usable.Page(text)) == "digital") == good
+    assert (usable.nature(usable.PageFindings(text)) == "digital") == good
 
 
 @given(
@@ -395,15 +395,15 @@ def test_garbage_is_told_from_languages(text: str, good: bool) -> None:
 def test_any_page_has_a_nature_and_the_more_is_hidden_the_less(
     text: str, unmapped: int, hidden: int, pictures: float, curves: int
 ) -> None:
-    found = usable.nature(usable.Page(text, unmapped, hidden, pictures, curves))
+    found = usable.nature(usable.PageFindings(text, unmapped, hidden, pictures, curves))
     assert found in ("digital", "layer", None)
     if found == "layer":
-        assert usable.nature(usable.Page(text, unmapped, len(text), pictures, curves)) == "layer"
+        assert usable.nature(usable.PageFindings(text, unmapped, len(text), pictures, curves)) == "layer"
 
 
 @given(st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=40), st.integers(0, 2**32))
 def test_glyphs_in_any_order_of_the_file_make_the_same_line(letters: list[str], seed: int) -> None:
-    marks = [Mark(c, 10 + 6.0 * n, 16 + 6.0 * n, 700.0, 12.0) for n, c in enumerate(letters)]
+    marks = [Glyph(c, 10 + 6.0 * n, 16 + 6.0 * n, 700.0, 12.0) for n, c in enumerate(letters)]
     random.Random(seed).shuffle(marks)
     assert [box.text for box in glyphs.pieces(marks)] == ["".join(letters)]
 
@@ -411,7 +411,7 @@ def test_glyphs_in_any_order_of_the_file_make_the_same_line(letters: list[str], 
 def test_vertical_columns_are_read_from_top_to_bottom_and_right_to_left() -> None:
     columns = ["春眠不觉晓", "处处闻啼鸟"]
     marks = [
-        Mark(c, 400 - 24.0 * column, 414 - 24.0 * column, 100 + 18.0 * n, 14.0)
+        Glyph(c, 400 - 24.0 * column, 414 - 24.0 * column, 100 + 18.0 * n, 14.0)
         for column, text in enumerate(columns)
         for n, c in enumerate(text)
     ]

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from glimpsed import bounded
-from glimpsed.config.document import LARGEST, Document, Key, contents
+from glimpsed.config.document import LARGEST, ConfigFile, Key, contents
 from glimpsed.config.folder_rules import used_models
 from glimpsed.config.schema import Config, Folder, ModelEntry, Web, Webhook
 from glimpsed.config.units import file_path
@@ -25,7 +25,7 @@ CREDENTIAL_STORES = (Path("/etc/credstore"), Path("/run/credstore"), Path("/usr/
 _VARIABLE_NAME = re.compile(r"[A-Z_][A-Z0-9_]*|[a-z]+(?:_[a-z0-9]+)*")  # as people write them
 
 
-def read_schemas(document: Document) -> None:
+def read_schemas(document: ConfigFile) -> None:
     """Put the JSON Schema where a `schema` names a file, and check all of them."""
     folders = document.data.get("folders")
     sections: list[tuple[Key, Any]] = [(("defaults",), document.data.get("defaults"))]
@@ -44,7 +44,7 @@ def read_schemas(document: Document) -> None:
                 section["schema"] = schema
 
 
-def _schema_file(document: Document, key: Key, name: str) -> Any:
+def _schema_file(document: ConfigFile, key: Key, name: str) -> Any:
     try:
         path = Path(document.file).absolute().parent / file_path(name)
         found = bounded.loads(_text(path), largest=LARGEST)
@@ -59,7 +59,7 @@ def _schema_file(document: Document, key: Key, name: str) -> Any:
     return None
 
 
-def _valid(document: Document, key: Key, schema: dict[str, Any]) -> bool:
+def _valid(document: ConfigFile, key: Key, schema: dict[str, Any]) -> bool:
     from glimpsed.schemas import sound  # noqa: PLC0415 - most configs have no schema, and jsonschema is slow to import
 
     found = sound.wrong_with(schema)
@@ -68,13 +68,13 @@ def _valid(document: Document, key: Key, schema: dict[str, Any]) -> bool:
     return not found
 
 
-def read_prompts(config: Config, document: Document) -> Config:
+def read_prompts(config: Config, document: ConfigFile) -> Config:
     """Put the text of every `prompt_file` into `prompt`."""
     folders = {name: _prompted(folder, config, document) for name, folder in config.folders.items()}
     return config.model_copy(update={"folders": folders})
 
 
-def _prompted(folder: Folder, config: Config, document: Document) -> Folder:
+def _prompted(folder: Folder, config: Config, document: ConfigFile) -> Folder:
     if folder.prompt_file is None:
         return folder
     assert config.file is not None
@@ -108,7 +108,7 @@ def _why(name: str, error: Exception) -> str:
     return f"{name} is nested too deeply" if isinstance(error, RecursionError) else f"{name} {error}"
 
 
-def read_keys(config: Config, document: Document, env: Mapping[str, str], asked: Sequence[str]) -> Config:
+def read_keys(config: Config, document: ConfigFile, env: Mapping[str, str], asked: Sequence[str]) -> Config:
     """Resolve API keys. A key that is missing is a problem for the models that are used."""
     used = used_models(config) | set(asked)
     models = {}
@@ -124,7 +124,7 @@ def read_keys(config: Config, document: Document, env: Mapping[str, str], asked:
     return config.model_copy(update={"models": models, "folders": folders})
 
 
-def _with_secret(folder: Folder, document: Document, env: Mapping[str, str]) -> Folder:
+def _with_secret(folder: Folder, document: ConfigFile, env: Mapping[str, str]) -> Folder:
     """Resolve what the folder's webhook signs with."""
     if (webhook := folder.on_done.webhook) is None:
         return folder
@@ -137,7 +137,7 @@ def _with_secret(folder: Folder, document: Document, env: Mapping[str, str]) -> 
     return folder.model_copy(update={"on_done": folder.on_done.model_copy(update={"webhook": webhook})})
 
 
-def read_password(config: Config, document: Document, env: Mapping[str, str]) -> Config:
+def read_password(config: Config, document: ConfigFile, env: Mapping[str, str]) -> Config:
     """Resolve the live page's password."""
     if config.web is None:
         return config

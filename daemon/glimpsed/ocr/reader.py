@@ -15,7 +15,7 @@ import numpy as np
 
 from glimpsed.ocr import cuts, detection, recognition
 from glimpsed.ocr.cuts import INK
-from glimpsed.ocr.page import Line, Page, Word
+from glimpsed.ocr.page import Page, ReadLine, ReadWord
 
 SMALL, MARGIN = 320, 32  # px: smaller pictures are enlarged, and get a margin
 VOTERS = 12  # lines that are asked which way up the page lies
@@ -34,7 +34,7 @@ Array = Any  # a NumPy array: the type checker need not know the library, which 
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class UprightPage:
     """A page that stands upright."""
 
     picture: Array
@@ -62,7 +62,7 @@ def turn(ocr: Any, picture: Array) -> int:
     return standing(ocr, _enlarged(picture)[0]).turned
 
 
-def standing(ocr: Any, picture: Array) -> Standing:
+def standing(ocr: Any, picture: Array) -> UprightPage:
     """The page turned upright, as far as its lines tell."""
     boxes = detection.rough(ocr, picture)
     turned = 0
@@ -78,7 +78,7 @@ def standing(ocr: Any, picture: Array) -> Standing:
         boxes = (corner - boxes)[:, [2, 3, 0, 1]]
         lines = [np.ascontiguousarray(line[::-1, ::-1]) for line in lines]
         turned += 180
-    return Standing(picture, boxes, lines, turned)
+    return UprightPage(picture, boxes, lines, turned)
 
 
 def _enlarged(picture: Array) -> tuple[Array, float, int]:
@@ -124,29 +124,29 @@ def _upside_down(ocr: Any, cuts: list[Array]) -> bool:
 # -- what they say
 
 
-def _read(ocr: Any, boxes: Array, lines: list[Array]) -> list[Line]:
+def _read(ocr: Any, boxes: Array, lines: list[Array]) -> list[ReadLine]:
     """Each line as a whole, or, where it is so long that letters would be lost, in pieces that are put together again."""
     divided = [cuts.divided(line) for line in lines]
     read = iter(recognition.read(ocr, [piece for several in divided for _, piece in several]))
     found = []
     for quad, line, several in zip(boxes.tolist(), lines, divided, strict=True):
-        words: list[Word] = []
+        words: list[ReadWord] = []
         scores = []
         for (start, _), piece in zip(several, read, strict=False):
             words += [
-                Word(word.text, (start + word.start) / line.shape[1], (start + word.end) / line.shape[1])
+                ReadWord(word.text, (start + word.start) / line.shape[1], (start + word.end) / line.shape[1])
                 for word in piece.words
             ]
             scores.append(piece.confidence)
-        found.append(Line(quad, " ".join(word.text for word in words), float(np.mean(scores)), words))
+        found.append(ReadLine(quad, " ".join(word.text for word in words), float(np.mean(scores)), words))
     return found
 
 
-def _is_read(line: Line) -> bool:
+def _is_read(line: ReadLine) -> bool:
     return line.confidence >= SURE and bool(line.text.strip())
 
 
-def is_strange(boxes: Array, lines: list[Line]) -> bool:
+def is_strange(boxes: Array, lines: list[ReadLine]) -> bool:
     """Lines of print, of which hardly anything could be read: a script that the engine does not know."""
     if not lines:
         return False
@@ -172,7 +172,7 @@ def is_strange(boxes: Array, lines: list[Line]) -> bool:
     return bool(sure < DOUBTFUL and covered < 0.4 * lengths.sum())
 
 
-def _is_sparse(lengths: Array, lines: list[Line]) -> bool:
+def _is_sparse(lengths: Array, lines: list[ReadLine]) -> bool:
     """Whether so little was read of long lines, and so unsurely, that it is what looks alike in letters it does not know.
 
     Of Hebrew, Armenian, Georgian and Tamil it reads 0.1 to 0.85 characters for each height of length, 0.67 to 0.9 sure; of

@@ -36,7 +36,7 @@ from glimpsed.web.review import NOBODY, misfit
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class SideBySide:
     """A field or a page of both answers, in pieces, where they differ marked."""
 
     name: str
@@ -147,20 +147,20 @@ async def _compared(
     )
 
 
-def beside(answer: Answer, other: Answer) -> Iterator[Beside]:
+def beside(answer: Answer, other: Answer) -> Iterator[SideBySide]:
     """Field by field where both have fields, else page by page. Pure."""
     if answer.data is not None and other.data is not None:
         here, there = dict(leaves(answer.data)), dict(leaves(other.data))
         for path in dict.fromkeys([*here, *there]):
             one, two = here.get(path), there.get(path)
             pieces = differences(written(one), written(two))
-            yield Beside(path or "data", *pieces, not meaning.same(one, two))
+            yield SideBySide(path or "data", *pieces, not meaning.same(one, two))
         return
     pages = [of.text.split(PAGE_BREAK) if of.pages else [of.text] for of in (answer, other)]
     for number, (one_page, other_page) in enumerate(zip_longest(*pages, fillvalue=""), 1):
         pieces = differences(one_page, other_page)
         name = str(number) if max(map(len, pages)) > 1 else ""
-        yield Beside(name, *pieces, not meaning.same(one_page, other_page))
+        yield SideBySide(name, *pieces, not meaning.same(one_page, other_page))
 
 
 def fits(answer: Answer, other: Answer, folder: Folder) -> bool:

@@ -20,7 +20,7 @@ from glimpsed.errors import UsageError
 from glimpsed.language import N_, Language, told, translator
 from glimpsed.ledger import FileRow
 from glimpsed.model import Answer
-from glimpsed.report import Part, parts
+from glimpsed.report import ReportPart, parts
 from glimpsed.schemas import sound
 from glimpsed.web.actions import chosen, in_one
 from glimpsed.web.others import within_budget
@@ -58,12 +58,12 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ModelReading:
     """What a model made of a file, or why not."""
 
     answer: Answer | None = None
     problem: str = ""
-    parts: Sequence[Part] = ()
+    parts: Sequence[ReportPart] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Bench:
     problem: str = ""
     prices: Sequence[str] = ()  # what it will cost, before it is agreed to
     # A row a file, a column a model.
-    readings: Sequence[tuple[FileRow, Sequence[Reading]]] = field(default=())
+    readings: Sequence[tuple[FileRow, Sequence[ModelReading]]] = field(default=())
     snippet: str = ""  # for the config
 
 
@@ -145,11 +145,11 @@ def _prices(
 
 def _read_all(
     desk: Desk, folder: Folder, models: Sequence[str], rows: Sequence[FileRow]
-) -> list[tuple[FileRow, list[Reading]]]:
+) -> list[tuple[FileRow, list[ModelReading]]]:
     found = read_all(desk, folder, models, rows)
     desk.ledger.paid([bill for _, tried in found for one in tried for bill in one.bills], time.time())
     return [
-        (row, [Reading(one.answer, one.problem, parts(one.answer, None)) for one in tried])
+        (row, [ModelReading(one.answer, one.problem, parts(one.answer, None)) for one in tried])
         for row, tried in found
     ]
 
