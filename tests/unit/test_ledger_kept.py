@@ -229,3 +229,27 @@ def test_the_gist_of_every_done_file_is_told_in_their_order_with_what_is_not_kep
     whole = [(key, answer(f"text {n}", f"{n:064x}")) for n, key in enumerate(several) if n not in (7, 8)]
     assert told == [(key, None if key == several[2] else (one.text, one.usage.cost)) for key, one in whole]
     assert list(ledger.gists("other")) == []
+
+
+def test_what_waits_and_is_known_is_claimed_whether_it_is_due_or_not(
+    ledger: Ledger, opened: OpenLedger
+) -> None:
+    finished(ledger, A, answer("first"))
+    copies = [FileKey("in", f"{n}.png") for n in range(3)]
+    ledger.offer([Offer(key, Version(1, 10 + n)) for n, key in enumerate(copies)], 5)
+    ledger.offer(
+        [Offer(FileKey("in", "longer.png"), Version(9, 9))], 5
+    )  # no file that was read is of its size
+    rows, last = ledger.waiting_alike("in", (0.0, 0), 2)
+    rest, end = ledger.waiting_alike("in", last or (0.0, 0), 2)
+    assert [row.key for row in (*rows, *rest)] == copies
+    assert end is not None
+    assert ledger.waiting_alike("in", end, 2) == ([], None)
+    assert ledger.redo([copies[0]], now=6) == 1  # asked anew whatever is known
+    other = opened()
+    ids = [row.id for row in (*rows, *rest)]
+    taken = other.claim(folders=["elsewhere"], limit=5, now=ledger.clock(), known=ids)
+    assert {job.key for job in taken} == set(copies[1:])
+    assert (
+        ledger.claim(folders=["elsewhere"], limit=5, now=ledger.clock(), known=ids) == []
+    )  # another's by now
