@@ -95,7 +95,7 @@ class Share:
 
     def mount(self, *command: str) -> None:
         self.mounted = _start(*command)
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while not os.path.ismount(self.point):
             if self.mounted.poll() is not None:
                 pytest.skip("FUSE mounts are not allowed here")
@@ -137,7 +137,7 @@ class Sshfs(Share):
         if not hasattr(self, "_home"):
             self._home, self._port = self._keys(), _free_port()
         self._sshd = _start(sshd, "-D", "-f", f"{self._home}/sshd_config", "-p", str(self._port))
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while not _answers(self._port):
             assert self._sshd.poll() is None
             assert time.monotonic() < end

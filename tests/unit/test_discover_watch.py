@@ -477,6 +477,40 @@ async def test_what_was_ignored_stays_so_under_another_name_and_a_copy_of_it_doe
         assert [path for path, state in desk.states().items() if state == "queued"] == ["copy.png"]
 
 
+def _later(path: Path, seconds: float) -> None:
+    before = path.stat().st_mtime_ns
+    os.utime(path, ns=(before, before + int(seconds * 1e9)))
+
+
+async def test_what_was_ignored_stays_so_when_all_times_shift_by_hours_and_not_when_it_is_edited(
+    desk: Desk,
+) -> None:
+    names = [f"{number}.png" for number in range(4)]
+    for number, name in enumerate(names):
+        (desk.path / name).write_bytes(picture(number))
+    async with desk.watching(existing="ignore") as w:
+        await desk.until(lambda: desk.states() == dict.fromkeys(names, "done"))
+        await asyncio.wait_for(w.listed.wait(), 5)
+        for name in names:  # summer time begins, and the share is FAT
+            _later(desk.path / name, 3600)
+        (desk.path / "new.png").write_bytes(picture(9))
+        await desk.until(lambda: desk.states().get("new.png") == "queued")
+        await desk.calm()
+        assert desk.states() == dict.fromkeys(names, "done") | {"new.png": "queued"}
+    for name in names:  # while nobody looks
+        _later(desk.path / name, -7200)
+    async with desk.watching(existing="ignore") as w:
+        await asyncio.wait_for(w.listed.wait(), 5)
+        await desk.calm()
+        assert desk.states() == dict.fromkeys(names, "done") | {"new.png": "queued"}
+        _later(desk.path / "0.png", 3601)
+        _later(desk.path / "1.png", 27 * 3600)
+        before = (desk.path / "2.png").stat().st_mtime
+        (desk.path / "2.png").write_bytes(picture(20) + b"more")
+        os.utime(desk.path / "2.png", (before + 3600,) * 2)
+        await desk.until(lambda: [desk.states()[name] for name in names] == ["queued"] * 3 + ["done"])
+
+
 async def test_why_files_are_not_complete_is_known_while_they_are_waited_for(desk: Desk) -> None:
     async with desk.watching(settle_limit=60) as w:
         await asyncio.wait_for(w.listed.wait(), PATIENCE)

@@ -260,6 +260,57 @@ def test_a_form_that_only_adobe_draws_fails_instead_of_being_read_as_a_request_t
             look(file)
 
 
+@pytest.mark.parametrize(
+    ("drawn", "fields", "refused"),
+    [
+        ("To view this form, get the latest version of Adobe Reader.", False, True),
+        ("Antrag auf Erstattung der Fahrtkosten, Blatt 1 von 1", False, False),
+        ("Made with Adobe LiveCycle", True, False),
+    ],
+)
+def test_a_form_that_shows_nothing_but_a_request_for_another_program_is_told(
+    drawn: str, fields: bool, refused: bool
+) -> None:
+    def paint(canvas: Canvas) -> None:
+        canvas.drawString(72, 700, drawn)
+        if fields:
+            canvas.acroForm.textfield(name="a", x=72, y=600, value="b")
+
+    with pikepdf.open(io.BytesIO(page(paint))) as document:
+        form = document.Root.get("/AcroForm") or Dictionary(Fields=[])
+        form.XFA = document.make_stream(b"<xdp/>")
+        document.Root.AcroForm = form
+        file = io.BytesIO()
+        document.save(file)
+    if refused:
+        with pytest.raises(FileError, match="only Adobe's programs draw"):
+            pdf.inspect(file)
+    else:
+        assert pdf.inspect(file)[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("collection", "pages", "refused"), [(True, 1, True), (True, 2, False), (False, 1, False)]
+)
+def test_the_cover_of_a_portfolio_is_not_taken_for_what_is_in_it(
+    collection: bool, pages: int, refused: bool
+) -> None:
+    with pikepdf.open(
+        io.BytesIO(page(lambda canvas: canvas.drawString(72, 700, "Three offers")))
+    ) as document:
+        document.pages.extend([document.pages[0]] * (pages - 1))
+        document.attachments["offer.txt"] = pikepdf.AttachedFileSpec(document, b"40 crates")
+        if collection:
+            document.Root.Collection = Dictionary(View=pikepdf.Name.D)
+        file = io.BytesIO()
+        document.save(file, object_stream_mode=pikepdf.ObjectStreamMode.generate)
+    if refused:
+        with pytest.raises(FileError, match=r"portfolio.*\(1\)"):
+            pdf.inspect(file)
+    else:
+        assert pdf.inspect(file)[0] == pages
+
+
 def under_a_scan(canvas: Canvas, text: str = TEXT) -> None:
     canvas.drawImage(grey(), 0, 0, 595, 842)
     layer = canvas.beginText(72, 700)

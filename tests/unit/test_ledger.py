@@ -892,7 +892,7 @@ def test_what_others_write_is_noticed_and_what_we_write_is_not(ledger: Ledger, o
     for write in (lambda: command.requeue([SCAN], now=12), lambda: command.redo([SCAN], now=12),
                   lambda: offer(command, version=V2), lambda: (command.hold("in", 1), command.approve())):  # fmt: skip
         write()
-        deadline = time.monotonic() + 5  # PostgreSQL delivers soon after the commit, not with it
+        deadline = time.monotonic() + 60  # PostgreSQL delivers soon after the commit, not with it
         while ledger.changes() == before:
             assert time.monotonic() < deadline
             time.sleep(0.01)

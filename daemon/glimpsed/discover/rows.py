@@ -77,13 +77,20 @@ async def without_adopted(
 
 
 async def without_renamed(site: WatchedFolder, root: Root, offers: Sequence[Offer]) -> list[Offer]:
-    """What was there before glimpsed stays ignored under another name: its version, where no file of it is left."""
+    """What was there before glimpsed stays ignored under another name: its version, where no file of it is left.
+
+    And under another zone's time.
+    """
     ignored = await site.books(Ledger.ignored, site.folder.name, {offer.version for offer in offers})
     paths = [key.path for keys in ignored.values() for key in keys]
     there = await site.disk(scan.existing, root, paths) if paths else set()
-    renamed: dict[FileKey, Version] = {}
+    versions = {offer.key: offer.version for offer in offers}
+    shifted = await site.books(Ledger.shifted, versions)
+    renamed: dict[FileKey, Version] = {key: versions[key] for key in shifted}
     before: list[FileKey] = []
     for offer in offers:
+        if offer.key in renamed:
+            continue
         left = [k for k in ignored.get(offer.version, ()) if k.path not in there and k not in before]
         if left:
             before.append(min(left, key=lambda key: key.name != offer.key.name))

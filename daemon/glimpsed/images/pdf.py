@@ -219,10 +219,12 @@ def _document(file: BinaryIO) -> Iterator[Any]:
     """The open document; its errors as `FileError`."""
     try:
         import pypdfium2  # noqa: PLC0415 - an optional extra
-        from pypdfium2 import raw  # noqa: PLC0415
+
+        from glimpsed.images import covers  # noqa: PLC0415 - needs the extra
     except ImportError:
         raise MissingExtra("A PDF file", "pdf") from None
     file.seek(0)
+    covers.unsupported().clear()
     try:
         document = pypdfium2.PdfDocument(file)
     except pypdfium2.PdfiumError as e:
@@ -230,11 +232,7 @@ def _document(file: BinaryIO) -> Iterator[Any]:
     try:
         if not len(document):
             raise FileError("The PDF has no pages.", "Save it again with the program that it comes from.")
-        if raw.FPDF_GetFormType(document.raw) == raw.FORMTYPE_XFA_FULL:
-            raise FileError(
-                "The PDF is a form (XFA) whose pages only Adobe's programs draw; what others show is a request to wait.",
-                "Open it there, and print it into a PDF.",
-            )
+        covers.refuse(document)
         document.init_forms()  # so that what somebody filled in is drawn
         yield document
     except pypdfium2.PdfiumError as e:

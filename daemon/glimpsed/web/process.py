@@ -14,7 +14,7 @@ from typing import IO, Any
 import httpx
 
 from glimpsed import eventloop, journal, metrics
-from glimpsed.children.program import end_with_daemon, ignore_signals
+from glimpsed.children.program import Limits, confine, end_with_daemon, ignore_signals
 from glimpsed.config import state_url
 from glimpsed.errors import GlimpsedError
 from glimpsed.httpd import App, Httpd, reply
@@ -29,6 +29,7 @@ def main() -> None:
     """Serve until the daemon closes its end, or is gone."""
     ignore_signals()
     end_with_daemon()
+    confine(Limits())
     daemon, *sockets = (socket.socket(fileno=int(number)) for number in sys.argv[1:])
     for one in (daemon, *sockets):
         one.set_inheritable(False)
