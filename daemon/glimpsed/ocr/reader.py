@@ -46,7 +46,9 @@ def read(ocr: Any, picture: Array) -> Page:
     lines = _read(ocr, boxes.round(1), page.lines)
     good = [line for line in lines if is_read(line)]
     ink = bool(good) or _has_ink(page.picture)
-    return Page(good, width, height, page.turned, ink, is_strange(boxes, lines))
+    whole = _whole(boxes, height)  # half a line looks like a script of its own
+    strange = is_strange(boxes[whole], [line for line, kept in zip(lines, whole, strict=True) if kept])
+    return Page(good, width, height, page.turned, ink, strange)
 
 
 def turn(ocr: Any, picture: Array) -> int:
@@ -132,6 +134,13 @@ def _read(ocr: Any, boxes: Array, lines: list[Array]) -> list[Line]:
             scores.append(piece.confidence)
         found.append(Line(quad, " ".join(word.text for word in words), float(np.mean(scores)), words))
     return found
+
+
+def _whole(boxes: Array, height: int) -> Array:
+    """Which lines do not end where the picture does, cut through; all of them where there is no other."""
+    low, high = boxes[:, :, 1].min(axis=1), boxes[:, :, 1].max(axis=1)
+    whole = (low > detection.EDGES) & (high < height - detection.EDGES)
+    return whole if whole.any() else np.ones(len(boxes), bool)
 
 
 def _has_ink(picture: Array) -> bool:
