@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 NAMES = ("filename", "stem", "folder", "relpath", "date", "page", "pages")
 _PLACEHOLDER = re.compile(r"\{(" + "|".join(NAMES) + r")\}")
+_OF_FILE = re.compile(r"\{(?:" + "|".join(name for name in NAMES if name not in ("page", "pages")) + r")\}")
 _WORD = re.compile(r"\{( *)([^\W\d][\w-]*) *\}")
 _WORDS = 1000  # in braces that are looked at: each is compared with all names
 _NEAR = 0.75  # of difflib's ratio: 'file_name', 'Pages', 'filenme'; not 'total', 'image'
@@ -37,7 +38,7 @@ def fill(
 
 def names_file(template: str) -> bool:
     """Whether what is filled in depends on the file's name, place or day, and not on its content alone."""
-    return any(match[1] not in ("page", "pages") for match in _PLACEHOLDER.finditer(template))
+    return _OF_FILE.search(template) is not None
 
 
 def near_misses(template: str) -> Iterator[tuple[str, str]]:

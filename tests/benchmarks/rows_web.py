@@ -7,6 +7,8 @@ import contextlib
 import random
 import re
 import socket
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,11 +17,11 @@ from typing import Any
 
 import httpx
 import sqlalchemy as sa
-from bench import Loopback, Row, Sizes, compared, move_in, photos, until
+from bench import HERE, Loopback, Row, Sizes, compared, move_in, photos, until
 
 from browser import Browser
 from daemon import Daemon
-from glimpsed import config
+from glimpsed import config, looks
 from glimpsed.ledger import Ledger, open_ledger
 from glimpsed.ledger.kept import ToKeep
 from glimpsed.ledger.schema import files, folders
@@ -31,7 +33,7 @@ GOAL = 150.0  # ms, p95
 PAINT = 1000.0  # ms
 WORDS = 20_000
 READERS, EVERY = 50, 2.0  # who look at a page so many seconds after the last one, and keep Now open beside it
-SECONDS, BEFORE = 60.0, 20.0  # with readers; without
+SECONDS, BEFORE, BARE = 60.0, 20.0, 20.0  # with readers; without; with readers of an empty page
 IN_FLIGHT, LATENCY = 64, 1.0  # requests of the daemon at once, seconds for each
 KEPT_UP = 0.97  # of its own rate
 _CONFIG = """
@@ -84,6 +86,7 @@ def web(base: Path, sizes: Sizes) -> Iterator[Row]:
 
 def _painted(home: Path, loaded: config.Config, count: int) -> Iterator[Row]:
     """How long a browser shows nothing."""
+    looks.compiled("glimpsed.web", "en")  # as the page's process does before it serves
     with served(loaded, home) as port, Browser(home) as browser:
         for name, path in {"now": "/", "list": "/files", "one file": "/files/77"}.items():
             times = []
@@ -98,7 +101,7 @@ def _painted(home: Path, loaded: config.Config, count: int) -> Iterator[Row]:
 
 def _at_work(home: Path, count: int) -> Iterator[Row]:
     """A daemon with all that it can have in flight, alone, then with readers of its page."""
-    files = int(IN_FLIGHT / LATENCY * (SECONDS + BEFORE + 15))
+    files = int(IN_FLIGHT / LATENCY * (SECONDS + BEFORE + BARE + 20))
     inbox = home / "work"
     source = photos(home / "source", files, size=60_000)
     inbox.mkdir()
@@ -111,17 +114,32 @@ def _at_work(home: Path, count: int) -> Iterator[Row]:
             move_in(source, inbox)
             until(lambda: len(running.seen("file.done")) > IN_FLIGHT, 120, running.tail)
             alone = _rate(running, BEFORE)
-            times, with_readers = asyncio.run(_read(running, port, count))
-    p95 = times[len(times) * 95 // 100] * 1e3
-    yield Row(
+            times, with_readers = asyncio.run(_read(running, port, count, SECONDS))
+            with _bare() as empty:
+                bare, beside_bare = asyncio.run(_read(running, empty, count, BARE))
+    p95, least = (some[len(some) * 95 // 100] * 1e3 for some in (times, bare))
+    yield compared(
         f"page, {READERS} readers, the daemon at full work, {count:,} files, p95", p95, "ms",
-        goal=f"≤ {GOAL:g} ms", met=p95 <= GOAL,
+        least, "an empty page beside the same daemon", f"≤ {GOAL:g} ms", met=p95 <= GOAL,
         more={"pages": len(times), "worst ms": times[-1] * 1e3, "median ms": times[len(times) // 2] * 1e3},
     )  # fmt: skip
     yield compared(
         f"the daemon meanwhile, {IN_FLIGHT} in flight", with_readers, "images/s", alone, "without readers",
         f"≥ {KEPT_UP:g} ×", met=with_readers >= KEPT_UP * alone,
+        more={"beside an empty page": beside_bare},
     )  # fmt: skip
+
+
+@contextlib.contextmanager
+def _bare() -> Iterator[int]:
+    """The port of `bare_page.py`, as a process."""
+    command = [sys.executable, str(HERE / "bare_page.py")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield int(process.stdout.readline())
+        finally:
+            process.kill()
 
 
 def _rate(running: Daemon, seconds: float) -> float:
@@ -130,9 +148,9 @@ def _rate(running: Daemon, seconds: float) -> float:
     return (len(running.seen("file.done")) - before) / (time.monotonic() - began)
 
 
-async def _read(running: Daemon, port: int, count: int) -> tuple[list[float], float]:
+async def _read(running: Daemon, port: int, count: int, seconds: float) -> tuple[list[float], float]:
     """What each page took of all readers, sorted, and how quickly the daemon went on."""
-    rate = asyncio.get_running_loop().run_in_executor(None, _rate, running, SECONDS)
+    rate = asyncio.get_running_loop().run_in_executor(None, _rate, running, seconds)
     times: list[float] = []
     readers = [asyncio.create_task(_reader(port, count, number, times)) for number in range(READERS)]
     found = await rate

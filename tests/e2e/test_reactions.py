@@ -348,8 +348,8 @@ folders:
 log: {{target: json, level: debug}}
 """
 HASTY = """
-from glimpsed.vision import pacing
-pacing.FIRST_PROBE = pacing.LAST_PROBE = 0.2
+from glimpsed.vision import pacing, pause
+pacing.FIRST_PROBE = pause.FIRST_PROBE = pause.LAST_PROBE = 0.2
 from glimpsed.cli import main
 main()
 """

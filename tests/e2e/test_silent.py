@@ -153,6 +153,32 @@ def test_blank_pages_among_others_hold_nobody_up_and_end_themselves(tmp_path: Pa
         assert daemon.stop() == 0
 
 
+def test_good_pages_behind_a_run_of_blank_ones_and_in_a_folder_beside_are_answered_soon(
+    tmp_path: Path,
+) -> None:
+    """A model that honestly says nothing about the first twelve pages of one folder. An answer to others teaches nothing of its API."""
+
+    def honest(seen: Seen) -> Scripted:
+        return Scripted(text="" if int(file(seen)[1:3]) < 12 else "GOOD")
+
+    folders = {"in": filled(tmp_path / "in"), "other": tmp_path / "other"}
+    folders["other"].mkdir()
+    for n in range(50, 60):
+        drop(folders["other"], f"f{n}.png", picture("PNG", (64, 48), seed=n))
+    with (
+        Gateway(default=honest) as gateway,
+        Daemon(config(gateway, folders).replace("model: other", "model: in"), tmp_path) as daemon,
+    ):
+        for n in [*range(50, 60), *range(12, FILES)]:
+            daemon.wait_event("file.done", file=f"f{n:02}.png", seconds=45)
+        for n in range(12):
+            daemon.wait_event("file.failed", file=f"f{n:02}.png", seconds=45)
+        assert daemon.seen("model.paused", model="in")
+        assert not daemon.seen("model.learned")
+        assert sum(int(file(seen)[1:3]) < 12 for seen in gateway.requests) <= 12 * 5
+        assert daemon.stop() == 0
+
+
 def test_the_other_api_is_tried_in_a_probe_where_this_one_says_nothing(tmp_path: Path) -> None:
     def half(seen: Seen) -> Scripted:
         return Scripted(text="" if seen.api == "chat" else "GOOD", usage=None)

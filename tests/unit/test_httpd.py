@@ -291,3 +291,27 @@ def test_sockets_that_are_handed_over_go_by_their_names() -> None:
         os._exit(0)
     """
     subprocess.run([sys.executable, "-c", dedent(program)], timeout=180, check=True)
+
+
+def test_no_reply_waits_until_its_beginning_is_acknowledged(
+    server: Httpd, port: Port, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once: list[int] = []
+    begin = protocol.Bounded.connection_made
+
+    def made(self: protocol.Bounded, transport: Any) -> None:
+        begin(self, transport)
+        at_once.append(transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    monkeypatch.setattr(protocol.Bounded, "connection_made", made)
+    assert ask(port).status_code == 200
+    assert at_once == [1]
+
+
+def test_a_port_without_an_address_is_reached_by_this_machines_processes(server: Httpd) -> None:
+    local = server.open("local", None)
+    local.rest = answer
+    (name,) = local.addresses
+    transport = httpx.HTTPTransport(uds=name.decode())
+    with httpx.Client(transport=transport, base_url="http://daemon") as client:
+        assert client.get("/healthz").text.startswith("/healthz ")

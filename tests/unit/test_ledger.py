@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from glimpsed.errors import LedgerReplaced
-from glimpsed.ledger import Adopted, GoneRow, Known, Ledger, Paused, local_day, queries
+from glimpsed.ledger import Adopted, GoneRow, Known, Ledger, Paused, local_day, open_ledger, queries
 from glimpsed.ledger.hosts import ALIVE, this_host
 from glimpsed.model import (
     Answer,
@@ -838,6 +841,30 @@ def test_an_older_copy_that_is_restored_under_a_daemon_is_noticed(opened: OpenLe
     ledger.heartbeat(20 + 10 * ALIVE)  # after a long sleep the others have forgotten it
 
 
+@pytest.mark.parametrize("left", [0, 4096, 20_000])
+def test_a_file_that_is_cut_off_under_a_daemon_is_noticed_and_one_that_is_vacuumed_is_not(
+    tmp_path: Path, left: int
+) -> None:
+    file = tmp_path / "ledger.sqlite"
+    ledger = open_ledger(f"sqlite:///{file}")
+    ledger.offer([Offer(FileKey("in", f"{n:0200}.png"), Version(1, 1)) for n in range(500)], 1)
+    ledger.heartbeat(10)
+    ledger._database.empty_log()
+    ledger.heartbeat(20)
+    ledger.forget_files([FileKey("in", f"{n:0200}.png") for n in range(500)])
+    ledger.heartbeat(30)
+    whole = file.stat().st_size
+    with contextlib.closing(sqlite3.connect(file)) as administrator:
+        administrator.execute("VACUUM")
+        administrator.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert file.stat().st_size < whole
+    ledger.heartbeat(40)
+    os.truncate(file, left)
+    with pytest.raises(LedgerReplaced, match="was cut off"):
+        ledger.heartbeat(50)
+    ledger.close()
+
+
 def test_daemons_are_alive_while_they_beat(ledger: Ledger, opened: OpenLedger) -> None:
     other = opened(owner="elsewhere:1:1")
     other.heartbeat(10, {"folders": {"in": {"state": "watching"}}})
@@ -865,7 +892,7 @@ def test_what_others_write_is_noticed_and_what_we_write_is_not(ledger: Ledger, o
     for write in (lambda: command.requeue([SCAN], now=12), lambda: command.redo([SCAN], now=12),
                   lambda: offer(command, version=V2), lambda: (command.hold("in", 1), command.approve())):  # fmt: skip
         write()
-        deadline = time.monotonic() + 5  # PostgreSQL delivers soon after the commit, not with it
+        deadline = time.monotonic() + 60  # PostgreSQL delivers soon after the commit, not with it
         while ledger.changes() == before:
             assert time.monotonic() < deadline
             time.sleep(0.01)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from clocks import Hand
 from glimpsed.ledger import Ledger, open_ledger
-from glimpsed.ledger.packed import facts_of, pack, pages_of, unpack
+from glimpsed.ledger.packed import facts_of, lettered, pack, pages_of, unpack
 from glimpsed.model import Answer, FileKey, Job, Offer, Version
 from ledger_fixtures import OpenLedger
 from ledger_fixtures import kept_answer as answer
@@ -43,8 +44,40 @@ def kept(ledger: Ledger, *wanted: tuple[str, str]) -> list[tuple[FileKey, str] |
 def test_an_answer_is_kept_as_it_was_in_less_room(text: str, other: str) -> None:
     whole, facts = answer(text), facts_of(answer(other, TWO))
     assert unpack(pack(whole, facts), ONE, facts) == whole
-    assert pages_of(pack(whole, facts), facts) == [text]
+    assert pages_of(pack(whole, facts), facts) == [lettered(text)]
     assert len(pack(whole, facts)) < 100 + 1.2 * len(text.encode())
+
+
+@given(st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), max_size=50), st.booleans())
+def test_json_is_found_by_what_its_escapes_stand_for_and_is_json_still(text: str, fenced: bool) -> None:
+    said = json.dumps({text: [text, 1]})
+    around = "```json\n{}\n```" if fenced else "{}"
+    letters = json.dumps({text: [text, 1]}, ensure_ascii=False)
+    assert lettered(around.format(said)) == around.format(letters)
+    assert lettered(around.format(letters)) == around.format(letters)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (r'{"a": "one\nNumber\ttwo \u0000 three \/"}', '{"a": "one Number two   three /"}'),
+        (r'{"a": "\ud83d\ude00 \ud83d"}', '{"a": "😀 \\ud83d"}'),
+        (r'{"a": "C:\\users\\new \\u4e2d \"x\""}', r'{"a": "C:\\users\\new \\u4e2d \"x\""}'),
+        (r"C:\new\u4e2d", r"C:\new\u4e2d"),
+        ('["cut off \\u4e', '["cut off \\u4e'),
+        ('{"a": "\\', '{"a": "\\'),
+    ],
+)
+def test_only_what_json_says_is_read_as_json(written: str, read: str) -> None:
+    assert lettered(written) == read
+
+
+def test_an_answer_in_escapes_is_found_in_letters_until_it_is_given_anew(ledger: Ledger) -> None:
+    finished(ledger, A, answer(json.dumps({"供应商": "北京机械", "note": "first\nNummer"})))
+    for query in ("北京", "供应商", "nummer", "müll"):
+        assert [hit.key for hit in ledger.search(query)] == ([A] if query != "müll" else []), query
+    finished(ledger, A, answer(json.dumps("Müll")), version=2)
+    assert [bool(ledger.search(query)) for query in ("北京", "nummer", "müll")] == [False, False, True]
 
 
 def test_a_text_that_names_its_own_hash_is_kept_as_it_is() -> None:
@@ -57,7 +90,7 @@ def test_what_answers_have_in_common_is_nothing_that_one_of_them_says() -> None:
     assert not any(word in facts for word in (b"Zauberwort", b"geheim", b"a.png", ONE.encode(), b'"a"'))
 
 
-@pytest.mark.parametrize("body", [b"", b"\2abc", b"\1", b"\1\xff\xff\xff"])
+@pytest.mark.parametrize("body", [b"", b"\3abc", b"\1", b"\2\xff\xff\xff"])
 def test_what_another_program_kept_is_no_answer(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"newer|incomplete|[Ii]nvalid"):
         unpack(body, ONE)
@@ -175,3 +208,48 @@ def test_those_that_are_gone_are_forgotten_with_their_answers(ledger: Ledger) ->
     ledger.set_fingerprints("in", {"": b"1", "sub": b"2"})
     forgotten(ledger, [B])
     assert ledger.fingerprints("in") == {"": b"1"}  # what still stands there is news to the next listing
+
+
+def test_the_gist_of_every_done_file_is_told_in_their_order_with_what_is_not_kept(ledger: Ledger) -> None:
+    several = [FileKey("in", f"{n // 200}/{n:04}.png") for n in range(600)]
+    ledger.offer([Offer(key, Version(1, 1)) for key in several], 1)
+    jobs = {job.key: job for job in ledger.claim(folders=["in"], limit=600, now=ledger.clock())}
+    held = [jobs[key] for key in several]
+    ledger.all_answered([(job, answer(f"text {n}", f"{n:064x}"), "q") for n, job in enumerate(held)], 2)
+    ledger.all_done([(job, ()) for job in held], 3)
+    ledger.vanished([several[7]], 4)
+    with ledger._database.write() as c:
+        c.exec_driver_sql(
+            "UPDATE kept SET body = '\\x03'::bytea WHERE file = 3"
+            if ledger._database.postgresql
+            else "UPDATE kept SET body = x'03' WHERE file = 3"
+        )  # by a newer program
+    assert ledger.forget_files([several[8]]) == 1
+    told = [(key, gist and (gist.text, gist.usage.cost)) for key, gist in ledger.gists("in")]
+    whole = [(key, answer(f"text {n}", f"{n:064x}")) for n, key in enumerate(several) if n not in (7, 8)]
+    assert told == [(key, None if key == several[2] else (one.text, one.usage.cost)) for key, one in whole]
+    assert list(ledger.gists("other")) == []
+
+
+def test_what_waits_and_is_known_is_claimed_whether_it_is_due_or_not(
+    ledger: Ledger, opened: OpenLedger
+) -> None:
+    finished(ledger, A, answer("first"))
+    copies = [FileKey("in", f"{n}.png") for n in range(3)]
+    ledger.offer([Offer(key, Version(1, 10 + n)) for n, key in enumerate(copies)], 5)
+    ledger.offer(
+        [Offer(FileKey("in", "longer.png"), Version(9, 9))], 5
+    )  # no file that was read is of its size
+    rows, last = ledger.waiting_alike("in", (0.0, 0), 2)
+    rest, end = ledger.waiting_alike("in", last or (0.0, 0), 2)
+    assert [row.key for row in (*rows, *rest)] == copies
+    assert end is not None
+    assert ledger.waiting_alike("in", end, 2) == ([], None)
+    assert ledger.redo([copies[0]], now=6) == 1  # asked anew whatever is known
+    other = opened()
+    ids = [row.id for row in (*rows, *rest)]
+    taken = other.claim(folders=["elsewhere"], limit=5, now=ledger.clock(), known=ids)
+    assert {job.key for job in taken} == set(copies[1:])
+    assert (
+        ledger.claim(folders=["elsewhere"], limit=5, now=ledger.clock(), known=ids) == []
+    )  # another's by now

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from glimpsed.ledger import Ledger, browse, open_ledger, search
+from glimpsed.ledger import Ledger, browse, kept, open_ledger, search
 from glimpsed.ledger.part import CHUNK
 from glimpsed.ledger.queries import STATES
 from glimpsed.ledger.schema import files
@@ -84,3 +84,13 @@ def test_agreement_is_asked_of_what_was_read_twice(tmp_path: Path) -> None:
         found = [row[3] for row in c.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", (3600.0,) * sql.count("?"))]
     ledger.close()
     assert not any(step.startswith("SCAN files") or "files_state" in step for step in found), found
+
+
+def test_a_table_of_a_million_answers_is_read_in_the_order_of_their_files_without_sorting(
+    tmp_path: Path,
+) -> None:
+    ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite")
+    found = plan(ledger, kept._DONE, of="in", after=5)
+    ledger.close()
+    assert not any("TEMP B-TREE" in step or step.startswith("SCAN kept") for step in found), found
+    assert any("files USING INTEGER PRIMARY KEY (rowid>?)" in step for step in found), found

@@ -135,7 +135,7 @@ def strange(page: list[Read]) -> bool:
         [[0.0, 60.0 * n], [30 * length, 60.0 * n], [30 * length, 60.0 * n + 30], [0.0, 60.0 * n + 30]]
         for n, (length, _, _) in enumerate(page)
     ]
-    lines = [script.Line(quad, text, sure, []) for quad, (_, text, sure) in zip(quads, page, strict=True)]
+    lines = [script.ReadLine(quad, text, sure, []) for quad, (_, text, sure) in zip(quads, page, strict=True)]
     found: Any = script.is_strange(np.array(quads, np.float32).reshape(-1, 4, 2), lines)
     return bool(found)
 

@@ -28,12 +28,19 @@ KEY = "sk-proj-Zm9vYmFyYmF6cXV4MTIzNDU2"
         f"postgresql+psycopg://glimpsed:{KEY[8:]}@db/glimpsed",
         f"password={KEY[8:]}&x=1",
         f"HTTP 401 invalid_api_key: {KEY[8:]} is no key",
+        f"x-api-key: Summer{KEY[8:]}",
+        f"expired_access_token: {KEY[8:]} is too old",
     ],
 )
 def test_what_looks_like_a_credential_is_removed(text: str) -> None:
     cleaned = Redactor()({"event": "e", "reason": text})["reason"]
     assert KEY[8:] not in cleaned
     assert REMOVED in cleaned
+
+
+@pytest.mark.parametrize("name", ["api_key", "x-api-key", "db_password", "invalid_password", "client_secret"])
+def test_what_people_may_have_chosen_is_removed_though_it_reads_like_a_word(name: str) -> None:
+    assert looks(f"{name}: Summer is no good") == f"{name}: {REMOVED} is no good"
 
 
 def test_image_data_is_removed() -> None:
@@ -59,6 +66,9 @@ def test_it_looks_into_nested_values() -> None:
     [
         "HTTP 401 invalid_api_key: Incorrect API key provided",
         "HTTP 401 InvalidApiKey: No API-key provided.",
+        "HTTP 401 expired_api_key: Your key has expired",
+        "HTTP 403 unknown-api-key: There is no such key",
+        "HTTP 401 invalid_access_token: The token is not valid",
         "503 Service Unavailable: upstream connect error",
         "invoices/2024/scan-key_20240131_1200.jpg has changed since it was queued",
         "insufficient_quota: You exceeded your current quota, please check your plan and billing details",

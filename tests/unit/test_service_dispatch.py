@@ -18,7 +18,7 @@ from glimpsed.disk.files import Root
 from glimpsed.errors import LedgerError, LedgerUnavailable
 from glimpsed.ledger import Books, Ledger, books, open_ledger
 from glimpsed.model import FileKey, Job, Offer, Version
-from glimpsed.pipeline import End, Kept, Pipeline, Place
+from glimpsed.pipeline import End, Pipeline, Place, Unfinished
 from glimpsed.service import dispatch
 from glimpsed.service.dispatch import Dispatcher, Lane
 from glimpsed.vision.pacing import Pacing
@@ -41,13 +41,13 @@ class Stories:
         del job
         return contextlib.nullcontext()
 
-    async def answer(self, job: Job, place: Place) -> Kept | End:
+    async def answer(self, job: Job, place: Place) -> Unfinished | End:
         self.jobs.append(job)
         if self.answers:
-            return object.__new__(Kept)
+            return object.__new__(Unfinished)
         return await self._end()
 
-    async def finish(self, kept: Kept) -> End:
+    async def finish(self, kept: Unfinished) -> End:
         del kept
         return await self._end()
 
@@ -204,7 +204,7 @@ async def test_what_no_job_can_cope_with_ends_the_daemon(bench: Bench) -> None:
 
 async def test_while_answers_are_written_the_model_gets_other_files_but_not_without_end(bench: Bench) -> None:
     pacing, total = bench.pacing, 100
-    most = pacing.concurrency + 2 * pacing.prefetch  # one claim beyond what stops the next
+    most = pacing.slots.most + 2 * pacing.prefetch  # one claim beyond what stops the next
     bench.stories.answers = True
     bench.ledger.offer([Offer(FileKey("in", f"{n}.png"), Version(n, n)) for n in range(total)], bench.now)
     async with running(bench):
@@ -215,3 +215,32 @@ async def test_while_answers_are_written_the_model_gets_other_files_but_not_with
         bench.stories.go_on.set()
         await bench.until(lambda: len(bench.stories.jobs) == total and not bench.dispatcher.in_hand)
     assert (pacing.in_hand, pacing.finishing) == (0, 0)
+
+
+def silenced(bench: Bench, *files: str) -> None:
+    """The model says nothing to these."""
+    for file in files:
+        ticket = bench.pacing.start(bench.now, file=file)
+        ticket.heard, ticket.nothing = True, "an empty answer"
+        bench.pacing.finish(ticket, bench.now)
+
+
+async def test_probes_of_a_model_that_pauses_are_files_far_from_each_other_and_the_rest_goes_back(
+    bench: Bench,
+) -> None:
+    keys = [FileKey("in", f"f{n:02}.png") for n in range(30)]
+    bench.ledger.offer([Offer(key, Version(1, n + 1)) for n, key in enumerate(keys)], bench.now)
+    silenced(bench, *(key.one for key in keys[:3]))
+    async with running(bench):
+        await bench.until(lambda: len(bench.stories.jobs) == 1)
+        silenced(bench, bench.stories.jobs[0].key.one)
+        bench.stories.go_on.set()
+        await bench.until(lambda: bench.pacing.in_hand == 0)
+        bench.stories.go_on.clear()
+        bench.now += 1
+        bench.dispatcher.wake()
+        await bench.until(lambda: len(bench.stories.jobs) == 2)
+    first, second = (keys.index(job.key) for job in bench.stories.jobs)
+    assert first == 3, "the oldest that can tell something new"
+    assert second > first + 5
+    assert bench.ledger.counts(["in"])["in"]["queued"] == 28

@@ -161,7 +161,7 @@ async def test_what_one_daemon_learnt_all_know_and_what_is_forgotten_is_forgotte
     opened: Open,
 ) -> None:
     one, other = await opened(None), await opened(None)
-    one.remote("a").learn("chat", edge=768)
+    one.remote("a").lessons.learn("chat", edge=768)
     assert other.remote("a").ceiling().edge is None
     await one.models.share_lessons()  # which waits until its own is written
     await other.models.share_lessons()

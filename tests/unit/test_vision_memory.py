@@ -85,7 +85,7 @@ def test_what_another_version_wrote_is_left_out(fact: object) -> None:
 @settings(deadline=None)
 @given(
     st.dictionaries(
-        st.sampled_from(["api", "mode", "refused", "bytes", "edge", "x"]),
+        st.sampled_from(["api", "mode", "refused", "bytes", "edge", "schemas", "x"]),
         st.lists(st.none() | st.text() | st.integers() | st.floats() | st.lists(st.text())),
     )
 )

@@ -16,7 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import Verdict, VisionError
 from glimpsed.vision.pacing import Pacing
-from glimpsed.vision.pause import Pause, Ticket
+from glimpsed.vision.pause import Pause
+from glimpsed.vision.slots import Ticket
 
 T0 = 1_800_000_000.0
 BROKEN = Verdict("retry", "no connection", transport=True)
@@ -113,19 +114,19 @@ def test_overload_halves_once_for_all_that_were_in_flight_and_success_wins_it_ba
     for ticket in flying:
         ticket.heard, ticket.verdict = True, BUSY
         pace.finish(ticket, T0 + 1)
-    assert pace.limit == 8
+    assert pace.slots.limit == 8
     once(pace, T0 + 2, BUSY)
-    assert pace.limit == 4
+    assert pace.slots.limit == 4
     for n in range(200):
         once(pace, T0 + 3 + n)
-    assert pace.limit == 16
+    assert pace.slots.limit == 16
 
 
 def test_limit_never_falls_below_one() -> None:
     pace = pacing(concurrency=4)
     for n in range(20):
         once(pace, T0 + n, BUSY)
-    assert pace.limit == 1
+    assert pace.slots.limit == 1
     assert pace.wait(T0 + 99) == 0
 
 
@@ -370,7 +371,7 @@ class Breaker(RuleBasedStateMachine):
     @invariant()
     def counts_hold(self) -> None:
         assert self.pace.in_flight == len(self.flying) <= 4
-        assert 1 <= self.pace.limit <= 4
+        assert 1 <= self.pace.slots.limit <= 4
 
     @invariant()
     def a_pause_is_probed_within_fifteen_minutes(self) -> None:
@@ -603,7 +604,7 @@ def test_time_outs_bring_concurrency_down_to_what_is_answered_in_that_time(answe
     for ticket in slow:
         ticket.verdict, ticket.heard = SLOW, True
         pace.finish(ticket, T0 + 4)
-    assert int(pace.limit) == left
+    assert int(pace.slots.limit) == left
     assert pace.paused is None
 
 
@@ -627,4 +628,4 @@ def test_a_server_that_works_on_one_request_at_a_time_gets_every_file_through() 
         left -= fine
     assert sent <= 36
     assert pace.paused is None
-    assert int(pace.limit) <= 2
+    assert int(pace.slots.limit) <= 2

@@ -225,7 +225,7 @@ async def test_reaction(case: Case, gateway: Gateway) -> None:
     if gateway.requests[-1].body:
         assert case.last(gateway.requests[-1].body), gateway.requests[-1].body
     assert (asked.pacing.paused is not None) == (case.outcome == "PAUSE")
-    facts = asked.facts(case.api)  # type: ignore[arg-type]
+    facts = asked.lessons.facts(case.api)  # type: ignore[arg-type]
     for name, value in case.learnt.items():
         assert getattr(facts, name) == value
     if not case.learnt:
@@ -260,14 +260,45 @@ async def test_what_was_learnt_is_used_by_the_next_question_and_after_a_restart(
 
 
 @pytest.mark.anyio
+async def test_a_schema_that_is_refused_where_others_are_taken_teaches_nothing_of_those(
+    gateway: Gateway,
+) -> None:
+    other = {**SCHEMA, "title": "with a pattern"}
+    told: list[tuple[str, dict[str, Any]]] = []
+
+    def picky(seen: Seen) -> Scripted:
+        refused = "with_a_pattern" in json.dumps(seen.body.get("response_format", {}))
+        return (
+            err(400, "Invalid schema for response_format: 'pattern' is not permitted.")
+            if refused
+            else text('{"total": 1}')
+        )
+
+    gateway.default = picky
+    asked = model(gateway, "chat", Memory(lambda where, facts: told.append((where, facts))))
+    for schema in (SCHEMA, other, SCHEMA, other):
+        assert isinstance(await outcome(asked, schema=schema), Reply)
+    await asked.aclose()
+    restarted = Memory()
+    restarted.load(json.loads(json.dumps(dict(told))))
+    asked = model(gateway, "chat", restarted)
+    for schema in (other, SCHEMA):
+        assert isinstance(await outcome(asked, schema=schema), Reply)
+    await asked.aclose()
+    forms = [seen.body["response_format"]["type"] for seen in gateway.requests]
+    taken, refused = "json_schema", "json_object"
+    assert forms == [taken, taken, refused, taken, refused, refused, taken]
+
+
+@pytest.mark.anyio
 async def test_one_image_that_was_not_seen_does_not_change_the_api_but_three_do(gateway: Gateway) -> None:
     asked = model(gateway)
     for n in range(3):
-        assert asked.api == "responses"
+        assert asked.lessons.api == "responses"
         gateway.script(text(BLIND))
         await outcome(asked, idempotency_key=f"job-{n}")
     await asked.aclose()
-    assert asked.api == "chat"
+    assert asked.lessons.api == "chat"
 
 
 @pytest.mark.anyio

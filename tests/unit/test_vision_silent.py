@@ -45,8 +45,9 @@ def test_three_files_in_a_row_that_get_nothing_pause_the_model_and_another_may_p
     assert pause.told(T0) == T0 + SOON
     once(pace, "d", T0)
     assert pace.paused is not None
-    assert pace.room(T0 + FIRST_PROBE - 1) == 0
-    once(pace, "e", T0 + FIRST_PROBE, nothing="")
+    assert [pace.may_probe(file, T0 + 1) for file in "abcd"] == [False] * 4
+    assert [pace.room(T0 + seconds) for seconds in (0.9, 1)] == [0, 1]
+    once(pace, "e", T0 + SOON, nothing="")
     assert pace.paused is None
 
 
@@ -160,6 +161,18 @@ def test_blank_pages_among_others_never_hold_the_queue_up_for_long(blank: list[b
     assert now - T0 <= FIRST_PROBE * (len(blank) / 5 + 1)
 
 
+@pytest.mark.parametrize(("blank", "seconds"), [(5, 3), (8, 14), (12, 80)])
+def test_pages_behind_a_run_of_blank_ones_do_not_wait_long(blank: int, seconds: float) -> None:
+    pace, now = pacing(), T0
+    for n in range(blank):
+        now = now if pace.paused is None else max(now, pace.paused.until)
+        once(pace, f"blank {n}", now)
+    assert pace.paused is not None
+    assert pace.paused.until - T0 <= seconds
+    once(pace, "good", pace.paused.until, nothing="")
+    assert pace.paused is None
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.integers(SILENT, 60), st.integers(1, 8), st.floats(60.0, 24 * HOUR))
 def test_who_answers_nobody_is_asked_little_and_no_file_often(
@@ -188,7 +201,9 @@ def test_who_answers_nobody_is_asked_little_and_no_file_often(
         asked[file] += 1
         once(pace, file, now)
     assert pace.paused is not None
-    probes = 7 + seconds / LAST_PROBE
+    probes = (
+        14 + 7 + seconds / LAST_PROBE
+    )  # ever more rarely within a minute, by new ones; then to a quarter of an hour
     assert sum(asked.values()) <= max(together, SILENT) + probes
     assert max(asked.values()) <= 2 + probes / files
 

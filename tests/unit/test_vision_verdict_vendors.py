@@ -87,4 +87,4 @@ def test_whoever_asks_for_patience_is_asked_less_at_once_and_paused_when_that_ha
         ticket.heard, ticket.verdict = True, found.verdict
         pace.finish(ticket, now + 1)
     assert pace.paused is not None
-    assert pace.limit <= 2
+    assert pace.slots.limit <= 2

@@ -168,6 +168,27 @@ def test_a_form_needs_our_token_and_our_origin(port: int, told: History) -> None
         assert told.ledger.counts(["archive"])["archive"]["failed"] == 0
 
 
+@pytest.mark.parametrize("origin", ["http://[", "http://[::1", "http://[v1.x]", "//", "null", "\xff"])
+def test_an_origin_that_is_none_is_another_site(port: int, origin: str) -> None:
+    form = b"token=x"
+    head = f"POST /files/1/save HTTP/1.1\r\nHost: localhost\r\nOrigin: {origin}\r\nConnection: close\r\n"
+    kind = f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(form)}\r\n\r\n"
+    assert raw(port, (head + kind).encode("latin-1") + form).startswith(b"HTTP/1.1 403 ")
+
+
+@pytest.mark.parametrize(
+    "other", ['x={"a": "b, c"}', "x=a b", "expires=never", 'x="\\', "=;;", "x=\xe4", "a@b=1"]
+)
+def test_a_session_goes_on_whatever_cookies_other_programs_of_the_host_have_set(
+    locked: int, other: str
+) -> None:
+    with Reader(locked) as reader:
+        reader.press("/login", "Log in", password=PASSWORD)
+        ((name, value),) = reader.cookies.items()
+    ask = f"GET /files HTTP/1.1\r\nHost: localhost\r\nCookie: {other}; {name}={value}\r\nConnection: close\r\n\r\n"
+    assert raw(locked, ask.encode("latin-1")).startswith(b"HTTP/1.1 200 ")
+
+
 def test_no_action_leads_to_another_site(port: int) -> None:
     with Reader(port) as reader:
         token = dict(INPUT.findall(reader.get("/files").text))["token"]

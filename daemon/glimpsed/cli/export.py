@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,10 +15,7 @@ from glimpsed.errors import UsageError
 from glimpsed.model import shown
 
 if TYPE_CHECKING:
-    from glimpsed.config import Folder
-    from glimpsed.desk import Desk
-    from glimpsed.export.table import Table
-    from glimpsed.model import Answer
+    from glimpsed.export.table import ExportTable
 
 FORMATS = ("csv", "jsonl", "sqlite", "xlsx")
 
@@ -55,8 +51,9 @@ def command(
       glimpsed export --folder invoices --explode items -o items.xlsx
       glimpsed export --format jsonl | jq .text
     """
-    from glimpsed.cli.operator import opened
+    from glimpsed.cli.operator import opened, root_of
     from glimpsed.desk import chosen, files
+    from glimpsed.desk.answers import all_answers
     from glimpsed.export import table as tables
 
     kind = kind or _kind_of(output)
@@ -68,15 +65,14 @@ def command(
         folders = chosen(desk.config, name)
         columns = dict.fromkeys(c for f in folders for c in tables.fields(f.schema_, explode=explode))
         lacking = 0
-        with tables.Table(columns) as table:
+        with tables.ExportTable(columns) as table:
             for folder in folders:
-                for path, answer in _answers(desk, folder):
+                for key, answer in all_answers(desk, root_of(folder), folder):
                     if answer is None:
                         lacking += 1
                         continue
-                    for row in tables.rows(
-                        answer, path, with_data=folder.schema_ is not None, explode=explode
-                    ):
+                    with_data = folder.schema_ is not None
+                    for row in tables.rows(answer, key, with_data=with_data, explode=explode):
                         table.add(row)
             notes = _write(table, kind, output, excel=excel)
             written = table.rows
@@ -95,16 +91,7 @@ def _kind_of(output: Path | None) -> str:
     return {"db": "sqlite", "json": "jsonl"}.get(ending, ending if ending in FORMATS else "csv")
 
 
-def _answers(desk: Desk, folder: Folder) -> Iterator[tuple[str, Answer | None]]:
-    """Every done file of a folder by path, and its answer; None where that is nowhere to be read."""
-    from glimpsed.cli.operator import root_of
-    from glimpsed.desk.answers import all_answers
-
-    for row, answer in all_answers(desk, root_of(folder), folder):
-        yield shown(row.key.path), answer
-
-
-def _write(table: Table, kind: str, output: Path | None, *, excel: bool) -> list[str]:
+def _write(table: ExportTable, kind: str, output: Path | None, *, excel: bool) -> list[str]:
     """What is otherwise in the file than in the table, in words."""
     from glimpsed.export import write
 

@@ -10,6 +10,8 @@ from glimpsed.cli.common import common_options, err
 
 if TYPE_CHECKING:
     from glimpsed.config import Config
+    from glimpsed.config.schema import Web
+    from glimpsed.desk import Desk
 
 
 @click.command()
@@ -28,18 +30,31 @@ def command(*, listen: str | None) -> int:
     """
     from glimpsed import eventloop
     from glimpsed.cli.operator import opened
-    from glimpsed.web import serving
+    from glimpsed.web import listening, need
 
-    served = serving()
-
+    need()
     with opened(page=True) as desk:
-        web = served.listening(desk.config, listen)
-
-        def told() -> None:
-            err().print(f"the page is at {served.address(web)}; Ctrl-C ends it", soft_wrap=True)
-
-        eventloop.run(served.serve(_with_keys(desk.config), web, desk.ledger, told))
+        eventloop.run(_serve(desk, listening.listening(desk.config, listen)))
     return 0
+
+
+async def _serve(desk: Desk, web: Web) -> None:
+    """Until SIGTERM or Ctrl-C."""
+    import asyncio
+    import signal
+
+    from glimpsed.httpd import Httpd
+    from glimpsed.web import listening
+    from glimpsed.web.served import serve
+
+    stop, config = asyncio.Event(), _with_keys(desk.config)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+    def told() -> None:
+        err().print(f"the page is at {listening.address(web)}; Ctrl-C ends it", soft_wrap=True)
+
+    await serve(Httpd(), lambda: config, web, desk.ledger, stop=stop, told=told)
 
 
 def _with_keys(config: Config) -> Config:

@@ -34,9 +34,8 @@ PROBLEMS = 100  # told at once; whoever has more has one cause for them
 _LONGEST_NUMBER = 100  # characters; '1:1:1:…' of a megabyte takes hours
 _LONGEST_TOLD = 500  # characters of a message
 _PATIENCE = 5.0  # seconds for a file that the config names
-_PATIENCE_CONFIG = (
-    15.0  # for the config itself, which may come through a pipe, from a program that decrypts it
-)
+# For the config itself, which may come through a pipe, from a program that decrypts it.
+_PATIENCE_CONFIG = 15.0
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C, ten times as fast
 _UNUSABLE = re.compile("[\0\ud800-\udfff]")  # what no header, argument or file can hold
 _VARIABLE = re.compile(r"\$(\$?)\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -49,16 +48,15 @@ _MERGE = _TAG + "merge"
 
 
 @dataclass(slots=True)
-class Document:
+class ConfigFile:
     """A parsed config file: its values, where each of them stands, and what is wrong so far."""
 
     file: str
     data: dict[str, Any] = field(default_factory=dict)
     lines: dict[Key, int] = field(default_factory=dict)
     problems: dict[Problem, None] = field(default_factory=dict)  # in the order in which they were found
-    filled_in: dict[str, str] = field(
-        default_factory=dict
-    )  # what came out of the environment, by ``${NAME}``
+    # What came out of the environment, by ``${NAME}``.
+    filled_in: dict[str, str] = field(default_factory=dict)
     _wrong: set[Key] = field(default_factory=set)
 
     def written(self, key: Key) -> Key:
@@ -109,7 +107,7 @@ def dotted(key: Key) -> str | None:
     return text.removeprefix(".") or None
 
 
-def read(file: Path, env: Mapping[str, str]) -> Document:
+def read(file: Path, env: Mapping[str, str]) -> ConfigFile:
     """Parse a config file. Raises `ConfigError` when there is no YAML mapping to go on with."""
     try:
         text = contents(file, _PATIENCE_CONFIG)
@@ -143,9 +141,9 @@ def state_of(file: Path) -> str | None:
     return None
 
 
-def parse(text: bytes | str, file: str, env: Mapping[str, str]) -> Document:
+def parse(text: bytes | str, file: str, env: Mapping[str, str]) -> ConfigFile:
     """`read` for text that is already here."""
-    document = Document(file)
+    document = ConfigFile(file)
     try:
         _measure(text, file)
         node = yaml.compose(text, Loader=_LOADER)
@@ -179,7 +177,7 @@ def _measure(text: bytes | str, file: str) -> None:
 class _Builder:
     """Turns one tree of nodes into values."""
 
-    def __init__(self, document: Document, env: Mapping[str, str]) -> None:
+    def __init__(self, document: ConfigFile, env: Mapping[str, str]) -> None:
         self._document = document
         self._env = env
         self._open: list[yaml.Node] = []  # to notice an alias inside of what it names

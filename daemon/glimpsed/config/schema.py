@@ -155,9 +155,8 @@ class ModelEntry(Section):
     allow_http: bool = Field(default=False, description="Allow plain http to anything but loopback.")
     budget: Limit | None = Field(None, description="What this model may spend.")
     key: SecretStr | None = Field(None, exclude=True, validation_alias=OURS + "key")  # resolved by the loader
-    quoted: bool = Field(
-        default=False, exclude=True, validation_alias=OURS + "quoted"
-    )  # as the key was found
+    # As the key was found.
+    quoted: bool = Field(default=False, exclude=True, validation_alias=OURS + "quoted")
 
     @model_validator(mode="before")
     @classmethod
@@ -200,9 +199,8 @@ class Webhook(Section):
     )
     secret_file: PathText | None = Field(None, description="File that holds it.")
     secret_credential: str | None = Field(None, description="systemd credential that holds it.")
-    secret: SecretStr | None = Field(
-        None, exclude=True, validation_alias=OURS + "secret"
-    )  # resolved by the loader
+    # Resolved by the loader.
+    secret: SecretStr | None = Field(None, exclude=True, validation_alias=OURS + "secret")
 
     @model_validator(mode="before")
     @classmethod
@@ -210,7 +208,7 @@ class Webhook(Section):
         return {"url": given} if isinstance(given, str) else given
 
 
-Told: TypeAlias = Literal[
+ToldEvent: TypeAlias = Literal[
     "budget.reached",
     "model.paused",
     "model.resumed",
@@ -230,7 +228,7 @@ class Notify(Section):
     urls: list[SecretStr] = Field(
         min_length=1, max_length=20, description="Apprise URLs: mailto://, ntfy://, …"
     )
-    events: list[Told] = Field(list(get_args(Told)), description="Log events that are told.")
+    events: list[ToldEvent] = Field(list(get_args(ToldEvent)), description="Log events that are told.")
     digest: Duration = Field(
         900.0, ge=0, description="At most one message in this time; failed files are counted."
     )
@@ -410,9 +408,8 @@ class Web(Section):
         pattern=r"^[A-Za-z0-9-]{1,100}$",
         description="Header in which such a proxy names the user that it let in, like X-Remote-User.",
     )
-    password: SecretStr | None = Field(
-        None, exclude=True, validation_alias=OURS + "password"
-    )  # resolved by the loader
+    # Resolved by the loader.
+    password: SecretStr | None = Field(None, exclude=True, validation_alias=OURS + "password")
 
     @model_validator(mode="before")
     @classmethod

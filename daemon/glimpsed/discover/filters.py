@@ -44,9 +44,8 @@ BUILT_IN = (
 )
 
 _STAR = "[^/]*"  # what pathspec makes of a star
-_FIXED = re.compile(
-    r"(?:\[\^/\]|\\.|[^\\()\[\]|])*"
-)  # characters and question marks; a set may stand for a slash
+# Characters and question marks; a set may stand for a slash.
+_FIXED = re.compile(r"(?:\[\^/\]|\\.|[^\\()\[\]|])*")
 _PLACEHOLDER = re.compile(r"(\{(?:name|stem|ext)\})")
 
 

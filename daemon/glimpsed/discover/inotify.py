@@ -42,9 +42,8 @@ _MASK = Mask(
 )
 _CLOSED = InotifyConstants.IN_CLOSE_WRITE | InotifyConstants.IN_MOVED_TO
 _LEFT = InotifyConstants.IN_MOVED_FROM | InotifyConstants.IN_DELETE
-_BUFFER = (
-    1 << 20
-)  # bytes: the kernel's whole queue at its default length, so that a burst is read before it overflows
+# Bytes: the kernel's whole queue at its default length, so that a burst is read before it overflows.
+_BUFFER = 1 << 20
 _EVENT = struct.Struct("iIII")  # wd, mask, cookie, length of the name: inotify(7)
 # Files that come one after the other without end, and the sidecars of those before them, are read in lots: each
 # read alone takes the interpreter from whoever works on them. A file that comes alone is heard of at once.
@@ -55,9 +54,8 @@ _UNSURE = (-1, -1)  # no directory's identity
 _NOTHING: frozenset[str] = frozenset()
 _NONE = (_UNSURE, WatchDescriptor(-1))
 _TRIES = 3  # to watch a directory whose watch goes away meanwhile
-_RETIRED = (
-    1000  # watches that are given back at once: each comes back as an event, and the kernel's queue is short
-)
+# Watches that are given back at once: each comes back as an event, and the kernel's queue is short.
+_RETIRED = 1000
 
 
 class WatchLimit(Exception):

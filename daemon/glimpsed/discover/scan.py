@@ -20,9 +20,8 @@ from glimpsed.model import shown
 
 Stamp: TypeAlias = tuple[int, int, int]  # st_dev, st_ino, st_mtime_ns
 _MOST_TEXT = 4_000_000  # characters of answers that one call brings along
-_LONGEST = (
-    2.0  # s of looking at sidecars in one call: sixteen megabytes of somebody's JSON take half a second
-)
+# Seconds of looking at sidecars in one call: sixteen megabytes of somebody's JSON take half a second.
+_LONGEST = 2.0
 
 
 def changed_directories(root: Root, mtimes: Mapping[str, int]) -> list[str]:

@@ -23,7 +23,7 @@ PATIENCE = 60.0  # s without progress after which the file system counts as hung
 
 
 @dataclass(slots=True, eq=False)
-class Site:
+class WatchedFolder:
     """A folder, the ways to its files and to the ledger, and the root that stands there now."""
 
     folder: Folder
@@ -33,9 +33,8 @@ class Site:
     clock: Callable[[], float]  # epoch
     look: Callable[[], None]  # at the root, now: something is wrong
     root: Root | None = None
-    burst_confirm: Callable[[], int | None] = lambda: (
-        None
-    )  # how many may come at once without a question, now
+    # How many may come at once without a question, now.
+    burst_confirm: Callable[[], int | None] = lambda: None
     burst: Burst = field(default_factory=Burst)
     burst_waits: asyncio.Event = field(default_factory=asyncio.Event)  # more of one wait for `approve`
     new: bool = False  # it was never seen before this start: its backlog has a question of its own

@@ -80,9 +80,8 @@ class Walk:
         with opened_directory(self.root) as top, Descent(top) as descent:
             while self.todo and not 0.0 < end < time.monotonic():
                 one = self._one(descent, self.todo[-1])
-                end = (
-                    end or time.monotonic() + SLICE
-                )  # going down to where the last one ended is no part of it
+                # Going down to where the last one ended is no part of it.
+                end = end or time.monotonic() + SLICE
                 directory = self.todo.pop()
                 if one is None:
                     continue

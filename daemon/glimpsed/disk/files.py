@@ -15,7 +15,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from glimpsed.errors import FileError, NotYet, ShareTrouble, Vanished
+from glimpsed.errors import FileError, GlimpsedError, NotYet, ShareTrouble, Vanished
 from glimpsed.model import Content, Version, Written, shown
 
 # 'Somebody else has it for the moment': Windows writers behind Samba, scanners, virus checkers.
@@ -49,23 +49,33 @@ def find_root(path: str | os.PathLike[str]) -> Root:
     return Root(real, (status.st_dev, status.st_ino))
 
 
-@contextlib.contextmanager
-def translated(path: str) -> Iterator[None]:
+class translated:  # noqa: N801 - used like a function; a class, since a file passes through some twenty of these
     """Turn an OSError into what it means for the file: `Vanished`, `NotYet`, `FileError` or `ShareTrouble`."""
-    try:
-        yield
-    except OSError as e:
-        what = f"{shown(path)}: {os.strerror(e.errno or 0)}"
-        if e.errno in MISSING:
-            raise Vanished(what) from e
-        if e.errno in BUSY:
-            raise NotYet(what) from e
-        if e.errno == errno.ELOOP:
-            raise FileError(
-                f"{shown(path)} is a symbolic link, and links are not followed.",
-                "Put the file itself into the folder.",
-            ) from e
-        raise ShareTrouble(what) from e
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            raise _meant(error, self._path) from error
+
+
+def _meant(error: OSError, path: str) -> GlimpsedError:
+    what = f"{shown(path)}: {os.strerror(error.errno or 0)}"
+    if error.errno in MISSING:
+        return Vanished(what)
+    if error.errno in BUSY:
+        return NotYet(what)
+    if error.errno == errno.ELOOP:
+        return FileError(
+            f"{shown(path)} is a symbolic link, and links are not followed.",
+            "Put the file itself into the folder.",
+        )
+    return ShareTrouble(what)
 
 
 @contextlib.contextmanager

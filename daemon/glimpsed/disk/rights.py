@@ -22,18 +22,16 @@ from glimpsed.disk.files import entry
 _READ, _WRITE = 4, 2
 _BOTH = _READ | _WRITE  # a text is never executable
 _ACL = "system.posix_acl_access"
-_NO_ACL = frozenset(
-    {errno.ENODATA, errno.ENOTSUP, errno.ENOSYS, errno.EPERM, errno.EACCES}
-)  # none, or none to be had here
+# None, or none to be had here.
+_NO_ACL = frozenset({errno.ENODATA, errno.ENOTSUP, errno.ENOSYS, errno.EPERM, errno.EACCES})
 
 # The attribute's layout: linux/posix_acl_xattr.h; entries stand in the order of their tags, then of their ids.
 _HEAD, _ENTRY = struct.Struct("<I"), struct.Struct("<HHI")
 _VERSION, _NOBODY = 2, 0xFFFFFFFF
 _OWNER, _USER, _GROUP_OF_FILE, _GROUP, _MASK, _OTHER = 1, 2, 4, 8, 16, 32
 
-Wanted: TypeAlias = (
-    int | Literal["auto", "same"]
-)  # a mode; the image's and its owner's for its group; only the image's
+# A mode; the image's and its owner's for its group; only the image's.
+Wanted: TypeAlias = int | Literal["auto", "same"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +105,22 @@ def following(image: Rights, uid: int, gid: int, wanted: Wanted) -> Rights:
     return Rights(uid, gid, owner if isinstance(wanted, int) else _BOTH, group, other, users, groups)
 
 
+def is_wider(there: Rights, image: Rights, wanted: Wanted) -> bool:
+    """Whether somebody may read a file that is there already who may not read the image any more."""
+    least = following(image, there.uid, there.gid, wanted)
+    users = {*there.users, *least.users} - {there.uid, image.uid}
+    groups = {*there.groups, *least.groups}
+    some = reduce(or_, there.groups.values(), there.group | there.other)
+    all_ = reduce(and_, least.groups.values(), least.group & least.other)
+    pairs = [
+        (there.group, least.group),
+        (there.other, least.other),
+        *((there.users.get(uid, some), least.users.get(uid, all_)) for uid in users),
+        *((there.groups.get(gid, there.other), least.groups.get(gid, all_)) for gid in groups),
+    ]
+    return any(has & _READ and not may & _READ for has, may in pairs)
+
+
 def plain(rights: Rights) -> int:
     """The mode that comes closest where there are no ACLs: who is named there may be among group or others here."""
     group = _common(rights.group, rights.users.values())
@@ -147,9 +161,8 @@ def follow(fd: int, image: Rights, wanted: Wanted) -> None:
 
 
 def _give(fd: int, rights: Rights) -> None:
-    inherited = (
-        _acl(fd) is not None
-    )  # the directory's default ACL, which a change of mode would bring to life
+    # The directory's default ACL, which a change of mode would bring to life.
+    inherited = _acl(fd) is not None
     if inherited or rights.users or rights.groups:
         try:
             os.setxattr(fd, _ACL, encode(rights))

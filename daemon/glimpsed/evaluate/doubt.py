@@ -31,10 +31,8 @@ _EASTERN_DAY = re.compile(
     r"[〇零一二三四五六七八九]{4}\s?年\s?[一二三四五六七八九十]{1,2}\s?月\s?[一二三四五六七八九十]{1,3}\s?[日号]"
 )
 _WORD = re.compile(rf"[{EAST}]|[^\s{EAST}]+")  # of scripts without spaces, each character
-_FUZZY, _ALIKE = (
-    5,
-    75.0,
-)  # characters that a value has at least, per cent, to be looked for as one that was misread
+# Characters that a value has at least, and per cent, to be looked for as one that was misread.
+_FUZZY, _ALIKE = 5, 75.0
 _AROUND = ".,:;!?()[]{}<>\"'„“”«»…|"
 
 

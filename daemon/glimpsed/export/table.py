@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
-from glimpsed.model import Answer
+from glimpsed.model import Answer, FileKey, Gist, PageAnswer, shown
 
 Value: TypeAlias = str | int | float | bool | None
 Row: TypeAlias = dict[str, Value]
@@ -18,7 +18,7 @@ IN_MEMORY = 8 << 20  # bytes of rows that are not spooled to a disk
 _DEEPEST = 20  # objects in one another; what lies deeper is JSON text
 
 
-class Table:
+class ExportTable:
     """Rows, with all columns that any of them has. A context manager: the spool goes with it."""
 
     def __init__(self, fields: Iterable[str] = ()) -> None:
@@ -61,31 +61,28 @@ def fields(schema: Mapping[str, Any] | None, *, explode: str | None = None) -> l
     return list(_named(schema, "", explode, 0))
 
 
-def rows(answer: Answer, file: str, *, with_data: bool, explode: str | None = None) -> Iterator[Row]:
+def rows(
+    answer: Answer | Gist, key: FileKey, *, with_data: bool, explode: str | None = None
+) -> Iterator[Row]:
     """The rows of one answer: one; with `pages: each` one a page; with `explode` one for each entry of that list.
 
-    `file` is the path in the folder, as it is shown. `with_data`: the folder has a schema.
+    `with_data`: the folder has a schema.
     """
     facts: Row = {
-        "folder": answer.folder,
-        "file": file,
+        "folder": key.folder,
+        "file": shown(key.path),
         "model": answer.model.entry,
         "time": answer.finished,
         "cost": answer.usage.cost,
-        "doubt": _doubt(answer),
+        "doubt": None if answer.doubt is None else answer.doubt.agreement,
     }
     for page in answer.pages or (answer,):
-        number: Row = {"page": page.page} if answer.pages and not isinstance(page, Answer) else {}
+        number: Row = {"page": page.page} if isinstance(page, PageAnswer) else {}
         if not with_data:
             yield facts | number | {"text": page.text}
             continue
         for flat in _exploded(page.data, explode):
             yield facts | number | flat
-
-
-def _doubt(answer: Answer) -> Value:
-    """How far two readings agreed, where they did not altogether."""
-    return None if answer.doubt is None else answer.doubt.agreement
 
 
 def _exploded(data: Any, explode: str | None) -> Iterator[Row]:

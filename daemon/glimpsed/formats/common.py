@@ -6,16 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, TypeAlias
 
-Read: TypeAlias = (
-    "Callable[[int, int], bytes]"  # (offset, length); never short, unless it asks beyond the end
-)
+# (offset, length); never short, unless it asks beyond the end.
+Read: TypeAlias = "Callable[[int, int], bytes]"
 
 CHUNK = 1 << 20
-_LEAST, _MOST, _SQUARE = (
-    0.2,
-    5.0,
-    0.02,
-)  # what is beyond has been written by mistake; what is this near to 1 is 1
+# What is beyond has been written by mistake; what is this near to 1 is 1.
+_LEAST, _MOST, _SQUARE = 0.2, 5.0, 0.02
 _WINDOW = 1 << 12
 
 

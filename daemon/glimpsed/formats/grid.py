@@ -20,9 +20,8 @@ class Grid:
     height: int
     columns: int
     tiles: tuple[int, ...]  # their numbers
-    turns: tuple[
-        tuple[bytes, int], ...
-    ]  # (`irot`, quarter turns to the left) and (`imir`, axis), in their order
+    # (`irot`, quarter turns to the left) and (`imir`, axis), in their order.
+    turns: tuple[tuple[bytes, int], ...]
     primary: tuple[int, int]  # where the number of the primary picture stands, and its length in bytes
     flags: dict[int, int]  # number -> where the byte stands whose last bit hides it
 

@@ -1,8 +1,9 @@
-"""The process' HTTP server: every port that it has, in one thread with a loop of its own.
+"""A process' HTTP server: every port that it has, in one thread with a loop of its own.
 
-The daemon's loop never waits for who reads the page or the metrics. A port is an address with its applications (ASGI):
-those that answer certain paths, and the one for all others. So metrics and page share one where the config gives them
-one address. What a client may take is bounded by `protocol`, which alone imports uvicorn, an extra.
+The daemon's loop never waits for who reads the metrics, the page's own work not for who reads the page. A port is an
+address with its applications (ASGI): those that answer certain paths, and the one for all others. So the page's process
+answers for the metrics as well where the config gives both one address: it asks the daemon, on a port that has none.
+What a client may take is bounded by `protocol`, which alone imports uvicorn, an extra.
 """
 
 from __future__ import annotations
@@ -65,9 +66,9 @@ class Port:
             self._loop.call_soon_threadsafe(self._there.set)
 
     @property
-    def addresses(self) -> list[tuple[str, int]]:
-        """Host and port of each socket."""
-        return [one.getsockname()[:2] for one in self._sockets]
+    def addresses(self) -> list[Any]:
+        """Of each socket: host and port, or the name of a local one."""
+        return [addressed(one) for one in self._sockets]
 
     async def open(self) -> None:
         """Begin to serve, in the loop that calls."""
@@ -107,28 +108,35 @@ class Port:
 class Httpd:
     """The ports by name, ``web`` and ``metrics``, and the thread that serves them, once there is one."""
 
-    def __init__(self) -> None:
-        self.given = handed_over()  # by systemd, and not opened yet
-        self._ports: dict[str, Port] = {}
+    def __init__(self, given: dict[str, list[socket.socket]] | None = None) -> None:
+        self.given = handed_over() if given is None else given  # by systemd, and not opened yet
+        self.ports: dict[str, Port] = {}
         self._loop: eventloop.Loop | None = None
         self._stopped = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
 
-    def open(self, name: str, where: tuple[str, int], clients: int = CLIENTS) -> Port:
-        """The port of this name: what systemd hands over for it, else one that listens on this host and port.
+    def sockets(self, name: str, where: tuple[str, int]) -> list[socket.socket]:
+        """What systemd hands over for the port of this name, else one that listens on this host and port.
 
         Raises `ConfigError` when the address is not to be had.
         """
-        if name not in self._ports:
-            try:
-                sockets = self.given.pop(name, None) or [bound(where)]
-            except OSError as e:
-                host = f"[{where[0]}]" if ":" in where[0] else where[0]
-                listen = f"{host}:{where[1]}"
-                raise ConfigError(Problem(f"cannot listen on {listen}: {e.strerror}", key=name)) from e
-            port = self._ports[name] = Port(sockets, clients)
+        try:
+            return self.given.pop(name, None) or [bound(where)]
+        except OSError as e:
+            host = f"[{where[0]}]" if ":" in where[0] else where[0]
+            listen = f"{host}:{where[1]}"
+            raise ConfigError(Problem(f"cannot listen on {listen}: {e.strerror}", key=name)) from e
+
+    def open(self, name: str, where: tuple[str, int] | None, clients: int = CLIENTS) -> Port:
+        """The port of this name, on its `sockets`; with no address one that only this machine's processes reach.
+
+        Raises `ConfigError` when the address is not to be had.
+        """
+        if name not in self.ports:
+            sockets = [bound_locally()] if where is None else self.sockets(name, where)
+            port = self.ports[name] = Port(sockets, clients)
             self.call(port.open()).result(STOP_SECONDS)
-        return self._ports[name]
+        return self.ports[name]
 
     def call(self, coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
         """Run this where the ports are served."""
@@ -141,7 +149,7 @@ class Httpd:
         """Close all ports. What hangs is left to the end of the process."""
         if self._loop is None or not self._thread.is_alive():
             return
-        for port in self._ports.values():
+        for port in self.ports.values():
             with contextlib.suppress(TimeoutError):
                 self.call(port.close()).result(STOP_SECONDS)
         self._loop.call_soon_threadsafe(self._stopped.set)
@@ -167,10 +175,26 @@ async def _not_yet(scope: Any, receive: Any, send: Any) -> None:
     await reply(send, 503, b"starting\n")
 
 
+def addressed(one: socket.socket) -> Any:
+    """Host and port of a socket, or its name, where it is a local one."""
+    name = one.getsockname()
+    return name[:2] if isinstance(name, tuple) else name
+
+
+def bound_locally() -> socket.socket:
+    """A socket under a name that the kernel makes up, and that is on no disk (unix(7), abstract)."""
+    opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    opened.bind("")
+    opened.listen(BACKLOG)
+    opened.setblocking(False)  # noqa: FBT003 -- positional only
+    return opened
+
+
 def bound(where: tuple[str, int]) -> socket.socket:
     """A socket that listens there. Without the host's name, which asyncio would look up with a thread."""
-    family, _, _, _, address = socket.getaddrinfo(*where, type=socket.SOCK_STREAM)[0]
-    opened = socket.socket(family, socket.SOCK_STREAM)
+    # Its protocol as well: only of a socket that says TCP does asyncio know not to hold a reply's end back for 40 ms.
+    family, kind, protocol, _, address = socket.getaddrinfo(*where, type=socket.SOCK_STREAM)[0]
+    opened = socket.socket(family, kind, protocol)
     try:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6 and where[0] != "::":

@@ -17,11 +17,8 @@ _MOST = 0.004  # of the pixels: more ink is no dust, and is not looked at piece 
 _SPECK = 0.0045  # of the longer side: 1.3 mm on A4
 _RIM = 0.004  # of the page's width and height: what scaling has mixed with what lies beyond
 _HOLES = 0.12  # of the longer side from the edge: where punches and staples go
-_GROUND, _SOLID, _CLEAR = (
-    0.5,
-    0.9,
-    0.03,
-)  # shares of ink: of a line at the edge that is no paper, of one that is nothing else, of paper
+# Shares of ink: of a line at the edge that is no paper, of one that is nothing else, of paper.
+_GROUND, _SOLID, _CLEAR = 0.5, 0.9, 0.03
 _BETWEEN = (0.55, 0.8)  # of the paper's brightness: neither ground nor paper
 _STEEPEST = 0.08  # of the side, at most, is a wedge
 _DUST = 0.006  # of a row

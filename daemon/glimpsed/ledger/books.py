@@ -139,9 +139,8 @@ class Books:
         if (group := self._groups.get(call)) is None:
 
             async def together(several: Sequence[tuple[T, tuple[Any, ...], dict[str, Any]]]) -> Sequence[R]:
-                _, rest, named = several[
-                    -1
-                ]  # all but the things themselves is the same, or the time of the last
+                # All but the things themselves is the same, or the time of the last.
+                _, rest, named = several[-1]
                 return await self.patient(call, [thing for thing, _, _ in several], *rest, **named)
 
             group = self._groups[call] = GroupCommit(together)

@@ -66,6 +66,7 @@ class Database:
             self.where = str(_create_file(place))
             self._writer, self._reader = _sqlite(place)
             self._files: dict[str, tuple[int, int]] = {}  # by name: the file, its log, the log's index
+            self._largest = 0  # bytes that the file had
         self._write_lock = contextlib.nullcontext() if self.postgresql else threading.Lock()
 
     @contextlib.contextmanager
@@ -108,7 +109,7 @@ class Database:
             return int(connection.exec_driver_sql("PRAGMA data_version").scalar_one())
 
     def refuse_another(self) -> None:
-        """Raises `LedgerReplaced` when a file of the ledger is not there any more, or is another one.
+        """Raises `LedgerReplaced` when a file of the ledger is not there any more, is another one, or was cut off.
 
         SQLite would go on with what is open, and whoever comes later begin anew beside it. What only the log has,
         which without its name nobody would find, is put into the database first.
@@ -125,12 +126,30 @@ class Database:
             else:
                 found = status.st_dev, status.st_ino
             if found is not None and self._files.setdefault(name, found) == found:
+                if name == self.where:
+                    self._refuse_less(status.st_size)
                 continue
             if name in self._files or name == self.where:
                 if name != self.where:
                     self._checkpoint()
                 what = "is not there any more" if found is None else "is another file now"
                 raise LedgerReplaced(f"the ledger's file {name} {what}")
+
+    def _refuse_less(self, size: int) -> None:
+        """Raises `LedgerReplaced` when the file is smaller than it was, and not because somebody had it vacuumed.
+
+        SQLite would go on with what it remembers, and fill the rest with zeros.
+        """
+        if size < self._largest:
+            try:
+                with self.read() as c:
+                    told = c.exec_driver_sql("PRAGMA page_count").scalar_one()
+                    told *= c.exec_driver_sql("PRAGMA page_size").scalar_one()
+            except LedgerError:  # what is left is no database
+                told = self._largest
+            if size < told:
+                raise LedgerReplaced(f"the ledger's file {self.where} was cut off")
+        self._largest = size
 
     def scrub(self) -> None:
         """Have what was deleted leave the database's files: the index's old parts, and the log.
@@ -287,9 +306,8 @@ def _what_is_there(dialect: object, record: object, arguments: list[Any], named:
 
 def _configure_sqlite(connection: Any, record: pool.ConnectionPoolEntry) -> None:
     del record
-    connection.isolation_level = (
-        None  # transactions begin where this module says so, not where sqlite3 guesses
-    )
+    # Transactions begin where this module says so, not where sqlite3 guesses.
+    connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")

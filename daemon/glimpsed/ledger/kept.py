@@ -6,18 +6,18 @@ The index of the search is beside them: SQLite's in a table that knows no texts,
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from glimpsed.ledger.packed import facts_of, pack, pages_of, unpack
+from glimpsed.ledger.packed import facts_of, gist_of, lettered, pack, pages_of, texts_of, unpack
 from glimpsed.ledger.part import CHUNK, Part, by_directory, chunks, clean, key_of
 from glimpsed.ledger.schema import answers, directories, files, kept, questions, reviews, texts, verifications
 from glimpsed.ledger.values import KeptAnswer
 from glimpsed.ledger.words import indexed
-from glimpsed.model import Answer, FileKey, Job, State
+from glimpsed.model import Answer, FileKey, Gist, Job, State
 
 HIDDEN = 2  # `indexed`, of what no search is to find
 _PENDING: tuple[State, ...] = ("queued", "running", "answered", "handing")  # whose answers are needed still
@@ -36,6 +36,19 @@ _FIND = (
     .join_from(kept, files, files.c.id == kept.c.file)
     .join(questions, questions.c.id == kept.c.question)
     .where(kept.c.sha256.in_(_SOME))
+)
+# The files' own order; hidden from SQLite's planner, which else sorts all that are done.
+_DONE = (
+    sa.select(files.c.id, files.c.folder, files.c.directory, files.c.name, kept.c.body, questions.c.facts)
+    .join_from(files, questions, questions.c.asked == sa.func.coalesce(files.c.question, ""), isouter=True)
+    .join(kept, (kept.c.sha256 == files.c.sha256) & (kept.c.question == questions.c.id), isouter=True)
+    .where(
+        files.c.folder.concat("") == sa.bindparam("of"),
+        files.c.state.concat("") == "done",
+        files.c.id > sa.bindparam("after"),
+    )
+    .order_by(files.c.id)
+    .limit(CHUNK)
 )
 _SHARED = sa.select(files.c.sha256).where(
     files.c.sha256.in_(_SOME), files.c.id.not_in(sa.bindparam("ids", expanding=True)), files.c.state != "gone"
@@ -180,6 +193,20 @@ class Kept(Part):
             for sha256, asked in several
         ]
 
+    def gists(self, folder: str) -> Iterator[tuple[FileKey, Gist | None]]:
+        """Every done file of a folder, as they were first seen, with the gist of its answer; None: none is kept.
+
+        Read in parts, so that nobody waits meanwhile.
+        """
+        after = 0
+        while True:
+            with self._database.read() as c:
+                rows = c.execute(_DONE, {"of": folder, "after": after}).all()
+            if not rows:
+                return
+            yield from ((key_of(row), _gist(row)) for row in rows)
+            after = rows[-1].id
+
     def let_go(self, now: float, limit: int = 1000) -> int:
         """Some of the answers, with their words in the index, that are older than `keep_answers` allows.
 
@@ -262,7 +289,15 @@ class Kept(Part):
 
 
 def _pages(answer: Answer) -> list[str]:
-    return [page.text for page in answer.pages or (answer,)]
+    """As a search looks at them, and as `pages_of` has them once the answer is kept."""
+    return list(map(lettered, texts_of(answer)))
+
+
+def _gist(row: sa.Row[*tuple[Any, ...]]) -> Gist | None:
+    try:
+        return None if row.body is None else gist_of(row.body, row.facts)
+    except ValueError:
+        return None
 
 
 def _kept_answer(row: sa.Row[*tuple[Any, ...]] | None) -> KeptAnswer | None:

@@ -17,10 +17,8 @@ from glimpsed.ledger.spending import Bill
 from glimpsed.ledger.values import FileRow, Other
 from glimpsed.model import Answer, Written
 
-TRIED, BEFORE = (
-    "tried",
-    "before",
-)  # how such questions begin; a colon follows somewhere, as in those that name a file
+# How such questions begin; a colon follows somewhere, as in those that name a file.
+TRIED, BEFORE = "tried", "before"
 MOST = 20  # that are told of about one content
 _ABOUT = sa.select(kept.c.id, kept.c.sha256, kept.c.body, questions.c.asked, questions.c.facts).join_from(
     kept, questions, questions.c.id == kept.c.question

@@ -7,16 +7,25 @@ the row says already, the content's hash, is left out.
 from __future__ import annotations
 
 import json
+import re
 import zlib
 
-from glimpsed.model import Answer
+from glimpsed.model import Answer, Gist
+
+_ESCAPES = re.compile(r"(?:\\u[0-9a-fA-F]{4})+|\\.", re.DOTALL)
+_BREAKS = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
+_JSON = re.compile(r'\s*(?:```|[{\["])')  # as answers begin that are JSON
 
 
 def pack(answer: Answer, facts: bytes = b"") -> bytes:
-    """An answer as it is kept. Whoever reads the first byte knows how: 1, zlib with `_WORDS` and these `facts`."""
+    """An answer as it is kept. Whoever reads the first byte knows how: zlib with `_WORDS` and these `facts`.
+
+    It says as well what a search finds it by: 1 as the model wrote it, 2 as people read it (`lettered`).
+    """
     deflate = zlib.compressobj(level=6, wbits=-15, zdict=_WORDS + facts)
     whole = answer.model_dump_json().encode().replace(_hash(answer.source.sha256), _hash(""), 1)
-    return b"\1" + deflate.compress(whole) + deflate.flush()
+    escaped = any(lettered(text) != text for text in texts_of(answer))
+    return (b"\2" if escaped else b"\1") + deflate.compress(whole) + deflate.flush()
 
 
 def unpack(body: bytes, sha256: str, facts: bytes = b"") -> Answer:
@@ -24,14 +33,44 @@ def unpack(body: bytes, sha256: str, facts: bytes = b"") -> Answer:
     return Answer.model_validate_json(_inflated(body, facts).replace(_hash(""), _hash(sha256), 1))
 
 
+def gist_of(body: bytes, facts: bytes = b"") -> Gist:
+    """The gist of an answer as it is kept. Raises `ValueError` for what another program wrote."""
+    return Gist.model_validate_json(_inflated(body, facts))
+
+
 def pages_of(body: bytes, facts: bytes) -> list[str]:
-    """Only the text of an answer as it is kept, page by page; nothing of one that cannot be read."""
+    """Only the text of an answer that is kept, page by page, as a search looks at it; nothing of one that cannot be read."""
     try:
         answer = json.loads(_inflated(body, facts).decode())
         pages: list[str] = [page["text"] for page in answer["pages"] or (answer,)]
     except ValueError:
         return []
-    return pages
+    return list(map(lettered, pages)) if body[:1] == b"\2" else pages
+
+
+def texts_of(answer: Answer) -> list[str]:
+    """The same of an answer that is not kept yet, as it was written."""
+    return [page.text for page in answer.pages or (answer,)]
+
+
+def lettered(text: str) -> str:
+    """JSON with the letters that its escapes stand for: what a person reads of it, and looks for. Any other text as it is.
+
+    It is JSON still: quotes and backslashes stay as they are, and a line break is a space.
+    """
+    if "\\" not in text or _JSON.match(text) is None:
+        return text
+    return _ESCAPES.sub(lambda found: _letters(found[0]), text)
+
+
+def _letters(escape: str) -> str:
+    if escape[1] != "u":
+        return "/" if escape[1] == "/" else " " if escape[1] in "bfnrt" else escape
+    try:
+        letters = json.loads(f'"{escape}"').encode().decode()
+    except ValueError:  # not one letter, but half of one; or it was no JSON
+        return escape
+    return json.dumps(_BREAKS.sub(" ", letters), ensure_ascii=False)[1:-1]
 
 
 def facts_of(answer: Answer) -> bytes:
@@ -46,7 +85,7 @@ def _hash(sha256: str) -> bytes:
 
 
 def _inflated(body: bytes, facts: bytes) -> bytes:
-    if body[:1] != b"\1":
+    if body[:1] not in (b"\1", b"\2"):
         raise ValueError("kept by a newer glimpsed")
     try:
         return zlib.decompressobj(wbits=-15, zdict=_WORDS + facts).decompress(body[1:])

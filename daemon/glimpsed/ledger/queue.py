@@ -151,9 +151,8 @@ class Queue(Leases):
         If these are more than `unasked`, they wait for `approve`, with what is still in the queue of `before`.
         """
         latest = {offer.key: offer for offer in offers}
-        ordered = sorted(
-            latest.values(), key=lambda o: (o.key.folder, o.key.path)
-        )  # two hosts never deadlock
+        # Two hosts never deadlock.
+        ordered = sorted(latest.values(), key=lambda o: (o.key.folder, o.key.path))
         queued: list[Offer] = []
         for batch in chunks(ordered, _BATCH):
             if not self._database.postgresql:

@@ -65,16 +65,14 @@ files = sa.Table(
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("mtime_ns", sa.BigInteger, nullable=False),
     sa.Column("state", sa.Text, nullable=False),
-    sa.Column(
-        "was", sa.Text
-    ),  # gone: its state before, should the file come back; failed: `handing`, if it was that
+    # Gone: its state before, should the file come back; failed: `handing`, if it was that.
+    sa.Column("was", sa.Text),
     sa.Column("changed", _Float, nullable=False),  # when the state last changed
     sa.Column("due", _Float),  # see the module's docstring; 0: at once
     sa.Column("priority", sa.Integer, nullable=False),
     sa.Column("fresh", sa.SmallInteger, nullable=False),  # 1: arrived while watched; or HELD
-    sa.Column(
-        "round", sa.BigInteger, nullable=False
-    ),  # when `redo` or `retry` asked for it, epoch seconds; 0: neither
+    # When `redo` or `retry` asked for it, epoch seconds; 0: neither.
+    sa.Column("round", sa.BigInteger, nullable=False),
     sa.Column("anew", sa.SmallInteger, nullable=False),  # 1: by `redo`, so no answer is used again
     sa.Column("owner", sa.Text),  # who has the lease
     sa.Column("claims", sa.Integer, nullable=False),  # counts claims: a lease lost and won again is another

@@ -2,6 +2,9 @@
 
 The index knows which answers have a word. Which of them have a phrase, on which page and how often, their texts tell:
 those of the answers that were kept last, where very many have the words.
+
+What the index says of a beginning costs as much as all words that begin so have answers. One that many of the answers
+kept last have is looked for in their texts instead: a page of them is soon full.
 """
 
 from __future__ import annotations
@@ -23,13 +26,18 @@ from glimpsed.ledger.words import Phrase, folded, phrases
 from glimpsed.model import FileKey
 
 LOOKED_AT = 100  # answers that are compared with one another, at least
-MOST, MOST_AT_ONCE = (
-    20_000,
-    1_000,
-)  # files with the words that are looked at for a phrase, the newest: a second's work
+# Files with the words that are looked at for a phrase, the newest: a second's work.
+MOST, MOST_AT_ONCE = 20_000, 1_000
+
+PROBED, OFTEN = (
+    100,
+    0.3,
+)  # answers that tell how frequent a beginning is; the share that makes it one of these
+READ = 1_000  # answers that are read for such beginnings, before the index is asked after all
 
 FIRST = 2**62  # before the newest answer
 Place = tuple[int, int]  # an answer's id and a file's, between two pages
+Terms = dict[tuple[str, bool], None]  # each once: a word, and whether it is only the beginning of one
 
 _FOUND = {
     "sqlite": sa.text(
@@ -39,6 +47,14 @@ _FOUND = {
         "SELECT id FROM kept WHERE vector @@ CAST(:query AS tsquery) AND id < :before ORDER BY id DESC LIMIT :most"
     ),
 }
+_NEWEST = sa.text("SELECT id FROM kept WHERE indexed = 1 AND id < :before ORDER BY id DESC LIMIT :most")
+_NEWEST_TEXTS = (
+    sa.select(kept.c.body, questions.c.facts)
+    .join(questions, questions.c.id == kept.c.question)
+    .where(kept.c.indexed == 1, kept.c.id < sa.bindparam("before"))
+    .order_by(kept.c.id.desc())
+    .limit(PROBED)
+)
 # Every file that has this answer now, wherever it went; what is gone is nowhere to be found.
 _WHOSE = (
     sa.select(
@@ -69,7 +85,6 @@ class _Match:
     file: int
     page: int
     text: str
-    answer: int
 
 
 class Search(Part):
@@ -101,8 +116,8 @@ class Search(Part):
         looked_at, patterns = 0, [phrase.pattern() for phrase in wanted]
         whose = _WHOSE if folder is None else _WHOSE.where(files.c.folder == folder)
         with self._database.read() as c:
-            some = _answers(c, wanted, whose, max(limit, LOOKED_AT))
-            for row in itertools.chain.from_iterable(rows for _, rows in some):
+            some = _answers(c, wanted, whose, max(limit, LOOKED_AT) + 1)  # one more shows that it is enough
+            for row in itertools.chain.from_iterable(rows for _, rows, _ in some):
                 enough = len(found) >= limit and len(seen) >= LOOKED_AT and row.id not in seen
                 if enough or looked_at >= MOST:
                     break
@@ -117,12 +132,15 @@ class Search(Part):
             counted, stopped = _look(c, wanted, among)
             rest, on = counted, stopped
             if after is not None:
-                rest = [match for match in counted if _later(match.answer, match.file, after)]
+                rest = [row for row in counted if _later(row.id, row.file, after)]
                 if stopped is not None and len(rest) <= limit:
                     rest, on = _look(c, wanted, among, after, limit + 1)
         page = rest[:limit]
-        on = (page[-1].answer, page[-1].file) if len(rest) > limit else on
-        return Matches(_hits(page, wanted), on, len(counted), stopped is None)
+        on = (page[-1].id, page[-1].file) if len(rest) > limit else on
+        patterns = [phrase.pattern() for phrase in wanted]
+        best = [_matches(row, patterns) for row in page]
+        shown = [max(some, key=lambda match: match.score) for some in best if some]
+        return Matches(_hits(shown, wanted), on, len(counted), stopped is None)
 
 
 def _look(
@@ -131,19 +149,26 @@ def _look(
     among: Among,
     after: Place | None = None,
     limit: int | None = None,
-) -> tuple[list[_Match], Place | None]:
-    """The best page of each file, the answers that were kept last first; and where it stopped, if that is not the end."""
+) -> tuple[list[Any], Place | None]:
+    """The rows of the files that have all of it, the answers that were kept last first; and where it stopped, if early.
+
+    Of a single word the index says all that is to be known: then no text is looked at to count those who have it.
+    """
     name, patterns = plain_name(among.name), [phrase.pattern() for phrase in wanted]
-    found: list[_Match] = []
+    single = all(len(phrase.words) == 1 for phrase in wanted)
+    found: list[Any] = []
     looked_at = passed = 0
-    for at, rows in _answers(c, wanted, _whose(among), MOST_AT_ONCE, after[0] + 1 if after else FIRST):
+    some = _answers(c, wanted, _whose(among), MOST_AT_ONCE, after[0] + 1 if after else FIRST)
+    for at, rows, by_index in some:
+        certain = single and by_index
         passed += CHUNK
         for row in rows:
             if after is not None and not _later(row.id, row.file, after):
                 continue
             looked_at += 1
-            if name in plain_name(key_of(row).path) and (matches := _matches(row, patterns)):
-                found.append(max(matches, key=lambda match: match.score))
+            named = not name or name in plain_name(key_of(row).path)
+            if named and (certain or _matches(row, patterns)):
+                found.append(row)
             if len(found) == limit:
                 return found, (row.id, row.file)
         if looked_at >= MOST_AT_ONCE or passed >= MOST:
@@ -173,26 +198,53 @@ def _begun(wanted: Sequence[Phrase]) -> list[Phrase]:
 
 def _answers(
     c: sa.Connection, wanted: Sequence[Phrase], whose: sa.Select[Any], most: int, before: int = FIRST
-) -> Iterator[tuple[int, Sequence[sa.Row[*tuple[Any, ...]]]]]:
-    """Answers with all of the terms, those kept last first, each with every file that has it; some, down to an id."""
+) -> Iterator[tuple[int, Sequence[sa.Row[*tuple[Any, ...]]], bool]]:
+    """Answers that may match, those kept last first, each with every file that has it; some, down to an id.
+
+    And whether the index says of them that they have all of the terms.
+    """
     terms = dict.fromkeys(term for phrase in wanted for term in phrase.terms())
-    query = _fts5(terms) if c.dialect.name == "sqlite" else _tsquery(terms)
+    often = _often(c, terms, before)
+    to_read = READ if often else 0
     while terms:
-        asked = {"query": query, "before": before, "most": most}
-        ids = list(c.execute(_FOUND[c.dialect.name], asked).scalars())
+        these = {term: None for term in terms if term not in often} if to_read else terms
+        at_once = min(most, to_read or most)
+        ids = _ids(c, these, before, at_once)
         for some in chunks(ids, CHUNK):
-            yield some[-1], c.execute(whose, {"some": some}).all()
-        if len(ids) < most:
+            yield some[-1], c.execute(whose, {"some": some}).all(), not to_read
+        if len(ids) < at_once:
             return
-        before, most = ids[-1], min(4 * most, MOST)
+        to_read, before, most = max(to_read - at_once, 0), ids[-1], min(4 * most, MOST)
 
 
-def _fts5(terms: dict[tuple[str, bool], None]) -> str:
+def _often(c: sa.Connection, terms: Terms, before: int) -> set[tuple[str, bool]]:
+    """The beginnings that many of the answers kept last before this one have."""
+    begun = {(term, True): Phrase(term, (term,), quoted=False, begun=True) for term, begun in terms if begun}
+    if not begun:
+        return set()
+    rows = c.execute(_NEWEST_TEXTS, {"before": before}).all()
+    texts = ["\n".join(map(folded, pages_of(row.body, row.facts))) for row in rows]
+    patterns = {term: phrase.pattern() for term, phrase in begun.items()}
+    return {
+        term for term, has in patterns.items() if sum(map(bool, map(has.search, texts))) >= OFTEN * PROBED
+    }
+
+
+def _ids(c: sa.Connection, terms: Terms, before: int, most: int) -> list[int]:
+    """The answers kept last before this one that have all of these terms, as the index has it."""
+    asked = {"before": before, "most": most}
+    if not terms:
+        return list(c.execute(_NEWEST, asked).scalars())
+    query = _fts5(terms) if c.dialect.name == "sqlite" else _tsquery(terms)
+    return list(c.execute(_FOUND[c.dialect.name], {"query": query, **asked}).scalars())
+
+
+def _fts5(terms: Terms) -> str:
     """SQLite's query language: ``"oak" "invoic"*``."""
     return " ".join(f'"{term}"{"*" if begun else ""}' for term, begun in terms)
 
 
-def _tsquery(terms: dict[tuple[str, bool], None]) -> str:
+def _tsquery(terms: Terms) -> str:
     """PostgreSQL's: ``'oak' & 'invoic':*``."""
     return " & ".join(f"'{term}'{':*' if begun else ''}" for term, begun in terms)
 
@@ -206,9 +258,7 @@ def _matches(row: sa.Row[*tuple[Any, ...]], patterns: Sequence[re.Pattern[str]])
     whole = [at for at, found in enumerate(counts) if all(found)]
     best = whole or [max(range(len(pages)), key=lambda at: sum(map(bool, counts[at])))]
     key = key_of(row)
-    return [
-        _Match(_score(counts[at], len(pages[at])), key, row.file, at + 1, pages[at], row.id) for at in best
-    ]
+    return [_Match(_score(counts[at], len(pages[at])), key, row.file, at + 1, pages[at]) for at in best]
 
 
 def _hits(found: Sequence[_Match], wanted: Sequence[Phrase]) -> list[Hit]:

@@ -20,9 +20,8 @@ from glimpsed.ledger.schema import files, reviews, verifications
 from glimpsed.ledger.values import FileRow, SecondReading
 from glimpsed.model import Answer, FileKey, Job, Usage, Version, Written
 
-SECOND = (
-    "second"  # how the question begins that a second reading is kept under; a colon follows, and who read it
-)
+# How the question begins that a second reading is kept under; a colon follows, and who read it.
+SECOND = "second"
 _CURRENT = (verifications.c.file == files.c.id) & (verifications.c.claim == files.c.claims)
 _REVIEWED = (reviews.c.file == files.c.id) & (reviews.c.claim == files.c.claims)
 # Hidden from SQLite's planner, which would go through all files that are done instead of the few that are wanted here.

@@ -43,9 +43,8 @@ class Phrase:
         first, parts = re.escape(self.words[0]), []
         for word, after in zip(self.words, (*self.words[1:], None), strict=True):
             parts.append(re.escape(word))
-            if not parts[1:] and _spaced(
-                word
-            ):  # after it: what begins with a text is found ten times as quickly
+            # After it: what begins with a text is found ten times as quickly.
+            if not parts[1:] and _spaced(word):
                 parts.append(f"(?<!{_IN_WORD}{first})")
             parts.append(f"{_IN_WORD}*" if len(word) == _LONGEST else "")
             if after is not None:

@@ -264,9 +264,8 @@ class _Answering:
         async with self._turn:
             if (now := time.monotonic()) - self._refreshed > _FRESH:
                 self._pages.clear()
-                with contextlib.suppress(
-                    Exception
-                ):  # the ledger is away: what is known otherwise is still good
+                # The ledger is away: what is known otherwise is still good.
+                with contextlib.suppress(Exception):
                     await self.refresh()
                 self._refreshed = now
             if media_type not in self._pages:

@@ -149,9 +149,8 @@ class Reply:
     request_id: str | None
     data: Any = None  # parsed and valid, when the request had a schema
     requests: int = 1  # sent to get here (repair, parameter dropped, API switched)
-    turned: Mapping[int, int] = field(
-        default_factory=dict
-    )  # page -> degrees clockwise that it was turned before
+    # Page -> degrees clockwise that it was turned before.
+    turned: Mapping[int, int] = field(default_factory=dict)
     lines: tuple[Line, ...] | None = None  # of a local model, where the request wants them
 
 

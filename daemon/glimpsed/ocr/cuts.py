@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from glimpsed.ocr.page import Word
+from glimpsed.ocr.page import ReadWord
 
 LONG, PIECE = 22.0, 13.0  # heights: longer lines are read in pieces of about that
 WORD = 0.15  # of a line's height: a gap between words is at least as wide
@@ -43,7 +43,7 @@ def divided(cut: Array) -> list[tuple[int, Array]]:
     return [(start, cut[:, start:end]) for start, end in itertools.pairwise(at)]
 
 
-def words(cut: Array, text: str, found: Any) -> list[Word]:
+def words(cut: Array, text: str, found: Any) -> list[ReadWord]:
     """The words of what the engine read, apart wherever the picture has a gap: it leaves some out, as in `Datum:24.11.2026`.
 
     `found` is rapidocr's WordInfo, with the time step of each character. Starts and ends are columns of the cut.
@@ -90,15 +90,14 @@ def _without_cells(letters: list[str], gaps: list[float]) -> list[float]:
     found = list(gaps)
     for n in range(1, len(letters) - 1):
         within = letters[n - 1].isdigit() and letters[n + 1].isdigit()
-        if letters[n] in STOPS or (
-            letters[n] == ":" and within
-        ):  # French has a space on both sides of a colon
+        # French has a space on both sides of a colon.
+        if letters[n] in STOPS or (letters[n] == ":" and within):
             own = min(gaps[n - 1], gaps[n], CELL)
             found[n - 1 : n + 1] = gaps[n - 1] - own, gaps[n] - own
     return found
 
 
-def _placed(texts: list[str], at: list[float], empty: Array) -> Iterator[Word]:
+def _placed(texts: list[str], at: list[float], empty: Array) -> Iterator[ReadWord]:
     """Each word from its first to its last ink, between the middles of the gaps beside it."""
     first = 0
     for text in texts:
@@ -106,7 +105,7 @@ def _placed(texts: list[str], at: list[float], empty: Array) -> Iterator[Word]:
         low = round((at[first - 1] + at[first]) / 2) if first else 0
         high = round((at[last] + at[last + 1]) / 2) if last + 1 < len(at) else len(empty)
         ink = np.flatnonzero(~empty[low:high])
-        yield Word(text, *((low + int(ink[0]), low + int(ink[-1]) + 1) if len(ink) else (low, high)))
+        yield ReadWord(text, *((low + int(ink[0]), low + int(ink[-1]) + 1) if len(ink) else (low, high)))
         first = last + 1
 
 

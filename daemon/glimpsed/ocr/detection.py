@@ -15,9 +15,8 @@ import numpy as np
 
 from glimpsed.ocr import small
 
-EDGE = (
-    960  # px of the longer side in which lines are looked for: every line of a plain A4 page is found at 736
-)
+# Pixels of the longer side in which lines are looked for: every line of a plain A4 page is found at 736.
+EDGE = 960
 LARGEST = 2400  # px, for a wide picture
 ROOM = 2_500_000  # px of one picture in which small print is looked for: memory goes by it
 TILE = 1.5  # a page whose one side is longer than this times the other is looked at piece by piece

@@ -16,9 +16,8 @@ from glimpsed.ocr.box import Box
 
 _FEWEST = 6  # lines that stand beside one another
 _AGREED = 0.6  # of kappa, which is 0 where agreement is chance, and 1 where it is complete
-_CHANGES = (
-    3  # from one kind to another, down the page: a table has one below its heading, and one above its sums
-)
+# From one kind to another, down the page: a table has one below its heading, and one above its sums.
+_CHANGES = 3
 _LETTERS = re.compile(r"[^\W\d_]+")
 _DIGITS = re.compile(r"\d+")
 _KINDS = re.compile(r"a+|9+|@")

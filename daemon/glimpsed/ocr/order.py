@@ -22,9 +22,8 @@ _LONG = 6.5  # heights of a line: less is a cell of a table, or a word; of four 
 _FULL = 0.8  # of its column's width, at least, have three of five lines of running text
 _RAGGED = 0.6  # the same of text in short lines: a poem, an address, an infobox
 _ACROSS = 0.5  # of all lines may lie across a gutter: headlines, a summary, a paragraph over the whole width
-_ALIGNED = (
-    0.6  # of the lines of a narrow side stand at the height of one beside it: a table, not a box of text
-)
+# Of the lines of a narrow side stand at the height of one beside it: a table, not a box of text.
+_ALIGNED = 0.6
 _LEVELS = 30  # numbers of boxes across that are tried, from the fewest
 _CUTS = 8  # gaps by height that are tried where no gutter runs down the whole of a page
 _DEEPEST = 40  # cuts within one another: no page has as many, a made up one may

@@ -14,7 +14,7 @@ import numpy as np
 
 from glimpsed.ocr import cuts, detection, recognition
 from glimpsed.ocr.cuts import INK
-from glimpsed.ocr.page import Line, Page, Word
+from glimpsed.ocr.page import Page, ReadLine, ReadWord
 from glimpsed.ocr.strange import is_read, is_strange
 
 SMALL, MARGIN = 320, 32  # px: smaller pictures are enlarged, and get a margin
@@ -26,7 +26,7 @@ Array = Any  # a NumPy array: the type checker need not know the library, which 
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class UprightPage:
     """A page that stands upright."""
 
     picture: Array
@@ -56,7 +56,7 @@ def turn(ocr: Any, picture: Array) -> int:
     return standing(ocr, _enlarged(picture)[0]).turned
 
 
-def standing(ocr: Any, picture: Array) -> Standing:
+def standing(ocr: Any, picture: Array) -> UprightPage:
     """The page turned upright, as far as its lines tell."""
     boxes = detection.rough(ocr, picture)
     turned = 0
@@ -72,7 +72,7 @@ def standing(ocr: Any, picture: Array) -> Standing:
         boxes = (corner - boxes)[:, [2, 3, 0, 1]]
         lines = [np.ascontiguousarray(line[::-1, ::-1]) for line in lines]
         turned += 180
-    return Standing(picture, boxes, lines, turned)
+    return UprightPage(picture, boxes, lines, turned)
 
 
 def _enlarged(picture: Array) -> tuple[Array, float, int]:
@@ -118,21 +118,21 @@ def _upside_down(ocr: Any, cuts: list[Array]) -> bool:
 # -- what they say
 
 
-def _read(ocr: Any, boxes: Array, lines: list[Array]) -> list[Line]:
+def _read(ocr: Any, boxes: Array, lines: list[Array]) -> list[ReadLine]:
     """Each line as a whole, or, where it is so long that letters would be lost, in pieces that are put together again."""
     divided = [cuts.divided(line) for line in lines]
     read = iter(recognition.read(ocr, [piece for several in divided for _, piece in several]))
     found = []
     for quad, line, several in zip(boxes.tolist(), lines, divided, strict=True):
-        words: list[Word] = []
+        words: list[ReadWord] = []
         scores = []
         for (start, _), piece in zip(several, read, strict=False):
             words += [
-                Word(word.text, (start + word.start) / line.shape[1], (start + word.end) / line.shape[1])
+                ReadWord(word.text, (start + word.start) / line.shape[1], (start + word.end) / line.shape[1])
                 for word in piece.words
             ]
             scores.append(piece.confidence)
-        found.append(Line(quad, " ".join(word.text for word in words), float(np.mean(scores)), words))
+        found.append(ReadLine(quad, " ".join(word.text for word in words), float(np.mean(scores)), words))
     return found
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from glimpsed.ocr.page import Line
+from glimpsed.ocr.page import ReadLine
 
 SURE = 0.5  # of a reading: below that it is none
 PRINT = 4.0  # heights: a line of print is as long
@@ -34,12 +34,12 @@ _WORD = re.compile(r"[^\W\d_]{2,}")
 Array = Any  # a NumPy array: the type checker need not know the library, which is an extra
 
 
-def is_read(line: Line) -> bool:
+def is_read(line: ReadLine) -> bool:
     """Whether the engine read anything there."""
     return line.confidence >= SURE and bool(line.text.strip())
 
 
-def is_strange(boxes: Array, lines: Sequence[Line]) -> bool:
+def is_strange(boxes: Array, lines: Sequence[ReadLine]) -> bool:
     """Lines of print, of which too much could not be read. `boxes`: their corners, px."""
     if not lines:
         return False
@@ -63,7 +63,7 @@ def _is_half_known(text: str) -> bool:
     return known > FORMULA and known > 0.2 * sum(c.isalpha() for c in text)
 
 
-def _is_well_read(line: Line, length: float) -> bool:
+def _is_well_read(line: ReadLine, length: float) -> bool:
     """Whether what was read of a line, so many heights long, may be what stands there.
 
     Of Hebrew, Armenian, Georgian and Tamil the engine reads 0.1 to 0.85 characters for each height, 0.67 to 0.9 sure; of any

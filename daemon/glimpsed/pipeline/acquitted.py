@@ -16,12 +16,13 @@ async def acquitted(job: Job, place: Place, error: VisionError, now: float) -> t
         likeness = error.alike.get(model.entry.name)
         if not likeness:
             continue
+        if NO_ANSWER in likeness and model.pacing.is_blank(job.key.one):
+            continue
         pause = model.pacing.paused
-        if pause is not None and not pause.alike.isdisjoint(
-            likeness
-        ):  # found out while this one was on its way
+        # Found out while this one was on its way.
+        if pause is not None and not pause.alike.isdisjoint(likeness):
             return ()
-        if NO_ANSWER in likeness:  # its pace has counted who got none: these are too few, or others got one
+        if NO_ANSWER in likeness:  # its pace has counted who got none: these are too few
             continue
         verdict = await model.pacing.jury.hear(job.key, likeness)
         if verdict.guilty:

@@ -12,13 +12,13 @@ from glimpsed.pipeline.place import Place
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class AlreadyWritten:
     """The file is done: its own sidecars are there already."""
 
     written: tuple[Written, ...]
 
 
-def look(job: Job, place: Place, *, doubted: bool) -> Standing | Content:
+def look(job: Job, place: Place, *, doubted: bool) -> AlreadyWritten | Content:
     """Before anything is paid for, see whether the answer is there already, and whether there is room for it.
 
     A searchable PDF of ours, whose folder does not ask for any now, is an answer itself.
@@ -26,11 +26,11 @@ def look(job: Job, place: Place, *, doubted: bool) -> Standing | Content:
     `doubted` as `sidecar.refuse_closed`. Raises as that, `sidecar.check` and `files.read_content`.
     """
     if (written := _standing(job, place)) is not None:
-        return Standing(written)
+        return AlreadyWritten(written)
     sidecar.refuse_closed(place.root, job.key.path, doubted=doubted)
     content = files.read_content(place.root, job.key.path, job.version)
     ours = searchable.is_ours(content.data) and is_called_pdf_of(place.folder, job.key.name)
-    return Standing(()) if ours else content
+    return AlreadyWritten(()) if ours else content
 
 
 def _standing(job: Job, place: Place) -> tuple[Written, ...] | None:

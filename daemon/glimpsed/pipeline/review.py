@@ -27,9 +27,8 @@ log = get_logger()
 
 LONGEST_NAME = 100  # characters of who reviewed
 
-_turns: defaultdict[str, threading.Lock] = defaultdict(
-    threading.Lock
-)  # by folder: one that hangs holds up its own
+# By folder: one that hangs holds up its own.
+_turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
 
 class Conflict(UsageError):

@@ -49,9 +49,8 @@ class Troubles:
     def __init__(self, changed: Callable[[str, str | None], None] = lambda _folder, _reason: None) -> None:
         self._changed = changed  # told of each folder's reason, None once there is none
         self._standing: dict[_Where, _Standing] = {}
-        self._closed: dict[
-            str, dict[str | None, str]
-        ] = {}  # by folder: where nothing can be written, and why
+        # By folder: where nothing can be written, and why.
+        self._closed: dict[str, dict[str | None, str]] = {}
 
     def met(self, key: FileKey, reason: str, now: float, reach: Reach = "file") -> Met:
         """One more file has met it. `reason`: without a name."""

@@ -34,7 +34,7 @@ from glimpsed.service.dispatch import Dispatcher
 from glimpsed.service.folders import Folders
 from glimpsed.service.gauges import set_gauges
 from glimpsed.service.health import Health
-from glimpsed.service.known import Known
+from glimpsed.service.known import KnownAnswers
 from glimpsed.service.models import Models
 from glimpsed.service.opening import open_books
 from glimpsed.service.serving import Serving
@@ -62,9 +62,8 @@ class Service:
     """Watches, claims, asks, writes, until told to stop."""
 
     once: ClassVar[bool] = False  # somebody waits for the end: see `service.once`
-    start_patience: ClassVar[float | None] = (
-        None  # seconds for a database that is away at the start; None: for ever
-    )
+    # Seconds for a database that is away at the start; None: for ever.
+    start_patience: ClassVar[float | None] = None
     outage_patience: ClassVar[float | None] = None  # and for one that goes away meanwhile
 
     def __init__(
@@ -89,6 +88,7 @@ class Service:
         self._now = asyncio.Event()  # the second signal: stop without draining
         self._hup = asyncio.Event()
         self.httpd = Httpd()
+        self.reloaded: list[Callable[[Config], object]] = []  # who is told the config that is taken over
         self._notify = Notifier()
         self._health = Health(self, self._notify, self._became_ready)
         self._group: asyncio.TaskGroup
@@ -97,7 +97,7 @@ class Service:
         self.maker: Maker
         self.models: Models
         self.dispatcher: Dispatcher
-        self.known: Known
+        self.known: KnownAnswers
         self.verifying: Verifying
         self.folders: Folders
 
@@ -112,13 +112,15 @@ class Service:
             if not await self._open():
                 return
             try:
-                async with asyncio.TaskGroup() as self._group:
+                async with (
+                    self._beside(self) if self._beside else contextlib.nullcontext(),
+                    asyncio.TaskGroup() as self._group,
+                ):
                     tasks = await self._start()
                     # What is here now stays: a full collection would walk through it for 50 ms each time.
                     gc.freeze()
-                    async with self._beside(self) if self._beside else contextlib.nullcontext():
-                        await self._stop.wait()
-                        await self._drain()
+                    await self._stop.wait()
+                    await self._drain()
                     for task in tasks:
                         task.cancel()
                     self.folders.cancel()
@@ -193,7 +195,7 @@ class Service:
             changed=self._health.look_again,
         )
         self._serving = Serving(self.config, self.books, self.folders, self.models, costless.chain)
-        self.known = Known(costless, self._serving.unserved, self._wake)
+        self.known = KnownAnswers(costless, self._serving.unserved, self._wake)
         self._health.serve(self.httpd, self.config)
         self.dispatcher = Dispatcher(
             self.books,
@@ -300,6 +302,8 @@ class Service:
         self.models.apply(config, connected)
         self._serving.apply(config)
         await self.folders.apply(config, self._group)
+        for tell in self.reloaded:
+            tell(config)
         self._wake()
 
     # -- stop

@@ -17,9 +17,10 @@ from glimpsed.journal import events, get_logger
 from glimpsed.ledger import LEASE, Books, Ledger
 from glimpsed.ledger.books import Away
 from glimpsed.model import Job
-from glimpsed.pipeline import End, Kept, Pipeline, Place
+from glimpsed.pipeline import End, Pipeline, Place, Unfinished
 from glimpsed.service.hands import Hands
 from glimpsed.vision.pacing import Pacing
+from glimpsed.vision.pause import Pause
 
 log = get_logger()
 
@@ -27,6 +28,8 @@ RENEW = 15.0  # a lease survives three renewals that fail
 BUSY = 0.02  # seconds without news after which the dispatcher asks what will be due
 LONGEST_NAP = 30.0  # with nothing due: a safety net, every event wakes the dispatcher at once
 LEDGER_PAUSE = 1.0  # between two tries while the database is away
+SPREAD = 32  # files that waited longest, of which one probes a model that pauses
+GOLDEN = 0.618034  # of what is left: probes one after the other are far from each other
 GRACE = 5.0  # after that: everybody renews what they still work on, before anybody claims what ran out
 
 
@@ -89,9 +92,8 @@ class Dispatcher:
             self._hands.check()
             self._tell_if_away()
             try:
-                if (
-                    self._clock() - self._renewed > LEASE / 2
-                ):  # the machine slept: what we hold looks abandoned
+                # The machine slept: what we hold looks abandoned.
+                if self._clock() - self._renewed > LEASE / 2:
                     await self._renew()
                 # Either no row was left or no room: an offer, or the end of a job, wakes us.
                 since = self._clock()
@@ -164,36 +166,49 @@ class Dispatcher:
             room = lane.pacing.room(self._clock())
             if room <= 0:
                 continue
-            # A probe is another file than those that failed.
-            pause = lane.pacing.paused
-            most = room if pause is None else room + 1 + len(pause.silent)
-            jobs: Sequence[Job] = await self._books(
-                Ledger.claim,
-                folders=list(by_name),
-                limit=most,
-                now=self._clock(),
-                lease=LEASE,
-                answered=lane.answered,
-                known=self._known(by_name, most) if lane.answered else (),
-            )
-            for job in await self._probing(jobs, lane.pacing):
+            jobs = await self._jobs(list(by_name), lane, room)
+            for job in jobs:
                 self._start(job, by_name[job.key.folder], lane.pacing)
         return served
 
-    async def _probing(self, jobs: Sequence[Job], pacing: Pacing) -> Sequence[Job]:
-        """Of these, who may probe a model that pauses; the others go back. All, where it does not."""
-        pause, now = pacing.paused, self._clock()
+    async def _jobs(self, folders: Sequence[str], lane: Lane, room: int) -> Sequence[Job]:
+        """What is worked on next; of a model that pauses, the one file that may probe it."""
+        pause = lane.pacing.paused
         if pause is None:
-            return jobs
-        silent = {file: n for n, file in enumerate(pause.silent)}  # who was asked longest ago comes first
-        chosen = [job for job in jobs if not pause.knows(job.key.one)] or sorted(
-            (job for job in jobs if pacing.may_probe(job.key.one, now)),
-            key=lambda job: silent.get(job.key.one, -1),
+            return await self._claimed(folders, lane, room)
+        # Failures come in runs (a folder's bad files, blank pages): who was no part of them tells most.
+        part = [name for name in folders if pause.concerns(name)]
+        others = [name for name in folders if name not in part]
+        return await self._probe(others, lane, pause) or await self._probe(part, lane, pause)
+
+    async def _claimed(self, folders: Sequence[str], lane: Lane, most: int) -> Sequence[Job]:
+        return await self._books(
+            Ledger.claim,
+            folders=folders,
+            limit=most,
+            now=self._clock(),
+            lease=LEASE,
+            answered=lane.answered,
+            known=self._known(folders, most) if lane.answered else (),
         )
+
+    async def _probe(self, folders: Sequence[str], lane: Lane, pause: Pause) -> Sequence[Job]:
+        """One file of these folders that may probe, if there is any; the others that were claimed go back."""
+        if not folders:
+            return ()
+        jobs = await self._claimed(folders, lane, SPREAD + 1 + len(pause.silent))
+        new = [job for job in jobs if not pause.knows(job.key.one)]
+        now, asked = self._clock(), {file: n for n, file in enumerate(pause.silent)}
+        again = [job for job in jobs if job not in new and lane.pacing.may_probe(job.key.one, now)]
+        chosen: Job | None
+        if new and not (again and pause.silent):
+            chosen = new[int(len(new) * (pause.probes * GOLDEN % 1.0))]
+        else:  # who was asked longest ago comes first
+            chosen = min(again, key=lambda job: asked.get(job.key.one, -1), default=None)
         for job in jobs:
-            if job not in chosen[:1]:
+            if job is not chosen:
                 await self._books(Ledger.release, job)
-        return chosen[:1]
+        return () if chosen is None else (chosen,)
 
     def _start(self, job: Job, place: Place, pacing: Pacing) -> None:
         pacing.take()
@@ -206,7 +221,9 @@ class Dispatcher:
         try:
             async with self._pipeline.room(job):
                 come_to = await self._pipeline.answer(job, place)
-                if isinstance(come_to, Kept):  # not before: budgets are reckoned from what the ledger knows
+                if isinstance(
+                    come_to, Unfinished
+                ):  # not before: budgets are reckoned from what the ledger knows
                     asking = False
                     pacing.answered()  # the model is free for another, while this one's answer is written
                     self.wake()

@@ -59,10 +59,9 @@ class Health:
         self._loop = asyncio.get_running_loop()
         app = metrics.application(health=self.unwell, ready=self.unready, refresh=self._refresh)
         where = host_port(config.metrics)
-        if config.web is not None and host_port(config.web.listen) == where:
-            httpd.open("web", where).paths |= dict.fromkeys(metrics.PATHS, app)
-        else:
-            httpd.open("metrics", where, SCRAPERS).rest = app
+        # Where the page has the same address, its process answers there, and asks us.
+        with_page = config.web is not None and host_port(config.web.listen) == where
+        httpd.open("metrics", None if with_page else where, SCRAPERS).rest = app
 
     def unwell(self) -> str | None:
         """Why not to trust the daemon, or None. Called from the server's thread."""

@@ -50,9 +50,8 @@ class Adoptable:
 
     verdict: Literal["adopt", "outdated", "foreign", "none"]
     written: tuple[Written, ...] = ()  # as they stand there
-    known: tuple[
-        Written, ...
-    ] = ()  # the same, but of no time what somebody edited: it goes on counting as edited
+    # The same, but of no time what somebody edited: it goes on counting as edited.
+    known: tuple[Written, ...] = ()
     sha256: str | None = None  # of the image, when the JSON tells
     answer: Answer | None = None  # when the JSON tells
     paid: tuple[Paid, ...] = ()  # what it cost; nothing, if it was used again

@@ -19,10 +19,8 @@ from glimpsed.sidecar.render import names, stem
 log = get_logger()
 
 LIMIT = 300.0  # seconds
-PART, PARTS = (
-    4096,
-    16,
-)  # bytes of its standard error that are kept, and read at a time: a pipe holds 16 times that
+# Bytes of its standard error that are kept, and read at a time: a pipe holds 16 times that.
+PART, PARTS = 4096, 16
 LONGEST = 200  # characters of a line that is shown
 # What the program gets of the environment. API keys are in there somewhere, under names that we cannot
 # know: so nothing else.

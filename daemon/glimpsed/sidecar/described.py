@@ -13,9 +13,8 @@ def json_schema() -> dict[str, Any]:
     schema = Answer.model_json_schema(mode="validation", ref_template="#/$defs/{model}")
     for part in (schema, *schema["$defs"].values()):
         part.pop("additionalProperties", None)
-        described = re.sub(
-            r" \(DESIGN \d+\)", "", part.get("description", "")
-        )  # who reads this has no design
+        # Who reads this has no design.
+        described = re.sub(r" \(DESIGN \d+\)", "", part.get("description", ""))
         part["description"] = " ".join(described.split()) or part["title"]
     schema["description"] = "What stands beside an image as scan.jpg.json."
     schema["required"] = ["glimpsed", *schema["required"]]

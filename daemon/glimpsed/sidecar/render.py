@@ -19,9 +19,8 @@ from glimpsed.model import Answer, shown
 from glimpsed.sidecar import xmp
 
 LARGEST = 16 << 20  # bytes of a sidecar that is written, and so of one that is believed to be ours
-MADE = frozenset(
-    {"pdf", "hocr"}
-)  # kinds that no `render` makes: they take the image, and where words stand in it
+# Kinds that no `render` makes: they take the image, and where words stand in it.
+MADE = frozenset({"pdf", "hocr"})
 LARGEST_ERROR = 1 << 20  # bytes of an error sidecar
 
 _PLACEHOLDER = re.compile(r"\{(name|stem|ext)\}")
@@ -194,10 +193,8 @@ def _tidy(usage: dict[str, Any]) -> None:
 def _pretty(value: Any) -> str:
     try:
         return pydantic_core.to_json(value, indent=2, inf_nan_mode="null").decode()
-    except (
-        pydantic_core.PydanticSerializationError,
-        ValueError,
-    ):  # half a surrogate pair, a very large number
+    except (pydantic_core.PydanticSerializationError, ValueError):
+        # Half a surrogate pair, a very large number.
         return json.dumps(_finite(value), indent=2, ensure_ascii=False)
 
 

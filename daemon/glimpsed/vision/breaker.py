@@ -15,10 +15,8 @@ from glimpsed.words import lasting
 
 IN_A_ROW = 5  # failures that open the breaker
 SILENT = 3  # files that get nothing, in a row, until that is the model's fault
-LIMITED, RATE = (
-    3,
-    65.0,
-)  # refusals for a rate, one after the other, and seconds: whatever a minute allows is back by then
+# Refusals for a rate, one after the other, and seconds: whatever a minute allows is back by then.
+LIMITED, RATE = 3, 65.0
 REMEMBERED = 1000  # files that were refused
 FORGOTTEN = 3600.0  # seconds after which a refusal says nothing of the next one
 DOUBTED, CERTAIN = 2, 3  # refusals of one file, while others are answered, until it is at fault
@@ -67,9 +65,8 @@ class Breaker:
         self._timed_out = 0.0  # when a time-out was counted last
         self._answered = 0.0  # when the last answer came
         self._accused: OrderedDict[str, Accused] = OrderedDict()
-        self._silent: OrderedDict[str, tuple[float, int]] = (
-            OrderedDict()
-        )  # files that got nothing: since, answers by then
+        # Files that got nothing: since, answers by then.
+        self._silent: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     def clear(self) -> None:
         """A new start: nothing was refused in a row."""
@@ -98,6 +95,11 @@ class Breaker:
             self._silent.popitem(last=False)
         return sum(answers == self.answers for _, answers in self._silent.values())
 
+    def is_blank(self, file: str) -> bool:
+        """Whether this file got nothing since before others were answered: that is its own matter."""
+        since = self._silent.get(file)
+        return since is not None and since[1] < self.answers
+
     @property
     def blank(self) -> tuple[str, ...]:
         """Every file that got nothing and no answer since: asked again, it tells nothing new. The last one asked is last."""
@@ -106,9 +108,8 @@ class Breaker:
     def failed(self, file: str, verdict: Verdict, started: float, now: float) -> str | None:
         """No answer; a reason to pause, if these are too many in a row. `started`: when the request left."""
         if verdict.slow and (started < self._timed_out or self._answered > started):
-            return (
-                None  # all that were in flight together count once, and only if nobody was answered meanwhile
-            )
+            # All that were in flight together count once, and only if nobody was answered meanwhile.
+            return None
         self._timed_out = now if verdict.slow else self._timed_out
         self._transport = self._transport + 1 if verdict.transport else 0
         if verdict.server:

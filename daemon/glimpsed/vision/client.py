@@ -32,9 +32,8 @@ LARGEST_STREAM = 64 << 20  # bytes of a stream in all
 MOST_HEADERS = 500  # each of which is looked at more than once; their bytes are bounded beneath
 CONNECT = 30.0  # seconds, at most, to a connection
 LAST_WORD = 0.5  # seconds that a stream may go on after it: for usage, and so that the connection can be kept
-LONGEST = (
-    1800.0  # seconds for a stream, or 5 times the entry's timeout: thinking servers ping for half an hour
-)
+# Seconds for a stream, or 5 times the entry's timeout: thinking servers ping for half an hour.
+LONGEST = 1800.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +125,8 @@ class Client:
                 limit.reschedule(now)
         if self._transport is not None:
             await self._transport.aclose()
-        for _ in range(
-            3
-        ):  # sockets are closed by the loop, a moment after TLS: should this be the last that it does
+        # Sockets are closed by the loop, a moment after TLS: should this be the last that it does.
+        for _ in range(3):
             await asyncio.sleep(0)
 
     def _request(self, path: str, body: Sequence[bytes], headers: Mapping[str, str]) -> httpx.Request:

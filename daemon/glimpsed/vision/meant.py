@@ -139,9 +139,8 @@ def _without_fence(text: str) -> str:
         fences += 1
         if fence[2].strip():
             inner += 1  # another one opens inside
-        elif number == len(lines) - 1 and fence[1].startswith(
-            opening[1]
-        ):  # of the same kind, as long at least
+        elif number == len(lines) - 1 and fence[1].startswith(opening[1]):
+            # Of the same kind, as long at least.
             return "\n".join(lines[1:-1])
         elif inner:
             inner -= 1

@@ -6,6 +6,8 @@ each expires on its own: a gateway that is mended is used in full again after a 
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args
@@ -17,7 +19,7 @@ from glimpsed.vision.wire import Mode
 
 WEEK = 7 * 86_400.0
 _REFUSALS = " refusals"
-SETS = frozenset({"refused", "finishes"})  # facts that are added to
+SETS = frozenset({"refused", "finishes", "schemas"})  # facts that are added to
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +31,29 @@ class Facts:
     refused: frozenset[str] = field(default_factory=frozenset)  # parameters
     bytes: int | None = None  # of all images of a request, before base64: more was refused
     edge: int | None = None  # px, longest side that worked where a longer one was refused
-    limit: int | None = None  # output tokens at most
-    finishes: frozenset[str] = field(
+    schemas: frozenset[str] = field(
         default_factory=frozenset
-    )  # finish reasons that nobody knows, of answers
+    )  # that get across in another mode than others do
+    limit: int | None = None  # output tokens at most
+    # Finish reasons that nobody knows, of answers.
+    finishes: frozenset[str] = field(default_factory=frozenset)
+
+    def mode_of(self, schema: Mapping[str, Any] | None) -> Mode:
+        """How this schema gets across."""
+        modes: tuple[Mode, ...] = get_args(Mode)  # the weakest is the last
+        known: set[str | None] = {self.mode}
+        if self.schemas and schema is not None:
+            own = f"{fingerprint(schema)} "
+            known |= {said.removeprefix(own) for said in self.schemas if said.startswith(own)}
+        return next((mode for mode in reversed(modes) if mode in known), modes[0])
 
 
 UNKNOWN = Facts()  # as of most models
+
+
+def fingerprint(schema: Mapping[str, Any]) -> str:
+    """What a schema is known by."""
+    return hashlib.sha256(json.dumps(schema, sort_keys=True).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +102,7 @@ class Memory:
             bytes=known.get("bytes", [None])[0],
             edge=known.get("edge", [None])[0],
             limit=known.get("limit", [None])[0],
+            schemas=frozenset(known.get("schemas", [()])[0]),
             finishes=frozenset(known.get("finishes", [()])[0]),
         )
 
@@ -150,6 +169,7 @@ _VALID: dict[str, Callable[[Any], object]] = {
     "mode": lambda value: value in get_args(Mode),
     "refused": _are_texts,
     "finishes": _are_texts,
+    "schemas": _are_texts,
     "bytes": _is_count,
     "edge": _is_count,
     "limit": _is_count,
@@ -157,7 +177,7 @@ _VALID: dict[str, Callable[[Any], object]] = {
 }
 
 
-class Refusals:
+class RefusalRecord:
     """Files that a model refused alike, in a row: a `jury.Record` that other daemons and the next start know too."""
 
     def __init__(self, memory: Memory, entry: ModelEntry, clock: Callable[[], float]) -> None:

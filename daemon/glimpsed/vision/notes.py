@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import Verdict
+from glimpsed.model import Usage
 from glimpsed.vision import families
 from glimpsed.vision.verdict_table import Hint
 from glimpsed.vision.wire import Answered
@@ -43,3 +45,16 @@ class Spent:
         self.input_tokens += got
         self.output_tokens += gave
         return got + gave
+
+    def usage(self, entry: ModelEntry) -> Usage:
+        """All of it, and what that cost by the entry's price."""
+        price, cost = entry.price, None
+        if price is not None:
+            cost = round((self.input_tokens * price.input + self.output_tokens * price.output) / 1e6, 6)
+        return Usage(
+            input_tokens=self.input_tokens,
+            output_tokens=self.output_tokens,
+            cost=cost,
+            currency=None if price is None else entry.currency,
+            estimated=self.estimated,
+        )

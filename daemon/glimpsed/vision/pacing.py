@@ -8,7 +8,8 @@
 - a pause: at once for a 'pause' verdict, after 5 transport failures in a row, after 5 server errors in a
   row over more than one file, after 3 files that were refused alike or got nothing, when a rate's refusals go on for
   longer than any minute, or a wait is asked for that is longer than one. It is probed with one request, of another file
-  than the last that failed, after 1 minute, then 2, 4, 8, every 15; at once, where that may be those files' own fault.
+  than the last that failed, after 1 minute, then 2, 4, 8, every 15; where that may be those files' own fault at once, and
+  where they got nothing again after 1 second, rising to a minute.
 """
 
 from __future__ import annotations
@@ -23,19 +24,12 @@ from dataclasses import replace
 from glimpsed import blocking, metrics
 from glimpsed.clock import elapsed
 from glimpsed.config.schema import ModelEntry
-from glimpsed.errors import NO_ANSWER, Verdict, VisionError
-from glimpsed.vision import waits
+from glimpsed.errors import Verdict, VisionError
 from glimpsed.vision.breaker import SILENT, Breaker
 from glimpsed.vision.jury import Jury
-from glimpsed.vision.pause import FIRST_PROBE, LAST_PROBE, REMEMBERED, SOON, Pause, Ticket, Waiter
-from glimpsed.vision.rates import Others, Rates
-from glimpsed.words import lasting
-
-LONGEST_HOLD = (
-    60.0  # seconds that one Retry-After holds every request of the model back; asked for more, it pauses
-)
-WARY = 16.0  # times as many answers win back what time-outs took
-ANSWERS = 256  # whose times are remembered
+from glimpsed.vision.pause import FIRST_PROBE, Pause, begun, begun_silently, reason_to_pause
+from glimpsed.vision.rates import OtherDaemons, Rates
+from glimpsed.vision.slots import Slots, Ticket, Waiter
 
 
 class Pacing:
@@ -45,23 +39,18 @@ class Pacing:
         self.name = entry.name
         self.on_change = on_change  # a pause begins or ends
         self.on_wait: Callable[[Pause], None] | None = None  # it goes on, to be probed at another time
-        self.concurrency = entry.concurrency
-        self.limit = float(entry.concurrency)  # slots in use at most, now
+        self.slots = Slots(entry.concurrency)
         self.in_flight = 0
         self.in_hand = 0  # jobs claimed and not answered yet: counted by the dispatcher
         self.finishing = 0  # jobs whose answer is kept and not written yet: they still hold their images
         self.prefetch = max(2, entry.concurrency // 2)  # jobs that are read and prepared meanwhile
         self.lot = self.prefetch // 2  # as long as the others wait for a slot, less is not worth a claim
         self._rates = Rates(entry)
-        self.others: Others | None = None
-        self._hold = 0.0  # no request before
-        self._halved = 0.0  # when the limit was halved last
+        self.others: OtherDaemons | None = None
         self._pause: Pause | None = None
         self._probing = False
         self._closed = False
         self._breaker = Breaker()
-        self._answered: deque[float] = deque(maxlen=ANSWERS)  # when the last answers came
-        self._wary = 1.0
         self.jury = Jury(lambda waiting: self.in_hand > waiting)
         self._queue: deque[Waiter] = deque()  # for a place
         self._timer: asyncio.TimerHandle | None = None  # when the first of them may have one
@@ -77,9 +66,9 @@ class Pacing:
         pause = self.paused_at(now)
         if pause is not None:
             return 1 if self._may_probe(now) and self.in_hand == 0 else 0
-        if self._held(now) or self.finishing >= self.prefetch:
+        if self.slots.held(now) or self.finishing >= self.prefetch:
             return 0
-        room = int(self.limit) + self.prefetch - self.in_hand
+        room = int(self.slots.limit) + self.prefetch - self.in_hand
         return room if room >= self.lot else 0
 
     def take(self, jobs: int = 1) -> None:
@@ -104,7 +93,7 @@ class Pacing:
         """When `room` may be more than nothing for time alone: the end of a hold, a pause's next probe."""
         pause = self.paused_at(now)
         if pause is None:
-            return now + self._held(now)
+            return now + self.slots.held(now)
         return pause.until if pause.until > now else pause.own_probe
 
     def may_probe(self, file: str, now: float) -> bool:
@@ -143,7 +132,7 @@ class Pacing:
     def resume(self) -> None:
         """Lift the pause: a probe was answered, the config changed, another host got through."""
         self._breaker.clear()
-        self._hold = 0.0
+        self.slots.release()
         self._set(None)
 
     def close(self) -> None:
@@ -189,7 +178,7 @@ class Pacing:
             raise
 
     async def _admitted_among(
-        self, others: Others, tokens: int, file: str, clock: Callable[[], float]
+        self, others: OtherDaemons, tokens: int, file: str, clock: Callable[[], float]
     ) -> Ticket:
         """When there is a place here, and room in the rates that other daemons share."""
         async with self._door:
@@ -238,14 +227,9 @@ class Pacing:
             if self._may_probe(now) and self.may_probe(file, now):
                 return 0.0
             raise VisionError(Verdict("pause", pause.reason), requests=0)
-        if self.in_flight >= int(self.limit):
+        if self.in_flight >= int(self.slots.limit):
             return math.inf
-        return max(self._held(now), self._rates.wait(now, tokens))
-
-    def _held(self, now: float) -> float:
-        """Seconds that the hold goes on; one longer than there are is from before the clock was set back."""
-        left = self._hold - now
-        return left if 0 < left <= LONGEST_HOLD + 1 else 0.0
+        return max(self.slots.held(now), self._rates.wait(now, tokens))
 
     def start(self, now: float, tokens: int = 0, file: str = "") -> Ticket:
         """A request leaves; only after `wait` said 0."""
@@ -273,6 +257,10 @@ class Pacing:
         """How many the model gave so far."""
         return self._breaker.answers
 
+    def is_blank(self, file: str) -> bool:
+        """Whether replies with nothing in them are this file's own matter, since others were answered meanwhile."""
+        return self._breaker.is_blank(file)
+
     def at_fault(self, ticket: Ticket, verdict: Verdict, now: float) -> bool:
         """Whether this refusal is the file's own fault, since others are answered."""
         return self._breaker.at_fault(ticket.file, verdict, ticket.answers, now)
@@ -282,26 +270,34 @@ class Pacing:
         if ticket.nothing:
             self._got_nothing(ticket, now)
             return
+        reason = None
         if verdict is None:
             self._got_answer(ticket, now)
             if pause is not None and pause.doubtful and ticket.file != pause.file:
                 self.resume()  # also one that was on its way: it was that file's fault
                 return
-        elif verdict.kind == "retry" and (verdict.slow or not verdict.transport):
-            self._slow_down(ticket, verdict, now)
-        reason = self._breaks(ticket, verdict, now)
-        if reason is not None:
+        else:
+            if verdict.kind == "retry" and (verdict.slow or not verdict.transport):
+                self.slots.slow_down(ticket.started, verdict, now)
+            in_a_row = self._breaker.failed(ticket.file, verdict, ticket.started, now)
+            reason = reason_to_pause(pause, ticket, verdict, in_a_row)
+        if verdict is not None and reason is not None:
             self._trip(reason, ticket, verdict, now)
         elif ticket.probe and ticket.proof and pause is not None and pause.probe:
             self.resume()  # somebody is there; a reply to an older request would not prove it
 
+    def _trip(self, reason: str, ticket: Ticket, verdict: Verdict, now: float) -> None:
+        if self._pause is not None:
+            self._set(self._pause.failed_again(reason, ticket, verdict, now))
+            return
+        alone, answers = self._breaker.alone(ticket.file), self._breaker.answers
+        self._set(begun(reason, ticket, verdict, now, alone=alone, answers=answers))
+
     def _got_answer(self, ticket: Ticket, now: float) -> None:
-        self._answered.append(now)
         self._breaker.answered(ticket.file, now)
         if self._pause is not None and self._pause.silent:
             self.resume()
-        self._wary = max(1.0, self._wary * 0.99)
-        self.limit = min(float(self.concurrency), self.limit + 1 / (self.limit * self._wary))
+        self.slots.answered(now)
 
     def _got_nothing(self, ticket: Ticket, now: float) -> None:
         """Somebody is there, which ends a pause for any other reason, and says nothing."""
@@ -317,73 +313,7 @@ class Pacing:
         ):
             self.resume()
         if self._pause is None and in_a_row >= SILENT:
-            reason = f"{in_a_row} files in a row got no answer: {ticket.nothing}"
-            wait, alike = FIRST_PROBE / 2, frozenset({NO_ANSWER})
-            pause = Pause(reason, now, now, file=ticket.file, own_probe=now + SOON, wait=wait)
-            self._set(replace(pause, silent=self._breaker.blank[-REMEMBERED:], alike=alike))
-
-    def _slow_down(self, ticket: Ticket, verdict: Verdict, now: float) -> None:
-        if verdict.slow:
-            self._wary = WARY
-        if (verdict.overload or verdict.slow) and ticket.started >= self._halved:
-            # Once for all that were in flight together.
-            self.limit = max(1.0, self.limit / 2)
-            self._halved = now
-            if verdict.slow:
-                # As many at once as are answered in the time that one has are too many by far; with none, what was
-                # given up is perhaps worked on still.
-                answers = sum(1 for at in self._answered if at >= ticket.started)
-                self.limit = max(1.0, min(self.limit, answers / 2))
-                if not answers:
-                    self._hold = max(self._hold, now + min(now - ticket.started, LONGEST_HOLD))
-        if verdict.overload and verdict.retry_after:
-            self._hold = max(self._hold, now + min(verdict.retry_after, LONGEST_HOLD))
-
-    def _breaks(self, ticket: Ticket, verdict: Verdict | None, now: float) -> str | None:
-        """The reason to pause that this reply gives, alone or with those before it."""
-        if verdict is None:
-            return None
-        reason = self._breaker.failed(ticket.file, verdict, ticket.started, now)
-        failed = verdict.transport or verdict.server
-        again = (pause := self._pause) is not None and (
-            (pause.rate and verdict.overload) or not verdict.alike.isdisjoint(pause.alike)
-        )
-        if verdict.kind == "pause" or (ticket.probe and (failed or again)):
-            return verdict.reason
-        if verdict.kind == "retry" and (verdict.retry_after or 0.0) > LONGEST_HOLD:
-            told = "asked to wait" in verdict.reason or waits.in_words(verdict.reason) is not None
-            asks = "" if told else f" (asks to wait {lasting(verdict.retry_after or 0.0)})"
-            return f"{verdict.reason}{asks}"
-        return reason
-
-    def _trip(self, reason: str, ticket: Ticket, verdict: Verdict | None, now: float) -> None:
-        asked = (verdict.retry_after or 0.0) if verdict is not None else 0.0
-        account = verdict is not None and verdict.kind == "pause"
-        others = asked if account else min(asked, LAST_PROBE)
-        file, old = ticket.file, self._pause
-        if old is None:
-            alone = self._breaker.alone(file)
-            # What one was asked to wait, another may not have to.
-            until = now + (FIRST_PROBE if alone and not account else max(FIRST_PROBE, others))
-            own = now + max(FIRST_PROBE, asked)
-            rate = verdict is not None and verdict.overload
-            pause = Pause(reason, now, until, file=file, alone=alone, own_probe=own, rate=rate)
-            if verdict is not None and verdict.doubtful and file and not asked:
-                answered = (
-                    self._breaker.answers > ticket.answers
-                )  # others, meanwhile: the same once more tells
-                own = now if answered else until
-                pause = replace(pause, until=now, own_probe=own, wait=FIRST_PROBE / 2, doubtful=True)
-            self._set(pause)
-        elif old.doubtful and not ticket.probe and file != old.file:  # another one, which was on its way
-            self._set(replace(old, until=old.own_probe, wait=FIRST_PROBE, doubtful=False))
-        elif old.probe and ticket.probe:
-            wait = min(old.wait * 2, LAST_PROBE)
-            until, own = now + max(wait, others), now + max(wait, asked)
-            alone = old.alone and old.file == file
-            doubtful = old.doubtful and old.file == file
-            new = replace(old, reason=reason, until=until, wait=wait, file=file, alone=alone)
-            self._set(replace(new, own_probe=own, doubtful=doubtful))
+            self._set(begun_silently(ticket, self._breaker.blank, in_a_row, now))
 
     def _may_probe(self, now: float) -> bool:
         return (

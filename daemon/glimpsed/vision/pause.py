@@ -1,16 +1,19 @@
-"""What passes between a model's pace and whoever asks it: a pause, a place in the queue, a ticket for each request in flight."""
+"""Why a model is not asked, and what each reply means for that. Pure."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
-from glimpsed.errors import Verdict
+from glimpsed.errors import NO_ANSWER, Verdict
+from glimpsed.vision import waits
+from glimpsed.vision.slots import LONGEST_HOLD, Ticket
+from glimpsed.words import lasting
 
 FIRST_PROBE, LAST_PROBE = 60.0, 900.0  # seconds
 SOON = 2.0  # seconds until one that got nothing is asked again: a moment's trouble is over by then
+RISING = 1.5  # times as long until the next that comes new is asked about, up to a minute: pages may be blank in runs
 REMEMBERED = 100  # files that got nothing
 
 
@@ -30,7 +33,9 @@ class Pause:
     rate: bool = False  # for a rate's sake: another refusal for that does not end it
     alike: frozenset[str] = frozenset()  # what files were refused for: the same again does not end the pause
     silent: tuple[str, ...] = ()  # files that got replies with nothing in them, the last one last
-    probes: int = 0  # of those, that came of a probe
+    soon: float = SOON / 2  # seconds after one of those until another that comes new
+    probes: int = 0  # in vain, by files that came new …
+    again: int = 0  # … and by those that had got nothing before
 
     @property
     def probed(self) -> bool:
@@ -50,6 +55,10 @@ class Pause:
         """Whether this file can tell nothing new: another one probes first."""
         return file == self.file or file in self.silent
 
+    def concerns(self, folder: str) -> bool:
+        """Whether one of the files that failed lies in this folder."""
+        return any(file.startswith(f"{folder}/") for file in (self.file or "", *self.silent))
+
     def heard_nothing(self, file: str, now: float, *, probe: bool) -> Self:
         """One more reply with nothing in it.
 
@@ -59,33 +68,70 @@ class Pause:
         silent = (*(f for f in self.silent if f != file), file)[-REMEMBERED:]
         if not probe:
             return replace(self, silent=silent)
+        paused = replace(self, silent=silent, file=file)
+        if new:
+            soon = min(self.soon * (RISING if self.soon < FIRST_PROBE else 2), LAST_PROBE)
+            return replace(paused, until=now + self.soon, soon=soon, probes=self.probes + 1)
         wait = min(self.wait * 2, LAST_PROBE)
-        until = now + wait if new else self.until
-        paused = replace(self, silent=silent, file=file, until=until, own_probe=now + wait)
-        return replace(paused, wait=wait, probes=self.probes + 1)
+        return replace(paused, own_probe=now + wait, wait=wait, again=self.again + 1)
+
+    def failed_again(self, reason: str, ticket: Ticket, verdict: Verdict, now: float) -> Self:
+        """A reason to pause, which it does already."""
+        file = ticket.file
+        if self.doubtful and not ticket.probe and file != self.file:  # another one, which was on its way
+            return replace(self, until=self.own_probe, wait=FIRST_PROBE, doubtful=False)
+        if not (self.probe and ticket.probe):
+            return self
+        wait = min(self.wait * 2, LAST_PROBE)
+        asked, others = _asked(verdict)
+        alone = self.alone and self.file == file
+        doubtful = self.doubtful and self.file == file
+        until, own = now + max(wait, others), now + max(wait, asked)
+        new = replace(self, reason=reason, until=until, wait=wait, file=file, probes=self.probes + 1)
+        return replace(new, own_probe=own, alone=alone, doubtful=doubtful)
 
 
-@dataclass(slots=True)
-class Ticket:
-    """One request in flight."""
+def begun(reason: str, ticket: Ticket, verdict: Verdict, now: float, *, alone: bool, answers: int) -> Pause:
+    """A pause begins with this refusal.
 
-    started: float
-    tokens: int
-    file: str  # which job it is for
-    probe: bool
-    verdict: Verdict | None = None  # what came of it; None: an answer
-    used: int | None = None  # tokens as reported
-    heard: bool = False  # anything came of it at all (not cancelled)
-    answers: int = 0  # that the model had given when it left
-    proof: bool = True  # whether a reply that is no failure proves that the model can be asked again
-    nothing: str = ""  # what is told of a reply that came whole and has no answer in it
+    `alone`: all that was refused in a row was this file's. `answers`: what the model gave so far.
+    """
+    file, (asked, others) = ticket.file, _asked(verdict)
+    # What one was asked to wait, another may not have to.
+    until = now + (FIRST_PROBE if alone and verdict.kind != "pause" else max(FIRST_PROBE, others))
+    own = now + max(FIRST_PROBE, asked)
+    pause = Pause(reason, now, until, file=file, alone=alone, own_probe=own, rate=verdict.overload)
+    if not verdict.doubtful or not file or asked:
+        return pause
+    # By others, meanwhile: the same once more tells.
+    own = now if answers > ticket.answers else until
+    return replace(pause, until=now, own_probe=own, wait=FIRST_PROBE / 2, doubtful=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Waiter:
-    """A request that waits for its place."""
+def begun_silently(ticket: Ticket, silent: Sequence[str], in_a_row: int, now: float) -> Pause:
+    """A pause begins with one more reply that has nothing in it; these got such replies, the last one last."""
+    reason = f"{in_a_row} files in a row got no answer: {ticket.nothing}"
+    pause = Pause(reason, now, now, file=ticket.file, own_probe=now + SOON, wait=FIRST_PROBE / 2)
+    return replace(pause, silent=tuple(silent[-REMEMBERED:]), alike=frozenset({NO_ANSWER}))
 
-    tokens: int
-    file: str
-    clock: Callable[[], float]
-    ticket: asyncio.Future[Ticket]
+
+def reason_to_pause(
+    pause: Pause | None, ticket: Ticket, verdict: Verdict, in_a_row: str | None
+) -> str | None:
+    """The reason to pause that this refusal gives, alone or, `in_a_row`, with those before it."""
+    again = pause is not None and (
+        (pause.rate and verdict.overload) or not verdict.alike.isdisjoint(pause.alike)
+    )
+    if verdict.kind == "pause" or (ticket.probe and (verdict.transport or verdict.server or again)):
+        return verdict.reason
+    if verdict.kind == "retry" and (verdict.retry_after or 0.0) > LONGEST_HOLD:
+        told = "asked to wait" in verdict.reason or waits.in_words(verdict.reason) is not None
+        asks = "" if told else f" (asks to wait {lasting(verdict.retry_after or 0.0)})"
+        return f"{verdict.reason}{asks}"
+    return in_a_row
+
+
+def _asked(verdict: Verdict) -> tuple[float, float]:
+    """Seconds that this file was asked to wait, and those that others wait for it."""
+    asked = verdict.retry_after or 0.0
+    return asked, asked if verdict.kind == "pause" else min(asked, LAST_PROBE)

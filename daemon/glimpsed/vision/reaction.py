@@ -21,7 +21,7 @@ from glimpsed.vision.experiment import Trial
 from glimpsed.vision.memory import Facts
 from glimpsed.vision.verdict import Finding
 from glimpsed.vision.verdict_table import Hint
-from glimpsed.vision.wire import MARK, Ask, Mode
+from glimpsed.vision.wire import MARK, Ask
 
 APIS: dict[Api, ModuleType] = {"chat": chat, "responses": responses}
 OTHER: dict[Api, Api] = {"chat": "responses", "responses": "chat"}
@@ -92,7 +92,6 @@ def elsewhere(state: State, reason: str) -> State:
 
 
 def _ask(entry: ModelEntry, request: Request, facts: Facts) -> Ask:
-    mode: Mode = facts.mode or "schema"
     limits = [limit for limit in (request.max_output_tokens, facts.limit) if limit is not None]
     return Ask(
         request,
@@ -100,7 +99,7 @@ def _ask(entry: ModelEntry, request: Request, facts: Facts) -> Ask:
         extra=entry.extra,
         limit=min(limits) if request.max_output_tokens is not None else None,
         refused=facts.refused,
-        mode=mode,
+        mode=facts.mode_of(request.schema),
         stream=entry.stream and "stream" not in facts.refused,
     )
 

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -20,16 +18,17 @@ from glimpsed import bounded
 from glimpsed.clock import elapsed
 from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import NO_ANSWER, Verdict, VisionError
-from glimpsed.model import Api, Image, Reply, Request, Usage
+from glimpsed.model import Api, Reply, Request
 from glimpsed.schemas.checker import Checker
 from glimpsed.vision import chat, families, memory, reaction, reading
 from glimpsed.vision.client import LARGEST_REPLY, Client, Failure, Response
+from glimpsed.vision.lessons import Lessons
 from glimpsed.vision.meant import meant
 from glimpsed.vision.memory import Ceiling, Memory
-from glimpsed.vision.notes import Note, Spent
+from glimpsed.vision.notes import Spent
 from glimpsed.vision.pacing import Pacing
-from glimpsed.vision.pause import Ticket
 from glimpsed.vision.reaction import APIS, State
+from glimpsed.vision.slots import Ticket
 from glimpsed.vision.verdict import Finding, judge
 from glimpsed.vision.wire import MARK, Answered, splice
 
@@ -38,14 +37,7 @@ if TYPE_CHECKING:
 
 MOST = 12  # requests for one question, whatever a gateway makes up
 VAIN = 2  # experiments that found nothing, after which the same refusal is believed
-NOTES = 1000  # jobs that something is remembered of
-LEAST_LIMIT = 200_000  # bytes; what is less is refused for something else, whatever the words
 BETWEEN = (502, 503, 504)  # statuses that may be a proxy's own
-BLIND_OFTEN = 3  # times that only the other API's model saw the image, until that API is asked first
-UNITS = {"b": 1, "k": 1 << 10, "m": 1 << 20}
-_BYTES = re.compile(r"(\d{1,12}(?:\.\d{1,3})?) ?(bytes|[km]i?b)\b", re.IGNORECASE)
-# What servers allow a body, usually: nginx's own default is the first.
-USUAL_LIMITS = tuple(mb << 20 for mb in (1, 2, 4, 5, 8, 10, 16, 20, 25, 32, 50))
 
 
 class RemoteModel:
@@ -53,19 +45,17 @@ class RemoteModel:
 
     def __init__(self, entry: ModelEntry, known: Memory, clock: Callable[[], float] = elapsed) -> None:
         self.entry = entry
-        self.memory = known
+        self.lessons = Lessons(entry, known, clock)
         self.clock = clock
         self.pacing = Pacing(entry)
-        self.pacing.jury.record = memory.Refusals(known, entry, clock)
+        self.pacing.jury.record = memory.RefusalRecord(known, entry, clock)
         self.client = Client(entry)
         self.pacing.closed = self.client.stop
         self.checker = Checker()
         self.family = families.family(entry.model)
-        self._notes: OrderedDict[str, Note] = OrderedDict()
         self._experimenting = asyncio.Lock()  # one finds out for all
         self._vain: frozenset[str] = frozenset()  # what experiments found nothing about …
         self._in_vain = 0  # … and how many in a row, with no answer in between
-        self._blind = 0
 
     async def ask(self, request: Request, smaller: Smaller | None = None) -> Reply:
         """The answer; with `smaller`, images that are too large are replaced on the way.
@@ -112,19 +102,20 @@ class RemoteModel:
                     pass
 
     def _begin(self, request: Request) -> State:
-        seen = self._notes.get(request.idempotency_key or "", Note()).seen
-        state = reaction.begin(self.entry, request, self.api, self._facts(), seen)
+        seen = self.lessons.seen(request)
+        state = reaction.begin(self.entry, request, self.lessons.api, self._facts(), seen)
         pause = self.pacing.paused
-        if pause is not None and pause.silent and pause.probes % 2:  # by turns, one of them may say more
+        # By turns, one of them may say more to a file that this one said nothing to; to another one, it would tell nothing.
+        if pause is not None and _file(request) in pause.silent and pause.again % 2:
             return reaction.elsewhere(state, pause.reason)
         return state
 
     def _facts(self) -> dict[Api, memory.Facts]:
-        return {api: self.facts(api) for api in APIS}
+        return {api: self.lessons.facts(api) for api in APIS}
 
     async def _resized(self, state: State, finding: Finding, smaller: Smaller | None) -> reaction.Next:
         """With the smaller images that the state asks for."""
-        self._refused(state, finding)
+        self.lessons.refused(state.api, state.ask.request, finding)
         if smaller is None and state.refused is None:  # whoever asks sees to them
             return replace(finding.verdict, kind="shrink")
         images = await smaller(state.smaller == "last") if smaller is not None else None
@@ -139,7 +130,7 @@ class RemoteModel:
 
     async def _one_request(self, state: State, spent: Spent) -> Reply | Finding:
         request, module = state.ask.request, APIS[state.api]
-        tokens = self.estimate(request)
+        tokens = self._estimate(request)
         body = splice(module.body(state.ask, MARK), request.images, MARK)
         data, flaw = None, None
         try:
@@ -186,7 +177,7 @@ class RemoteModel:
 
     def _accepted(self, state: State, answered: Answered) -> frozenset[str]:
         """Finish reasons that nobody knows, and that end an answer all the same."""
-        return frozenset({answered.finish}) if state.odd else self.facts(state.api).finishes
+        return frozenset({answered.finish}) if state.odd else self.lessons.facts(state.api).finishes
 
     def _blamed(self, finding: Finding, ticket: Ticket) -> Finding:
         """What is refused to this file alone is no reason to pause, or to ask the same again."""
@@ -201,9 +192,8 @@ class RemoteModel:
             return answered
         found = judge(response.status, response.headers, response.body, state.api, time.time())
         said_by_api = response.body.lstrip().startswith((b"{", b"["))
-        if response.through and (
-            response.status in BETWEEN or not said_by_api
-        ):  # it may be the proxy who says so
+        # It may be the proxy who says so.
+        if response.through and (response.status in BETWEEN or not said_by_api):
             reason = f"{found.verdict.reason}{response.through}"
             found = replace(found, verdict=replace(found.verdict, reason=reason))
         return found
@@ -227,7 +217,7 @@ class RemoteModel:
             finish="stop" if state.api == "responses" else answered.finish,
             answered=answered.model or state.ask.model,
             api=state.api,
-            usage=self.usage(spent.input_tokens, spent.output_tokens, estimated=spent.estimated),
+            usage=spent.usage(self.entry),
             request_id=response.headers.get("x-request-id") or answered.id,
             data=data,
             requests=spent.requests,
@@ -240,10 +230,9 @@ class RemoteModel:
         after = reaction.react(state, finding)
         if isinstance(after, Verdict):
             if after.kind == "retry" and finding.hint:
-                note = self.note(state.ask.request)
-                note.seen |= {finding.hint}
+                self.lessons.put_off(state.ask.request, finding.hint)
             if after.kind == "shrink":
-                self._refused(state, finding)
+                self.lessons.refused(state.api, state.ask.request, finding)
         return after
 
     def _worked(self, state: State, reply: Reply) -> None:
@@ -252,11 +241,13 @@ class RemoteModel:
         learnt = dict(state.learnt)
         if state.odd == reply.finish:
             learnt["finishes"] = {reply.finish}
+        if (schema := state.ask.request.schema) is not None:
+            learnt = self.lessons.of_schema(schema, state.ask.mode, learnt)
         if learnt:
-            self.learn(state.api, **learnt)
+            self.lessons.learn(state.api, **learnt)
         if state.first is not None:
-            self.learn_api(state.api, sure=state.first.hint in reaction.ABSENT)
-        self.answered(state.api, state.ask.request)
+            self.lessons.learn_api(state.api, sure=state.first.hint in reaction.ABSENT)
+        self.lessons.accepted(state.api, state.ask.request)
 
     def _error(self, verdict: Verdict, spent: Spent, request: Request, *, sent: bool = True) -> VisionError:
         """The exception. `sent`: the verdict is about a request, which does not count if it ended in a pause.
@@ -273,10 +264,11 @@ class RemoteModel:
             alone = again and pause.alone and pause.file == _file(request)
             failed = verdict.transport or verdict.server or verdict.overload
             failed = failed or not verdict.alike.isdisjoint(pause.alike)
+            alone = alone or (NO_ANSWER in verdict.alike and self.pacing.is_blank(_file(request)))
             if failed and not alone:
                 verdict = replace(verdict, kind="pause", reason=pause.reason)
             verdict = replace(verdict, retry_after=None)
-        usage = self.usage(spent.input_tokens, spent.output_tokens, estimated=spent.estimated)
+        usage = spent.usage(self.entry)
         return VisionError(
             verdict,
             requests=spent.requests - (sent and verdict.kind == "pause"),
@@ -286,95 +278,15 @@ class RemoteModel:
             cost=usage.cost,
         )
 
-    # --- what is known ---
-
-    @property
-    def api(self) -> Api:
-        """The API that is asked first."""
-        return self.facts(self.entry.api).api or self.entry.api
-
-    def facts(self, api: Api) -> memory.Facts:
-        """What was learnt about the model at this API."""
-        return self.memory.facts(memory.key(self.entry, api), self.clock())
-
-    def learn(self, at: Api, /, **facts: object) -> None:
-        """Remember what was found at this API."""
-        self.memory.learn(memory.key(self.entry, at), self.clock(), **facts)
-
-    def learn_api(self, api: Api, *, sure: bool) -> None:
-        """Remember, perhaps, that `api` gave an answer where the other one could not. `sure`: because the other is not there."""
-        self._blind += 1
-        if sure or self._blind >= BLIND_OFTEN:
-            self._blind = 0
-            self.learn(self.entry.api, api=api)
-
     def ceiling(self, images: int = 1) -> Ceiling:
-        """What each of so many images of one request may be."""
-        facts = self.facts(self.api)
-        return Ceiling(facts.edge, facts.bytes and max(1, facts.bytes // max(1, images)))
+        """As `Lessons.ceiling`."""
+        return self.lessons.ceiling(images)
 
-    def note(self, request: Request) -> Note:
-        """What is remembered of the job that this request is for."""
-        name = request.idempotency_key
-        if name is None:
-            return Note()
-        note = self._notes[name] = self._notes.pop(name, Note())
-        while len(self._notes) > NOTES:
-            self._notes.popitem(last=False)
-        return note
-
-    def _refused(self, state: State, finding: Finding) -> None:
-        """These images were, for what they are; a limit in bytes that they are far from teaches nothing of bytes."""
-        request = state.ask.request
-        named = [float(n) * UNITS[unit[0].lower()] for n, unit in _BYTES.findall(finding.verdict.reason)]
-        near = not named or min(named) <= 2 * size(request.images)[0]
-        self.too_large(state.api, request, by_bytes=finding.hint == "bytes" and near)
-
-    def too_large(self, api: Api, request: Request, *, by_bytes: bool) -> None:
-        """These images were refused for what they are."""
-        note = self.note(request)
-        total, edge = size(request.images)
-        note.edge = edge
-        if not by_bytes or total < LEAST_LIMIT:
-            return
-        note.bytes = total
-        encoded = total * 4 // 3
-        limit = max((usual for usual in USUAL_LIMITS if usual <= encoded), default=encoded // 2)
-        allowed = limit * 3 // 4 - (20_000 if limit > 100_000 else 0)  # the prompt is in the body too
-        known = self.facts(api).bytes
-        self.learn(api, bytes=min(allowed, known) if known else allowed)
-
-    def answered(self, api: Api, request: Request) -> None:
-        """These images were accepted: if larger ones of the same job were not, this is the ceiling."""
-        note = self._notes.pop(request.idempotency_key or "", None)
-        total, edge = size(request.images)
-        if note is not None and note.edge is not None and edge < note.edge:
-            known = self.facts(api).edge
-            self.learn(api, edge=min(edge, known) if known else edge)
-        elif note is not None and note.bytes is not None and total < note.bytes:
-            self.learn(api, bytes=total)
-
-    # --- money ---
-
-    def estimate(self, request: Request) -> int:
+    def _estimate(self, request: Request) -> int:
         """About how many input tokens a request has."""
         pictures = sum(self.family.tokens((i.width, i.height), request.detail) for i in request.images)
         texts = (request.prompt, request.system or "", *(own.text for own in request.texts))
         return pictures + sum(map(families.text_tokens, texts))
-
-    def usage(self, input_tokens: int, output_tokens: int, *, estimated: bool) -> Usage:
-        """Tokens, and what they cost by the entry's price."""
-        price = self.entry.price
-        cost = None
-        if price is not None:
-            cost = round((input_tokens * price.input + output_tokens * price.output) / 1e6, 6)
-        return Usage(
-            input_tokens=input_tokens,
-            output_tokens=output_tokens,
-            cost=cost,
-            currency=None if price is None else self.entry.currency,
-            estimated=estimated,
-        )
 
     def _hidden(self, finding: Finding) -> Finding:
         """Without the key and the entry's own headers, should a server have sent them back."""
@@ -382,11 +294,6 @@ class RemoteModel:
         for secret in self.entry.secrets:
             reason = reason.replace(secret, "[hidden]")
         return replace(finding, verdict=replace(finding.verdict, reason=reason))
-
-
-def size(images: tuple[Image, ...]) -> tuple[int, int]:
-    """Bytes of all of them, and the longest side of any, px."""
-    return sum(len(i.data) for i in images), max((max(i.width, i.height) for i in images), default=0)
 
 
 def _file(request: Request) -> str:

@@ -40,9 +40,8 @@ _HTML = re.compile(
 )
 _TAG = re.compile(r"<[^<>]{0,200}>")
 _NO_WORDS = ("{", "[", "data:", "event:")  # JSON that was cut, a stream
-_OURS = re.compile(
-    r"invalid|bad_?request|validation|unsupported|not_?supported", re.IGNORECASE
-)  # codes of a 400
+# Codes of a 400.
+_OURS = re.compile(r"invalid|bad_?request|validation|unsupported|not_?supported", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

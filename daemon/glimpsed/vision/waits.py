@@ -21,9 +21,8 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _PART = r"(\d{1,15}(?:\.\d{1,9})?)\s{0,2}(ms|milliseconds?|d(?:ays?)?|h(?:(?:ou)?rs?)?|m(?:in(?:ute)?s?)?|s(?:ec(?:ond)?s?)?)"
 _PARTS = re.compile(rf"{_PART}(?![a-z])\.?[ ,]{{0,2}}(?:and )?", re.IGNORECASE)
 _CLOCK = re.compile(r"(?:(\d{1,3}):)?(\d{1,2}):(\d{2})")  # hours, minutes, seconds
-_ISO = re.compile(
-    r"P(?:(\d{1,3})D)?T?((?:\d{1,6}(?:\.\d{1,9})?[HMS])*)", re.IGNORECASE
-)  # a duration of ISO 8601
+# A duration of ISO 8601.
+_ISO = re.compile(r"P(?:(\d{1,3})D)?T?((?:\d{1,6}(?:\.\d{1,9})?[HMS])*)", re.IGNORECASE)
 _TRIED = re.compile(
     rf"(?:try|again|retry|wait|reset|available|resume|cool)[^.\d]{{0,40}}?((?:{_PART}[ ,]{{0,2}}(?:and )?){{1,4}})(?![a-z])"
     r"|(?:retry|重试)[ _-]?(?:after|in)[\"': =]{1,4}(\d{1,9}(?:\.\d{1,9})?)(?![\w.])",
@@ -36,9 +35,8 @@ _ELSEWHERE = re.compile(
     r"|(\d{1,6})\s{0,2}(秒|分钟?|分鐘?|小时|小時|時間|초|분|시간)\s{0,2}(?:钟|鐘)?(?:之?[后後]|以[后後]|後|후|뒤)",
     re.IGNORECASE,
 )
-_COMBINED = re.compile(
-    r"(?:\breset=|;\s?t=)(\d{1,9})"
-)  # one header for all of it, as the IETF drafts have it
+# One header for all of it, as the IETF drafts have it.
+_COMBINED = re.compile(r"(?:\breset=|;\s?t=)(\d{1,9})")
 _MINUTES, _HOURS = ("min", "мин", "分", "분"), ("st", "he", "ho", "or", "час", "小", "时", "時", "시")
 
 

@@ -193,13 +193,13 @@ def _table(desk: Desk, rows: Sequence[FileRow]) -> str:
     )
     roots = {name: _root(folder) for name, folder in folders.items()}
     to = io.StringIO(newline="")
-    with tables.Table(columns) as table:
+    with tables.ExportTable(columns) as table:
         for row in rows:
             folder = folders[row.key.folder]
             answer = answer_of(desk, roots[folder.name], folder, row) if row.state == "done" else None
             if answer is not None:
                 with_data = folder.schema_ is not None
-                for one in tables.rows(answer, shown(row.key.path), with_data=with_data, explode=None):
+                for one in tables.rows(answer, row.key, with_data=with_data):
                     table.add(one)
         to_csv(table, to)
     return to.getvalue()

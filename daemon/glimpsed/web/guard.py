@@ -5,13 +5,12 @@ from __future__ import annotations
 import ipaddress
 import secrets
 import socket
-from collections.abc import Mapping
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from glimpsed.clock import elapsed
@@ -155,7 +154,10 @@ class Guard:
         origin = headers.get("origin")
         if origin is None:
             return headers.get("sec-fetch-site", "same-origin") in {"same-origin", "none"}
-        parts = urlsplit(origin)
+        try:
+            parts = urlsplit(origin)
+        except ValueError:
+            return False
         return bool(parts.netloc) and (
             parts.netloc.lower() == headers.get("host", "").lower() or parts.hostname in self._site.web.hosts
         )
@@ -229,11 +231,7 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _cookie(headers: Mapping[str, str], name: str) -> str:
-    jar: SimpleCookie = SimpleCookie()
-    try:
-        jar.load(headers.get("cookie", ""))
-    except CookieError:
-        return ""
-    value = jar[name].value if name in jar else ""
+def _cookie(headers: Headers, name: str) -> str:
+    """Ours, beside whatever other programs of this host have set: browsers share cookies over ports."""
+    value = cookie_parser("; ".join(headers.getlist("cookie"))).get(name, "")
     return value if value.isascii() and len(value) < 100 else ""

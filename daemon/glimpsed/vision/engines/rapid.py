@@ -17,8 +17,8 @@ from glimpsed.errors import MissingExtra, Verdict, VisionError
 from glimpsed.extras import OCR_MODULES
 from glimpsed.model import Image
 from glimpsed.ocr import layout
-from glimpsed.ocr.page import Line, Page
-from glimpsed.vision.engines import Reading, Seen
+from glimpsed.ocr.page import Page, ReadLine
+from glimpsed.vision.engines import EngineReading, Seen
 from glimpsed.vision.engines.told import told
 
 STRANGE = (
@@ -63,7 +63,7 @@ class _Process:
 class Rapid(_Process):
     """rapidocr as an engine."""
 
-    async def read(self, image: Image, *, lines: bool = False) -> Reading:
+    async def read(self, image: Image, *, lines: bool = False) -> EngineReading:
         """What one picture says; see `Engine`. Waiting for other pages does not count as time."""
         with told("the embedded OCR model", self._pool.program.limits):
             page = await self._pool.ask(None, image.data, lambda _, data: Page.from_json(data))
@@ -76,7 +76,7 @@ class Rapid(_Process):
         if lines:
             line_of = dict(zip(boxes, compress(page.lines, whole), strict=True))
             seen = tuple(_seen(line_of[box], page) for box in layout.in_order(boxes))
-        return Reading(layout.text(boxes), page.turned, page.ink, seen)
+        return EngineReading(layout.text(boxes), page.turned, page.ink, seen)
 
 
 class Compass(_Process):
@@ -91,7 +91,7 @@ class Compass(_Process):
             return await self._pool.ask("turn", image.data, lambda answer, _: int(answer["turned"]))
 
 
-def _seen(line: Line, page: Page) -> Seen:
+def _seen(line: ReadLine, page: Page) -> Seen:
     words = tuple(
         Seen(word.text, page.as_sent(line.part(word.start, word.end)), line.confidence) for word in line.words
     )
