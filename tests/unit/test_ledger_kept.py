@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from clocks import Hand
 from glimpsed.ledger import Ledger, open_ledger
+from glimpsed.ledger.finish import failure
 from glimpsed.ledger.packed import facts_of, lettered, pack, pages_of, unpack
 from glimpsed.model import Answer, FileKey, Job, Offer, Version
 from ledger_fixtures import OpenLedger
@@ -253,3 +254,23 @@ def test_what_waits_and_is_known_is_claimed_whether_it_is_due_or_not(
     assert (
         ledger.claim(folders=["elsewhere"], limit=5, now=ledger.clock(), known=ids) == []
     )  # another's by now
+
+
+def test_a_failure_is_found_under_another_name_by_version_content_and_question(ledger: Ledger) -> None:
+    asked = failure("q", ONE)
+    for key, version in ((A, 1), (B, 2)):
+        job = claimed(ledger, key, version)
+        assert ledger.failed(job, f"refused {key.path}", "", 2, question="q", content=ONE)
+    ledger.vanished([A], 3)
+    new, first = FileKey("in", "new.png"), Version(1, 1)
+    wanted = [
+        (new, first, asked),
+        (new, Version(2, 2), asked),
+        (A, first, asked),  # itself
+        (new, Version(2, 1), asked),
+        (new, first, failure("other", ONE)),
+        (new, first, failure("q", TWO)),
+        (FileKey("elsewhere", "new.png"), first, asked),
+    ]
+    found = [[row.reason for row in rows] for rows in ledger.all_unanswered(wanted)]
+    assert found == [["refused a.png"], ["refused sub/b.png"], [], [], [], [], []]
