@@ -582,7 +582,7 @@ def test_a_page_with_a_coarse_picture_is_still_drawn_as_large_as_a_page() -> Non
 @pytest.mark.parametrize(
     ("tags", "reason"),
     [
-        ({258: (10, 10, 10), 262: (2,), 266: (2,), 277: (3,)}, "10-bit RGB"),
+        ({258: (10, 10, 10), 262: (2,), 259: (5,), 277: (3,), 317: (2,)}, "10-bit RGB"),
         ({258: (16, 16, 16), 262: (2,), 277: (3,), 339: (3, 3, 3)}, "16-bit floating-point RGB"),
         ({258: (16, 16, 16), 259: (5,), 262: (8,), 277: (3,), 317: (2,)}, "16-bit Lab"),
         ({258: (64,), 262: (1,), 277: (1,), 339: (6,)}, "64-bit complex gray"),
