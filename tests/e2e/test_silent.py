@@ -197,3 +197,20 @@ def test_the_other_api_is_tried_in_a_probe_where_this_one_says_nothing(tmp_path:
         assert max(Counter(map(file, gateway.requests)).values()) <= 4
         assert [seen.api for seen in gateway.requests[-5:]] == ["responses"] * 5, "remembered"
         assert daemon.stop() == 0
+
+
+def test_a_schema_that_has_a_model_say_nothing_is_said_otherwise(tmp_path: Path) -> None:
+    def mute(seen: Seen) -> Scripted:
+        asked = seen.body.get("response_format", {}).get("type")
+        return Scripted(text="" if asked == "json_schema" else '{"total": 1}')
+
+    inbox = filled(tmp_path / "schema", 9)
+    with (
+        Gateway(default=mute) as gateway,
+        Daemon(config(gateway, {"schema": inbox}), tmp_path) as daemon,
+    ):
+        for n in range(9):
+            daemon.wait_event("file.done", file=f"f{n:02}.png")
+        assert "mode: json" in daemon.wait_event("model.learned")["reason"]
+        assert len(gateway.requests) <= 9 * 3
+        assert daemon.stop() == 0
