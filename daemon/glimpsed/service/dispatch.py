@@ -202,7 +202,7 @@ class Dispatcher:
         again = [job for job in jobs if job not in new and lane.pacing.may_probe(job.key.one, now)]
         chosen: Job | None
         if new and not (again and pause.silent):
-            chosen = new[int(len(new) * (pause.probes * GOLDEN % 1.0))]
+            chosen = new[int(len(new) * ((pause.probes + 1) * GOLDEN % 1.0))]
         else:  # who was asked longest ago comes first
             chosen = min(again, key=lambda job: asked.get(job.key.one, -1), default=None)
         for job in jobs:
