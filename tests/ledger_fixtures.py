@@ -67,7 +67,7 @@ class Postgres:
             command += ["-c", setting]
         with (self._directory / "log").open("ab") as log:
             self._process = subprocess.Popen(command, cwd="/", stdout=log, stderr=log)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not self._answers():
             assert self._process.poll() is None, (self._directory / "log").read_text()
             assert time.monotonic() < deadline, "PostgreSQL does not start"

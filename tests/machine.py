@@ -25,7 +25,7 @@ import pytest
 
 SYSTEMD = Path("/lib/systemd/systemd")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-BOOT_SECONDS = 30.0
+BOOT_SECONDS = 120.0  # a busy machine; what does not boot ends before
 MASKED = """
 systemd-udevd.service systemd-udev-trigger.service systemd-udevd-control.socket systemd-udevd-kernel.socket
 systemd-timesyncd.service systemd-networkd.service systemd-resolved.service systemd-logind.service getty.target

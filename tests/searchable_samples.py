@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from glimpsed.searchable.words import Line, Page, Word, upright
+from glimpsed.searchable.words import PageWords, PlacedLine, PlacedWord, upright
 
 PT, DPI = 72, 200
 A4 = (1654, 2339)  # px at DPI
@@ -36,20 +36,20 @@ def font(size: int) -> Any:
     return ImageFont.load_default(size)
 
 
-def printed(lines: list[str], size: tuple[int, int] = A4, height: int = 36) -> tuple[Image.Image, Page]:
+def printed(lines: list[str], size: tuple[int, int] = A4, height: int = 36) -> tuple[Image.Image, PageWords]:
     """A page of print, and its words where they stand."""
     image = Image.new("RGB", size, "white")
     draw, face = ImageDraw.Draw(image), font(height)
-    found: list[Line] = []
+    found: list[PlacedLine] = []
     for n, text in enumerate(lines):
         x, y = size[0] // 10, size[1] // 10 + n * 2 * height
         words = []
         for word in text.split():
             draw.text((x, y), word, font=face, fill="black")
-            words.append(Word(word, upright(*draw.textbbox((x, y), word, font=face))))
+            words.append(PlacedWord(word, upright(*draw.textbbox((x, y), word, font=face))))
             x += round(draw.textlength(word + " ", font=face))
         found.append(tuple(words))
-    return image, Page(1, *size, tuple(found))
+    return image, PageWords(1, *size, tuple(found))
 
 
 def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
@@ -93,7 +93,7 @@ def checked(pdf: bytes) -> None:
     run("qpdf", "--check", "FILE", data=pdf)
 
 
-def near(pdf: bytes, page: Page, *, points: float, dpi: int = DPI, box: str = "-nopgbrk") -> None:
+def near(pdf: bytes, page: PageWords, *, points: float, dpi: int = DPI, box: str = "-nopgbrk") -> None:
     """Every word stands where it is printed, within so many points."""
     scale = PT / dpi
     found: dict[str, tuple[float, ...]] = dict(words_of(pdf, box))
@@ -106,5 +106,5 @@ def near(pdf: bytes, page: Page, *, points: float, dpi: int = DPI, box: str = "-
             )
 
 
-def by_number(*pages: Page) -> Mapping[int, Page]:
+def by_number(*pages: PageWords) -> Mapping[int, PageWords]:
     return {page.number: page for page in pages}

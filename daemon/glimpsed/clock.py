@@ -4,7 +4,7 @@ A `Clock` reads like the epoch, from where it was set on; what it counts is the 
 included. Retries, leases, pauses, rates and heartbeats are times of this clock. What people read (sidecars, log, when a
 state changed) and what the calendar decides (a budget's day) are times of the wall clock.
 
-So that a restart, a command beside the daemon and another host go on where it is, the ledger keeps a `Mark`.
+So that a restart, a command beside the daemon and another host go on where it is, the ledger keeps a `ClockMark`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def this_boot() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class Clocks:
     """What the clocks beneath showed at one moment."""
 
     boot: str
@@ -44,13 +44,13 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class ClockMark:
     """What a `Clock` showed when the others showed this."""
 
     time: float
-    at: Reading
+    at: Clocks
 
-    def now(self, reading: Reading) -> float:
+    def now(self, reading: Clocks) -> float:
         """What that clock shows at another moment, perhaps on another host.
 
         Exact since the same start of the machine. Else the wall clocks have to tell; one that was set back since

@@ -21,7 +21,7 @@ from bench import HERE, Loopback, Row, Sizes, compared, move_in, photos, until
 
 from browser import Browser
 from daemon import Daemon
-from glimpsed import config
+from glimpsed import config, looks
 from glimpsed.ledger import Ledger, open_ledger
 from glimpsed.ledger.kept import ToKeep
 from glimpsed.ledger.schema import files, folders
@@ -86,6 +86,7 @@ def web(base: Path, sizes: Sizes) -> Iterator[Row]:
 
 def _painted(home: Path, loaded: config.Config, count: int) -> Iterator[Row]:
     """How long a browser shows nothing."""
+    looks.compiled("glimpsed.web", "en")  # as the page's process does before it serves
     with served(loaded, home) as port, Browser(home) as browser:
         for name, path in {"now": "/", "list": "/files", "one file": "/files/77"}.items():
             times = []

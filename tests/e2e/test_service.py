@@ -156,6 +156,7 @@ def test_sigterm_lets_the_request_in_flight_finish_and_claims_nothing_more(
         done = len(list(inbox.glob("*.png.txt")))
         assert done == len(gateway.requests)
         assert done < 12
+        gateway.default = Scripted()
         with Daemon(text, tmp_path) as daemon:
             wait_until(lambda: len(list(inbox.glob("*.png.txt"))) == 12, "not all were done")
         assert len(gateway.requests) == 12

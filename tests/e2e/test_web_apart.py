@@ -57,6 +57,8 @@ def test_a_page_that_is_killed_is_there_again_and_the_daemon_never_stopped(tmp_p
             assert "ended by signal 9" in daemon.wait_event("page ended")["reason"]
             second = page_of(daemon)
             assert second != first
+            # Where memory runs out, it goes before the daemon.
+            assert Path(f"/proc/{second}/oom_score_adj").read_text() == "500\n"
             # What is sent to the whole group is meant for the daemon.
             os.kill(second, signal.SIGTERM)
             assert 'glimpsed_files{folder="inbox",state="done"} 1.0' in reader.get("/metrics").text

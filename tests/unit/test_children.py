@@ -27,7 +27,7 @@ from glimpsed.children.program import Limits
 from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import FileError
 from glimpsed.images import Images
-from glimpsed.images.worker import Task
+from glimpsed.images.worker import ImageTask
 from glimpsed.vision.engines.rapid import Rapid
 from glimpsed.vision.engines.tesseract import Tesseract
 from pictures import page
@@ -38,7 +38,7 @@ PAGE = page(["Twelve apples"], (620, 200))
 
 
 def images_pool() -> tuple[Pool, object]:
-    return Images(1)._pool, Task("png", 1, samples.TARGET)
+    return Images(1)._pool, ImageTask("png", 1, samples.TARGET)
 
 
 def rapid_pool() -> tuple[Pool, object]:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glimpsed.clock import Clock, Mark, Reading, elapsed
+from glimpsed.clock import Clock, ClockMark, Clocks, elapsed
 from glimpsed.ledger import Ledger, open_ledger, timekeeping
 from glimpsed.ledger.hosts import FURTHEST
 from glimpsed.model import FileKey, Offer, Version
@@ -38,8 +38,8 @@ class Machine:
     def clock(self) -> Clock:
         return Clock(lambda: self.wall, lambda: self.uptime)
 
-    def reading(self, boot: str = "one") -> Reading:
-        return Reading(boot, self.uptime, self.wall)
+    def reading(self, boot: str = "one") -> Clocks:
+        return Clocks(boot, self.uptime, self.wall)
 
 
 @given(st.lists(st.tuples(seconds, jumps), max_size=20))
@@ -63,7 +63,7 @@ def test_a_mark_never_leads_back_and_is_exact_since_the_same_boot(
     passed: float, jump: float, restarted: bool
 ) -> None:
     machine = Machine()
-    mark = Mark(5e8, machine.reading())
+    mark = ClockMark(5e8, machine.reading())
     machine.passes(passed)
     machine.wall += jump
     now = mark.now(machine.reading("two" if restarted else "one"))

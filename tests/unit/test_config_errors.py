@@ -168,6 +168,8 @@ def test_everything_is_told_at_once_with_line_and_key() -> None:
         (folder("schema: {properties: {a: {pattern: '(a'}}}"), "folders.f.schema", "'(a' is not a 'regex'"),
         (folder("schema: {patternProperties: {'[': {}}}"), "folders.f.schema", "'[' is not a 'regex'"),
         (folder("schema: {$ref: '#/$defs/a'}"), "folders.f.schema", "not inside of it"),
+        (folder("schema: {$schema: []}"), "folders.f.schema", "is not a valid JSON Schema"),
+        (folder("schema: {maximum: .nan}"), "folders.f.schema", "a value that JSON has not"),
         (folder("schema: {$ref: 'https://json-schema.org/draft/2020-12/schema'}"), "folders.f.schema", "not inside of it"),
         (folder("schema: 3"), "folders.f.schema", "keys and values"),
         # models

@@ -39,6 +39,8 @@ def picture(colour: int = 0, side: int = 8) -> bytes:
 
 
 PNG = picture()
+PATIENCE = 120.0  # seconds; machines are shared
+SOON = 30.0  # half of what a hung call, a quiet time or the next regular look takes here
 
 
 @dataclass
@@ -84,7 +86,7 @@ class Desk:
     def claim(self) -> list[Job]:
         return self.ledger.claim(folders=["f"], limit=100, now=time.time() + 60)
 
-    async def until(self, condition: Callable[[], object], seconds: float = 8) -> None:
+    async def until(self, condition: Callable[[], object], seconds: float = SOON) -> None:
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, (self.states(), self.watch.state, self.watch.settling)
@@ -92,7 +94,7 @@ class Desk:
 
     async def calm(self) -> None:
         """Listed, nothing settling, and another poll over it."""
-        await asyncio.wait_for(self.watch.listed.wait(), 8)
+        await asyncio.wait_for(self.watch.listed.wait(), PATIENCE)
         await self.until(lambda: not self.watch.settling)
         await asyncio.sleep(0.3)
         await self.until(lambda: not self.watch.settling)
@@ -113,7 +115,7 @@ async def test_what_is_there_at_the_start_is_found_and_what_comes_later_is_fresh
     (desk.path / "old.png").write_bytes(PNG)
     async with desk.watching() as w:
         await desk.until(lambda: desk.states() == {"old.png": "queued"})
-        await asyncio.wait_for(w.listed.wait(), 5)
+        await asyncio.wait_for(w.listed.wait(), PATIENCE)
         (desk.path / "new.png").write_bytes(PNG)
         await desk.until(lambda: len(desk.states()) == 2)
         assert [(j.key.name, j.fresh) for j in desk.claim()] == [("new.png", True), ("old.png", False)]
@@ -135,7 +137,7 @@ async def test_what_is_complete_is_waited_for_until_the_ledger_has_it(desk: Desk
 
     desk.books = Slow(desk.ledger)
     async with desk.watching() as w:
-        await asyncio.wait_for(asked.wait(), 8)
+        await asyncio.wait_for(asked.wait(), PATIENCE)
         assert w.settling == 1
         assert not desk.states()
         may.set()
@@ -159,7 +161,7 @@ async def test_what_the_ledger_could_not_take_goes_on_being_waited_for(
 
     desk.books = Away(desk.ledger)
     async with desk.watching() as w:
-        await asyncio.wait_for(refused.wait(), 8)
+        await asyncio.wait_for(refused.wait(), PATIENCE)
         assert not desk.states()
         while not desk.states():
             assert w.settling  # once, and once more where a listing finds it meanwhile
@@ -168,7 +170,7 @@ async def test_what_the_ledger_could_not_take_goes_on_being_waited_for(
 
 async def test_a_slow_write_is_offered_once_and_only_when_it_is_whole(desk: Desk) -> None:
     async with desk.watching(settle=0.2) as w:
-        await asyncio.wait_for(w.listed.wait(), 5)
+        await asyncio.wait_for(w.listed.wait(), PATIENCE)
         with (desk.path / "slow.png").open("wb", buffering=0) as file:
             for at in range(0, len(PNG), 20):
                 file.write(PNG[at : at + 20])
@@ -199,7 +201,7 @@ async def test_an_empty_placeholder_is_not_complete_until_it_has_content(desk: D
 
 async def test_a_file_that_changes_or_goes_while_it_settles_is_no_file(desk: Desk) -> None:
     async with desk.watching(settle=0.3) as w:
-        await asyncio.wait_for(w.listed.wait(), 5)
+        await asyncio.wait_for(w.listed.wait(), PATIENCE)
         (desk.path / "brief.png").write_bytes(PNG)
         await desk.until(lambda: w.settling)
         (desk.path / "brief.png").unlink()
@@ -222,7 +224,7 @@ async def test_a_file_that_cannot_be_read_for_now_is_waited_for(
     monkeypatch.setattr(scan, "look", busy)
     (desk.path / "locked.png").write_bytes(PNG)
     async with desk.watching(settle_limit=0.1, settle=0.05) as w:
-        await asyncio.wait_for(w.listed.wait(), 5)
+        await asyncio.wait_for(w.listed.wait(), PATIENCE)
         await asyncio.sleep(0.3)
         assert w.settling == 1
         assert not desk.states()
@@ -268,7 +270,7 @@ async def test_a_restart_does_not_queue_again_and_finds_what_came_meanwhile(desk
 
 async def test_a_rescan_finds_what_no_event_told(desk: Desk) -> None:
     async with desk.watching(poll=3600) as w:
-        await asyncio.wait_for(w.listed.wait(), 5)
+        await asyncio.wait_for(w.listed.wait(), PATIENCE)
         w._hearing.stop()
         (desk.path / "silent.png").write_bytes(PNG)
         await asyncio.sleep(0.2)
@@ -309,7 +311,7 @@ async def test_files_in_a_folder_that_was_moved_in_are_found_at_once(desk: Desk,
     made.mkdir(parents=True)
     (made / "a.png").write_bytes(PNG)
     async with desk.watching() as w:
-        await asyncio.wait_for(w.listed.wait(), 5)
+        await asyncio.wait_for(w.listed.wait(), PATIENCE)
         made.parent.rename(desk.path / "in")
         await desk.until(lambda: desk.states() == {"in/deep/a.png": "queued"})
         (desk.path / "in/deep/b.png").write_bytes(PNG)
@@ -321,7 +323,7 @@ async def test_a_folder_moved_within_reports_under_its_new_name(desk: Desk) -> N
     (desk.path / "one/deep/a.png").write_bytes(PNG)
     async with desk.watching() as w:
         await desk.until(lambda: desk.states() == {"one/deep/a.png": "queued"})
-        await asyncio.wait_for(w.listed.wait(), 5)
+        await asyncio.wait_for(w.listed.wait(), PATIENCE)
         (desk.path / "one").rename(desk.path / "two")
         await desk.until(lambda: desk.states() == {"one/deep/a.png": "gone", "two/deep/a.png": "queued"})
         (desk.path / "two/deep/b.png").write_bytes(PNG)
@@ -367,7 +369,7 @@ async def test_links_and_pipes_neither_block_nor_lead_out(desk: Desk, tmp_path: 
     (desk.path / "link.png").symlink_to(tmp_path / "secret.png")
     (desk.path / "dir").symlink_to(tmp_path / "outside")
     async with desk.watching() as w:
-        await asyncio.wait_for(w.listed.wait(), 5)
+        await asyncio.wait_for(w.listed.wait(), PATIENCE)
         (desk.path / "later.png").symlink_to(tmp_path / "secret.png")
         os.mkfifo(desk.path / "pipe2.png")
         (desk.path / "a.png").write_bytes(PNG)
@@ -383,7 +385,7 @@ async def test_a_link_that_leads_out_is_told_once_and_one_that_stays_inside_is_n
         (desk.path / name).parent.mkdir(exist_ok=True)
         (desk.path / name).symlink_to(target)
     async with desk.watching(rescan=0.1) as w:
-        await asyncio.wait_for(w.listed.wait(), 5)
+        await asyncio.wait_for(w.listed.wait(), PATIENCE)
         (desk.path / "later").symlink_to(tmp_path)
         (desk.path / "later.png").symlink_to(tmp_path / "x.png")
         told: list[str] = []
@@ -405,7 +407,7 @@ async def test_a_root_that_is_removed_and_made_again_under_its_number_is_watched
 ) -> None:
     monkeypatch.setattr(watch, "CHECK", 60)
     async with desk.watching() as w:
-        await asyncio.wait_for(w.listed.wait(), 5)
+        await asyncio.wait_for(w.listed.wait(), PATIENCE)
         for number in range(3):
             before = desk.path.stat().st_ino
             desk.path.rmdir()
@@ -414,7 +416,7 @@ async def test_a_root_that_is_removed_and_made_again_under_its_number_is_watched
                 pytest.skip("this file system does not use its numbers again")
             await asyncio.sleep(0.3)
             (desk.path / f"{number}.png").write_bytes(picture(number))
-            await desk.until(lambda number=number: desk.states().get(f"{number}.png") == "queued", 5)
+            await desk.until(lambda number=number: desk.states().get(f"{number}.png") == "queued")
             (desk.path / f"{number}.png").unlink()
         assert w.state.state == "watching"
 
@@ -425,26 +427,26 @@ async def test_a_root_that_is_made_anew_is_looked_at_again_soon_also_when_it_was
     """For a moment it is not there, or empty and another one: nothing that waits for the next regular look."""
     monkeypatch.setattr(watch, "CHECK", 60)
     async with desk.watching() as w:
-        await asyncio.wait_for(w.listed.wait(), 5)
+        await asyncio.wait_for(w.listed.wait(), PATIENCE)
         desk.path.rename(desk.path.with_name("away"))
         w._look.set()
         await desk.until(lambda: w.state.state == "lost")
         desk.path.mkdir()
         (desk.path / "a.png").write_bytes(picture(1))
-        await desk.until(lambda: desk.states().get("a.png") == "queued", 5)
+        await desk.until(lambda: desk.states().get("a.png") == "queued")
         assert w.state.state == "watching"
 
 
 async def test_a_directory_that_is_removed_and_made_again_under_its_number_is_heard(desk: Desk) -> None:
     (desk.path / "sub").mkdir()
     async with desk.watching() as w:
-        await asyncio.wait_for(w.listed.wait(), 5)
+        await asyncio.wait_for(w.listed.wait(), PATIENCE)
         for number in range(5):
             (desk.path / "sub").rmdir()
             (desk.path / "sub").mkdir()
             await asyncio.sleep(0.2)
             (desk.path / f"sub/{number}.png").write_bytes(picture(number))
-            await desk.until(lambda number=number: desk.states().get(f"sub/{number}.png") == "queued", 5)
+            await desk.until(lambda number=number: desk.states().get(f"sub/{number}.png") == "queued")
             (desk.path / f"sub/{number}.png").unlink()
 
 
@@ -455,7 +457,7 @@ async def test_what_was_ignored_stays_so_under_another_name_and_a_copy_of_it_doe
     shutil.copytree(desk.path / "old", desk.path / "twin")  # of the same versions
     async with desk.watching(existing="ignore") as w:
         await desk.until(lambda: list(desk.states().values()) == ["done"] * 8)
-        await asyncio.wait_for(w.listed.wait(), 5)
+        await asyncio.wait_for(w.listed.wait(), PATIENCE)
         (desk.path / "old").rename(desk.path / "new")
         (desk.path / "new/0.png").rename(desk.path / "moved.png")
         await desk.until(lambda: desk.states().get("moved.png") == desk.states().get("new/3.png") == "done")
@@ -469,15 +471,49 @@ async def test_what_was_ignored_stays_so_under_another_name_and_a_copy_of_it_doe
         assert there == {"copy.png": "queued"} | dict.fromkeys(done, "done")
     (desk.path / "new").rename(desk.path / "newer")  # while nobody looks
     async with desk.watching(existing="ignore") as w:
-        await asyncio.wait_for(w.listed.wait(), 5)
+        await asyncio.wait_for(w.listed.wait(), PATIENCE)
         await desk.until(lambda: desk.states().get("newer/3.png") == "done")
         await desk.calm()
         assert [path for path, state in desk.states().items() if state == "queued"] == ["copy.png"]
 
 
+def _later(path: Path, seconds: float) -> None:
+    before = path.stat().st_mtime_ns
+    os.utime(path, ns=(before, before + int(seconds * 1e9)))
+
+
+async def test_what_was_ignored_stays_so_when_all_times_shift_by_hours_and_not_when_it_is_edited(
+    desk: Desk,
+) -> None:
+    names = [f"{number}.png" for number in range(4)]
+    for number, name in enumerate(names):
+        (desk.path / name).write_bytes(picture(number))
+    async with desk.watching(existing="ignore") as w:
+        await desk.until(lambda: desk.states() == dict.fromkeys(names, "done"))
+        await asyncio.wait_for(w.listed.wait(), 5)
+        for name in names:  # summer time begins, and the share is FAT
+            _later(desk.path / name, 3600)
+        (desk.path / "new.png").write_bytes(picture(9))
+        await desk.until(lambda: desk.states().get("new.png") == "queued")
+        await desk.calm()
+        assert desk.states() == dict.fromkeys(names, "done") | {"new.png": "queued"}
+    for name in names:  # while nobody looks
+        _later(desk.path / name, -7200)
+    async with desk.watching(existing="ignore") as w:
+        await asyncio.wait_for(w.listed.wait(), 5)
+        await desk.calm()
+        assert desk.states() == dict.fromkeys(names, "done") | {"new.png": "queued"}
+        _later(desk.path / "0.png", 3601)
+        _later(desk.path / "1.png", 27 * 3600)
+        before = (desk.path / "2.png").stat().st_mtime
+        (desk.path / "2.png").write_bytes(picture(20) + b"more")
+        os.utime(desk.path / "2.png", (before + 3600,) * 2)
+        await desk.until(lambda: [desk.states()[name] for name in names] == ["queued"] * 3 + ["done"])
+
+
 async def test_why_files_are_not_complete_is_known_while_they_are_waited_for(desk: Desk) -> None:
     async with desk.watching(settle_limit=60) as w:
-        await asyncio.wait_for(w.listed.wait(), 5)
+        await asyncio.wait_for(w.listed.wait(), PATIENCE)
         assert w._settler.troubles is None
         (desk.path / "half.png").write_bytes(PNG[:-20])
         (desk.path / "empty.png").touch()
@@ -495,7 +531,7 @@ async def test_why_files_are_not_complete_is_known_while_they_are_waited_for(des
 async def test_what_was_there_at_first_sight_can_be_ignored_for_ever(desk: Desk) -> None:
     (desk.path / "old.png").write_bytes(PNG)
     async with desk.watching(existing="ignore") as w:
-        await asyncio.wait_for(w.listed.wait(), 5)
+        await asyncio.wait_for(w.listed.wait(), PATIENCE)
         (desk.path / "new.png").write_bytes(PNG)
         await desk.until(lambda: desk.states() == {"old.png": "done", "new.png": "queued"})
     (desk.path / "meanwhile.png").write_bytes(PNG)
@@ -515,11 +551,11 @@ async def test_the_backlog_is_counted_once_in_the_life_of_a_folder(desk: Desk) -
     for number in range(5):
         (desk.path / f"{number}.png").write_bytes(PNG)
     async with desk.watching() as w:
-        await asyncio.wait_for(w.listed.wait(), 5)
+        await asyncio.wait_for(w.listed.wait(), PATIENCE)
         assert w.first_backlog == 5
         await desk.until(lambda: len(desk.states()) == 5)
     async with desk.watching() as w:
-        await asyncio.wait_for(w.listed.wait(), 5)
+        await asyncio.wait_for(w.listed.wait(), PATIENCE)
         assert w.first_backlog is None
 
 
@@ -608,7 +644,7 @@ async def test_an_empty_folder_of_which_every_file_is_gone_is_there_whatever_its
     desk.path.rename(desk.path.with_name("before"))
     desk.path.mkdir()
     async with desk.watching() as w:
-        await asyncio.wait_for(w.listed.wait(), 5)
+        await asyncio.wait_for(w.listed.wait(), PATIENCE)
         assert w.state.state == "watching"
 
 
@@ -616,7 +652,7 @@ async def test_a_root_that_is_a_link_is_watched_where_it_leads(desk: Desk, tmp_p
     desk.path.rename(tmp_path / "real")
     desk.path.symlink_to(tmp_path / "real")
     async with desk.watching() as w:
-        await asyncio.wait_for(w.listed.wait(), 5)
+        await asyncio.wait_for(w.listed.wait(), PATIENCE)
         (tmp_path / "real/a.png").write_bytes(PNG)
         await desk.until(lambda: desk.states() == {"a.png": "queued"})
 
@@ -627,7 +663,7 @@ async def test_a_deleted_file_and_a_deleted_directory_are_gone(desk: Desk) -> No
         (desk.path / name).write_bytes(PNG)
     async with desk.watching() as w:
         await desk.until(lambda: len(desk.states()) == 3)
-        await asyncio.wait_for(w.listed.wait(), 5)
+        await asyncio.wait_for(w.listed.wait(), PATIENCE)
         (desk.path / "a.png").unlink()
         shutil.rmtree(desk.path / "x")
         await desk.until(lambda: set(desk.states().values()) == {"gone"})
@@ -654,7 +690,7 @@ async def test_a_file_that_came_after_the_listing_and_is_asked_about_already_is_
     monkeypatch.setattr(Ledger, "known", late)
     (desk.path / "a.png").write_bytes(PNG)
     async with desk.watching() as w:
-        await asyncio.wait_for(w.listed.wait(), 5)
+        await asyncio.wait_for(w.listed.wait(), PATIENCE)
         (job,) = running
         assert job.key.name == "b.png"
         assert desk.ledger.renew([job.id], time.time()) == {job.id}
@@ -709,7 +745,7 @@ async def test_files_with_all_their_sidecars_are_adopted_without_settling(desk: 
     os.utime(image, (1, 1))
     (desk.path / "a.jpg.txt").write_text("text\n")
     async with desk.watching(outputs=("txt",), settle=60, settle_limit=60) as w:
-        await asyncio.wait_for(w.listed.wait(), 5)
+        await asyncio.wait_for(w.listed.wait(), PATIENCE)
         assert desk.states() == {"a.jpg": "done"}
         assert w.first_backlog == 0
 
@@ -731,7 +767,7 @@ async def test_a_planted_sidecar_does_not_end_the_watch(desk: Desk) -> None:
     box.beside("scan.jpg.json").write_text(json.dumps(planted))
     (desk.path / "a.png").write_bytes(PNG)
     async with desk.watching(outputs=box.folder.outputs) as w:
-        await asyncio.wait_for(w.listed.wait(), 5)
+        await asyncio.wait_for(w.listed.wait(), PATIENCE)
         await desk.until(lambda: desk.states().get("a.png") == "queued")
 
 
@@ -756,10 +792,10 @@ async def test_a_file_of_an_impossible_time_does_not_end_the_watch(
 
 async def test_a_burst_is_found_without_a_rescan(desk: Desk) -> None:
     async with desk.watching() as w:
-        await asyncio.wait_for(w.listed.wait(), 5)
+        await asyncio.wait_for(w.listed.wait(), PATIENCE)
         for number in range(3000):
             (desk.path / f"{number}.png").write_bytes(PNG)
-        await desk.until(lambda: len(desk.states()) == 3000, 20)
+        await desk.until(lambda: len(desk.states()) == 3000, PATIENCE)
         assert set(desk.states().values()) == {"queued"}
 
 
@@ -781,7 +817,7 @@ async def test_a_share_that_hangs_is_lost_holds_up_nobody_and_comes_back(
     for name in real:
         monkeypatch.setattr(scan, name, stuck(name))
     async with desk.watching() as w:
-        await asyncio.wait_for(w.listed.wait(), 5)
+        await asyncio.wait_for(w.listed.wait(), PATIENCE)
         hangs.set()
         (desk.path / "a.png").write_bytes(PNG)
         await desk.until(lambda: w.state.state == "lost")
@@ -794,7 +830,7 @@ async def test_a_share_that_hangs_is_lost_holds_up_nobody_and_comes_back(
         (desk.path / "b.png").write_bytes(PNG)
         await desk.until(lambda: w.state.state == "lost")
         began = time.monotonic()
-    assert time.monotonic() - began < 1  # the stop does not wait for what hangs
+    assert time.monotonic() - began < SOON  # the stop does not wait for what hangs
     release.set()
 
 
@@ -811,7 +847,7 @@ async def test_one_file_that_gives_trouble_does_not_lose_the_folder(
     monkeypatch.setattr(scan, "look", broken)
     (desk.path / "bad.png").write_bytes(PNG)
     async with desk.watching() as w:
-        await asyncio.wait_for(w.listed.wait(), 5)
+        await asyncio.wait_for(w.listed.wait(), PATIENCE)
         (desk.path / "good.png").write_bytes(PNG)
         await desk.until(lambda: desk.states() == {"good.png": "queued"})
         assert w.state.state == "watching"
@@ -835,7 +871,7 @@ async def test_a_directory_that_goes_stale_as_it_is_opened_does_not_end_the_watc
         patched.setattr(os, "fstat", stale)
         async with desk.watching() as w:
             await desk.until(lambda: desk.states() == {"a.png": "queued"})
-            await asyncio.wait_for(w.listed.wait(), 5)
+            await asyncio.wait_for(w.listed.wait(), PATIENCE)
             assert met.is_set()
             assert w.unlisted == {"sub"}
 
@@ -864,7 +900,7 @@ async def test_a_dead_event_reader_is_replaced(desk: Desk, monkeypatch: pytest.M
         pytest.skip("has no events")
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
     async with desk.watching() as w:
-        await asyncio.wait_for(w.listed.wait(), 5)
+        await asyncio.wait_for(w.listed.wait(), PATIENCE)
         first = w._hearing._ear
         assert first is not None
 
@@ -881,7 +917,7 @@ async def test_a_dead_event_reader_is_replaced(desk: Desk, monkeypatch: pytest.M
 
 async def test_an_overflow_is_made_good_by_a_listing(desk: Desk) -> None:
     async with desk.watching(poll=3600) as w:
-        await asyncio.wait_for(w.listed.wait(), 5)
+        await asyncio.wait_for(w.listed.wait(), PATIENCE)
         w._hearing.stop()
         (desk.path / "dropped.png").write_bytes(PNG)
         w._heard(inotify.Batch(overflow=True))
@@ -893,7 +929,7 @@ async def test_a_first_listing_that_was_cut_short_still_is_the_first_sight(desk:
     desk.ledger.set_fingerprints("f", {"//first": b"1"})
     assert desk.ledger.first_seen("f", 1)
     async with desk.watching(existing="ignore") as w:
-        await asyncio.wait_for(w.listed.wait(), 5)
+        await asyncio.wait_for(w.listed.wait(), PATIENCE)
         assert desk.states() == {"old.png": "done"}
         assert "//first" not in desk.ledger.fingerprints("f")
 
@@ -902,12 +938,12 @@ async def test_what_an_interrupted_first_listing_had_queued_belongs_to_the_backl
     for number in range(3):
         (desk.path / f"{number}.png").write_bytes(PNG)
     async with desk.watching() as w:
-        await asyncio.wait_for(w.listed.wait(), 5)
+        await asyncio.wait_for(w.listed.wait(), PATIENCE)
         await desk.until(lambda: list(desk.states().values()) == ["queued"] * 3)
     desk.ledger.set_fingerprints("f", {"//first": b"1"})  # as if the daemon had died before the end
     (desk.path / "3.png").write_bytes(PNG)
     async with desk.watching() as w:
-        await asyncio.wait_for(w.listed.wait(), 5)
+        await asyncio.wait_for(w.listed.wait(), PATIENCE)
         assert w.first_backlog == 4
 
 
@@ -925,7 +961,7 @@ async def test_a_start_that_dies_in_a_folder_known_of_old_makes_it_no_first_sigh
     monkeypatch.setattr(Ledger, "set_fingerprints", marking)
     (desk.path / "new.png").write_bytes(PNG)
     async with desk.watching(existing="ignore") as w:
-        await asyncio.wait_for(w.listed.wait(), 5)
+        await asyncio.wait_for(w.listed.wait(), PATIENCE)
         await desk.until(lambda: desk.states() == {"new.png": "queued"})
     assert not marked  # it would be found at the next start, and files that are there by then be ignored
 
@@ -954,7 +990,7 @@ async def test_a_close_is_offered_within_milliseconds_without_quiet_time(desk: D
     if desk.mode == "poll":
         pytest.skip("has no events")
     async with desk.watching(settle=0) as w:
-        await asyncio.wait_for(w.listed.wait(), 5)
+        await asyncio.wait_for(w.listed.wait(), PATIENCE)
         delays = []
         for number in range(20):
             (desk.path / f"{number}.png").write_bytes(PNG)
@@ -1042,10 +1078,10 @@ async def test_twenty_thousand_files_renamed_into_place_are_found_from_events_al
 ) -> None:
     names = many.make(tmp_path / "made", 20_000)
     async with many.desk.watching(rescan=3600) as w:
-        await asyncio.wait_for(w.listed.wait(), 5)
+        await asyncio.wait_for(w.listed.wait(), PATIENCE)
         w.listed.clear()  # a full listing would set it
         await asyncio.to_thread(many.move_in, tmp_path / "made", names)
-        await many.desk.until(lambda: many.desk.offered and many.found() == 20_000, 120)
+        await many.desk.until(lambda: many.desk.offered and many.found() == 20_000, PATIENCE)
         assert not w.listed.is_set()
         assert set(many.desk.states().values()) == {"queued"}
 
@@ -1067,14 +1103,14 @@ async def test_what_the_kernels_full_queue_drops_is_found_by_the_listing_that_it
         return lot
 
     async with many.desk.watching(rescan=3600) as w:
-        await asyncio.wait_for(w.listed.wait(), 5)
+        await asyncio.wait_for(w.listed.wait(), PATIENCE)
         monkeypatch.setattr(inotify.Kernel, "read", late)
         (many.desk.path / "first.png").write_bytes(PNG)  # whatever is read next, is read late
         await asyncio.to_thread(many.move_in, tmp_path / "others", others)
         await asyncio.to_thread(many.move_in, tmp_path / "made", names)
         w.listed.clear()
         full.set()
-        await many.desk.until(lambda: many.found() == len(names) + 1, 60)
+        await many.desk.until(lambda: many.found() == len(names) + 1, PATIENCE)
         assert any(batch.overflow for batch in batches)
         await asyncio.wait_for(w.listed.wait(), 10)
         assert w.state.state == "watching"

@@ -107,6 +107,19 @@ def test_the_owner_of_the_image_may_do_as_much_to_its_text(image: Rights, uid: i
             assert all(allowed(made, image.uid, groups, bit) for _, groups in people())
 
 
+@given(image=all_rights, there=all_rights, wanted=modes | st.sampled_from(["auto", "same"]))
+def test_what_more_may_read_than_the_image_is_known_and_what_was_just_made_is_no_such(
+    image: Rights, there: Rights, wanted: rights.Wanted
+) -> None:
+    made = rights.following(image, there.uid, there.gid, wanted)
+    assert not rights.is_wider(made, image, wanted)
+    assert not rights.is_wider(by_mode(made), image, wanted)
+    if not rights.is_wider(there, image, wanted):
+        for who, groups in people():
+            if who not in (there.uid, image.uid) and not allowed(image, who, groups, 4):
+                assert not allowed(there, who, groups, 4)
+
+
 # -- real files, real users
 
 

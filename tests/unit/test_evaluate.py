@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glimpsed.evaluate import meaning
-from glimpsed.evaluate.score import Known, Reading, score
+from glimpsed.evaluate.score import Reading, Truth, score
 
 amounts = st.decimals(min_value=-(10**9), max_value=10**9, places=2)
 days = st.dates(dt.date(1900, 1, 1), dt.date(2099, 12, 31))
@@ -240,14 +240,14 @@ def test_a_score_counts_fields_by_name_and_texts_by_their_length() -> None:
     found = score(
         [
             (
-                Known(data=known),
+                Truth(data=known),
                 Reading(data={"total": "12,50", "items": [{"price": 1}, {"price": 9}]}, seconds=2),
             ),
             (
-                Known(data=known),
+                Truth(data=known),
                 Reading(data={"total": "12,50", "items": [{"price": 1}]}, seconds=3, cost=0.02),
             ),
-            (Known(data=known), Reading(error="refused", seconds=9)),
+            (Truth(data=known), Reading(error="refused", seconds=9)),
         ]
     )
     counts = {name: (f.right, f.wrong, f.missing) for name, f in found.fields.items()}
@@ -260,8 +260,8 @@ def test_a_score_counts_fields_by_name_and_texts_by_their_length() -> None:
 def test_error_rates_are_those_of_all_texts_together() -> None:
     found = score(
         [
-            (Known(text="abcd efgh"), Reading(text="abcd  efgx\n")),
-            (Known(text="x"), Reading(text="")),
+            (Truth(text="abcd efgh"), Reading(text="abcd  efgx\n")),
+            (Truth(text="x"), Reading(text="")),
         ]
     )
     assert found.cer == pytest.approx(2 / 10)
@@ -271,7 +271,7 @@ def test_error_rates_are_those_of_all_texts_together() -> None:
 
 def test_nothing_where_nothing_is_known_is_no_field() -> None:
     found = score(
-        [(Known(data={"total": 1, "address": None}), Reading(data={"total": 1, "address": {"street": None}}))]
+        [(Truth(data={"total": 1, "address": None}), Reading(data={"total": 1, "address": {"street": None}}))]
     )
     assert {name: (of.right, of.wrong, of.missing) for name, of in found.fields.items()} == {
         "total": (1, 0, 0),

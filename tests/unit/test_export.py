@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glimpsed.export import write
-from glimpsed.export.table import FACTS, Table, fields, rows
+from glimpsed.export.table import FACTS, ExportTable, fields, rows
 from glimpsed.model import Answer, FileKey, PageAnswer, Source
 from sidecar_samples import answer as sample
 
@@ -43,7 +43,7 @@ SOURCE = Source(
 )  # fmt: skip
 
 
-OPEN: list[Table] = []
+OPEN: list[ExportTable] = []
 
 
 @pytest.fixture(autouse=True)
@@ -57,8 +57,8 @@ def answer(**keys: Any) -> Answer:
     return sample(SOURCE, "text").model_copy(update=keys)
 
 
-def table(*answers: Answer, explode: str | None = None) -> Table:
-    made = Table(fields(SCHEMA, explode=explode))
+def table(*answers: Answer, explode: str | None = None) -> ExportTable:
+    made = ExportTable(fields(SCHEMA, explode=explode))
     OPEN.append(made)
     for one in answers:
         for row in rows(one, FileKey("f", "a/scan.jpg"), with_data=True, explode=explode):
@@ -66,7 +66,7 @@ def table(*answers: Answer, explode: str | None = None) -> Table:
     return made
 
 
-def as_csv(made: Table, **keys: bool) -> list[dict[str, str]]:
+def as_csv(made: ExportTable, **keys: bool) -> list[dict[str, str]]:
     file = io.StringIO(newline="")
     write.to_csv(made, file, **keys)
     return list(csv.DictReader(io.StringIO(file.getvalue(), newline="")))
@@ -97,7 +97,7 @@ def test_a_list_may_be_rows_of_its_own() -> None:
 
 def test_without_a_schema_there_is_the_text_and_a_page_is_a_row() -> None:
     pages = (PageAnswer(page=1, text="one"), PageAnswer(page=2, text="two"))
-    with Table(fields(None)) as made:
+    with ExportTable(fields(None)) as made:
         for row in rows(answer(pages=pages, text="one\ftwo"), FileKey("f", "s.pdf"), with_data=False):
             made.add(row)
         assert [(r["page"], r["text"]) for r in as_csv(made)] == [("1", "one"), ("2", "two")]
@@ -193,7 +193,7 @@ def test_any_data_makes_a_row_of_the_same_width_in_every_format(several: list[di
 def test_memory_does_not_grow_with_the_rows() -> None:
     def peak(count: int) -> int:
         tracemalloc.start()
-        with Table(fields(SCHEMA)) as made, open("/dev/null", "w", encoding="utf-8") as sink:
+        with ExportTable(fields(SCHEMA)) as made, open("/dev/null", "w", encoding="utf-8") as sink:
             one = next(rows(answer(data=DATA | {"note": "x" * 1000}), FileKey("f", "s"), with_data=True))
             for _ in range(count):
                 made.add(one)

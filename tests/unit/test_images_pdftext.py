@@ -24,7 +24,7 @@ from reportlab.pdfgen.canvas import Canvas
 
 from glimpsed.errors import FileError
 from glimpsed.images import glyphs, overlay, pdf, pdftext, usable
-from glimpsed.images.glyphs import Mark
+from glimpsed.images.glyphs import Glyph
 from pdf_corpus import page
 
 DEJAVU = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"
@@ -260,6 +260,57 @@ def test_a_form_that_only_adobe_draws_fails_instead_of_being_read_as_a_request_t
             look(file)
 
 
+@pytest.mark.parametrize(
+    ("drawn", "fields", "refused"),
+    [
+        ("To view this form, get the latest version of Adobe Reader.", False, True),
+        ("Antrag auf Erstattung der Fahrtkosten, Blatt 1 von 1", False, False),
+        ("Made with Adobe LiveCycle", True, False),
+    ],
+)
+def test_a_form_that_shows_nothing_but_a_request_for_another_program_is_told(
+    drawn: str, fields: bool, refused: bool
+) -> None:
+    def paint(canvas: Canvas) -> None:
+        canvas.drawString(72, 700, drawn)
+        if fields:
+            canvas.acroForm.textfield(name="a", x=72, y=600, value="b")
+
+    with pikepdf.open(io.BytesIO(page(paint))) as document:
+        form = document.Root.get("/AcroForm") or Dictionary(Fields=[])
+        form.XFA = document.make_stream(b"<xdp/>")
+        document.Root.AcroForm = form
+        file = io.BytesIO()
+        document.save(file)
+    if refused:
+        with pytest.raises(FileError, match="only Adobe's programs draw"):
+            pdf.inspect(file)
+    else:
+        assert pdf.inspect(file)[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("collection", "pages", "refused"), [(True, 1, True), (True, 2, False), (False, 1, False)]
+)
+def test_the_cover_of_a_portfolio_is_not_taken_for_what_is_in_it(
+    collection: bool, pages: int, refused: bool
+) -> None:
+    with pikepdf.open(
+        io.BytesIO(page(lambda canvas: canvas.drawString(72, 700, "Three offers")))
+    ) as document:
+        document.pages.extend([document.pages[0]] * (pages - 1))
+        document.attachments["offer.txt"] = pikepdf.AttachedFileSpec(document, b"40 crates")
+        if collection:
+            document.Root.Collection = Dictionary(View=pikepdf.Name.D)
+        file = io.BytesIO()
+        document.save(file, object_stream_mode=pikepdf.ObjectStreamMode.generate)
+    if refused:
+        with pytest.raises(FileError, match=r"portfolio.*\(1\)"):
+            pdf.inspect(file)
+    else:
+        assert pdf.inspect(file)[0] == pages
+
+
 def under_a_scan(canvas: Canvas, text: str = TEXT) -> None:
     canvas.drawImage(grey(), 0, 0, 595, 842)
     layer = canvas.beginText(72, 700)
@@ -335,7 +386,7 @@ def test_text_in_arabic_and_hebrew_is_read_from_right_to_left() -> None:
     ],
 )
 def test_garbage_is_told_from_languages(text: str, good: bool) -> None:
-    assert (usable.nature(usable.Page(text)) == "digital") == good
+    assert (usable.nature(usable.PageFindings(text)) == "digital") == good
 
 
 @given(
@@ -344,15 +395,15 @@ def test_garbage_is_told_from_languages(text: str, good: bool) -> None:
 def test_any_page_has_a_nature_and_the_more_is_hidden_the_less(
     text: str, unmapped: int, hidden: int, pictures: float, curves: int
 ) -> None:
-    found = usable.nature(usable.Page(text, unmapped, hidden, pictures, curves))
+    found = usable.nature(usable.PageFindings(text, unmapped, hidden, pictures, curves))
     assert found in ("digital", "layer", None)
     if found == "layer":
-        assert usable.nature(usable.Page(text, unmapped, len(text), pictures, curves)) == "layer"
+        assert usable.nature(usable.PageFindings(text, unmapped, len(text), pictures, curves)) == "layer"
 
 
 @given(st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=40), st.integers(0, 2**32))
 def test_glyphs_in_any_order_of_the_file_make_the_same_line(letters: list[str], seed: int) -> None:
-    marks = [Mark(c, 10 + 6.0 * n, 16 + 6.0 * n, 700.0, 12.0) for n, c in enumerate(letters)]
+    marks = [Glyph(c, 10 + 6.0 * n, 16 + 6.0 * n, 700.0, 12.0) for n, c in enumerate(letters)]
     random.Random(seed).shuffle(marks)
     assert [box.text for box in glyphs.pieces(marks)] == ["".join(letters)]
 
@@ -360,7 +411,7 @@ def test_glyphs_in_any_order_of_the_file_make_the_same_line(letters: list[str], 
 def test_vertical_columns_are_read_from_top_to_bottom_and_right_to_left() -> None:
     columns = ["春眠不觉晓", "处处闻啼鸟"]
     marks = [
-        Mark(c, 400 - 24.0 * column, 414 - 24.0 * column, 100 + 18.0 * n, 14.0)
+        Glyph(c, 400 - 24.0 * column, 414 - 24.0 * column, 100 + 18.0 * n, 14.0)
         for column, text in enumerate(columns)
         for n, c in enumerate(text)
     ]

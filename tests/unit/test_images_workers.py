@@ -411,6 +411,7 @@ def test_a_worker_imports_nothing_that_it_does_not_need() -> None:
             "colour",
             "decode",
             "encode",
+            "jpx",
             "masks",
             "pdf",
             "picture",

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from clocks import Hand
 from glimpsed.ledger import Ledger, open_ledger
+from glimpsed.ledger.finish import failure
 from glimpsed.ledger.packed import facts_of, lettered, pack, pages_of, unpack
 from glimpsed.model import Answer, FileKey, Job, Offer, Version
 from ledger_fixtures import OpenLedger
@@ -229,3 +230,47 @@ def test_the_gist_of_every_done_file_is_told_in_their_order_with_what_is_not_kep
     whole = [(key, answer(f"text {n}", f"{n:064x}")) for n, key in enumerate(several) if n not in (7, 8)]
     assert told == [(key, None if key == several[2] else (one.text, one.usage.cost)) for key, one in whole]
     assert list(ledger.gists("other")) == []
+
+
+def test_what_waits_and_is_known_is_claimed_whether_it_is_due_or_not(
+    ledger: Ledger, opened: OpenLedger
+) -> None:
+    finished(ledger, A, answer("first"))
+    copies = [FileKey("in", f"{n}.png") for n in range(3)]
+    ledger.offer([Offer(key, Version(1, 10 + n)) for n, key in enumerate(copies)], 5)
+    ledger.offer(
+        [Offer(FileKey("in", "longer.png"), Version(9, 9))], 5
+    )  # no file that was read is of its size
+    rows, last = ledger.waiting_alike("in", (0.0, 0), 2)
+    rest, end = ledger.waiting_alike("in", last or (0.0, 0), 2)
+    assert [row.key for row in (*rows, *rest)] == copies
+    assert end is not None
+    assert ledger.waiting_alike("in", end, 2) == ([], None)
+    assert ledger.redo([copies[0]], now=6) == 1  # asked anew whatever is known
+    other = opened()
+    ids = [row.id for row in (*rows, *rest)]
+    taken = other.claim(folders=["elsewhere"], limit=5, now=ledger.clock(), known=ids)
+    assert {job.key for job in taken} == set(copies[1:])
+    assert (
+        ledger.claim(folders=["elsewhere"], limit=5, now=ledger.clock(), known=ids) == []
+    )  # another's by now
+
+
+def test_a_failure_is_found_under_another_name_by_version_content_and_question(ledger: Ledger) -> None:
+    asked = failure("q", ONE)
+    for key, version in ((A, 1), (B, 2)):
+        job = claimed(ledger, key, version)
+        assert ledger.failed(job, f"refused {key.path}", "", 2, question="q", content=ONE)
+    ledger.vanished([A], 3)
+    new, first = FileKey("in", "new.png"), Version(1, 1)
+    wanted = [
+        (new, first, asked),
+        (new, Version(2, 2), asked),
+        (A, first, asked),  # itself
+        (new, Version(2, 1), asked),
+        (new, first, failure("other", ONE)),
+        (new, first, failure("q", TWO)),
+        (FileKey("elsewhere", "new.png"), first, asked),
+    ]
+    found = [[row.reason for row in rows] for rows in ledger.all_unanswered(wanted)]
+    assert found == [["refused a.png"], ["refused sub/b.png"], [], [], [], [], []]

@@ -32,7 +32,7 @@ def version(url: str) -> str:
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while True:
         with contextlib.suppress(LedgerUnavailable):
             if holds():

@@ -213,6 +213,35 @@ def test_the_apparmor_profile_can_be_read() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_apparmor_profile_lets_the_daemon_at_each_place_of_the_system_that_its_sources_name() -> None:
+    profile = (REPO / "packaging" / "apparmor" / "glimpsed").read_text()
+    for variable, pattern in {"@{PROC}": "/proc", "@{sys}": "/sys", "@{pids}": "{self,1}"}.items():
+        profile = profile.replace(variable, pattern)
+    allowed = re.compile(
+        "|".join(map(globbed, re.findall(r"^  (?:owner )?(/\S+) \w+,$", profile, re.MULTILINE)))
+    )
+    commands = {"cli", "desk"}  # people run them, outside of the unit
+    sources = REPO / "daemon" / "glimpsed"
+    named = {
+        place
+        for path in sources.rglob("*.py")
+        if path.relative_to(sources).parts[0] not in commands
+        for place in re.findall(r'"(/(?:proc|sys|etc|run)/[^"\s]+)"', path.read_text())
+        if not place.startswith("/proc/self/fd/")  # the file behind it counts
+        and not place.endswith("/credstore")  # systemd's, which `check` looks into
+    }
+    assert {"/proc/self/mountinfo", "/etc/machine-id", "/proc/{pid}/stat"} <= named
+    places = (place.replace("{self.pid}", "1").replace("{pid}", "1") for place in named)
+    refused = [place for place in places if not any(map(allowed.fullmatch, (place, place + "/")))]
+    assert not refused
+
+
+def globbed(rule: str) -> str:
+    """AppArmor's pattern for paths, as a regular expression."""
+    parts = {"**": ".*", "*": "[^/]*", "{": "(?:", "}": ")", ",": "|"}
+    return "".join(parts.get(part) or re.escape(part) for part in re.findall(r"\*\*|.", rule))
+
+
 @pytest.mark.parametrize("name", ["deb", "root", "enter", "image", "release", "wheels", "container/start", "container/healthy"])  # fmt: skip
 def test_the_scripts_of_the_packaging_are_right_to_their_shell(name: str) -> None:
     script = REPO / "packaging" / name

@@ -23,7 +23,7 @@ from glimpsed.images import Images
 from glimpsed.journal import events
 from glimpsed.ledger import Books, Ledger, open_ledger
 from glimpsed.model import FileKey, Job, Offer
-from glimpsed.pipeline import End, Kept, Pipeline, Place, ends
+from glimpsed.pipeline import End, Pipeline, Place, Unfinished, ends
 from glimpsed.searchable.maker import Maker
 from sidecar_samples import Inbox, inbox
 
@@ -96,7 +96,7 @@ def pipeline(ledger: Ledger, dice: random.Random, clock: Hand, **keys: Any) -> P
 async def handled(stories: Pipeline, job: Job, place: Place) -> End:
     """As the dispatcher does it."""
     come_to = await stories.answer(job, place)
-    return await stories.finish(come_to) if isinstance(come_to, Kept) else come_to
+    return await stories.finish(come_to) if isinstance(come_to, Unfinished) else come_to
 
 
 def answered(ledger: Ledger, box: Inbox, names: list[str], now: float) -> list[Job]:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glimpsed.looks.charts import Chart
-from glimpsed.report import MOST_FIELDS, Item, Page, Part, fields, render
+from glimpsed.report import MOST_FIELDS, Item, ReportPage, ReportPart, fields, render
 
 EVIL = "</pre><script>alert(1)</script><img src=x onerror=alert(2)> \"' &amp; \x00"
 VOID = {"meta", "img", "input", "link", "br"}
@@ -45,7 +45,7 @@ class Outline(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def page(*items: Item, **changes: object) -> Page:
+def page(*items: Item, **changes: object) -> ReportPage:
     settings_: dict[str, object] = {
         "folder": "invoices",
         "path": "/srv/invoices",
@@ -58,11 +58,11 @@ def page(*items: Item, **changes: object) -> Page:
         "items": items,
         **changes,
     }
-    return Page(**settings_)  # type: ignore[arg-type]
+    return ReportPage(**settings_)  # type: ignore[arg-type]
 
 
 def test_whatever_an_answer_a_name_or_a_reason_holds_is_text() -> None:
-    parts = (Part(EVIL), Part(fields=[(EVIL, EVIL)], page=2))
+    parts = (ReportPart(EVIL), ReportPart(fields=[(EVIL, EVIL)], page=2))
     item = Item(EVIL, failed=True, when=EVIL, parts=parts, reason=EVIL, advice=EVIL, facts=EVIL, link=EVIL)
     outline = Outline(render(page(item, folder=EVIL, path=EVIL + "x", spent=EVIL, currency=EVIL)))
     assert len(outline.all("script")) == 1
@@ -74,7 +74,7 @@ def test_whatever_an_answer_a_name_or_a_reason_holds_is_text() -> None:
 @settings(deadline=None)
 @given(st.text(max_size=200), st.text(max_size=50))
 def test_any_text_comes_back_as_it_was(text: str, name: str) -> None:
-    outline = Outline(render(page(Item(name, failed=False, when="", parts=[Part(text + "x")]))))
+    outline = Outline(render(page(Item(name, failed=False, when="", parts=[ReportPart(text + "x")]))))
     said = "".join(outline.texts)
     for part in (text, name):
         assert re.sub(r"\r\n?", "\n", part) in re.sub(r"\r\n?", "\n", said)
@@ -109,7 +109,7 @@ def test_failed_only_can_be_chosen_where_something_failed() -> None:
 
 
 def test_pages_are_shown_one_after_the_other_and_fields_as_a_table() -> None:
-    parts = (Part("first", page=1), Part('{"total": 3}', fields=[("total", "3")], page=2))
+    parts = (ReportPart("first", page=1), ReportPart('{"total": 3}', fields=[("total", "3")], page=2))
     outline = Outline(render(page(Item("a.pdf", failed=False, when="", parts=parts))))
     texts = outline.texts
     assert (

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from glimpsed.searchable.align import align
 from glimpsed.searchable.spread import spread
-from glimpsed.searchable.words import Line, Page, Word, bounds, divided, upright
+from glimpsed.searchable.words import PageWords, PlacedLine, PlacedWord, bounds, divided, upright
 
 WIDTH, HEIGHT, SIZE = 1000, 1400, 20
 
@@ -20,20 +20,20 @@ words = st.text(st.characters(categories=("Lu", "Ll", "Lo", "Nd", "Po")), min_si
 texts = st.lists(st.lists(words, min_size=1, max_size=8).map(" ".join), max_size=12).map("\n".join)
 
 
-def line(text: str, y: float, x: float = 100) -> Line:
+def line(text: str, y: float, x: float = 100) -> PlacedLine:
     return divided(text, upright(x, y, x + 10 * len(text), y + SIZE))
 
 
-def page(text: str, number: int = 1) -> Page:
+def page(text: str, number: int = 1) -> PageWords:
     lines = [line(one, 100 + 40 * n) for n, one in enumerate(text.splitlines())]
-    return Page(number, WIDTH, HEIGHT, tuple(one for one in lines if one))
+    return PageWords(number, WIDTH, HEIGHT, tuple(one for one in lines if one))
 
 
-def said(pages: list[Page]) -> list[str]:
+def said(pages: list[PageWords]) -> list[str]:
     return [word.text for found in pages for one in found.lines for word in one]
 
 
-def at(pages: list[Page], text: str) -> tuple[float, float, float, float]:
+def at(pages: list[PageWords], text: str) -> tuple[float, float, float, float]:
     return bounds([w for found in pages for one in found.lines for w in one if w.text == text][:1])
 
 
@@ -100,7 +100,7 @@ def test_columns_that_were_read_in_another_order_are_found() -> None:
     right = ["echo five window", "foxtrot six ladder", "golf seven bridge", "hotel eight castle"]
     lines = [line(text, 100 + 40 * n) for n, text in enumerate(left)]
     lines += [line(text, 100 + 40 * n, 600) for n, text in enumerate(right)]
-    seen = Page(1, WIDTH, HEIGHT, tuple(lines))
+    seen = PageWords(1, WIDTH, HEIGHT, tuple(lines))
     across = "\n".join(f"{one} {other}" for one, other in zip(left, right, strict=True))
     found = align(across, [seen])
     for n, text in enumerate(right):
@@ -111,14 +111,14 @@ def test_columns_that_were_read_in_another_order_are_found() -> None:
 
 def test_what_was_not_seen_of_a_line_stands_in_its_gap() -> None:
     one = (*line("Total:", 100), *line("EUR", 100, 500))
-    found = align("Total: 1234 EUR", [Page(1, WIDTH, HEIGHT, (one,))])
+    found = align("Total: 1234 EUR", [PageWords(1, WIDTH, HEIGHT, (one,))])
     left, top, right, _ = at(found, "1234")
     assert 160 <= left < right <= 500
     assert top == pytest.approx(100)
 
 
 def test_a_line_that_was_not_seen_stands_between_its_neighbours() -> None:
-    seen = Page(1, WIDTH, HEIGHT, (line("first line here", 100), line("third line here", 300)))
+    seen = PageWords(1, WIDTH, HEIGHT, (line("first line here", 100), line("third line here", 300)))
     found = align("first line here\nhandwritten remark\nthird line here", [seen])
     assert [" ".join(w.text for w in one) for one in found[0].lines][1] == "handwritten remark"
     _, top, _, bottom = at(found, "remark")
@@ -154,7 +154,7 @@ def test_an_answer_about_the_page_does_not_hide_what_stands_on_it() -> None:
 @given(st.lists(texts, min_size=1, max_size=4))
 def test_without_any_ocr_lines_are_spread_over_all_pages_in_order(parts: list[str]) -> None:
     lines = [one for part in parts for one in part.splitlines() if one.split()]
-    pages = spread(lines, [None] * len(lines), [Page(n, WIDTH, HEIGHT) for n in range(1, 4)])
+    pages = spread(lines, [None] * len(lines), [PageWords(n, WIDTH, HEIGHT) for n in range(1, 4)])
     assert said(pages) == " ".join(lines).split()
     for found in pages:
         tops = [bounds(one)[1] for one in found.lines]
@@ -186,5 +186,5 @@ def test_words_are_divided_as_they_are_read() -> None:
 
 
 def test_part_of_a_word_is_on_its_slant() -> None:
-    word = Word("ab", ((0.0, 0.0), (10.0, 10.0), (5.0, 15.0), (-5.0, 5.0)))
+    word = PlacedWord("ab", ((0.0, 0.0), (10.0, 10.0), (5.0, 15.0), (-5.0, 5.0)))
     assert word.part(0.5, 1.0)[0] == (5.0, 5.0)

@@ -20,7 +20,7 @@ import images_samples as samples
 from glimpsed.formats.pdf import is_signed
 from glimpsed.images import picture
 from glimpsed.searchable import document, is_ours
-from glimpsed.searchable.words import Line, Page, Word, bounds, upright
+from glimpsed.searchable.words import PageWords, PlacedLine, PlacedWord, bounds, upright
 from searchable_samples import (
     A4,
     DPI,
@@ -41,11 +41,11 @@ MEMORY = 640_000_000
 pytestmark = [needs_poppler, needs_qpdf]
 
 
-def of_pictures(data: bytes, kind: str, *pages: Page) -> bytes:
+def of_pictures(data: bytes, kind: str, *pages: PageWords) -> bytes:
     return document.of_pictures(io.BytesIO(data), kind, by_number(*pages), MEMORY)  # type: ignore[arg-type]
 
 
-def of_pdf(data: bytes, *pages: Page) -> bytes:
+def of_pdf(data: bytes, *pages: PageWords) -> bytes:
     return document.of_pdf(io.BytesIO(data), by_number(*pages))
 
 
@@ -122,7 +122,7 @@ needs_preflight = pytest.mark.skipif(
 LASTING = [("JPEG", "RGB"), ("PNG", "L"), ("PNG", "P"), ("PNG", "1"), ("TIFF", "RGB"), ("WEBP", "RGB")]
 
 
-def in_colour(kind: str, mode: str, **options: Any) -> tuple[bytes, Page]:
+def in_colour(kind: str, mode: str, **options: Any) -> tuple[bytes, PageWords]:
     image, page = printed(LINES)
     image.paste((200, 30, 30), (0, 0, 40, 40))
     return encoded(image.convert(mode), kind, **options), page
@@ -187,7 +187,7 @@ def test_each_page_of_a_tiff_is_a_page_of_its_own_size() -> None:
     first.convert("1").save(
         file, "TIFF", compression="group4", dpi=(DPI, DPI), save_all=True, append_images=[second.convert("1")]
     )
-    pdf = of_pictures(file.getvalue(), "tiff", words, Page(2, others.width, others.height, others.lines))
+    pdf = of_pictures(file.getvalue(), "tiff", words, PageWords(2, others.width, others.height, others.lines))
     checked(pdf)
     alike(first, drawn(pdf, 1), most=4)
     alike(second, drawn(pdf, 2), most=4)
@@ -250,7 +250,7 @@ def test_every_word_of_a_skewed_page_of_print_is_found_whole(angle: float) -> No
     assert sorted(found) == sorted(" ".join(lines).split())
 
 
-def skewed(page: Page, angle: float) -> Page:
+def skewed(page: PageWords, angle: float) -> PageWords:
     """The words of a page that Pillow turned about its middle, against the clock."""
     import math
 
@@ -262,10 +262,10 @@ def skewed(page: Page, angle: float) -> Page:
         return middle[0] + x * cosine + y * sine, middle[1] - x * sine + y * cosine
 
     lines = tuple(
-        tuple(Word(word.text, tuple(map(moved, word.quad))) for word in line)  # type: ignore[arg-type]
+        tuple(PlacedWord(word.text, tuple(map(moved, word.quad))) for word in line)  # type: ignore[arg-type]
         for line in page.lines
     )
-    return Page(page.number, page.width, page.height, lines)
+    return PageWords(page.number, page.width, page.height, lines)
 
 
 @pytest.mark.parametrize(
@@ -284,7 +284,7 @@ def test_every_script_is_copied_as_it_is_read(text: str) -> None:
     if any("\u0590" <= c <= "\u06ff" for c in text):  # printed from the right
         first, *_ = page.lines
         places = [word.quad for word in first][::-1]
-        page = Page(1, *A4, (tuple(Word(w.text, q) for w, q in zip(first, places, strict=True)),))
+        page = PageWords(1, *A4, (tuple(PlacedWord(w.text, q) for w, q in zip(first, places, strict=True)),))
     pdf = of_pictures(encoded(image, "JPEG"), "jpeg", page)
     checked(pdf)
     found = "".join(c for c in text_of(pdf) if c not in "\u202a\u202b\u202c\u200e\u200f\f")
@@ -303,10 +303,10 @@ def test_a_dense_page_of_chinese_stays_small() -> None:
     assert "".join(text_of(pdf).split()) == "".join(lines)
 
 
-def level(line: Line) -> Line:
+def level(line: PlacedLine) -> PlacedLine:
     """As OCR engines see it: all words as high as their line."""
     _, top, _, bottom = bounds(line)
-    return tuple(Word(w.text, upright(w.quad[0][0], top, w.quad[1][0], bottom)) for w in line)
+    return tuple(PlacedWord(w.text, upright(w.quad[0][0], top, w.quad[1][0], bottom)) for w in line)
 
 
 def test_a_dense_page_of_print_grows_by_six_kilobytes_at_most() -> None:
@@ -315,7 +315,7 @@ def test_a_dense_page_of_print_grows_by_six_kilobytes_at_most() -> None:
     words = ["".join(dice.choices(letters, range(26, 0, -1), k=dice.randint(2, 10))) for _ in range(900)]
     lines = [" ".join(words[n : n + 11]) for n in range(0, 600, 11)]
     image, page = printed(lines, (2480, 3508), 26)
-    page = Page(1, page.width, page.height, tuple(map(level, page.lines)))
+    page = PageWords(1, page.width, page.height, tuple(map(level, page.lines)))
     data = encoded(image.convert("1"), "TIFF", compression="group4")
     assert len(of_pictures(data, "tiff", page)) <= 1.05 * len(data) + 6000
 
@@ -323,7 +323,9 @@ def test_a_dense_page_of_print_grows_by_six_kilobytes_at_most() -> None:
 # -- PDFs
 
 
-def scanned(*, rotate: int = 0, crop: tuple[float, ...] | None = None) -> tuple[bytes, Image.Image, Page]:
+def scanned(
+    *, rotate: int = 0, crop: tuple[float, ...] | None = None
+) -> tuple[bytes, Image.Image, PageWords]:
     """A PDF that a scanner wrote, how it looks, and its words on what is seen of it."""
     image, page = printed(LINES)
     stored = image.rotate(rotate, expand=True) if rotate else image  # shown turned by the clock
@@ -370,10 +372,10 @@ def test_words_stand_right_on_a_page_that_is_cropped() -> None:
     whole = tuple(side * 72 / DPI for side in image.size)
     left, top = 36.0 * DPI / 72, (whole[1] - 800.0) * DPI / 72
     lines = tuple(
-        tuple(Word(w.text, tuple((x - left, y - top) for x, y in w.quad)) for w in line)  # type: ignore[arg-type]
+        tuple(PlacedWord(w.text, tuple((x - left, y - top) for x, y in w.quad)) for w in line)  # type: ignore[arg-type]
         for line in page.lines
     )
-    seen = Page(1, (559 - 36) * DPI / 72, (800 - 72) * DPI / 72, lines)
+    seen = PageWords(1, (559 - 36) * DPI / 72, (800 - 72) * DPI / 72, lines)
     near(of_pdf(data, seen), seen, points=2, box="-cropbox")
 
 

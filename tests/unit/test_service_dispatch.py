@@ -18,7 +18,7 @@ from glimpsed.disk.files import Root
 from glimpsed.errors import LedgerError, LedgerUnavailable
 from glimpsed.ledger import Books, Ledger, books, open_ledger
 from glimpsed.model import FileKey, Job, Offer, Version
-from glimpsed.pipeline import End, Kept, Pipeline, Place
+from glimpsed.pipeline import End, Pipeline, Place, Unfinished
 from glimpsed.service import dispatch
 from glimpsed.service.dispatch import Dispatcher, Lane
 from glimpsed.vision.pacing import Pacing
@@ -41,13 +41,13 @@ class Stories:
         del job
         return contextlib.nullcontext()
 
-    async def answer(self, job: Job, place: Place) -> Kept | End:
+    async def answer(self, job: Job, place: Place) -> Unfinished | End:
         self.jobs.append(job)
         if self.answers:
-            return object.__new__(Kept)
+            return object.__new__(Unfinished)
         return await self._end()
 
-    async def finish(self, kept: Kept) -> End:
+    async def finish(self, kept: Unfinished) -> End:
         del kept
         return await self._end()
 

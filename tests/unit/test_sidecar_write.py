@@ -8,7 +8,7 @@ import shutil
 import socket
 import stat
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +93,23 @@ def test_the_mode_follows_the_image_but_is_never_executable_and_always_ours_to_r
     box.image.chmod(image)
     for w in box.write():
         assert stat.S_IMODE(box.beside(w.name).stat().st_mode) == expected
+
+
+def test_a_text_that_says_the_same_is_for_no_more_people_than_the_image_is_by_now(tmp_path: Path) -> None:
+    box = inbox(tmp_path)
+
+    def modes(written: Sequence[Written]) -> set[int]:
+        return {stat.S_IMODE(box.beside(w.name).stat().st_mode) for w in written}
+
+    box.image.chmod(0o644)
+    assert modes(box.write()) == {0o644}
+    box.image.chmod(0o600)
+    written = box.write()
+    assert modes(written) == {0o600}
+    assert not any(name.endswith("~") for name in box.names())
+    numbers = [box.beside(w.name).stat().st_ino for w in written]
+    box.write()  # nothing to do
+    assert [box.beside(w.name).stat().st_ino for w in written] == numbers
 
 
 @NEEDS_ROOT

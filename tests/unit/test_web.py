@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from daemon import wait_until
+from glimpsed.language import translator
 from glimpsed.ledger import Paused, Reason, Spend, local_day
 from glimpsed.ledger.hours import QUEUE, Hour
 from glimpsed.looks import charts
@@ -593,15 +594,33 @@ def test_the_workbench_begins_with_what_the_folder_asks_and_refuses_what_is_wron
     assert "Read it.</textarea>" in page
     assert re.search(r'value="m" checked', page)
 
-    def refused(**form: str) -> str:
+    def refused(**form: str | list[str]) -> str:
         got = reader.send_form(page, "Try", prompt="What?", **form)
         assert got.status_code == 422
         return got.text
 
     assert "Choose one to three models." in refused()
-    assert "The schema is none" in refused(model="m", schema="type: nothing")
-    assert "The schema is no mapping" in refused(model="m", schema="[1]")
-    assert "cannot be read" in refused(model="m", schema="a: &a [1]\nb: *a")
+    assert "Choose one to three models." in refused(model=["m", "gone meanwhile"])
+    for schema, why in {
+        "type: nothing": "is not a valid JSON Schema",
+        "$schema: []": "is not a valid JSON Schema",
+        "[1]": "The schema is no mapping",
+        "a: &a [1]\nb: *a": "neither YAML nor JSON, see line 2",
+        "{": "neither YAML nor JSON, see line 1",
+        "[" * 5000: "neither YAML nor JSON",
+        "default: 2024-01-01": "holds a value that JSON has not",
+        "a: !!set {x}": "holds a value that JSON has not",
+        "a: .nan": "holds a value that JSON has not",
+        "$ref: http://127.0.0.1/x": "refers to http://127.0.0.1/x, which is not inside of it",
+        "$ref: '#'": "refers to itself without end",
+        "x" * 300_000: "longer than 200,000 characters",
+    }.items():
+        assert why in refused(model="m", schema=schema), schema[:50]
+    tried = translator("zh").gettext("Try")
+    with Reader(int(reader.base_url.port or 0), headers={"Accept-Language": "zh"}) as chinese:
+        page = chinese.get(f"/workbench?file={number}").text
+        got = chinese.send_form(page, tried, prompt="?", model="m", schema="$ref: x")
+    assert "引用了 x，但其中没有该定义" in got.text
 
 
 def test_the_workbench_shows_no_file_of_a_local_folder_to_a_remote_model(told: History, home: Path) -> None:

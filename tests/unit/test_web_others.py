@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 import time
+from html import unescape
 from pathlib import Path
 
 from gateway import Gateway, Scripted
+from glimpsed import config
 from glimpsed.ledger.spending import local_day
 from glimpsed.web.others import beside
 from history import History
@@ -122,6 +124,11 @@ def test_what_cannot_be_asked_is_told_before_anything_is_paid(tmp_path: Path, ga
             refused = reader.send_form(form, "Try", prompt="Say more.", model="cheap", **agreed)
             assert refused.status_code == 409
             assert "budget" in refused.text
+            tried = reader.send_form(
+                reader.get("/workbench?file=1").text, "Try", prompt="Say more.", model=["cheap"], **agreed
+            )
+            assert tried.status_code == 422
+            assert "budget" in tried.text
         assert reader.send_form(form, "Try", prompt="x", model="nobody").status_code == 400
         assert reader.get("/files/2/another").status_code == 409
         assert reader.get("/files/99/another").status_code == 404
@@ -160,3 +167,21 @@ def test_fields_are_compared_by_what_they_mean(tmp_path: Path, gateway: Gateway)
         ("new", True),
     ]
     told.ledger.close()
+
+
+def test_what_the_workbench_gives_for_the_config_is_a_folder_of_it(tmp_path: Path, gateway: Gateway) -> None:
+    told = told_of(tmp_path, gateway)
+    prompt = "Which:\n\t- total: 'in' \"EUR\" #1\n\n  trail  "
+    with served(told.config, tmp_path) as port, Reader(port) as reader:
+        page = reader.get("/workbench?file=1").text
+        tried = reader.send_form(
+            page, "Try", prompt=prompt, model="m", schema="properties: {1: {type: string}}", agreed="yes"
+        ).text
+    told.ledger.close()
+    given = re.search(r'<textarea id="yaml"[^>]*>\n(.*?)</textarea>', tried, re.DOTALL)
+    assert given is not None
+    models = f"models:\n  m: {{api: chat, base_url: '{gateway.base_url}', model: gpt-4o}}\n"
+    (tmp_path / "pasted.yaml").write_text(models + unescape(given[1]))
+    folder = config.load(tmp_path / "pasted.yaml", keys=False).folders["invoices"]
+    assert (folder.prompt, folder.path) == (prompt, told.config.folders["invoices"].path)
+    assert folder.schema_ == {"properties": {"1": {"type": "string"}}}

@@ -51,7 +51,7 @@ def serve(start: Callable[[dict[str, Any]], Answering]) -> None:
     end_with_daemon()
     with socket.socket(fileno=int(sys.argv[1])) as daemon:
         limits = Limits(**json.loads(sys.argv[2]))
-        _confine(limits)
+        confine(limits)
         try:
             answering = start(json.loads(sys.argv[3]))
         except Exception as e:  # noqa: BLE001 - whatever a broken installation raises is told to the daemon
@@ -84,7 +84,7 @@ def end_with_daemon() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
-def _confine(limits: Limits) -> None:
+def confine(limits: Limits) -> None:
     """Limits for the whole process."""
     if limits.address_space is not None:
         resource.setrlimit(resource.RLIMIT_AS, (limits.address_space, limits.address_space))

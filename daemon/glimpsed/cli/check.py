@@ -13,7 +13,7 @@ import click
 from glimpsed import extras
 from glimpsed.cli import as_service as service
 from glimpsed.cli.common import Invocation, common_options, config_file, json_option, load_config, print_json
-from glimpsed.cli.online import ModelReport, Told, ask_all
+from glimpsed.cli.online import ModelReport, OnReport, ask_all
 from glimpsed.errors import ConfigError, VisionError
 from glimpsed.model import shown
 
@@ -140,7 +140,7 @@ def examine(config: Config, *, online: bool) -> Report:
     )
 
 
-def _ask(config: Config, report: Report, *, online: bool, told: Told) -> bool:
+def _ask(config: Config, report: Report, *, online: bool, told: OnReport) -> bool:
     """Ask each model that can be, and put what comes of it into the report; false: none were to be asked."""
     from glimpsed import journal
 

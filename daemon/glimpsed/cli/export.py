@@ -15,7 +15,7 @@ from glimpsed.errors import UsageError
 from glimpsed.model import shown
 
 if TYPE_CHECKING:
-    from glimpsed.export.table import Table
+    from glimpsed.export.table import ExportTable
 
 FORMATS = ("csv", "jsonl", "sqlite", "xlsx")
 
@@ -65,7 +65,7 @@ def command(
         folders = chosen(desk.config, name)
         columns = dict.fromkeys(c for f in folders for c in tables.fields(f.schema_, explode=explode))
         lacking = 0
-        with tables.Table(columns) as table:
+        with tables.ExportTable(columns) as table:
             for folder in folders:
                 for key, answer in all_answers(desk, root_of(folder), folder):
                     if answer is None:
@@ -91,7 +91,7 @@ def _kind_of(output: Path | None) -> str:
     return {"db": "sqlite", "json": "jsonl"}.get(ending, ending if ending in FORMATS else "csv")
 
 
-def _write(table: Table, kind: str, output: Path | None, *, excel: bool) -> list[str]:
+def _write(table: ExportTable, kind: str, output: Path | None, *, excel: bool) -> list[str]:
     """What is otherwise in the file than in the table, in words."""
     from glimpsed.export import write
 

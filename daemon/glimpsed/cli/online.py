@@ -35,15 +35,15 @@ class ModelReport:
     seconds: float | None = None
 
 
-Told = Callable[[str, ModelReport], None]
+OnReport = Callable[[str, ModelReport], None]
 
 
-def ask_all(config: Config, entries: Iterable[ModelEntry], told: Told) -> None:
+def ask_all(config: Config, entries: Iterable[ModelEntry], told: OnReport) -> None:
     """Ask these models; each is `told` of as it is known."""
     eventloop.run(_ask_all(config, list(entries), told))
 
 
-async def _ask_all(config: Config, entries: list[ModelEntry], told: Told) -> None:
+async def _ask_all(config: Config, entries: list[ModelEntry], told: OnReport) -> None:
     """Models of one base_url one after the other: a small server works on one request at a time."""
     picture = _picture()
 

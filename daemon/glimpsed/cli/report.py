@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from glimpsed.images import Images
     from glimpsed.ledger import FileRow, Spend
     from glimpsed.model import Answer
-    from glimpsed.report import Item, Page, Part
+    from glimpsed.report import Item, ReportPage, ReportPart
 
 DAYS = 30  # that the plots show
 THUMBNAIL = 320  # px, longest side
@@ -76,11 +76,11 @@ def command(*, folder: str, output: Path | None, limit: int) -> None:
     err().print(f"{shown(str(output))}: {files(len(page.items))}, {len(html) / 1e6:.1f} MB", soft_wrap=True)
 
 
-async def _gather(desk: Desk, folder: Folder, limit: int, output: Path | None) -> Page:
+async def _gather(desk: Desk, folder: Folder, limit: int, output: Path | None) -> ReportPage:
     """What the page shows: the last failures, then the last answers, as many as fit the limit."""
     from glimpsed.ledger import local_day
     from glimpsed.looks import charts
-    from glimpsed.report import Page
+    from glimpsed.report import ReportPage
 
     now = time.time()
     counts = desk.ledger.counts([folder.name])[folder.name]
@@ -90,7 +90,7 @@ async def _gather(desk: Desk, folder: Folder, limit: int, output: Path | None) -
     today = local_day(now)
     spent = desk.ledger.spend_between("0000-00-00", today, folder=folder.name)
     currency = _currency(spent)
-    return Page(
+    return ReportPage(
         folder=folder.name,
         path=shown(str(folder.path)),
         made=_when(now),
@@ -164,7 +164,7 @@ async def _item(
     )
 
 
-def _parts(desk: Desk, row: FileRow, folder: Folder, root: Root | None) -> tuple[list[Part], str]:
+def _parts(desk: Desk, row: FileRow, folder: Folder, root: Root | None) -> tuple[list[ReportPart], str]:
     """The answer page by page, from the ledger or its sidecars, and a line about it."""
     from glimpsed.desk.answers import answer_of
     from glimpsed.report import parts

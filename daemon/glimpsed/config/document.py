@@ -48,7 +48,7 @@ _MERGE = _TAG + "merge"
 
 
 @dataclass(slots=True)
-class Document:
+class ConfigFile:
     """A parsed config file: its values, where each of them stands, and what is wrong so far."""
 
     file: str
@@ -107,7 +107,7 @@ def dotted(key: Key) -> str | None:
     return text.removeprefix(".") or None
 
 
-def read(file: Path, env: Mapping[str, str]) -> Document:
+def read(file: Path, env: Mapping[str, str]) -> ConfigFile:
     """Parse a config file. Raises `ConfigError` when there is no YAML mapping to go on with."""
     try:
         text = contents(file, _PATIENCE_CONFIG)
@@ -141,9 +141,9 @@ def state_of(file: Path) -> str | None:
     return None
 
 
-def parse(text: bytes | str, file: str, env: Mapping[str, str]) -> Document:
+def parse(text: bytes | str, file: str, env: Mapping[str, str]) -> ConfigFile:
     """`read` for text that is already here."""
-    document = Document(file)
+    document = ConfigFile(file)
     try:
         _measure(text, file)
         node = yaml.compose(text, Loader=_LOADER)
@@ -177,7 +177,7 @@ def _measure(text: bytes | str, file: str) -> None:
 class _Builder:
     """Turns one tree of nodes into values."""
 
-    def __init__(self, document: Document, env: Mapping[str, str]) -> None:
+    def __init__(self, document: ConfigFile, env: Mapping[str, str]) -> None:
         self._document = document
         self._env = env
         self._open: list[yaml.Node] = []  # to notice an alias inside of what it names

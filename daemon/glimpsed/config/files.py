@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
 
 from glimpsed import bounded
-from glimpsed.config.document import LARGEST, Document, Key, contents
+from glimpsed.config.document import LARGEST, ConfigFile, Key, contents
 from glimpsed.config.folder_rules import used_models
 from glimpsed.config.schema import Config, Folder, ModelEntry, Web, Webhook
 from glimpsed.config.units import file_path
@@ -24,11 +23,9 @@ from glimpsed.redact import reads_like_a_name, without_keys
 # The search path of LoadCredential=, less encrypted ones: systemd.exec(5).
 CREDENTIAL_STORES = (Path("/etc/credstore"), Path("/run/credstore"), Path("/usr/lib/credstore"))
 _VARIABLE_NAME = re.compile(r"[A-Z_][A-Z0-9_]*|[a-z]+(?:_[a-z0-9]+)*")  # as people write them
-_MOST_STEPS = 10_000  # parts of a schema that one value is held against: each reference counts what it names
-_IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas")
 
 
-def read_schemas(document: Document) -> None:
+def read_schemas(document: ConfigFile) -> None:
     """Put the JSON Schema where a `schema` names a file, and check all of them."""
     folders = document.data.get("folders")
     sections: list[tuple[Key, Any]] = [(("defaults",), document.data.get("defaults"))]
@@ -47,7 +44,7 @@ def read_schemas(document: Document) -> None:
                 section["schema"] = schema
 
 
-def _schema_file(document: Document, key: Key, name: str) -> Any:
+def _schema_file(document: ConfigFile, key: Key, name: str) -> Any:
     try:
         path = Path(document.file).absolute().parent / file_path(name)
         found = bounded.loads(_text(path), largest=LARGEST)
@@ -62,95 +59,22 @@ def _schema_file(document: Document, key: Key, name: str) -> Any:
     return None
 
 
-def _valid(document: Document, key: Key, schema: dict[str, Any]) -> bool:
-    import jsonschema  # noqa: PLC0415 - most configs have no schema, and it is slow to import
+def _valid(document: ConfigFile, key: Key, schema: dict[str, Any]) -> bool:
+    from glimpsed.schemas import sound  # noqa: PLC0415 - most configs have no schema, and jsonschema is slow to import
 
-    checker = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
-    try:
-        checker.check_schema(schema)
-        found = list(_References(schema).problems())
-    except jsonschema.SchemaError as e:
-        at = "".join(f"/{part}" for part in e.absolute_path)
-        found = [f"is not a valid JSON Schema: {e.message[:200]}" + (f" at {at}" if at else "")]
-    except RecursionError:
-        found = ["is nested too deeply"]
+    found = sound.wrong_with(schema)
     for message in found:
         document.problem(key, message)
     return not found
 
 
-class _References:
-    """Whether each `$ref` of a schema can be followed, without a network, and to an end.
-
-    One that leads back to itself by way of what is held against the same value would never end, and a few that name
-    each other twice stand for millions of steps.
-    """
-
-    def __init__(self, schema: dict[str, Any]) -> None:
-        from referencing import Registry, Resource, jsonschema  # noqa: PLC0415 - slow to import, seldom needed
-
-        self._schema = schema
-        resource = Resource.from_contents(schema, default_specification=jsonschema.DRAFT202012)
-        self._uri = resource.id() or ""
-        self._registry: Any = Registry().with_resource(self._uri, resource).crawl()
-        self._steps: dict[int, float] = {}  # of each part, by its id
-
-    def problems(self) -> Iterator[str]:
-        parts = list(_parts(self._schema))
-        references = dict.fromkeys(r for part in parts if isinstance(r := part.get("$ref"), str))
-        missing = [reference for reference in references if self._target(reference) is None]
-        for reference in missing:
-            yield f"refers to {reference}, which is not inside of it"
-        steps = 0 if missing else max(map(self._count, parts), default=0)
-        if steps == math.inf:
-            yield "refers to itself without end"
-        elif steps > _MOST_STEPS:
-            yield "is too intricate: its references stand for more than can be checked"
-
-    def _target(self, reference: str) -> Any:
-        from referencing import exceptions  # noqa: PLC0415 - as above
-
-        try:
-            return self._registry.resolver(self._uri).lookup(reference).contents
-        except (exceptions.Unresolvable, exceptions.Unretrievable, ValueError):
-            return None
-
-    def _count(self, part: Any) -> float:
-        """How many parts a value is held against, beginning with this one; infinite in a circle."""
-        if not isinstance(part, dict):
-            return 1
-        if id(part) not in self._steps:
-            self._steps[id(part)] = math.inf  # for whoever comes back here meanwhile
-            self._steps[id(part)] = 1 + sum(map(self._count, self._in_place(part)))
-        return self._steps[id(part)]
-
-    def _in_place(self, part: dict[str, Any]) -> Iterator[Any]:
-        """The parts that the same value has to fit."""
-        if isinstance(reference := part.get("$ref"), str):
-            yield self._target(reference)
-        for name in _IN_PLACE:
-            below = part.get(name)
-            if isinstance(below, list):
-                yield from below
-            elif isinstance(below, dict):
-                yield from below.values() if name == "dependentSchemas" else [below]
-
-
-def _parts(schema: Any) -> Iterator[dict[str, Any]]:
-    """Every mapping in a schema: most are schemas themselves."""
-    if isinstance(schema, dict):
-        yield schema
-    for below in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
-        yield from _parts(below)
-
-
-def read_prompts(config: Config, document: Document) -> Config:
+def read_prompts(config: Config, document: ConfigFile) -> Config:
     """Put the text of every `prompt_file` into `prompt`."""
     folders = {name: _prompted(folder, config, document) for name, folder in config.folders.items()}
     return config.model_copy(update={"folders": folders})
 
 
-def _prompted(folder: Folder, config: Config, document: Document) -> Folder:
+def _prompted(folder: Folder, config: Config, document: ConfigFile) -> Folder:
     if folder.prompt_file is None:
         return folder
     assert config.file is not None
@@ -184,7 +108,7 @@ def _why(name: str, error: Exception) -> str:
     return f"{name} is nested too deeply" if isinstance(error, RecursionError) else f"{name} {error}"
 
 
-def read_keys(config: Config, document: Document, env: Mapping[str, str], asked: Sequence[str]) -> Config:
+def read_keys(config: Config, document: ConfigFile, env: Mapping[str, str], asked: Sequence[str]) -> Config:
     """Resolve API keys. A key that is missing is a problem for the models that are used."""
     used = used_models(config) | set(asked)
     models = {}
@@ -200,7 +124,7 @@ def read_keys(config: Config, document: Document, env: Mapping[str, str], asked:
     return config.model_copy(update={"models": models, "folders": folders})
 
 
-def _with_secret(folder: Folder, document: Document, env: Mapping[str, str]) -> Folder:
+def _with_secret(folder: Folder, document: ConfigFile, env: Mapping[str, str]) -> Folder:
     """Resolve what the folder's webhook signs with."""
     if (webhook := folder.on_done.webhook) is None:
         return folder
@@ -213,7 +137,7 @@ def _with_secret(folder: Folder, document: Document, env: Mapping[str, str]) -> 
     return folder.model_copy(update={"on_done": folder.on_done.model_copy(update={"webhook": webhook})})
 
 
-def read_password(config: Config, document: Document, env: Mapping[str, str]) -> Config:
+def read_password(config: Config, document: ConfigFile, env: Mapping[str, str]) -> Config:
     """Resolve the live page's password."""
     if config.web is None:
         return config

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from glimpsed import extras
 from glimpsed.blocking import within
-from glimpsed.config.document import Document, Key
+from glimpsed.config.document import ConfigFile, Key
 from glimpsed.config.schema import Config, Folder
 from glimpsed.config.validate import meant
 from glimpsed.errors import ShareTrouble
@@ -37,7 +37,7 @@ def about(key: Key, findings: Iterator[Finding]) -> Iterator[Finding]:
     return (((*key, *below), message, hint) for below, message, hint in findings)
 
 
-def folder_findings(folder: Folder, config: Config, document: Document) -> Iterator[Finding]:
+def folder_findings(folder: Folder, config: Config, document: ConfigFile) -> Iterator[Finding]:
     """Everything about one folder by itself."""
     yield from _named(folder)
     yield from _asking(folder, config)
@@ -92,7 +92,7 @@ def _asking(folder: Folder, config: Config) -> Iterator[Finding]:
         )
 
 
-def _private(folder: Folder, config: Config, document: Document) -> Iterator[Finding]:
+def _private(folder: Folder, config: Config, document: ConfigFile) -> Iterator[Finding]:
     """Nothing of a `local_only` folder leaves the machine; said where the folder itself contradicts."""
     asked: list[tuple[Key, str]] = [(("model",), folder.model)]
     asked += [(("fallbacks", i), name) for i, name in enumerate(folder.fallbacks)]
@@ -116,7 +116,7 @@ def _upright(folder: Folder, config: Config) -> Iterator[Finding]:
         yield ("upright",), f"needs an extra that is not installed: {extras.command('ocr')}", None
 
 
-def _prompts(folder: Folder, document: Document) -> Iterator[Finding]:
+def _prompts(folder: Folder, document: ConfigFile) -> Iterator[Finding]:
     places = (document.data["folders"][folder.name], document.data["defaults"])
     if any(place.get("prompt") is not None and place.get("prompt_file") is not None for place in places):
         yield ("prompt_file",), "stands beside prompt: only one of them can count", None

@@ -11,7 +11,7 @@ import platformdirs
 from glimpsed import language
 from glimpsed.config import document as documents
 from glimpsed.config import files, rules, validate
-from glimpsed.config.document import Document
+from glimpsed.config.document import ConfigFile
 from glimpsed.config.rules import ENGINES
 from glimpsed.config.schema import Config, ModelEntry
 from glimpsed.errors import ConfigError, Problem
@@ -58,7 +58,7 @@ def find(env: Mapping[str, str] = os.environ) -> Path | None:
 
 
 def complete(
-    document: Document,
+    document: ConfigFile,
     env: Mapping[str, str],
     asked: Sequence[str] = (),
     *,
@@ -82,7 +82,7 @@ def usable(file: Path, env: Mapping[str, str] = os.environ) -> Config:
         return Config(state=documents.state_of(file)).model_copy(update={"file": file})
 
 
-def _completed(document: Document) -> Config:
+def _completed(document: ConfigFile) -> Config:
     files.read_schemas(document)
     config = _named(validate.typed(document), Path(document.file))
     config = files.read_prompts(config, document)

@@ -10,7 +10,7 @@ import itertools
 import re
 from collections.abc import Iterator
 
-from glimpsed.config.document import PROBLEMS, Document
+from glimpsed.config.document import PROBLEMS, ConfigFile
 from glimpsed.config.folder_rules import Finding, about, folder_findings, overlapping, used_models
 from glimpsed.config.schema import Config, ModelEntry
 from glimpsed.config.units import host_port, loopback, loopback_host
@@ -25,7 +25,7 @@ _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110's token
 _STATES = ("sqlite", "sqlite+pysqlite", "postgresql+psycopg")
 
 
-def check(config: Config, document: Document) -> None:
+def check(config: Config, document: ConfigFile) -> None:
     """Note everything that contradicts something else."""
     # All of them before the first is noted, which would make the others its consequences.
     findings = (found for found in _findings(config, document) if not document.is_wrong(found[0]))
@@ -33,7 +33,7 @@ def check(config: Config, document: Document) -> None:
         document.problem(key, message, hint)
 
 
-def _findings(config: Config, document: Document) -> Iterator[Finding]:
+def _findings(config: Config, document: ConfigFile) -> Iterator[Finding]:
     for name, entry in config.models.items():
         yield from about(("models", name), _model(entry))
     for name, folder in config.folders.items():

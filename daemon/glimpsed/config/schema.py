@@ -208,7 +208,7 @@ class Webhook(Section):
         return {"url": given} if isinstance(given, str) else given
 
 
-Told: TypeAlias = Literal[
+ToldEvent: TypeAlias = Literal[
     "budget.reached",
     "model.paused",
     "model.resumed",
@@ -228,7 +228,7 @@ class Notify(Section):
     urls: list[SecretStr] = Field(
         min_length=1, max_length=20, description="Apprise URLs: mailto://, ntfy://, …"
     )
-    events: list[Told] = Field(list(get_args(Told)), description="Log events that are told.")
+    events: list[ToldEvent] = Field(list(get_args(ToldEvent)), description="Log events that are told.")
     digest: Duration = Field(
         900.0, ge=0, description="At most one message in this time; failed files are counted."
     )

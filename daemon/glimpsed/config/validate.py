@@ -14,7 +14,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from glimpsed.config.document import Document, Key
+from glimpsed.config.document import ConfigFile, Key
 from glimpsed.config.schema import Config, Folder, ModelEntry
 
 _NOWHERE = "/nonexistent/glimpsed"  # stands in for a path that is missing or wrong: never nested in another
@@ -94,7 +94,7 @@ def meant(word: str, known: Iterable[str], like: float = _LIKE) -> str | None:
     return f"did you mean '{plain[close[0]]}'?" if close else None
 
 
-def typed(document: Document) -> Config:
+def typed(document: ConfigFile) -> Config:
     """The config, with a default for every value that is wrong, noted as a problem.
 
     Raises `ConfigError` where that is no way out: the default is what is wrong.
@@ -112,7 +112,7 @@ def typed(document: Document) -> Config:
     return Config.model_validate(data, by_name=False)
 
 
-def _defaults(document: Document) -> dict[str, Any]:
+def _defaults(document: ConfigFile) -> dict[str, Any]:
     """What counts for every folder that says nothing else."""
     defaults = document.data.get("defaults") or {}
     if not isinstance(defaults, dict):
@@ -123,7 +123,7 @@ def _defaults(document: Document) -> dict[str, Any]:
     return {key: value for key, value in defaults.items() if key != "path"}
 
 
-def _note(document: Document, errors: list[ErrorDetails], around: Key = ()) -> None:
+def _note(document: ConfigFile, errors: list[ErrorDetails], around: Key = ()) -> None:
     """What was no value in the YAML already is no mistake of its own here."""
     found = {
         (*around, *error["loc"]): error for error in errors if not document.is_wrong((*around, *error["loc"]))

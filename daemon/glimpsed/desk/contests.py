@@ -17,7 +17,7 @@ from glimpsed.disk.files import Root
 from glimpsed.errors import FileError, GlimpsedError, VisionError
 from glimpsed.estimate import Estimate, Group, Past, Sampled, estimate
 from glimpsed.evaluate.known import KnownFile
-from glimpsed.evaluate.score import Known, Reading
+from glimpsed.evaluate.score import Reading, Truth
 from glimpsed.images import Images
 from glimpsed.vision import Memory, Model, connect
 
@@ -42,7 +42,7 @@ def reviewed(desk: Desk, folder: Folder, root: Root) -> list[KnownFile]:
         answer = answer_of(desk, root, folder, row)
         if answer is not None:
             data = [page.data for page in answer.pages] if answer.pages else answer.data
-            known = Known(data=data) if answer.data is not None else Known(text=answer.text)
+            known = Truth(data=data) if answer.data is not None else Truth(text=answer.text)
             path = Path(os.path.normpath(os.path.join(root.path, row.key.path)))
             found.append(KnownFile(path, known))
     return found

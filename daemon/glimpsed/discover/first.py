@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from glimpsed.discover.site import Site
+from glimpsed.discover.site import WatchedFolder
 from glimpsed.discover.walk import Listed
 from glimpsed.ledger import Ledger
 
@@ -13,7 +13,7 @@ UNDER_WAY = "//first"
 class FirstSight:
     """`backlog` is how many files wait after it; None until that is known, or when the folder was seen before."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: WatchedFolder) -> None:
         self.under_way = False
         self.backlog: int | None = None
         self._site = site

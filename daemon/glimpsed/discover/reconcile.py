@@ -10,7 +10,7 @@ from glimpsed.discover.depth import is_below
 from glimpsed.discover.first import UNDER_WAY, FirstSight
 from glimpsed.discover.scan import Stamp
 from glimpsed.discover.settler import Settler
-from glimpsed.discover.site import Site, join
+from glimpsed.discover.site import WatchedFolder, join
 from glimpsed.discover.walk import Directory, Listed, Walk
 from glimpsed.disk.files import Root
 from glimpsed.ledger import Ledger
@@ -29,7 +29,7 @@ class _Remembered:
 class Reconciler:
     """What one folder's listings mean. It remembers a few numbers for each directory, none for a file."""
 
-    def __init__(self, site: Site, settler: Settler) -> None:
+    def __init__(self, site: WatchedFolder, settler: Settler) -> None:
         self.digests: dict[str, bytes] = {}
         self.first = FirstSight(site)
         self._site = site

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from glimpsed.discover import scan
-from glimpsed.discover.site import Site, join
+from glimpsed.discover.site import WatchedFolder, join
 from glimpsed.discover.walk import Directory, Listed
 from glimpsed.disk.files import Root
 from glimpsed.ledger import Adopted, Ledger
@@ -14,7 +14,7 @@ from glimpsed.model import FileKey, Offer, Version
 _BATCH = 500
 
 
-async def vanished(site: Site, root: Root, paths: Sequence[str]) -> None:
+async def vanished(site: WatchedFolder, root: Root, paths: Sequence[str]) -> None:
     """These files are not there any more; their error sidecars go with them."""
     keys = [FileKey(site.folder.name, path) for path in paths]
     rows = await site.books(Ledger.vanished, keys, site.clock())
@@ -25,7 +25,7 @@ async def vanished(site: Site, root: Root, paths: Sequence[str]) -> None:
 
 
 async def not_listed(
-    site: Site, root: Root, directory: str, names: Sequence[str], listed: Collection[str] = ()
+    site: WatchedFolder, root: Root, directory: str, names: Sequence[str], listed: Collection[str] = ()
 ) -> None:
     """Names that a listing did not show: one that came since, and is being asked about, must keep its lease."""
     # Asked for another spelling, a share that does not tell them apart would say that it is there.
@@ -39,7 +39,7 @@ async def not_listed(
 
 
 async def without_adopted(
-    site: Site,
+    site: WatchedFolder,
     root: Root,
     directory: Directory,
     new: Mapping[str, Listed],
@@ -76,14 +76,21 @@ async def without_adopted(
     return left
 
 
-async def without_renamed(site: Site, root: Root, offers: Sequence[Offer]) -> list[Offer]:
-    """What was there before glimpsed stays ignored under another name: its version, where no file of it is left."""
+async def without_renamed(site: WatchedFolder, root: Root, offers: Sequence[Offer]) -> list[Offer]:
+    """What was there before glimpsed stays ignored under another name: its version, where no file of it is left.
+
+    And under another zone's time.
+    """
     ignored = await site.books(Ledger.ignored, site.folder.name, {offer.version for offer in offers})
     paths = [key.path for keys in ignored.values() for key in keys]
     there = await site.disk(scan.existing, root, paths) if paths else set()
-    renamed: dict[FileKey, Version] = {}
+    versions = {offer.key: offer.version for offer in offers}
+    shifted = await site.books(Ledger.shifted, versions)
+    renamed: dict[FileKey, Version] = {key: versions[key] for key in shifted}
     before: list[FileKey] = []
     for offer in offers:
+        if offer.key in renamed:
+            continue
         left = [k for k in ignored.get(offer.version, ()) if k.path not in there and k not in before]
         if left:
             before.append(min(left, key=lambda key: key.name != offer.key.name))

@@ -13,7 +13,7 @@ from glimpsed.discover.filters import Filter
 from glimpsed.discover.hearing import Hearing
 from glimpsed.discover.reconcile import Reconciler
 from glimpsed.discover.settler import Settler
-from glimpsed.discover.site import Site
+from glimpsed.discover.site import WatchedFolder
 from glimpsed.discover.walk import Walk
 from glimpsed.disk.files import Root
 
@@ -29,7 +29,7 @@ class Scanner:
     A pass that does not come to its end is made good by `rescan`, which is for whoever sees the error.
     """
 
-    def __init__(self, site: Site, filter_: Filter, hearing: Hearing, settler: Settler) -> None:
+    def __init__(self, site: WatchedFolder, filter_: Filter, hearing: Hearing, settler: Settler) -> None:
         self.listed = asyncio.Event()
         self.unlisted: set[str] = set()  # subdirectories that could not be listed at the last full listing
         self.reconciler = Reconciler(site, settler)

@@ -12,7 +12,7 @@ from glimpsed.blocking import wait
 from glimpsed.clock import elapsed
 from glimpsed.discover import rows, scan
 from glimpsed.discover.settle import Check, Decision, Look, Settling
-from glimpsed.discover.site import Site
+from glimpsed.discover.site import WatchedFolder
 from glimpsed.disk.files import Root
 from glimpsed.errors import FileError, ShareTrouble
 from glimpsed.ledger import Ledger
@@ -33,7 +33,7 @@ class Settler:
 
     def __init__(
         self,
-        site: Site,
+        site: WatchedFolder,
         *,
         offered: Callable[[], None],
         changed: Callable[[], None],

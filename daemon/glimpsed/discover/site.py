@@ -23,7 +23,7 @@ PATIENCE = 60.0  # s without progress after which the file system counts as hung
 
 
 @dataclass(slots=True, eq=False)
-class Site:
+class WatchedFolder:
     """A folder, the ways to its files and to the ledger, and the root that stands there now."""
 
     folder: Folder

@@ -22,7 +22,7 @@ from glimpsed.discover.hearing import Hearing, Observing
 from glimpsed.discover.inotify import Batch, WatchLimit
 from glimpsed.discover.scanning import Scanner
 from glimpsed.discover.settler import Settler
-from glimpsed.discover.site import Site
+from glimpsed.discover.site import WatchedFolder
 from glimpsed.discover.state import Status, WatchState
 from glimpsed.discover.telling import Telling
 from glimpsed.disk.files import Root
@@ -58,7 +58,7 @@ class FolderWatch:
         self.lanes = Lanes(folder.name, threads)
         self.begun = False  # it was looked for once, and if it is there, its first listing has begun
         self._look = asyncio.Event()  # at the root, now
-        self._site = Site(folder, books, self.lanes, Telling(folder.name), clock, self._look.set)
+        self._site = WatchedFolder(folder, books, self.lanes, Telling(folder.name), clock, self._look.set)
         self._site.burst_confirm = burst_confirm
         self._status = Status(folder.name, clock, changed)
         self._filter = Filter(folder)

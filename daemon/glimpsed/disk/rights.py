@@ -105,6 +105,22 @@ def following(image: Rights, uid: int, gid: int, wanted: Wanted) -> Rights:
     return Rights(uid, gid, owner if isinstance(wanted, int) else _BOTH, group, other, users, groups)
 
 
+def is_wider(there: Rights, image: Rights, wanted: Wanted) -> bool:
+    """Whether somebody may read a file that is there already who may not read the image any more."""
+    least = following(image, there.uid, there.gid, wanted)
+    users = {*there.users, *least.users} - {there.uid, image.uid}
+    groups = {*there.groups, *least.groups}
+    some = reduce(or_, there.groups.values(), there.group | there.other)
+    all_ = reduce(and_, least.groups.values(), least.group & least.other)
+    pairs = [
+        (there.group, least.group),
+        (there.other, least.other),
+        *((there.users.get(uid, some), least.users.get(uid, all_)) for uid in users),
+        *((there.groups.get(gid, there.other), least.groups.get(gid, all_)) for gid in groups),
+    ]
+    return any(has & _READ and not may & _READ for has, may in pairs)
+
+
 def plain(rights: Rights) -> int:
     """The mode that comes closest where there are no ACLs: who is named there may be among group or others here."""
     group = _common(rights.group, rights.users.values())

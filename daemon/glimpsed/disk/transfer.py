@@ -2,7 +2,7 @@
 
 On one file system all is renamed, the main file last. To another all is copied, synced and read again, and only then
 leaves its old place, the main file last again. So as long as its old name stands, whatever was interrupted can be done
-again, and what an attempt before has brought over is recognised (`Piece.there`).
+again, and what an attempt before has brought over is recognised (`Member.there`).
 
 A rename shows afterwards what it moved: if that was another file it goes back, and the rest with it. An unlink would not
 show it, so what was copied is renamed away and looked at before it is removed (`temporary.remove`).
@@ -28,7 +28,7 @@ _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Member:
     """The main file, or what belongs to it: its names, and how it was seen at the old one."""
 
     old: str
@@ -37,7 +37,7 @@ class Piece:
     there: bool  # an attempt before has brought it to the target already
 
 
-def transfer(source: int, target: int, pieces: Sequence[Piece]) -> None:
+def transfer(source: int, target: int, pieces: Sequence[Member]) -> None:
     """Bring these pieces, of which the last is the main file, from one open directory to another, each to its new name.
 
     Raises FileExistsError when somebody took a name or changed a file meanwhile, `Vanished` when that is the main file,
@@ -52,9 +52,9 @@ def transfer(source: int, target: int, pieces: Sequence[Piece]) -> None:
     return _copy(source, target, pieces)
 
 
-def _rename(source: int, target: int, pieces: Sequence[Piece]) -> None:
+def _rename(source: int, target: int, pieces: Sequence[Member]) -> None:
     *sidecars, image = pieces
-    left: list[Piece] = []  # their old names
+    left: list[Member] = []  # their old names
     try:
         for piece in sidecars:
             if not piece.there:
@@ -76,7 +76,7 @@ def _rename(source: int, target: int, pieces: Sequence[Piece]) -> None:
     temporary.sync_directory(source)
 
 
-def _rename_image(source: int, target: int, image: Piece) -> None:
+def _rename_image(source: int, target: int, image: Member) -> None:
     """What arrives must be what was seen: whoever came in between gets the old name back."""
     rename_no_replace(source, image.old, target, image.new)
     arrived = entry(target, image.new)
@@ -90,7 +90,7 @@ def _rename_image(source: int, target: int, image: Piece) -> None:
     raise Vanished(f"{shown(image.old)} changed while it was moved")
 
 
-def _copy(source: int, target: int, pieces: Sequence[Piece]) -> None:
+def _copy(source: int, target: int, pieces: Sequence[Member]) -> None:
     """To another file system. Only when all is there, durable and read again, anything leaves its old place."""
     made: list[tuple[str, os.stat_result]] = []
     try:
@@ -108,13 +108,13 @@ def _copy(source: int, target: int, pieces: Sequence[Piece]) -> None:
     temporary.sync_directory(source)
 
 
-def _refuse_change(source: int, image: Piece) -> None:
+def _refuse_change(source: int, image: Member) -> None:
     now = entry(source, image.old)
     if now is None or not same_file(now, image.seen):
         raise Vanished(f"{shown(image.old)} changed while it was moved")
 
 
-def _copy_one(source: int, target: int, piece: Piece) -> os.stat_result:
+def _copy_one(source: int, target: int, piece: Member) -> os.stat_result:
     """Whole and durable under a temporary name, with its time, compared, and only then with its own name."""
     temp = temporary.new_name()
     with contextlib.ExitStack() as stack:

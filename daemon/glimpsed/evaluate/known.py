@@ -10,7 +10,7 @@ from pathlib import Path
 
 from glimpsed import bounded
 from glimpsed.errors import UsageError
-from glimpsed.evaluate.score import Known
+from glimpsed.evaluate.score import Truth
 from glimpsed.model import shown
 
 DATA, TEXT = ".expected.json", ".expected.txt"
@@ -22,7 +22,7 @@ class KnownFile:
     """An image and what is right for it."""
 
     path: Path
-    known: Known
+    known: Truth
 
 
 def find(directory: Path, *, recursive: bool = True) -> list[KnownFile]:
@@ -30,14 +30,14 @@ def find(directory: Path, *, recursive: bool = True) -> list[KnownFile]:
 
     Raises `UsageError` for one that cannot be read as what its name says.
     """
-    found: dict[Path, Known] = {}
+    found: dict[Path, Truth] = {}
     for path in _files(directory, recursive=recursive):
         for ending in (DATA, TEXT):
             image = path.with_name(path.name.removesuffix(ending))
             if path.name.endswith(ending) and image.is_file() and not image.is_symlink():
-                before = found.get(image, Known())
+                before = found.get(image, Truth())
                 found[image] = (
-                    Known(_data(path), before.text) if ending == DATA else Known(before.data, _text(path))
+                    Truth(_data(path), before.text) if ending == DATA else Truth(before.data, _text(path))
                 )
     return [KnownFile(path, found[path]) for path in sorted(found)]
 

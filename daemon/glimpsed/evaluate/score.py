@@ -19,7 +19,7 @@ _INDEX = re.compile(r"\.\d+(?=\.|$)")
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class Truth:
     """What is right for a file: the object that its folder's schema describes, or its text."""
 
     data: Any = None
@@ -39,7 +39,7 @@ class Reading:
 
 
 @dataclass(slots=True)
-class Field:
+class FieldScore:
     """How often a field was right, said otherwise, or left out."""
 
     right: int = 0
@@ -52,7 +52,7 @@ class Score:
     """One model and prompt over all files. Rates are None where no file's text is known."""
 
     files: int
-    fields: dict[str, Field]
+    fields: dict[str, FieldScore]
     cer: float | None  # edits of characters by the characters of the right texts
     wer: float | None  # the same of words
     schema_failures: int
@@ -86,12 +86,12 @@ class _Edits:
 
 @dataclass(slots=True)
 class _Sums:
-    fields: dict[str, Field] = field(default_factory=dict)
+    fields: dict[str, FieldScore] = field(default_factory=dict)
     characters: _Edits = field(default_factory=_Edits)
     words: _Edits = field(default_factory=_Edits)
 
 
-def score(results: Iterable[tuple[Known, Reading]]) -> Score:
+def score(results: Iterable[tuple[Truth, Reading]]) -> Score:
     """Reckon up the readings of all files. A file without an answer has all its fields missing, all its text wrong."""
     pairs = list(results)
     sums = _Sums()
@@ -116,13 +116,13 @@ def score(results: Iterable[tuple[Known, Reading]]) -> Score:
     )
 
 
-def _count(fields: dict[str, Field], right: Any, read: Any) -> None:
+def _count(fields: dict[str, FieldScore], right: Any, read: Any) -> None:
     """Each value of either; of a list's entries together, under the name without their numbers."""
     expected, found = dict(meaning.fields(right)), dict(meaning.fields(read))
     for path in dict.fromkeys([*expected, *found]):
         if not path or (path not in expected and meaning.nothing(found[path])):  # no object, or no such field
             continue
-        counts = fields.setdefault(_INDEX.sub("", path), Field())
+        counts = fields.setdefault(_INDEX.sub("", path), FieldScore())
         value = found.get(path)
         if meaning.same(expected.get(path), value):
             counts.right += 1

@@ -18,7 +18,7 @@ IN_MEMORY = 8 << 20  # bytes of rows that are not spooled to a disk
 _DEEPEST = 20  # objects in one another; what lies deeper is JSON text
 
 
-class Table:
+class ExportTable:
     """Rows, with all columns that any of them has. A context manager: the spool goes with it."""
 
     def __init__(self, fields: Iterable[str] = ()) -> None:

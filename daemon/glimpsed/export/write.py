@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from glimpsed.export.table import Table, Value
+from glimpsed.export.table import ExportTable, Value
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the start of one
 EXACT = 2**53  # integers beyond lose digits in a spreadsheet
@@ -22,7 +22,7 @@ _SHEET = 1_048_576  # rows in a sheet, the heading included
 _COLUMNS = 16_384  # in a sheet
 
 
-def to_csv(table: Table, file: IO[str], *, excel: bool = False) -> None:
+def to_csv(table: ExportTable, file: IO[str], *, excel: bool = False) -> None:
     """UTF-8 text, lines ended as RFC 4180 has it; what would be a formula gets a ``'`` in front.
 
     `excel`: with a BOM, and with semicolons and decimal commas where the locale writes numbers so.
@@ -37,19 +37,19 @@ def to_csv(table: Table, file: IO[str], *, excel: bool = False) -> None:
         writer.writerow([_cell(value, comma=comma) for value in row])
 
 
-def to_jsonl(table: Table, file: IO[str]) -> None:
+def to_jsonl(table: ExportTable, file: IO[str]) -> None:
     """One object a line, its columns as keys."""
     names, encode = table.columns, json.JSONEncoder(ensure_ascii=False).encode
     for row in table:
         file.write(encode(dict(zip(names, row, strict=True))) + "\n")
 
 
-def to_sqlite(table: Table, path: Path) -> None:
+def to_sqlite(table: ExportTable, path: Path) -> None:
     """A new database with one table `answers`. Raises OSError."""
     _beside(path, lambda temporary: _fill(table, temporary))
 
 
-def to_xlsx(table: Table, path: Path) -> list[str]:
+def to_xlsx(table: ExportTable, path: Path) -> list[str]:
     """A new workbook; more sheets where one is full. What is otherwise in it than in the table, in words. Raises OSError."""
     if len(table.columns) > _COLUMNS:
         raise OSError(
@@ -96,7 +96,7 @@ def _beside(path: Path, write: Callable[[Path], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _fill(table: Table, path: Path) -> None:
+def _fill(table: ExportTable, path: Path) -> None:
     names = ", ".join(f'"{name.replace(chr(34), chr(34) * 2)}"' for name in _apart(table.columns))
     places = ", ".join("?" * len(table.columns))
     with sqlite3.connect(path) as connection:
@@ -122,7 +122,7 @@ def _sqlite(value: Value) -> Value:
     return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
-def _workbook(table: Table, path: Path) -> list[str]:
+def _workbook(table: ExportTable, path: Path) -> list[str]:
     import xlsxwriter  # noqa: PLC0415 - only for this
 
     cut = 0

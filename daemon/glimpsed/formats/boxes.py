@@ -82,12 +82,7 @@ def size(read: Read, end: int) -> Size | None:
 
 def levels(read: Read) -> int:
     """How many times a JPEG 2000 picture is there at half its size: what its COD marker says (ISO 15444-1, A.6.1)."""
-    start = (
-        0
-        if read(0, 4) == _SOC
-        else next((at for name, at, _ in boxes(read, 0, 1 << 62) if name == b"jp2c"), 0)
-    )
-    at = start + 2
+    at = _start(read) + 2
     for _ in range(_MOST):
         marker = read(at, 10)
         if len(marker) < 10 or marker[0] != 0xFF or marker[:2] == _SOT:
@@ -96,6 +91,20 @@ def levels(read: Read) -> int:
             return marker[9]
         at += 2 + int.from_bytes(marker[2:4], "big")
     return 0
+
+
+def depths(read: Read) -> tuple[int, ...]:
+    """The bits of each component of a JPEG 2000 picture: what its SIZ marker says (ISO 15444-1, A.5.1)."""
+    siz = bytes(read(_start(read) + 2, 40))
+    count = int.from_bytes(siz[38:40], "big")
+    return tuple((bits & 127) + 1 for bits in read(_start(read) + 42, 3 * min(count, 5))[::3])
+
+
+def _start(read: Read) -> int:
+    """Where the codestream of a JPEG 2000 picture starts."""
+    if read(0, 4) == _SOC:
+        return 0
+    return next((at for name, at, _ in boxes(read, 0, 1 << 62) if name == b"jp2c"), 0)
 
 
 def _extents(read: Read, start: int, end: int) -> Iterator[tuple[int, int]]:

@@ -12,6 +12,9 @@ from glimpsed.formats.common import NotPlain, Read, Size, joined, square, window
 _MOST_CHUNKS = 10_000  # a hostile file may have millions, and the event loop would wait
 _MOST_LOOKED_AT = 1_000_000  # in a thread
 _KEPT = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP", b"pHYs"})
+_TELLING = frozenset({b"gAMA", b"eXIf"})
+_PROFILES = frozenset({b"sRGB", b"iCCP"})  # which go before gAMA
+_USUAL = range(41_000, 50_000)  # of gAMA: what a screen does
 _XMP_KEYWORD = b"XML:com.adobe.xmp\0"
 _GRAY, _RGB = 0, 2
 _DEPTHS = {_GRAY: (1, 2, 4, 8), _RGB: (8,)}  # what is legal of up to 8 bits a channel
@@ -38,31 +41,37 @@ def plain(data: bytes, *, keep_metadata: bool) -> bytes:
     if bits not in _DEPTHS.get(colour, ()) or methods not in {b"\0\0\0", b"\0\0\1"}:
         raise NotPlain
     kept = [(0, 8)]
-    exif = xmp = None
-    pixels, view = 0, memoryview(data)
+    xmp, view = None, memoryview(data)
+    seen: dict[bytes, bytes] = {}
     for name, start, end in _chunks(lambda at, length: data[at : at + length], len(data), _MOST_CHUNKS):
-        if (
-            struct.unpack_from(">I", data, end - 4)[0] != zlib.crc32(view[start + 4 : end - 4])
-            or name == b"tRNS"
-        ):
+        body = view[start + 8 : end - 4]
+        damaged = struct.unpack_from(">I", data, end - 4)[0] != zlib.crc32(view[start + 4 : end - 4])
+        if damaged or _changes(name, body):
             raise NotPlain
-        if name == b"eXIf":
-            exif = orientation.exif(data[start + 8 : end - 4])
-        elif name == b"pHYs" and not square(*struct.unpack_from(">II", data, start + 8)):
-            raise NotPlain
-        elif name in {b"tEXt", b"zTXt", b"iTXt"}:
-            found = _text(data[start + 8 : end - 4])
+        seen[name] = bytes(body) if name in _TELLING else b""
+        if name in {b"tEXt", b"zTXt", b"iTXt"}:
+            found = _text(bytes(body))
             xmp = xmp if found is None else found
         if keep_metadata or name in _KEPT:
             kept.append((start, end))
-        pixels += name == b"IDAT"
         if name == b"IEND":
             break
-    else:
-        raise NotPlain
-    if not pixels or (exif or (orientation.UPRIGHT if xmp is None else xmp)) != orientation.UPRIGHT:
+    if not {b"IDAT", b"IEND"} <= seen.keys() or not _as_stored(seen, xmp):
         raise NotPlain
     return joined(data, kept)
+
+
+def _changes(name: bytes, body: memoryview) -> bool:
+    """Whether there is more to be shown than the samples, or in another shape."""
+    return name == b"tRNS" or (name == b"pHYs" and not square(*struct.unpack_from(">II", body)))
+
+
+def _as_stored(seen: dict[bytes, bytes], xmp: int | None) -> bool:
+    """Whether the picture is shown upright, and as bright as its samples are."""
+    gamma = int.from_bytes(seen[b"gAMA"]) if b"gAMA" in seen and not seen.keys() & _PROFILES else _USUAL[0]
+    exif = orientation.exif(seen[b"eXIf"]) if b"eXIf" in seen else None
+    turn = exif or (orientation.UPRIGHT if xmp is None else xmp)
+    return gamma in _USUAL and turn == orientation.UPRIGHT
 
 
 def _chunks(read: Read, size: int, most: int) -> Iterator[tuple[bytes, int, int]]:

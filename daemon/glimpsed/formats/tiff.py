@@ -44,7 +44,7 @@ class Missing(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Directory:
+class Ifd:
     """The entries of one directory."""
 
     order: str  # of bytes, as `struct` writes it
@@ -80,7 +80,7 @@ def whole(read: Read, size: int) -> str | None:
     return None
 
 
-def directories(read: Read, size: int) -> Iterator[Directory]:
+def directories(read: Read, size: int) -> Iterator[Ifd]:
     """Each directory of the chain, and after it those that it points at. Raises `Missing`."""
     order = "<" if read(0, 1) == b"I" else ">"
     big = struct.unpack(order + "H", read(2, 2))[0] == 43
@@ -101,7 +101,7 @@ def directories(read: Read, size: int) -> Iterator[Directory]:
         if not count or end + struct.calcsize(width) > size:
             raise Missing("a directory")
         table = bytes(read(at + head, count * step))
-        directory = Directory(order, big, sub, table, read, tuple(_entries(table, order, big=big)))
+        directory = Ifd(order, big, sub, table, read, tuple(_entries(table, order, big=big)))
         yield directory
         if not sub:
             todo.append((struct.unpack(order + width, read(end, struct.calcsize(width)))[0], False))
@@ -115,7 +115,7 @@ def _entries(table: bytes, order: str, *, big: bool) -> Iterator[Entry]:
         yield tag, kind, count, _SIZES.get(kind, 1) * count, number * step + skip
 
 
-def _within(directory: Directory, size: int) -> bool:
+def _within(directory: Ifd, size: int) -> bool:
     inline = 8 if directory.big else 4
     for *_, length, field in directory.entries:
         if length > inline and directory.offset(field) + length > size:

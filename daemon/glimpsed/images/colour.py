@@ -11,9 +11,13 @@ _WITH_ALPHA = frozenset({"RGBA", "RGBa", "LA", "La", "PA"})
 _FULL = 255
 _SEEN, _UNSEEN = 30, 16  # how far from a ground's shade something can be seen, and cannot
 _BESIDE = 3  # px: the outline of a letter, or its shadow
-_THIN = 0.08  # of an area is its outline: strokes of 25 px
+_DIM = 64  # from black: dark gray on it is hard to read
+_THIN = 12  # px: half of a broad stroke
 _NEARLY_ALL = 0.995
-_SOME = 0.1  # of all that is shown
+_SOME = 0.03  # of the edges of all strokes
+_A_LINE = 0.002  # of all that is shown
+_GAMMA = 2.2  # of a screen
+_GAMMAS = 0.1, 2.0
 _SENSORS = (10, 12)  # bits
 _ENOUGH = 1_000_000  # px that tell what ground is needed
 
@@ -50,6 +54,21 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     return image if image.mode in {"L", "RGB"} else image.convert("RGB")
 
 
+def brightened(image: Image.Image, gamma: Any) -> Image.Image:
+    """A picture in L or RGB whose samples are light to this power, in sRGB: what a PNG may say (`gAMA`)."""
+    if not isinstance(gamma, float) or is_usual(gamma):
+        return image
+    power = 1 / (gamma * _GAMMA)
+    return image.point(
+        [round(_FULL * (value / _FULL) ** power) for value in range(256)] * len(image.getbands())
+    )
+
+
+def is_usual(gamma: float) -> bool:
+    """Whether everybody shows such samples as they are; what makes no sense is as good as none."""
+    return abs(gamma * _GAMMA - 1) < 0.1 or not _GAMMAS[0] <= gamma <= _GAMMAS[1]
+
+
 def simplest(image: Image.Image) -> Image.Image:
     """The same picture in the smallest mode that holds it: RGB, L, or 1 for pure black and white."""
     if image.mode == "RGB" and _is_gray(image):
@@ -73,7 +92,7 @@ def ground_of(image: Image.Image) -> int | None:
     full = _full(image)
     if full.getchannel("A").getextrema()[0] == _FULL or not _lost(full, _FULL):
         return _FULL
-    return _FULL // 2 if _lost(full, 0) else 0
+    return _FULL // 2 if _lost(full, 0, _DIM) else 0
 
 
 def used_bits(image: Image.Image) -> int:
@@ -119,20 +138,30 @@ def _on(full: Image.Image, shade: int) -> Image.Image:
     return out
 
 
-def _lost(full: Image.Image, shade: int) -> bool:
+def _lost(full: Image.Image, shade: int, by: int = _UNSEEN) -> bool:
     """Whether there is print that this ground would swallow, and that has nothing beside it that shows where it is."""
     apart = ImageChops.difference(_on(full, shade).convert("L"), Image.new("L", full.size, shade))
     beside = apart.point(lambda value: _FULL * (value >= _SEEN))
     for _ in range(_BESIDE):
         beside = beside.filter(ImageFilter.MaxFilter(3))
     shown = full.getchannel("A").point(lambda value: _FULL * (value >= 128))
-    swallowed = ImageChops.multiply(shown, apart.point(lambda value: _FULL * (value < _UNSEEN)))
+    swallowed = ImageChops.multiply(shown, apart.point(lambda value: _FULL * (value < by)))
     swallowed = ImageChops.subtract(swallowed, beside)
-    outline = _area(ImageChops.subtract(swallowed, swallowed.filter(ImageFilter.MinFilter(3))))
-    # Strokes of print are thin. What is broad, like a page with round corners, shows what is on it by itself,
-    # unless there is nothing on it.
-    thin = outline > _THIN * _area(swallowed) or _area(swallowed) > _NEARLY_ALL * _area(shown)
-    return thin and _area(swallowed) > _SOME * _area(shown)
+    if _area(swallowed) > _NEARLY_ALL * _area(shown):
+        return True
+    # Strokes of print are thin, and what borders on the ground is lost in it. What is broad, like a page with round
+    # corners, shows what is on it by itself.
+    edges = ImageChops.subtract(
+        ImageChops.subtract(shown, shown.filter(ImageFilter.MinFilter(3))), _broad(shown)
+    )
+    lost = _area(ImageChops.multiply(swallowed, edges))
+    return lost > _SOME * _area(edges) and lost > _A_LINE * _area(shown)
+
+
+def _broad(shown: Image.Image) -> Image.Image:
+    """What is left of a mask without all that is thinner than a stroke of print may be."""
+    within = shown.filter(ImageFilter.BoxBlur(_THIN)).point(lambda value: _FULL * (value == _FULL))
+    return within.filter(ImageFilter.BoxBlur(_THIN + _BESIDE)).point(lambda value: _FULL * (value > 0))
 
 
 def _area(mask: Image.Image) -> int:

@@ -20,7 +20,7 @@ from glimpsed.errors import FileError, GlimpsedError, MissingExtra
 from glimpsed.formats import boxes
 from glimpsed.formats.common import reader
 from glimpsed.formats.sniff import Kind
-from glimpsed.images import colour, masks, pdf, raw, tiffs, tiles
+from glimpsed.images import colour, jpx, masks, pdf, raw, tiffs, tiles
 from glimpsed.images.encode import Encoded, encode
 from glimpsed.images.picture import (
     ON_ITS_SIDE,
@@ -157,6 +157,8 @@ def _page(picture: Picture, to: Target, memory: int) -> Drawn:
         affordable(decoded, image.mode, memory)
     profile = image.info.get("icc_profile")
     scaled = colour.to_srgb(_scaled(picture, size, box), profile)
+    if not profile and "srgb" not in image.info:
+        scaled = colour.brightened(scaled, image.info.get("gamma"))
     return Drawn(upright(scaled, picture.orientation), plan.rows, stored, picture.orientation)
 
 
@@ -170,11 +172,23 @@ def picture(file: BinaryIO, kind: Kind, number: int, memory: int) -> Picture:
     draw: Callable[[Image.Image], Image.Image] = colour.drawable
     if image.format == "JPEG" and image.mode == "CMYK" and "adobe" not in image.info:
         draw = ImageChops.invert  # Pillow takes every CMYK JPEG for one of Adobe's, which are stored inverted
+    if image.format == "PNG":
+        _as_meant(image)
+    if image.format == "JPEG2000":
+        draw = jpx.drawable(file, image.mode)
     smaller = _smaller(file, kind) if kind == "heif" else None
     # Whose scaled decoding may need far less than its size.
     if image.format not in _SCALED and smaller is None:
         affordable(image.size, image.mode, memory)
     return Picture(image, draw, _orientation(image) if turn is None else turn, stretch_of(image), smaller)
+
+
+def _as_meant(image: Any) -> None:
+    """A PNG's transparent shade of 2 or 4 bits as Pillow has its pixels: widened to 8."""
+    key = image.info.get("transparency")
+    widened = {"L;2": 85, "L;4": 17}.get(str(image.tile[0].args)) if image.tile else None
+    if widened and isinstance(key, int):
+        image.info["transparency"] = key * widened & 255
 
 
 def _only(file: BinaryIO, kind: Kind, memory: int) -> tuple[Image.Image, int | None]:
@@ -185,6 +199,8 @@ def _only(file: BinaryIO, kind: Kind, memory: int) -> tuple[Image.Image, int | N
         told = boxes.size(reader(file), file.seek(0, io.SEEK_END))
         if told is not None:  # their libraries refuse what is too large without a reason
             affordable((told.width, told.height), "RGB", memory)
+    if kind == "jp2" and (deep := jpx.deep(file, _open(file, kind), memory)) is not None:
+        return deep, 1
     if kind == "bmp" and (masked := masks.by_masks(file, memory)) is not None:
         return masked, 1
     # libheif turns HEIFs itself; GIF and BMP know no orientation.

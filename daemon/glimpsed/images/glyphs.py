@@ -19,7 +19,7 @@ _CHARACTER_GAP = 0.2  # of the font's size: further apart are two words, also wi
 _RAISED = 0.45  # of the font's size: so much above or below a line its small figures may stand
 
 
-class Mark(NamedTuple):  # made for each letter: three times as fast as a frozen dataclass
+class Glyph(NamedTuple):  # made for each letter: three times as fast as a frozen dataclass
     """A glyph where it stands, in points: one character, or several of a ligature; y grows downwards."""
 
     text: str
@@ -29,16 +29,16 @@ class Mark(NamedTuple):  # made for each letter: three times as fast as a frozen
     size: float  # of its font
 
 
-def pieces(marks: Sequence[Mark]) -> list[Box]:
+def pieces(marks: Sequence[Glyph]) -> list[Box]:
     """Words that follow one another on a line, together; columns of vertical writing as lines."""
     if _is_vertical(marks):
         return _vertical(marks)
     return [box for line in _lines(marks) for box in map(_box, _runs(line)) if box.text]
 
 
-def _lines(marks: Sequence[Mark]) -> list[list[Mark]]:
+def _lines(marks: Sequence[Glyph]) -> list[list[Glyph]]:
     """Glyphs that stand on the same line, raised and lowered ones too, from left to right."""
-    lines: list[list[Mark]] = []
+    lines: list[list[Glyph]] = []
     base = size = -math.inf  # of the first of the line
     for mark in sorted(marks, key=attrgetter("base")):
         above = mark.base - base
@@ -50,9 +50,9 @@ def _lines(marks: Sequence[Mark]) -> list[list[Mark]]:
     return [sorted(line, key=attrgetter("left", "right")) for line in lines]
 
 
-def _runs(line: Sequence[Mark]) -> Iterator[list[Mark]]:
+def _runs(line: Sequence[Glyph]) -> Iterator[list[Glyph]]:
     """Cut where a gap is wider than one between words, also where it is made of spaces."""
-    run: list[Mark] = []
+    run: list[Glyph] = []
     end = ink = -math.inf  # of the last mark, and of the last that is no space
     last = None
     for mark in line:
@@ -76,7 +76,7 @@ def _runs(line: Sequence[Mark]) -> Iterator[list[Mark]]:
         yield run
 
 
-def _box(run: list[Mark]) -> Box:
+def _box(run: list[Glyph]) -> Box:
     while run[-1].text.isspace():  # the first is none
         run.pop()
     texts: list[str] = []
@@ -133,7 +133,7 @@ def _direction(text: str) -> str:
     return {"R": "R", "AL": "R", "L": "L", "EN": "N", "AN": "N"}.get(kind, "-")
 
 
-def _is_vertical(marks: Sequence[Mark]) -> bool:
+def _is_vertical(marks: Sequence[Glyph]) -> bool:
     """Chinese or Japanese from top to bottom: most characters stand below the one before."""
     if "".join(m.text for m in marks).isascii():
         return False
@@ -147,9 +147,9 @@ def _is_vertical(marks: Sequence[Mark]) -> bool:
     return len(pairs) > 3 and below > 0.6 * len(pairs)
 
 
-def _vertical(marks: Sequence[Mark]) -> list[Box]:
+def _vertical(marks: Sequence[Glyph]) -> list[Box]:
     """Columns from right to left, as lines from top to bottom."""
-    columns: list[list[Mark]] = []
+    columns: list[list[Glyph]] = []
     for mark in sorted(marks, key=lambda m: -(m.left + m.right)):
         if columns and columns[-1][0].left <= (mark.left + mark.right) / 2 <= columns[-1][0].right:
             columns[-1].append(mark)

@@ -55,7 +55,7 @@ def undrawable(file: BinaryIO) -> list[int]:
 
 def own_text(file: BinaryIO, number: int) -> tuple[str, str | None]:
     """The text of page `number` (from 1), and what it is good for (`usable.nature`)."""
-    from glimpsed.images import overlay, pdftext  # noqa: PLC0415 - need the extra
+    from glimpsed.images import layers, overlay, pdftext  # noqa: PLC0415 - need the extra
 
     with _document(file) as document:
         page = _page(document, number)
@@ -64,6 +64,7 @@ def own_text(file: BinaryIO, number: int) -> tuple[str, str | None]:
             if overlay.stamp(page):
                 page.close()
                 page = _page(document, number)
+            layers.hide(page, file)
             found = pdftext.read(page, typed)
         finally:
             page.close()
@@ -77,7 +78,7 @@ def own_lines(file: BinaryIO, number: int, size: tuple[int, int]) -> list[tuple[
     """
     from pypdfium2 import raw  # noqa: PLC0415 - an optional extra
 
-    from glimpsed.images import overlay, pdftext  # noqa: PLC0415 - need the extra
+    from glimpsed.images import layers, overlay, pdftext  # noqa: PLC0415 - need the extra
 
     width, height = (side * _FINER for side in size)
     x, y = ctypes.c_int(), ctypes.c_int()
@@ -90,6 +91,7 @@ def own_lines(file: BinaryIO, number: int, size: tuple[int, int]) -> list[tuple[
 
         try:
             lines = []
+            layers.hide(page, file)
             for text, quad in pdftext.lines(page, overlay.filled_in(page, document.formenv)):
                 one, two, three, four = map(seen, quad)
                 lines.append((text, (one, two, three, four)))
@@ -217,10 +219,12 @@ def _document(file: BinaryIO) -> Iterator[Any]:
     """The open document; its errors as `FileError`."""
     try:
         import pypdfium2  # noqa: PLC0415 - an optional extra
-        from pypdfium2 import raw  # noqa: PLC0415
+
+        from glimpsed.images import covers  # noqa: PLC0415 - needs the extra
     except ImportError:
         raise MissingExtra("A PDF file", "pdf") from None
     file.seek(0)
+    covers.unsupported().clear()
     try:
         document = pypdfium2.PdfDocument(file)
     except pypdfium2.PdfiumError as e:
@@ -228,11 +232,7 @@ def _document(file: BinaryIO) -> Iterator[Any]:
     try:
         if not len(document):
             raise FileError("The PDF has no pages.", "Save it again with the program that it comes from.")
-        if raw.FPDF_GetFormType(document.raw) == raw.FORMTYPE_XFA_FULL:
-            raise FileError(
-                "The PDF is a form (XFA) whose pages only Adobe's programs draw; what others show is a request to wait.",
-                "Open it there, and print it into a PDF.",
-            )
+        covers.refuse(document)
         document.init_forms()  # so that what somebody filled in is drawn
         yield document
     except pypdfium2.PdfiumError as e:

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 from pypdfium2 import raw
 
 from glimpsed.images import glyphs, usable
-from glimpsed.images.glyphs import Mark
+from glimpsed.images.glyphs import Glyph
 from glimpsed.images.overlay import Filled
 from glimpsed.ocr import order, rows
 from glimpsed.ocr.box import Box
@@ -76,7 +76,7 @@ def read(page: Any, typed: Sequence[Filled] = ()) -> Text:
     texts = [_text(pieces), *(_text(glyphs.pieces(by_angle[angle])) for angle in others)]
     text = "\n".join(filter(None, texts))
     hidden, pictures, curves = _drawn(page)
-    found = usable.Page(text, unmapped, round(hidden * count), pictures, curves)
+    found = usable.PageFindings(text, unmapped, round(hidden * count), pictures, curves)
     return Text(text, usable.nature(found))
 
 
@@ -98,7 +98,7 @@ def lines(page: Any, typed: Sequence[Filled] = ()) -> list[tuple[str, Quad]]:
     return found
 
 
-def _glyphs(page: Any) -> tuple[dict[int, list[Mark]], int]:
+def _glyphs(page: Any) -> tuple[dict[int, list[Glyph]], int]:
     textpage = page.get_textpage()
     try:
         return _marks(textpage, page.get_bbox())
@@ -115,12 +115,12 @@ def _fields(text: str, rect: tuple[float, float, float, float], turn: int) -> li
     return [box for box in boxes if box.text.strip()]
 
 
-def _angles(by_angle: dict[int, list[Mark]]) -> list[int]:
+def _angles(by_angle: dict[int, list[Glyph]]) -> list[int]:
     """Quarters that text is turned by, most of it first."""
     return sorted(by_angle, key=lambda angle: -_letter_count(by_angle[angle])) or [0]
 
 
-def _letter_count(marks: Sequence[Mark]) -> int:
+def _letter_count(marks: Sequence[Glyph]) -> int:
     return sum(len(mark.text) for mark in marks)
 
 
@@ -138,14 +138,14 @@ def _text(pieces: Sequence[Box]) -> str:
     return "\n".join(line for column in order.columns(pieces) for line in rows.lines(column))
 
 
-def _marks(textpage: Any, shown: tuple[float, float, float, float]) -> tuple[dict[int, list[Mark]], int]:
+def _marks(textpage: Any, shown: tuple[float, float, float, float]) -> tuple[dict[int, list[Glyph]], int]:
     """Glyphs by how many quarters they are turned, each turned upright; and how many have no meaning, about.
 
     What lies beyond what is `shown` of the page (left, bottom, right, top) is not read: nobody sees it.
     """
     handle, matrix = textpage.raw, raw.FS_MATRIX()
     plainly, where = ctypes.byref(handle.contents), _where(textpage)
-    found: dict[int, list[Mark]] = defaultdict(list)
+    found: dict[int, list[Glyph]] = defaultdict(list)
     unmapped, turn, size = 0, 0, 1.0
     ended, end_left, end_right = 0, math.inf, -math.inf  # the last glyph, and its sides
     written: Any = None  # what it was written with: one font, one direction
@@ -171,7 +171,7 @@ def _marks(textpage: Any, shown: tuple[float, float, float, float]) -> tuple[dic
             before = marks.pop()
             text = text + before.text if text == _LAM else before.text + text  # noqa: PLW2901 - what is meant
             start, end = min(before.left, start), max(before.right, end)
-        marks.append(Mark(text, start, end, base, size))
+        marks.append(Glyph(text, start, end, base, size))
         ended, end_left, end_right = last, last_left, right
     return found, unmapped
 

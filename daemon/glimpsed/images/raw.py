@@ -10,7 +10,7 @@ from typing import BinaryIO
 from glimpsed.errors import FileError
 from glimpsed.formats import boxes, jpeg, orientation
 from glimpsed.formats.common import NotPlain, Size, reader
-from glimpsed.formats.tiff import Directory, Missing, directories
+from glimpsed.formats.tiff import Ifd, Missing, directories
 
 _PHOTOMETRIC, _COMPRESSION, _OFFSETS, _COUNTS, _ORIENTATION, _DNG_VERSION = 262, 259, 273, 279, 274, 50706
 _JPEG_OFFSET, _JPEG_LENGTH, _SUBFILE_TYPE, _TILE_OFFSETS = 513, 514, 254, 324
@@ -26,7 +26,7 @@ def from_tiff(file: BinaryIO) -> tuple[BinaryIO, int] | None:
     size = file.seek(0, io.SEEK_END)
     file.seek(8)
     canon = file.read(2) == _CANON
-    found: list[Directory] = []
+    found: list[Ifd] = []
     with contextlib.suppress(Missing):  # of what is cut off, those that are there
         found.extend(directories(reader(file), size))
     file.seek(0)
@@ -57,7 +57,7 @@ def from_cr3(file: BinaryIO) -> tuple[BinaryIO, int]:
     return _largest(found), turn
 
 
-def _is_raw(directory: Directory) -> bool:
+def _is_raw(directory: Ifd) -> bool:
     return bool(
         directory.numbers(_DNG_VERSION)
         or _SENSOR.intersection(directory.numbers(_PHOTOMETRIC))
@@ -65,7 +65,7 @@ def _is_raw(directory: Directory) -> bool:
     )
 
 
-def _without_pages(found: Iterable[Directory]) -> bool:
+def _without_pages(found: Iterable[Ifd]) -> bool:
     """Whether all that its own directories hold is smaller copies, or nothing."""
     return all(
         directory.sub
@@ -75,11 +75,11 @@ def _without_pages(found: Iterable[Directory]) -> bool:
     )
 
 
-def _turn(directory: Directory) -> int:
+def _turn(directory: Ifd) -> int:
     return (directory.numbers(_ORIENTATION) or (1,))[0]
 
 
-def _in_tiff(found: Iterable[Directory], file: BinaryIO) -> Iterator[bytes]:
+def _in_tiff(found: Iterable[Ifd], file: BinaryIO) -> Iterator[bytes]:
     read = reader(file)
     for directory in found:
         places = [(directory.numbers(_JPEG_OFFSET), directory.numbers(_JPEG_LENGTH))]

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from PIL import Image
 
-from glimpsed.formats.tiff import Directory
+from glimpsed.formats.tiff import Ifd
 
 Size: TypeAlias = tuple[int, int]
 
@@ -43,18 +43,18 @@ _DEPTHS = {_WHOLE: {*PACKED, 8, 16, 24, 32, 64}, _SIGNED: {8, 16, 32}, _FLOAT: {
 _CEILINGS = (1.0, 255.0, 65535.0)  # of floating-point numbers, as they are usual
 
 
-def bits(page: Directory) -> tuple[int, ...]:
+def bits(page: Ifd) -> tuple[int, ...]:
     """Of each sample: some programs write the number once for all of them."""
     found = page.numbers(_BITS) or (1,)
     return found * samples(page) if len(found) == 1 else found
 
 
-def samples(page: Directory) -> int:
+def samples(page: Ifd) -> int:
     """Of each pixel."""
     return (page.numbers(_SAMPLES) or (1,))[0]
 
 
-def together(page: Directory) -> bool:
+def together(page: Ifd) -> bool:
     """Whether its samples stand side by side, in a combination that Pillow does not know but that can be read here."""
     from PIL.TiffImagePlugin import OPEN_INFO  # noqa: PLC0415 - imported with the first TIFF
 
@@ -68,7 +68,7 @@ def together(page: Directory) -> bool:
         return False
     return (
         photometric in _KNOWN
-        and fill == 1
+        and fill in {1, 2}  # libtiff turns each byte around
         and len(set(depths)) == 1
         and depths[0] in _DEPTHS.get(form, ())
         and page.numbers(_PLANAR) in {(), (1,)}
@@ -79,12 +79,12 @@ def together(page: Directory) -> bool:
     )
 
 
-def of_bytes(page: Directory) -> bool:
+def of_bytes(page: Ifd) -> bool:
     """Whether what packs the page keeps its bytes, whatever they are made of."""
     return (page.numbers(_COMPRESSION) or (1,))[0] in _BYTES
 
 
-def planes(page: Directory, data: Image.Image, count: int) -> list[Image.Image]:
+def planes(page: Ifd, data: Image.Image, count: int) -> list[Image.Image]:
     """Each of so many channels in 8 bits. `data`: the page's bytes, as gray."""
     size = page.numbers(_WIDTH)[0], page.numbers(_HEIGHT)[0]
     depth, form = bits(page)[0], (page.numbers(_FORMAT) or (_WHOLE,))[0]

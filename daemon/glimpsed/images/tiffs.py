@@ -18,7 +18,7 @@ from PIL import Image, UnidentifiedImageError
 
 from glimpsed.errors import FileError
 from glimpsed.formats.common import reader
-from glimpsed.formats.tiff import EXTENTS, Directory, Missing, directories
+from glimpsed.formats.tiff import EXTENTS, Ifd, Missing, directories
 from glimpsed.images import colour, samples
 from glimpsed.images.picture import ON_ITS_SIDE, Picture, affordable, orientation_of, stretch_of
 
@@ -33,7 +33,7 @@ _SUBFILE_TYPE, _OLD_SUBFILE_TYPE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOME
     259,
     262,
 )
-_OFFSETS, _ORIENTATION, _SAMPLES, _COUNTS, _PLANAR = 273, 274, 277, 279, 284
+_FILL, _OFFSETS, _ORIENTATION, _SAMPLES, _COUNTS, _PLANAR = 266, 273, 274, 277, 279, 284
 _COLOUR_MAP, _TILE_WIDTH, _TILE_OFFSETS, _EXTRA, _FORMAT = 320, 322, 324, 338, 339
 _DIRECTORIES = frozenset({330, 34665, 34853, 40965})  # what points at other directories
 # What is said of all samples together, and where each plane of them stands.
@@ -101,7 +101,7 @@ def picture(file: BinaryIO, number: int, memory: int) -> Picture:
 
 
 @contextlib.contextmanager
-def opened(file: BinaryIO) -> Iterator[tuple[Image.Image, list[Directory]]]:
+def opened(file: BinaryIO) -> Iterator[tuple[Image.Image, list[Ifd]]]:
     """The image, and the pages as they stand in the file."""
     plugin: Any = importlib.import_module("PIL.TiffImagePlugin")
     chain = chain_of(file)
@@ -117,27 +117,27 @@ def opened(file: BinaryIO) -> Iterator[tuple[Image.Image, list[Directory]]]:
         ) from None
 
 
-def pages_of(chain: Sequence[Directory]) -> list[int]:
+def pages_of(chain: Sequence[Ifd]) -> list[int]:
     """The directories that are pages, and not smaller copies of one, or its mask."""
     return [n for n, directory in enumerate(chain) if not _is_beside(directory)] or [0]
 
 
-def _is_beside(directory: Directory) -> bool:
+def _is_beside(directory: Ifd) -> bool:
     kind, older = directory.numbers(_SUBFILE_TYPE), directory.numbers(_OLD_SUBFILE_TYPE)
     return bool(kind and kind[0] & (_SMALLER | _MASK)) or (not kind and older[:1] == (_OLD_SMALLER,))
 
 
-def chain_of(file: BinaryIO) -> list[Directory]:
+def chain_of(file: BinaryIO) -> list[Ifd]:
     """The directories of its pages, as far as they are there."""
     size = file.seek(0, io.SEEK_END)
-    found: list[Directory] = []
+    found: list[Ifd] = []
     with contextlib.suppress(Missing):  # of what is cut off, those that are there
         found.extend(directories(reader(file), size))
     file.seek(0)
     return [directory for directory in found if not directory.sub]
 
 
-def _unusual(pages: Sequence[Directory]) -> str | None:
+def _unusual(pages: Sequence[Ifd]) -> str | None:
     """In which respect Pillow may not know one of these, in words."""
     from PIL.TiffImagePlugin import COMPRESSION_INFO, OPEN_INFO  # noqa: PLC0415 - only for what cannot be read
 
@@ -156,7 +156,7 @@ def _unusual(pages: Sequence[Directory]) -> str | None:
     return None
 
 
-def _readable(file: BinaryIO, chain: Sequence[Directory]) -> BinaryIO:
+def _readable(file: BinaryIO, chain: Sequence[Ifd]) -> BinaryIO:
     """The file itself; or with directories that Pillow finds its way in.
 
     It knows BigTIFF only in the byte order of PCs, tiles only under their own tags, and planes that stand apart only in
@@ -164,11 +164,15 @@ def _readable(file: BinaryIO, chain: Sequence[Directory]) -> BinaryIO:
     """
     mark = file.read(4)
     file.seek(0)
-    if mark != b"MM\0+" and not any(_taken_apart(page) or _mistagged(page) for page in chain):
+    if mark != b"MM\0+" and not any(
+        _taken_apart(page) or _mistagged(page) or _unturned(page) for page in chain
+    ):
         return file
     pages = []
     for page in chain:
         entries = [entry for entry in _entries(page) if entry[0] not in _DIRECTORIES]
+        if _unturned(page):
+            entries = [entry for entry in entries if entry[0] != _FILL]
         if _mistagged(page):
             retagged = {_OFFSETS: _TILE_OFFSETS, _COUNTS: EXTENTS[_TILE_OFFSETS]}
             entries = [(retagged.get(tag, tag), *rest) for tag, *rest in entries]  # type: ignore[misc]
@@ -180,13 +184,18 @@ def _readable(file: BinaryIO, chain: Sequence[Directory]) -> BinaryIO:
     return _rewritten(file, chain[0].order, pages)
 
 
-def _mistagged(page: Directory) -> bool:
+def _mistagged(page: Ifd) -> bool:
     """Whether its tiles stand under the tags of strips."""
     tags = {tag for tag, *_ in page.entries}
     return _TILE_WIDTH in tags and _TILE_OFFSETS not in tags
 
 
-def _apart(page: Directory) -> bool:
+def _unturned(page: Ifd) -> bool:
+    """Whether it says of bits that they run backwards, where none do: libtiff takes a JPEG's as they are."""
+    return page.numbers(_FILL) == (2,) and page.numbers(_COMPRESSION) in _JPEGS
+
+
+def _apart(page: Ifd) -> bool:
     """Whether its planes stand apart, and can be read one by one."""
     photometric, compression = page.numbers(_PHOTOMETRIC)[:1], page.numbers(_COMPRESSION)[:1]
     bits = page.numbers(_BITS)
@@ -196,7 +205,7 @@ def _apart(page: Directory) -> bool:
     return bool(known and page.numbers(_PLANAR) == (2,) and len(bits) > 1 and compression not in _JPEGS)
 
 
-def _indexed(page: Directory) -> bool:
+def _indexed(page: Ifd) -> bool:
     """Whether each sample is one of 65,536 colours."""
     colours = page.numbers(_COLOUR_MAP)
     return (
@@ -204,16 +213,16 @@ def _indexed(page: Directory) -> bool:
     )
 
 
-def _packed(page: Directory) -> bool:
+def _packed(page: Ifd) -> bool:
     """Whether its samples fill no bytes, and can be told from one another here."""
     return samples.bits(page)[0] in samples.PACKED and samples.of_bytes(page)
 
 
-def _taken_apart(page: Directory) -> bool:
+def _taken_apart(page: Ifd) -> bool:
     return _apart(page) or samples.together(page) or _indexed(page)
 
 
-def _planes(file: BinaryIO, page: Directory) -> list[Image.Image]:
+def _planes(file: BinaryIO, page: Ifd) -> list[Image.Image]:
     """Each channel by itself, in 8 bits."""
     if _indexed(page):
         return _of_palette(file, page)
@@ -224,7 +233,7 @@ def _planes(file: BinaryIO, page: Directory) -> list[Image.Image]:
     return _in_bytes(file, page, _entries(page), len(samples.bits(page)))
 
 
-def _in_bytes(file: BinaryIO, page: Directory, entries: Iterable[Entry], count: int) -> list[Image.Image]:
+def _in_bytes(file: BinaryIO, page: Ifd, entries: Iterable[Entry], count: int) -> list[Image.Image]:
     """So many channels that stand together, of a page that Pillow gets as bytes."""
     depth = samples.bits(page)[0]
     widths = {
@@ -236,7 +245,7 @@ def _in_bytes(file: BinaryIO, page: Directory, entries: Iterable[Entry], count: 
         return samples.planes(page, data, count)
 
 
-def _of_palette(file: BinaryIO, page: Directory) -> list[Image.Image]:
+def _of_palette(file: BinaryIO, page: Ifd) -> list[Image.Image]:
     """Red, green and blue of a page with 16 bits a pixel."""
     entries = [entry for entry in _entries(page) if entry[0] not in _OF_SAMPLES]
     colours = page.numbers(_COLOUR_MAP)
@@ -247,7 +256,7 @@ def _of_palette(file: BinaryIO, page: Directory) -> list[Image.Image]:
     return [numbers.point(table, "L") for table in tables]
 
 
-def _merged(page: Directory, planes: list[Image.Image]) -> Image.Image:
+def _merged(page: Ifd, planes: list[Image.Image]) -> Image.Image:
     """The picture of these channels."""
     [photometric], extra = page.numbers(_PHOTOMETRIC), page.numbers(_EXTRA)[:1]
     count = _CHANNELS[photometric]
@@ -263,7 +272,7 @@ def _merged(page: Directory, planes: list[Image.Image]) -> Image.Image:
     return full.convert("RGBA").convert("LA") if mode == "L" else full.convert("RGBA")
 
 
-def _plane(file: BinaryIO, page: Directory, number: int) -> Image.Image:
+def _plane(file: BinaryIO, page: Ifd, number: int) -> Image.Image:
     bits = page.numbers(_BITS)[number]
     if _packed(page):
         return _in_bytes(file, page, _plane_entries(page, number), 1)[0]
@@ -272,12 +281,12 @@ def _plane(file: BinaryIO, page: Directory, number: int) -> Image.Image:
     return colour.eight_bits(gray, bits) if gray.mode[0] in "IF" else gray.convert("L")
 
 
-def _as_gray(page: Directory, bits: int, form: int = 1) -> list[Entry]:
+def _as_gray(page: Ifd, bits: int, form: int = 1) -> list[Entry]:
     own = {_BITS: bits, _PHOTOMETRIC: 1, _SAMPLES: 1, _FORMAT: form}
     return [(tag, _SHORT, 1, struct.pack(f"{page.order}H", value)) for tag, value in own.items()]
 
 
-def _plane_entries(page: Directory, number: int) -> list[Entry]:
+def _plane_entries(page: Ifd, number: int) -> list[Entry]:
     """A directory for one plane alone, as a gray picture."""
     entries = [entry for entry in _entries(page) if entry[0] not in _OF_ALL_PLANES]
     bits = page.numbers(_BITS)
@@ -290,7 +299,7 @@ def _plane_entries(page: Directory, number: int) -> list[Entry]:
     return entries + _as_gray(page, 8 if _packed(page) else bits[number], (page.numbers(_FORMAT) or (1,))[0])
 
 
-def _entries(page: Directory) -> Iterator[Entry]:
+def _entries(page: Ifd) -> Iterator[Entry]:
     """What a directory holds, each with its values."""
     inline = 8 if page.big else 4
     for tag, kind, count, length, field in page.entries:

@@ -29,7 +29,7 @@ _TRIMMED = ".,;:!?()[]{}\"'«»„“”‘’…*–—-/"
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class PageFindings:
     """What was found on a page."""
 
     text: str
@@ -39,7 +39,7 @@ class Page:
     curves: int = 0  # drawn that are no text
 
 
-def nature(page: Page) -> Nature | None:
+def nature(page: PageFindings) -> Nature | None:
     """What the page's text is good for; see the module."""
     characters = [c for c in page.text if not c.isspace()]
     if (
@@ -53,7 +53,7 @@ def nature(page: Page) -> Nature | None:
     return "digital" if len(characters) - page.hidden >= _enough(page) else None
 
 
-def _enough(page: Page) -> float:
+def _enough(page: PageFindings) -> float:
     """Characters that a page with so much drawn on it has when its text is what it says."""
     if page.pictures >= 0.8:
         least = 600  # a scan with a stamp; a brochure on a photo has more text

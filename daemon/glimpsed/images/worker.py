@@ -19,7 +19,7 @@ from glimpsed.images.plan import Target
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class ImageTask:
     """A page to prepare, or with `to` None a document to look at, or one of its pages: for its text, or whether it is blank."""
 
     kind: Kind
@@ -34,7 +34,7 @@ def start(settings: dict[str, Any]) -> Answering:
     return functools.partial(_work, decoded=settings["decoded"])
 
 
-def _work(task: Task, file: BinaryIO, *, decoded: int) -> Answer:
+def _work(task: ImageTask, file: BinaryIO, *, decoded: int) -> Answer:
     """The answer to one task, and the bytes of the pictures that it lists. Raises `FileError`."""
     if task.look == "text":
         text, nature = decode.own_text(file, task.kind, task.page)

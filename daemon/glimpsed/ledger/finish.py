@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from glimpsed.ledger.kept import Kept, ToKeep
 from glimpsed.ledger.lease import STILL_OURS
-from glimpsed.ledger.part import HELD_LEASE, NEVER_READ, clean, file_row, key_of, written_from, written_text
+from glimpsed.ledger.part import HELD_LEASE, NEVER_READ, clean, file_row, written_from, written_text
 from glimpsed.ledger.queue import Queue
 from glimpsed.ledger.schema import answers, files
 from glimpsed.ledger.spending import Bill, Spending
@@ -58,10 +58,8 @@ _FAILED = _END.values(
 _UNANSWERED: dict[str, Any] = {"sha256": None, "question": sa.bindparam("asked")}
 _AS_UNANSWERED = sa.select(files).where(
     files.c.folder == sa.bindparam("of"),
-    files.c.mtime_ns == sa.bindparam("time"),
-    files.c.size == sa.bindparam("bytes"),
+    files.c.mtime_ns.in_(sa.bindparam("times", expanding=True)),
     NEVER_READ,
-    files.c.question == sa.bindparam("asked"),
     (files.c.state == "failed") | ((files.c.state == "gone") & (files.c.was == "failed")),
 )
 _GONE = _END.values(state="gone", was=files.c.state, changed=sa.bindparam("at"), due=None, owner=None)
@@ -200,18 +198,24 @@ class Finish(Queue, Kept, Spending):
 
     def all_unanswered(self, several: Sequence[tuple[FileKey, Version, str]]) -> list[list[FileRow]]:
         """For each (file, version, question and content as `failed` has them): the failures that it may be, renamed."""
+        times: dict[str, set[int]] = {}
+        for key, version, _ in several:
+            times.setdefault(key.folder, set()).add(version.mtime_ns)
         with self._database.read() as c:
-            return [
-                [
-                    file_row(row)
-                    for row in c.execute(
-                        _AS_UNANSWERED,
-                        {"of": key.folder, "time": version.mtime_ns, "bytes": version.size, "asked": asked},
-                    )
-                    if key_of(row) != key
-                ]
-                for key, version, asked in several
+            failures = [
+                file_row(row)
+                for folder, some in times.items()
+                for row in c.execute(_AS_UNANSWERED, {"of": folder, "times": sorted(some)})
             ]
+        return [
+            [
+                row
+                for row in failures
+                if (row.key.folder, row.version, row.question) == (key.folder, version, asked)
+                and row.key != key
+            ]
+            for key, version, asked in several
+        ]
 
     def gone(self, job: Job, now: float) -> bool:
         """The file, or this version of it, is not there any more."""

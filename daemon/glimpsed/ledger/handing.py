@@ -63,7 +63,7 @@ _AT = sa.select(files.c.id).where(
 _GONE_FOR = sa.delete(files).where(files.c.id.in_(sa.bindparam("ids", expanding=True)))
 
 
-class Handing(Finish):
+class HandingOver(Finish):
     """Each returns False when the lease was lost: then nothing more is to be done."""
 
     def handing(

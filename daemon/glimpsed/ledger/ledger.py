@@ -5,7 +5,7 @@ from __future__ import annotations
 from glimpsed.clock import Clock
 from glimpsed.ledger.browse import Browse
 from glimpsed.ledger.engine import Database
-from glimpsed.ledger.handing import Handing
+from glimpsed.ledger.handing import HandingOver
 from glimpsed.ledger.holding import Holding
 from glimpsed.ledger.hosts import Hosts, this_process
 from glimpsed.ledger.hours import Hours
@@ -19,7 +19,7 @@ from glimpsed.ledger.search import Search
 from glimpsed.ledger.timekeeping import keep_time
 
 
-class Ledger(Handing, Others, Listing, Older, Holding, OfModels, Hosts, Queries, Search, Browse, Hours):
+class Ledger(HandingOver, Others, Listing, Older, Holding, OfModels, Hosts, Queries, Search, Browse, Hours):
     """Everything the program may ask of its ledger; each part is a module of this package.
 
     Every method may raise `LedgerUnavailable` (the database is away: ask again) or `LedgerError`.

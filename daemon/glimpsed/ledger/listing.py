@@ -42,12 +42,13 @@ _HERE = (
     & (files.c.directory == sa.bindparam("in_directory"))
     & files.c.name.in_(sa.bindparam("names", expanding=True))
 )
-_IGNORED = sa.select(files.c.folder, files.c.directory, files.c.name, files.c.size, files.c.mtime_ns).where(
+_IGNORED_ROWS = sa.select(
+    files.c.folder, files.c.directory, files.c.name, files.c.size, files.c.mtime_ns
+).where(NEVER_READ, files.c.question.is_(None), files.c.written.is_(None))
+_IGNORED_HERE = _IGNORED_ROWS.where(_HERE, files.c.state == "done")
+_IGNORED = _IGNORED_ROWS.where(
     files.c.folder == sa.bindparam("in_folder"),
     files.c.mtime_ns.in_(sa.bindparam("times", expanding=True)),
-    NEVER_READ,
-    files.c.question.is_(None),
-    files.c.written.is_(None),
     (files.c.state == "done") | ((files.c.state == "gone") & (files.c.was == "done")),
 )
 _VANISHED = (
@@ -61,6 +62,8 @@ _RENAMED = (
     .where(_HERE, files.c.state == "gone")
     .values(was=None, written=None, changed=sa.bindparam("at"))
 )
+_HOUR = 3_600_000_000_000  # ns
+_ZONES = 26 * _HOUR  # from the first on earth to the last
 _THERE: tuple[State, ...] = ("queued", "running", "answered", "handing", "done", "failed")
 _FORGET_ANSWERS = sa.delete(answers).where(answers.c.file.in_(sa.bindparam("ids", expanding=True)))
 
@@ -187,6 +190,22 @@ class Listing(Kept, Spending):
                     if version in versions:
                         found.setdefault(version, []).append(key_of(row))
         return found
+
+    def shifted(self, found: Mapping[FileKey, Version]) -> list[FileKey]:
+        """Those of these that `ignore` was told of, whose time alone is another, by whole hours.
+
+        FAT has local times, so that they shift with summer time and with the zone; nobody edits a file in whole hours.
+        """
+        same: list[FileKey] = []
+        with self._database.read() as c:
+            for place, names in by_directory(found):
+                where = {"in_folder": place["folder"], "in_directory": place["directory"], "names": names}
+                for row in c.execute(_IGNORED_HERE, where):
+                    version = found[key_of(row)]
+                    hours, rest = divmod(version.mtime_ns - row.mtime_ns, _HOUR)
+                    if version.size == row.size and hours and not rest and abs(hours) * _HOUR <= _ZONES:
+                        same.append(key_of(row))
+        return same
 
     def vanished(self, keys: Sequence[FileKey], now: float) -> list[GoneRow]:
         """These files were deleted. Returns the rows that were not gone before, as they were.

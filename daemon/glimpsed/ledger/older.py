@@ -34,7 +34,7 @@ _TEXTS = sa.select(texts).where(texts.c.file.in_(_SOME)).order_by(texts.c.file, 
 
 
 @dataclass(frozen=True, slots=True)
-class Unkept:
+class OlderAnswer:
     """A file whose answer is not kept, and the text that version 1 had of it, page by page."""
 
     id: int
@@ -45,7 +45,7 @@ class Unkept:
 class Older(Kept):
     """What is done once in the life of a ledger."""
 
-    def unkept(self, after: int, limit: int = WINDOW) -> tuple[list[Unkept], int | None]:
+    def unkept(self, after: int, limit: int = WINDOW) -> tuple[list[OlderAnswer], int | None]:
         """Those among the next so many rows whose answer is not kept, and the last id; None: there are no more rows."""
         oldest = 0.0 if self.keep is None else self.clock.wall() - self.keep
         with self._database.read() as c:
@@ -54,7 +54,7 @@ class Older(Kept):
             said: dict[int, list[str]] = {}
             for text in c.execute(_TEXTS, {"some": [row.id for row in lacking]}):
                 said.setdefault(text.file, []).append(text.body)
-        found = [Unkept(row.id, file_row(row), tuple(said.get(row.id, ()))) for row in lacking]
+        found = [OlderAnswer(row.id, file_row(row), tuple(said.get(row.id, ()))) for row in lacking]
         return found, rows[-1].id if rows else None
 
     def keep_found(self, found: Sequence[ToKeep]) -> int:

@@ -6,7 +6,7 @@ import json
 
 import sqlalchemy as sa
 
-from glimpsed.clock import Clock, Mark, Reading, this_boot
+from glimpsed.clock import Clock, ClockMark, Clocks, this_boot
 from glimpsed.ledger.schema import about
 
 FRESH = 30.0  # seconds since another host's mark within which its clock is believed: three heartbeats
@@ -23,7 +23,7 @@ def keep_time(c: sa.Connection, clock: Clock, *, opening: bool = False) -> None:
     clock stands between theirs; one that jumps between two heartbeats makes no mark stale.
     """
     server = c.exec_driver_sql(_SERVER).scalar_one() if c.dialect.name == "postgresql" else None
-    reading = Reading(this_boot(), clock.steady(), clock.wall() if server is None else server)
+    reading = Clocks(this_boot(), clock.steady(), clock.wall() if server is None else server)
     kept = c.scalar(_MARK)
     if (mark := _read(kept)) is not None:
         if opening:
@@ -40,8 +40,8 @@ def keep_time(c: sa.Connection, clock: Clock, *, opening: bool = False) -> None:
         c.execute(sa.update(about).where(about.c.name == _ROW), {"value": new})
 
 
-def _read(text: str | None) -> Mark | None:
+def _read(text: str | None) -> ClockMark | None:
     if text is None:
         return None
     time, boot, elapsed, wall = json.loads(text)
-    return Mark(time, Reading(boot, elapsed, wall))
+    return ClockMark(time, Clocks(boot, elapsed, wall))

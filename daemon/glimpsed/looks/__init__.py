@@ -51,6 +51,13 @@ def environment(package: str, language: Language) -> jinja2.Environment:
     return made
 
 
+def compiled(package: str, language: Language) -> None:
+    """Have all of these templates ready: to compile them takes a third of a second, which nobody should wait for."""
+    made = environment(package, language)
+    for name in made.list_templates():
+        made.get_template(name)
+
+
 def style(package: str, name: str = "page.css") -> str:
     """The whole style of a page that stands alone: what all share, and its own."""
     files = resources.files

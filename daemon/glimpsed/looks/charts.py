@@ -30,7 +30,7 @@ WAITING, FORECAST, AGREEMENT, READ = (
     N_("answers read twice"),
 )
 
-Word = Callable[[str], str]
+Translate = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +65,11 @@ class Chart:
         found = [(label, [values[at] for values in columns]) for at, label in enumerate(self.labels)]
         return [row for row in reversed(found) if any(row[1])]
 
-    def name(self, series: str, word: Word) -> str:
+    def name(self, series: str, word: Translate) -> str:
         """Of a series, as it is shown."""
         return shown(word(series) if self.own else series)
 
-    def drawn(self, word: Word = str) -> Markup:
+    def drawn(self, word: Translate = str) -> Markup:
         """The picture, with what `word` makes of names that are ours."""
         parts = _line(self, word) if self.share else _bars(self, word)
         whole = (
@@ -80,7 +80,7 @@ class Chart:
         return Markup("".join(whole))  # noqa: S704 - every text in it is escaped
 
 
-def _bars(chart: Chart, word: Word) -> Iterator[str]:
+def _bars(chart: Chart, word: Translate) -> Iterator[str]:
     sums = [sum(values[at] or 0.0 for values in chart.series.values()) for at in range(len(chart.labels))]
     top = nice(max([*sums, chart.line or 0.0], default=0.0))
     step = (WIDTH - _LEFT) / max(1, len(chart.labels))
@@ -103,7 +103,7 @@ def _bars(chart: Chart, word: Word) -> Iterator[str]:
         yield f'<line class="budget" x1="{_LEFT}" x2="{WIDTH}" y1="{y:.1f}" y2="{y:.1f}"/>'
 
 
-def _line(chart: Chart, word: Word) -> Iterator[str]:
+def _line(chart: Chart, word: Translate) -> Iterator[str]:
     """A point for each value, joined where they follow one another."""
     known = [value for values in chart.series.values() for value in values if value is not None]
     low = next(floor for floor in _FLOORS if floor <= max(0.0, min(known, default=0.0)))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from glimpsed.ocr.page import Word
+from glimpsed.ocr.page import ReadWord
 
 LONG, PIECE = 22.0, 13.0  # heights: longer lines are read in pieces of about that
 WORD = 0.15  # of a line's height: a gap between words is at least as wide
@@ -21,6 +21,11 @@ SPREAD = 2.5  # … where it is so many times this line's usual one, too
 STOPS = ".,"
 CELL = 0.45  # of a line's height, at most, of the room on each side of a mark that is its own
 INK = 0.75  # of the paper's brightness: darker is ink
+REACH, DUST = 1 / 6, 0.04  # of a line's height: what stands above and below may reach into its box
+EDGE, HAIR = (
+    0.05,
+    0.02,
+)  # likewise, where a space is put in: as thin, and as near the edge, are the bar of a T and the foot of an L
 
 Array = Any  # a NumPy array: the type checker need not know the library, which is an extra
 
@@ -38,7 +43,7 @@ def divided(cut: Array) -> list[tuple[int, Array]]:
     return [(start, cut[:, start:end]) for start, end in itertools.pairwise(at)]
 
 
-def words(cut: Array, text: str, found: Any) -> list[Word]:
+def words(cut: Array, text: str, found: Any) -> list[ReadWord]:
     """The words of what the engine read, apart wherever the picture has a gap: it leaves some out, as in `Datum:24.11.2026`.
 
     `found` is rapidocr's WordInfo, with the time step of each character. Starts and ends are columns of the cut.
@@ -49,7 +54,8 @@ def words(cut: Array, text: str, found: Any) -> list[Word]:
     steps = [step for word in found.word_cols for step in word] if found else []
     if len(steps) == len(letters):
         at = [(step + 0.5) / found.line_txt_len * width for step in steps]
-        gaps = [_widest(empty[max(0, round(a)) : round(b)]) / height for a, b in itertools.pairwise(at)]
+        bare = _empty(cut, EDGE, HAIR)
+        gaps = [_widest(bare[max(0, round(a)) : round(b)]) / height for a, b in itertools.pairwise(at)]
         text = _spaced(text, letters, gaps)
     else:
         at = [(number + 0.5) / len(letters) * width for number in range(len(letters))]
@@ -91,7 +97,7 @@ def _without_cells(letters: list[str], gaps: list[float]) -> list[float]:
     return found
 
 
-def _placed(texts: list[str], at: list[float], empty: Array) -> Iterator[Word]:
+def _placed(texts: list[str], at: list[float], empty: Array) -> Iterator[ReadWord]:
     """Each word from its first to its last ink, between the middles of the gaps beside it."""
     first = 0
     for text in texts:
@@ -99,7 +105,7 @@ def _placed(texts: list[str], at: list[float], empty: Array) -> Iterator[Word]:
         low = round((at[first - 1] + at[first]) / 2) if first else 0
         high = round((at[last] + at[last + 1]) / 2) if last + 1 < len(at) else len(empty)
         ink = np.flatnonzero(~empty[low:high])
-        yield Word(text, *((low + int(ink[0]), low + int(ink[-1]) + 1) if len(ink) else (low, high)))
+        yield ReadWord(text, *((low + int(ink[0]), low + int(ink[-1]) + 1) if len(ink) else (low, high)))
         first = last + 1
 
 
@@ -109,11 +115,12 @@ def _widest(empty: Array) -> int:
     return int((edges[1::2] - edges[::2]).max()) if len(edges) else 0
 
 
-def _empty(cut: Array) -> Array:
-    """The columns of a line without ink; what stands above and below may reach into its box."""
+def _empty(cut: Array, beyond: float = REACH, dust: float = DUST) -> Array:
+    """The columns of a line without more ink than dust, aside from what is beyond, above and below; both of its height."""
     height = cut.shape[0]
-    grey = cut[height // 6 : height - height // 6].min(axis=2)
-    return np.asarray((grey < INK * np.median(grey)).sum(axis=0) <= 0.04 * height)
+    edge = int(beyond * height)
+    grey = cut[edge : height - edge].min(axis=2)
+    return np.asarray((grey < INK * np.median(grey)).sum(axis=0) <= dust * height)
 
 
 def _trimmed(cut: Array) -> Array:

@@ -15,22 +15,22 @@ _ON_END = 1.5  # times as high as wide: a line that runs from top to bottom
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class ReadWord:
     """What stands between two spaces."""
 
     text: str
-    start: float  # of the line's length, where it is one of a `Line`
+    start: float  # of the line's length, where it is one of a `ReadLine`
     end: float
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ReadLine:
     """What stands in one box."""
 
     quad: list[list[float]]  # four corners in px of the turned picture, clockwise from the top left
     text: str
     confidence: float
-    words: list[Word]
+    words: list[ReadWord]
 
     def part(self, start: float, end: float) -> list[Point]:
         """The corners of the part between two points of its length, 0 to 1."""
@@ -51,7 +51,7 @@ class Line:
 class Page:
     """A page as it was read."""
 
-    lines: list[Line]
+    lines: list[ReadLine]
     width: int  # px of the turned picture
     height: int
     turned: int  # degrees clockwise that it was turned by
@@ -72,7 +72,9 @@ class Page:
     def from_json(cls, data: bytes) -> Self:
         """From the pipe. Raises ValueError, TypeError or KeyError for anything else."""
         found = json.loads(data)
-        lines = [Line(**{**line, "words": [Word(**w) for w in line["words"]]}) for line in found["lines"]]
+        lines = [
+            ReadLine(**{**line, "words": [ReadWord(**w) for w in line["words"]]}) for line in found["lines"]
+        ]
         return cls(**{**found, "lines": lines})
 
 

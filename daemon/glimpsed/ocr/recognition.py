@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from glimpsed.ocr import cuts
-from glimpsed.ocr.page import Word
+from glimpsed.ocr.page import ReadWord
 
 NARROW = 0.8  # of its width: less loses one of two equal letters, and is sure of it
 SURE = 0.98  # mean of a line's characters; below that it is read again
@@ -31,7 +31,7 @@ Array = Any  # a NumPy array: the type checker need not know the library, which 
 class Piece:
     """What stands in a line, or in a part of one."""
 
-    words: list[Word]  # starts and ends are columns of the picture
+    words: list[ReadWord]  # starts and ends are columns of the picture
     confidence: float
 
 

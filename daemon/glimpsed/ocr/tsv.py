@@ -12,7 +12,7 @@ _PAGE, _WORD = "1", "5"  # levels
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class TsvWord:
     """A word, its box (left, top, right, bottom) in fractions of the picture, and how sure it is, 0 to 1."""
 
     text: str
@@ -20,7 +20,7 @@ class Word:
     confidence: float
 
 
-def parted(written: str) -> tuple[str, list[list[Word]]]:
+def parted(written: str) -> tuple[str, list[list[TsvWord]]]:
     """The text, and the words of each line. Raises ValueError for another table than is known."""
     head, _, rest = written.partition("\n")
     if head.count("\t") != _COLUMNS - 1:
@@ -32,14 +32,14 @@ def parted(written: str) -> tuple[str, list[list[Word]]]:
     return text, list(_lines(rows))
 
 
-def _lines(rows: list[list[str]]) -> Iterator[list[Word]]:
+def _lines(rows: list[list[str]]) -> Iterator[list[TsvWord]]:
     width, height = next(((int(row[8]), int(row[9])) for row in rows if row[0] == _PAGE), (1, 1))
     words = (row for row in rows if row[0] == _WORD and row[11].strip())
     for _, line in itertools.groupby(words, key=lambda row: row[1:5]):
         yield [_word(row, width, height) for row in line]
 
 
-def _word(row: list[str], width: int, height: int) -> Word:
+def _word(row: list[str], width: int, height: int) -> TsvWord:
     left, top, across, down = (int(number) for number in row[6:10])
     box = (left / width, top / height, (left + across) / width, (top + down) / height)
-    return Word(row[11].strip(), box, max(0.0, float(row[10]) / 100))
+    return TsvWord(row[11].strip(), box, max(0.0, float(row[10]) / 100))

@@ -7,6 +7,6 @@ models, `after` hands over, `ends` writes down how it came out; `trouble` and `u
 
 from glimpsed.pipeline.ends import End, Outcome
 from glimpsed.pipeline.place import Place
-from glimpsed.pipeline.story import Kept, Pipeline
+from glimpsed.pipeline.story import Pipeline, Unfinished
 
-__all__ = ["End", "Kept", "Outcome", "Pipeline", "Place"]
+__all__ = ["End", "Outcome", "Pipeline", "Place", "Unfinished"]

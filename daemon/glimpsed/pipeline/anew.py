@@ -53,7 +53,7 @@ def beside(root: Root | None, path: str, folder: Folder) -> Answer | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class AnsweredFile:
     """A file that is there, and what was answered about it."""
 
     root: Root
@@ -67,7 +67,7 @@ class Known:
         return self.path.rpartition("/")[2]
 
 
-def find(root: Root, row: FileRow, folder: Folder, kept: Sequence[KeptAnswer | None]) -> Known | None:
+def find(root: Root, row: FileRow, folder: Folder, kept: Sequence[KeptAnswer | None]) -> AnsweredFile | None:
     """What sidecars are written from, the ledger's answer or else the JSON; None: neither has one.
 
     Raises as `files.read_content`.
@@ -76,11 +76,11 @@ def find(root: Root, row: FileRow, folder: Folder, kept: Sequence[KeptAnswer | N
     if known is None:
         return None
     root, path = where(root, row.key.path)
-    return Known(root, path, known, files.read_content(root, path, row.version))
+    return AnsweredFile(root, path, known, files.read_content(root, path, row.version))
 
 
 def write(
-    known: Known, row: FileRow, folder: Folder, made: Made, standing: Sequence[Written] = ()
+    known: AnsweredFile, row: FileRow, folder: Folder, made: Made, standing: Sequence[Written] = ()
 ) -> tuple[Written, ...]:
     """The sidecars that the folder asks for, but for those that are `standing`. Raises as `sidecar.write`."""
     return sidecar.write(

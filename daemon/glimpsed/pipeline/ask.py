@@ -132,7 +132,7 @@ def _next_look(model: Model, now: float) -> float | None:
 
 
 @dataclass(slots=True)
-class Pictures:
+class QuestionImages:
     """The pages of one question, as they are sent: at first as large as the model takes them, then smaller."""
 
     matter: Matter
@@ -173,7 +173,7 @@ async def _asked(matter: Matter, model: Model, pages: Sequence[int], key: str) -
     target = plan.target(
         entry, matter.folder, pages=len(pages), max_edge=ceiling.edge, max_bytes=ceiling.bytes
     )
-    pictures = Pictures(matter, pages, target, entry.local)
+    pictures = QuestionImages(matter, pages, target, entry.local)
     images, texts = await pictures.first()
     request = question.request(matter.job, matter.folder, images, texts, matter.document.pages, key)
     try:

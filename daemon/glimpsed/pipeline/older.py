@@ -17,7 +17,7 @@ from glimpsed.errors import ShareTrouble, Vanished
 from glimpsed.journal import get_logger
 from glimpsed.ledger import Books, FileRow, Ledger
 from glimpsed.ledger.kept import ToKeep
-from glimpsed.ledger.older import Unkept
+from glimpsed.ledger.older import OlderAnswer
 from glimpsed.model import Answer, Source, shown, utc_ns
 from glimpsed.pipeline import answers
 from glimpsed.pipeline.anew import where
@@ -85,7 +85,7 @@ async def _pass(
 
 
 async def _found(
-    one: Unkept,
+    one: OlderAnswer,
     find_place: Callable[[str], Place | None],
     entries: Mapping[str, ModelEntry],
     missing: set[str],

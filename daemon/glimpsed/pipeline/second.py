@@ -33,7 +33,7 @@ ON_SHARE = 60.0
 MOST_NAMED = 5  # fields in the log
 
 
-class Reading(Frozen):
+class Verification(Frozen):
     """What came of a second reading, as the ledger keeps it until the sidecar says it."""
 
     verified: Verified
@@ -75,9 +75,9 @@ class SecondReader:
             reading = await self._read(found, place, answer)
             await self._told_of(found, place, reading)
         else:
-            await self._tell(found, place, answer, Reading.model_validate_json(found.reading))
+            await self._tell(found, place, answer, Verification.model_validate_json(found.reading))
 
-    async def _told_of(self, found: SecondReading, place: Place, reading: Reading) -> None:
+    async def _told_of(self, found: SecondReading, place: Place, reading: Verification) -> None:
         """Reading takes its time: meanwhile somebody may have corrected the answer, or asked for another."""
         row = await self.books.patient(Ledger.find, found.row.key)
         if row is None or row.state != "done":
@@ -85,7 +85,7 @@ class SecondReader:
             return
         await self._see_to(replace(found, row=row, reading=reading.model_dump_json()), place)
 
-    async def _tell(self, found: SecondReading, place: Place, answer: Answer, reading: Reading) -> None:
+    async def _tell(self, found: SecondReading, place: Place, answer: Answer, reading: Verification) -> None:
         now = answer.model_copy(update={"verified": reading.verified, "doubt": reading.doubt})
         root, path = await place.do(anew.where, place.root, found.row.key.path)
         written = await place.do(sidecar.refresh, root, path, place.folder, now, found.row.written)
@@ -99,7 +99,7 @@ class SecondReader:
                 reason=in_words(reading.doubt),
             )
 
-    async def _read(self, found: SecondReading, place: Place, answer: Answer) -> Reading:
+    async def _read(self, found: SecondReading, place: Place, answer: Answer) -> Verification:
         job, model = found.job, place.chain[0]
         entry = model.entry
         folder = _as_second(place.folder, entry.name, plain_text=entry.local)
@@ -121,7 +121,7 @@ class SecondReader:
             )
         # Long texts take long to align.
         differs = await place.do(doubt.doubt, answer, reading, by=entry.name, plain_text=entry.local)
-        known = Reading(verified=Verified(by=entry.name, usage=reading.usage), doubt=differs)
+        known = Verification(verified=Verified(by=entry.name, usage=reading.usage), doubt=differs)
         await self.books.patient(
             Ledger.read_second,
             job,

@@ -39,7 +39,7 @@ from glimpsed.pipeline.ask import Asked, Bill, Refusals
 from glimpsed.pipeline.document import ask_about
 from glimpsed.pipeline.ends import End, Ends
 from glimpsed.pipeline.handover import HandOver, Locate
-from glimpsed.pipeline.look import Standing, look
+from glimpsed.pipeline.look import look
 from glimpsed.pipeline.place import Place, Story
 from glimpsed.pipeline.reuse import Reuse
 from glimpsed.pipeline.unkept import Unkept
@@ -56,7 +56,7 @@ IN_ROW = 3  # … and so many of them in a row are no file's fault
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class Unfinished:
     """An answer that is in the ledger, and still to be written beside its file, or handed over."""
 
     story: Story
@@ -99,14 +99,14 @@ class Pipeline:
         """For the job's file, from `answer` to `finish`."""
         return self._images.room.of(job.version.size)
 
-    async def answer(self, job: Job, place: Place) -> Kept | End:
+    async def answer(self, job: Job, place: Place) -> Unfinished | End:
         """Take a job to an answer that is kept, or to its end. Raises as `finish`."""
         if (reason := self._unkept.get(job.id)) is not None:  # it is not asked, and paid for, again
             return await self._given_up(job, place, reason)
         story = Story.of(job, place)
         return await self._safely(story, self._to_an_answer(story))
 
-    async def finish(self, kept: Kept) -> End:
+    async def finish(self, kept: Unfinished) -> End:
         """Take a kept answer to the job's end.
 
         Raises when not even a failure can be kept, of several files in a row: then no file can be helped any more,
@@ -120,19 +120,19 @@ class Pipeline:
 
     # -- to an answer
 
-    async def _to_an_answer(self, story: Story) -> Kept | End:
+    async def _to_an_answer(self, story: Story) -> Unfinished | End:
         job, place = story.job, story.place
         if (end := await self._ends.put_off(job)) is not None:
             return end
         if job.answer is not None:  # paid for before a crash or a full disk, or to be handed over
             content = None if job.handing is not None else await self._read(story)
-            return Kept(story, content, job.answer, story.asked_of(job.answer))
+            return Unfinished(story, content, job.answer, story.asked_of(job.answer))
         if job.problem is not None:
             raise FileError(job.problem, job.advice or "Copy the file into the folder again, whole.")
         seen = await place.do_with(job.version, look, job, place, doubted=self._ends.doubted(job))
-        if isinstance(seen, Standing):
-            end = await self._ends.adopted(job, seen.written)
-            if seen.written:
+        if not isinstance(seen, Content):
+            end = await self._ends.adopted(job, seen)
+            if seen:
                 await complete_one(self._books, place, self._maker, job.key)
             return end
         if job.again:
@@ -142,19 +142,19 @@ class Pipeline:
         async with self._reuse.turn(story, seen):
             return await self._found_or_asked(story, seen)
 
-    async def _found_or_asked(self, story: Story, content: Content) -> Kept:
+    async def _found_or_asked(self, story: Story, content: Content) -> Unfinished:
         found = await self._reuse.find(story, content, copies=story.place.folder.reuse)
         if found is None:
             if not story.job.round:  # nobody said `retry`
                 await self._reuse.refuse_failed(story, content)
             return await self._asked(story, content)
-        return await self._keep(Kept(story, content, found.answer, found.question, found.origin))
+        return await self._keep(Unfinished(story, content, found.answer, found.question, found.origin))
 
     async def _read(self, story: Story) -> Content:
         job, place = story.job, story.place
         return await place.do_with(job.version, files.read_content, place.root, job.key.path, job.version)
 
-    async def _asked(self, story: Story, content: Content) -> Kept:
+    async def _asked(self, story: Story, content: Content) -> Unfinished:
         job, place = story.job, story.place
         if not place.asks:
             raise VisionError(Verdict("pause", "no model may be asked for this folder now"), requests=0)
@@ -184,7 +184,7 @@ class Pipeline:
             e.content = content.sha256
             raise
         lines = answers.lines_of(records)
-        return await self._keep(Kept(story, content, answer, story.asked_of(answer), lines=lines))
+        return await self._keep(Unfinished(story, content, answer, story.asked_of(answer), lines=lines))
 
     def _bill(self, job: Job) -> Bill:
         """Money that went without an answer counts towards the budgets all the same."""
@@ -194,7 +194,7 @@ class Pipeline:
 
         return bill
 
-    async def _keep(self, kept: Kept) -> Kept:
+    async def _keep(self, kept: Unfinished) -> Unfinished:
         """The answer goes into the ledger before anything else happens to it."""
         job, answer, question = kept.story.job, kept.answer, kept.question
         keeping = self._books.grouped(Ledger.all_answered, (job, answer, question), self._clock.wall())
@@ -204,7 +204,7 @@ class Pipeline:
 
     # -- to the end
 
-    async def _to_the_end(self, kept: Kept) -> End:
+    async def _to_the_end(self, kept: Unfinished) -> End:
         job, place, answer = kept.story.job, kept.story.place, kept.answer
         written = job.written
         if kept.content is not None:
@@ -232,7 +232,7 @@ class Pipeline:
             await self._reuse.forget_old_name(kept.origin)
         return end
 
-    async def _to_be_verified(self, kept: Kept) -> None:
+    async def _to_be_verified(self, kept: Unfinished) -> None:
         """Before it is done, so that no crash comes between; a copy of an answer that was read twice is, too."""
         job, answer, second = kept.story.job, kept.answer, kept.story.place.folder.verify_with
         if second is None or answer.model.entry == second or answer.review is not None:

@@ -31,7 +31,7 @@ LEASE = 60.0  # seconds that taking one up may take
 log = get_logger()
 
 
-class Paid(Frozen):
+class Received(Frozen):
     """An answer, or one page's, and the claim of a file that it came to."""
 
     ledger: str  # its URL without the password: the numbers are that one's
@@ -81,7 +81,7 @@ class Unkept:
 
         async def put() -> str:
             path, version = os.fsencode(job.key.path).decode("latin-1"), job.version
-            paid = Paid(
+            paid = Received(
                 ledger=self._ledger, job=job.id, claim=job.claim, folder=job.key.folder, path=path,
                 version=(version.size, version.mtime_ns), question=question, answer=answer, page=page,
             )  # fmt: skip
@@ -120,7 +120,7 @@ class Unkept:
 
     # -- in the lane's thread
 
-    def _put(self, paid: Paid) -> str:
+    def _put(self, paid: Received) -> str:
         """The name of its file, empty where none can be written."""
         if self._directory is None:
             return ""
@@ -152,9 +152,9 @@ class Unkept:
                 self._own = None
                 os.close(descriptor)
 
-    def _left(self, locks: contextlib.ExitStack) -> list[tuple[Path, Paid]]:
+    def _left(self, locks: contextlib.ExitStack) -> list[tuple[Path, Received]]:
         """Of processes that are no more, whose directories are locked meanwhile."""
-        found: list[tuple[Path, Paid]] = []
+        found: list[tuple[Path, Received]] = []
         for path in self._directory.iterdir() if self._directory and self._directory.exists() else ():
             with contextlib.suppress(OSError):
                 descriptor = os.open(path, DIRECTORY)
@@ -162,12 +162,12 @@ class Unkept:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 for file in path.glob("*.json"):
                     with contextlib.suppress(ValueError):
-                        paid = Paid.model_validate_json(file.read_bytes())
+                        paid = Received.model_validate_json(file.read_bytes())
                         found += [(file, paid)] if paid.ledger == self._ledger else []
         return found
 
 
-async def _take_up(books: Books, paid: Paid) -> bool:
+async def _take_up(books: Books, paid: Received) -> bool:
     now, until = books.clock.wall(), books.clock() + LEASE
     job = await books.patient(Ledger.regain, paid.as_job(), paid.part, until=until)
     if job is None:

@@ -25,7 +25,7 @@ STATES = (  # as they are counted
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ReportPart:
     """An answer, or one page of it, as it is shown: its fields where a schema asked for some, else its text."""
 
     text: str = ""
@@ -40,7 +40,7 @@ class Item:
     path: str  # as it is shown
     failed: bool
     when: str  # of the answer or the failure, as it is shown
-    parts: Sequence[Part] = ()
+    parts: Sequence[ReportPart] = ()
     reason: str = ""
     advice: str = ""
     facts: str = ""  # model, pages, cost: one line
@@ -49,7 +49,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ReportPage:
     """Everything that the page shows."""
 
     folder: str
@@ -65,7 +65,7 @@ class Page:
     language: Language = "en"
 
 
-def render(page: Page) -> str:
+def render(page: ReportPage) -> str:
     """The page as HTML."""
     css, script = style(__package__), resources.files(__package__).joinpath("page.js").read_text("utf-8")
     # Nothing from anywhere but this style, this script and pictures inside of the page.
@@ -85,7 +85,7 @@ def render(page: Page) -> str:
     )
 
 
-def parts(answer: Answer | None, text: str | None = None) -> list[Part]:
+def parts(answer: Answer | None, text: str | None = None) -> list[ReportPart]:
     """An answer page by page, or what a text sidecar has of it."""
     if answer is None:
         pages = [] if text is None else [page.removesuffix("\n") for page in text.split("\f")]
@@ -95,10 +95,10 @@ def parts(answer: Answer | None, text: str | None = None) -> list[Part]:
     return [_part(answer.text, answer.data, None)]
 
 
-def _part(text: str, data: object, page: int | None) -> Part:
+def _part(text: str, data: object, page: int | None) -> ReportPart:
     found = [] if data is None else fields(data)
     cleaned = [(shown(name), shown(value, lines=True)) for name, value in found]
-    return Part(shown(text, lines=True), cleaned, page)
+    return ReportPart(shown(text, lines=True), cleaned, page)
 
 
 def fields(data: object) -> list[tuple[str, str]]:

@@ -23,7 +23,7 @@ from typing import NamedTuple
 from rapidfuzz.distance import Levenshtein
 
 from glimpsed.searchable.spread import Slot, spread
-from glimpsed.searchable.words import Line, Page, Quad, Word, is_right_to_left
+from glimpsed.searchable.words import PageWords, PlacedLine, PlacedWord, Quad, is_right_to_left
 
 _RUN = 4  # letters that are found elsewhere than where their turn is, at least
 _SAME = 0.7  # of a word's letters, at least, are the same as those that were seen …
@@ -58,7 +58,7 @@ class _Asked:
     at: tuple[int, int] = (-1, -1)  # page and line, by index
 
 
-def align(text: str, pages: Sequence[Page]) -> list[Page]:
+def align(text: str, pages: Sequence[PageWords]) -> list[PageWords]:
     """The pages with the text's words instead of those that were seen; `pages`: those that it may be about, in order."""
     lines = [[_Asked(word, _letters(word)) for word in line.split()] for line in text.splitlines()]
     lines = [line for line in lines if line]
@@ -80,7 +80,7 @@ def align(text: str, pages: Sequence[Page]) -> list[Page]:
     return out
 
 
-def _others(page: Page, number: int, claimed: set[tuple[int, int]]) -> tuple[Line, ...]:
+def _others(page: PageWords, number: int, claimed: set[tuple[int, int]]) -> tuple[PlacedLine, ...]:
     return tuple(line for n, line in enumerate(page.lines) if (number, n) not in claimed)
 
 
@@ -89,7 +89,7 @@ def _letters(text: str) -> str:
     return "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if c.isalnum())
 
 
-def _seen(pages: Sequence[Page]) -> tuple[list[_Place], str]:
+def _seen(pages: Sequence[PageWords]) -> tuple[list[_Place], str]:
     """Each letter that was seen, and where."""
     places: list[_Place] = []
     letters: list[str] = []
@@ -216,7 +216,9 @@ def _take_neighbours(
 # -- where words stand
 
 
-def _placed(word: _Asked, places: Sequence[_Place], pages: Sequence[Page]) -> tuple[tuple[int, int], Quad]:
+def _placed(
+    word: _Asked, places: Sequence[_Place], pages: Sequence[PageWords]
+) -> tuple[tuple[int, int], Quad]:
     """The line that most of its letters were seen in, and the box around them."""
     found = [places[n] for n in word.found]
     page, line = found[0].page, found[0].line
@@ -234,7 +236,7 @@ def _placed(word: _Asked, places: Sequence[_Place], pages: Sequence[Page]) -> tu
     return (page, line), (top_left, top_right, bottom_right, bottom_left)
 
 
-def _along(words: Line, number: int) -> float:
+def _along(words: PlacedLine, number: int) -> float:
     """How far along its line a word begins."""
     (x, y), (right, bottom) = words[0].quad[0], words[0].quad[1]
     width = max(1e-6, words[0].width)
@@ -242,7 +244,7 @@ def _along(words: Line, number: int) -> float:
     return ((at[0] - x) * (right - x) + (at[1] - y) * (bottom - y)) / width
 
 
-def _edge(word: Word, share: float, *, low: bool) -> float:
+def _edge(word: PlacedWord, share: float, *, low: bool) -> float:
     """The word's own edge where only signs stand between it and the letter."""
     count = len(word.text)
     at = round(share * count)
@@ -251,7 +253,7 @@ def _edge(word: Word, share: float, *, low: bool) -> float:
     return (0.0 if low else 1.0) if not _letters(beyond) else share
 
 
-def _go_along(line: list[_Asked], pages: Sequence[Page]) -> None:
+def _go_along(line: list[_Asked], pages: Sequence[PageWords]) -> None:
     """What was not seen of a line stands between what was, or at its ends."""
     known = [n for n, word in enumerate(line) if word.quad is not None]
     if not known:
@@ -265,7 +267,7 @@ def _go_along(line: list[_Asked], pages: Sequence[Page]) -> None:
         assert one.quad is not None
         page = pages[one.at[0]]
         count = sum(len(word.text) for word in unseen) + len(unseen)
-        text = Word(one.text, one.quad)
+        text = PlacedWord(one.text, one.quad)
         letter = text.width / max(1, len(one.text))
         backwards = is_right_to_left(one.text)
         room = count * letter
@@ -278,7 +280,7 @@ def _go_along(line: list[_Asked], pages: Sequence[Page]) -> None:
         at = 0
         for word in unseen[::-1] if backwards else unseen:
             length = len(word.text) + 1
-            word.quad = _within(Word("", whole).part(at / count, (at + length - 0.5) / count), page)
+            word.quad = _within(PlacedWord("", whole).part(at / count, (at + length - 0.5) / count), page)
             word.at = one.at
             at += length
 
@@ -290,14 +292,14 @@ def _gaps(known: Sequence[int], count: int) -> Iterator[tuple[int, int]]:
             yield one + 1, other
 
 
-def _distance(word: Word, quad: Quad) -> float:
+def _distance(word: PlacedWord, quad: Quad) -> float:
     """From a word's end to another's beginning, along its line."""
     (x, y), (right, bottom) = word.quad[0], word.quad[1]
     width = max(1e-6, word.width)
     return ((quad[0][0] - right) * (right - x) + (quad[0][1] - bottom) * (bottom - y)) / width
 
 
-def _within(quad: Quad, page: Page) -> Quad:
+def _within(quad: Quad, page: PageWords) -> Quad:
     """On the page: a line may be longer than what was seen of it."""
     top_left, top_right, bottom_right, bottom_left = (
         (min(max(x, 0.0), page.width), min(max(y, 0.0), page.height)) for x, y in quad
@@ -308,7 +310,7 @@ def _within(quad: Quad, page: Page) -> Quad:
 # -- lines
 
 
-def _set(lines: Sequence[Sequence[_Asked]], pages: Sequence[Page]) -> list[Page]:
+def _set(lines: Sequence[Sequence[_Asked]], pages: Sequence[PageWords]) -> list[PageWords]:
     """Each line on its page; those of which nothing was seen between their neighbours."""
     slots = [_slot(line) for line in lines]
     texts = [" ".join(word.text for word in line) for line in lines]
@@ -319,9 +321,11 @@ def _slot(line: Sequence[_Asked]) -> Slot | None:
     if not line or line[0].quad is None:
         return None
     page = Counter(word.at[0] for word in line).most_common(1)[0][0]
-    here = tuple(Word(word.text, word.quad) for word in line if word.quad is not None and word.at[0] == page)
+    here = tuple(
+        PlacedWord(word.text, word.quad) for word in line if word.quad is not None and word.at[0] == page
+    )
     elsewhere = tuple(
-        (word.at[0], Word(word.text, word.quad))
+        (word.at[0], PlacedWord(word.text, word.quad))
         for word in line
         if word.quad is not None and word.at[0] != page
     )

@@ -14,7 +14,7 @@ from glimpsed.searchable import MARK, archival, embed
 from glimpsed.searchable.font import font
 from glimpsed.searchable.geometry import UPRIGHT, Frame
 from glimpsed.searchable.layer import FONT, Codes, layer
-from glimpsed.searchable.words import Page as Words
+from glimpsed.searchable.words import PageWords as Words
 
 _DEEPEST = 50  # of inherited attributes
 _TURNED = frozenset({5, 6, 7, 8})

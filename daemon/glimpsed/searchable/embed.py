@@ -20,7 +20,7 @@ from PIL import Image
 from glimpsed.formats import jpeg
 from glimpsed.formats.common import NotPlain
 from glimpsed.formats.sniff import Kind
-from glimpsed.formats.tiff import Directory
+from glimpsed.formats.tiff import Ifd
 from glimpsed.images import colour, decode, tiffs
 from glimpsed.images.picture import Picture, affordable, orientation_of, stretch_of
 
@@ -166,12 +166,12 @@ def _from_tiff(pdf: Pdf, file: BinaryIO, number: int) -> Embedded | None:
         return Embedded(tuple(made), width, height, turn, size)
 
 
-def _strips(page: Directory) -> list[bytes]:
+def _strips(page: Ifd) -> list[bytes]:
     starts, lengths = page.numbers(_OFFSETS), page.numbers(_COUNTS)
     return [bytes(page.read(start, length)) for start, length in zip(starts, lengths, strict=False)]
 
 
-def _fax(pdf: Pdf, data: bytes, size: tuple[int, int], page: Directory) -> Stream:
+def _fax(pdf: Pdf, data: bytes, size: tuple[int, int], page: Ifd) -> Stream:
     if page.numbers(_FILL) == (2,):
         data = data.translate(_BACKWARDS)
     black = page.numbers(_PHOTOMETRIC) == (1,)  # what the fax calls black is white
@@ -180,9 +180,7 @@ def _fax(pdf: Pdf, data: bytes, size: tuple[int, int], page: Directory) -> Strea
     return stream
 
 
-def _jpegs(
-    pdf: Pdf, strips: Sequence[bytes], width: int, height: int, page: Directory
-) -> list[tuple[Stream, int]]:
+def _jpegs(pdf: Pdf, strips: Sequence[bytes], width: int, height: int, page: Ifd) -> list[tuple[Stream, int]]:
     """All strips as one JPEG, where they can be, else one each; with the tables that they share."""
     samples = (page.numbers(_SAMPLES) or (1,))[0]
     photometric = page.numbers(_PHOTOMETRIC)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from xml.sax.saxutils import escape, quoteattr
 
 from glimpsed import __version__
-from glimpsed.searchable.words import Line, Page, Word, bounds, is_right_to_left
+from glimpsed.searchable.words import PageWords, PlacedLine, PlacedWord, bounds, is_right_to_left
 
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _HEAD = """<?xml version="1.0" encoding="UTF-8"?>
@@ -24,14 +24,14 @@ _HEAD = """<?xml version="1.0" encoding="UTF-8"?>
 _TAIL = " </body>\n</html>\n"
 
 
-def render(name: str, pages: Sequence[Page]) -> bytes:
+def render(name: str, pages: Sequence[PageWords]) -> bytes:
     """The whole file; the pages' measure is px. `name`: of the image."""
     shown = _ILLEGAL.sub("", name.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
     head = _HEAD.replace("{title}", escape(shown)).replace("{version}", __version__)
     return "".join([head, *(part for page in pages for part in _page(shown, page)), _TAIL]).encode()
 
 
-def _page(name: str, page: Page) -> Iterator[str]:
+def _page(name: str, page: PageWords) -> Iterator[str]:
     box = f"0 0 {round(page.width)} {round(page.height)}"
     image = name.replace('"', "'")  # as the format has it, a name in quotes
     title = quoteattr(f'image "{image}"; bbox {box}; ppageno {page.number - 1}')
@@ -41,7 +41,7 @@ def _page(name: str, page: Page) -> Iterator[str]:
     yield "  </div>\n"
 
 
-def _line(number: str, line: Line, page: Page) -> Iterator[str]:
+def _line(number: str, line: PlacedLine, page: PageWords) -> Iterator[str]:
     direction = " dir='rtl'" if any(is_right_to_left(word.text) for word in line) else ""
     yield f"   <span class='ocr_line' id='line_{number}'{direction} title='{_box(line, page)}'>\n"
     for at, word in enumerate(line, 1):
@@ -49,7 +49,7 @@ def _line(number: str, line: Line, page: Page) -> Iterator[str]:
     yield "   </span>\n"
 
 
-def _box(words: Sequence[Word], page: Page) -> str:
+def _box(words: Sequence[PlacedWord], page: PageWords) -> str:
     left, top, right, bottom = bounds(words)
     limits = (page.width, page.height, page.width, page.height)
     return "bbox " + " ".join(

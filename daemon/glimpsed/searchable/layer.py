@@ -12,7 +12,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from glimpsed.searchable.words import Line, Point, is_right_to_left
+from glimpsed.searchable.words import PlacedLine, Point, is_right_to_left
 
 FONT = "GlimpsedWords"  # its name among a page's resources
 # Of the font's size: width of a letter and a space, depth below the line.
@@ -53,13 +53,13 @@ class Codes:
         return code
 
 
-def layer(lines: Iterable[Line], place: Callable[[Point], Point], codes: Codes) -> bytes:
+def layer(lines: Iterable[PlacedLine], place: Callable[[Point], Point], codes: Codes) -> bytes:
     """The content stream; `place` is from the words' measure to the page's own, in points."""
     parts = list(_parts(lines, place, codes))
     return b"\n".join([b"BT", b"3 Tr", *parts, b"ET"]) if parts else b""
 
 
-def _parts(lines: Iterable[Line], place: Callable[[Point], Point], codes: Codes) -> Iterator[bytes]:
+def _parts(lines: Iterable[PlacedLine], place: Callable[[Point], Point], codes: Codes) -> Iterator[bytes]:
     known: tuple[float, str] = (0.0, "")  # size and direction
     at = (0.0, 0.0)
     for line in lines:

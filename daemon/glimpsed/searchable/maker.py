@@ -25,7 +25,7 @@ from glimpsed.images.prepare import DECODED
 from glimpsed.journal import get_logger
 from glimpsed.model import Answer, Content, Line, Request, shown
 from glimpsed.searchable import KINDS, NO_OCR, installed_ocr, seen
-from glimpsed.searchable.worker import Task
+from glimpsed.searchable.worker import SearchableTask
 from glimpsed.vision import Memory, Model, connect
 
 log = get_logger()
@@ -131,7 +131,7 @@ class Maker:
             else _texts(answer, pages),
         }
         head = json.dumps(told).encode()
-        task = Task(kind, outputs, len(head))
+        task = SearchableTask(kind, outputs, len(head))
         try:
             answered, data = await self._pool.ask(
                 task, head + content.data, lambda answer, data: (answer, data)
@@ -150,10 +150,12 @@ class Maker:
             at += size
         return Made(files, answered.get("without_pdf"))
 
-    async def _seen(self, content: Content, pages: Sequence[int], chain: Sequence[Model]) -> list[seen.Told]:
+    async def _seen(
+        self, content: Content, pages: Sequence[int], chain: Sequence[Model]
+    ) -> list[seen.ToldLine]:
         """What the embedded OCR sees on these pages; nothing where there is none, or it cannot be started."""
         engine = next((model for model in chain if model.entry.local), None) or self._engine()
-        found: list[seen.Told] = []
+        found: list[seen.ToldLine] = []
         if engine is None:
             return found
         target = plan.target(engine.entry, LOOK, pages=1)
@@ -183,7 +185,7 @@ class Maker:
         return self._own
 
 
-def _told(answer: Answer, lines: Sequence[Line]) -> list[seen.Told]:
+def _told(answer: Answer, lines: Sequence[Line]) -> list[seen.ToldLine]:
     """A local model's own lines."""
     turned = {sent.page: sent.turned or 0 for sent in answer.sent}
     loose = answer.model.answered.startswith(LOOSE)

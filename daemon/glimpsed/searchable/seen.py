@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from glimpsed.model import Line as Seen
-from glimpsed.searchable.words import Line, Point, Quad, Word, between, divided
+from glimpsed.searchable.words import PlacedLine, PlacedWord, Point, Quad, between, divided
 
-Told = list[Any]  # a line on its way to the process: page, degrees, margin, each word's text and box
+ToldLine = list[Any]  # a line on its way to the process: page, degrees, margin, each word's text and box
 
 _TURNED = frozenset({5, 6, 7, 8})
 _SLANTED = 0.004  # radians: less makes no difference
@@ -19,7 +19,7 @@ _MARGIN = 0.12  # of a box of rapidocr's, which widens what it found
 _LONG = 4.0  # heights: shorter lines do not tell how a page slants
 
 
-def told(line: Seen, turned: int, *, loose: bool = False) -> Told:
+def told(line: Seen, turned: int, *, loose: bool = False) -> ToldLine:
     """A line for the process. `turned`: degrees clockwise by which the page was turned before it was read.
 
     `loose`: its boxes have a margin above and below the print.
@@ -28,7 +28,7 @@ def told(line: Seen, turned: int, *, loose: bool = False) -> Told:
     return [line.page, turned, _MARGIN if loose else 0.0, words]
 
 
-def lines(found: Sequence[Told], width: int, height: int, orientation: int) -> tuple[Line, ...]:
+def lines(found: Sequence[ToldLine], width: int, height: int, orientation: int) -> tuple[PlacedLine, ...]:
     """The lines of one page, on the page as it is seen. `width`, `height`: as it is stored, px."""
     rows = []
     for _, turned, margin, words in found:
@@ -39,9 +39,9 @@ def lines(found: Sequence[Told], width: int, height: int, orientation: int) -> t
             ]
         )
     slant = _slant(rows)
-    out: list[Line] = []
+    out: list[PlacedLine] = []
     for row in rows:
-        placed = tuple(Word(text, _slanted(quad, slant)) for text, quad in row)
+        placed = tuple(PlacedWord(text, _slanted(quad, slant)) for text, quad in row)
         out.append(divided(placed[0].text, placed[0].quad) if len(placed) == 1 else placed)
     return tuple(line for line in out if line)
 
@@ -107,7 +107,7 @@ def _slant(rows: Sequence[Sequence[tuple[str, Quad]]]) -> float:
         start, end = _middle(first), _middle(last)
         run = (end[0] - start[0]) * along[0] + (end[1] - start[1]) * along[1]
         rise = (end[0] - start[0]) * across[0] + (end[1] - start[1]) * across[1]
-        if abs(run) > _LONG * Word("", first).height:
+        if abs(run) > _LONG * PlacedWord("", first).height:
             angles.append(math.atan2(rise, run) if run > 0 else math.atan2(-rise, -run))
     slant = statistics.median(angles) if len(angles) > 2 else 0.0
     return slant if _SLANTED < abs(slant) < _STEEPEST else 0.0
@@ -129,7 +129,7 @@ def _slanted(quad: Quad, slant: float) -> Quad:
     """The slanting box of which this is the upright one around it: w cos + h sin wide, w sin + h cos high."""
     if not slant:
         return quad
-    word = Word("", quad)
+    word = PlacedWord("", quad)
     cosine, sine = math.cos(slant), abs(math.sin(slant))
     spread = cosine * cosine - sine * sine
     width = (word.width * cosine - word.height * sine) / spread

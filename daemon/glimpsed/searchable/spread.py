@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from glimpsed.searchable.words import Line, Page, Word, bounds, divided, upright
+from glimpsed.searchable.words import PageWords, PlacedLine, PlacedWord, bounds, divided, upright
 
 _MARGIN = 0.05  # of the page, beside lines of which nothing was seen
 _HIGHEST = 0.025  # of the page: a line of which nothing is known
@@ -18,13 +18,13 @@ class Slot:
     """A line whose place is known."""
 
     page: int  # index
-    words: Line
-    elsewhere: tuple[tuple[int, Word], ...] = ()  # what was seen of it on other pages
+    words: PlacedLine
+    elsewhere: tuple[tuple[int, PlacedWord], ...] = ()  # what was seen of it on other pages
 
 
-def spread(texts: Sequence[str], slots: Sequence[Slot | None], pages: Sequence[Page]) -> list[Page]:
+def spread(texts: Sequence[str], slots: Sequence[Slot | None], pages: Sequence[PageWords]) -> list[PageWords]:
     """The pages with all the lines on them, in the order of the text."""
-    lines: list[list[Line]] = [[] for _ in pages]
+    lines: list[list[PlacedLine]] = [[] for _ in pages]
     if not pages:
         return []
     for known, group in itertools.groupby(range(len(texts)), key=lambda n: slots[n] is not None):
@@ -45,8 +45,8 @@ def spread(texts: Sequence[str], slots: Sequence[Slot | None], pages: Sequence[P
 
 
 def _unseen(
-    texts: Sequence[str], before: Slot | None, after: Slot | None, pages: Sequence[Page]
-) -> list[tuple[int, Line]]:
+    texts: Sequence[str], before: Slot | None, after: Slot | None, pages: Sequence[PageWords]
+) -> list[tuple[int, PlacedLine]]:
     """Lines of which nothing was seen, on pages of which nothing was seen where there are any between, else in the gap."""
     first = before.page if before else 0
     last = after.page if after else len(pages) - 1
@@ -68,7 +68,7 @@ def _unseen(
     return [(number, line) for line in _in_rows(texts, page, top, bottom)]
 
 
-def _in_rows(texts: Sequence[str], page: Page, top: float, bottom: float) -> list[Line]:
+def _in_rows(texts: Sequence[str], page: PageWords, top: float, bottom: float) -> list[PlacedLine]:
     """One below the other, as high as there is room for, but no higher than print is."""
     if not texts:
         return []

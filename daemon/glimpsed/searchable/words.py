@@ -17,7 +17,7 @@ _RIGHT_TO_LEFT = frozenset({"R", "AL"})
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class PlacedWord:
     """A word and its corners in px of the upright page: clockwise from the top left of the word as it is read upright."""
 
     text: str
@@ -49,17 +49,17 @@ class Word:
         )
 
 
-Line: TypeAlias = tuple[Word, ...]  # in the order in which they are read
+PlacedLine: TypeAlias = tuple[PlacedWord, ...]  # in the order in which they are read
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class PageWords:
     """What stands on a page."""
 
     number: int  # from 1
     width: float  # px, or any other measure: the words' corners are in the same
     height: float
-    lines: tuple[Line, ...] = ()
+    lines: tuple[PlacedLine, ...] = ()
 
     def scaled(self, width: float, height: float) -> Self:
         """The same page in another measure."""
@@ -83,9 +83,9 @@ class Page:
         return cls(number, width, height, tuple(tuple(_word(*w) for w in line) for line in lines))
 
 
-def _word(text: str, quad: Sequence[Sequence[float]]) -> Word:
+def _word(text: str, quad: Sequence[Sequence[float]]) -> PlacedWord:
     top_left, top_right, bottom_right, bottom_left = ((float(x), float(y)) for x, y in quad)
-    return Word(text, (top_left, top_right, bottom_right, bottom_left))
+    return PlacedWord(text, (top_left, top_right, bottom_right, bottom_left))
 
 
 def between(one: Point, other: Point, share: float) -> Point:
@@ -98,7 +98,7 @@ def upright(left: float, top: float, right: float, bottom: float) -> Quad:
     return (left, top), (right, top), (right, bottom), (left, bottom)
 
 
-def bounds(words: Iterable[Word]) -> tuple[float, float, float, float]:
+def bounds(words: Iterable[PlacedWord]) -> tuple[float, float, float, float]:
     """(left, top, right, bottom) of all of them."""
     points = [point for word in words for point in word.quad]
     xs, ys = [x for x, _ in points], [y for _, y in points]
@@ -110,9 +110,9 @@ def is_right_to_left(text: str) -> bool:
     return not text.isascii() and any(unicodedata.bidirectional(c) in _RIGHT_TO_LEFT for c in text)
 
 
-def divided(text: str, quad: Quad) -> Line:
+def divided(text: str, quad: Quad) -> PlacedLine:
     """A line of text as its words, in a box as wide as all of them: by how wide letters usually are."""
-    whole = Word(text, quad)
+    whole = PlacedWord(text, quad)
     texts = text.split()
     space = 0.6
     widths = [sum(map(_width, word)) for word in texts]
@@ -123,7 +123,7 @@ def divided(text: str, quad: Quad) -> Line:
         texts, widths = texts[::-1], widths[::-1]
     words, at = [], 0.0
     for word, width in zip(texts, widths, strict=True):
-        words.append(Word(word, whole.part(at / total, (at + width) / total)))
+        words.append(PlacedWord(word, whole.part(at / total, (at + width) / total)))
         at += width + space
     return tuple(words[::-1] if is_right_to_left(text) else words)
 

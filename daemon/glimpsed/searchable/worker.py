@@ -19,11 +19,11 @@ from glimpsed.formats.sniff import Kind
 from glimpsed.images import decode, pdf
 from glimpsed.searchable import hocr, seen
 from glimpsed.searchable.align import align
-from glimpsed.searchable.words import Page, divided
+from glimpsed.searchable.words import PageWords, divided
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class SearchableTask:
     """What is to be made."""
 
     kind: Kind
@@ -37,7 +37,7 @@ def start(settings: dict[str, Any]) -> Answering:
     return functools.partial(_work, decoded=settings["decoded"])
 
 
-def _work(task: Task, file: BinaryIO, *, decoded: int) -> Answer:
+def _work(task: SearchableTask, file: BinaryIO, *, decoded: int) -> Answer:
     told = json.loads(file.read(task.length))
     source = io.BytesIO(file.read())
     pages = _pages(source, task.kind, told, decoded)
@@ -59,17 +59,17 @@ def _work(task: Task, file: BinaryIO, *, decoded: int) -> Answer:
     return answer | {"sizes": {kind: len(data) for kind, data in made.items()}}, list(made.values())
 
 
-def _pages(source: BinaryIO, kind: Kind, told: Mapping[str, Any], decoded: int) -> list[Page]:
+def _pages(source: BinaryIO, kind: Kind, told: Mapping[str, Any], decoded: int) -> list[PageWords]:
     """Every page with the words that go onto it."""
     own = set(told["own"])
-    found: dict[int, list[seen.Told]] = {}
+    found: dict[int, list[seen.ToldLine]] = {}
     for line in told["lines"]:
         found.setdefault(line[0], []).append(line)
     pages = []
     for number, page_as_stored in enumerate(decode.stored(source, kind, decoded), 1):
         stored = page_as_stored.width, page_as_stored.height, page_as_stored.orientation
         size = seen.size(*stored)
-        page = Page(number, *size)
+        page = PageWords(number, *size)
         if number in own:
             page = replace(page, lines=_own_lines(source, number, size))
         elif number in found:

@@ -34,7 +34,7 @@ from glimpsed.service.dispatch import Dispatcher
 from glimpsed.service.folders import Folders
 from glimpsed.service.gauges import set_gauges
 from glimpsed.service.health import Health
-from glimpsed.service.known import Known
+from glimpsed.service.known import KnownAnswers
 from glimpsed.service.models import Models
 from glimpsed.service.opening import open_books
 from glimpsed.service.serving import Serving
@@ -97,7 +97,7 @@ class Service:
         self.maker: Maker
         self.models: Models
         self.dispatcher: Dispatcher
-        self.known: Known
+        self.known: KnownAnswers
         self.verifying: Verifying
         self.folders: Folders
 
@@ -195,7 +195,7 @@ class Service:
             changed=self._health.look_again,
         )
         self._serving = Serving(self.config, self.books, self.folders, self.models, costless.chain)
-        self.known = Known(costless, self._serving.unserved, self._wake)
+        self.known = KnownAnswers(costless, self._serving.unserved, self._wake)
         self._health.serve(self.httpd, self.config)
         self.dispatcher = Dispatcher(
             self.books,

@@ -18,7 +18,7 @@ from glimpsed.journal import events, get_logger
 from glimpsed.ledger import LEASE, Books, Ledger
 from glimpsed.ledger.books import Away
 from glimpsed.model import Job
-from glimpsed.pipeline import End, Kept, Pipeline, Place
+from glimpsed.pipeline import End, Pipeline, Place, Unfinished
 from glimpsed.service.hands import Hands
 from glimpsed.vision.pacing import Pacing
 from glimpsed.vision.pause import Pause
@@ -220,7 +220,9 @@ class Dispatcher:
         try:
             async with self._pipeline.room(job):
                 come_to = await self._pipeline.answer(job, place)
-                if isinstance(come_to, Kept):  # not before: budgets are reckoned from what the ledger knows
+                if isinstance(
+                    come_to, Unfinished
+                ):  # not before: budgets are reckoned from what the ledger knows
                     asking = False
                     pacing.answered()  # the model is free for another, while this one's answer is written
                     self.wake()

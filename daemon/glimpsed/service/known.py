@@ -10,7 +10,7 @@ from glimpsed.pipeline.costless import After, Costless
 LOOK = 1.0  # seconds between two looks
 
 
-class Known:
+class KnownAnswers:
     """Rows whose answer is kept; the dispatcher takes them from here."""
 
     def __init__(

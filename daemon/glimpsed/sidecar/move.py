@@ -27,7 +27,7 @@ from typing import Any
 from glimpsed.config.schema import Folder
 from glimpsed.disk.files import DIRECTORY, Root, entry, find_root, opened_directory, version_of
 from glimpsed.disk.names import is_fixed, numbered
-from glimpsed.disk.transfer import Piece, digest, transfer
+from glimpsed.disk.transfer import Member, digest, transfer
 from glimpsed.errors import FileError, ShareTrouble, Vanished
 from glimpsed.model import Answer, Version, Written, shown
 from glimpsed.sidecar import own, places
@@ -251,7 +251,7 @@ def _plan(
     wanted: str,
     version: Version,
     sidecars: Sequence[str],
-) -> list[Piece]:
+) -> list[Member]:
     """All that is to be moved, the image last, under the first number for which every name is free; nothing if it is there."""
     here = os.path.samestat(os.fstat(source), os.fstat(target))
     image = entry(source, name)
@@ -287,15 +287,15 @@ def _plan(
 
 def _piece(
     source: int, target: int, old: str, new: str, seen: os.stat_result, *, image: bool
-) -> Piece | None:
+) -> Member | None:
     """None when the name is taken there, by something else."""
     there = entry(target, new)
     if there is None:
-        return Piece(old, new, seen, there=False)
+        return Member(old, new, seen, there=False)
     same = (
         stat.S_ISREG(there.st_mode)
         and there.st_size == seen.st_size
         and (not image or abs(there.st_mtime_ns - seen.st_mtime_ns) < _COARSE)
         and digest(target, new) == digest(source, old)
     )
-    return Piece(old, new, seen, there=True) if same else None
+    return Member(old, new, seen, there=True) if same else None

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from glimpsed.config.schema import Folder
-from glimpsed.disk import temporary
+from glimpsed.disk import rights, temporary
 from glimpsed.disk.files import (
     MISSING,
     Root,
@@ -110,7 +110,11 @@ def write(
         for sidecar, (_, rendered) in outputs.items():
             own.refuse_long_name(parent, sidecar)
             status = own.refuse_foreign(place, sidecar, rendered)
-            if status is None or not own.holds(parent, sidecar, rendered):
+            if (
+                status is None
+                or not own.holds(parent, sidecar, rendered)
+                or _is_wider(parent, name, sidecar, folder)
+            ):
                 missing[sidecar] = rendered
         with temporary.files(parent, name, folder.sidecar_mode, missing) as ready:
             named = {sidecar: ready.get(sidecar, sidecar) for sidecar in outputs}
@@ -126,6 +130,12 @@ def write(
         _remove_error(parent, name)
         temporary.sync_directory(parent)
         return (*standing, *known)
+
+
+def _is_wider(parent: int, image: str, sidecar: str, folder: Folder) -> bool:
+    """Whether the image's rights became narrower than those that this sidecar got."""
+    like, there = rights.of_file(parent, image), rights.of_file(parent, sidecar)
+    return like is not None and there is not None and rights.is_wider(there, like, folder.sidecar_mode)
 
 
 def write_error(

@@ -17,7 +17,7 @@ from glimpsed.journal import events, get_logger
 from glimpsed.model import Line, Reply, Request, Usage
 from glimpsed.ocr import layout
 from glimpsed.vision import placed
-from glimpsed.vision.engines import Reading, engine_for
+from glimpsed.vision.engines import EngineReading, engine_for
 from glimpsed.vision.memory import Ceiling
 from glimpsed.vision.pacing import Pacing
 
@@ -75,16 +75,16 @@ class LocalModel:
             lines=tuple(lines) if request.lines else None,
         )
 
-    async def _read(self, request: Request) -> tuple[dict[int, Reading], list[Line]]:
+    async def _read(self, request: Request) -> tuple[dict[int, EngineReading], list[Line]]:
         """Each page, and where its lines stand. Its own text is exact, so its picture is not looked at."""
-        pages = {own.page: Reading(own.text) for own in request.texts}
+        pages = {own.page: EngineReading(own.text) for own in request.texts}
         lines: list[Line] = []
         for page, images in groupby(request.images, key=lambda image: image.page):
             if page not in pages:
                 parts = list(images)
                 read = [await self._engine.read(part, lines=request.lines) for part in parts]
                 text = layout.joined([one.text for one in read])
-                pages[page] = Reading(text, read[0].turned, any(one.ink for one in read))
+                pages[page] = EngineReading(text, read[0].turned, any(one.ink for one in read))
                 lines += placed.lines(parts, read)
         return pages, sorted(lines, key=lambda line: line.page)
 

@@ -177,7 +177,7 @@ _VALID: dict[str, Callable[[Any], object]] = {
 }
 
 
-class Refusals:
+class RefusalRecord:
     """Files that a model refused alike, in a row: a `jury.Record` that other daemons and the next start know too."""
 
     def __init__(self, memory: Memory, entry: ModelEntry, clock: Callable[[], float]) -> None:

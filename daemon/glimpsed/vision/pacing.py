@@ -28,7 +28,7 @@ from glimpsed.errors import Verdict, VisionError
 from glimpsed.vision.breaker import SILENT, Breaker
 from glimpsed.vision.jury import Jury
 from glimpsed.vision.pause import FIRST_PROBE, Pause, begun, begun_silently, reason_to_pause
-from glimpsed.vision.rates import Others, Rates
+from glimpsed.vision.rates import OtherDaemons, Rates
 from glimpsed.vision.slots import Slots, Ticket, Waiter
 
 
@@ -46,7 +46,7 @@ class Pacing:
         self.prefetch = max(2, entry.concurrency // 2)  # jobs that are read and prepared meanwhile
         self.lot = self.prefetch // 2  # as long as the others wait for a slot, less is not worth a claim
         self._rates = Rates(entry)
-        self.others: Others | None = None
+        self.others: OtherDaemons | None = None
         self._pause: Pause | None = None
         self._probing = False
         self._closed = False
@@ -178,7 +178,7 @@ class Pacing:
             raise
 
     async def _admitted_among(
-        self, others: Others, tokens: int, file: str, clock: Callable[[], float]
+        self, others: OtherDaemons, tokens: int, file: str, clock: Callable[[], float]
     ) -> Ticket:
         """When there is a place here, and room in the rates that other daemons share."""
         async with self._door:

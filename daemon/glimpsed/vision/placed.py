@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from glimpsed.model import Image, Line, Word
 from glimpsed.region import Region
-from glimpsed.vision.engines import Reading, Seen
+from glimpsed.vision.engines import EngineReading, Seen
 
 _SAME = 0.5  # of the smaller box: two bands show the same line
 
 
-def lines(parts: Sequence[Image], read: Sequence[Reading]) -> list[Line]:
+def lines(parts: Sequence[Image], read: Sequence[EngineReading]) -> list[Line]:
     """The lines of one page from its picture or its overlapping bands, each once."""
     found: list[Line] = []
     for part, reading in zip(parts, read, strict=True):

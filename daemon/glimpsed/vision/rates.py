@@ -17,7 +17,7 @@ class Started(Protocol):
     tokens: int
 
 
-class Others(Protocol):
+class OtherDaemons(Protocol):
     """Who else asks this model: the rates hold for all daemons on one ledger together."""
 
     async def wait(self, tokens: int) -> float:

@@ -48,7 +48,7 @@ class RemoteModel:
         self.lessons = Lessons(entry, known, clock)
         self.clock = clock
         self.pacing = Pacing(entry)
-        self.pacing.jury.record = memory.Refusals(known, entry, clock)
+        self.pacing.jury.record = memory.RefusalRecord(known, entry, clock)
         self.client = Client(entry)
         self.pacing.closed = self.client.stop
         self.checker = Checker()

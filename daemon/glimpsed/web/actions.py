@@ -193,7 +193,7 @@ def _table(desk: Desk, rows: Sequence[FileRow]) -> str:
     )
     roots = {name: _root(folder) for name, folder in folders.items()}
     to = io.StringIO(newline="")
-    with tables.Table(columns) as table:
+    with tables.ExportTable(columns) as table:
         for row in rows:
             folder = folders[row.key.folder]
             answer = answer_of(desk, roots[folder.name], folder, row) if row.state == "done" else None

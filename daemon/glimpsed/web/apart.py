@@ -33,7 +33,7 @@ _NOT_THEIRS = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}  # systemd's, a
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class PageSettings:
     """What the process knows of the daemon."""
 
     config: Config
@@ -45,7 +45,7 @@ class Told:
 async def beside(service: Service, web: Web) -> AsyncIterator[None]:
     """In the daemon. Raises `ConfigError` when the address is not to be had."""
     sockets = listening.sockets(service.httpd, web)
-    page = Page(service.config, web, _metrics(service, web), sockets)
+    page = PageProcess(service.config, web, _metrics(service, web), sockets)
     service.reloaded.append(page.tell)
     try:
         async with asyncio.TaskGroup() as group:
@@ -66,8 +66,8 @@ def _metrics(service: Service, web: Web) -> bytes:
 
 
 @dataclass(slots=True)
-class Page:
-    """The process that serves it, whichever that is at the moment."""
+class PageProcess:
+    """The process that serves the page, whichever that is at the moment."""
 
     config: Config
     web: Web
@@ -79,7 +79,7 @@ class Page:
         """What counts from now on."""
         self.config = config
         if self._to is not None:
-            self._to.write(pickle.dumps(Told(config, self.web, self.metrics)))
+            self._to.write(pickle.dumps(PageSettings(config, self.web, self.metrics)))
 
     async def keep(self) -> None:
         """Have one, for ever."""

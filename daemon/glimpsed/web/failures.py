@@ -21,7 +21,7 @@ _PARTICULAR = re.compile(r"'[^']*'|\"[^\"]*\"|\S*/\S+|\d[\d.,:]*")
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class FailureGroup:
     """Files of a folder that failed for what is the same but for names and numbers."""
 
     key: str
@@ -38,7 +38,7 @@ async def view(request: Request) -> Response:
     site = site_of(request)
     names = list(site.config.folders)
 
-    async def look() -> list[Group]:
+    async def look() -> list[FailureGroup]:
         return await site.ask(_groups, names)
 
     groups = await site.kept("failures", FRESH, look)
@@ -55,11 +55,11 @@ async def view(request: Request) -> Response:
     )
 
 
-def _groups(ledger: Ledger, folders: Sequence[str]) -> list[Group]:
+def _groups(ledger: Ledger, folders: Sequence[str]) -> list[FailureGroup]:
     return grouped(ledger.reasons(folders))
 
 
-def _with_examples(ledger: Ledger, groups: Sequence[Group]) -> list[Group]:
+def _with_examples(ledger: Ledger, groups: Sequence[FailureGroup]) -> list[FailureGroup]:
     latest = {name: ledger.latest(name, "failed", 200) for name in {group.folder for group in groups}}
     return [
         replace(
@@ -72,12 +72,12 @@ def _with_examples(ledger: Ledger, groups: Sequence[Group]) -> list[Group]:
     ]
 
 
-def grouped(reasons: Iterable[Reason]) -> list[Group]:
+def grouped(reasons: Iterable[Reason]) -> list[FailureGroup]:
     """Reasons that differ in names and numbers only are one group. Pure."""
-    found: dict[str, Group] = {}
+    found: dict[str, FailureGroup] = {}
     for reason in reasons:
         key = key_of(reason.folder, reason.reason)
-        one = found.get(key) or Group(key, reason.folder, reason.reason, reason.advice, 0, 0.0)
+        one = found.get(key) or FailureGroup(key, reason.folder, reason.reason, reason.advice, 0, 0.0)
         found[key] = replace(one, files=one.files + reason.files, last=max(one.last, reason.last))
     return sorted(found.values(), key=lambda group: -group.files)
 

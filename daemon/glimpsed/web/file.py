@@ -33,7 +33,7 @@ _DAY = 86400
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class AnswerView:
     """What is known of a file's answer."""
 
     answer: Answer | None  # as the ledger or the JSON has it
@@ -81,7 +81,7 @@ async def page(
 ) -> Response:
     """The page of this file; with what was `typed`, where that could not be saved because of a problem."""
     site = site_of(request)
-    told = await site.do_in(row.key.folder, told_of, row, folder) if folder else Told(None, None)
+    told = await site.do_in(row.key.folder, told_of, row, folder) if folder else AnswerView(None, None)
     count, trouble = 0, None
     if folder is not None and row.state != "gone":
         try:
@@ -148,7 +148,7 @@ def editable(row: FileRow, answer: Answer, typed: Mapping[str, str]) -> Editing:
     )
 
 
-def undoes(told: Told) -> bool:
+def undoes(told: AnswerView) -> bool:
     """Whether the answer that stands was corrected, and what the model itself said is there to go back to. Pure."""
     own = next((answer for which, answer in told.earlier if which == OWN), None)
     stands = told.answer
@@ -213,7 +213,7 @@ async def found(request: Request) -> tuple[FileRow, Folder | None]:
     return row, site.config.folders.get(row.key.folder)
 
 
-def told_of(desk: Desk, row: FileRow, folder: Folder) -> Told:
+def told_of(desk: Desk, row: FileRow, folder: Folder) -> AnswerView:
     """What the ledger and the sidecars know."""
     question = anew.question_of(row)
     kept = desk.ledger.all_kept(question) if question else []
@@ -226,7 +226,7 @@ def told_of(desk: Desk, row: FileRow, folder: Folder) -> Told:
     if (own := desk.ledger.own_answer(row.key)) is not None:
         earlier.insert(0, (OWN, own))
     if not stands:
-        return Told(None, None, earlier, second)
+        return AnswerView(None, None, earlier, second)
     try:
         root = find_root(folder.path)
         answer = anew.answer(root, row, folder, kept)
@@ -234,4 +234,4 @@ def told_of(desk: Desk, row: FileRow, folder: Folder) -> Told:
     except GlimpsedError:
         known = next((one for one in kept if one), None)
         answer, text = (known.answer if known else None), None
-    return Told(answer, text, earlier, second)
+    return AnswerView(answer, text, earlier, second)

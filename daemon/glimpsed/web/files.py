@@ -63,7 +63,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ListRow:
     """A file of the list."""
 
     row: FileRow
@@ -73,10 +73,10 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListPage:
     """A page of the list."""
 
-    lines: Sequence[Line]
+    lines: Sequence[ListRow]
     following: str | None  # the address of the next one
     total: int | None = None  # None: nobody counted
     every: bool = True  # else there are more than `total`
@@ -96,7 +96,7 @@ async def view(request: Request) -> Response:
     )
     known = list(site.config.folders)
     look = _found if wanted.text else _named if wanted.name else _page
-    listed: Listed = await site.ask(look, known, wanted)
+    listed: ListPage = await site.ask(look, known, wanted)
     if listed.total is None and not (wanted.name or wanted.text):
         listed = replace(listed, total=await _total(request, wanted))
     return render(
@@ -124,19 +124,19 @@ def _among(known: Sequence[str], wanted: Wanted) -> Among:
     )
 
 
-def _found(ledger: Ledger, known: Sequence[str], wanted: Wanted) -> Listed:
+def _found(ledger: Ledger, known: Sequence[str], wanted: Wanted) -> ListPage:
     """Those whose answer holds what is searched for."""
     place = (int(wanted.place[0]), wanted.place[1]) if wanted.place else None
     found = ledger.found(wanted.text, _among(known, wanted), after=place, limit=PER_PAGE)
     rows = {row.id: row for row in ledger.all_numbered([hit.id for hit in found.hits])}
     lines = [
-        Line(rows[hit.id], marked(hit.line, wanted.text), hit.page) for hit in found.hits if hit.id in rows
+        ListRow(rows[hit.id], marked(hit.line, wanted.text), hit.page) for hit in found.hits if hit.id in rows
     ]
     on = wanted.link(f"{found.on[0]}-{found.on[1]}") if found.on else None
-    return Listed(lines, on, found.count, found.every)
+    return ListPage(lines, on, found.count, found.every)
 
 
-def _named(ledger: Ledger, known: Sequence[str], wanted: Wanted) -> Listed:
+def _named(ledger: Ledger, known: Sequence[str], wanted: Wanted) -> ListPage:
     """Those whose path holds what was typed: after so many that were looked at, the next page goes on."""
     before = wanted.place[1] if wanted.place else None
     among = _among(known, wanted)
@@ -154,10 +154,10 @@ def _named(ledger: Ledger, known: Sequence[str], wanted: Wanted) -> Listed:
             before=before,
             limit=PER_PAGE,
         )
-    return Listed(_with_beginnings(ledger, rows), None if on is None else wanted.link(f"0-{on}"))
+    return ListPage(_with_beginnings(ledger, rows), None if on is None else wanted.link(f"0-{on}"))
 
 
-def _page(ledger: Ledger, known: Sequence[str], wanted: Wanted) -> Listed:
+def _page(ledger: Ledger, known: Sequence[str], wanted: Wanted) -> ListPage:
     """All of them, the latest change first."""
     among, one_more = _among(known, wanted), PER_PAGE + 1
     if among.doubtful:
@@ -169,9 +169,9 @@ def _page(ledger: Ledger, known: Sequence[str], wanted: Wanted) -> Listed:
     lines = _with_beginnings(ledger, rows[:PER_PAGE])
     following = wanted.link(f"{last.changed!r}-{last.id}") if last else None
     if among.doubtful or not (wanted.since or wanted.until):
-        return Listed(lines, following)
+        return ListPage(lines, following)
     count = ledger.count_between(among.folders, among.states, among.since, among.until)
-    return Listed(lines, following, count, count < COUNTED)
+    return ListPage(lines, following, count, count < COUNTED)
 
 
 def _doubtful(ledger: Ledger, known: Sequence[str], wanted: Wanted, limit: int) -> list[FileRow]:
@@ -184,10 +184,10 @@ def _doubtful(ledger: Ledger, known: Sequence[str], wanted: Wanted, limit: int) 
     return [row for _, row in found if row.key.folder in known]
 
 
-def _with_beginnings(ledger: Ledger, rows: Sequence[FileRow]) -> list[Line]:
+def _with_beginnings(ledger: Ledger, rows: Sequence[FileRow]) -> list[ListRow]:
     begin = ledger.beginnings([row.id for row in rows])
     texts = {row.id: excerpt(" ".join(begin.get(row.id, "").split())) for row in rows}
-    return [Line(row, [(texts[row.id], False)] if texts[row.id] else []) for row in rows]
+    return [ListRow(row, [(texts[row.id], False)] if texts[row.id] else []) for row in rows]
 
 
 async def _total(request: Request, wanted: Wanted) -> int | None:

@@ -36,7 +36,7 @@ from glimpsed.web.review import NOBODY, misfit
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class SideBySide:
     """A field or a page of both answers, in pieces, where they differ marked."""
 
     name: str
@@ -147,20 +147,20 @@ async def _compared(
     )
 
 
-def beside(answer: Answer, other: Answer) -> Iterator[Beside]:
+def beside(answer: Answer, other: Answer) -> Iterator[SideBySide]:
     """Field by field where both have fields, else page by page. Pure."""
     if answer.data is not None and other.data is not None:
         here, there = dict(leaves(answer.data)), dict(leaves(other.data))
         for path in dict.fromkeys([*here, *there]):
             one, two = here.get(path), there.get(path)
             pieces = differences(written(one), written(two))
-            yield Beside(path or "data", *pieces, not meaning.same(one, two))
+            yield SideBySide(path or "data", *pieces, not meaning.same(one, two))
         return
     pages = [of.text.split(PAGE_BREAK) if of.pages else [of.text] for of in (answer, other)]
     for number, (one_page, other_page) in enumerate(zip_longest(*pages, fillvalue=""), 1):
         pieces = differences(one_page, other_page)
         name = str(number) if max(map(len, pages)) > 1 else ""
-        yield Beside(name, *pieces, not meaning.same(one_page, other_page))
+        yield SideBySide(name, *pieces, not meaning.same(one_page, other_page))
 
 
 def fits(answer: Answer, other: Answer, folder: Folder) -> bool:
@@ -170,24 +170,28 @@ def fits(answer: Answer, other: Answer, folder: Folder) -> bool:
 
 
 def _price(desk: Desk, asked: Folder, row: FileRow, language: Language) -> str:
-    _within_budget(desk, asked, language)
+    _may_ask(desk, asked, language)
     order = orders.Order(asked, 1, [row], lambda _now: 0)
     return f"{asked.model}: {orders.price_alone(desk, order, language)}"
 
 
-def _within_budget(desk: Desk, asked: Folder, language: Language = "en") -> None:
+def within_budget(desk: Desk, folder: str, model: str, language: Language = "en") -> None:
     """Raises `UsageError` where what may be spent is spent."""
     now = time.time()
-    over = concerned(reached(desk.config, desk.ledger.spend_this_month(now), now), asked.name, asked.model)
-    if over is not None and not desk.config.models[asked.model].local:
+    over = concerned(reached(desk.config, desk.ledger.spend_this_month(now), now), folder, model)
+    if over is not None and not desk.config.models[model].local:
         raise UsageError(told(over.reason, language))
+
+
+def _may_ask(desk: Desk, asked: Folder, language: Language = "en") -> None:
+    within_budget(desk, asked.name, asked.model, language)
     if desk.ledger.keep == 0:
         raise UsageError(N_("'keep_answers: never' keeps no other answer: try it at the Workbench."))
 
 
 def _asked(desk: Desk, asked: Folder, row: FileRow) -> int:
     """Ask, and keep what came of it; its number."""
-    _within_budget(desk, asked)
+    _may_ask(desk, asked)
     ((_, (found,)),) = read_all(desk, asked, [asked.model], [row])
     if found.answer is None:
         desk.ledger.paid(found.bills, time.time())

@@ -14,12 +14,12 @@ from typing import IO, Any
 import httpx
 
 from glimpsed import eventloop, journal, metrics
-from glimpsed.children.program import end_with_daemon, ignore_signals
+from glimpsed.children.program import Limits, confine, end_with_daemon, ignore_signals
 from glimpsed.config import state_url
 from glimpsed.errors import GlimpsedError
 from glimpsed.httpd import App, Httpd, reply
 from glimpsed.ledger import Ledger, open_ledger
-from glimpsed.web.apart import SERVES, Told
+from glimpsed.web.apart import SERVES, PageSettings
 from glimpsed.web.served import serve
 
 PATIENCE = 15.0  # seconds that the daemon may take to say how it is
@@ -29,6 +29,7 @@ def main() -> None:
     """Serve until the daemon closes its end, or is gone."""
     ignore_signals()
     end_with_daemon()
+    confine(Limits())
     daemon, *sockets = (socket.socket(fileno=int(number)) for number in sys.argv[1:])
     for one in (daemon, *sockets):
         one.set_inheritable(False)
@@ -69,14 +70,14 @@ async def _serve(daemon: socket.socket, news: IO[bytes], httpd: Httpd) -> None:
     )
 
 
-def _next(news: IO[bytes]) -> Told:
+def _next(news: IO[bytes]) -> PageSettings:
     """What the daemon says, and nobody else can. Raises EOFError at its end."""
-    told: Told = pickle.load(news)  # noqa: S301
+    told: PageSettings = pickle.load(news)  # noqa: S301
     journal.configure(told.config.log, secrets=told.config.secrets)
     return told
 
 
-def _opened(told: Told) -> Ledger:
+def _opened(told: PageSettings) -> Ledger:
     config = told.config
     return open_ledger(state_url(config), search=config.search, keep=config.keep_answers)
 

@@ -13,7 +13,9 @@ import platformdirs
 from glimpsed.config.schema import Config, Web
 from glimpsed.config.units import host_port
 from glimpsed.httpd import STOP_SECONDS, App, Httpd, Port
+from glimpsed.language import LANGUAGES, chosen
 from glimpsed.ledger import Ledger
+from glimpsed.looks import compiled
 from glimpsed.web import listening
 from glimpsed.web.app import application
 from glimpsed.web.pictures import Cache, Pictures
@@ -32,6 +34,9 @@ async def serve(
     paths: Mapping[str, App] = {},
 ) -> None:
     """Until the stop; `told` is called once there is a page. Raises as `listening.sockets`."""
+    language = current().language
+    for one in LANGUAGES if language == "auto" else (chosen(language),):
+        compiled(__package__, one)
     port = httpd.open("web", host_port(web.listen))
     listening.check(web, port.addresses)
     page = site(current, web, ledger)

@@ -35,7 +35,7 @@ class Password:
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class Notice:
     """What came of what was pressed."""
 
     text: str
@@ -49,7 +49,7 @@ class Sessions:
 
     _secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     _ends: OrderedDict[bytes, float] = field(default_factory=OrderedDict)
-    _notes: OrderedDict[bytes, Note] = field(default_factory=OrderedDict)  # to be shown once, by cookie
+    _notes: OrderedDict[bytes, Notice] = field(default_factory=OrderedDict)  # to be shown once, by cookie
 
     def begin(self, now: float) -> str:
         """A new session's cookie."""
@@ -69,11 +69,11 @@ class Sessions:
 
     def note(self, cookie: str, text: str, about: str = "", path: str = "") -> None:
         """Tell whoever has this cookie what came of it, on the next page; `about` what, and where that is."""
-        self._notes[_digest(cookie)] = Note(text, about, path)
+        self._notes[_digest(cookie)] = Notice(text, about, path)
         while len(self._notes) > MOST_SESSIONS:
             self._notes.popitem(last=False)
 
-    def noted(self, cookie: str) -> Note | None:
+    def noted(self, cookie: str) -> Notice | None:
         """What was noted, once."""
         return self._notes.pop(_digest(cookie), None)
 

@@ -31,7 +31,7 @@ FRESH = 1.5  # seconds that what goes on is shown again as it was, however many 
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class Cached:
     """What was made for a page, when, and how long that took."""
 
     value: Any
@@ -60,8 +60,8 @@ class Site:
     )
     _folders: dict[str, Blocking] = field(default_factory=dict)
     _turns: dict[str, asyncio.Lock] = field(default_factory=dict)
-    _kept: dict[str, Kept] = field(default_factory=dict)
-    _making: dict[str, asyncio.Task[Kept]] = field(default_factory=dict)
+    _kept: dict[str, Cached] = field(default_factory=dict)
+    _making: dict[str, asyncio.Task[Cached]] = field(default_factory=dict)
     _era: int = 0  # counts what was done at the page
 
     @property
@@ -129,14 +129,14 @@ class Site:
         kept: T = found.value
         return kept
 
-    async def _make(self, name: str, make: Callable[[], Awaitable[Any]]) -> Kept:
+    async def _make(self, name: str, make: Callable[[], Awaitable[Any]]) -> Cached:
         era, began = self._era, elapsed()
-        found = Kept(await make(), elapsed(), elapsed() - began)
+        found = Cached(await make(), elapsed(), elapsed() - began)
         if era == self._era:  # else something was done meanwhile, and this does not show it
             self._kept[name] = found
         return found
 
-    def _made(self, name: str, done: asyncio.Task[Kept]) -> None:
+    def _made(self, name: str, done: asyncio.Task[Cached]) -> None:
         self._making.pop(name, None)
         if not done.cancelled():
             done.exception()  # who comes next tries again, and is told

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import jsonschema
 import yaml
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,14 +16,17 @@ from glimpsed import bounded
 from glimpsed.config.schema import Folder
 from glimpsed.desk import Desk, orders
 from glimpsed.desk.trying import read_all
-from glimpsed.language import N_, Language
+from glimpsed.errors import UsageError
+from glimpsed.language import N_, Language, told, translator
 from glimpsed.ledger import FileRow
 from glimpsed.model import Answer
-from glimpsed.report import Part, parts
+from glimpsed.report import ReportPart, parts
+from glimpsed.schemas import sound
 from glimpsed.web.actions import chosen, in_one
-from glimpsed.web.guard import LARGEST_FORM
+from glimpsed.web.others import within_budget
 from glimpsed.web.pages import form_of, language_of, render, site_of
 
+LARGEST_SCHEMA = 200_000  # characters of one that is typed
 MOST_FILES, MOST_MODELS = 5, 3
 
 
@@ -55,12 +58,12 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ModelReading:
     """What a model made of a file, or why not."""
 
     answer: Answer | None = None
     problem: str = ""
-    parts: Sequence[Part] = ()
+    parts: Sequence[ReportPart] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ class Bench:
     problem: str = ""
     prices: Sequence[str] = ()  # what it will cost, before it is agreed to
     # A row a file, a column a model.
-    readings: Sequence[tuple[FileRow, Sequence[Reading]]] = field(default=())
+    readings: Sequence[tuple[FileRow, Sequence[ModelReading]]] = field(default=())
     snippet: str = ""  # for the config
 
 
@@ -91,18 +94,21 @@ async def view(request: Request) -> Response:
 
 
 async def _tried(request: Request, question: Question, rows: Sequence[FileRow], folder: Folder) -> Bench:
-    site = site_of(request)
-    entries = [site.config.models[name] for name in question.models if name in site.config.models]
-    if not 0 < len(entries) <= MOST_MODELS:
+    site, language = site_of(request), language_of(request)
+    known = [site.config.models[name] for name in question.models if name in site.config.models]
+    if not 0 < len(known) == len(question.models) <= MOST_MODELS:  # one may have left the config meanwhile
         return Bench(question, rows, N_("Choose one to three models."))
     local_only = any(site.config.folders[row.key.folder].local_only for row in rows)
-    if local_only and not all(entry.local for entry in entries):
+    if local_only and not all(entry.local for entry in known):
         return Bench(
             question, rows, N_("A folder of these files is 'local_only': no remote model may see them.")
         )
     try:
-        schema = _schema(question.schema)
-    except ValueError as e:
+        schema = await site.do(_schema, question.schema, language)
+        for row_folder in dict.fromkeys(row.key.folder for row in rows):
+            for name in question.models:
+                await site.do(within_budget, row_folder, name, language)
+    except (ValueError, UsageError) as e:
         return Bench(question, rows, str(e))
     asked = folder.model_copy(
         update={
@@ -116,15 +122,12 @@ async def _tried(request: Request, question: Question, rows: Sequence[FileRow], 
         return Bench(
             question,
             rows,
-            prices=await site.do_in(
-                in_one(rows), _prices, asked, question.models, rows, language_of(request)
-            ),
+            prices=await site.do_in(in_one(rows), _prices, asked, question.models, rows, language),
         )
     found = await site.question(in_one(rows), _read_all, asked, question.models, rows)
     update = {"prompt": question.prompt, "system": question.system or None, "schema": schema}
-    snippet = {
-        "folders": {folder.name: {k: v for k, v in update.items() if v} | {"model": question.models[0]}}
-    }
+    own = {"path": str(folder.path)} | {k: v for k, v in update.items() if v} | {"model": question.models[0]}
+    snippet = {"folders": {folder.name: own}}
     return Bench(question, rows, readings=found, snippet=_yaml(snippet))
 
 
@@ -142,34 +145,42 @@ def _prices(
 
 def _read_all(
     desk: Desk, folder: Folder, models: Sequence[str], rows: Sequence[FileRow]
-) -> list[tuple[FileRow, list[Reading]]]:
+) -> list[tuple[FileRow, list[ModelReading]]]:
     found = read_all(desk, folder, models, rows)
     desk.ledger.paid([bill for _, tried in found for one in tried for bill in one.bills], time.time())
     return [
-        (row, [Reading(one.answer, one.problem, parts(one.answer, None)) for one in tried])
+        (row, [ModelReading(one.answer, one.problem, parts(one.answer, None)) for one in tried])
         for row, tried in found
     ]
 
 
-def _schema(text: str) -> dict[str, Any] | None:
-    """A JSON Schema from JSON or YAML; None for nothing. Raises `ValueError` with what is wrong."""
+def _schema(_desk: Desk, text: str, language: Language) -> dict[str, Any] | None:
+    """A JSON Schema from JSON or YAML; None for nothing. Raises `ValueError` with what is wrong, in this language."""
     if not text.strip():
         return None
+    _ = translator(language).gettext
+    if len(text) > LARGEST_SCHEMA:
+        raise ValueError(_("The schema is longer than {0:,} characters.").format(LARGEST_SCHEMA))
     try:
         found = (
-            bounded.loads(text, largest=LARGEST_FORM)
+            bounded.loads(text, largest=LARGEST_SCHEMA)
             if text.lstrip().startswith("{")
             else yaml.load(text, _NoAliases)  # noqa: S506 - a SafeLoader
         )
-        if not isinstance(found, dict):
-            raise ValueError("The schema is no mapping.")  # noqa: TRY004 - as all that is wrong with it
-        checker = jsonschema.validators.validator_for(found, default=jsonschema.Draft202012Validator)
-        checker.check_schema(found)
-    except jsonschema.SchemaError as e:
-        raise ValueError(f"The schema is none: {e.message[:200]}") from e
-    except (yaml.YAMLError, RecursionError) as e:
-        raise ValueError(f"The schema cannot be read: {str(e)[:200]}") from e
-    return found
+    except (yaml.YAMLError, RecursionError, ValueError) as e:
+        at = getattr(e, "problem_mark", None)
+        line = at.line + 1 if at is not None else getattr(e, "lineno", 0)
+        raise ValueError(
+            _("The schema is neither YAML nor JSON, see line {0}.").format(line)
+            if line
+            else _("The schema is neither YAML nor JSON.")
+        ) from e
+    if not isinstance(found, dict):
+        raise ValueError(_("The schema is no mapping."))  # noqa: TRY004 - as all that is wrong with it
+    if wrong := sound.wrong_with(found):
+        raise ValueError(_("The schema: {0}").format("; ".join(told(one, language) for one in wrong)))
+    named: dict[str, Any] = json.loads(json.dumps(found))  # as JSON has it: {1: …} is {"1": …}
+    return named
 
 
 class _NoAliases(yaml.SafeLoader):
@@ -178,7 +189,8 @@ class _NoAliases(yaml.SafeLoader):
     def compose_node(self, parent: Any, index: Any) -> Any:
         """As without, but for aliases."""
         if self.check_event(yaml.events.AliasEvent):
-            raise yaml.YAMLError("aliases are not for here")
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.MarkedYAMLError(problem="aliases are not for here", problem_mark=mark)
         return super().compose_node(parent, index)
 
 

@@ -28,7 +28,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class EngineReading:
     """What an engine made of one picture."""
 
     text: str  # with its line breaks; empty where there is none
@@ -43,7 +43,7 @@ class Engine(Protocol):
     name: str  # with its version, as the sidecar tells it
     at_once: int  # pictures that it reads at the same time, at best
 
-    async def read(self, image: Image, *, lines: bool = False) -> Reading:
+    async def read(self, image: Image, *, lines: bool = False) -> EngineReading:
         """What one picture says, and, with `lines`, where.
 
         Raises `VisionError`.

@@ -14,7 +14,7 @@ from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import ConfigError, Problem, Verdict, VisionError
 from glimpsed.model import Image
 from glimpsed.ocr import scripts, tsv
-from glimpsed.vision.engines import Reading, Seen
+from glimpsed.vision.engines import EngineReading, Seen
 from glimpsed.vision.engines.told import told
 
 
@@ -42,21 +42,21 @@ class Tesseract:
         )
         self._pool = Pool(program, self.at_once)
 
-    async def read(self, image: Image, *, lines: bool = False) -> Reading:
+    async def read(self, image: Image, *, lines: bool = False) -> EngineReading:
         """What one picture says; see `Engine`."""
         languages = self._languages or await self._detected(image)
         code, complaints, text = await self._run(image, "-l", languages, *(tsv.ARGUMENTS if lines else ()))
         if code != 0:
             raise VisionError(_verdict(complaints))
         if not lines:
-            return Reading(_tidy(text))
+            return EngineReading(_tidy(text))
         try:
             text, found = tsv.parted(text)
         except ValueError:
             raise VisionError(
                 Verdict("fail", f"{self.name} gives its words in a form that is not known")
             ) from None
-        return Reading(_tidy(text), lines=tuple(_seen(line) for line in found))
+        return EngineReading(_tidy(text), lines=tuple(_seen(line) for line in found))
 
     async def _detected(self, image: Image) -> str:
         """The languages to read it with, by its script. Raises `VisionError` for one that there is no data for."""
@@ -85,7 +85,7 @@ class Tesseract:
         await self._pool.close()
 
 
-def _seen(words: list[tsv.Word]) -> Seen:
+def _seen(words: list[tsv.TsvWord]) -> Seen:
     lefts, tops, rights, bottoms = zip(*(word.box for word in words), strict=True)
     return Seen(
         " ".join(word.text for word in words),
