@@ -327,7 +327,7 @@ def test_a_file_that_itself_is_at_fault_is_not_asked_another_question(ledger: Le
     finish(ledger)  # an earlier version had an answer,
     offer(ledger, version=V2, now=20)
     ledger.failed(one(ledger, 20), "refused", "a", 21, question="q1")
-    assert ledger.reusable(SHA, "q1") == []
+    assert ledger.all_reusable([(SHA, "q1")])[0] == []
     offer(ledger, version=V1, now=30)  # and another failed for a question
     ledger.failed(one(ledger, 30), "encrypted", "a", 31)
     assert ledger.requeue_other_questions("in", "q2", now=40) == 0
@@ -419,7 +419,7 @@ def test_adopted_and_ignored_files_are_done_without_a_request(ledger: Ledger) ->
     assert ledger.adopt([Adopted(SCAN, V1, SIDECARS, SHA, "q1")], 6) == 0
     assert ledger.ignore({other: V1}, 5) == 1
     assert (offer(ledger), offer(ledger, other), claim(ledger)) == ([], [], [])
-    assert ledger.reusable(SHA, "q1") == [SCAN]
+    assert ledger.all_reusable([(SHA, "q1")])[0] == [SCAN]
     assert [hit.line for hit in ledger.search("total")] == ["Total 12"]
     assert len(offer(ledger, other, V2)) == 1
 
@@ -434,10 +434,10 @@ def test_adopting_never_takes_a_file_from_its_worker(ledger: Ledger) -> None:
 def test_reuse_finds_the_same_content_and_question_only(ledger: Ledger) -> None:
     offer(ledger)
     finish(ledger)
-    assert ledger.reusable(SHA, "q1") == [SCAN]
-    assert ledger.reusable(SHA, "q2") == ledger.reusable("cd" * 32, "q1") == []
+    assert ledger.all_reusable([(SHA, "q1")])[0] == [SCAN]
+    assert ledger.all_reusable([(SHA, "q2")])[0] == ledger.all_reusable([("cd" * 32, "q1")])[0] == []
     ledger.vanished([SCAN], 20)  # renamed: the new name finds the old one
-    assert ledger.reusable(SHA, "q1") == [SCAN]
+    assert ledger.all_reusable([(SHA, "q1")])[0] == [SCAN]
 
 
 def test_first_seen_is_true_once(ledger: Ledger, opened: OpenLedger) -> None:
@@ -554,7 +554,7 @@ def test_redo_asks_again_about_anything_and_takes_it_from_its_worker(ledger: Led
     assert not ledger.answered(running, answer(), question="q", now=21)
     jobs = claim(ledger, now=21)
     assert {(job.key, job.round, job.again) for job in jobs} == {(SCAN, 20, True), (other, 20, True)}
-    assert ledger.reusable(SHA, "q1") == []
+    assert ledger.all_reusable([(SHA, "q1")])[0] == []
     for job in jobs:
         ledger.done(job, (), 22)
     assert ledger.redo(folder="other", now=30) == 0
@@ -582,14 +582,14 @@ def test_a_redo_that_is_cancelled_gives_the_answer_back_and_leaves_what_had_none
     other = FileKey("in", "b/never.jpg")
     offer(ledger, other)
     assert ledger.redo(folder="in", now=20) == 2
-    assert ledger.reusable(SHA, "q1") == []
+    assert ledger.all_reusable([(SHA, "q1")])[0] == []
     assert ledger.cancel_redo(folder="elsewhere", now=21) == 0
     assert ledger.cancel_redo(now=21) == 1
     after = ledger.find(SCAN)
     assert before is not None
     assert after is not None
     assert (after.state, after.sha256, after.written) == ("done", before.sha256, before.written)
-    assert ledger.reusable(SHA, "q1") == [SCAN]
+    assert ledger.all_reusable([(SHA, "q1")])[0] == [SCAN]
     assert [job.key for job in claim(ledger, now=22)] == [other]
     assert ledger.cancel_redo([SCAN, other], now=23) == 0
 

@@ -297,6 +297,7 @@ async def test_its_process_knows_no_keys(model: LocalModel, monkeypatch: pytest.
     environment = await asyncio.to_thread(Path(f"/proc/{engine_of(model).pid}/environ").read_bytes)
     assert b"PATH=" in environment
     assert b"sk-secret" not in environment
+    assert b"MALLOC_ARENA_MAX=1" in environment  # or each of its threads keeps a heap
 
 
 async def test_a_broken_installation_pauses_the_model_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -204,15 +204,11 @@ class Queries(Part):
         with self._database.write() as c:
             c.execute(change, {"name": name, "value": value})
 
-    def reusable(self, sha256: str, question: str, *, limit: int = 10) -> list[FileKey]:
-        """Files that got an answer to this question about this content, also those that are gone.
+    def all_reusable(self, several: Sequence[tuple[str, str]], *, limit: int = 10) -> list[list[FileKey]]:
+        """For each (content, question): files that got an answer to that, also those that are gone.
 
         And those that were adopted: which question theirs was, only their sidecars can tell.
         """
-        return self.all_reusable([(sha256, question)], limit=limit)[0]
-
-    def all_reusable(self, several: Sequence[tuple[str, str]], *, limit: int = 10) -> list[list[FileKey]]:
-        """`reusable` for several (content, question)."""
         hashes = [bytes.fromhex(sha256) for sha256, _ in several]
         with self._database.read() as c:
             seen = set(c.execute(_SEEN, {"hashes": hashes}).scalars())

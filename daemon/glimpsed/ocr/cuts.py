@@ -21,6 +21,11 @@ SPREAD = 2.5  # … where it is so many times this line's usual one, too
 STOPS = ".,"
 CELL = 0.45  # of a line's height, at most, of the room on each side of a mark that is its own
 INK = 0.75  # of the paper's brightness: darker is ink
+REACH, DUST = 1 / 6, 0.04  # of a line's height: what stands above and below may reach into its box
+EDGE, HAIR = (
+    0.05,
+    0.02,
+)  # likewise, where a space is put in: as thin, and as near the edge, are the bar of a T and the foot of an L
 
 Array = Any  # a NumPy array: the type checker need not know the library, which is an extra
 
@@ -49,7 +54,8 @@ def words(cut: Array, text: str, found: Any) -> list[ReadWord]:
     steps = [step for word in found.word_cols for step in word] if found else []
     if len(steps) == len(letters):
         at = [(step + 0.5) / found.line_txt_len * width for step in steps]
-        gaps = [_widest(empty[max(0, round(a)) : round(b)]) / height for a, b in itertools.pairwise(at)]
+        bare = _empty(cut, EDGE, HAIR)
+        gaps = [_widest(bare[max(0, round(a)) : round(b)]) / height for a, b in itertools.pairwise(at)]
         text = _spaced(text, letters, gaps)
     else:
         at = [(number + 0.5) / len(letters) * width for number in range(len(letters))]
@@ -109,11 +115,12 @@ def _widest(empty: Array) -> int:
     return int((edges[1::2] - edges[::2]).max()) if len(edges) else 0
 
 
-def _empty(cut: Array) -> Array:
-    """The columns of a line without ink; what stands above and below may reach into its box."""
+def _empty(cut: Array, beyond: float = REACH, dust: float = DUST) -> Array:
+    """The columns of a line without more ink than dust, aside from what is beyond, above and below; both of its height."""
     height = cut.shape[0]
-    grey = cut[height // 6 : height - height // 6].min(axis=2)
-    return np.asarray((grey < INK * np.median(grey)).sum(axis=0) <= 0.04 * height)
+    edge = int(beyond * height)
+    grey = cut[edge : height - edge].min(axis=2)
+    return np.asarray((grey < INK * np.median(grey)).sum(axis=0) <= dust * height)
 
 
 def _trimmed(cut: Array) -> Array:

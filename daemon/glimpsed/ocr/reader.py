@@ -7,7 +7,6 @@ before it is read.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,19 +15,12 @@ import numpy as np
 from glimpsed.ocr import cuts, detection, recognition
 from glimpsed.ocr.cuts import INK
 from glimpsed.ocr.page import Page, ReadLine, ReadWord
+from glimpsed.ocr.strange import is_read, is_strange
 
 SMALL, MARGIN = 320, 32  # px: smaller pictures are enlarged, and get a margin
 VOTERS = 12  # lines that are asked which way up the page lies
 SEEN = 4  # heights of a line that the classifier sees: it squeezes a longer one into that, and then tosses a coin
 TALL = 1.5  # times as high as wide: a line that stands on its end
-PRINT = 4  # lines that are surely print, not the texture of a photo
-FORMULA = 8  # letters that may stand beside one another in formulas
-DOUBTFUL = 0.8  # of a page's readings
-UNSURE, SPARSE = 0.91, 0.9  # of long lines' readings; characters for each height of their length
-SURE = 0.5  # of a reading: below that it is none
-
-_HALF_KNOWN = re.compile("[\u0370-\u04ff]")  # Greek and Cyrillic: the engine knows a few letters of them
-_WORD = re.compile(r"[^\W\d_]{2,}")
 
 Array = Any  # a NumPy array: the type checker need not know the library, which is an extra
 
@@ -52,9 +44,11 @@ def read(ocr: Any, picture: Array) -> Page:
         height, width = width, height
     boxes = (page.boxes - margin) / scale
     lines = _read(ocr, boxes.round(1), page.lines)
-    good = [line for line in lines if _is_read(line)]
+    good = [line for line in lines if is_read(line)]
     ink = bool(good) or _has_ink(page.picture)
-    return Page(good, width, height, page.turned, ink, is_strange(boxes, lines))
+    whole = _whole(boxes, height)  # half a line looks like a script of its own
+    strange = is_strange(boxes[whole], [line for line, kept in zip(lines, whole, strict=True) if kept])
+    return Page(good, width, height, page.turned, ink, strange)
 
 
 def turn(ocr: Any, picture: Array) -> int:
@@ -142,51 +136,11 @@ def _read(ocr: Any, boxes: Array, lines: list[Array]) -> list[ReadLine]:
     return found
 
 
-def _is_read(line: ReadLine) -> bool:
-    return line.confidence >= SURE and bool(line.text.strip())
-
-
-def is_strange(boxes: Array, lines: list[ReadLine]) -> bool:
-    """Lines of print, of which hardly anything could be read: a script that the engine does not know."""
-    if not lines:
-        return False
-    heights = np.maximum(detection.heights(boxes), 1.0)
-    lengths = np.linalg.norm(boxes[:, 0] - boxes[:, 1], axis=1) / heights
-    texts = [line.text if _is_read(line) else "" for line in lines]
-    letters = [c for c in "".join(texts) if c.isalpha()]
-    # Of a text in these scripts the engine reads what looks Latin, too; a formula has single letters of them.
-    half_known = sum(map(len, filter(_HALF_KNOWN.search, _WORD.findall(" ".join(texts)))))
-    if half_known > FORMULA and half_known > 0.2 * len(letters):
-        return True
-    if heights.std() > 0.5 * heights.mean():
-        return False
-    if not letters:  # figures and marks alone, however sure it is of these: what stands between them?
-        read = lengths[[bool(text) for text in texts]]
-        # A figure is some half as wide as its line is high.
-        if (read > 4).any() and 0.5 * sum(map(len, texts)) < 0.4 * read.sum():
-            return True
-    if _is_sparse(lengths, lines) or (lengths > 4).sum() < PRINT:
-        return _is_sparse(lengths, lines)
-    sure = np.average([line.confidence for line in lines], weights=lengths)
-    covered = sum(0.4 if c.isalpha() else 0.2 for text in texts for c in text)
-    return bool(sure < DOUBTFUL and covered < 0.4 * lengths.sum())
-
-
-def _is_sparse(lengths: Array, lines: list[ReadLine]) -> bool:
-    """Whether so little was read of long lines, and so unsurely, that it is what looks alike in letters it does not know.
-
-    Of Hebrew, Armenian, Georgian and Tamil it reads 0.1 to 0.85 characters for each height of length, 0.67 to 0.9 sure; of
-    any script that it knows, also blurred, noisy or handwritten, at least 1.2, and 0.94 sure (measured).
-    """
-    read = [
-        (length, line) for length, line in zip(lengths, lines, strict=True) if length > 8 and _is_read(line)
-    ]
-    letters = sum(not c.isspace() for _, line in read for c in line.text)
-    if letters < FORMULA:
-        return False
-    long = [length for length, _ in read]
-    sure = np.average([line.confidence for _, line in read], weights=long)
-    return bool(sure < UNSURE and letters < SPARSE * sum(long))
+def _whole(boxes: Array, height: int) -> Array:
+    """Which lines do not end where the picture does, cut through; all of them where there is no other."""
+    low, high = boxes[:, :, 1].min(axis=1), boxes[:, :, 1].max(axis=1)
+    whole = (low > detection.EDGES) & (high < height - detection.EDGES)
+    return whole if whole.any() else np.ones(len(boxes), bool)
 
 
 def _has_ink(picture: Array) -> bool:

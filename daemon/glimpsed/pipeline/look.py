@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from glimpsed import searchable, sidecar
 from glimpsed.discover.filters import is_called_pdf_of
 from glimpsed.disk import files
@@ -11,26 +9,20 @@ from glimpsed.model import Content, Job, Written
 from glimpsed.pipeline.place import Place
 
 
-@dataclass(frozen=True, slots=True)
-class AlreadyWritten:
-    """The file is done: its own sidecars are there already."""
-
-    written: tuple[Written, ...]
-
-
-def look(job: Job, place: Place, *, doubted: bool) -> AlreadyWritten | Content:
+def look(job: Job, place: Place, *, doubted: bool) -> tuple[Written, ...] | Content:
     """Before anything is paid for, see whether the answer is there already, and whether there is room for it.
 
-    A searchable PDF of ours, whose folder does not ask for any now, is an answer itself.
+    The file is done where its own sidecars stand: those. A searchable PDF of ours, whose folder does not ask for any
+    now, is an answer itself.
 
     `doubted` as `sidecar.refuse_closed`. Raises as that, `sidecar.check` and `files.read_content`.
     """
     if (written := _standing(job, place)) is not None:
-        return AlreadyWritten(written)
+        return written
     sidecar.refuse_closed(place.root, job.key.path, doubted=doubted)
     content = files.read_content(place.root, job.key.path, job.version)
     ours = searchable.is_ours(content.data) and is_called_pdf_of(place.folder, job.key.name)
-    return AlreadyWritten(()) if ours else content
+    return () if ours else content
 
 
 def _standing(job: Job, place: Place) -> tuple[Written, ...] | None:

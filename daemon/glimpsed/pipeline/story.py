@@ -39,7 +39,7 @@ from glimpsed.pipeline.ask import Asked, Bill, Refusals
 from glimpsed.pipeline.document import ask_about
 from glimpsed.pipeline.ends import End, Ends
 from glimpsed.pipeline.handover import HandOver, Locate
-from glimpsed.pipeline.look import AlreadyWritten, look
+from glimpsed.pipeline.look import look
 from glimpsed.pipeline.place import Place, Story
 from glimpsed.pipeline.reuse import Reuse
 from glimpsed.pipeline.unkept import Unkept
@@ -130,9 +130,9 @@ class Pipeline:
         if job.problem is not None:
             raise FileError(job.problem, job.advice or "Copy the file into the folder again, whole.")
         seen = await place.do_with(job.version, look, job, place, doubted=self._ends.doubted(job))
-        if isinstance(seen, AlreadyWritten):
-            end = await self._ends.adopted(job, seen.written)
-            if seen.written:
+        if not isinstance(seen, Content):
+            end = await self._ends.adopted(job, seen)
+            if seen:
                 await complete_one(self._books, place, self._maker, job.key)
             return end
         if job.again:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 import pikepdf
-from pikepdf import Array, Dictionary, PageWords, Pdf
+from pikepdf import Array, Dictionary, Page, Pdf
 
 from glimpsed.formats.sniff import Kind
 from glimpsed.searchable import MARK, archival, embed
@@ -68,7 +68,7 @@ def of_pdf(file: BinaryIO, words: Mapping[int, Words]) -> bytes:
     """
     with opened(file) as pdf:
         codes = Codes()
-        layers: list[tuple[PageWords, bytes]] = []
+        layers: list[tuple[Page, bytes]] = []
         for number, page in enumerate(pdf.pages, 1):
             if number in words:
                 layers.append((page, _layer(words[number], frame_of(page), codes)))
@@ -91,7 +91,7 @@ def opened(file: BinaryIO) -> Pdf:
         raise Unreadable(str(e).splitlines()[0][:200]) from None
 
 
-def frame_of(page: PageWords) -> Frame:
+def frame_of(page: Page) -> Frame:
     """What is seen of a page: its crop box, as far as there is paper."""
     media = _box(_inherited(page, "/MediaBox")) or (0.0, 0.0, 612.0, 792.0)
     crop = _box(_inherited(page, "/CropBox")) or media
@@ -116,7 +116,7 @@ def _box(found: Any) -> tuple[float, float, float, float] | None:
     return min(x, right), min(y, top), max(x, right), max(y, top)
 
 
-def _inherited(page: PageWords, key: str) -> Any:
+def _inherited(page: Page, key: str) -> Any:
     node: Any = page.obj
     for _ in range(_DEEPEST):
         if key in node:
@@ -134,7 +134,7 @@ def _layer(words: Words | None, frame: Frame, codes: Codes) -> bytes:
     return layer(words.lines, lambda point: frame.inside(point[0] / width, point[1] / height), codes)
 
 
-def _add(pdf: Pdf, page: PageWords, text: bytes, shared: Any, before: Any) -> None:
+def _add(pdf: Pdf, page: Page, text: bytes, shared: Any, before: Any) -> None:
     """Behind what the page draws, whatever state that leaves the page in."""
     contents = page.obj.get("/Contents")
     own = list(contents) if isinstance(contents, Array) else [contents] if contents is not None else []

@@ -33,7 +33,6 @@ class Family:
     request_bytes: int = 37 * MB  # of all images of a request, before base64
     max_edge: int = 16_384  # px
     max_pixels: int = 100_000_000
-    min_edge: int = 1
 
 
 def fit(size: Size, edge: int) -> Size:
@@ -109,7 +108,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family(
         "doubao", r"doubao|seed-1|ep-\d{14}", _doubao_seen, _doubao,
-        max_bytes=9_900_000, max_pixels=36_000_000, min_edge=15,
+        max_bytes=9_900_000, max_pixels=36_000_000,
     ),
 )  # fmt: skip
 
