@@ -255,7 +255,8 @@ def test_killed_again_and_again_nothing_is_lost_torn_or_paid_twice(tmp_path: Pat
             on_disk = {str(p.relative_to(witness.inbox))[:-5] for p in witness.inbox.rglob("*.json")}
             assert on_disk <= witness.answered.keys()  # into the ledger before anything else
         with daemon:
-            wait_until(all_done(witness), f"files were lost: {daemon.tail()}")
+            # Of a machine that is busy with others, the kills leave most files to the last start.
+            wait_until(all_done(witness), "files were lost", 120 + 6 * KILLS)
             wait_until(lambda: not witness.temporary(), "temporary files stay")
             assert daemon.stop() == 0
         assert daemon.noise == []

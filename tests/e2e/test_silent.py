@@ -104,13 +104,18 @@ def test_gateways_that_answer_nobody_pause_and_all_files_are_answered_afterwards
             assert re.search(case.told, reason), reason
         wait_until(lambda: gateway.in_flight == 0, "requests go on")
         time.sleep(1.5)  # the waits of single files that end meanwhile lead to no request
+
+        def waiting() -> dict[str, tuple[int, int]]:
+            counts = status(tmp_path)["folders"]
+            return {name: (counts[name]["failed"], counts[name]["queued"]) for name in CASES}
+
+        # But for one that just probes.
+        wait_until(lambda: set(waiting().values()) == {(0, FILES)}, "they do not all wait")
         told = status(tmp_path)
         requests = Counter(seen.body["model"] for seen in list(gateway.requests))
         for name, case in CASES.items():
             assert told["models"][name]["state"] == "paused"
             assert re.search(case.told, told["models"][name]["reason"])
-            counts = told["folders"][name]
-            assert (counts["failed"], counts["queued"]) == (0, FILES)
             assert requests[name] <= FILES, "paid for nothing"
             assert not list(folders[name].glob("*.error.txt"))
         well |= set(CASES)
@@ -196,4 +201,21 @@ def test_the_other_api_is_tried_in_a_probe_where_this_one_says_nothing(tmp_path:
             daemon.wait_event("file.done", file=f"f{n:02}.png")
         assert max(Counter(map(file, gateway.requests)).values()) <= 4
         assert [seen.api for seen in gateway.requests[-5:]] == ["responses"] * 5, "remembered"
+        assert daemon.stop() == 0
+
+
+def test_a_schema_that_has_a_model_say_nothing_is_said_otherwise(tmp_path: Path) -> None:
+    def mute(seen: Seen) -> Scripted:
+        asked = seen.body.get("response_format", {}).get("type")
+        return Scripted(text="" if asked == "json_schema" else '{"total": 1}')
+
+    inbox = filled(tmp_path / "schema", 9)
+    with (
+        Gateway(default=mute) as gateway,
+        Daemon(config(gateway, {"schema": inbox}), tmp_path) as daemon,
+    ):
+        for n in range(9):
+            daemon.wait_event("file.done", file=f"f{n:02}.png")
+        assert "mode: json" in daemon.wait_event("model.learned")["reason"]
+        assert len(gateway.requests) <= 9 * 3
         assert daemon.stop() == 0

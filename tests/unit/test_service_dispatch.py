@@ -241,6 +241,6 @@ async def test_probes_of_a_model_that_pauses_are_files_far_from_each_other_and_t
         bench.dispatcher.wake()
         await bench.until(lambda: len(bench.stories.jobs) == 2)
     first, second = (keys.index(job.key) for job in bench.stories.jobs)
-    assert first == 3, "the oldest that can tell something new"
-    assert second > first + 5
+    assert first > 8, "far from those that got nothing"
+    assert abs(second - first) > 5
     assert bench.ledger.counts(["in"])["in"]["queued"] == 28

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from glimpsed.errors import Verdict
 from glimpsed.model import FileKey
 from glimpsed.vision.breaker import FORGOTTEN, Breaker
+from glimpsed.vision.jury import ALIKE as ALIKE_FILES
 from glimpsed.vision.jury import GRACE, Jury
 
 T0 = 1_800_000_000.0
@@ -143,6 +144,46 @@ async def test_an_answer_to_another_file_decides_at_once() -> None:
     assert not third.done()
     jury.released()
     assert [(await t).guilty for t in (second, third)] == [False, False]
+
+
+async def paused_for_three(jury: Jury) -> None:
+    """Three files are refused alike, so that the model pauses; then another one is answered."""
+    for name in "ab":
+        assert (await jury.hear(FILES[name], ALIKE)).guilty
+    assert not (await jury.hear(FILES["c"], ALIKE)).guilty
+    jury.answered()
+
+
+@pytest.mark.anyio
+async def test_who_is_refused_again_after_others_were_answered_is_at_fault_however_many_are_refused_alike() -> (
+    None
+):
+    jury = busy([0])
+    await paused_for_three(jury)
+    for name in "abc":
+        ruling = await jury.hear(FILES[name], ALIKE)
+        assert (ruling.guilty, ruling.alike) == (True, ())
+
+
+@pytest.mark.anyio
+async def test_what_turned_out_to_be_the_files_own_fault_takes_twice_as_many_to_pause_again() -> None:
+    jury = busy([0])
+    await paused_for_three(jury)
+    assert (await jury.hear(FILES["a"], ALIKE)).guilty
+    more = [FileKey("in", f"{n}.png") for n in range(2 * ALIKE_FILES)]
+    rulings = [(await jury.hear(file, ALIKE)).guilty for file in more]
+    assert rulings == [True] * (2 * ALIKE_FILES - 1) + [False]
+    other = frozenset({"400 other"})
+    assert [(await jury.hear(file, other)).guilty for file in more[:ALIKE_FILES]] == [True, True, False]
+
+
+@pytest.mark.anyio
+async def test_after_an_outage_that_was_the_models_three_are_enough_again() -> None:
+    jury = busy([0])
+    await paused_for_three(jury)
+    jury.answered()  # to all of them
+    assert [(await jury.hear(FILES[name], ALIKE)).guilty for name in "de"] == [True, True]
+    assert not (await jury.hear(FileKey("in", "f.png"), ALIKE)).guilty
 
 
 @pytest.mark.anyio

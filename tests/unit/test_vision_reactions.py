@@ -291,6 +291,44 @@ async def test_a_schema_that_is_refused_where_others_are_taken_teaches_nothing_o
 
 
 @pytest.mark.anyio
+async def test_a_schema_that_has_a_model_say_nothing_is_said_otherwise_and_remembered_after_three(
+    gateway: Gateway,
+) -> None:
+    def mute(seen: Seen) -> Scripted:
+        return text(
+            "" if seen.body.get("response_format", {}).get("type") == "json_schema" else '{"total": 1}'
+        )
+
+    gateway.default = mute
+    asked = model(gateway, "chat")
+    for n in range(4):
+        if n < 3:
+            nothing = await outcome(asked, schema=SCHEMA, idempotency_key=f"job-{n}")
+            assert isinstance(nothing, VisionError)
+            assert asked.lessons.facts("chat").mode is None
+        found = await outcome(asked, schema=SCHEMA, idempotency_key=f"job-{n}")
+        assert isinstance(found, Reply)
+        assert (found.data, found.requests) == ({"total": 1}, 1)
+    assert asked.lessons.facts("chat").mode == "json"
+    await asked.aclose()
+
+
+@pytest.mark.anyio
+async def test_a_blank_page_with_a_schema_costs_no_request_more_than_without(gateway: Gateway) -> None:
+    gateway.default = text("")
+    asked = model(gateway, "chat")
+    for schema in (SCHEMA, None):
+        before = len(gateway.requests)
+        for _ in range(2):
+            assert isinstance(
+                await outcome(asked, schema=schema, idempotency_key=f"job {schema is None}"), VisionError
+            )
+        assert len(gateway.requests) - before == 3
+    assert asked.lessons.facts("chat").mode is None
+    await asked.aclose()
+
+
+@pytest.mark.anyio
 async def test_one_image_that_was_not_seen_does_not_change_the_api_but_three_do(gateway: Gateway) -> None:
     asked = model(gateway)
     for n in range(3):

@@ -6,8 +6,9 @@ There is no queue here: what is claimed is being worked on, what is not stays a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from glimpsed import metrics
 from glimpsed.blocking import wait
@@ -175,39 +176,37 @@ class Dispatcher:
         """What is worked on next; of a model that pauses, the one file that may probe it."""
         pause = lane.pacing.paused
         if pause is None:
-            return await self._claimed(folders, lane, room)
+            return await self._books(Ledger.claim, **self._due(folders, lane, room))
         # Failures come in runs (a folder's bad files, blank pages): who was no part of them tells most.
         part = [name for name in folders if pause.concerns(name)]
         others = [name for name in folders if name not in part]
         return await self._probe(others, lane, pause) or await self._probe(part, lane, pause)
 
-    async def _claimed(self, folders: Sequence[str], lane: Lane, most: int) -> Sequence[Job]:
-        return await self._books(
-            Ledger.claim,
-            folders=folders,
-            limit=most,
-            now=self._clock(),
-            lease=LEASE,
-            answered=lane.answered,
-            known=self._known(folders, most) if lane.answered else (),
-        )
+    def _due(self, folders: Sequence[str], lane: Lane, most: int) -> dict[str, Any]:
+        """What is asked of the ledger."""
+        return {
+            "folders": folders,
+            "limit": most,
+            "now": self._clock(),
+            "lease": LEASE,
+            "answered": lane.answered,
+            "known": self._known(folders, most) if lane.answered else (),
+        }
 
     async def _probe(self, folders: Sequence[str], lane: Lane, pause: Pause) -> Sequence[Job]:
-        """One file of these folders that may probe, if there is any; the others that were claimed go back."""
-        if not folders:
-            return ()
-        jobs = await self._claimed(folders, lane, SPREAD + 1 + len(pause.silent))
-        new = [job for job in jobs if not pause.knows(job.key.one)]
+        """One file of these folders that may probe, if there is any."""
         now, asked = self._clock(), {file: n for n, file in enumerate(pause.silent)}
-        again = [job for job in jobs if job not in new and lane.pacing.may_probe(job.key.one, now)]
-        chosen: Job | None
-        if new and not (again and pause.silent):
-            chosen = new[int(len(new) * (pause.probes * GOLDEN % 1.0))]
-        else:  # who was asked longest ago comes first
-            chosen = min(again, key=lambda job: asked.get(job.key.one, -1), default=None)
-        for job in jobs:
-            if job is not chosen:
-                await self._books(Ledger.release, job)
+
+        def choose(jobs: Sequence[Job]) -> Job | None:
+            new = [job for job in jobs if not pause.knows(job.key.one)]
+            again = [job for job in jobs if job not in new and lane.pacing.may_probe(job.key.one, now)]
+            if new and not (again and pause.silent):
+                return new[int(len(new) * ((pause.probes + 1) * GOLDEN % 1.0))]
+            # Who was asked longest ago comes first.
+            return min(again, key=lambda job: asked.get(job.key.one, -1), default=None)
+
+        due = self._due(folders, lane, SPREAD + 1 + len(pause.silent))
+        chosen = await self._books(_claim_one, choose, due) if folders else None
         return () if chosen is None else (chosen,)
 
     def _start(self, job: Job, place: Place, pacing: Pacing) -> None:
@@ -260,3 +259,15 @@ class Dispatcher:
     async def _woken_within(self, seconds: float) -> bool:
         await wait(self._wake, max(0.0, seconds))
         return self._wake.is_set()
+
+
+def _claim_one(
+    ledger: Ledger, choose: Callable[[Sequence[Job]], Job | None], due: Mapping[str, Any]
+) -> Job | None:
+    """The one that is chosen of those that are due; the others go back at once."""
+    jobs = ledger.claim(**due)
+    chosen = choose(jobs)
+    for job in jobs:
+        if job is not chosen:
+            ledger.release(job)
+    return chosen

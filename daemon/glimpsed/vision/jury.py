@@ -3,11 +3,15 @@
 Three in a row that are refused alike, with no answer of the model in between, are not three bad files (DESIGN 9). So
 a file that is to fail waits as long as others of its model are on their way: one of them is answered, and it was its
 own fault; two others are refused alike, and it was the model's; nothing comes, and it fails after all.
+
+Once the model answered another file, one that is refused again was at fault itself; and if there was a pause for that,
+so many alike say less: bad files come in runs, and twice as many are needed for the next one.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,6 +19,8 @@ from typing import Protocol
 from glimpsed.model import FileKey
 
 ALIKE = 3  # files in a row
+MOST_ALIKE = 48  # where fewer turned out to be at fault themselves
+REMEMBERED, FORGOTTEN = 1000, 3600.0  # files that were refused, and seconds that this is remembered
 GRACE = 1.0  # seconds that others may take to come, at least
 
 
@@ -63,6 +69,9 @@ class Jury:
         self.record: Record = Own()
         self.answers = 0  # that the model gave so far
         self._busy = busy
+        self._needed: dict[str, int] = {}  # files in a row, by what their refusals have in common
+        self._paused: frozenset[str] = frozenset()  # the model, for this
+        self._accused: OrderedDict[FileKey, tuple[float, int]] = OrderedDict()  # since, answers by then
         self._waiting: dict[asyncio.Future[bool], float] = {}  # until when at least
 
     def answered(self) -> None:
@@ -86,10 +95,16 @@ class Jury:
 
     async def hear(self, file: FileKey, alike: frozenset[str]) -> Ruling:
         """Whether this file, refused so, is to fail."""
+        if self._refused_before(file):
+            for likeness in self._paused & alike:
+                self._needed[likeness] = min(2 * self._needed.get(likeness, ALIKE), MOST_ALIKE)
+            self._paused -= alike
+            return Ruling(guilty=True)
         before = self.record.read()
         others = () if before.alike.isdisjoint(alike) else tuple(f for f in before.files if f != file)
-        if len(others) >= ALIKE - 1:
+        if len(others) >= max(self._needed.get(likeness, ALIKE) for likeness in alike) - 1:
             self.record.write(Refused())
+            self._paused = alike
             self._settle(guilty=False)
             return Ruling(guilty=False, alike=others)
         self.record.write(Refused((*others, file), alike))
@@ -104,6 +119,17 @@ class Jury:
         finally:
             timer.cancel()
             self._waiting.pop(waits, None)
+
+    def _refused_before(self, file: FileKey) -> bool:
+        """Whether this file was refused before, and others were answered since."""
+        now = asyncio.get_running_loop().time()
+        since, answers = self._accused.pop(file, (now, self.answers))
+        if now - since > FORGOTTEN:
+            since, answers = now, self.answers
+        self._accused[file] = since, answers
+        while len(self._accused) > REMEMBERED:
+            self._accused.popitem(last=False)
+        return self.answers > answers
 
     def _settle(self, *, guilty: bool) -> None:
         for waits in list(self._waiting):

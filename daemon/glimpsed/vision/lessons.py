@@ -38,6 +38,7 @@ class Lessons:
         self._notes: OrderedDict[str, Note] = OrderedDict()
         self._blind = 0
         self._taken: set[str] = set()  # fingerprints of schemas that the model took as such
+        self._silenced = 0  # answers that came only once the schema was said otherwise, with none in between
 
     @property
     def api(self) -> Api:
@@ -67,10 +68,16 @@ class Lessons:
         own = memory.fingerprint(schema)
         if mode == "schema":
             self._taken.add(own)
+            self._silenced = 0
         elif "mode" in learnt and self._taken - {own}:
             learnt = {**learnt, "schemas": {f"{own} {learnt['mode']}"}}
             del learnt["mode"]
         return learnt
+
+    def silenced(self) -> bool:
+        """An answer came where the schema as such had got nothing. Whether that is so often that it is no chance."""
+        self._silenced += 1
+        return self._silenced >= BLIND_OFTEN
 
     def ceiling(self, images: int = 1) -> Ceiling:
         """What each of so many images of one request may be."""

@@ -241,6 +241,8 @@ class RemoteModel:
         learnt = dict(state.learnt)
         if state.odd == reply.finish:
             learnt["finishes"] = {reply.finish}
+        if "mode" in learnt and "empty" in state.seen and not self.lessons.silenced():
+            del learnt["mode"]
         if (schema := state.ask.request.schema) is not None:
             learnt = self.lessons.of_schema(schema, state.ask.mode, learnt)
         if learnt:
