@@ -9,11 +9,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from gateway import Gateway
 from glimpsed import cli, journal
 
 pytest_plugins = ["ledger_fixtures"]
+
+# Machines are shared: how long an example takes tells nothing. On top of what Hypothesis takes where CI is set: the same
+# examples each time, as a new find is for a desk, and not for whoever lands something else.
+settings.register_profile(
+    "shared machine", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("shared machine")
 
 
 @pytest.fixture

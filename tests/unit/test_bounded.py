@@ -24,7 +24,6 @@ def loads(data: bytes | str) -> Any:
     return bounded.loads(data, largest=LARGEST)
 
 
-@settings(deadline=None)
 @given(JSON, st.booleans(), st.sampled_from([None, 1]))
 def test_ordinary_json_is_read_as_ever(value: Any, ascii_only: bool, indent: int | None) -> None:
     text = json.dumps(value, ensure_ascii=ascii_only, indent=indent)
@@ -32,7 +31,7 @@ def test_ordinary_json_is_read_as_ever(value: Any, ascii_only: bool, indent: int
     assert loads(text.encode("utf-8", "surrogatepass")) == value
 
 
-@settings(deadline=None, max_examples=200, derandomize=True)
+@settings(max_examples=200, derandomize=True)
 @given(st.text(alphabet='[]{},:"\\a1 \n', max_size=400), st.integers(0, 20))
 def test_no_more_values_and_no_deeper_than_allowed(text: str, most: int) -> None:
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon import glimpsed
@@ -37,7 +37,6 @@ def test_lines_and_tabs_of_an_answer_stay_and_all_else_is_escaped() -> None:
     told.encode()
 
 
-@settings(deadline=None)
 @given(st.text(st.one_of(st.characters(), st.sampled_from(UNSEEN_SOME))))
 def test_nothing_unseen_reaches_a_terminal_and_data_keep_it(text: str) -> None:
     told = on_terminal(text)
@@ -75,7 +74,6 @@ def test_unseen_characters_of_an_answer_are_seen_on_a_terminal(there: Path, comm
         assert UNSEEN_SOME in piped.stdout, "what goes to a program is the answer as it is"
 
 
-@settings(deadline=None)
 @given(st.text(st.characters()))
 def test_any_text_can_be_shown(text: str) -> None:
     for told in (shown(text), shown(text, lines=True)):

@@ -10,7 +10,7 @@ from textwrap import dedent
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from glimpsed import extras
@@ -326,7 +326,6 @@ def test_a_huge_or_binary_file_is_refused(tmp_path: Path) -> None:
 
 
 @given(st.text(max_size=200) | st.binary(max_size=200))
-@settings(deadline=None)
 def test_any_text_is_a_config_or_a_config_error(text: str | bytes) -> None:
     try:
         complete(document.parse(text, "g.yaml", {}), {})
@@ -367,7 +366,6 @@ def section(name: str) -> st.SearchStrategy[dict[str, object]]:
         },
     )
 )
-@settings(deadline=None)
 def test_any_values_are_a_config_or_a_config_error(data: dict[str, object]) -> None:
     text = yaml.safe_dump(data, allow_unicode=True)
     try:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from glimpsed.config import document
@@ -255,7 +255,6 @@ def test_marks_within_a_token_do_not_make_a_name_of_it(token: str) -> None:
 
 
 @given(st.binary(min_size=16, max_size=48), st.sampled_from(["hex", "base64"]))
-@settings(deadline=None)
 def test_random_bytes_do_not_read_like_a_name(data: bytes, how: str) -> None:
     text = data.hex() if how == "hex" else base64.urlsafe_b64encode(data).decode()
     changes = sum(a.isdigit() != b.isdigit() for a, b in itertools.pairwise(text))
@@ -265,6 +264,5 @@ def test_random_bytes_do_not_read_like_a_name(data: bytes, how: str) -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])) | st.binary())
-@settings(deadline=None)
 def test_anything_is_a_config_or_a_config_error(text: str | bytes) -> None:
     problems(text)

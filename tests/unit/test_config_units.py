@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from glimpsed.config import units
@@ -106,7 +106,6 @@ def test_what_is_no_size(written: object) -> None:
 
 
 @given(st.integers(1, 10**6), st.sampled_from(["ms", "s", "m", "h"]))
-@settings(deadline=None)
 def test_a_duration_is_its_number_times_its_unit(number: int, unit: str) -> None:
     factor = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}[unit]
     if number * factor <= 3650 * 86400:
@@ -114,7 +113,6 @@ def test_a_duration_is_its_number_times_its_unit(number: int, unit: str) -> None
 
 
 @given(st.text() | st.integers() | st.floats() | st.none() | st.booleans() | st.lists(st.text()))
-@settings(deadline=None)
 def test_whatever_is_written_is_a_value_or_a_value_error(written: object) -> None:
     for function in (units.seconds, units.size, units.address, units.file_path):
         try:

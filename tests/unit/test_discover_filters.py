@@ -133,7 +133,7 @@ def test_a_hostile_name_takes_no_longer_than_any_other(pattern: str, name: str) 
 PIECES = ("*", "*", "a", "b", "?", "[ab]", "[!a]", "/", "**/", "\\*", ".", "(", "\\(", "[(]", "é")
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(
     st.lists(st.sampled_from(PIECES), min_size=1, max_size=9).map("".join),
     st.lists(st.text("aabb/.(*cé", min_size=1, max_size=10), min_size=1, max_size=8),

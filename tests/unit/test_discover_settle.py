@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from glimpsed.discover.settle import GLANCE, UNCLOSED, Check, Look, Settling
@@ -137,7 +137,6 @@ def test_a_look_without_time_comes_again() -> None:
     assert only(s, 0).path == "a"
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.floats(0.01, 5), st.sampled_from(["write", "hint", "close", "look"])), max_size=60),
     st.sampled_from([0.5, 2.0]),

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from glimpsed.config import Folder, ModelEntry, Price
@@ -132,7 +132,6 @@ groups = st.lists(
 models = st.sampled_from(["gpt-4o", "gpt-4.1-mini", "claude-sonnet-4", "gemini-2.5-flash", "who-knows"])
 
 
-@settings(deadline=None)
 @given(groups, models, st.sampled_from(["together", "each"]), st.sampled_from(["none", "auto", 4]))
 def test_any_estimate_is_finite_and_grows_with_the_number_of_files(
     some: list[Group], model: str, pages: str, bands: object

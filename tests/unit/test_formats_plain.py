@@ -209,7 +209,7 @@ def test_a_million_pieces_do_not_hold_up_the_event_loop(data: bytes) -> None:
     assert time.process_time() - began < 0.5
 
 
-@settings(deadline=None, max_examples=300, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 @given(st.sampled_from(KINDS), st.data())
 def test_damage_never_raises_anything_else(kind: str, data: st.DataObject) -> None:
     whole = bytearray(samples.with_gps(samples.photo(32, 24), kind))

@@ -244,7 +244,7 @@ def test_strips_and_tiles_are_waited_for(big: bool, tiled: bool) -> None:
         assert problem(data[:size]), size
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.sampled_from(sorted(FILES)), st.data())
 def test_no_damage_makes_it_fail_or_hang(name: str, data: st.DataObject) -> None:
     damaged = bytearray(FILES[name])

@@ -7,16 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from glimpsed.config.schema import Folder, ModelEntry
 from glimpsed.images import plan
 from glimpsed.images.plan import Target
 from glimpsed.vision import families
-
-settings.register_profile("images", deadline=None, derandomize=True)
-settings.load_profile("images")
 
 SIDES = st.integers(1, 20_000)
 NAMES = st.sampled_from([f.name for f in families.FAMILIES] + ["unknown", "local"])

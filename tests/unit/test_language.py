@@ -10,7 +10,7 @@ from typing import Any
 
 import polib
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from glimpsed import sidecar
@@ -79,7 +79,6 @@ def test_the_program_s_sentences_are_found_where_they_are_made(messages: dict[st
 plain = st.text(st.characters(categories=["L", "N"], max_codepoint=0x17F), min_size=1, max_size=8)
 
 
-@settings(deadline=None)
 @given(st.sampled_from([entry for entry in SAID if "}{" not in entry.msgid]), st.data())
 def test_a_sentence_is_known_with_any_values(entry: polib.POEntry, data: st.DataObject) -> None:
     values = [data.draw(plain) for _ in NUMBERS.findall(entry.msgid)]
@@ -99,7 +98,6 @@ def test_a_reason_within_a_reason_is_said_too() -> None:
     assert told(both, "zh") == "移交失败：无法移动 a.jpg：权限不足。请检查文件夹的 move_to。"
 
 
-@settings(deadline=None)
 @given(st.text("AB12 ;:.,", max_size=200))
 def test_what_is_not_the_program_s_own_stays(text: str) -> None:
     assert told(text, "zh") == text

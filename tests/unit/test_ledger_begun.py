@@ -61,7 +61,7 @@ words = st.builds("".join, st.lists(st.sampled_from(SYLLABLES), min_size=1, max_
 queries = st.lists(st.builds(str.__add__, words, st.sampled_from(["*", "*", ""])), min_size=1, max_size=3)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     query=st.builds(" ".join, queries), read=st.sampled_from([7, 60, 1000]), limit=st.sampled_from([25, 300])
 )

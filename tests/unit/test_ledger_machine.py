@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import dataclass, replace
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -311,9 +311,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert self.here.next_due(FOLDERS, self.now) == min(later, default=None)
 
 
-QUICK = settings(
-    deadline=None, derandomize=True, stateful_step_count=30, suppress_health_check=[HealthCheck.too_slow]
-)
+QUICK = settings(derandomize=True, stateful_step_count=30)
 
 
 def test_sqlite_agrees_with_the_model() -> None:

@@ -186,7 +186,7 @@ def box_of_facts(rng: random.Random, count: int, lines: int) -> list[Box]:
     return [*text, *paragraph(rng, 1650, 20, 600, 2 * lines, "i", height=0.8 * HEIGHT)]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.sampled_from(
         [
@@ -210,7 +210,7 @@ def test_every_column_is_read_to_its_end_before_the_next(
     assert layout.text(mixed).split("\n") == [box.text for box in page]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(rows=st.integers(2, 60), cells=st.integers(2, 7), seed=st.integers(0, 2**32))
 def test_a_table_of_any_shape_is_read_row_by_row(rows: int, cells: int, seed: int) -> None:
     rng = random.Random(seed)
@@ -236,7 +236,7 @@ def address(rng: random.Random, lines: int, name: str) -> list[str]:
     ][:lines]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     blocks=st.integers(3, 9),
     lines=st.integers(3, 5),
@@ -261,7 +261,7 @@ def test_addresses_side_by_side_are_read_one_column_after_the_other(
 KEYS = ("Name", "Street", "Town", "Phone", "E-mail")
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(blocks=st.integers(3, 9), lines=st.integers(3, 5), seed=st.integers(0, 2**32))
 def test_the_same_addresses_as_values_of_a_form_stay_beside_their_keys(
     blocks: int, lines: int, seed: int
@@ -278,7 +278,7 @@ def test_the_same_addresses_as_values_of_a_form_stay_beside_their_keys(
     assert [" ".join(line.split()) for line in read.split("\n")] == wanted
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(rows=st.integers(4, 60), seed=st.integers(0, 2**32))
 def test_a_table_of_names_and_figures_under_headings_with_sums_is_read_row_by_row(
     rows: int, seed: int
@@ -331,7 +331,6 @@ def test_boxes_without_any_order_are_put_into_one_in_bounded_time() -> None:
     assert calls < 500 * len(found)  # each box a few hundred times, not once for each other box
 
 
-@settings(deadline=None)
 @given(degrees=st.floats(-4, 4), page=st.sampled_from([TABLE, columns(12)]))
 def test_a_slant_of_the_page_does_not_mix_up_its_lines(degrees: float, page: list[Box]) -> None:
     angle = math.radians(degrees)
@@ -339,7 +338,6 @@ def test_a_slant_of_the_page_does_not_mix_up_its_lines(degrees: float, page: lis
     assert layout.text(askew) == layout.text(page)
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(
@@ -369,7 +367,6 @@ PAGE = [
 ]
 
 
-@settings(deadline=None)
 @given(st.integers(12, 20), st.integers(1, 4))
 def test_bands_that_overlap_give_every_line_once(size: int, overlap: int) -> None:
     bands = []

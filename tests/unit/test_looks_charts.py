@@ -5,7 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from glimpsed.looks.charts import HEIGHT, WIDTH, Chart, nice
@@ -18,7 +18,6 @@ def test_axes_end_at_round_numbers(value: float, top: float) -> None:
     assert nice(value) == pytest.approx(top)
 
 
-@settings(deadline=None)
 @example({"": 5e-324})
 @given(st.dictionaries(st.text("<&abc", max_size=5), st.floats(0, 1e9), min_size=1, max_size=60))
 def test_bars_stay_inside_and_are_as_high_as_their_value(data: dict[str, float]) -> None:

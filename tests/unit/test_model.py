@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from glimpsed.model import shown
@@ -43,7 +43,6 @@ def test_what_would_forge_a_line_is_escaped(name: str, escaped: str) -> None:
     assert shown(name) == escaped
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_any_name_is_one_line_of_utf8(name: bytes) -> None:
     text = shown(name.decode("utf-8", "surrogateescape"))

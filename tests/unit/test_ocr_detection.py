@@ -56,7 +56,7 @@ def covers(area: Any, row: Row) -> bool:
     dark=st.booleans(),
     tall=st.integers(2300, 3400),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_ink_that_no_box_accounts_for_is_looked_at_again_and_only_that(
     px: int, lines: int, top: int, dark: bool, tall: int
 ) -> None:
@@ -122,7 +122,6 @@ def test_boxes_that_reach_into_the_next_line_are_rough_whatever_the_slant(
 
 
 @given(st.integers(60, 4000), st.integers(60, 9000), st.integers(0, 60), st.sampled_from([0.3, 0.5, 1.0]))
-@settings(deadline=None)
 def test_each_line_of_a_large_area_is_found_once_and_whole(
     wide: int, tall: int, seed: int, scale: float
 ) -> None:

@@ -48,7 +48,7 @@ def test_each_layout_is_read_in_its_order(name: str) -> None:
     assert read(PAGES[name]) == words(PAGES[name])
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     name=st.sampled_from(sorted(PAGES)),
     seed=st.integers(0, 2**32),
@@ -70,7 +70,7 @@ def test_it_is_so_however_large_the_page_is_how_it_lies_and_in_which_order_its_l
     assert read(rng.sample(page, len(page))) == words(PAGES[name])
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(name=st.sampled_from(sorted(PAGES)), seed=st.integers(0, 2**32))
 def test_the_rest_of_a_page_keeps_its_order_where_the_detector_missed_a_line(name: str, seed: int) -> None:
     rng = random.Random(seed)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 np = pytest.importorskip("numpy")
@@ -53,13 +53,11 @@ def read(text: str, cell: int | None) -> str:
 NUMBER = st.from_regex(r"\A[0-9]{1,4}([.,:][0-9]{2,3}){0,3}\Z")
 
 
-@settings(deadline=None)
 @given(NUMBER, st.sampled_from([20, 22, 24, None]))
 def test_a_number_stays_whole_in_whatever_face_it_is_set(number: str, cell: int | None) -> None:
     assert read(number, cell) == number
 
 
-@settings(deadline=None)
 @given(st.lists(st.from_regex(r"\A[a-z]{3,8}\Z"), min_size=2, max_size=5), st.sampled_from([20, 22, None]))
 def test_words_that_the_engine_ran_together_are_apart(words: list[str], cell: int | None) -> None:
     assert read(" ".join(words), cell) == " ".join(words)
@@ -73,7 +71,6 @@ def test_a_space_after_a_mark_is_one_also_between_numbers(text: str, cell: int |
     assert read(text, cell) == text
 
 
-@settings(deadline=None)
 @given(st.lists(st.from_regex(r"\A[LT]{0,2}[a-z]{3,8}\Z"), min_size=2, max_size=5))
 def test_the_room_beside_the_stem_of_a_capital_is_no_space(words: list[str]) -> None:
     assert read(" ".join(words), None) == " ".join(words)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from glimpsed.prompt import NAMES, fill, names_file, near_misses
@@ -54,14 +54,12 @@ def test_json_may_hold_names() -> None:
 
 
 @given(filename=text, folder=text)
-@settings(deadline=None)
 def test_what_was_filled_in_is_not_filled_in_again(filename: str, folder: str) -> None:
     name = "{folder}{pages}" + filename
     assert filled("{filename}|{folder}", filename=name, folder=folder) == f"{name}|{folder}"
 
 
 @given(text)
-@settings(deadline=None)
 def test_a_template_without_braces_stays_as_it_is(template: str) -> None:
     plain = template.replace("{", "").replace("}", "")
     assert filled(plain) == plain
@@ -101,7 +99,6 @@ def test_each_mistake_is_named_once() -> None:
 
 
 @given(text)
-@settings(deadline=None)
 def test_a_near_miss_is_never_filled_in(template: str) -> None:
     for word, _ in near_misses(template):
         assert word in filled(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from glimpsed.looks.charts import Chart
@@ -71,7 +71,6 @@ def test_whatever_an_answer_a_name_or_a_reason_holds_is_text() -> None:
     assert EVIL.rstrip("\0") in "".join(outline.texts)
 
 
-@settings(deadline=None)
 @given(st.text(max_size=200), st.text(max_size=50))
 def test_any_text_comes_back_as_it_was(text: str, name: str) -> None:
     outline = Outline(render(page(Item(name, failed=False, when="", parts=[ReportPart(text + "x")]))))

@@ -79,14 +79,12 @@ def test_a_remote_reference_is_never_fetched() -> None:
     assert misfit.reason.startswith("the schema cannot be used")
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_any_text_can_be_read(text: str) -> None:
     data, misfit = read(text, CLOSED)
     assert (data is None) == (misfit is not None)
 
 
-@settings(deadline=None)
 @given(JSON)
 def test_json_that_fits_comes_back_as_it_is(value: Any) -> None:
     assert read(json.dumps(value), {}) == (value, None)
@@ -132,7 +130,7 @@ def test_the_last_value_that_fits_counts_whatever_is_around_it(text: str) -> Non
     assert read(text, CLOSED) == (GOOD, None)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     st.lists(st.sampled_from([DRAFT, "```json\n", "\n```\n", "[", "{", '"', "prose ", "]", "}"]), max_size=30)
 )
@@ -293,7 +291,7 @@ def test_an_idle_process_is_let_go() -> None:
     asyncio.run(main())
 
 
-@settings(deadline=None, max_examples=40, derandomize=True)
+@settings(max_examples=40, derandomize=True)
 @given(
     text=st.one_of(TEXT, JSON.map(json.dumps), st.sampled_from(HOSTILE)),
     schema=st.one_of(

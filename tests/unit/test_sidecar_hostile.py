@@ -157,7 +157,6 @@ VALUES = st.recursive(
 
 
 @settings(
-    deadline=None,
     max_examples=80,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

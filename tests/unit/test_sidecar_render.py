@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from glimpsed import sidecar
@@ -126,7 +126,6 @@ def test_md_is_txt_under_another_name() -> None:
     assert sidecar.render(one, "md") == sidecar.render(one, "txt")
 
 
-@settings(deadline=None)
 @given(any_text)
 def test_whatever_a_model_says_the_sidecars_are_utf8_and_well_formed(text: str) -> None:
     one = answer(SOURCE, text)
@@ -137,7 +136,6 @@ def test_whatever_a_model_says_the_sidecars_are_utf8_and_well_formed(text: str) 
     description(sidecar.render(one, "xmp"))
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\ufffe\uffff")))
 def test_xmp_gives_the_text_back(text: str) -> None:
     assert description(sidecar.render(answer(SOURCE, text), "xmp")) == text
@@ -165,7 +163,6 @@ def test_xmp_of_other_data_has_its_text_and_no_more(data: object) -> None:
     assert listed(xmp, "title") == listed(xmp, "subject") == []
 
 
-@settings(deadline=None)
 @given(any_text, any_text, st.lists(any_text, max_size=3))
 def test_xmp_is_well_formed_whatever_is_in_the_fields(title: str, about: str, keywords: list[str]) -> None:
     data = {"title": title, "description": about, "keywords": keywords}
@@ -177,7 +174,6 @@ def test_xmp_leaves_out_what_xml_does_not_have_and_keeps_pages_apart() -> None:
     assert description(xmp) == "ab[1m <&> ]]> {text}\n\npage 2"
 
 
-@settings(deadline=None)
 @given(st.text("ab.{}nmeext", min_size=1, max_size=12))
 def test_names_are_filled_in_once_and_braces_in_a_file_name_stay(name: str) -> None:
     folder = Folder(path=Path("/x"), outputs=("txt", "json"), sidecar="{name}.{ext}")

@@ -523,7 +523,6 @@ def test_a_template_that_gives_two_files_one_name_is_told_before_anything_is_sen
 
 
 @settings(
-    deadline=None,
     max_examples=25,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

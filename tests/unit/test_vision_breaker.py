@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from glimpsed.errors import Verdict
@@ -86,7 +86,6 @@ def test_a_time_out_while_others_are_answered_is_no_failure_of_the_model() -> No
         assert breaker.failed("x", SLOW, T0 + 10 * n, T0 + 10 * n + 4) is None
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([DOUBTFUL, KEY, SERVER, DROPPED, SLOW, None])), max_size=40))  # fmt: skip
 def test_nobody_is_at_fault_before_the_second_refusal_and_an_answer_to_another(
     story: list[tuple[str, Verdict | None]],

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from glimpsed.config.schema import ModelEntry
@@ -106,7 +106,6 @@ def test_an_image_that_has_to_be_much_smaller_is_found_whatever_the_words_name(
     assert len(found.requests) <= 5
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(CAUSES),
     st.lists(LETTERS, min_size=1, max_size=6).map(" ".join),
@@ -171,7 +170,6 @@ def test_two_causes_at_once_are_found_too(one: str, other: str) -> None:
     assert len(play(entry, request, known, lambda state: both[0](state) or both[1](state)).requests) == 1
 
 
-@settings(deadline=None)
 @given(
     st.integers(400, 499),
     st.recursive(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from glimpsed.vision.families import FAMILIES, LOCAL, UNKNOWN, Family, family, fit, text_tokens
@@ -65,7 +65,6 @@ def test_what_is_left_of_an_a4_scan() -> None:
 sizes = st.tuples(st.integers(1, 20_000), st.integers(1, 20_000))
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from([*FAMILIES, UNKNOWN, LOCAL]), sizes, st.sampled_from(["low", "high", "auto", "original"])
 )
@@ -78,7 +77,6 @@ def test_nothing_is_seen_larger_than_it_was_and_tokens_are_bounded(
     assert 0 <= kind.tokens(size, detail) <= 200_000
 
 
-@settings(deadline=None)
 @given(sizes, st.integers(1, 5000))
 def test_fit_keeps_the_shape(size: tuple[int, int], edge: int) -> None:
     width, height = fit(size, edge)

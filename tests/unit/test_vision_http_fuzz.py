@@ -60,7 +60,7 @@ async def asked(base_url: str) -> list[Response | Failure]:
     return found
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(PIECES | st.binary(max_size=20), max_size=8), st.booleans())
 def test_any_bytes_are_a_reply_or_a_failure(server: Server, pieces: list[bytes], reset: bool) -> None:
     server.steps = [b"".join(pieces), "reset" if reset else "close"]
@@ -71,7 +71,7 @@ def test_any_bytes_are_a_reply_or_a_failure(server: Server, pieces: list[bytes],
             assert isinstance(found.body, bytes)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.text(max_size=100),
     st.lists(st.integers(1, 40), max_size=20),
@@ -96,7 +96,6 @@ def test_however_a_reply_is_cut_it_is_the_same(
     assert [f.body for f in found] == [body, body]
 
 
-@settings(deadline=None)
 @given(
     st.binary(max_size=300) | st.integers(0, 300_000).map(bytes),
     st.lists(st.integers(1, 50), max_size=20),
@@ -116,7 +115,6 @@ def test_what_was_compressed_comes_out_in_bounded_pieces_however_it_is_cut(
     assert all(len(piece) <= STEP for piece in pieces)
 
 
-@settings(deadline=None)
 @given(st.lists(st.binary(max_size=60), max_size=5))
 def test_any_bytes_are_undone_or_refused(chunks: list[bytes]) -> None:
     undo = decoder(httpx.Headers({"content-encoding": "gzip"}))

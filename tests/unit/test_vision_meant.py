@@ -130,7 +130,6 @@ def test_reasoning_alone_is_an_empty_answer(text: str) -> None:
     assert meant(text) == ""
 
 
-@settings(deadline=None)
 @given(PROSE, PROSE)
 def test_any_reasoning_goes_and_any_page_stays(thoughts: str, page: str) -> None:
     assert meant(page) == page
@@ -165,7 +164,7 @@ PIECES = [
 ]
 
 
-@settings(deadline=None, max_examples=100, derandomize=True)
+@settings(max_examples=100, derandomize=True)
 @given(
     st.lists(st.sampled_from(PIECES), min_size=1, max_size=12), st.lists(st.sampled_from(PIECES), max_size=8)
 )

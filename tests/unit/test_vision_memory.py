@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from glimpsed.config.schema import ModelEntry
@@ -82,7 +82,6 @@ def test_what_another_version_wrote_is_left_out(fact: object) -> None:
     assert memory.facts("k", T0) == Facts(edge=1024)
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(["api", "mode", "refused", "bytes", "edge", "schemas", "x"]),

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -65,7 +65,6 @@ def test_room_counts_what_is_in_hand_and_leaves_some_to_prepare() -> None:
     assert pace.room(T0) == 12
 
 
-@settings(deadline=None)
 @given(st.integers(1, 20), st.lists(st.floats(0, 30), min_size=1, max_size=60))
 def test_never_more_requests_in_any_minute_than_allowed(rate: int, gaps: list[float]) -> None:
     pace = pacing(concurrency=1000, requests_per_minute=rate)
@@ -80,7 +79,6 @@ def test_never_more_requests_in_any_minute_than_allowed(rate: int, gaps: list[fl
         assert sum(1 for s in starts[first:] if s < start + 60) <= rate
 
 
-@settings(deadline=None)
 @given(
     st.integers(10, 2000),
     st.lists(st.tuples(st.floats(0, 30), st.integers(0, 3000), st.none() | st.integers(0, 3000)), min_size=1, max_size=40),
@@ -381,7 +379,6 @@ class Breaker(RuleBasedStateMachine):
 
 
 TestBreaker = Breaker.TestCase
-TestBreaker.settings = settings(deadline=None)
 
 
 # --- the part that waits ---

@@ -163,7 +163,6 @@ def test_empty(text: str) -> None:
     assert emptiness(text) == "empty"
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(BLIND + REFUSALS),
     st.from_regex(r"[A-Z][a-z]{3,9} [0-9]{2,5} [a-z]{3,9}\.", fullmatch=True),
@@ -172,7 +171,6 @@ def test_a_sentence_that_says_something_makes_it_an_answer(empty: str, line: str
     assert emptiness(f"{line}\n{empty}") is None
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(BLIND + REFUSALS),
     st.from_regex(r"[A-Z][a-z]{3,9} [0-9]{2,5} [a-z]{3,9}\.", fullmatch=True),
@@ -182,7 +180,6 @@ def test_in_the_middle_of_a_transcription_it_is_part_of_it(empty: str, line: str
     assert emptiness(f"{line} {line * 30}\n{empty}\n{line}") is None
 
 
-@settings(deadline=None)
 @given(st.sampled_from(BLIND), st.text(alphabet="abcdefgh ", min_size=SHORT + 1))
 def test_a_long_text_is_an_answer(blind: str, rest: str) -> None:
     assert emptiness(blind + rest.strip() + "x" * SHORT) is None
@@ -213,13 +210,12 @@ def test_the_beginning_of_a_loop_is_not_enough() -> None:
     assert not loops(page + "again and " * 20, cut=True)
 
 
-@settings(deadline=None)
 @given(st.text(max_size=3000), st.booleans())
 def test_any_text_can_be_looked_at(text: str, cut: bool) -> None:
     assert emptiness(text, cut=cut) in (None, "empty", "blind", "refusal", "loop")
 
 
-@settings(deadline=None, max_examples=300, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 @given(st.data())
 def test_no_sentence_takes_long(data: st.DataObject) -> None:
     """What nearly matches, with any part of it again and again: where that can be read in two ways each, for ever."""

@@ -144,7 +144,7 @@ def test_a_blank_page_known_from_before_is_no_probe_that_others_wait_for() -> No
     assert pace.paused is None
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.lists(st.booleans(), min_size=1, max_size=80))
 @example([True] * 4 + [False])
 @example(([True] * 4 + [False]) * 10)
@@ -173,7 +173,7 @@ def test_pages_behind_a_run_of_blank_ones_do_not_wait_long(blank: int, seconds: 
     assert pace.paused is None
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(SILENT, 60), st.integers(1, 8), st.floats(60.0, 24 * HOUR))
 def test_who_answers_nobody_is_asked_little_and_no_file_often(
     files: int, together: int, seconds: float

@@ -57,7 +57,6 @@ cuts = st.lists(st.integers(1, 60), max_size=40)
 ways = st.sampled_from(["\n\n", "\r\n\r\n", "\r\r", "\n", "\r\n", "\r"])  # what is between two events
 
 
-@settings(deadline=None)
 @given(st.text(max_size=60), st.sampled_from(["chat", "responses"]), cuts, ways, st.booleans())
 def test_however_the_bytes_are_cut_and_the_events_parted_the_reply_is_the_same(
     text: str, api: str, cuts: list[int], between: str, last: bool
@@ -70,7 +69,6 @@ def test_however_the_bytes_are_cut_and_the_events_parted_the_reply_is_the_same(
     assert fed(data, *cuts, len(data)).finished or not last
 
 
-@settings(deadline=None)
 @given(st.text(max_size=60), st.sampled_from(["chat", "responses"]), cuts)
 def test_events_without_a_field_name_are_a_stream_too(text: str, api: str, cuts: list[int]) -> None:
     reply = Scripted(text=text.encode("utf-8", "replace").decode())
@@ -85,7 +83,6 @@ replies = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(replies | st.binary(max_size=40).filter(lambda b: b":" not in b and b"{" not in b), cuts)
 def test_what_is_no_stream_stays_as_it_is(data: bytes, cuts: list[int]) -> None:
     body = fed(data, *cuts)
@@ -161,7 +158,7 @@ def test_what_came_before_it_broke_off_is_not_lost(error: dict[str, Any] | None)
 )
 @pytest.mark.parametrize("between", ["\n\n", "\r\r", "\n  "])
 @given(cuts=cuts)
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_whatever_stands_in_front_of_the_events_it_is_a_stream(
     before: str, between: str, cuts: list[int]
 ) -> None:
@@ -328,7 +325,6 @@ def test_memory_follows_what_is_held_not_what_came() -> None:
     assert fed(b" \n" * 100_000).held < 100
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.binary(max_size=50) | st.sampled_from([b"data: ", b"\n", b"{", b"}", b'"delta"', b":", b"[DONE]"])
@@ -349,7 +345,7 @@ def test_any_bytes_can_be_fed(chunks: list[bytes]) -> None:
 @pytest.mark.parametrize("name", ["Data", "DATA", "data"])
 @pytest.mark.parametrize("between", ["", " ", "\t"])
 @given(cuts=cuts)
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_field_names_in_any_case_and_events_that_share_a_line_are_read(
     api: str, name: str, between: str, cuts: list[int]
 ) -> None:

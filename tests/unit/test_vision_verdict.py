@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from glimpsed.vision.verdict import Finding, clean, judge
@@ -357,7 +357,6 @@ header_values = st.dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(
     st.integers(200, 599),
     header_values,
@@ -372,7 +371,6 @@ def test_any_reply_has_a_verdict(status: int, headers: dict[str, str], body: byt
     assert found.verdict.retry_after is None or 0 <= found.verdict.retry_after <= 90_000
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_any_text_can_be_cleaned(text: str) -> None:
     assert clean(text).isprintable() or not clean(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import email.utils
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from glimpsed.vision import waits
@@ -91,7 +91,6 @@ def test_a_date_is_read_by_the_senders_own_clock() -> None:
     assert waits.of_headers(headers, NOW, limited=False) == 30
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5000), st.sampled_from(list(UNITS))), min_size=1, max_size=4, unique_by=lambda p: p[1]),
        st.sampled_from(["", " ", ", "]))  # fmt: skip
 def test_any_duration_is_the_sum_of_its_parts(parts: list[tuple[int, str]], between: str) -> None:
@@ -99,7 +98,6 @@ def test_any_duration_is_the_sum_of_its_parts(parts: list[tuple[int, str]], betw
     assert waits.seconds(text, NOW) == pytest.approx(sum(number * UNITS[unit] for number, unit in parts))
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**9))
 def test_any_moment_is_the_same_in_seconds_in_milliseconds_and_as_a_date(ahead: int) -> None:
     moment = int(NOW) + ahead
@@ -107,7 +105,6 @@ def test_any_moment_is_the_same_in_seconds_in_milliseconds_and_as_a_date(ahead: 
     assert [waits.seconds(form, NOW) for form in forms] == [ahead] * 3
 
 
-@settings(deadline=None)
 @given(st.text(max_size=300), st.dictionaries(st.sampled_from(["retry-after", "retry-after-ms", "date", "x-ratelimit-reset"]), st.text(max_size=40)))  # fmt: skip
 def test_any_text_gives_a_wait_or_none(text: str, headers: dict[str, str]) -> None:
     for found in (

@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 import pydantic
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion, ChatCompletionContentPartParam
 from openai.types.chat.completion_create_params import CompletionCreateParamsNonStreaming
@@ -163,7 +163,6 @@ def test_extra_has_the_last_word(module: ModuleType) -> None:
         assert body["text"].keys() == {"format", "verbosity"}
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(st.text(max_size=5), st.text() | st.integers(), max_size=4),
     st.lists(st.binary(max_size=100), max_size=4),
@@ -415,7 +414,6 @@ anything = st.recursive(
 
 
 @BOTH
-@settings(deadline=None)
 @given(
     reply=st.dictionaries(st.sampled_from(["choices", "output", "usage", "id", "model", "status"]), anything)
 )

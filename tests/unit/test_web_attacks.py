@@ -81,7 +81,7 @@ odd = st.text(st.characters(codec="utf-8"), max_size=60) | st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from(["/files", "/review", "/workbench", "/login", "/files/1", "/files/1/pages/1"]),
     st.dictionaries(
@@ -94,7 +94,7 @@ def test_no_query_is_an_error_of_ours(port: int, path: str, asked: dict[str, str
         assert reader.get(path, params=asked).status_code in {200, 303, 400, 404, 413}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from(
         ["/files/1/save", "/files/1/confirm", "/files/2/save", "/files/1/another", "/files/1/answers/own/take",
