@@ -12,7 +12,7 @@ VENV ?= .venv
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v $$p; break; }; done)
 # Most of its time a test waits, for a program to start or a file to settle: more of them at once than there are cores.
-WORKERS ?= $(shell echo $$(( $$(nproc) + 4 )))
+WORKERS ?= $(shell echo $$(( $$(nproc) + 2 )))
 # Where python is told to keep no bytecode, each of the workers and of the programs they start would compile all of it anew.
 PYTEST = PYTHONDONTWRITEBYTECODE= $(VENV)/bin/pytest
 PIP = $(VENV)/bin/pip --disable-pip-version-check

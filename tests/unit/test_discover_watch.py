@@ -1093,19 +1093,21 @@ async def test_what_the_kernels_full_queue_drops_is_found_by_the_listing_that_it
         pytest.skip("the kernel's queue is too long to be filled quickly")
     others = many.make(tmp_path / "others", many.room, "html")
     names = many.make(tmp_path / "made", 100)
-    full, read = threading.Event(), inotify.Kernel.read
+    waits, full, read = threading.Event(), threading.Event(), inotify.Kernel.read
     batches: list[inotify.Batch] = []
 
     def late(self: Any) -> inotify.Lot:
-        lot = read(self)
+        waits.set()
         full.wait(60)
+        lot = read(self)
         batches.extend(batch for told in lot.batches.values() for batch in told)
         return lot
 
     async with many.desk.watching(rescan=3600) as w:
         await asyncio.wait_for(w.listed.wait(), PATIENCE)
         monkeypatch.setattr(inotify.Kernel, "read", late)
-        (many.desk.path / "first.png").write_bytes(PNG)  # whatever is read next, is read late
+        (many.desk.path / "first.png").write_bytes(PNG)  # ends the read that goes on; the next one is late
+        await asyncio.to_thread(waits.wait, PATIENCE)
         await asyncio.to_thread(many.move_in, tmp_path / "others", others)
         await asyncio.to_thread(many.move_in, tmp_path / "made", names)
         w.listed.clear()

@@ -37,16 +37,33 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-async def folders(tmp_path: Path) -> AsyncIterator[Folders]:
+def woken() -> asyncio.Event:
+    """Whether the dispatcher was told to look."""
+    return asyncio.Event()
+
+
+@pytest.fixture
+async def folders(tmp_path: Path, woken: asyncio.Event) -> AsyncIterator[Folders]:
     books = Books(open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite"))
     backlogs = cast("Backlogs", NoBacklogs())
-    yield Folders(books, backlogs, cast("Maker", None), once=True, wake=lambda: None, changed=lambda: None)
+    yield Folders(books, backlogs, cast("Maker", None), once=True, wake=woken.set, changed=lambda: None)
     await books.close()
 
 
 def config(path: Path, **folder: Any) -> Config:
     names = ("a", "b")
     return Config(folders={n: Folder(name=n, path=path, model="m").model_copy(update=folder) for n in names})
+
+
+async def test_a_folder_that_is_there_now_has_what_is_due_in_it_looked_at_without_anything_new(
+    folders: Folders, tmp_path: Path, woken: asyncio.Event
+) -> None:
+    async with asyncio.TaskGroup() as group:
+        await folders.apply(config(tmp_path), group)
+        while not all(watch.root for watch in folders):
+            woken.clear()
+            await asyncio.wait_for(woken.wait(), 30)
+        folders.cancel()
 
 
 async def test_no_folder_of_the_old_config_is_served_while_its_watch_comes_to_its_end(

@@ -119,6 +119,7 @@ class Folders:
     def _count_change(self) -> None:
         self.changes += 1
         self._changed()
+        self._wake()  # what is due in a folder that is there now, as after a restart, waits for nothing else
 
     def cancel(self) -> None:
         """Watch nothing any more."""
