@@ -18,10 +18,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import httpx
 import pytest
 
 from gateway import Gateway, Scripted
 from glimpsed.config.schema import ModelEntry
+from glimpsed.errors import VisionError
 from glimpsed.vision import client as module
 from glimpsed.vision import http
 from glimpsed.vision.client import Client, Failure, Response
@@ -47,6 +49,21 @@ async def failure(who: Client, body: bytes = BODY) -> Failure:
         await post(who, body)
     await who.aclose()
     return raised.value
+
+
+@pytest.mark.anyio
+async def test_what_gets_its_turn_at_the_very_stop_looks_for_no_connection() -> None:
+    with Gateway() as gateway:
+        who = client(gateway.base_url)
+        who.stop()
+        with pytest.raises(VisionError, match="stopping"):
+            await post(who)
+        await who.aclose()
+        assert gateway.requests == []
+        straight = http.Direct(httpx.URL(gateway.base_url), None, keepalive=1)
+        straight.send_no_more()
+        with pytest.raises(httpx.ConnectTimeout):
+            await straight.handle_async_request(httpx.Request("POST", gateway.base_url, content=b"{}"))
 
 
 # --- roads: straight, and through proxies ---

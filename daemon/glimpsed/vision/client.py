@@ -149,6 +149,8 @@ class Client:
         self._limits.add(limit)
         try:
             async with limit:
+                if self._stopping:  # since it got its place in flight
+                    raise httpx.ConnectTimeout("stopping")
                 if self._transport is None:
                     self._transport = http.transport(request.url)
                 reply = await self._transport.handle_async_request(request)

@@ -33,6 +33,7 @@ class Direct(httpx.AsyncBaseTransport):
         self._open: set[Connection] = set()
         self._tidy = True  # the server has never said anything beyond its replies
         self._connecting: set[asyncio.Timeout] = set()
+        self._no_more = False
         self._closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -53,6 +54,7 @@ class Direct(httpx.AsyncBaseTransport):
 
     def send_no_more(self) -> None:
         """What has no connection yet gets none: `httpx.ConnectTimeout` at once."""
+        self._no_more = True
         now = asyncio.get_running_loop().time()
         for limit in self._connecting:
             if not limit.expired():
@@ -101,6 +103,8 @@ class Direct(httpx.AsyncBaseTransport):
 
     async def _connect(self, request: httpx.Request) -> Connection:
         url = self._base
+        if self._no_more:
+            raise httpx.ConnectTimeout("no more connections")
         if url.scheme not in ("http", "https"):
             raise httpx.UnsupportedProtocol(f"no such protocol: {url.scheme or 'none'}")
         secure = url.scheme == "https"
