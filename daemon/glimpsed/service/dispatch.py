@@ -220,9 +220,8 @@ class Dispatcher:
         try:
             async with self._pipeline.room(job):
                 come_to = await self._pipeline.answer(job, place)
-                if isinstance(
-                    come_to, Unfinished
-                ):  # not before: budgets are reckoned from what the ledger knows
+                # Once it is kept, and not before: budgets are reckoned from what the ledger knows.
+                if isinstance(come_to, Unfinished):
                     asking = False
                     pacing.answered()  # the model is free for another, while this one's answer is written
                     self.wake()

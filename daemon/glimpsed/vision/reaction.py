@@ -80,9 +80,8 @@ def begin(
     learnt: dict[str, Any] = {}
     if "unended" in seen and first.stream:  # as one reply, which has an end
         first, learnt = replace(first, stream=False), {"refused": frozenset({"stream"})}
-    if (
-        "empty" in seen and request.schema is not None and first.mode == "schema"
-    ):  # it may be that, not the page
+    # Nothing, where it was given a schema: that may be the reason, not the page.
+    if "empty" in seen and request.schema is not None and first.mode == "schema":
         first, learnt = replace(first, mode="json"), {**learnt, "mode": "json"}
     return State(api, first, other, learnt=learnt, seen=seen, both=facts[entry.api].api is None)
 
