@@ -216,3 +216,25 @@ async def test_files_that_failed_one_by_one_count_and_the_same_file_or_another_r
     assert (await jury.hear(FILES["c"], ALIKE)).guilty
     assert (await jury.hear(FILES["d"], ALIKE | {"400 code x"})).guilty
     assert (await jury.hear(FILES["e"], ALIKE)).alike == (FILES["c"], FILES["d"])
+
+
+@pytest.mark.anyio
+async def test_that_a_pause_was_the_files_own_fault_is_forgotten_after_an_hour(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop, later = asyncio.get_running_loop(), [0.0]
+    real = loop.time
+    monkeypatch.setattr(loop, "time", lambda: real() + later[0])
+    jury = Jury(lambda _: False)
+
+    async def heard(names: str) -> list[bool]:
+        alike = frozenset({"400 drelm vok"})
+        return [(await jury.hear(FileKey("in", name), alike)).guilty for name in names]
+
+    assert await heard("abc") == [True, True, False]
+    jury.answered()
+    assert await heard("a") == [True]
+    assert await heard("defgh") == [True] * 5, "six are needed now"
+    jury.answered()
+    later[0] = FORGOTTEN + 1
+    assert await heard("ijk") == [True, True, False]

@@ -5,7 +5,7 @@ a file that is to fail waits as long as others of its model are on their way: on
 own fault; two others are refused alike, and it was the model's; nothing comes, and it fails after all.
 
 Once the model answered another file, one that is refused again was at fault itself; and if there was a pause for that,
-so many alike say less: bad files come in runs, and twice as many are needed for the next one.
+so many alike say less for an hour: bad files come in runs, and twice as many are needed for the next one.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ class Jury:
         self.record: Record = Own()
         self.answers = 0  # that the model gave so far
         self._busy = busy
-        self._needed: dict[str, int] = {}  # files in a row, by what their refusals have in common
+        # Files in a row, and since when, by what their refusals have in common.
+        self._needed: dict[str, tuple[int, float]] = {}
         self._paused: frozenset[str] = frozenset()  # the model, for this
         self._accused: OrderedDict[FileKey, tuple[float, int]] = OrderedDict()  # since, answers by then
         self._waiting: dict[asyncio.Future[bool], float] = {}  # until when at least
@@ -96,13 +97,14 @@ class Jury:
     async def hear(self, file: FileKey, alike: frozenset[str]) -> Ruling:
         """Whether this file, refused so, is to fail."""
         if self._refused_before(file):
+            now = asyncio.get_running_loop().time()
             for likeness in self._paused & alike:
-                self._needed[likeness] = min(2 * self._needed.get(likeness, ALIKE), MOST_ALIKE)
+                self._needed[likeness] = min(2 * self._needs(likeness), MOST_ALIKE), now
             self._paused -= alike
             return Ruling(guilty=True)
         before = self.record.read()
         others = () if before.alike.isdisjoint(alike) else tuple(f for f in before.files if f != file)
-        if len(others) >= max(self._needed.get(likeness, ALIKE) for likeness in alike) - 1:
+        if len(others) >= max(map(self._needs, alike)) - 1:
             self.record.write(Refused())
             self._paused = alike
             self._settle(guilty=False)
@@ -119,6 +121,14 @@ class Jury:
         finally:
             timer.cancel()
             self._waiting.pop(waits, None)
+
+    def _needs(self, likeness: str) -> int:
+        """How many files in a row, refused so, are not at fault themselves."""
+        files, since = self._needed.get(likeness, (ALIKE, 0.0))
+        if asyncio.get_running_loop().time() - since > FORGOTTEN:
+            self._needed.pop(likeness, None)
+            return ALIKE
+        return files
 
     def _refused_before(self, file: FileKey) -> bool:
         """Whether this file was refused before, and others were answered since."""
