@@ -25,7 +25,11 @@ class Silence:
 
     def __init__(self) -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind((SERVER, 53))
+        try:
+            self.socket.bind((SERVER, 53))
+        except OSError:
+            self.socket.close()
+            raise
         self.asked = threading.Event()
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()

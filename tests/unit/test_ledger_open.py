@@ -172,6 +172,19 @@ def test_a_paid_answer_is_committed_with_full_synchronous(tmp_path: Path) -> Non
     assert seen == [1, 2, 1]  # NORMAL, FULL, NORMAL
 
 
+def test_its_one_writing_connection_is_closed_while_nobody_can_be_waiting_for_it(tmp_path: Path) -> None:
+    """Who waits while the pool is disposed of waits for the pool's time limit of 30 s."""
+    database = Database(f"sqlite:///{tmp_path}/x.db", "test:1:1")
+    with database.write():
+        pass
+    lock, held = database._write_lock, []
+    assert not isinstance(lock, contextlib.nullcontext)
+    sa.event.listen(database._writer, "engine_disposed", lambda _: held.append(lock.locked()))
+    database.close()
+    assert held == [True]
+    assert not lock.locked()
+
+
 def test_a_postgresql_that_died_is_away_and_comes_back_with_everything(postgres: Postgres) -> None:
     postgres.wipe()
     ledger = open_ledger(postgres.url)

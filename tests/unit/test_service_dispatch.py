@@ -244,3 +244,38 @@ async def test_probes_of_a_model_that_pauses_are_files_far_from_each_other_and_t
     assert first > 8, "far from those that got nothing"
     assert abs(second - first) > 5
     assert bench.ledger.counts(["in"])["in"]["queued"] == 28
+
+
+async def test_a_stop_in_the_middle_of_a_claim_leaves_nothing_in_hand_behind_its_back(bench: Bench) -> None:
+    claimed, go_on = asyncio.Event(), asyncio.Event()
+    claim = bench.books.__call__
+
+    class Slow(Away):
+        async def __call__(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+            result = await claim(call, *args, **kwargs)
+            if call is Ledger.claim and result:
+                claimed.set()
+                await go_on.wait()
+            return result
+
+    bench.dispatcher._books = Slow(bench.ledger)
+    bench.offer()
+    async with running(bench):
+        await asyncio.wait_for(claimed.wait(), 20)
+        drain = asyncio.create_task(bench.dispatcher.drain(20))
+        await asyncio.sleep(0)
+        go_on.set()
+        await bench.until(lambda: len(bench.stories.jobs) == 1)
+        assert not drain.done()
+        bench.stories.go_on.set()
+        await drain
+        assert bench.dispatcher.in_hand == 0
+        assert bench.pacing.in_hand == 0
+
+
+async def test_once_drained_nothing_is_claimed_or_started(bench: Bench) -> None:
+    await bench.dispatcher.drain(0)
+    bench.offer()
+    async with running(bench) as task:
+        await asyncio.wait_for(task, 20)
+    assert not bench.stories.jobs

@@ -61,3 +61,24 @@ async def test_who_does_not_come_to_an_end_in_time_is_cancelled_and_may_give_bac
     assert given_back == ["lost", "slow"]
     assert not hands
     hands.check()  # to be cancelled is no trouble
+
+
+async def test_after_the_drain_nothing_is_started() -> None:
+    hands: Hands[str] = Hands(lambda: None)
+    done: list[str] = []
+
+    async def work() -> None:
+        done.append("work")
+
+    await hands.drain(0)
+    hands.start("late", work(), "late")
+    await asyncio.sleep(0)
+    assert not hands
+    assert not done
+
+
+async def test_a_claim_that_hangs_holds_up_the_drain_for_as_long_as_it_may_take() -> None:
+    hands: Hands[str] = Hands(lambda: None)
+    async with hands.claiming:
+        await hands.drain(0.05)
+    assert not hands

@@ -203,11 +203,13 @@ class Database:
         return None if self.postgresql else f"{self.where}-wal"
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, once what is just being written is written."""
         if self._listener is not None:
             self._listener.close()
         self._reader.dispose()
-        self._writer.dispose()
+        # Whoever waits for its one connection meanwhile would wait until the pool's time limit.
+        with self._write_lock:
+            self._writer.dispose()
 
 
 @contextlib.contextmanager

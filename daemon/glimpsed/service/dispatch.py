@@ -98,7 +98,9 @@ class Dispatcher:
                     await self._renew()
                 # Either no row was left or no room: an offer, or the end of a job, wakes us.
                 since = self._clock()
-                await self._nap(await self._round(), since)
+                async with self._hands.claiming:
+                    served = await self._round()
+                await self._nap(served, since)
             except LedgerUnavailable as e:
                 if self._told is None:
                     log.warning(events.LEDGER_UNAVAILABLE, reason=str(e))
@@ -165,7 +167,7 @@ class Dispatcher:
             by_name = {place.folder.name: place for place in lane.places}
             served += by_name
             room = lane.pacing.room(self._clock())
-            if room <= 0:
+            if room <= 0 or not self._claiming:
                 continue
             jobs = await self._jobs(list(by_name), lane, room)
             for job in jobs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Generic, TypeVar
 
@@ -13,9 +14,11 @@ class Hands(Generic[K]):
     """The tasks that see claims to their end. What one of them could not cope with ends the daemon, by `check`."""
 
     def __init__(self, ended: Callable[[], None]) -> None:
+        self.claiming = asyncio.Lock()  # held from a claim until what was claimed is started
         self._tasks: dict[K, asyncio.Task[None]] = {}
         self._ended = ended
         self._broken: BaseException | None = None
+        self._drained = False
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -24,7 +27,13 @@ class Hands(Generic[K]):
         return iter(tuple(self._tasks))
 
     def start(self, key: K, work: Coroutine[Any, Any, None], name: str) -> None:
-        """See to one more; `ended` is called when it has come to its end, whichever."""
+        """See to one more; `ended` is called when it has come to its end, whichever.
+
+        After `drain` nothing is started any more: nobody would wait for it. Its lease is taken back at the next start.
+        """
+        if self._drained:
+            work.close()
+            return
         task = self._tasks[key] = asyncio.create_task(work, name=name)
         task.add_done_callback(lambda _: self._end(key, task))
 
@@ -38,10 +47,16 @@ class Hands(Generic[K]):
         self._tasks[key].cancel()
 
     async def drain(self, seconds: float) -> None:
-        """Let what is in hand finish for so long, then cancel it, which gives it back."""
+        """Let what is in hand finish for so long, then cancel it, which gives it back.
+
+        What is just being claimed is waited for as well: it would be in hand a moment later.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds), self.claiming:
+                while self._tasks:
+                    await asyncio.wait(self._tasks.values())
+        self._drained = True
         tasks = list(self._tasks.values())
-        if tasks:
-            await asyncio.wait(tasks, timeout=seconds)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -63,7 +63,8 @@ class Verifying:
             self._hands.check()
             nap = None
             if self._hands or any(watch.folder.verify_with for watch in self._folders):
-                nap = await self._books.attempt(self._round()) or LEDGER_PAUSE
+                async with self._hands.claiming:
+                    nap = await self._books.attempt(self._round()) or LEDGER_PAUSE
             await wait(self._wake, nap)
 
     async def drain(self, seconds: float) -> None:
