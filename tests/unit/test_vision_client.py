@@ -66,6 +66,40 @@ async def test_what_gets_its_turn_at_the_very_stop_looks_for_no_connection() -> 
             await straight.handle_async_request(httpx.Request("POST", gateway.base_url, content=b"{}"))
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize("way", ["straight", "proxy", "proxy by TLS"])
+async def test_what_looks_for_a_connection_at_the_stop_is_let_go(
+    way: str, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_proxies(monkeypatch)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    heard, gone = asyncio.Event(), asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        heard.set()
+        with contextlib.suppress(OSError):
+            await reader.read()
+        writer.transport.abort()
+        asyncio.get_running_loop().call_soon(gone.set)  # the loop closes it before
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    there = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    if way != "straight":
+        monkeypatch.setenv("HTTPS_PROXY", f"http{'s' if way.endswith('TLS') else ''}://{there}")
+    who = client(f"https://{there if way == 'straight' else 'models.example'}/v1", timeout=600)
+    asked = asyncio.create_task(post(who))
+    await asyncio.wait_for(heard.wait(), 60)
+    began = time.monotonic()
+    who.stop()
+    with pytest.raises(VisionError, match="stopping"):
+        await asked
+    assert time.monotonic() - began < 20  # 30 s are the limit of a connection
+    await who.aclose()
+    server.close()
+    await asyncio.wait_for(gone.wait(), 60)
+
+
 # --- roads: straight, and through proxies ---
 
 

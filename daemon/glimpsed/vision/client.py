@@ -113,7 +113,7 @@ class Client:
     def stop(self) -> None:
         """The daemon stops: what was sent may be answered; what still looks for a connection is let go."""
         self._stopping = True
-        if isinstance(self._transport, http.Direct):
+        if self._transport is not None:
             self._transport.send_no_more()
 
     async def aclose(self) -> None:

@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Iterator
 import h11
 import httpx
 
+from glimpsed.vision.http.connecting import Connecting
 from glimpsed.vision.http.connection import Connection
 
 _NEXT_ADDRESS = 0.25  # seconds, before a host's next address is tried as well (RFC 8305)
@@ -32,8 +33,7 @@ class Direct(httpx.AsyncBaseTransport):
         self._idle: list[Connection] = []
         self._open: set[Connection] = set()
         self._tidy = True  # the server has never said anything beyond its replies
-        self._connecting: set[asyncio.Timeout] = set()
-        self._no_more = False
+        self._connecting = Connecting()
         self._closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -54,11 +54,7 @@ class Direct(httpx.AsyncBaseTransport):
 
     def send_no_more(self) -> None:
         """What has no connection yet gets none: `httpx.ConnectTimeout` at once."""
-        self._no_more = True
-        now = asyncio.get_running_loop().time()
-        for limit in self._connecting:
-            if not limit.expired():
-                limit.reschedule(now)
+        self._connecting.end()
 
     async def aclose(self) -> None:
         """Close every connection; requests in flight fail."""
@@ -103,15 +99,12 @@ class Direct(httpx.AsyncBaseTransport):
 
     async def _connect(self, request: httpx.Request) -> Connection:
         url = self._base
-        if self._no_more:
-            raise httpx.ConnectTimeout("no more connections")
         if url.scheme not in ("http", "https"):
             raise httpx.UnsupportedProtocol(f"no such protocol: {url.scheme or 'none'}")
         secure = url.scheme == "https"
-        limit = asyncio.timeout(request.extensions.get("timeout", {}).get("connect"))
-        self._connecting.add(limit)
+        limit = request.extensions.get("timeout", {}).get("connect")
         try:
-            async with limit:
+            async with self._connecting.limit(limit):
                 _, connection = await asyncio.get_running_loop().create_connection(
                     lambda: Connection(self._gone),
                     url.raw_host.decode("ascii"),
@@ -120,12 +113,8 @@ class Direct(httpx.AsyncBaseTransport):
                     # One address is no race, and a race that is called off may leave a socket open.
                     happy_eyeballs_delay=None if _is_address(url.host) else _NEXT_ADDRESS,
                 )
-        except TimeoutError:
-            raise httpx.ConnectTimeout("no connection in time") from None
         except OSError as e:  # ssl.SSLError is one
             raise httpx.ConnectError(str(e)) from e
-        finally:
-            self._connecting.discard(limit)
         self._open.add(connection)
         if self._closed:  # meanwhile
             connection.abort()
