@@ -99,6 +99,38 @@ def test_what_gets_nothing_again_keeps_nobody_waiting_that_comes_new() -> None:
         assert not pace.may_probe("a", now)
 
 
+REFUSED = Verdict("fail", "HTTP 400: drelm", alike=frozenset({"400 drelm"}))
+
+
+def test_a_pause_for_files_that_were_refused_alike_is_probed_every_minute_and_later_and_later() -> None:
+    pace = pacing()
+    pace.pause_alike("three refused alike", "c", REFUSED.alike, T0)
+    waits, now = [], T0
+    for n in range(4):
+        assert pace.paused is not None
+        waits.append(pace.paused.until - now)
+        now = pace.paused.until
+        once(pace, f"new{n}", now, nothing="", verdict=REFUSED)
+    assert waits == [60, 120, 240, 480]
+
+
+def test_where_such_files_were_at_fault_lately_those_that_come_new_probe_soon_and_the_others_do_not() -> None:
+    pace = pacing()
+    pace.pause_alike("three refused alike", "c", REFUSED.alike, T0, doubted=True)
+    waits, now = [], T0
+    for n in range(12):
+        assert pace.paused is not None
+        waits.append(pace.paused.until - now)
+        now = pace.paused.until
+        assert not pace.may_probe(pace.paused.file or "", min(now, T0 + FIRST_PROBE - 1))
+        once(pace, f"new{n}", now, nothing="", verdict=REFUSED)
+    assert waits[:4] == [0, 1, 1.5, 2.25]
+    assert 30 < waits[-1] <= 120
+    assert pace.paused is not None
+    once(pace, "good", pace.paused.until, nothing="")
+    assert pace.paused is None
+
+
 def test_a_silent_reply_ends_a_pause_for_another_reason() -> None:
     pace = pacing()
     for n in range(5):

@@ -29,6 +29,6 @@ async def acquitted(job: Job, place: Place, error: VisionError, now: float) -> t
             continue
         if verdict.alike:
             reason = f"{len(verdict.alike) + 1} files in a row were refused alike: {error.verdict.reason}"
-            model.pacing.pause_alike(reason, job.key.one, likeness, now)
+            model.pacing.pause_alike(reason, job.key.one, likeness, now, doubted=verdict.doubted)
         return verdict.alike
     return None

@@ -5,7 +5,7 @@ a file that is to fail waits as long as others of its model are on their way: on
 own fault; two others are refused alike, and it was the model's; nothing comes, and it fails after all.
 
 Once the model answered another file, one that is refused again was at fault itself; and if there was a pause for that,
-so many alike say less for an hour: bad files come in runs, and twice as many are needed for the next one.
+the next one for it is doubted for an hour: bad files come in runs, so others probe soon (`Pause.doubted`).
 """
 
 from __future__ import annotations
@@ -19,17 +19,20 @@ from typing import Protocol
 from glimpsed.model import FileKey
 
 ALIKE = 3  # files in a row
-MOST_ALIKE = 48  # where fewer turned out to be at fault themselves
 REMEMBERED, FORGOTTEN = 1000, 3600.0  # files that were refused, and seconds that this is remembered
 GRACE = 1.0  # seconds that others may take to come, at least
 
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """`guilty`: the file's own fault. `alike`: with this one there are too many; those refused before it."""
+    """`guilty`: the file's own fault. `alike`: with this one there are too many; those refused before it.
+
+    `doubted`: a pause for that was the files' own fault within the last hour.
+    """
 
     guilty: bool
     alike: tuple[FileKey, ...] = ()
+    doubted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +72,8 @@ class Jury:
         self.record: Record = Own()
         self.answers = 0  # that the model gave so far
         self._busy = busy
-        # Files in a row, and since when, by what their refusals have in common.
-        self._needed: dict[str, tuple[int, float]] = {}
+        # When a pause turned out to be the files' own fault, by what their refusals had in common.
+        self._innocent: dict[str, float] = {}
         self._paused: frozenset[str] = frozenset()  # the model, for this
         self._accused: OrderedDict[FileKey, tuple[float, int]] = OrderedDict()  # since, answers by then
         self._waiting: dict[asyncio.Future[bool], float] = {}  # until when at least
@@ -98,17 +101,16 @@ class Jury:
         """Whether this file, refused so, is to fail."""
         if self._refused_before(file):
             now = asyncio.get_running_loop().time()
-            for likeness in self._paused & alike:
-                self._needed[likeness] = min(2 * self._needs(likeness), MOST_ALIKE), now
+            self._innocent |= dict.fromkeys(self._paused & alike, now)
             self._paused -= alike
             return Ruling(guilty=True)
         before = self.record.read()
         others = () if before.alike.isdisjoint(alike) else tuple(f for f in before.files if f != file)
-        if len(others) >= max(map(self._needs, alike)) - 1:
+        if len(others) >= ALIKE - 1:
             self.record.write(Refused())
             self._paused = alike
             self._settle(guilty=False)
-            return Ruling(guilty=False, alike=others)
+            return Ruling(guilty=False, alike=others, doubted=self._doubts(alike))
         self.record.write(Refused((*others, file), alike))
         if not self._busy(0):  # not even this one is counted: nobody hands out files here
             return Ruling(guilty=True)
@@ -122,13 +124,11 @@ class Jury:
             timer.cancel()
             self._waiting.pop(waits, None)
 
-    def _needs(self, likeness: str) -> int:
-        """How many files in a row, refused so, are not at fault themselves."""
-        files, since = self._needed.get(likeness, (ALIKE, 0.0))
-        if asyncio.get_running_loop().time() - since > FORGOTTEN:
-            self._needed.pop(likeness, None)
-            return ALIKE
-        return files
+    def _doubts(self, alike: frozenset[str]) -> bool:
+        """Whether a pause for this was the files' own fault lately."""
+        old = asyncio.get_running_loop().time() - FORGOTTEN
+        self._innocent = {likeness: at for likeness, at in self._innocent.items() if at >= old}
+        return not self._innocent.keys().isdisjoint(alike)
 
     def _refused_before(self, file: FileKey) -> bool:
         """Whether this file was refused before, and others were answered since."""

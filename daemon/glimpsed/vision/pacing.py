@@ -27,7 +27,7 @@ from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import Verdict, VisionError
 from glimpsed.vision.breaker import SILENT, Breaker
 from glimpsed.vision.jury import Jury
-from glimpsed.vision.pause import FIRST_PROBE, Pause, begun, begun_silently, reason_to_pause
+from glimpsed.vision.pause import FIRST_PROBE, Pause, begun, begun_alike, begun_silently, reason_to_pause
 from glimpsed.vision.rates import OtherDaemons, Rates
 from glimpsed.vision.slots import Slots, Ticket, Waiter
 
@@ -119,10 +119,11 @@ class Pacing:
         until = now + FIRST_PROBE if until is None else until
         self._set(Pause(reason, now, until, probe))
 
-    def pause_alike(self, reason: str, file: str, alike: frozenset[str], now: float) -> None:
-        """Files were refused alike, this one the last."""
-        until = now + FIRST_PROBE
-        self._set(Pause(reason, now, until, file=file, own_probe=until, alike=alike))
+    def pause_alike(
+        self, reason: str, file: str, alike: frozenset[str], now: float, *, doubted: bool = False
+    ) -> None:
+        """Files were refused alike, this one the last. `doubted`: that was such files' own fault lately."""
+        self._set(begun_alike(reason, file, alike, now, doubted=doubted))
 
     def probe_now(self, now: float) -> None:
         """Somebody asks to look whether it is over, now."""

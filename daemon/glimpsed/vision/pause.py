@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Self
 
 from glimpsed.errors import NO_ANSWER, Verdict
 from glimpsed.vision import waits
@@ -32,8 +31,9 @@ class Pause:
     doubtful: bool = False  # about that file, or about the account: an answer to another one tells
     rate: bool = False  # for a rate's sake: another refusal for that does not end it
     alike: frozenset[str] = frozenset()  # what files were refused for: the same again does not end the pause
+    doubted: bool = False  # such files were at fault themselves lately: those that come new probe soon
     silent: tuple[str, ...] = ()  # files that got replies with nothing in them, the last one last
-    soon: float = SOON / 2  # seconds after one of those until another that comes new
+    soon: float = SOON / 2  # seconds after one that told nothing until another that comes new
     probes: int = 0  # in vain, by files that came new …
     again: int = 0  # … and by those that had got nothing before
 
@@ -59,7 +59,7 @@ class Pause:
         """Whether one of the files that failed lies in this folder."""
         return any(file.startswith(f"{folder}/") for file in (self.file or "", *self.silent))
 
-    def heard_nothing(self, file: str, now: float, *, probe: bool) -> Self:
+    def heard_nothing(self, file: str, now: float, *, probe: bool) -> Pause:
         """One more reply with nothing in it.
 
         From a file that got none before that teaches nothing: one that comes new may probe as soon as before.
@@ -70,18 +70,19 @@ class Pause:
             return replace(self, silent=silent)
         paused = replace(self, silent=silent, file=file)
         if new:
-            soon = min(self.soon * (RISING if self.soon < FIRST_PROBE else 2), LAST_PROBE)
-            return replace(paused, until=now + self.soon, soon=soon, probes=self.probes + 1)
+            return _after_new(paused, now)
         wait = min(self.wait * 2, LAST_PROBE)
         return replace(paused, own_probe=now + wait, wait=wait, again=self.again + 1)
 
-    def failed_again(self, reason: str, ticket: Ticket, verdict: Verdict, now: float) -> Self:
+    def failed_again(self, reason: str, ticket: Ticket, verdict: Verdict, now: float) -> Pause:
         """A reason to pause, which it does already."""
         file = ticket.file
         if self.doubtful and not ticket.probe and file != self.file:  # another one, which was on its way
             return replace(self, until=self.own_probe, wait=FIRST_PROBE, doubtful=False)
         if not (self.probe and ticket.probe):
             return self
+        if self.doubted and file != self.file:
+            return _after_new(replace(self, reason=reason, file=file), now)
         wait = min(self.wait * 2, LAST_PROBE)
         asked, others = _asked(verdict)
         alone = self.alone and self.file == file
@@ -115,6 +116,13 @@ def begun_silently(ticket: Ticket, silent: Sequence[str], in_a_row: int, now: fl
     return replace(pause, silent=tuple(silent[-REMEMBERED:]), alike=frozenset({NO_ANSWER}))
 
 
+def begun_alike(reason: str, file: str, alike: frozenset[str], now: float, *, doubted: bool) -> Pause:
+    """A pause begins with a file that was refused as others before it. `doubted`: as `Pause.doubted`."""
+    own = now + FIRST_PROBE
+    pause = Pause(reason, now, own, file=file, own_probe=own, alike=alike)
+    return replace(pause, until=now, doubted=True) if doubted else pause
+
+
 def reason_to_pause(
     pause: Pause | None, ticket: Ticket, verdict: Verdict, in_a_row: str | None
 ) -> str | None:
@@ -135,3 +143,9 @@ def _asked(verdict: Verdict) -> tuple[float, float]:
     """Seconds that this file was asked to wait, and those that others wait for it."""
     asked = verdict.retry_after or 0.0
     return asked, asked if verdict.kind == "pause" else min(asked, LAST_PROBE)
+
+
+def _after_new(pause: Pause, now: float) -> Pause:
+    """A file that came new told nothing: the next one soon, and later each time."""
+    soon = min(pause.soon * (RISING if pause.soon < FIRST_PROBE else 2), LAST_PROBE)
+    return replace(pause, until=now + pause.soon, soon=soon, probes=pause.probes + 1)
