@@ -25,9 +25,8 @@ def opened_books(postgres: Postgres) -> Iterator[Books]:
 async def test_it_counts_as_away_and_holds_up_neither_a_heartbeat_nor_the_end(
     opened_books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("HEARTBEAT", "HURRY"):
+    for name in ("HEARTBEAT", "HANGS", "HURRY"):
         monkeypatch.setattr(books, name, 0.3)
-    opened_books._hangs = 0.3
     with pytest.raises(LedgerUnavailable, match="does not answer"):
         await opened_books(Ledger.ping)
     with pytest.raises(LedgerUnavailable, match="does not answer"):
