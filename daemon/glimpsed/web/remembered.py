@@ -61,7 +61,7 @@ def remembered(path: Path, password: str | None) -> Remembered:
             ends = {}
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         secret, hashed, ends = b"", b"", {}
-    sessions = Sessions(secret) if len(secret) == 32 else Sessions()  # noqa: PLR2004
+    sessions = Sessions(secret) if len(secret) == 32 else Sessions()
     asked = Password(password, sessions.secret) if password is not None else None
     if asked is not None and hmac.compare_digest(asked.hash, hashed):
         with contextlib.suppress(ValueError):
