@@ -22,7 +22,7 @@ from glimpsed.evaluate import meaning
 from glimpsed.language import N_, Language, told
 from glimpsed.ledger import FileRow, Ledger
 from glimpsed.ledger.values import Other
-from glimpsed.model import Answer
+from glimpsed.model import Answer, shown
 from glimpsed.pipeline import review
 from glimpsed.pipeline.question import fingerprint
 from glimpsed.report import parts
@@ -88,6 +88,13 @@ async def take(request: Request) -> Response:
         raise HTTPException(409, N_("The config has no such folder."))
     try:
         other = await site.do(_other, row, request.path_params["which"])
+    except UsageError as e:
+        if request.path_params["which"] != file.OWN:
+            raise HTTPException(404, str(e)) from e
+        # It was undone in another window.
+        why = f"{shown(row.key.path)} has changed since you looked at it: look again"
+        raise HTTPException(409, why) from e
+    try:
         seen, by = form_of(request).get("seen", [""])[0], visitor_of(request).user or NOBODY
         why = await misfit(request, folder, other.answer, other.answer.data)
         if why is not None:
@@ -214,7 +221,10 @@ def _other(desk: Desk, row: FileRow, which: str) -> Other:
 
 def _take(desk: Desk, row: FileRow, folder: Folder, seen: str, by: str, other: Other) -> None:
     root = find_root(folder.path)
+    own = other.id == 0
     with Making(desk.config) as make:
-        review.correct(desk.ledger, root, folder, row.key, seen=seen, by=by, instead=other.answer, make=make)
+        review.correct(
+            desk.ledger, root, folder, row.key, seen=seen, by=by, instead=other.answer, undo=own, make=make
+        )
     if other.tried:  # it stands now
         desk.ledger.throw_away(other.id, row.sha256 or "")
