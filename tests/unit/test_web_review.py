@@ -180,6 +180,10 @@ def test_of_two_at_once_the_second_is_told(reader: Reader, told: History, tmp_pa
     assert "has changed since you looked at it" in late.text
     assert 'value="R-9"' in late.text
     assert sidecar(tmp_path)["data"]["number"] == "R-9"
+    reader.headers["Accept-Language"] = "zh-CN"
+    late = reader.send_form(html, "Save", **{"data.number": "R-7"})
+    assert "请重新查看" in late.text
+    assert "look again" not in late.text
 
 
 def test_a_file_that_changed_meanwhile_is_not_corrected(

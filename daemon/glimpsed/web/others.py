@@ -22,7 +22,7 @@ from glimpsed.evaluate import meaning
 from glimpsed.language import N_, Language, told
 from glimpsed.ledger import FileRow, Ledger
 from glimpsed.ledger.values import Other
-from glimpsed.model import Answer, shown
+from glimpsed.model import Answer
 from glimpsed.pipeline import review
 from glimpsed.pipeline.question import fingerprint
 from glimpsed.report import parts
@@ -32,7 +32,7 @@ from glimpsed.web import file
 from glimpsed.web.correct import leaves, written
 from glimpsed.web.differences import Pieces, differences
 from glimpsed.web.pages import form_of, language_of, render, site_of, visitor_of, words
-from glimpsed.web.review import NOBODY, misfit
+from glimpsed.web.review import CHANGED, NOBODY, misfit
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +92,7 @@ async def take(request: Request) -> Response:
         if request.path_params["which"] != file.OWN:
             raise HTTPException(404, str(e)) from e
         # It was undone in another window.
-        why = f"{shown(row.key.path)} has changed since you looked at it: look again"
-        raise HTTPException(409, why) from e
+        raise HTTPException(409, CHANGED) from e
     try:
         seen, by = form_of(request).get("seen", [""])[0], visitor_of(request).user or NOBODY
         why = await misfit(request, folder, other.answer, other.answer.data)
@@ -101,7 +100,8 @@ async def take(request: Request) -> Response:
             return await _compared(request, row, folder, problem=why, status=422)
         await site.do_in(row.key.folder, _take, row, folder, seen, by, other)
     except UsageError as e:
-        return await _compared(request, row, folder, problem=str(e), status=409)
+        why = CHANGED if isinstance(e, review.Conflict) else str(e)
+        return await _compared(request, row, folder, problem=why, status=409)
     except FileError as e:
         return await _compared(request, row, folder, problem=f"{e.reason} {e.advice}", status=422)
     site.look_again()
