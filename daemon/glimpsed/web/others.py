@@ -17,7 +17,7 @@ from glimpsed.desk import Desk, orders
 from glimpsed.desk.deeds import Making
 from glimpsed.desk.trying import read_all
 from glimpsed.disk.files import find_root
-from glimpsed.errors import FileError, ShareTrouble, UsageError
+from glimpsed.errors import FileError, ShareTrouble, UsageError, Vanished
 from glimpsed.evaluate import meaning
 from glimpsed.language import N_, Language, told
 from glimpsed.ledger import FileRow, Ledger
@@ -102,6 +102,8 @@ async def take(request: Request) -> Response:
     except UsageError as e:
         why = CHANGED if isinstance(e, review.Conflict) else str(e)
         return await _compared(request, row, folder, problem=why, status=409)
+    except Vanished:
+        return await _compared(request, row, folder, problem=CHANGED, status=409)
     except FileError as e:
         return await _compared(request, row, folder, problem=f"{e.reason} {e.advice}", status=422)
     site.look_again()

@@ -11,7 +11,7 @@ from glimpsed.config.schema import Folder
 from glimpsed.desk import Desk
 from glimpsed.desk.deeds import Making
 from glimpsed.disk.files import find_root
-from glimpsed.errors import FileError, GlimpsedError, UsageError
+from glimpsed.errors import FileError, GlimpsedError, UsageError, Vanished
 from glimpsed.language import N_
 from glimpsed.ledger import FileRow, Ledger
 from glimpsed.looks import path_of
@@ -60,6 +60,8 @@ async def save(request: Request) -> Response:
         await site.do_in(folder.name, _correct, row, folder, seen, by, change)
     except review.Conflict:
         return await file.page(request, row, folder, problem=CHANGED, status=409)
+    except Vanished:  # the file's own bytes: of the answer, what was typed still is
+        return await file.page(request, row, folder, typed=typed, problem=CHANGED, status=409)
     except (UsageError, FileError) as e:
         why = f"{e.reason} {e.advice}" if isinstance(e, FileError) else str(e)
         return await file.page(request, row, folder, typed=typed, problem=why, status=422)
