@@ -27,7 +27,7 @@ def files(file: Path) -> int:
         return int(c.execute("SELECT count(*) FROM files").fetchone()[0])
 
 
-@pytest.mark.parametrize("what", ["an older copy", "another ledger", "zeros", "text"])
+@pytest.mark.parametrize("what", ["an older copy", "another ledger", "another program's", "zeros", "text"])
 def test_what_is_written_over_the_file_is_noticed_and_left_as_it_is(tmp_path: Path, what: str) -> None:
     file, other = tmp_path / "ledger.db", tmp_path / "other.db"
     ledger = filled(file)
@@ -37,6 +37,10 @@ def test_what_is_written_over_the_file_is_noticed_and_left_as_it_is(tmp_path: Pa
         shutil.copy(file, other)
     elif what == "another ledger":
         filled(other).close()
+    elif what == "another program's":
+        with contextlib.closing(sqlite3.connect(other, isolation_level=None)) as c:
+            c.execute("CREATE TABLE glimpsed (name, value)")
+            c.execute("INSERT INTO glimpsed VALUES ('clock', 'tick')")
     else:
         other.write_bytes((b"\0" if what == "zeros" else b"x") * size)
     ledger.heartbeat(20)

@@ -26,24 +26,19 @@ _WRONG = (
 
 
 class Content:
-    """What the file itself, without its log, was seen to hold."""
+    """What the file itself, without its log, must hold."""
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._seen: str | None = None
+        self._known: str | None = None  # the clock's row, as it was put into the file
 
-    @property
-    def known(self) -> bool:
-        """Whether it was seen at all."""
-        return self._seen is not None
-
-    def put_down(self) -> None:
-        """The log has just been put into the file."""
-        self._seen = self._mark() or self._seen
+    def put_down(self, mark: str) -> None:
+        """The log was put into the file, and this row of the clock with it."""
+        self._known = mark
 
     def overwritten(self, newest: str | None) -> bool:
         """Whether it is not what was put there, nor put there since; `newest`: the clock's row as the ledger has it."""
-        if self._goes_on(newest):
+        if self._known is None or self._goes_on(newest):
             return False
         modified = self._modified()
         for _ in range(TRIES - 1):
@@ -62,9 +57,9 @@ class Content:
 
     def _goes_on(self, newest: str | None) -> bool:
         there = self._mark()
-        if there is None or there == self._seen:
+        if there is None or there == self._known:
             return True
-        return bool(there) and _time(self._seen) < _time(there) <= _time(newest or there)
+        return bool(there) and _time(self._known) < _time(there) <= _time(newest or there)
 
     def _mark(self) -> str | None:
         """The clock's row in the file; empty when there is none, None when the file cannot be read just now.
@@ -86,4 +81,8 @@ class Content:
 
 
 def _time(mark: str | None) -> float:
-    return float(json.loads(mark)[0]) if mark else 0.0
+    """0 for a row that is none of ours."""
+    try:
+        return float(json.loads(mark or "[0]")[0])
+    except (ValueError, TypeError, LookupError):
+        return 0.0

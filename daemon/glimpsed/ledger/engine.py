@@ -122,7 +122,7 @@ class Database:
             return
         self._spoilt = False
         self._refuse_elsewhere()
-        if self._content.known and self._content.overwritten(self._mark()):
+        if self._content.overwritten(self._mark()):
             raise self._spoiled("was overwritten")
 
     def _refuse_elsewhere(self) -> None:
@@ -175,10 +175,13 @@ class Database:
 
     def put_down(self) -> None:
         """Have the file hold what the log has, so that another content of it shows; as far as nobody is in the way."""
-        if not self.postgresql:
-            with translated(self.where), self._reader.connect() as connection:
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
-            self._content.put_down()
+        if self.postgresql:
+            return
+        mark = self._mark()
+        with translated(self.where), self._reader.connect() as connection:
+            busy, frames, moved = connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").one()
+        if mark is not None and not busy and frames == moved:
+            self._content.put_down(mark)
 
     def scrub(self) -> None:
         """Have what was deleted leave the database's files: the index's old parts, and the log.
