@@ -25,7 +25,7 @@ _WRONG = (
 )  # of which the first is: no such table
 
 
-class Content:
+class FileContent:
     """What the file itself, without its log, must hold."""
 
     def __init__(self, path: str) -> None:

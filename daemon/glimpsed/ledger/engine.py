@@ -28,7 +28,7 @@ from sqlalchemy import exc, pool
 
 from glimpsed import words
 from glimpsed.errors import LedgerError, LedgerReplaced, LedgerUnavailable, MissingExtra
-from glimpsed.ledger.content import Content
+from glimpsed.ledger.content import FileContent
 from glimpsed.ledger.news import Listener, tell
 from glimpsed.ledger.timekeeping import MARK
 
@@ -69,7 +69,7 @@ class Database:
             self._writer, self._reader = _sqlite(place)
             self._files: dict[str, tuple[int, int]] = {}  # by name: the file, its log, the log's index
             self._largest = 0  # bytes that the file had
-            self._content = Content(self.where)
+            self._content = FileContent(self.where)
             self._spoilt = False  # whether somebody wrote into the file but SQLite
         self._write_lock = contextlib.nullcontext() if self.postgresql else threading.Lock()
 
