@@ -157,7 +157,7 @@ def _complete() -> None:
         from glimpsed.cli import completion
 
         completion.answer(cli, asked)
-        sys.exit()
+        sys.exit(0)
 
 
 def _prepare_streams() -> None:
