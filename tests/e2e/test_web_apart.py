@@ -6,6 +6,7 @@ import os
 import signal
 from pathlib import Path
 
+from browser import Browser
 from daemon import Daemon, wait_until
 from foreign import free_port
 from gateway import Gateway
@@ -24,9 +25,9 @@ web: 127.0.0.1:{port}
 """
 
 
-def config(gateway: Gateway, home: Path, port: int) -> str:
+def config(gateway: Gateway, home: Path, port: int, text: str = CONFIG) -> str:
     (home / "inbox").mkdir()
-    return CONFIG.format(home=home, url=gateway.base_url, port=port)
+    return text.format(home=home, url=gateway.base_url, port=port)
 
 
 def page_of(daemon: Daemon) -> int:
@@ -98,3 +99,75 @@ def test_a_daemon_that_is_killed_leaves_no_page_behind(tmp_path: Path) -> None:
         daemon.process.kill()
         daemon.process.wait()
         wait_until(lambda: arguments(page) == b"", "the page is there still")
+
+
+LOCKED = CONFIG.replace(
+    "web: 127.0.0.1:{port}", "web: {{listen: 127.0.0.1:{port}, password_env: PAGE_PASSWORD}}"
+)
+PASSWORD = {"PAGE_PASSWORD": "correct horse"}
+
+
+def log_in(reader: Reader) -> None:
+    assert reader.press("/login", "Log in", password="correct horse").status_code == 200
+
+
+def test_who_is_in_stays_in_and_can_send_what_was_typed_after_the_page_and_the_daemon_were_started_anew(
+    tmp_path: Path,
+) -> None:
+    port = free_port()
+    with Gateway() as gateway, Reader(port) as reader:
+        text = config(gateway, tmp_path, port, LOCKED)
+        with Daemon(text, tmp_path, env=PASSWORD) as daemon:
+            (tmp_path / "inbox" / "a.png").write_bytes(picture())
+            daemon.wait_event("file.done", file="a.png")
+            log_in(reader)
+            open_form = reader.get("/files/1").text
+            os.kill(page_of(daemon), signal.SIGKILL)
+            daemon.wait_event("page ended")
+            assert "Corrected." in reader.send_form(open_form, "Save", text="Corrected.").text
+            assert (tmp_path / "inbox" / "a.png.txt").read_text() == "Corrected.\n"
+            open_form = reader.get("/files/1").text
+            assert daemon.stop() == 0
+        with Daemon(text, tmp_path, env=PASSWORD) as daemon:
+            daemon.wait_event("page served")
+            assert "Once more." in reader.send_form(open_form, "Save", text="Once more.").text
+            reader.press("/", "Log out")
+            assert daemon.stop() == 0
+        with Daemon(text, tmp_path, env=PASSWORD) as daemon:
+            daemon.wait_event("page served")
+            assert reader.get("/").headers["location"].startswith("/login")
+            assert daemon.stop() == 0
+
+
+def test_now_says_when_one_is_logged_out_and_goes_on_once_one_is_in(tmp_path: Path) -> None:
+    port = free_port()
+    with Gateway() as gateway, Reader(port) as reader, Browser(tmp_path) as browser:
+        text = config(gateway, tmp_path, port, LOCKED)
+        with Daemon(text, tmp_path, env=PASSWORD) as daemon:
+            daemon.wait_event("page served")
+            log_in(reader)
+
+            def lend() -> None:
+                for name, value in reader.cookies.items():
+                    browser.call("Network.setCookie", name=name, value=value, url=f"http://127.0.0.1:{port}/")
+
+            def shows(what: str, why: str) -> None:
+                wait_until(lambda: browser.run(what), why, 90)
+
+            lend()
+            browser.open(f"http://127.0.0.1:{port}/", 400, 800)
+            assert browser.run(
+                "document.getElementById('ended').hidden && document.getElementById('stale').hidden"
+            )
+            reader.press("/", "Log out")
+            os.kill(page_of(daemon), signal.SIGKILL)  # whoever was connected has to come again
+            shows("!document.getElementById('ended').hidden", "nobody says that one has to log in")
+            assert browser.run("document.getElementById('stale').hidden")
+            assert browser.run("document.querySelector('#ended a').pathname") == "/login"
+            log_in(reader)  # in another window
+            lend()
+            shows("document.getElementById('ended').hidden", "it does not go on")
+            (tmp_path / "inbox" / "a.png").write_bytes(picture())
+            shows("document.getElementById('now').textContent.includes('a.png')", "it is not live")
+            assert browser.run("document.getElementById('stale').hidden")
+            assert daemon.stop() == 0

@@ -27,7 +27,7 @@ from glimpsed.model import FileKey
 from glimpsed.web.excerpts import marked, readable
 from glimpsed.web.failures import grouped
 from glimpsed.web.pictures import Cache
-from glimpsed.web.served import pictures_directory
+from glimpsed.web.served import cache_directory
 from history import CONFIG, History
 from webpage import Reader, history, served
 
@@ -202,7 +202,7 @@ def test_a_picture_is_made_anew_and_never_the_files_own_bytes(
     assert got.content != (home / "invoices" / "scan-001.png").read_bytes()
     small = reader.get(f"/files/{number}/pages/1?size=small")
     assert max(Image.open(io.BytesIO(small.content)).size) == 320
-    assert len(list((home / "cache").iterdir())) >= 2
+    assert len(list((home / "cache" / "pages").iterdir())) >= 2
     assert reader.get(f"/files/{number}/pages/2").status_code == 404
     assert reader.get("/files/999999/pages/1").status_code == 404
 
@@ -442,11 +442,11 @@ def test_pictures_on_disk_are_bounded_and_the_last_ones_stay(tmp_path: Path) -> 
     Cache(Path("/proc/nothing")).put("x", b"x")
 
 
-def test_pictures_are_kept_where_the_unit_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_keeps_things_where_the_unit_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CACHE_DIRECTORY", "/var/cache/glimpsed:/elsewhere")
-    assert pictures_directory() == Path("/var/cache/glimpsed/pages")
+    assert cache_directory() == Path("/var/cache/glimpsed")
     monkeypatch.delenv("CACHE_DIRECTORY")
-    assert pictures_directory().parts[-2:] == ("glimpsed", "pages")
+    assert cache_directory().name == "glimpsed"
 
 
 def test_the_page_speaks_the_browsers_language_and_what_the_program_said_with_it(reader: Reader) -> None:

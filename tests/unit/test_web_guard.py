@@ -129,7 +129,19 @@ def test_a_proxys_user_is_let_in_and_shown_where_the_proxy_is_trusted(told: Hist
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "", "[::", "a b"]
+    "host",
+    [
+        "evil.example",
+        "evil.example:80",
+        "127.0.0.1.evil.example",
+        "",
+        "[::",
+        "a b",
+        "evil.example:80@127.0.0.1",
+        "@localhost",
+        "127.0.0.1:80:90",
+        "127.0.0.1:80evil.example",
+    ],
 )
 def test_another_hosts_name_is_refused_so_that_no_name_server_leads_here(port: int, host: str) -> None:
     reply = raw(port, f"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
@@ -226,6 +238,22 @@ def test_huge_headers_and_huge_forms_are_refused(port: int) -> None:
     head = b"POST /actions/retry HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
     reply = raw(port, head + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(many) + many)
     assert b" 400 " in reply.splitlines()[0]
+
+
+def test_who_is_not_in_yet_sends_no_more_than_a_password(locked: int) -> None:
+    with Reader(locked) as reader:
+        form = dict(INPUT.findall(reader.get("/scans/login").text))
+        head = (
+            f"POST /scans/login HTTP/1.1\r\nHost: localhost\r\nCookie: {next(iter(reader.cookies))}=x\r\n"
+            "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 900000\r\n\r\n"
+        )
+        # Of what is promised, this is enough.
+        assert b" 413 " in raw(locked, head.encode() + b"password=" + b"x" * 20_000).splitlines()[0]
+        assert reader.post("/scans/login", data={**form, "password": "é" * 1000}).status_code == 401
+        assert log_in(reader, base="/scans") == 303
+        token = dict(INPUT.findall(reader.get("/scans/files").text))["token"]
+        large = {"token": token, "x": "y" * 500_000}
+        assert reader.post("/scans/actions/retry", data=large).status_code == 400  # no file is chosen
 
 
 def test_a_client_that_says_nothing_is_let_go_and_many_of_them_keep_nobody_out(

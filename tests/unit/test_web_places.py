@@ -77,7 +77,7 @@ def test_the_page_tells_each_line_and_where_it_stands_in_the_picture(told: Histo
         assert reader.get("/files/1/pages/999/lines").status_code == 404
         assert "data-lines" not in reader.get("/files/2").text
     # Also of pictures that are on disk from before.
-    for kept in (tmp_path / "cache").iterdir():
+    for kept in (tmp_path / "cache" / "pages").iterdir():
         if kept.stat().st_size < 100:
             kept.unlink()
     with served(told.config, tmp_path) as port, Reader(port) as reader:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glimpsed.disk.files import find_root
-from glimpsed.model import Doubt, DoubtfulField, DoubtfulWords, FileKey
+from glimpsed.model import Doubt, DoubtfulField, DoubtfulWords, FileKey, Usage, Verified
 from glimpsed.pipeline import review
 from glimpsed.web.correct import filled, leaves, meant, types_at, written
 from history import CONFIG, History
@@ -97,9 +98,40 @@ def test_a_correction_is_undone_and_kept_among_the_other_answers(
     assert undone.status_code == 200
     assert sidecar(tmp_path)["data"] == BILL
     assert "Undo</button>" not in undone.text
+    regions = re.findall(r'role="region" aria-label="([^"]*)"', undone.text)
+    assert len(regions) == len(set(regions)) > 0  # who hears them knows which is which
     assert "R-9" in undone.text  # among the other answers
     late = reader.send_form(done.text, "Undo")
     assert late.status_code == 409  # it was about another answer
+
+
+def test_a_doubtful_answer_whose_correction_is_undone_is_doubtful_again_and_reviewed_by_nobody(
+    reader: Reader, told: History, tmp_path: Path
+) -> None:
+    page = bill(told)
+    doubt(told, FileKey("bills", "a.png"))
+    done = reader.press(page, "Save", **{"data.total": "9"})
+    done = reader.send_form(done.text, "Save", **{"data.total": "8"})  # once more: undone all the same
+    assert told.ledger.doubtful("bills") == 0
+    undone = reader.send_form(done.text, "Undo")
+    assert "agrees on 75%" in undone.text
+    assert "Corrected by" not in undone.text
+    found = sidecar(tmp_path)
+    assert "review" not in found
+    assert found["data"]["total"] == 12.5
+    assert found["doubt"]["fields"][0]["path"] == "total"
+    assert told.ledger.doubtful("bills") == 1
+    assert told.ledger.count_reviewed("bills") == 0  # `eval` does not take it for right
+    assert "a.png" in reader.get("/review").text
+    again = reader.press("/review", "Save", **{"data.total": "72.5"})
+    assert "No answer is doubtful" in again.text
+    assert sidecar(tmp_path)["review"]["changed"] == ["total"]
+    key = FileKey("bills", "a.png")
+    row, own = told.ledger.find(key), told.ledger.own_answer(key)
+    assert row is not None
+    assert own is not None
+    told.ledger.forget_review(row, own)  # as `rewrite --reviewed` does
+    assert told.ledger.doubtful("bills") == 1
 
 
 def test_in_the_queue_what_was_saved_leads_back_to_its_file(
@@ -148,6 +180,10 @@ def test_of_two_at_once_the_second_is_told(reader: Reader, told: History, tmp_pa
     assert "has changed since you looked at it" in late.text
     assert 'value="R-9"' in late.text
     assert sidecar(tmp_path)["data"]["number"] == "R-9"
+    reader.headers["Accept-Language"] = "zh-CN"
+    late = reader.send_form(html, "Save", **{"data.number": "R-7"})
+    assert "请重新查看" in late.text
+    assert "look again" not in late.text
 
 
 def test_a_file_that_changed_meanwhile_is_not_corrected(
@@ -180,7 +216,7 @@ def doubt(told: History, key: FileKey, found: Doubt = OTHER_TOTAL) -> None:
     """A second reader read something else."""
     folder = told.config.folders[key.folder]
     row, answer = review.current(told.ledger, find_root(folder.path), folder, key)
-    doubtful = answer.model_copy(update={"doubt": found})
+    doubtful = answer.model_copy(update={"doubt": found, "verified": Verified(by=found.by, usage=Usage())})
     with told.ledger._database.write() as c:
         import sqlalchemy as sa
 

@@ -28,7 +28,8 @@ THREADS = 2
 AGAIN = 1.0  # seconds between two tries
 HANGS = 60.0  # seconds after which a server that says nothing counts as away …
 HEARTBEAT = 5.0  # … for who asks whether all is well …
-HURRY = 4.0  # … and for what is done at the end
+HURRY = 10.0  # seconds that all which is still told at the end may take together, whichever database it is
+_LEAST = 1.0  # seconds for each of it, once they are over
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Books:
         self._apart = Blocking("heartbeat")
         self._groups: dict[Any, GroupCommit[Any, Any]] = {}
         self.away: Away | None = None  # as far as those know who are `patient`
-        self._hangs = HANGS
+        self._end: float | None = None  # by the loop's clock: when the last of it was to be told
 
     @classmethod
     async def open(cls, url: str, *, search: bool, keep: float | None) -> Self:
@@ -69,7 +70,7 @@ class Books:
         self, call: Callable[Concatenate[Ledger, P], R], /, *args: P.args, **kwargs: P.kwargs
     ) -> R:
         """The call's result. Raises what it raises: `LedgerUnavailable` when the database is away."""
-        return await self._in(self._lane, self._hangs, call, *args, **kwargs)
+        return await self._in(self._lane, HANGS, call, *args, **kwargs)
 
     async def _in(
         self,
@@ -80,16 +81,21 @@ class Books:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> R:
-        if not self._ledger.on_server:
+        if self._end is not None:
+            left = self._end - asyncio.get_running_loop().time()
+            seconds = max(_LEAST, min(seconds, left))
+        elif not self._ledger.on_server:
             return await lane.run(call, self._ledger, *args, **kwargs)
         try:
             return await lane.run_within(seconds, call, self._ledger, *args, **kwargs)
         except ShareTrouble:
-            raise LedgerUnavailable(f"{self._ledger.where}: the server does not answer") from None
+            who = "the server" if self._ledger.on_server else "the file"
+            raise LedgerUnavailable(f"{self._ledger.where}: {who} does not answer") from None
 
     def hurry(self) -> None:
-        """The daemon ends: what is still to be told is not worth a long wait."""
-        self._hangs = HURRY
+        """The daemon ends: what is still to be told is not worth a long wait, be the database silent or locked."""
+        if self._end is None:
+            self._end = asyncio.get_running_loop().time() + HURRY
 
     async def patient(
         self, call: Callable[Concatenate[Ledger, P], R], /, *args: P.args, **kwargs: P.kwargs

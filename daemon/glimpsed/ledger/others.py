@@ -79,7 +79,7 @@ class Others(Second):
             return True
 
     def take(
-        self, row: FileRow, old: Answer, new: Answer, written: Sequence[Written], at: float, by: str
+        self, row: FileRow, old: Answer, new: Answer, written: Sequence[Written], at: float, by: str | None
     ) -> bool:
         """`review`, with another answer in the place of the old one, which is kept among the others."""
         if self.keep != 0 and row.sha256:

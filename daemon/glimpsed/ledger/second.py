@@ -193,9 +193,11 @@ class Second(Finish):
     # -- reviews
 
     def review(
-        self, row: FileRow, old: Answer, new: Answer, written: Sequence[Written], at: float, by: str
+        self, row: FileRow, old: Answer, new: Answer, written: Sequence[Written], at: float, by: str | None
     ) -> bool:
         """Somebody corrected or confirmed the answer of a done file: that is its answer from now on.
+
+        Nobody (None): the model's own answer counts again, with the doubt that there was.
 
         False: it has been answered, reviewed or written anew since `row` was read.
         """
@@ -209,9 +211,13 @@ class Second(Finish):
             found = c.execute(this).one_or_none()
             if found is None:
                 return False
-            values = {"file": found.id, "claim": found.claims, "at": at, "by": by, "before": self._own(old)}
-            c.execute(self._put_review, values)
-            c.execute(sa.update(verifications).where(verifications.c.file == found.id).values(doubtful=0))
+            if by is None:
+                c.execute(sa.delete(reviews).where(reviews.c.file == found.id))
+            else:
+                before = self._own(old)
+                values = {"file": found.id, "claim": found.claims, "at": at, "by": by, "before": before}
+                c.execute(self._put_review, values)
+            self._put_doubt(c, found.id, there=by is None and new.doubt is not None)
             c.execute(sa.update(files).where(files.c.id == found.id).values(written=written_text(written)))
             if row.sha256:
                 self._replace_answer(c, row.sha256, row.question, new)
@@ -272,8 +278,12 @@ class Second(Finish):
             if (file := c.scalar(this)) is None:
                 return
             c.execute(sa.delete(reviews).where(reviews.c.file == file))
+            self._put_doubt(c, file, there=answer.doubt is not None)
             if row.sha256:
                 self._replace_answer(c, row.sha256, row.question, answer)
+
+    def _put_doubt(self, c: sa.Connection, file: int, *, there: bool) -> None:
+        c.execute(sa.update(verifications).where(verifications.c.file == file).values(doubtful=int(there)))
 
 
 def _held(job: Job, owner: str) -> tuple[sa.ColumnElement[bool], ...]:

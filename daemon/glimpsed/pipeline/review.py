@@ -70,35 +70,37 @@ def correct(
     text: str | None = None,
     data: Any = None,
     instead: Answer | None = None,
+    undo: bool = False,
     make: Callable[[Folder, Answer, Content, str], Made] = lambda *_: Made(),
 ) -> Answer:
     """Another text, or other data (which the caller has held against the schema), written to the sidecars.
 
     `data` is shaped as the answer's: with ``pages: each`` a list with a value for each page. `instead`: another whole
-    answer in its place, which is kept among the others then. Without any of these, the answer is confirmed. `make`: what more than the answer takes to be rendered (`Maker.make`). Raises `Conflict` when it is not what
+    answer in its place, which is kept among the others then; `undo`: it is the model's own, which nobody
+    has reviewed then. Without any of these, the answer is confirmed. `make`: what more than the answer takes to be rendered
+    (`Maker.make`). Raises `Conflict` when it is not what
     was `seen`, else as `sidecar.write`.
     """
     with _turns[folder.name]:  # of two who look at the same answer, the second hears of the first
         row, old = current(ledger, root, folder, key)
         if token(row, old) != seen:
             raise Conflict(f"{shown(key.path)} has changed since you looked at it: look again")
-        new, changed = _changed(old, text, data) if instead is None else _taken(row, old, instead)
+        new, changed = _changed(old, text, data) if instead is None else _taken(row, old, instead, undo=undo)
         if old.review is not None:  # who corrected before stays said
             changed = [*dict.fromkeys([*old.review.changed, *changed])]
         at = ledger.clock.wall()
-        review = Review(at=utc(at), by=" ".join(shown(by).split())[:LONGEST_NAME], changed=tuple(changed))
+        by = " ".join(shown(by).split())[:LONGEST_NAME]
+        review = None if undo else Review(at=utc(at), by=by, changed=tuple(changed))
         new = new.model_copy(update={"review": review})
         there, path = anew.where(root, key.path)
         content = files.read_content(there, path, row.version)
         made = make(folder, new, content, path.rpartition("/")[2])
         written = sidecar.write(there, path, folder, new, row.written, content, made.files)
         keep = ledger.review if instead is None else ledger.take
-        if not keep(row, old, new, written, at, review.by):
+        if not keep(row, old, new, written, at, None if undo else by):
             raise Conflict(f"{shown(key.path)} was answered anew at this moment: look again")
-        what = f"{', '.join(changed)} corrected" if changed else "confirmed"
-        log.info(
-            events.FILE_REVIEWED, folder=key.folder, file=shown(key.path), reason=f"{what} by {review.by}"
-        )
+        what = "review undone" if undo else f"{', '.join(changed)} corrected" if changed else "confirmed"
+        log.info(events.FILE_REVIEWED, folder=key.folder, file=shown(key.path), reason=f"{what} by {by}")
         return new
 
 
@@ -124,9 +126,11 @@ def _changed(old: Answer, text: str | None, data: Any) -> tuple[Answer, list[str
     return old.model_copy(update=update), changed
 
 
-def _taken(row: FileRow, old: Answer, other: Answer) -> tuple[Answer, list[str]]:
-    """Another answer, of which nobody has doubted anything; and where it differs."""
-    new = anew.about(row, other).model_copy(update={"doubt": None, "verified": None})
+def _taken(row: FileRow, old: Answer, other: Answer, *, undo: bool) -> tuple[Answer, list[str]]:
+    """Another answer, of which nobody has doubted anything but where it stood before; and where it differs."""
+    new = anew.about(row, other)
+    if not undo:
+        new = new.model_copy(update={"doubt": None, "verified": None})
     if old.data is not None or new.data is not None:
         return new, [*_paths(old.data, new.data, "")]
     return new, ["text"] if old.text != new.text else []

@@ -330,6 +330,7 @@ class Service:
         await asyncio.gather(self.dispatcher.drain(seconds), self.verifying.drain(seconds))
 
     async def _close(self) -> None:
+        self.books.hurry()
         self._health.close()
         await asyncio.to_thread(self.httpd.stop)
         await self.models.close()

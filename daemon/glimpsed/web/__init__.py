@@ -1,7 +1,7 @@
 """The live page: what goes on, every file with its answer, and what can be done about it (DESIGN 13).
 
 `apart` starts it beside a daemon, in a `process` of its own; `listening` says where it is, `served` opens and closes it
-on a port of `glimpsed.httpd`, `guard` lets in who may come in (`sessions`), `site` is what
+on a port of `glimpsed.httpd`, `guard` lets in who may come in (`sessions`, `remembered`), `site` is what
 the views stand on, `pages` renders, `pictures` makes images that can be shown, `places` finds what was read on them. The
 views: `now`, `files`, `file`, `others` (answers beside the one that stands), `review`, `failures`, `workbench`, `login`;
 `actions` is what they do.

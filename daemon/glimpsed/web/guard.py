@@ -21,6 +21,7 @@ from glimpsed.web.sessions import address_of
 from glimpsed.web.site import Site
 
 LARGEST_FORM = 1_000_000  # bytes
+LARGEST_LOGIN = 10_000  # … of whoever is not in yet: many at once would fill the memory
 MOST_FIELDS = 20_000
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -104,7 +105,7 @@ class Guard:
             return PlainTextResponse("a form of another site\n", 403)
         if headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
             return PlainTextResponse("forms only\n", 415)
-        body = await _body(receive)
+        body = await _body(receive, LARGEST_FORM if visitor.welcome else LARGEST_LOGIN)
         if body is None:
             return PlainTextResponse("too large\n", 413, headers={"Connection": "close"})
         try:
@@ -187,13 +188,13 @@ class Guard:
         return "; ".join([*parts, "Secure"] if secure else parts)
 
 
-async def _body(receive: Any) -> bytes | None:
+async def _body(receive: Any, most: int) -> bytes | None:
     """All of it; None where that is too much, and where its sender went away."""
     body = bytearray()
     while True:
         message = await receive()
         body += message.get("body", b"")
-        if message["type"] == "http.disconnect" or len(body) > LARGEST_FORM:
+        if message["type"] == "http.disconnect" or len(body) > most:
             return None
         if not message.get("more_body"):
             return bytes(body)
@@ -207,9 +208,10 @@ def known_hosts(web: Web) -> frozenset[str]:
 
 
 def _name(host: str) -> str:
-    """A Host header without its port."""
+    """A Host header without its port; nothing where it is more than a name and a port."""
     try:
-        return (urlsplit(f"//{host}").hostname or "").lower()
+        parts = urlsplit(f"//{host}")
+        return (parts.hostname or "").lower() if "@" not in host and (parts.port or 0) >= 0 else ""
     except ValueError:
         return ""
 

@@ -35,10 +35,10 @@ async def view(request: Request) -> Response:
     if not right:
         return render(request, "login.html", status=401, after=after, problem=_("That is not the password."))
     site.attempts.succeeded(visitor.address)
+    cookie = site.sessions.begin(elapsed())
+    await asyncio.to_thread(site.keep)
     reply = RedirectResponse(site.web.base_path + after, 303)
-    reply.headers["Set-Cookie"] = request.app.state.guard.cookie(
-        site.sessions.begin(elapsed()), secure=visitor.secure
-    )
+    reply.headers["Set-Cookie"] = request.app.state.guard.cookie(cookie, secure=visitor.secure)
     return reply
 
 
@@ -46,6 +46,7 @@ async def leave(request: Request) -> Response:
     """End the session."""
     site = site_of(request)
     site.sessions.end(visitor_of(request).cookie)
+    await asyncio.to_thread(site.keep)
     return RedirectResponse(f"{site.web.base_path}/login", 303)
 
 

@@ -32,7 +32,7 @@ from glimpsed.web import file
 from glimpsed.web.correct import leaves, written
 from glimpsed.web.differences import Pieces, differences
 from glimpsed.web.pages import form_of, language_of, render, site_of, visitor_of, words
-from glimpsed.web.review import NOBODY, misfit
+from glimpsed.web.review import CHANGED, NOBODY, misfit
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +88,20 @@ async def take(request: Request) -> Response:
         raise HTTPException(409, N_("The config has no such folder."))
     try:
         other = await site.do(_other, row, request.path_params["which"])
+    except UsageError as e:
+        if request.path_params["which"] != file.OWN:
+            raise HTTPException(404, str(e)) from e
+        # It was undone in another window.
+        raise HTTPException(409, CHANGED) from e
+    try:
         seen, by = form_of(request).get("seen", [""])[0], visitor_of(request).user or NOBODY
         why = await misfit(request, folder, other.answer, other.answer.data)
         if why is not None:
             return await _compared(request, row, folder, problem=why, status=422)
         await site.do_in(row.key.folder, _take, row, folder, seen, by, other)
     except UsageError as e:
-        return await _compared(request, row, folder, problem=str(e), status=409)
+        why = CHANGED if isinstance(e, review.Conflict) else str(e)
+        return await _compared(request, row, folder, problem=why, status=409)
     except FileError as e:
         return await _compared(request, row, folder, problem=f"{e.reason} {e.advice}", status=422)
     site.look_again()
@@ -214,7 +221,10 @@ def _other(desk: Desk, row: FileRow, which: str) -> Other:
 
 def _take(desk: Desk, row: FileRow, folder: Folder, seen: str, by: str, other: Other) -> None:
     root = find_root(folder.path)
+    own = other.id == 0
     with Making(desk.config) as make:
-        review.correct(desk.ledger, root, folder, row.key, seen=seen, by=by, instead=other.answer, make=make)
+        review.correct(
+            desk.ledger, root, folder, row.key, seen=seen, by=by, instead=other.answer, undo=own, make=make
+        )
     if other.tried:  # it stands now
         desk.ledger.throw_away(other.id, row.sha256 or "")

@@ -24,6 +24,7 @@ from glimpsed.web.correct import filled
 from glimpsed.web.login import local
 from glimpsed.web.pages import form_of, render, site_of, visitor_of, words
 
+CHANGED = N_("The file or its answer has changed since you looked at it: look again.")
 NOBODY = "page"  # who reviews where nobody says who is there
 
 
@@ -57,8 +58,8 @@ async def save(request: Request) -> Response:
             return await file.page(request, row, folder, typed=typed, problem=why, status=422)
         seen, by = typed.get("seen", ""), visitor_of(request).user or NOBODY
         await site.do_in(folder.name, _correct, row, folder, seen, by, change)
-    except review.Conflict as e:
-        return await file.page(request, row, folder, problem=str(e), status=409)
+    except review.Conflict:
+        return await file.page(request, row, folder, problem=CHANGED, status=409)
     except (UsageError, FileError) as e:
         why = f"{e.reason} {e.advice}" if isinstance(e, FileError) else str(e)
         return await file.page(request, row, folder, typed=typed, problem=why, status=422)

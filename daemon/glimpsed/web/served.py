@@ -19,7 +19,7 @@ from glimpsed.looks import compiled
 from glimpsed.web import listening
 from glimpsed.web.app import application
 from glimpsed.web.pictures import Cache, Pictures
-from glimpsed.web.sessions import Password
+from glimpsed.web.remembered import remembered
 from glimpsed.web.site import Site
 
 
@@ -55,13 +55,16 @@ def _close(httpd: Httpd, port: Port, page: Site) -> None:
         httpd.call(page.close()).result(STOP_SECONDS)
 
 
-def site(current: Callable[[], Config], web: Web, ledger: Ledger, pictures: Path | None = None) -> Site:
-    """What the page stands on; its pictures are kept in this directory."""
-    password = Password(web.password.get_secret_value()) if web.password is not None else None
-    return Site(current, web, ledger, Pictures(Cache(pictures or pictures_directory())), password)
+def site(current: Callable[[], Config], web: Web, ledger: Ledger, cache: Path | None = None) -> Site:
+    """What the page stands on; it keeps what it may lose in this directory."""
+    cache = cache or cache_directory()
+    secret = web.password.get_secret_value() if web.password is not None else None
+    kept = remembered(cache / f"page-{host_port(web.listen)[1]}.json", secret)
+    pictures = Pictures(Cache(cache / "pages"))
+    return Site(current, web, ledger, pictures, kept.password, kept.sessions, kept.keep)
 
 
-def pictures_directory() -> Path:
-    """Where pictures of pages are kept: the unit's `CacheDirectory=`, else the user's own."""
+def cache_directory() -> Path:
+    """Where the page keeps things: the unit's `CacheDirectory=`, else the user's own."""
     given = os.environ.get("CACHE_DIRECTORY", "").partition(":")[0]
-    return (Path(given) if given else platformdirs.user_cache_path("glimpsed")) / "pages"
+    return Path(given) if given else platformdirs.user_cache_path("glimpsed")

@@ -8,6 +8,7 @@ import ipaddress
 import math
 import secrets
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 SESSION = 12 * 3600.0  # seconds after which one logs in again
@@ -22,13 +23,13 @@ _COST = {"n": 2**14, "r": 8, "p": 1}
 class Password:
     """A password as its scrypt hash: what it is cannot be read from the process's memory, nor guessed quickly."""
 
-    def __init__(self, password: str) -> None:
-        self._salt = secrets.token_bytes(16)
-        self._hash = self._hashed(password)
+    def __init__(self, password: str, salt: bytes | None = None) -> None:
+        self._salt = salt or secrets.token_bytes(16)
+        self.hash = self._hashed(password)
 
     def is_(self, given: str) -> bool:
         """Whether it is this one. Takes some 50 ms, on purpose."""
-        return hmac.compare_digest(self._hash, self._hashed(given))
+        return hmac.compare_digest(self.hash, self._hashed(given))
 
     def _hashed(self, password: str) -> bytes:
         return hashlib.scrypt(password.encode("utf-8", "surrogatepass"), salt=self._salt, **_COST)
@@ -47,7 +48,7 @@ class Notice:
 class Sessions:
     """Sessions of those who logged in. Times are `now` of a clock that does not jump."""
 
-    _secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+    secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     _ends: OrderedDict[bytes, float] = field(default_factory=OrderedDict)
     _notes: OrderedDict[bytes, Notice] = field(default_factory=OrderedDict)  # to be shown once, by cookie
 
@@ -67,6 +68,14 @@ class Sessions:
         """Log out."""
         self._ends.pop(_digest(cookie), None)
 
+    def going_on(self, now: float) -> dict[str, float]:
+        """The digest of each session's cookie, and when it ends: what `go_on` takes. From any thread."""
+        return {digest.hex(): end for digest, end in list(self._ends.items()) if end > now}
+
+    def go_on(self, ends: Mapping[str, float]) -> None:
+        """Sessions of another process. Raises ValueError for what `going_on` does not say."""
+        self._ends.update((bytes.fromhex(digest), end) for digest, end in ends.items())
+
     def note(self, cookie: str, text: str, about: str = "", path: str = "") -> None:
         """Tell whoever has this cookie what came of it, on the next page; `about` what, and where that is."""
         self._notes[_digest(cookie)] = Notice(text, about, path)
@@ -79,7 +88,7 @@ class Sessions:
 
     def token(self, cookie: str) -> str:
         """What a form of ours carries for whoever has this cookie."""
-        return hmac.new(self._secret, cookie.encode(), hashlib.sha256).hexdigest()
+        return hmac.new(self.secret, cookie.encode(), hashlib.sha256).hexdigest()
 
     def is_token(self, cookie: str, token: str) -> bool:
         """Whether a form is one of ours."""

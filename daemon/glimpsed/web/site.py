@@ -48,7 +48,8 @@ class Site:
     ledger: Ledger
     pictures: Pictures
     password: Password | None
-    sessions: Sessions = field(default_factory=Sessions)
+    sessions: Sessions
+    keep: Callable[[], None]  # the sessions, beyond the process; waits for the disk
     attempts: Attempts = field(default_factory=Attempts)
     rates: Speeds = field(default_factory=Speeds)
     checking: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))  # passwords, each 16 MB

@@ -21,7 +21,8 @@ const now = document.querySelector("[data-live]");
 if (now && window.EventSource) {
   // The server says the same number every two seconds, and another one once there is something new to see. Who does not hear
   // it is told, whatever the reason: the daemon is away, the ledger is, a proxy answers for them, this computer was asleep.
-  const stale = document.getElementById("stale");
+  const stale = document.getElementById("stale"), ended = document.getElementById("ended");
+  const heed = (old, out = false) => { stale.hidden = !old || out; if (ended) ended.hidden = !out; };
   let source, number = null, heard = Date.now(), tried = heard;
   const listen = () => {
     source?.close();
@@ -33,15 +34,19 @@ if (now && window.EventSource) {
       if (data === number || busy) return;
       const first = number === null;
       number = data;
-      if (!first || !stale.hidden) await swap(location.href, "#now").catch(() => { number = ""; });
-      stale.hidden = true;
+      if (!first || !stale.hidden || ended?.hidden === false) await swap(location.href, "#now").catch(() => { number = ""; });
+      heed(false);
     };
   };
   listen();
   setInterval(() => {
-    if (Date.now() - heard < 8000) { if (number) stale.hidden = true; return; }
-    stale.hidden = false;
-    if (Date.now() - tried > 8000) listen();
+    if (Date.now() - heard < 8000) { if (number) heed(false); return; }
+    if (stale.hidden && ended?.hidden !== false) heed(true);
+    if (Date.now() - tried > 8000) {
+      listen();
+      // Sessions end: then nobody is heard until somebody logs in, here or in another window.
+      if (ended) fetch(location.href, { redirect: "manual" }).then((reply) => { if (Date.now() - heard > 8000) heed(true, reply.type === "opaqueredirect"); }).catch(() => {});
+    }
   }, 1000);
 }
 
