@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import http.server
 import os
 import re
 import shutil
 import subprocess
+import sys
+import threading
 import tomllib
 from pathlib import Path
 
@@ -282,3 +285,62 @@ def test_compose_keeps_the_container_to_what_it_needs() -> None:
     assert set(ours["cap_add"]) == {"CHOWN", "SETGID", "SETUID"}
     assert float(ours["stop_grace_period"].removesuffix("s")) > 30  # `drain`
     assert compose["services"]["postgres"]["profiles"] == ["postgres"]
+
+
+class _Says(http.server.BaseHTTPRequestHandler):
+    status = 200
+
+    def do_GET(self) -> None:
+        self.send_response(self.status)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.mark.parametrize(
+    ("status", "ledger", "well"),
+    [
+        (200, "false", True),
+        (503, "true", False),
+        (404, "true", True),  # the page, where `metrics` has another port
+        (401, "false", False),
+        (None, "true", True),  # nobody there: without `metrics`
+        (None, "false", False),
+    ],
+)
+def test_the_container_is_well_when_the_daemon_is(
+    tmp_path: Path, status: int | None, ledger: str, well: bool
+) -> None:
+    """By its own word, and no proxy's: the environment may name one for the models."""
+    (tmp_path / "start").write_text(f"""#!/bin/sh\necho '  "running": {ledger},'\n""")
+    script = (REPO / "packaging/container/healthy").read_text()
+    handler = type("Handler", (_Says,), {"status": status})
+    with (
+        http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server,
+        http.server.ThreadingHTTPServer(
+            ("127.0.0.1", 0), type("Proxy", (_Says,), {"status": 200 if status == 503 else 503})
+        ) as proxy,
+    ):
+        port = server.server_port
+        if status is None:
+            server.server_close()
+        serving = [threading.Thread(target=one.serve_forever, daemon=True) for one in (server, proxy)][
+            status is None :
+        ]
+        for thread in serving:
+            thread.start()
+        (tmp_path / "healthy").write_text(
+            script.replace("/usr/lib/glimpsed/bin/python", sys.executable).replace(":9464/", f":{port}/")
+        )
+        for name in ("start", "healthy"):
+            (tmp_path / name).chmod(0o755)
+        env = {
+            "PATH": f"{tmp_path}:{os.environ['PATH']}",
+            "http_proxy": f"http://127.0.0.1:{proxy.server_port}",
+        }
+        done = subprocess.run([tmp_path / "healthy"], env=env, timeout=60, check=False)
+        for one, thread in zip((proxy, server), reversed(serving), strict=False):
+            one.shutdown()
+            thread.join()
+    assert (done.returncode == 0) is well

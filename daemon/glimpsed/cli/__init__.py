@@ -114,6 +114,7 @@ def cli() -> None:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run a command and exit: one line for a mistake, a traceback only for a bug and with ``--debug``."""
     _prepare_streams()
+    _complete()
     invocation = Invocation()
     try:
         code = _run(arguments, invocation)
@@ -148,6 +149,15 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         _report_bug(e, invocation)
         code = 70
     sys.exit(code)
+
+
+def _complete() -> None:
+    """When it is a shell that asks, at Tab: answer it, and end."""
+    if asked := os.environ.get("_GLIMPSED_COMPLETE"):
+        from glimpsed.cli import completion
+
+        completion.answer(cli, asked)
+        sys.exit(0)
 
 
 def _prepare_streams() -> None:

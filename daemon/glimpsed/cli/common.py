@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -83,18 +84,38 @@ def load_config(*, asked: tuple[str, ...] = ()) -> Config:
     return config.load(config_file(), asked=asked)
 
 
-def folder_names(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
-    """For a shell that completes the name of a folder: those of the config, none when there is no good one."""
+def _known(context: click.Context) -> Config | None:
+    """For a shell that completes a name: the config, as far as it can be understood while somebody still edits it."""
     from glimpsed import config
-    from glimpsed.errors import ConfigError
 
     given = context.find_object(Invocation)
     file = (given and given.config) or config.find()
-    try:
-        names = config.load(file, keys=False).folders if file else ()
-    except ConfigError:
-        return []
-    return [name for name in names if name.startswith(incomplete)]
+    return config.usable(file) if file else None
+
+
+def folder_names(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """For a shell that completes the name of a folder: those of the config."""
+    known = _known(context)
+    return [name for name in known.folders if name.startswith(incomplete)] if known else []
+
+
+def model_names(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """For a shell that completes the name of a model: those of the config."""
+    known = _known(context)
+    return [name for name in known.models if name.startswith(incomplete)] if known else []
+
+
+def directories(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """For a shell that completes a folder's path, which is no file."""
+    return [CompletionItem(incomplete, type="dir")]
+
+
+def names_or_directories(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """For a folder that may be given by its name, or else by its path."""
+    names = [CompletionItem(name) for name in folder_names(context, parameter, incomplete)]
+    return names or directories(context, parameter, incomplete)
 
 
 def print_json(data: Any) -> None:

@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from glimpsed import eventloop
-from glimpsed.cli.common import common_options, err, folder_names, json_option, load_config, out, print_json
+from glimpsed.cli.common import (
+    common_options,
+    err,
+    folder_names,
+    json_option,
+    load_config,
+    model_names,
+    out,
+    print_json,
+)
 from glimpsed.errors import UsageError
 from glimpsed.model import shown
 
@@ -36,7 +45,8 @@ LARGEST_PROMPT = 1 << 20  # bytes
     shell_complete=folder_names,
     help="Ask as this folder does; without DIR, about its own files.",
 )
-@click.option("--model", "models", metavar="NAME", multiple=True, help="Ask this model; may be given again.")
+@click.option("--model", "models", metavar="NAME", multiple=True, shell_complete=model_names,
+              help="Ask this model; may be given again.")  # fmt: skip
 @click.option(
     "--prompt-file",
     "prompts",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from glimpsed import eventloop
-from glimpsed.cli.common import common_options, err
+from glimpsed.cli.common import common_options, err, names_or_directories
 from glimpsed.errors import UsageError
 from glimpsed.language import Language, told, translator
 from glimpsed.model import shown
@@ -38,7 +38,7 @@ AT_ONCE = 4  # images in memory
 
 
 @click.command()
-@click.argument("folder", metavar="FOLDER")
+@click.argument("folder", metavar="FOLDER", shell_complete=names_or_directories)
 @click.option("-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="Where to write it.")
 @click.option(
     "--limit", type=click.IntRange(1, 10_000), default=300, show_default=True, help="Files to show."

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from glimpsed.cli.common import common_options
+from glimpsed.cli.common import common_options, model_names
 from glimpsed.errors import UsageError
 from glimpsed.model import shown
 
 
 @click.command()
-@click.argument("model", metavar="MODEL")
+@click.argument("model", metavar="MODEL", shell_complete=model_names)
 @common_options
 def command(*, model: str) -> int:
     """Probe a paused MODEL now instead of at its next time: one file is asked about, and an answer ends the pause.

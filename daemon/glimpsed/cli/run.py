@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from glimpsed.cli.common import common_options, config_file
+from glimpsed.cli.common import common_options, config_file, directories
 from glimpsed.errors import ConfigError, GlimpsedError, UsageError
 from glimpsed.model import shown
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.argument("folder", required=False, type=click.Path(path_type=Path), shell_complete=directories)
 @click.option(
     "--log",
     "target",

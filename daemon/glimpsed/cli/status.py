@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from glimpsed.cli.common import common_options, json_option, out, print_json
+from glimpsed.cli.common import common_options, json_option, model_names, out, print_json
 from glimpsed.errors import UsageError
 from glimpsed.model import shown
 
@@ -29,7 +29,12 @@ ALWAYS = {"queued", "done", "failed"}
 @click.command()
 @json_option
 @click.option("--watch", is_flag=True, help="Stay, and show it live until Ctrl-C.")
-@click.option("--forget", metavar="MODEL|all", help="Forget what was learnt about a model, or about all.")
+@click.option(
+    "--forget",
+    metavar="MODEL|all",
+    shell_complete=model_names,
+    help="Forget what was learnt about a model, or about all.",
+)
 @common_options
 def command(*, as_json: bool, watch: bool, forget: str | None) -> None:
     """Show folders with their files by state, models and why one is paused, what was spent, the last failures.

@@ -19,6 +19,7 @@ from glimpsed.cli.common import (
     folder_names,
     json_option,
     load_config,
+    model_names,
     out,
     print_json,
     say,
@@ -73,7 +74,8 @@ class Try:
     shell_complete=folder_names,
     help="Ask as this folder does: its prompt, schema and model.",
 )
-@click.option("--model", "models", metavar="NAME", multiple=True, help="Ask this model; may be given again.")
+@click.option("--model", "models", metavar="NAME", multiple=True, shell_complete=model_names,
+              help="Ask this model; may be given again.")  # fmt: skip
 @click.option("--prompt", metavar="TEXT", help="Ask this instead of the folder's prompt.")
 @click.option("--save-request", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
               help="Write what was sent as JSON, without the image data and without the key.")  # fmt: skip
