@@ -58,10 +58,12 @@ async def save(request: Request) -> Response:
             return await file.page(request, row, folder, typed=typed, problem=why, status=422)
         seen, by = typed.get("seen", ""), visitor_of(request).user or NOBODY
         await site.do_in(folder.name, _correct, row, folder, seen, by, change)
-    except review.Conflict:
-        return await file.page(request, row, folder, problem=CHANGED, status=409)
-    except Vanished:  # the file's own bytes: of the answer, what was typed still is
-        return await file.page(request, row, folder, typed=typed, problem=CHANGED, status=409)
+    except (
+        review.Conflict,
+        Vanished,
+    ) as e:  # of another answer, nothing that was typed into the old one's fields
+        kept = typed if isinstance(e, Vanished) else None
+        return await file.page(request, row, folder, typed=kept, problem=CHANGED, status=409)
     except (UsageError, FileError) as e:
         why = f"{e.reason} {e.advice}" if isinstance(e, FileError) else str(e)
         return await file.page(request, row, folder, typed=typed, problem=why, status=422)
