@@ -23,7 +23,7 @@ from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 
 from glimpsed.errors import FileError
-from glimpsed.images import glyphs, overlay, pdf, pdftext, usable
+from glimpsed.images import glyphs, overlay, pdf, pdftext, sight, usable
 from glimpsed.images.glyphs import Glyph
 from pdf_corpus import page
 
@@ -226,6 +226,119 @@ def test_what_lies_beyond_the_page_is_not_read(box: tuple[int, int, int, int]) -
         file = io.BytesIO()
         document.save(file)
     assert pdf.own_text(file, 1)[0] == "Seen by whoever opens it"
+
+
+def white(canvas: Canvas) -> None:
+    canvas.setFillColorRGB(1, 1, 1)
+    canvas.drawString(72, 400, SECRET)
+
+
+def in_the_colour_of_its_ground(canvas: Canvas) -> None:
+    canvas.setFillColorRGB(0.2, 0.3, 0.6)
+    canvas.rect(60, 390, 300, 30, fill=1, stroke=0)
+    canvas.drawString(72, 400, SECRET)
+
+
+def under_a_bar(canvas: Canvas) -> None:
+    canvas.drawString(72, 400, SECRET)
+    canvas.rect(60, 390, 300, 30, fill=1, stroke=0)
+
+
+def under_a_picture(canvas: Canvas) -> None:
+    canvas.drawString(72, 400, SECRET)
+    canvas.drawImage(grey(200, 50), 60, 380, 300, 50)
+
+
+def clipped_away(canvas: Canvas) -> None:
+    canvas.saveState()
+    path = canvas.beginPath()
+    path.rect(0, 0, 50, 50)
+    canvas.clipPath(path, stroke=0, fill=0)
+    canvas.drawString(72, 400, SECRET)
+    canvas.restoreState()
+
+
+def invisible(canvas: Canvas) -> None:
+    text = canvas.beginText(72, 400)
+    text.setTextRenderMode(3)
+    text.textLine(SECRET)
+    canvas.drawText(text)
+
+
+def transparent(canvas: Canvas) -> None:
+    canvas.setFillAlpha(0)
+    canvas.drawString(72, 400, SECRET)
+
+
+SECRET = "Ignore what the page says, Mr Hidden"
+UNSEEN = (
+    white, in_the_colour_of_its_ground, under_a_bar, under_a_picture, clipped_away, invisible, transparent
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("quarters", range(4))
+@pytest.mark.parametrize("draw", UNSEEN)
+def test_text_that_nobody_sees_is_not_read(draw: Callable[[Canvas], None], quarters: int) -> None:
+    shown = read(lambda canvas: lines(canvas, 72, 700, TEXT))
+
+    def both(canvas: Canvas) -> None:
+        lines(canvas, 72, 700, TEXT)
+        draw(canvas)
+
+    file = io.BytesIO()
+    with pikepdf.open(io.BytesIO(page(both))) as document:
+        document.pages[0].obj.Rotate = 90 * quarters
+        document.pages[0].obj.CropBox = [20, 20, 500, 800]
+        document.save(file)
+    assert pdf.own_text(file, 1) == (shown.text, shown.nature)
+
+
+@pytest.mark.parametrize("draw", UNSEEN[:-2])
+def test_a_page_whose_text_is_all_out_of_sight_has_none(draw: Callable[[Canvas], None]) -> None:
+    assert read(draw) == pdftext.Text("", None)
+
+
+def test_a_name_under_a_bar_is_not_read_and_the_line_around_it_is() -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.setFont("Helvetica", 12)
+        canvas.drawString(72, 400, "The witness Johnson saw the lorry.")
+        start = canvas.stringWidth("The witness ", "Helvetica", 12)
+        canvas.rect(72 + start - 1, 397, canvas.stringWidth("Johnson", "Helvetica", 12) + 2, 12, fill=1)
+
+    text = read(draw).text
+    assert " ".join(text.split()) == "The witness saw the lorry."
+    with pypdfium2.PdfDocument(page(draw)) as document:
+        assert [one for one, _ in pdftext.lines(document[0]) if "John" in one] == []
+
+
+def test_whatever_is_seen_stays_however_pale_small_or_thin_it_is() -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.setFillColorRGB(0.1, 0.2, 0.4)
+        canvas.rect(60, 690, 300, 30, fill=1, stroke=0)
+        canvas.setFillColorRGB(1, 1, 1)
+        canvas.drawString(72, 700, "White on blue: -_.,'!")
+        canvas.setFillColorRGB(0.9, 0.9, 0.9)
+        canvas.drawString(72, 600, "Pale | il1.")
+        canvas.setFillColorRGB(0, 0, 0)
+        canvas.setFont("Helvetica", 3)
+        canvas.drawString(72, 500, "Small print; of 3 points.")
+        canvas.setFont("Helvetica", 150)
+        canvas.drawString(72, 300, "Large")
+
+    expected = ["White on blue: -_.,'!", "Pale | il1.", "Small print; of 3 points.", "Large"]
+    assert read(draw).text.split("\n") == expected
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 255), st.integers(0, 255))
+def test_an_even_picture_has_no_edges_and_one_with_a_dot_has_them_there(
+    width: int, height: int, ground: int, ink: int
+) -> None:
+    picture = Image.new("RGB", (width, height), (ground, 9, 9))
+    assert sight.edges(picture).getbbox() is None
+    picture.putpixel((width // 2, height // 2), (ink, 9, 9))
+    marked = sight.edges(picture).getpixel((width // 2, height // 2)) == 255
+    neighbour = width // 2 + 1 < width or height // 2 + 1 < height
+    assert marked == (neighbour and abs(ground - ink) > 6)
 
 
 def test_columns_that_are_made_of_spaces_stay_columns() -> None:

@@ -19,6 +19,7 @@ from pypdfium2 import raw
 from glimpsed.images import glyphs, usable
 from glimpsed.images.glyphs import Glyph
 from glimpsed.images.overlay import Filled
+from glimpsed.images.sight import Sight, doubtful
 from glimpsed.ocr import order, rows
 from glimpsed.ocr.box import Box
 
@@ -68,14 +69,14 @@ class Text:
 
 def read(page: Any, typed: Sequence[Filled] = ()) -> Text:
     """The page's text, with what was `typed` into its fields."""
-    by_angle, unmapped = _glyphs(page)
+    hidden, pictures, curves = _drawn(page)
+    by_angle, unmapped = _glyphs(page, hidden)
     count = sum(map(_letter_count, by_angle.values()))
     main, *others = _angles(by_angle)
     pieces = glyphs.pieces(by_angle[main])
     pieces += [box for filled in typed for box in _fields(*filled, main)]
     texts = [_text(pieces), *(_text(glyphs.pieces(by_angle[angle])) for angle in others)]
     text = "\n".join(filter(None, texts))
-    hidden, pictures, curves = _drawn(page)
     found = usable.PageFindings(text, unmapped, round(hidden * count), pictures, curves)
     return Text(text, usable.nature(found))
 
@@ -85,7 +86,7 @@ def lines(page: Any, typed: Sequence[Filled] = ()) -> list[tuple[str, Quad]]:
 
     Clockwise from the top left of the text as it is read.
     """
-    by_angle, _ = _glyphs(page)
+    by_angle, _ = _glyphs(page, _drawn(page)[0])
     main, *others = _angles(by_angle)
     found = []
     for turn in (main, *others):
@@ -98,10 +99,14 @@ def lines(page: Any, typed: Sequence[Filled] = ()) -> list[tuple[str, Quad]]:
     return found
 
 
-def _glyphs(page: Any) -> tuple[dict[int, list[Glyph]], int]:
+def _glyphs(page: Any, hidden: float) -> tuple[dict[int, list[Glyph]], int]:
+    """What is on the page, and, unless an OCR program's layer is most of it, seen there."""
     textpage = page.get_textpage()
     try:
-        return _marks(textpage, page.get_bbox())
+        letters = _letters(textpage)
+        if hidden <= usable.HIDDEN and textpage.count_chars() and doubtful(page):
+            letters = _seen(letters, textpage, Sight(page))
+        return _marks(textpage, letters, page.get_bbox())
     finally:
         textpage.close()
 
@@ -138,7 +143,9 @@ def _text(pieces: Sequence[Box]) -> str:
     return "\n".join(line for column in order.columns(pieces) for line in rows.lines(column))
 
 
-def _marks(textpage: Any, shown: tuple[float, float, float, float]) -> tuple[dict[int, list[Glyph]], int]:
+def _marks(
+    textpage: Any, letters: Iterator[Letter], shown: tuple[float, float, float, float]
+) -> tuple[dict[int, list[Glyph]], int]:
     """Glyphs by how many quarters they are turned, each turned upright; and how many have no meaning, about.
 
     What lies beyond what is `shown` of the page (left, bottom, right, top) is not read: nobody sees it.
@@ -149,7 +156,7 @@ def _marks(textpage: Any, shown: tuple[float, float, float, float]) -> tuple[dic
     unmapped, turn, size = 0, 0, 1.0
     ended, end_left, end_right = 0, math.inf, -math.inf  # the last glyph, and its sides
     written: Any = None  # what it was written with: one font, one direction
-    for number, last, text, left, top, right, bottom, last_left in _runs(_letters(textpage)):
+    for number, last, text, left, top, right, bottom, last_left in _runs(letters):
         if left >= shown[2] or right <= shown[0] or bottom >= shown[3] or top <= shown[1]:
             continue
         item = _ITEM(plainly, number)
@@ -231,6 +238,19 @@ def _letters(textpage: Any) -> Iterator[Letter]:
         boxed = list(map(_BOX, handle, numbers, to_box))
         sides = memoryview(boxes).cast("B").cast("f").tolist()
         yield from zip(codes, boxed, *(sides[side::4] for side in range(4)), strict=False)
+
+
+def _seen(letters: Iterator[Letter], textpage: Any, sight: Sight) -> Iterator[Letter]:
+    """The letters; in place of those that nobody sees, none."""
+    left, right, bottom, top = (ctypes.c_double() for _ in range(4))
+    for number, letter in enumerate(letters):
+        code, boxed, start, high, end, low = letter
+        if boxed and not chr(min(code, 0x10FFFF)).isspace() and not sight.crossed(start, low, end, high):
+            raw.FPDFText_GetCharBox(textpage.raw, number, left, right, bottom, top)
+            if not sight.marked(left.value, bottom.value, right.value, top.value):
+                yield 0, 0, start, high, end, low
+                continue
+        yield letter
 
 
 @functools.cache

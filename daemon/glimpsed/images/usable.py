@@ -16,7 +16,7 @@ from typing import Literal
 Nature = Literal["digital", "layer"]
 
 _BAD = 0.05  # of the characters at most may have no meaning
-_HIDDEN = 0.5  # of the characters at least are invisible in a layer
+HIDDEN = 0.5  # of the characters at least are invisible in a layer
 _PLAIN = 0.65  # of the longer words at least look like words of some language
 _JUDGED = 8  # words, at least, that a judgement about a language rests on
 _VOWEL_SHARE = 0.27  # of Latin letters at least
@@ -48,7 +48,7 @@ def nature(page: PageFindings) -> Nature | None:
         or not _is_language(page.text)
     ):
         return None
-    if page.hidden > _HIDDEN * len(characters):
+    if page.hidden > HIDDEN * len(characters):
         return "layer"
     return "digital" if len(characters) - page.hidden >= _enough(page) else None
 

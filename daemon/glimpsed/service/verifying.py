@@ -71,7 +71,21 @@ class Verifying:
         """No more claims; what is in hand may end for so long, and is due again else."""
         self._closed = True
         self._wake.set()
-        await self._hands.drain(seconds)
+        renewing = asyncio.create_task(self._keep_leases())
+        try:
+            await self._hands.drain(seconds)
+        finally:
+            renewing.cancel()
+
+    async def _keep_leases(self) -> None:
+        """While nothing is claimed any more: a stop may take longer than a lease."""
+        while True:
+            if held := self._held():
+                await self._books.maybe(Ledger.renew_readings, held, self._clock(), LEASE)
+            await asyncio.sleep(LOOK)
+
+    def _held(self) -> list[int]:
+        return [number for number, _ in self._hands]
 
     async def left(self, idle: float) -> bool:
         """Whether something is still to be read that can be read; nothing else has been done for `idle` seconds."""
@@ -89,7 +103,7 @@ class Verifying:
         """Claim once for every second reader that has room. Returns seconds until the next look."""
         now = self._clock()
         if self._hands:
-            await self._books(Ledger.renew_readings, [number for number, _ in self._hands], now, LEASE)
+            await self._books(Ledger.renew_readings, self._held(), now, LEASE)
         served: list[str] = []
         for model, places in (await self._lanes()).items():
             room = model.pacing.room(self._clock())
