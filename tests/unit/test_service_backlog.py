@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -13,6 +14,7 @@ import structlog
 from glimpsed import config
 from glimpsed.config.schema import ModelEntry
 from glimpsed.disk import files
+from glimpsed.estimate import Estimate
 from glimpsed.images import Images
 from glimpsed.ledger import Books, open_ledger
 from glimpsed.pipeline.costless import Costless
@@ -117,3 +119,9 @@ async def test_a_second_reader_that_costs_money_is_asked_about_as_the_first(
         await backlogs.before_listing(one)
         assert ("invoices" in history.ledger.held()) is held
         assert backlogs.burst_confirm("invoices") == (5 if held else None)
+
+
+def test_what_a_local_model_will_take_is_told_without_a_currency() -> None:
+    local = Estimate(files=2, pages=3, cost=0.0, currency=None)
+    assert backlog._in_words(local) == "3 pages, 0 + 0 tokens"
+    assert backlog._in_words(replace(local, cost=1.5, currency="EUR")).endswith("about 1.50 EUR")

@@ -219,7 +219,7 @@ async def _unless_soon(look: Coroutine[Any, Any, None], tell: Callable[[], Await
 
 
 def _in_words(expected: Estimate) -> str:
-    if expected.cost is None:
+    if expected.cost is None or expected.currency is None:  # no price, or none to pay: the model is here
         return f"{expected.pages:,} pages, {expected.input_tokens:,} + {expected.output_tokens:,} tokens"
     cost = f"{expected.cost:,.2f} {expected.currency}"
     return f"{expected.pages:,} pages, {expected.input_tokens:,} + {expected.output_tokens:,} tokens, about {cost}"
