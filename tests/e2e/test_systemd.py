@@ -338,6 +338,9 @@ def test_the_page_is_on_the_socket_that_systemd_holds_and_is_there_before_the_da
         wait_until(lambda: show(service, "MainPID") != pid, "no restart")
         answered = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=120, trust_env=False)
         assert "glimpsed_info" in answered.text
+        # What outlives the page's process is where the unit's hardening lets it be, and for its user alone.
+        kept = service.run("stat", "-c", "%U %a", "/var/cache/glimpsed/page-1.json").stdout.split()
+        assert kept == ["glimpsed", "600"]
     finally:
         service.run("systemctl", "stop", "glimpsed-web.socket", "glimpsed")
         service.write("/etc/glimpsed/config.yaml", good)
