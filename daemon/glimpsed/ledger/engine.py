@@ -28,9 +28,7 @@ from sqlalchemy import exc, pool
 
 from glimpsed import words
 from glimpsed.errors import LedgerError, LedgerReplaced, LedgerUnavailable, MissingExtra
-from glimpsed.ledger.content import FileContent
 from glimpsed.ledger.news import Listener, tell
-from glimpsed.ledger.timekeeping import MARK
 
 BUSY = 15.0  # seconds that SQLite waits for another process's transaction
 MOVE_AWAY = "Move it away, glimpsed then adopts the sidecars that are there."
@@ -69,8 +67,6 @@ class Database:
             self._writer, self._reader = _sqlite(place)
             self._files: dict[str, tuple[int, int]] = {}  # by name: the file, its log, the log's index
             self._largest = 0  # bytes that the file had
-            self._content = FileContent(self.where)
-            self._spoilt = False  # whether somebody wrote into the file but SQLite
         self._write_lock = contextlib.nullcontext() if self.postgresql else threading.Lock()
 
     @contextlib.contextmanager
@@ -113,19 +109,13 @@ class Database:
             return int(connection.exec_driver_sql("PRAGMA data_version").scalar_one())
 
     def refuse_another(self) -> None:
-        """Raises `LedgerReplaced` when a file of the ledger is not there any more, is another one, cut off or overwritten.
+        """Raises `LedgerReplaced` when a file of the ledger is not there any more, is another one, or was cut off.
 
         SQLite would go on with what is open, and whoever comes later begin anew beside it. What only the log has,
         which without its name nobody would find, is put into the database first.
         """
         if self.postgresql:
             return
-        self._spoilt = False
-        self._refuse_elsewhere()
-        if self._content.overwritten(self._mark()):
-            raise self._spoiled("was overwritten")
-
-    def _refuse_elsewhere(self) -> None:
         for name in (self.where, f"{self.where}-wal", f"{self.where}-shm"):
             try:
                 status = os.stat(name)
@@ -158,30 +148,8 @@ class Database:
             except LedgerError:  # what is left is no database
                 told = self._largest
             if size < told:
-                raise self._spoiled("was cut off")
+                raise LedgerReplaced(f"the ledger's file {self.where} was cut off")
         self._largest = size
-
-    def _mark(self) -> str | None:
-        with contextlib.suppress(LedgerError, LedgerUnavailable), self.read() as c:
-            return c.exec_driver_sql(MARK).scalar()
-        return None
-
-    def _spoiled(self, how: str) -> LedgerReplaced:
-        """What is there now may be a backup, and stays as it is: nothing of the log goes into it any more."""
-        self._spoilt = True
-        with self._write_lock, self._writer.connect() as connection:
-            connection.exec_driver_sql("PRAGMA wal_autocheckpoint=0")
-        return LedgerReplaced(f"the ledger's file {self.where} {how}")
-
-    def put_down(self) -> None:
-        """Have the file hold what the log has, so that another content of it shows; as far as nobody is in the way."""
-        if self.postgresql:
-            return
-        mark = self._mark()
-        with translated(self.where), self._reader.connect() as connection:
-            busy, frames, moved = connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").one()
-        if mark is not None and not busy and frames == moved:
-            self._content.put_down(mark)
 
     def scrub(self) -> None:
         """Have what was deleted leave the database's files: the index's old parts, and the log.
@@ -238,10 +206,6 @@ class Database:
         """Close all connections, once what is just being written is written."""
         if self._listener is not None:
             self._listener.close()
-        with contextlib.suppress(LedgerReplaced, LedgerUnavailable, LedgerError):
-            self.refuse_another()
-        if not self.postgresql and self._spoilt:
-            self._content.drop_log()
         self._reader.dispose()
         # Whoever waits for its one connection meanwhile would wait until the pool's time limit.
         with self._write_lock:

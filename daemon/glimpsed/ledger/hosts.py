@@ -94,7 +94,6 @@ class Hosts(Part):
             c.execute(self._beat, row)
             c.execute(_FORGET, {"before": now - 20 * ALIVE, "after": now + 20 * ALIVE})
         self._beats, self._last_beat = True, now
-        self._database.put_down()
 
     @functools.cached_property
     def _beat(self) -> Any:

@@ -11,7 +11,7 @@ from glimpsed.ledger.schema import about
 
 FRESH = 30.0  # seconds since another host's mark within which its clock is believed: three heartbeats
 _ROW = "clock"
-MARK = "SELECT value FROM glimpsed WHERE name = 'clock'"
+_MARK = sa.select(about.c.value).where(about.c.name == _ROW)
 _SERVER = "SELECT CAST(extract(epoch FROM clock_timestamp()) AS double precision)"
 
 
@@ -24,7 +24,7 @@ def keep_time(c: sa.Connection, clock: Clock, *, opening: bool = False) -> None:
     """
     server = c.exec_driver_sql(_SERVER).scalar_one() if c.dialect.name == "postgresql" else None
     reading = Clocks(this_boot(), clock.steady(), clock.wall() if server is None else server)
-    kept = c.exec_driver_sql(MARK).scalar()
+    kept = c.scalar(_MARK)
     if (mark := _read(kept)) is not None:
         if opening:
             clock.set(mark.now(reading))
