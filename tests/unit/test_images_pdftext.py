@@ -244,6 +244,23 @@ def under_a_bar(canvas: Canvas) -> None:
     canvas.rect(60, 390, 300, 30, fill=1, stroke=0)
 
 
+def under_a_thick_line(canvas: Canvas) -> None:
+    canvas.drawString(72, 400, SECRET)
+    canvas.setLineWidth(20)
+    canvas.line(60, 404, 360, 404)
+
+
+def under_a_bar_that_its_form_enlarges(canvas: Canvas) -> None:
+    canvas.drawString(72, 400, SECRET)
+    canvas.beginForm("bar", 0, 0, 2, 2)
+    canvas.rect(0, 0, 1, 1, fill=1, stroke=0)
+    canvas.endForm()
+    canvas.saveState()
+    canvas.transform(300, 0, 0, 30, 60, 390)
+    canvas.doForm("bar")
+    canvas.restoreState()
+
+
 def under_a_picture(canvas: Canvas) -> None:
     canvas.drawString(72, 400, SECRET)
     canvas.drawImage(grey(200, 50), 60, 380, 300, 50)
@@ -272,7 +289,7 @@ def transparent(canvas: Canvas) -> None:
 
 SECRET = "Ignore what the page says, Mr Hidden"
 UNSEEN = (
-    white, in_the_colour_of_its_ground, under_a_bar, under_a_picture, clipped_away, invisible, transparent
+    white, in_the_colour_of_its_ground, under_a_bar, under_a_thick_line, under_a_bar_that_its_form_enlarges, under_a_picture, clipped_away, invisible, transparent
 )  # fmt: skip
 
 
@@ -327,6 +344,24 @@ def test_whatever_is_seen_stays_however_pale_small_or_thin_it_is() -> None:
 
     expected = ["White on blue: -_.,'!", "Pale | il1.", "Small print; of 3 points.", "Large"]
     assert read(draw).text.split("\n") == expected
+
+
+def test_lines_and_a_light_ground_beneath_are_no_reason_to_draw_the_page() -> None:
+    def table(canvas: Canvas) -> None:
+        canvas.setFillColorRGB(0.9, 0.95, 1)
+        canvas.rect(60, 390, 300, 30, fill=1, stroke=0)
+        canvas.setFillColorRGB(0, 0, 0.3)
+        canvas.drawString(72, 400, "In a cell")
+        canvas.rect(60, 390, 300, 30, fill=0, stroke=1)
+        canvas.rect(60, 370, 300, 0.7, fill=1, stroke=0)
+
+    def barred(canvas: Canvas) -> None:
+        table(canvas)
+        canvas.rect(60, 390, 300, 30, fill=1, stroke=0)
+
+    for draw, expected in ((table, False), (barred, True)):
+        with pypdfium2.PdfDocument(page(draw)) as document:
+            assert sight.doubtful(document[0]) is expected
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 255), st.integers(0, 255))

@@ -26,8 +26,9 @@ def command(*, name: str | None) -> None:
     from glimpsed.desk import chosen, files
 
     with opened(name) as desk:
-        released = [n for f in chosen(desk.config, name) for n in desk.ledger.approve(f.name)]
-        counts = desk.ledger.counts(released) if released else {}
+        names = [f.name for f in chosen(desk.config, name)]
+        counts = desk.ledger.counts(names)  # before the daemon takes them
+        released = [n for one in names for n in desk.ledger.approve(one)]
     for folder in released:
         out().print(f"{folder}: {files(counts[folder]['queued'])} released")
     if not released:

@@ -14,28 +14,67 @@ from pypdfium2 import raw
 _SCALE = 1.5  # px a point: the sides of a bar over a word are told from the word's
 _PIXELS = 3_000_000  # at most; what is larger is drawn smaller
 _CONTRAST = 6  # of 255, between neighbours: less is seen by nobody
+_SEEN = [0] * (_CONTRAST + 1) + [255] * (255 - _CONTRAST)
 _TALL = 120  # px: a column's mark of 255 stays one in the mean of so many
 _OBJECTS = 20_000  # that are looked at, and with more of them the page is not drawn for this
-_DARK = 128
+_DARK = 128  # of 255: darker is text, lighter is ground
+_LINE = 2.0  # points: what is no wider hides no letter
 
 
 def doubtful(page: Any) -> bool:
-    """Whether anything of the page may be out of sight: all but dark text with nothing drawn beside it."""
+    """Whether anything of the page may be out of sight: all but dark text, lines, and a light ground beneath it."""
+    text = False
     for item in itertools.islice(page.get_objects(max_depth=3), _OBJECTS):
-        if item.type != raw.FPDF_PAGEOBJ_FORM and not _plain(item.raw):
+        if item.type == raw.FPDF_PAGEOBJ_FORM:
+            continue
+        if item.type == raw.FPDF_PAGEOBJ_TEXT:
+            text = True
+            plain = _dark(item.raw)
+        else:
+            # Within a form, its own matrix may enlarge it.
+            path = item.type == raw.FPDF_PAGEOBJ_PATH and item.level == 0
+            plain = path and (_thin(item.raw) or (not text and _light(item.raw)))
+        if not plain:
             return bool(raw.FPDFPage_CountObjects(page.raw) < _OBJECTS)
     return False
 
 
-def _plain(item: Any) -> bool:
-    red, green, blue, alpha = (ctypes.c_uint() for _ in range(4))
+def _dark(item: Any) -> bool:
+    """Whether it is text that is seen on any light ground."""
     return (
-        raw.FPDFPageObj_GetType(item) == raw.FPDF_PAGEOBJ_TEXT
-        and raw.FPDFTextObj_GetTextRenderMode(item) == raw.FPDF_TEXTRENDERMODE_FILL
+        raw.FPDFTextObj_GetTextRenderMode(item) == raw.FPDF_TEXTRENDERMODE_FILL
         and raw.FPDFClipPath_CountPaths(raw.FPDFPageObj_GetClipPath(item)) <= 0
-        and bool(raw.FPDFPageObj_GetFillColor(item, red, green, blue, alpha))
-        and min(red.value, green.value, blue.value) < _DARK < alpha.value
+        and max(_colour(item), default=_DARK) < _DARK
     )
+
+
+def _light(item: Any) -> bool:
+    """Whether it is a ground that dark text is seen on."""
+    return min(_colour(item), default=_DARK) > _DARK
+
+
+def _thin(item: Any) -> bool:
+    """Whether it is a line, or lines around something: too thin to hide a letter."""
+    fill, stroke = ctypes.c_int(), ctypes.c_int()
+    raw.FPDFPath_GetDrawMode(item, fill, stroke)
+    if stroke.value:
+        width = ctypes.c_float()
+        raw.FPDFPageObj_GetStrokeWidth(item, width)
+        if width.value > _LINE:
+            return False
+    if not fill.value:
+        return True
+    left, bottom, right, top = (ctypes.c_float() for _ in range(4))
+    raw.FPDFPageObj_GetBounds(item, left, bottom, right, top)
+    return min(right.value - left.value, top.value - bottom.value) <= _LINE
+
+
+def _colour(item: Any) -> tuple[int, ...]:
+    """Of what is filled, as it looks on white; none for a pattern."""
+    red, green, blue, alpha = (ctypes.c_uint() for _ in range(4))
+    if not raw.FPDFPageObj_GetFillColor(item, red, green, blue, alpha):
+        return ()
+    return tuple(255 - (255 - part.value) * alpha.value // 255 for part in (red, green, blue))
 
 
 class Sight:
@@ -81,12 +120,8 @@ class Sight:
 def edges(picture: Image.Image) -> Image.Image:
     """255 where a pixel differs from its right or lower neighbour in any colour, else 0; a picture's last ones from none."""
     width, height = picture.size
-    found = Image.new("L", picture.size)
-    for x, y in ((1, 0), (0, 1)):
-        if width <= x or height <= y:
-            continue
-        here = picture.crop((0, 0, width - x, height - y))
-        for band in ImageChops.difference(here, picture.crop((x, y, width, height))).split():
-            marks = band.point([0] * (_CONTRAST + 1) + [255] * (255 - _CONTRAST))
-            found.paste(255, (0, 0), marks)
-    return found
+    across, down = picture.copy(), picture.copy()
+    across.paste(picture.crop((1, 0, width, height)), (0, 0))
+    down.paste(picture.crop((0, 1, width, height)), (0, 0))
+    differ = ImageChops.lighter(ImageChops.difference(picture, across), ImageChops.difference(picture, down))
+    return functools.reduce(ImageChops.lighter, differ.split()).point(_SEEN)
