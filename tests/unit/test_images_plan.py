@@ -67,9 +67,8 @@ def test_as_many_bands_as_asked_for_that_overlap_by_a_line_or_more(
     if found.height > 40 * count:
         shared = [end - start for (_, end), (start, _) in itertools.pairwise(found.rows)]
         rows = found.rows[0][1]
-        assert all(
-            abs(overlap - plan.OVERLAP * rows) <= 3 for overlap in shared
-        )  # a band is rounded up, for two of them
+        # Each of two bands is rounded up, and the page to the nearest.
+        assert all(abs(overlap - plan.OVERLAP * rows) <= 3 for overlap in shared)
 
 
 @given(SIDES, SIDES, TARGETS)

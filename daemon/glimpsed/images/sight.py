@@ -17,7 +17,7 @@ _CONTRAST = 6  # of 255, between neighbours: less is seen by nobody
 _SEEN = [0] * (_CONTRAST + 1) + [255] * (255 - _CONTRAST)
 _TALL = 120  # px: a column's mark of 255 stays one in the mean of so many
 _OBJECTS = 20_000  # that are looked at, and with more of them the page is not drawn for this
-_DARK = 128  # of 255: darker is text, lighter is ground
+_DARK, _LIGHT = 128, 160  # of 255: text that is darker than the one is seen on what is lighter than the other
 _LINE = 2.0  # points: what is no wider hides no letter
 
 
@@ -50,7 +50,7 @@ def _dark(item: Any) -> bool:
 
 def _light(item: Any) -> bool:
     """Whether it is a ground that dark text is seen on."""
-    return min(_colour(item), default=_DARK) > _DARK
+    return min(_colour(item), default=0) > _LIGHT
 
 
 def _thin(item: Any) -> bool:

@@ -58,10 +58,8 @@ async def save(request: Request) -> Response:
             return await file.page(request, row, folder, typed=typed, problem=why, status=422)
         seen, by = typed.get("seen", ""), visitor_of(request).user or NOBODY
         await site.do_in(folder.name, _correct, row, folder, seen, by, change)
-    except (
-        review.Conflict,
-        Vanished,
-    ) as e:  # of another answer, nothing that was typed into the old one's fields
+    except (review.Conflict, Vanished) as e:
+        # Beside another answer stands nothing that was typed into the old one's fields.
         kept = typed if isinstance(e, Vanished) else None
         return await file.page(request, row, folder, typed=kept, problem=CHANGED, status=409)
     except (UsageError, FileError) as e:
