@@ -236,5 +236,7 @@ def _colour(item: int) -> tuple[int, ...]:
     """Of what is filled, as it looks on white; none for a pattern."""
     if not _COLOUR(item, *_TO_PARTS):
         return ()
-    red, green, blue, alpha = (part.value for part in _PARTS)
+    red, green, blue, alpha = _PARTS[0].value, _PARTS[1].value, _PARTS[2].value, _PARTS[3].value
+    if alpha == 255:
+        return red, green, blue
     return tuple(255 - (255 - part) * alpha // 255 for part in (red, green, blue))
