@@ -13,7 +13,7 @@ from typing import Any
 
 VALUES = 100_000  # of one document, roughly: 40 MB at the very worst
 DEPTH = 100  # arrays and objects in one another
-_FEW = 4  # broken characters of a text, however short it is
+_FEW = 2  # broken characters of a text, however short it is
 _BRACKETS = re.compile(rb"[\[\]{}]")
 
 
@@ -38,7 +38,7 @@ def received(data: bytes, *, largest: int) -> Any:
         return loads(data, largest=largest)
     except UnicodeDecodeError:
         text = data.decode("utf-8", "replace")
-    if text.count("\ufffd") > max(_FEW, len(text) // 100):
+    if text.count("\ufffd") > max(_FEW, len(text) // 500):
         raise ValueError("is not UTF-8")
     return loads(text, largest=largest)
 

@@ -60,8 +60,8 @@ def test_what_a_server_sent_is_read_as_ever(value: Any, ascii_only: bool) -> Non
 
 def test_a_few_broken_characters_are_replaced_and_another_encoding_is_none() -> None:
     assert bounded.received(b'["Rechnung \xe4\xb8 1"]', largest=LARGEST) == ["Rechnung \ufffd 1"]
-    for encoding in ("gbk", "utf-16"):
-        body = json.dumps(["发票编号一百二十三"], ensure_ascii=False).encode(encoding)
+    for text, encoding in (("发票编号", "gbk"), ("发票编号", "utf-16"), ("Größe über Maß", "latin-1")):
+        body = json.dumps([text], ensure_ascii=False).encode(encoding)
         with pytest.raises(ValueError, match="is not UTF-8"):
             bounded.received(body, largest=LARGEST)
 

@@ -51,7 +51,7 @@ def test_a_call_of_a_tool_is_no_answer_where_no_value_was_asked_for(body: dict[s
     assert flaw(found, valued=True) is None
     nothing = flaw(found)
     assert nothing is not None
-    assert nothing.verdict.reason == "an empty answer"
+    assert (nothing.verdict.reason, nothing.hint) == ("an empty answer", "empty")
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ def flaw(  # noqa: PLR0911 - one for each kind
     cut, filtered = ended == "cut", ended == "filtered"
     nothing = "refusal" if answered.refusal or filtered else emptiness(text, cut=cut, valued=valued)
     if nothing == "empty" and not cut:
-        hint: Hint = "empty" if answered.output_tokens or answered.thought else ""
+        hint: Hint = "empty" if answered.output_tokens or answered.thought or answered.called else ""
         return _finding("retry", "an empty answer", said, hint, alike=NO_ANSWER)
     if nothing is not None and nothing != "empty":
         blind = "blind" if nothing == "blind" else ""
