@@ -70,6 +70,16 @@ def test_reasoning_alone_was_paid_for_and_a_refusal_may_be_a_part(message: Any, 
     assert nothing.hint == hint
 
 
+def test_a_response_of_reasoning_alone_was_paid_for_too() -> None:
+    for summary, hint in (([], ""), ([{"type": "summary_text", "text": "It says R-1."}], "empty")):
+        body = {"status": "completed", "output": [{"type": "reasoning", "summary": summary}]}
+        found = answer_of(json.dumps(body).encode())
+        assert found is not None
+        nothing = flaw(found)
+        assert nothing is not None
+        assert nothing.hint == hint
+
+
 ANSWER = b'{"choices": [{"message": {"content": "Invoice \xe2\x82\xac 1"}}]}'
 
 

@@ -66,6 +66,9 @@ def parse(reply: Mapping[str, Any]) -> Answered | None:
         finish=sane(_finish(reply, messages))[:200],
         refusal=sane("".join(refusals)) or None,
         called=bool(called),
+        thought=any(
+            i.get("type") == "reasoning" and bool(i.get("summary") or i.get("content")) for i in items
+        ),
         model=name(reply.get("model")),
         id=name(reply.get("id")) or None,
         **used(reply),
