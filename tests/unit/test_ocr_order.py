@@ -80,7 +80,9 @@ def test_the_rest_of_a_page_keeps_its_order_where_the_detector_missed_a_line(nam
     assert read(page) == words(page)
 
 
-def test_two_neighbours_are_compared_once_at_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_strip_between_the_same_two_is_not_judged_at_each_level_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     compared: list[tuple[tuple[Box, ...], tuple[Box, ...]]] = []
 
     def apart(left: list[Box], right: list[Box], height: float) -> bool:
@@ -94,4 +96,4 @@ def test_two_neighbours_are_compared_once_at_a_page(monkeypatch: pytest.MonkeyPa
     ]
     boxes += [Box(450 + 20 * dice.random(), 14.0 * n, 600, 14.0 * n + 10, "12") for n in range(40)]
     assert order._gutter(boxes) is None
-    assert len(compared) == len(set(compared)) > 10
+    assert 10 < len(compared) < 100  # at each level anew: 465
