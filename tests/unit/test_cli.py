@@ -80,7 +80,7 @@ def test_every_command_has_help_with_examples(name: str, capsys: pytest.CaptureF
             {"glimpsed.service", "glimpsed.ledger", "glimpsed.vision", "glimpsed.images", "glimpsed.cli.online",
              "sqlalchemy", "structlog", "rich", "httpx", "PIL", "watchdog", "pathspec", "jsonschema"},
         ),
-        (["run"], {"rich.console", "rich.pretty", "pygments", "apprise", "uvicorn", "jinja2", "numpy", "pikepdf"}),
+        (["run"], {"rich.console", "rich.pretty", "pygments", "PIL", "glimpsed.images.decode", "pikepdf", "apprise", "uvicorn"}),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )  # fmt: skip
