@@ -94,14 +94,16 @@ class Daemon:
         self._arguments = arguments
         self._before = before
         self._env = environment(home, env)
+        self.run = 0  # how often it was started: `${RUN}` in its config
         self.process: subprocess.Popen[str]
         self._reader: threading.Thread
 
     def start(self) -> Self:
+        self.run += 1
         self.process = subprocess.Popen(
             [*self._before, *GLIMPSED, "run", "-c", str(self.config), *self._arguments],
             cwd=self.home,
-            env=self._env,
+            env={**self._env, "RUN": str(self.run)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

@@ -13,6 +13,7 @@ from typing import Any
 
 VALUES = 100_000  # of one document, roughly: 40 MB at the very worst
 DEPTH = 100  # arrays and objects in one another
+_FEW = 2  # broken characters of a text, however short it is
 _BRACKETS = re.compile(rb"[\[\]{}]")
 
 
@@ -26,6 +27,20 @@ def loads(data: bytes | str, *, largest: int, values: int = VALUES, depth: int =
         raise ValueError(f"is larger than {largest} bytes")
     check(raw, values=values, depth=depth)
     return json.loads(data)
+
+
+def received(data: bytes, *, largest: int) -> Any:
+    """`loads` of what a server sent, in which a character may be cut in half, or stand in another encoding: it is replaced.
+
+    Where that is no exception, the whole is in another encoding, and what would be read is not what was written.
+    """
+    try:
+        return loads(data, largest=largest)
+    except UnicodeDecodeError:
+        text = data.decode("utf-8", "replace")
+    if text.count("\ufffd") > max(_FEW, len(text) // 500):
+        raise ValueError("is not UTF-8")
+    return loads(text, largest=largest)
 
 
 def check(raw: bytes, *, values: int = VALUES, depth: int = DEPTH) -> None:

@@ -20,6 +20,7 @@ from daemon import glimpsed
 from glimpsed.images import pdf
 from glimpsed.images.prepare import DECODED
 from glimpsed.searchable import worker
+from glimpsed.searchable.words import SearchableTask
 from images_samples import content
 from searchable_samples import printed
 
@@ -85,7 +86,7 @@ def documents(_base: Path, _sizes: Sizes) -> Iterator[Row]:
     ]
     texts = [["\n".join(_text(number)), [number + 1]] for number in range(20)]
     head = json.dumps({"name": "scan.pdf", "own": [], "lines": lines, "texts": texts}).encode()
-    task, data = worker.SearchableTask("pdf", ["hocr", "pdf"], len(head)), scans.getvalue()
+    task, data = SearchableTask("pdf", ["hocr", "pdf"], len(head)), scans.getvalue()
     began = time.process_time()
     _, (_, made) = worker._work(task, io.BytesIO(head + data), decoded=DECODED)
     took, grown = (time.process_time() - began) * 50, 100 * (len(made) / len(data) - 1)

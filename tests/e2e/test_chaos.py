@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import os
 import random
 import shutil
@@ -39,7 +40,7 @@ LONG = " ".join(f"line {n} of {n * n}" for n in range(1200))  # so long that a t
 CONFIG = """
 models:
   m:
-    {{api: chat, base_url: "{url}", api_key_env: GLIMPSED_API_KEY, concurrency: 4, headers: {{x-daemon: {name}}}}}
+    {{api: chat, base_url: "{url}", api_key_env: GLIMPSED_API_KEY, concurrency: 4, headers: {{x-daemon: "{name} ${{RUN}}"}}}}
 folders:
   inbox: {{path: {inbox}, settle: 20ms, settle_limit: 30s, prompt: "{{relpath}}"}}
 log: {{target: json, level: info}}
@@ -60,7 +61,7 @@ FAULTS: list[dict[str, Any]] = [
 @dataclass
 class Request:
     at: float
-    daemon: str
+    daemon: str  # and which run of it
     fault: bool
 
 
@@ -71,7 +72,7 @@ class Witness:
     inbox: Path
     random: random.Random
     requests: dict[str, list[Request]] = field(default_factory=dict)
-    kills: list[tuple[float, str]] = field(default_factory=list)
+    kills: dict[str, float] = field(default_factory=dict)  # of which run of a daemon, and when
     answered: dict[str, float] = field(default_factory=dict)  # in the ledger, and since when that is known
     names: list[str] = field(default_factory=list)
     leftovers: int = 0  # temporary files found after kills
@@ -129,8 +130,9 @@ class Witness:
             asked = self.requests[name]
             assert not asked[-1].fault
             for earlier, later in itertools.pairwise(asked):
-                killed = any(
-                    earlier.at <= at <= later.at and daemon == earlier.daemon for at, daemon in self.kills
+                # Not by the time of the first: one that was sent before the kill may be read after it.
+                killed = (
+                    self.kills.get(earlier.daemon, math.inf) <= later.at and earlier.daemon != later.daemon
                 )
                 assert earlier.fault or killed, f"{name} was asked twice: {asked}, kills {self.kills}"
             if name in self.answered:
@@ -173,8 +175,8 @@ def kill(daemon: Daemon, name: str, witness: Witness) -> set[int]:
             Path(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children").read_text().split(),
         )
     )
+    witness.kills[f"{name} {daemon.run}"] = time.monotonic()
     daemon.stop(signal.SIGKILL)
-    witness.kills.append((time.monotonic(), name))
     return children
 
 
@@ -290,10 +292,13 @@ def test_three_daemons_on_postgresql_are_killed_and_one_of_them_dies_for_good(
                 daemons[name].start()
             first = kills * FILES_PER_KILL
             arrivals = feed(witness, first, 2 * FILES_PER_KILL)
-            theirs = len([r for rs in witness.requests.values() for r in rs if r.daemon == "a"])
+            theirs = len([r for rs in witness.requests.values() for r in rs if r.daemon.startswith("a ")])
             wait_until(
                 lambda: (
-                    len([r for rs in list(witness.requests.values()) for r in rs if r.daemon == "a"]) > theirs
+                    len(
+                        [r for rs in list(witness.requests.values()) for r in rs if r.daemon.startswith("a ")]
+                    )
+                    > theirs
                 ),
                 "daemon a has nothing to do",
             )

@@ -52,6 +52,20 @@ def _depth(value: Any) -> int:
     return 0 if parts is None else 1 + max(map(_depth, parts), default=0)
 
 
+@given(JSON, st.booleans())
+def test_what_a_server_sent_is_read_as_ever(value: Any, ascii_only: bool) -> None:
+    text = json.dumps(value, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
+    assert bounded.received(text, largest=LARGEST) == value
+
+
+def test_a_few_broken_characters_are_replaced_and_another_encoding_is_none() -> None:
+    assert bounded.received(b'["Rechnung \xe4\xb8 1"]', largest=LARGEST) == ["Rechnung \ufffd 1"]
+    for text, encoding in (("发票编号", "gbk"), ("发票编号", "utf-16"), ("Größe über Maß", "latin-1")):
+        body = json.dumps([text], ensure_ascii=False).encode(encoding)
+        with pytest.raises(ValueError, match="is not UTF-8"):
+            bounded.received(body, largest=LARGEST)
+
+
 MUCH = LARGEST // 8
 HOSTILE = {
     "lists": b"[" + b"[]," * MUCH + b"[]]",

@@ -27,7 +27,7 @@ from glimpsed.children.program import Limits
 from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import FileError
 from glimpsed.images import Images
-from glimpsed.images.worker import ImageTask
+from glimpsed.images.plan import ImageTask
 from glimpsed.vision.engines.rapid import Rapid
 from glimpsed.vision.engines.tesseract import Tesseract
 from pictures import page

@@ -94,3 +94,35 @@ def test_a_table_of_a_million_answers_is_read_in_the_order_of_their_files_withou
     ledger.close()
     assert not any("TEMP B-TREE" in step or step.startswith("SCAN kept") for step in found), found
     assert any("files USING INTEGER PRIMARY KEY (rowid>?)" in step for step in found), found
+
+
+def test_failed_files_are_found_and_go_back_into_the_queue_without_a_look_at_all_that_failed(
+    tmp_path: Path,
+) -> None:
+    ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite")
+    row = {
+        "folder": "in", "directory": "", "size": 1, "mtime_ns": 1, "state": "failed", "priority": 0, "fresh": 0, "round": 0,
+        "anew": 0, "claims": 1, "attempts": 1, "retries": 0, "cut_off": 0,
+    }  # fmt: skip
+    with ledger._database.write() as c:
+        c.execute(sa.insert(files), [{**row, "name": f"{n}", "changed": float(n // 2)} for n in range(8)])
+    asked: list[tuple[str, tuple[object, ...]]] = []
+
+    def note(_c: object, _u: object, sql: str, values: tuple[object, ...], *_: object) -> None:
+        if sql.startswith(("SELECT", "UPDATE")):
+            asked.append((sql, values))
+
+    with ledger._database.read() as c, ledger._database.write() as w:
+        for engine in {c.engine, w.engine}:
+            sa.event.listen(engine, "before_cursor_execute", note)
+    found = list(ledger.failed_files("in"))
+    assert [one.id for one in found] == [8, 7, 6, 5, 4, 3, 2, 1]
+    assert ledger.requeue([one.key for one in found], now=9.0) == 8
+    steps = []
+    with ledger._database.read() as c:
+        for sql, values in asked[:]:
+            steps += [row[3] for row in c.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)]
+    ledger.close()
+    assert sum(sql.startswith("UPDATE files") for sql, _ in asked) > 0
+    # The folder's index of states leads to its heads, and from there to the rows that are wanted, by their numbers or names.
+    assert not any(step.endswith("files_state (folder=? AND state=?)") for step in steps), steps

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glimpsed.ocr import layout
+from glimpsed.ocr import layout, order
+from glimpsed.ocr.box import Box
 
 Corners = list[tuple[float, float]]
 Line = tuple[Corners, str]
@@ -77,3 +78,22 @@ def test_the_rest_of_a_page_keeps_its_order_where_the_detector_missed_a_line(nam
     page = list(PAGES[name])
     page.pop(rng.randrange(len(page)))
     assert read(page) == words(page)
+
+
+def test_a_strip_between_the_same_two_is_not_judged_at_each_level_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compared: list[tuple[tuple[Box, ...], tuple[Box, ...]]] = []
+
+    def apart(left: list[Box], right: list[Box], height: float) -> bool:
+        compared.append((tuple(left), tuple(right)))
+        return False
+
+    monkeypatch.setattr(order, "_apart", apart)
+    dice = random.Random(1)
+    boxes = [
+        Box(20.0 * dice.random(), 14.0 * n, 100 + 300 * dice.random(), 14.0 * n + 10, "") for n in range(40)
+    ]
+    boxes += [Box(450 + 20 * dice.random(), 14.0 * n, 600, 14.0 * n + 10, "12") for n in range(40)]
+    assert order._gutter(boxes) is None
+    assert 10 < len(compared) < 100  # at each level anew: 465

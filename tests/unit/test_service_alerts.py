@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from pydantic import SecretStr
 
+from glimpsed.clock import elapsed
 from glimpsed.config.schema import Notify
 from glimpsed.errors import ConfigError
 from glimpsed.service import alerts
-from glimpsed.service.alerts import GATHER, Digest, Outbox, connected
+from glimpsed.service.alerts import GATHER, Alerts, Digest, Outbox, connected
 
 
 def failed(name: str, folder: str = "bills") -> dict[str, Any]:
@@ -145,6 +147,28 @@ def test_a_digest_that_is_being_sent_is_still_to_be_told(tmp_path: Path) -> None
     assert alerts._left({"x": outbox})["x"]["failed"] == {"bills": 2}
     outbox.sent(12)
     assert alerts._left({"x": outbox})["x"]["failed"] == {"bills": 1}
+
+
+def test_a_service_that_hangs_holds_up_no_other() -> None:
+    hung, told = threading.Event(), threading.Event()
+
+    def hangs(_title: str, _text: str) -> bool:
+        hung.set()
+        return told.wait(60)
+
+    def takes(_title: str, _text: str) -> bool:
+        told.set()
+        return True
+
+    outboxes = {"A (1)": Outbox(0), "B (2)": Outbox(0)}
+    with Alerts(["model.paused"], outboxes, {"A (1)": hangs, "B (2)": takes}) as heard:
+        outboxes["B (2)"].quiet_until = elapsed() + 3600  # B is not due before A hangs
+        heard.hear(paused())
+        assert hung.wait(60)
+        with heard._changed:
+            outboxes["B (2)"].due = 0.0
+            heard._changed.notify_all()
+        assert told.wait(60)
 
 
 def test_a_spool_that_is_damaged_is_no_reason_not_to_start(tmp_path: Path) -> None:

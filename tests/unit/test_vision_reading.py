@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glimpsed.vision.reading import Finish, finish
+from glimpsed.vision.reading import Finish, answer_of, finish, flaw
 
 NAMES: dict[Finish, str] = {
     "end": "stop STOP end-turn FINISH_REASON_STOP eos_token stopped tool_calls natural",
@@ -25,3 +28,75 @@ def test_a_name_is_known_by_its_parts(name: str, meaning: Finish) -> None:
 @given(st.text(st.characters(categories=["Lo"]), min_size=1, max_size=8))
 def test_a_word_in_another_script_is_no_end_that_anybody_knows(name: str) -> None:
     assert finish(name) == "unknown"
+
+
+CALL: dict[str, Any] = {
+    "content": None,
+    "tool_calls": [{"function": {"name": "find", "arguments": '{"q": 1}'}}],
+}
+ITEM = {"type": "function_call", "name": "find", "arguments": '{"q": 1}'}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"choices": [{"message": CALL, "finish_reason": "tool_calls"}]},
+        {"choices": [{"message": {"content": "", "function_call": CALL["tool_calls"][0]["function"]}}]},
+        {"status": "completed", "output": [ITEM]},
+    ],
+)
+def test_a_call_of_a_tool_is_no_answer_where_no_value_was_asked_for(body: dict[str, Any]) -> None:
+    found = answer_of(json.dumps(body).encode())
+    assert found is not None
+    assert flaw(found, valued=True) is None
+    nothing = flaw(found)
+    assert nothing is not None
+    assert (nothing.verdict.reason, nothing.hint) == ("an empty answer", "empty")
+
+
+@pytest.mark.parametrize(
+    ("message", "hint"),
+    [
+        ({"content": ""}, ""),
+        ({"content": "", "reasoning_content": "It says R-1."}, "empty"),
+        ({"content": [{"type": "refusal", "refusal": "I won't."}]}, "refused"),
+    ],
+)
+def test_reasoning_alone_was_paid_for_and_a_refusal_may_be_a_part(message: Any, hint: str) -> None:
+    found = answer_of(json.dumps({"choices": [{"message": message, "finish_reason": "stop"}]}).encode())
+    assert found is not None
+    nothing = flaw(found)
+    assert nothing is not None
+    assert nothing.hint == hint
+
+
+def test_a_response_of_reasoning_alone_was_paid_for_too() -> None:
+    for summary, hint in (([], ""), ([{"type": "summary_text", "text": "It says R-1."}], "empty")):
+        body = {"status": "completed", "output": [{"type": "reasoning", "summary": summary}]}
+        found = answer_of(json.dumps(body).encode())
+        assert found is not None
+        nothing = flaw(found)
+        assert nothing is not None
+        assert nothing.hint == hint
+
+
+ANSWER = b'{"choices": [{"message": {"content": "Invoice \xe2\x82\xac 1"}}]}'
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (ANSWER.replace(b"\xac", b""), "Invoice \ufffd 1"),
+        (ANSWER + b"\n<!-- served by a cache -->", "Invoice € 1"),
+        (ANSWER + ANSWER.replace(b"1", b"2"), "Invoice € 1"),
+    ],
+)
+def test_a_broken_character_or_what_stands_behind_it_does_not_lose_an_answer(body: bytes, text: str) -> None:
+    found = answer_of(body)
+    assert found is not None
+    assert found.text == text
+
+
+@pytest.mark.parametrize("body", [b'{"error": {"code": 500}}' + ANSWER, b"while(1);" + ANSWER, ANSWER[:-1]])
+def test_what_does_not_begin_with_an_answer_is_none(body: bytes) -> None:
+    assert answer_of(body) is None

@@ -293,6 +293,48 @@ def test_comments_and_broken_events_are_none() -> None:
     assert body.finished
 
 
+@pytest.mark.parametrize(
+    "lost",
+    [
+        b'data: {"choices": [{"delta": {"content": "B"\n\n',
+        b'data: {"choices": [{"delta": {"content": "\xe4\xb8\xe4\xb8\xe4\xb8\xe4\xb8\xe4\xb8\xe4\xb8"}}]}\n\n',
+        b'data: {"choices": [{"delta": {"content": "B"}\ndata: x}]}\n\n',
+    ],
+)
+def test_an_answer_with_a_hole_is_none(lost: bytes) -> None:
+    """A piece of it that cannot be read would be missing, and nobody would see that; after the last word there is none."""
+    first, last = wire([delta("A")]), wire([delta("", "stop")])
+    with pytest.raises(Incomplete) as caught:
+        read(first + lost + last)
+    assert caught.value.said_done
+    with pytest.raises(Incomplete) as caught:  # it may be what was on its way when the connection broke
+        read(first + lost)
+    assert not caught.value.said_done
+    assert read(first + last + lost).text == "A"
+
+
+def test_a_character_that_a_server_cut_in_half_is_replaced() -> None:
+    body = wire([delta("A"), delta("Bxy"), delta("C", "stop")]).replace(b"xy", b"\xe4\xb8")
+    assert read(body).text == "AB\ufffdC"
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_what_a_tool_is_called_with_is_put_together(older: bool) -> None:
+    functions = [{"name": "out", "arguments": '{"total"'}, {"arguments": ": 1}"}]
+    deltas = [
+        {"function_call": f} if older else {"tool_calls": [{"index": 0, "function": f}]} for f in functions
+    ]
+    found = read(wire([*({"choices": [{"delta": d}]} for d in deltas), delta(None, "tool_calls")]))
+    assert (json.loads(found.text), found.called) == ({"total": 1}, True)
+
+
+@pytest.mark.parametrize("key", ["reasoning_content", "reasoning"])
+def test_that_there_was_reasoning_is_told(key: str) -> None:
+    found = read(wire([{"choices": [{"delta": {key: "hm"}}]}, delta("", "stop")]))
+    assert (found.text, found.thought) == ("", True)
+    assert not read(wire([delta("", "stop")])).thought
+
+
 def test_lines_in_front_of_the_events_are_signs_of_life() -> None:
     assert fed(b"ping\n\nping\n\n").alive
     assert not fed(b"x" * 5000 + b"\n").alive

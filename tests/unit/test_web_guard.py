@@ -211,6 +211,15 @@ def test_no_action_leads_to_another_site(port: int) -> None:
     assert local("/a\nb") == "/"
 
 
+def test_a_slash_at_the_end_changes_nothing_and_leads_past_no_proxy(told: History, home: Path) -> None:
+    with served(told.config, home, base_path="/scans") as found, Reader(found) as reader:
+        for path in ("", "/files", "/files/1", "/review", "/static/page.css"):
+            for under in ("/scans", ""):  # a proxy takes its path off, or leaves it
+                got = reader.get(f"{under}{path}/")
+                assert (got.status_code, got.headers.get("location")) == (200, None), got.url
+        assert 'name="back" value="/files"' in reader.get("/scans/files/").text
+
+
 def test_every_reply_tells_the_browser_to_trust_nothing_else(port: int) -> None:
     with Reader(port) as reader:
         for url in ("/", "/files", "/nothing", "/static/page.js", "/files/1/pages/1"):

@@ -12,6 +12,7 @@ import pytest
 from glimpsed.blocking import MOST_HANGING, within
 from glimpsed.disk.files import Root, find_root
 from glimpsed.errors import ShareTrouble
+from glimpsed.ledger import Ledger
 from glimpsed.web import file, pictures, site
 from history import History
 from webpage import Reader, history, served
@@ -61,6 +62,33 @@ def test_one_that_hangs_costs_the_others_nothing(
         assert reader.get("/").status_code == 200
         assert reader.get("/files").status_code == 200
     assert threading.active_count() < before + 40
+
+
+def test_very_many_that_are_retried_are_no_error(
+    told: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told.failed("invoices", "a.png")
+    end, retried = threading.Event(), threading.Event()
+    requeue = Ledger.requeue
+
+    def slow(*args: Any, **how: Any) -> int:
+        end.wait()
+        count = requeue(*args, **how)
+        retried.set()
+        return count
+
+    with served(told.config, tmp_path) as port, Reader(port) as reader:
+        with monkeypatch.context() as impatient:
+            impatient.setattr(site, "SLOW_PATIENCE", 0.1)
+            impatient.setattr(Ledger, "requeue", slow)
+            try:
+                pressed = reader.press("/failures", "Retry", do="retry")
+            finally:
+                end.set()
+            assert pressed.status_code == 200
+            assert "one after the other goes back into the queue" in pressed.text
+            assert retried.wait(60)
+        assert told.ledger.counts(["invoices"])["invoices"]["queued"] == 1
 
 
 def test_calls_that_hang_outside_of_an_event_loop_are_so_many_at_most() -> None:

@@ -8,10 +8,16 @@ import time
 from html import unescape
 from pathlib import Path
 
+import pytest
+
+from daemon import wait_until
 from gateway import Gateway, Scripted
 from glimpsed import config
+from glimpsed.errors import ShareTrouble
 from glimpsed.ledger.spending import local_day
+from glimpsed.ledger.values import Paused
 from glimpsed.web.others import beside
+from glimpsed.web.site import Site
 from history import History
 from webpage import Reader, history, served
 
@@ -139,6 +145,53 @@ def test_what_cannot_be_asked_is_told_before_anything_is_paid(tmp_path: Path, ga
         assert 'value="cheap"' not in form
         assert reader.send_form(form, "Try", prompt="x", model="cheap", agreed="yes").status_code == 400
     assert gateway.requests == []
+    told.ledger.close()
+
+
+def test_that_a_model_pauses_is_told_before_it_is_asked_and_its_refusal_after_it(
+    tmp_path: Path, gateway: Gateway
+) -> None:
+    told = told_of(tmp_path, gateway)
+    clock = told.ledger.clock
+    told.ledger.pause(Paused("cheap", "429: no <quota> left", clock(), None, clock() + 5000))
+    gateway.default = Scripted(
+        status=429, body={"error": {"message": "no quota left"}}, headers={"Retry-After": "5000"}
+    )
+    with served(told.config, tmp_path) as port, Reader(port) as reader:
+        another, bench = reader.get("/files/1/another").text, reader.get("/workbench?file=1").text
+        for form, models in ((another, "cheap"), (bench, ["m", "cheap"])):
+            priced = reader.send_form(form, "Try", prompt="Say more.", model=models)
+            assert priced.status_code == 200
+            assert priced.text.count('<span class="chip paused">paused</span>') == 1
+            assert "cheap: <span" in priced.text
+            assert "429: no &lt;quota&gt; left" in priced.text
+            assert gateway.requests == []
+        for form, models in ((another, "cheap"), (bench, ["cheap"])):
+            refused = reader.send_form(form, "Try", prompt="Say more.", model=models, agreed="yes")
+            assert "no quota left" in refused.text
+        told.ledger.resume("cheap")
+        wait_until(
+            lambda: "chip paused" not in reader.send_form(another, "Try", prompt="x", model="cheap").text,
+            "the pause is over",
+        )
+    told.ledger.close()
+
+
+async def late(*_args: object) -> None:
+    raise ShareTrouble("page's look at invoices, asking: no answer within 120 s")
+
+
+def test_what_takes_too_long_at_the_workbench_is_told_and_what_was_typed_stays(
+    tmp_path: Path, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = told_of(tmp_path, gateway)
+    with served(told.config, tmp_path) as port, Reader(port) as reader:
+        form = reader.get("/workbench?file=1").text
+        with monkeypatch.context() as impatient:
+            impatient.setattr(Site, "question", late)
+            given_up = reader.send_form(form, "Try", prompt="Say more.", model=["cheap"], agreed="yes")
+        assert "longer than two minutes" in given_up.text
+        assert "Say more.</textarea>" in given_up.text
     told.ledger.close()
 
 

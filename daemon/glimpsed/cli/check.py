@@ -13,12 +13,12 @@ import click
 from glimpsed import extras
 from glimpsed.cli import as_service as service
 from glimpsed.cli.common import Invocation, common_options, config_file, json_option, load_config, print_json
-from glimpsed.cli.online import ModelReport, OnReport, ask_all
 from glimpsed.errors import ConfigError, VisionError
 from glimpsed.model import shown
 
 if TYPE_CHECKING:
     from glimpsed.cli.examine import FolderReport
+    from glimpsed.cli.online import ModelReport, OnReport
     from glimpsed.config import Config, ModelEntry
 
 NOT_PERMITTED = 77  # as sysexits(3) has it
@@ -81,8 +81,6 @@ def command(*, online: bool, config_only: bool, as_service: str | None, as_json:
       sudo glimpsed check --as-service     as glimpsed.service sees it
       sudo glimpsed check --as-service glimpsed@office
     """
-    from glimpsed.service.alerts import connected
-
     if as_service is not None:
         options = {"--online": online, "--config-only": config_only, "--json": as_json}
         given = click.get_current_context().ensure_object(Invocation).config
@@ -90,6 +88,8 @@ def command(*, online: bool, config_only: bool, as_service: str | None, as_json:
     try:
         config = load_config()
         if config.notify is not None:
+            from glimpsed.service.alerts import connected  # with all of the daemon
+
             connected(config.notify)
     except ConfigError as e:
         if as_json:
@@ -111,6 +111,7 @@ def command(*, online: bool, config_only: bool, as_service: str | None, as_json:
 def examine(config: Config, *, online: bool) -> Report:
     """Look at every part."""
     from glimpsed.cli import examine as parts
+    from glimpsed.cli.online import ModelReport
     from glimpsed.config import state_url
     from glimpsed.config.folder_rules import used_models
 
@@ -143,6 +144,7 @@ def examine(config: Config, *, online: bool) -> Report:
 def _ask(config: Config, report: Report, *, online: bool, told: OnReport) -> bool:
     """Ask each model that can be, and put what comes of it into the report; false: none were to be asked."""
     from glimpsed import journal
+    from glimpsed.cli.online import ask_all
 
     asked = [
         entry

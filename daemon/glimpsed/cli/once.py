@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from glimpsed.cli.common import common_options, config_file, directories, err, out
+from glimpsed.cli.common import common_options, config_file, directories, err, importing, out
 from glimpsed.cli.run import beside_ledger, config_for
 from glimpsed.model import shown
 
@@ -38,9 +38,10 @@ def command(folder: Path | None, *, quiet: bool) -> int:
       glimpsed once -c glimpsed.yaml
       glimpsed once -q invoices      from cron: speaks only when something is wrong
     """
-    from glimpsed import journal
-    from glimpsed.service import run
-    from glimpsed.service.once import Once
+    with importing():
+        from glimpsed import journal
+        from glimpsed.service import run
+        from glimpsed.service.once import Once
 
     config = config_for(folder, config_file())
     bar = sys.stderr.isatty() and not quiet and config.log.target == "auto"

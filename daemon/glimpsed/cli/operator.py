@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glimpsed.cli.common import config_file, say
+from glimpsed.cli.common import config_file, importing, say
 from glimpsed.errors import ConfigError
 from glimpsed.model import counted
 
@@ -31,13 +30,10 @@ def opened(*near: str | None, only_look: bool = False, page: bool = False) -> It
     made a ledger yet, an empty one stands in: looking must not leave a file behind that belongs to root, and that the
     daemon could then not write to. For the live `page`, with that one's password.
     """
-    gc.disable()  # what is imported stays: looking through it for garbage meanwhile takes a tenth of the time
-    try:
+    with importing():
         from glimpsed import config as configs
         from glimpsed.desk import Desk
         from glimpsed.ledger import open_ledger
-    finally:
-        gc.enable()
     file = config_file()
     broken = False
     try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from glimpsed.cli.common import common_options, config_file, directories
+from glimpsed.cli.common import common_options, config_file, directories, importing
 from glimpsed.errors import ConfigError, GlimpsedError, UsageError
 from glimpsed.model import shown
 
@@ -39,11 +39,12 @@ def command(folder: Path | None, target: LogTarget | None) -> int:
       glimpsed run -c glimpsed.yaml    every folder of the config
       glimpsed run invoices            one folder of the config
     """
-    from glimpsed import journal
-    from glimpsed.config import Log
-    from glimpsed.service import Service, run
-    from glimpsed.service.alerts import telling
-    from glimpsed.web import beside
+    with importing():
+        from glimpsed import journal
+        from glimpsed.config import Log
+        from glimpsed.service import Service, run
+        from glimpsed.service.alerts import telling
+        from glimpsed.web import beside
 
     file = config_file()
 

@@ -13,6 +13,8 @@ from pypdfium2 import raw
 Filled: TypeAlias = tuple[str, tuple[float, float, float, float]]
 
 _MOST = 1000  # of a page that are looked at
+_TYPED = raw.FPDF_ANNOT_FREETEXT, raw.FPDF_ANNOT_WIDGET
+_UNDRAWN = raw.FPDF_ANNOT_LINK, raw.FPDF_ANNOT_POPUP
 _UNSEEN = raw.FPDF_ANNOT_FLAG_HIDDEN | raw.FPDF_ANNOT_FLAG_NOVIEW
 
 
@@ -30,21 +32,35 @@ def filled_in(page: Any, form: Any) -> list[Filled]:
 
 
 def stamp(page: Any) -> bool:
-    """Makes stamps a part of their page, with all other annotations gone; whether there are any: then it is to be loaded anew.
+    """Makes stamps, and what else is drawn over it, a part of their page; whether there are stamps: then it is to be loaded anew.
 
-    PDFium tells of the text of a page alone.
+    PDFium tells of the text of a page alone. What `filled_in` tells of is gone then.
     """
-    stamps = []
-    for number in range(_count(page)):
+    stamps, told = 0, []
+    for number in range(int(raw.FPDFPage_GetAnnotCount(page.raw))):
         with _annotation(page, number) as annotation:
-            if _is_seen(annotation) and raw.FPDFAnnot_GetSubtype(annotation) == raw.FPDF_ANNOT_STAMP:
-                stamps.append(number)
+            kind = raw.FPDFAnnot_GetSubtype(annotation) if annotation else None
+            if number >= _MOST or not _is_seen(annotation) or kind in _TYPED:
+                told.append(number)
+            stamps += number not in told and kind == raw.FPDF_ANNOT_STAMP
     if not stamps:
         return False
-    for number in reversed(range(raw.FPDFPage_GetAnnotCount(page.raw))):
-        if number not in stamps:
-            raw.FPDFPage_RemoveAnnot(page.raw, number)
+    for number in reversed(told):
+        raw.FPDFPage_RemoveAnnot(page.raw, number)
     return bool(raw.FPDFPage_Flatten(page.raw, raw.FLAT_NORMALDISPLAY) == raw.FLATTEN_SUCCESS)
+
+
+def covers(page: Any) -> Iterator[tuple[float, float, float, float]]:
+    """The sides (left, bottom, right, top) of what may lie over a page: bars and notes, but not links, which are not drawn."""
+    for number in range(_count(page)):
+        with _annotation(page, number) as annotation:
+            rect = raw.FS_RECTF()
+            if (
+                _is_seen(annotation)
+                and raw.FPDFAnnot_GetSubtype(annotation) not in _UNDRAWN
+                and raw.FPDFAnnot_GetRect(annotation, rect)
+            ):
+                yield rect.left, rect.bottom, rect.right, rect.top
 
 
 def _count(page: Any) -> int:

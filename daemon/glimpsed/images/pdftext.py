@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import itertools
 import math
 import string
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import Any, TypeAlias
@@ -17,9 +16,11 @@ from typing import Any, TypeAlias
 from pypdfium2 import raw
 
 from glimpsed.images import glyphs, usable
+from glimpsed.images.direct import direct
+from glimpsed.images.drawn import Sides, Survey, survey
 from glimpsed.images.glyphs import Glyph
 from glimpsed.images.overlay import Filled
-from glimpsed.images.sight import Sight, doubtful
+from glimpsed.images.sight import Sight
 from glimpsed.ocr import order, rows
 from glimpsed.ocr.box import Box
 
@@ -47,16 +48,14 @@ _ADJACENT = 0.1  # of a letter's height: so near stands the next one of a word
 _BLOCK = 2048  # characters that are asked for at once
 
 
-def _plain(function: Any, result: Any) -> Any:
-    """A function of PDFium that takes its arguments as they are: checking them takes longer than most functions do."""
-    return ctypes.PYFUNCTYPE(result)(ctypes.cast(function, ctypes.c_void_p).value or 0)
-
-
-_CODE = _plain(raw.FPDFText_GetUnicode, ctypes.c_uint)
-_ITEM = _plain(raw.FPDFText_GetTextObject, ctypes.c_void_p)
-_BOX = _plain(raw.FPDFText_GetLooseCharBox, ctypes.c_int)
-_ORIGIN = _plain(raw.FPDFText_GetCharOrigin, ctypes.c_int)
-_UNMAPPED = _plain(raw.FPDFText_HasUnicodeMapError, ctypes.c_int)
+_CODE = direct(raw.FPDFText_GetUnicode, ctypes.c_uint)
+_ITEM = direct(raw.FPDFText_GetTextObject, ctypes.c_void_p)
+_BOX = direct(raw.FPDFText_GetLooseCharBox, ctypes.c_int)
+_TIGHT = direct(raw.FPDFText_GetCharBox, ctypes.c_int)
+_ORIGIN = direct(raw.FPDFText_GetCharOrigin, ctypes.c_int)
+_MATRIX = direct(raw.FPDFText_GetMatrix, ctypes.c_int)
+_SIZE = direct(raw.FPDFText_GetFontSize, ctypes.c_double)
+_UNMAPPED = direct(raw.FPDFText_HasUnicodeMapError, ctypes.c_int)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +68,15 @@ class Text:
 
 def read(page: Any, typed: Sequence[Filled] = ()) -> Text:
     """The page's text, with what was `typed` into its fields."""
-    hidden, pictures, curves = _drawn(page)
-    by_angle, unmapped = _glyphs(page, hidden)
-    count = sum(map(_letter_count, by_angle.values()))
-    main, *others = _angles(by_angle)
-    pieces = glyphs.pieces(by_angle[main])
+    drawn = survey(page)
+    own = _own(page, drawn)
+    count = sum(map(_letter_count, own.by_angle.values()))
+    main, *others = _angles(own.by_angle)
+    pieces = glyphs.pieces(own.by_angle[main])
     pieces += [box for filled in typed for box in _fields(*filled, main)]
-    texts = [_text(pieces), *(_text(glyphs.pieces(by_angle[angle])) for angle in others)]
+    texts = [_text(pieces), *(_text(glyphs.pieces(own.by_angle[angle])) for angle in others)]
     text = "\n".join(filter(None, texts))
-    found = usable.PageFindings(text, unmapped, round(hidden * count), pictures, curves)
+    found = usable.PageFindings(text, own.unmapped, round(own.hidden * count), drawn.pictures, drawn.curves)
     return Text(text, usable.nature(found))
 
 
@@ -86,7 +85,7 @@ def lines(page: Any, typed: Sequence[Filled] = ()) -> list[tuple[str, Quad]]:
 
     Clockwise from the top left of the text as it is read.
     """
-    by_angle, _ = _glyphs(page, _drawn(page)[0])
+    by_angle = _own(page, survey(page)).by_angle
     main, *others = _angles(by_angle)
     found = []
     for turn in (main, *others):
@@ -99,14 +98,28 @@ def lines(page: Any, typed: Sequence[Filled] = ()) -> list[tuple[str, Quad]]:
     return found
 
 
-def _glyphs(page: Any, hidden: float) -> tuple[dict[int, list[Glyph]], int]:
-    """What is on the page, and, unless an OCR program's layer is most of it, seen there."""
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """A page's glyphs by how many quarters they are turned, each turned upright."""
+
+    by_angle: dict[int, list[Glyph]]
+    unmapped: int  # of them have no meaning, about
+    hidden: float  # the share of them that nobody sees
+
+
+def _own(page: Any, drawn: Survey) -> _Own:
+    """What is seen on the page; all there is where an OCR program's layer, invisible or under its scan, is most of it."""
     textpage = page.get_textpage()
     try:
-        letters = _letters(textpage)
-        if hidden <= usable.HIDDEN and textpage.count_chars() and doubtful(page):
-            letters = _seen(letters, textpage, Sight(page))
-        return _marks(textpage, letters, page.get_bbox())
+        letters, hidden = list(_letters(textpage)), drawn.unseen
+        if hidden <= usable.HIDDEN and (unseen := _unseen(page, textpage, letters, drawn)):
+            gone = len(unseen) / sum(1 for letter in letters if _has_ink(letter))
+            if gone > usable.HIDDEN and drawn.pictures > usable.SCAN:
+                hidden = gone
+            else:
+                for number in unseen:
+                    letters[number] = 0, 0, *letters[number][2:]
+        return _Own(*_marks(textpage, letters, page.get_bbox()), hidden)
     finally:
         textpage.close()
 
@@ -143,15 +156,13 @@ def _text(pieces: Sequence[Box]) -> str:
     return "\n".join(line for column in order.columns(pieces) for line in rows.lines(column))
 
 
-def _marks(
-    textpage: Any, letters: Iterator[Letter], shown: tuple[float, float, float, float]
-) -> tuple[dict[int, list[Glyph]], int]:
+def _marks(textpage: Any, letters: Iterable[Letter], shown: Sides) -> tuple[dict[int, list[Glyph]], int]:
     """Glyphs by how many quarters they are turned, each turned upright; and how many have no meaning, about.
 
     What lies beyond what is `shown` of the page (left, bottom, right, top) is not read: nobody sees it.
     """
     handle, matrix = textpage.raw, raw.FS_MATRIX()
-    plainly, where = ctypes.byref(handle.contents), _where(textpage)
+    plainly, to_matrix, where = ctypes.byref(handle.contents), ctypes.byref(matrix), _where(textpage)
     found: dict[int, list[Glyph]] = defaultdict(list)
     unmapped, turn, size = 0, 0, 1.0
     ended, end_left, end_right = 0, math.inf, -math.inf  # the last glyph, and its sides
@@ -162,9 +173,9 @@ def _marks(
         item = _ITEM(plainly, number)
         if item is not None and item != written:
             written = item
-            raw.FPDFText_GetMatrix(handle, number, matrix)
+            _MATRIX(plainly, number, to_matrix)
             turn = round(math.degrees(math.atan2(matrix.b, matrix.a)) / 90) % 4
-            size = max(1.0, raw.FPDFText_GetFontSize(handle, number) * math.hypot(matrix.a, matrix.b))
+            size = max(1.0, _SIZE(plainly, number) * math.hypot(matrix.a, matrix.b))
         for sample in range(number + -number % _SAMPLED, last + 1, _SAMPLED):
             unmapped += _SAMPLED * (_UNMAPPED(plainly, sample) == 1)
         here = where(number)
@@ -195,7 +206,7 @@ def _where(textpage: Any) -> Callable[[int], Point]:
     return where
 
 
-def _runs(letters: Iterator[Letter]) -> Iterator[Run]:
+def _runs(letters: Iterable[Letter]) -> Iterator[Run]:
     """What has a place, with plain letters and single spaces between them as one: most of a line, which is then looked at once.
 
     What stands in a line from right to left keeps its order within, so a space at the end is by itself.
@@ -240,17 +251,50 @@ def _letters(textpage: Any) -> Iterator[Letter]:
         yield from zip(codes, boxed, *(sides[side::4] for side in range(4)), strict=False)
 
 
-def _seen(letters: Iterator[Letter], textpage: Any, sight: Sight) -> Iterator[Letter]:
-    """The letters; in place of those that nobody sees, none."""
-    left, right, bottom, top = (ctypes.c_double() for _ in range(4))
-    for number, letter in enumerate(letters):
-        code, boxed, start, high, end, low = letter
-        if boxed and not chr(min(code, 0x10FFFF)).isspace() and not sight.crossed(start, low, end, high):
-            raw.FPDFText_GetCharBox(textpage.raw, number, left, right, bottom, top)
-            if not sight.marked(left.value, bottom.value, right.value, top.value):
-                yield 0, 0, start, high, end, low
-                continue
-        yield letter
+def _unseen(page: Any, textpage: Any, letters: Sequence[Letter], drawn: Survey) -> list[int]:
+    """The numbers of letters that nobody sees. The page, or the part of it that is in doubt, is drawn for this."""
+    plainly, texts, places = ctypes.byref(textpage.raw.contents), drawn.texts, drawn.places
+    if not texts and places.blank:
+        return []
+    doubtful: list[tuple[int, int | None]] = []
+    for number, (letter, item) in enumerate(
+        zip(letters, map(_ITEM, repeat(plainly), range(len(letters))), strict=True)
+    ):
+        _, _, start, high, end, low = letter
+        if (item in texts or places.meets((start, low, end, high))) and _has_ink(letter):
+            doubtful.append((number, item))
+    shown = page.get_bbox()
+    part = _around([letters[number][2:] for number, _ in doubtful], shown)
+    if part is None:
+        return []
+    sight = Sight(page, part, {item for _, item in doubtful if item is not None} - drawn.shapes)
+    tight = [ctypes.c_double() for _ in range(4)]
+    found, to = [], [ctypes.byref(side) for side in tight]
+    for number, item in doubtful:
+        _, _, start, high, end, low = letters[number]
+        if item in drawn.shapes:
+            seen = sight.uneven(start, low, end, high)
+        elif not (seen := sight.crossed(start, low, end, high)):
+            _TIGHT(plainly, number, *to)
+            left, right, bottom, top = (side.value for side in tight)
+            seen = sight.marked(left, bottom, right, top)
+        if not seen:
+            found.append(number)
+    return found
+
+
+def _around(boxes: Sequence[tuple[float, float, float, float]], shown: Sides) -> Sides | None:
+    """What holds all boxes (left, top, right, bottom), as far as it is `shown`; None: nothing is."""
+    if not boxes:
+        return None
+    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
+    left, bottom = max(shown[0], min(lefts)), max(shown[1], min(bottoms))
+    right, top = min(shown[2], max(rights)), min(shown[3], max(tops))
+    return (left, bottom, right, top) if left < right and bottom < top else None
+
+
+def _has_ink(letter: Letter) -> bool:
+    return bool(letter[1]) and math.isfinite(sum(letter[2:])) and not chr(min(letter[0], 0x10FFFF)).isspace()
 
 
 @functools.cache
@@ -281,29 +325,3 @@ def _upright(
     for _ in range(turn):
         left, bottom, right, top = bottom, -right, top, -left
     return left, -top, right, -bottom
-
-
-# -- what else is on the page
-
-
-def _drawn(page: Any) -> tuple[float, float, int]:
-    """The share of text objects that nobody sees, the share of the page under pictures, and how many curves there are."""
-    width, height = page.get_size()
-    area = max(1.0, width * height)
-    seen = unseen = curves = 0
-    pictures = 0.0
-    for item in itertools.islice(page.get_objects(max_depth=3), 20_000):
-        if item.type == raw.FPDF_PAGEOBJ_TEXT:
-            if raw.FPDFTextObj_GetTextRenderMode(item.raw) == raw.FPDF_TEXTRENDERMODE_INVISIBLE:
-                unseen += 1
-            else:
-                seen += 1
-        elif item.type == raw.FPDF_PAGEOBJ_IMAGE:
-            left, bottom, right, top = item.get_bounds()
-            share = max(0.0, right - left) * max(0.0, top - bottom) / area
-            pictures += share
-            if share > 0.8:  # what was drawn before lies under it
-                seen, unseen = 0, seen + unseen
-        elif item.type == raw.FPDF_PAGEOBJ_PATH:
-            curves += max(1, raw.FPDFPath_CountSegments(item.raw) // 8)
-    return unseen / max(1, seen + unseen), min(1.0, pictures), curves

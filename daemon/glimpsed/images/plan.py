@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from glimpsed.formats.sniff import Kind
+
 # The worker processes import this module: what they seldom or never need is imported where it is used.
 if TYPE_CHECKING:
     from glimpsed.config.schema import Folder, ModelEntry
@@ -43,6 +45,16 @@ class Target:
     as_is: bool = True  # False once the model complained: everything is encoded anew
     turn: int = 0  # degrees clockwise, beyond what the file says of itself
     family: str = "unknown"  # of models, by whose own downscale 'auto' decides (`vision.families`)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageTask:
+    """A page to prepare, or with `to` None a document to look at, or one of its pages: for its text, or whether it is blank."""
+
+    kind: Kind
+    page: int = 1
+    to: Target | None = None
+    look: Literal["document", "sizes", "text", "blank"] = "document"
 
 
 @dataclass(frozen=True, slots=True)

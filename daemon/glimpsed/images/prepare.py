@@ -20,7 +20,6 @@ from glimpsed.formats.sniff import MEDIA_TYPES, Kind, sniff
 from glimpsed.images import plan
 from glimpsed.images.room import Room
 from glimpsed.images.usable import Nature
-from glimpsed.images.worker import ImageTask
 from glimpsed.model import Content, Image
 from glimpsed.region import Region
 
@@ -89,7 +88,9 @@ class Images:
         try:
             size = plain.measure(kind, content.data)
         except NotPlain:
-            return await self._do(ImageTask(kind), content.data, lambda answer, _: _document(kind, answer))
+            return await self._do(
+                plan.ImageTask(kind), content.data, lambda answer, _: _document(kind, answer)
+            )
         return Document(MEDIA_TYPES[kind], 1, size.width, size.height)
 
     async def prepare(self, content: Content, page: int, target: plan.Target) -> tuple[Image, ...]:
@@ -100,7 +101,7 @@ class Images:
         kind = _kind(content.data)
         if page == 1 and (as_is := _as_it_is(kind, content.data, target)):
             return (as_is,)
-        task = ImageTask(kind, page, target)
+        task = plan.ImageTask(kind, page, target)
         found = await self._do(task, content.data, lambda answer, data: _images(answer["images"], data, page))
         return tuple(replace(image, turned=target.turn) for image in found) if target.turn else found
 
@@ -129,18 +130,18 @@ class Images:
         kind = _kind(content.data)
         if kind != "pdf":
             return None
-        task = ImageTask(kind, page, look="text")
+        task = plan.ImageTask(kind, page, look="text")
         return await self._do(task, content.data, lambda answer, _: _own_text(answer))
 
     async def is_blank(self, content: Content, page: int) -> bool:
         """Whether a page (from 1) has nothing on it. Raises `FileError` as `prepare`."""
-        task = ImageTask(_kind(content.data), page, look="blank")
+        task = plan.ImageTask(_kind(content.data), page, look="blank")
         return await self._do(task, content.data, lambda answer, _: bool(answer["blank"]))
 
     async def sizes(self, content: Content) -> list[tuple[int, int]]:
         """Width and height of each page as it is seen, px, which are square. Raises `FileError` as `inspect`."""
         return await self._do(
-            ImageTask(_kind(content.data), look="sizes"), content.data, lambda answer, _: _sizes(answer)
+            plan.ImageTask(_kind(content.data), look="sizes"), content.data, lambda answer, _: _sizes(answer)
         )
 
     async def healthy(self) -> bool:
@@ -153,7 +154,7 @@ class Images:
         if self._compass is not None:
             await self._compass.aclose()
 
-    async def _do(self, task: ImageTask, data: bytes, read: Callable[[dict[str, Any], bytes], T]) -> T:
+    async def _do(self, task: plan.ImageTask, data: bytes, read: Callable[[dict[str, Any], bytes], T]) -> T:
         """Raises `FileError` when the file is to blame, `ShareTrouble` when no worker is to be had."""
         with _told(self._pool.program.limits):
             return await self._pool.ask(task, data, read)

@@ -17,6 +17,7 @@ Nature = Literal["digital", "layer"]
 
 _BAD = 0.05  # of the characters at most may have no meaning
 HIDDEN = 0.5  # of the characters at least are invisible in a layer
+SCAN = 0.8  # of a page, at least, is under the pictures of a scan
 _PLAIN = 0.65  # of the longer words at least look like words of some language
 _JUDGED = 8  # words, at least, that a judgement about a language rests on
 _VOWEL_SHARE = 0.27  # of Latin letters at least
@@ -55,7 +56,7 @@ def nature(page: PageFindings) -> Nature | None:
 
 def _enough(page: PageFindings) -> float:
     """Characters that a page with so much drawn on it has when its text is what it says."""
-    if page.pictures >= 0.8:
+    if page.pictures >= SCAN:
         least = 600  # a scan with a stamp; a brochure on a photo has more text
     elif page.pictures >= 0.3:
         least = 100

@@ -7,25 +7,14 @@ disk.
 from __future__ import annotations
 
 import functools
-from dataclasses import astuple, dataclass
-from typing import Any, BinaryIO, Literal
+from dataclasses import astuple
+from typing import Any, BinaryIO
 
 from PIL import Image
 
 from glimpsed.children.program import Answer, Answering, serve
-from glimpsed.formats.sniff import Kind
 from glimpsed.images import decode
-from glimpsed.images.plan import Target
-
-
-@dataclass(frozen=True, slots=True)
-class ImageTask:
-    """A page to prepare, or with `to` None a document to look at, or one of its pages: for its text, or whether it is blank."""
-
-    kind: Kind
-    page: int = 1
-    to: Target | None = None
-    look: Literal["document", "sizes", "text", "blank"] = "document"
+from glimpsed.images.plan import ImageTask
 
 
 def start(settings: dict[str, Any]) -> Answering:

@@ -218,18 +218,11 @@ class Browse(Part):
             return asked
 
     def failed_files(self, folder: str) -> Iterator[FileRow]:
-        """Every failed file of a folder; read in parts, so that nobody waits meanwhile."""
-        last = 0
-        while True:
-            part = sa.select(files).where(
-                files.c.folder == folder, files.c.state == "failed", files.c.id > last
-            )
-            with self._database.read() as c:
-                found = [file_row(row) for row in c.execute(part.order_by(files.c.id).limit(_BATCH))]
-            if not found:
-                return
+        """Every failed file of a folder, the latest first; read in parts, so that nobody waits meanwhile."""
+        after: tuple[float, int] | None = None
+        while found := self.browse([folder], ["failed"], after=after, limit=_BATCH):
             yield from found
-            last = found[-1].id
+            after = found[-1].changed, found[-1].id
 
 
 def folded(text: str) -> str:

@@ -327,11 +327,11 @@ class Queries(Part):
         change: dict[str, Any],
         anew: dict[str, Any] = _ANEW,
     ) -> int:
-        if keys is not None:
-            named = (_named(place, names) for place, names in by_directory(keys))
-            return sum(self._requeue_rows(which(_INDEXED) & these, anew | change) for these in named)
         columns = _INDEXED if self._database.postgresql else _BARE
         here = which(columns)
+        if keys is not None:
+            named = (_named(place, names) for place, names in by_directory(keys))
+            return sum(self._requeue_rows(here & these, anew | change) for these in named)
         return self._requeue_rows(
             here if folder is None else here & (columns.folder == folder), anew | change
         )

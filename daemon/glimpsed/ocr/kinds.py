@@ -7,6 +7,7 @@ each had its kinds in any order, is Cohen's kappa.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections import Counter
@@ -24,6 +25,7 @@ _KINDS = re.compile(r"a+|9+|@")
 _BESIDE = 0.3  # of a line's height between the middles of lines that stand beside one another
 
 
+@functools.lru_cache(maxsize=512)  # of a page, whose lines are compared over and over
 def kind(text: str) -> str:
     """What letters, figures and @ it has, one after the other: `9a` for `27 Quay Street`, `a9` for `Tel. 0431`."""
     plain = _DIGITS.sub("9", _LETTERS.sub("a", text))
@@ -33,6 +35,8 @@ def kind(text: str) -> str:
 
 def alike(left: Sequence[Box], right: Sequence[Box]) -> bool:
     """Whether the kinds of two neighbouring sides go with the lines, not with the columns."""
+    if min(len(left), len(right)) < _FEWEST:
+        return False
     pairs = _beside(left, right)
     if len(pairs) < _FEWEST or len(pairs) < 0.6 * min(len(left), len(right)):
         return False

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import bisect
 import itertools
+import math
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -67,12 +68,19 @@ def _gutter(boxes: list[Box]) -> Gutter | None:
         return None
     height = statistics.median(b.height for b in boxes)
     strips = _strips(boxes, height)
+    known: dict[
+        tuple[float, float, float], bool
+    ] = {}  # mostly, a strip has the same neighbours at many levels
     for most in sorted({strip.across for strip in strips})[:_LEVELS]:
         # Only those that as few cross: in the ragged edge of a column there are strips as well, but more cross them.
         chosen = sorted((strip for strip in strips if strip.across <= most), key=lambda strip: strip.x)
-        sides = _between(boxes, [strip.x for strip in chosen])
-        neighbours = zip(chosen, sides, sides[1:], strict=False)
-        fitting = [strip for strip, left, right in neighbours if _apart(left, right, height)]
+        xs = [strip.x for strip in chosen]
+        sides = _between(boxes, xs)
+        places = list(zip([-math.inf, *xs], xs, [*xs[1:], math.inf], strict=False))
+        for place, left, right in zip(places, sides, sides[1:], strict=False):
+            if place not in known:
+                known[place] = _apart(left, right, height)
+        fitting = [strip for strip, place in zip(chosen, places, strict=True) if known[place]]
         if fitting:
             return min(fitting, key=lambda strip: strip.across)
     return None

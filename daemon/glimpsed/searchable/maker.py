@@ -25,7 +25,7 @@ from glimpsed.images.prepare import DECODED
 from glimpsed.journal import get_logger
 from glimpsed.model import Answer, Content, Line, Request, shown
 from glimpsed.searchable import KINDS, NO_OCR, installed_ocr, seen
-from glimpsed.searchable.worker import SearchableTask
+from glimpsed.searchable.words import SearchableTask
 from glimpsed.vision import Memory, Model, connect
 
 log = get_logger()

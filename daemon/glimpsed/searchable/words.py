@@ -8,12 +8,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeAlias
 
+from glimpsed.formats.sniff import Kind
+
 Point: TypeAlias = tuple[float, float]
 Quad: TypeAlias = tuple[Point, Point, Point, Point]
 
 _NARROW, _WIDE = frozenset("iljtfrI1|!.,:;'`()[]"), frozenset("mwMW@%—…")
 _THIN, _BROAD, _FULL = 0.55, 1.5, 1.9  # widths of letters, of that of an n
 _RIGHT_TO_LEFT = frozenset({"R", "AL"})
+
+
+@dataclass(frozen=True, slots=True)
+class SearchableTask:
+    """What is to be made."""
+
+    kind: Kind
+    outputs: Sequence[str]
+    length: int  # bytes of JSON before the file
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import functools
 import io
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 from PIL import Image
@@ -19,16 +19,7 @@ from glimpsed.formats.sniff import Kind
 from glimpsed.images import decode, pdf
 from glimpsed.searchable import hocr, seen
 from glimpsed.searchable.align import align
-from glimpsed.searchable.words import PageWords, divided
-
-
-@dataclass(frozen=True, slots=True)
-class SearchableTask:
-    """What is to be made."""
-
-    kind: Kind
-    outputs: Sequence[str]
-    length: int  # bytes of JSON before the file
+from glimpsed.searchable.words import PageWords, SearchableTask, divided
 
 
 def start(settings: dict[str, Any]) -> Answering:

@@ -17,6 +17,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
@@ -130,7 +131,7 @@ class Outbox:
 
 
 class Alerts:
-    """Hears what is logged, and tells it in a thread of its own."""
+    """Hears what is logged, and tells it: in a thread for each service, for one that hangs."""
 
     def __init__(
         self,
@@ -144,14 +145,15 @@ class Alerts:
         self._sends = sends
         self._spool = spool
         self._news = False  # of which the spool does not know
-        self._saved = 0.0  # elapsed seconds, of the last write
         self._degraded: set[str] = set()  # folders of which that was told
         self._changed = threading.Condition()
         self._closing = False
-        self._thread = threading.Thread(target=self._run, name="notify", daemon=True)
+        tasks: list[Callable[[], None]] = [self._keep, *(partial(self._tell, name) for name in outboxes)]
+        self._threads = [threading.Thread(target=task, name="notify", daemon=True) for task in tasks]
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         journal.overhear(self.hear)
         return self
 
@@ -159,8 +161,10 @@ class Alerts:
         journal.overhear(None)
         with self._changed:
             self._closing = True
-            self._changed.notify()
-        self._thread.join(LAST)
+            self._changed.notify_all()
+        until = elapsed() + LAST
+        for thread in self._threads:
+            thread.join(max(0.0, until - elapsed()))
 
     def hear(self, record: Mapping[str, Any]) -> None:
         """From any thread: a record of the log, without secrets."""
@@ -170,7 +174,7 @@ class Alerts:
             for outbox in self._outboxes.values():
                 outbox.add(record, elapsed())
             self._news = True
-            self._changed.notify()
+            self._changed.notify_all()
 
     def _is_wanted(self, record: Mapping[str, Any]) -> bool:
         event, folder = record.get("event"), str(record.get("folder"))
@@ -181,31 +185,25 @@ class Alerts:
             return events.FOLDER_BACK in self._wanted  # what was told of it is over
         return event in self._wanted
 
-    def _run(self) -> None:
-        while True:
+    def _keep(self) -> None:
+        """What is not told yet, on disk: at most once in `SAVED` seconds."""
+        closing = False
+        while not closing:
             with self._changed:
-                now = elapsed()
-                times = [outbox.due for outbox in self._outboxes.values() if outbox.due is not None]
-                times += [self._saved + SAVED] if self._news else []
-                if not self._closing and (not times or min(times) > now):
-                    self._changed.wait(min(times) - now if times else None)
+                self._changed.wait_for(lambda: self._news or self._closing)
+                closing, self._news, left = self._closing, False, _left(self._outboxes)
+            _write(self._spool, left)
+            with self._changed:
+                self._changed.wait_for(lambda: self._closing, SAVED)
+
+    def _tell(self, name: str) -> None:
+        """What one service is to be told, when it is due; at the end, what is left."""
+        outbox, closing = self._outboxes[name], False
+        while not closing:
+            with self._changed:
+                if not self._closing and (outbox.due is None or outbox.due > elapsed()):
+                    self._changed.wait(None if outbox.due is None else outbox.due - elapsed())
                 closing = self._closing
-            self._save()
-            self._tell(closing=closing)
-            if closing:
-                return
-
-    def _save(self) -> None:
-        with self._changed:
-            if not self._news or elapsed() < self._saved + SAVED:
-                return
-            self._news, self._saved = False, elapsed()
-            left = _left(self._outboxes)
-        _write(self._spool, left)
-
-    def _tell(self, *, closing: bool) -> None:
-        for name, outbox in self._outboxes.items():
-            with self._changed:
                 taken = outbox.take(float("inf") if closing else elapsed())
             if not taken:
                 continue
@@ -216,6 +214,7 @@ class Alerts:
                 else:
                     outbox.kept(taken, elapsed())
                 self._news = True
+                self._changed.notify_all()
             if not took:
                 log.warning(
                     "notify.failed", reason=f"{name} did not take a message; it is kept and sent again"

@@ -13,6 +13,8 @@ PATH = "/chat/completions"
 # not know the new ones ignores them without a word, while a new model says what it wants instead.
 RENAMED = {"max_tokens": "max_completion_tokens", "user": "safety_identifier"}
 
+THOUGHTS = ("reasoning_content", "reasoning", "thinking")  # where gateways put what comes before an answer
+
 
 def body(ask: Ask, mark: str) -> dict[str, Any]:
     """The request body, with `mark` for each image's base64."""
@@ -63,11 +65,14 @@ def parse(reply: Mapping[str, Any]) -> Answered | None:
         if not finish and not isinstance(choice.get("text"), str):
             return None
         message = {"content": choice.get("text")}  # the older API's, or a filter took it away
-    refusal = message.get("refusal")
+    text = written(message.get("content"))
+    arguments = "" if text else _arguments(message)
     return Answered(
-        text=sane(written(message.get("content")) or _arguments(message)),
+        text=sane(text or arguments or written(message.get("parsed"))),
         finish=sane(str(finish or "stop"))[:200],
-        refusal=sane(refusal) if isinstance(refusal, str) and refusal else None,
+        refusal=sane(_refusal(message)) or None,
+        called=bool(arguments),
+        thought=any(message.get(key) for key in THOUGHTS),
         model=name(reply.get("model")),
         id=name(reply.get("id")) or None,
         **used(reply),
@@ -89,4 +94,11 @@ def _arguments(message: Mapping[str, Any]) -> str:
         call.get("function_call" if call is message else "function") if isinstance(call, dict) else None
     )
     arguments = function.get("arguments") if isinstance(function, dict) else None
-    return written(arguments or message.get("parsed"))
+    return written(arguments)
+
+
+def _refusal(message: Mapping[str, Any]) -> str:
+    """Beside the content, or a part of it."""
+    content = message.get("content")
+    holders = [message, *(content if isinstance(content, list) else ())]
+    return "".join(h["refusal"] for h in holders if isinstance(h, dict) and isinstance(h.get("refusal"), str))

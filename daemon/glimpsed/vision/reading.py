@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
@@ -44,7 +45,13 @@ NOTHING = {
 def answer_of(body: bytes) -> Answered | None:
     """What a reply says, in whatever it is wrapped; None for one with an error in it, or without an answer."""
     try:
-        reply = bounded.loads(body.removeprefix(b"\xef\xbb\xbf"), largest=LARGEST)
+        reply = bounded.received(body.removeprefix(b"\xef\xbb\xbf"), largest=LARGEST)
+    except json.JSONDecodeError as e:
+        if (
+            e.msg != "Extra data"
+        ):  # a proxy's comment, or the same once more: behind an answer that was paid for
+            return None
+        reply = json.loads(e.doc[: e.pos])
     except ValueError:
         return None
     reply = reply[0] if isinstance(reply, list) and reply else reply
@@ -91,17 +98,18 @@ def flaw(  # noqa: PLR0911 - one for each kind
     `accepted`: finish reasons that nobody knows, and that answers of this model end with. `valued`: it is to hold a JSON
     value.
     """
-    if len(answered.text) > LONGEST:
+    text = answered.text if valued or not answered.called else ""  # nobody gave it that tool
+    if len(text) > LONGEST:
         return _finding("fail", f"the answer is longer than {LONGEST:,} characters", "")
     ended = finish(answered.finish)
-    said = answered.text or answered.refusal or ""
+    said = text or answered.refusal or ""
     named = clean(answered.finish)[:60]
     if ended == "broken":
         return _finding("retry", f"the model broke off ({named})", said, alike=NO_ANSWER)
     cut, filtered = ended == "cut", ended == "filtered"
-    nothing = "refusal" if answered.refusal or filtered else emptiness(answered.text, cut=cut, valued=valued)
+    nothing = "refusal" if answered.refusal or filtered else emptiness(text, cut=cut, valued=valued)
     if nothing == "empty" and not cut:
-        hint: Hint = "empty" if answered.output_tokens else ""
+        hint: Hint = "empty" if answered.output_tokens or answered.thought or answered.called else ""
         return _finding("retry", "an empty answer", said, hint, alike=NO_ANSWER)
     if nothing is not None and nothing != "empty":
         blind = "blind" if nothing == "blind" else ""

@@ -201,7 +201,7 @@ class RemoteModel:
     def _lost(self, body: bytes, tokens: int, spent: Spent) -> int | None:
         """Count what came of an answer that broke off or ended in an error: it was paid for. Its tokens, if any came."""
         try:
-            reply = bounded.loads(body, largest=LARGEST_REPLY) if b'"choices"' in body else None
+            reply = bounded.received(body, largest=LARGEST_REPLY) if b'"choices"' in body else None
         except ValueError:
             return None
         broken = chat.parse(reply) if isinstance(reply, dict) else None

@@ -59,11 +59,16 @@ def parse(reply: Mapping[str, Any]) -> Answered | None:
     parts = [p for m in messages if isinstance(m.get("content"), list) for p in m["content"]]
     text = output if isinstance(output, str) else "".join(written(m.get("content")) for m in messages)
     calls = [item.get("arguments") for item in items if item.get("type") == "function_call"]
+    called = written(calls[0]) if len(calls) == 1 and not text else ""
     refusals = [p["refusal"] for p in parts if isinstance(p, dict) and isinstance(p.get("refusal"), str)]
     return Answered(
-        text=sane(text or (written(calls[0]) if len(calls) == 1 else "")),
+        text=sane(text or called),
         finish=sane(_finish(reply, messages))[:200],
         refusal=sane("".join(refusals)) or None,
+        called=bool(called),
+        thought=any(
+            i.get("type") == "reasoning" and bool(i.get("summary") or i.get("content")) for i in items
+        ),
         model=name(reply.get("model")),
         id=name(reply.get("id")) or None,
         **used(reply),

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from typing import Literal, TypeAlias
 
-from glimpsed.vision.apology import is_about_people, offers, refuses
+from glimpsed.vision.apology import breaks_rules, is_about_people, offers, refuses, sees_nothing
 
 Emptiness: TypeAlias = Literal["empty", "blind", "refusal", "loop"]
 
@@ -24,7 +24,7 @@ _BLIND = tuple(
     for pattern in (
         r"""
         (((i'm|i[ ]am)[ ])?((very|so)[ ])?sorry,?[ ](but[ ])?|(i'm|i[ ]am)[ ]afraid[ ](that[ ])?|i[ ]apologi[sz]e,?[ ](but[ ])?|(but|unfortunately|currently),?[ ]
-         |it[ ](looks|seems|appears)[ ](like|that|as[ ]if|as[ ]though)[ ]|as[ ]an?[ ][\w -]{1,40},[ ]){0,8}
+         |it[ ](looks|seems|appears)[ ]((like|that|as[ ]if|as[ ]though)[ ])?|as[ ]an?[ ][\w -]{1,40},[ ]){0,8}
         ( i[ ](currently[ ])?(can't|cannot|can[ ]not|am[ ]unable[ ]to|am[ ]not[ ]able[ ]to|was[ ]unable[ ]to|don't|do[ ]not|didn't|did[ ]not)[ ]
           (currently[ ]|directly[ ]|actually[ ]|have[ ]the[ ]ability[ ]to[ ]|have[ ]access[ ]to[ ]){0,8}
           ((see|view|access|open|receive|process|analy[sz]e|read|display|interpret)[ ]?)?
@@ -133,9 +133,11 @@ def _nothing_said(text: str) -> Emptiness | None:
         # "Unable to view images?" is the first line of a newsletter.
         if refused and is_about_people(sentence):
             found = found or "refusal"
-        elif not raw.endswith("?") and any(pattern.fullmatch(sentence) for pattern in _BLIND):
+        elif not raw.endswith("?") and (
+            sees_nothing(sentence) or any(pattern.fullmatch(sentence) for pattern in _BLIND)
+        ):
             found = "blind"
-        elif refused:
+        elif refused or breaks_rules(sentence):
             found = found or "refusal"
         elif not _FILLER.search(sentence) and not offers(sentence):
             return None  # here something is said

@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 from glimpsed import bounded
+from glimpsed.vision.chat import THOUGHTS
 from glimpsed.vision.told import is_error
 from glimpsed.vision.wire import written
 
@@ -19,6 +20,7 @@ _NEWLINE = re.compile(rb"[\r\n]")
 _EVENT = re.compile(rb"[\r\n][ \t]*(?:data:[ \t]*){1,2}\{", re.IGNORECASE)
 _BETWEEN = re.compile(r"\s*(?:data:\s*)*(?:\[DONE\]\s*)?", re.IGNORECASE)  # two events that share a line
 _DECODER = json.JSONDecoder()
+_PIECE = re.compile(rb'"(?:delta|content)"')
 _PREFACE = 4096  # bytes, in which the first event comes whatever is in front of it
 _SNIFF = 64  # bytes, in which it shows what a body is
 _ENDS = ("response.completed", "response.incomplete", "response.failed")
@@ -136,7 +138,7 @@ def _is_piece(event: object) -> bool:
 def _listed(body: bytes) -> Stream | None:
     """The stream that some gateways make one list of; None: it is no such list."""
     try:
-        events = bounded.loads(body, largest=_LARGEST)
+        events = bounded.received(body, largest=_LARGEST)
     except (ValueError, RecursionError):
         return None
     if not any(map(_is_piece, events)):
@@ -169,6 +171,9 @@ class Stream:
         self._response: dict[str, Any] | None = None
         self._error: dict[str, Any] | None = None
         self._said_done = False
+        self._calls: dict[str, io.StringIO] = {}  # by their index: what tools are to be called with
+        self._thought = False
+        self._torn = False  # an event that held a piece of the answer could not be read
 
     @property
     def finished(self) -> bool:
@@ -232,11 +237,15 @@ class Stream:
         """An event has ended: what of it was not whole line by line, is whole now, or is none."""
         lines, self._data = self._data, []
         self._size -= sum(len(line) + _OBJECT for line in lines)
-        if len(lines) > 1:
-            whole = _object(b"\n".join(lines))
-            for event in [whole] if whole is not None else map(_object, lines):
-                if event is not None:
-                    self.take(event)
+        whole = _object(b"\n".join(lines)) if len(lines) > 1 else None
+        for line in lines if whole is None else ():
+            event = _object(line)
+            if event is not None:
+                self.take(event)
+            elif _PIECE.search(line) and not self.finished:
+                self._torn = True
+        if whole is not None:
+            self.take(whole)
         self._name = b""
 
     # --- what they say ---
@@ -278,6 +287,8 @@ class Stream:
                 self._add(text, instead=message is not choice.get("delta"))
                 if isinstance(message.get("refusal"), str):
                     self._refuse(message["refusal"])
+                self._call(message)
+                self._thought = self._thought or any(message.get(key) for key in THOUGHTS)
         if choice.get("finish_reason") not in _NOT_YET:
             self._finish = str(choice["finish_reason"])
             self.pieces += 1
@@ -295,6 +306,20 @@ class Stream:
         self._refusal.write(text)
         self._size += len(text)
 
+    def _call(self, message: dict[str, Any]) -> None:
+        """More of what tools are to be called with, which is how some servers have a schema met."""
+        calls = message.get("tool_calls")
+        older = {"function": message.get("function_call")}
+        for call in (*(calls if isinstance(calls, list) else ()), older):
+            function = call.get("function") if isinstance(call, dict) else None
+            arguments = function.get("arguments") if isinstance(function, dict) else None
+            if not arguments or not isinstance(arguments, str):
+                continue
+            index = str(call.get("index"))[:20]
+            self._size += len(arguments) + (0 if index in self._calls else _OBJECT)
+            self._calls.setdefault(index, io.StringIO()).write(arguments)
+            self.pieces += 1
+
     # --- the reply ---
 
     def whole(self) -> bytes:
@@ -307,6 +332,8 @@ class Stream:
         if self._finish is None:
             said_done = self._said_done and bool(self._text.tell())
             raise Incomplete("no finish_reason, no response.completed", said_done=said_done)
+        if self._torn:  # the answer has a hole, which nobody would see
+            raise Incomplete("an event of it cannot be read", said_done=True)
         return _json(self._chat())
 
     def partial(self) -> bytes:
@@ -320,10 +347,13 @@ class Stream:
             self._line(line)
 
     def _chat(self) -> dict[str, Any]:
+        calls = [{"function": {"arguments": arguments.getvalue()}} for arguments in self._calls.values()]
         message = {
             "role": "assistant",
             "content": self._text.getvalue(),
             "refusal": self._refusal.getvalue() or None,
+            "tool_calls": calls,
+            "reasoning": self._thought,
         }
         return {
             **self._reply,
@@ -365,7 +395,7 @@ def _response(event: dict[str, Any]) -> dict[str, Any] | None:
 
 def _object(data: bytes) -> dict[str, Any] | None:
     try:
-        value = bounded.loads(data, largest=_LARGEST)
+        value = bounded.received(data, largest=_LARGEST)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

@@ -185,7 +185,7 @@ def clean(text: str) -> str:
 
 def _json(body: bytes) -> Any:
     try:
-        return bounded.loads(body, largest=_LARGEST)
+        return bounded.received(body, largest=_LARGEST)
     except ValueError:
         return None
 

@@ -93,7 +93,8 @@ ERRORS: tuple[Row, ...] = (
     row("pause", words=r"额度已?(用尽|不足|耗尽) | 余额不足 | 配额不足 | 欠费 | 无效的令牌 | 令牌(已过期|状态不可用|已禁用)"
         r"| insufficient[ ](user[ ])?(quota|balance|credit|fund) | (out[ ]of|no[ ]more|no[ ]remaining|not[ ]enough)[ ](credit|fund|balance)"
         r"| (used|consumed|exhausted)[ ](up[ ])?(all|your).{0,30}(credit|quota|balance|token) | (purchase|buy|add)[ ](more[ ])?credits[ ]to[ ](continue|use)"
-        r"| credit[ ]balance[ ]is[ ]too[ ]low | (incorrect|invalid|expired|revoked|disabled)[ ]api[ _]?key | api[ ]key[ ](is[ ])?(not[ ]valid|expired|revoked|disabled)"
+        r"| credit[ ]balance[ ]is[ ]too[ ]low | (incorrect|invalid|expired|revoked|disabled)[ ]api[ _]?key | api[ ]key[ ](is[ ]|was[ ]|has[ ]been[ ])?(not[ ](valid|found)|invalid|expired|revoked|disabled) | \b(a|your)[ ]valid[ ]api[ _]?key"
+        r"| (账[户号]|[用租]户|帐[户号]|套餐|订阅).{0,8}(封禁|冻结|停用|禁用|到期|过期|未开通)"
         r"| \b(account|organi[sz]ation|project|workspace|team|tenant|subscription|licen[cs]e|trial|plan|billing|payment).{0,120}"
         r"\b(overdue|suspended|arrears|restricted|deactivated|disabled|terminated|closed|locked|frozen|on[ ]hold|past[ ]due|expired|inactive|not[ ]active"
         r"|has[ ]ended|lapsed|cancel+ed|banned|blocked|unpaid) | good[ ]standing"
@@ -104,7 +105,11 @@ ERRORS: tuple[Row, ...] = (
     row("pause", at="200 429 402 403 400", words=r"(/[ ]?|per|a)[-_ ]?(day|month)\b.{0,40}(limit|quota|credit|exceed) | (daily|weekly|monthly|free)[-_ ](\w+[ ])?(limit|quota|allowance|usage|budget|cap)\b"
         r"| daily[ ].{0,20}(limit|quota|allocation)[ ](is[ ])?(reached|exceeded|used) | limited[ ]to.{0,30}(/[ ]?|per[ ]|a[ ])(day|month) | [日月](调用|请求|使用)?(次数|用量)?(限额|额度|上限)"
         r"| (requests?|tokens|models?)[-_ ]?per[-_ ]?(day|month)(?!.{0,120}try[ ]again[ ]in[ ](\d+m)?[\d.]+m?s)"),
+    row("pause", at="402 403 429", words=r"(exceeded|reached|used[ ](up|all)).{0,30}\b(daily|weekly|monthly|yearly|annual|included|free|trial)\b.{0,30}(credits?|quota|allowance|allotment|budget|cap\b)"),
     row("pause", rate=True, words=r"exceeded[ ]your[ ]current[ ]quota | quota.{0,20}exhausted | check[ ]your[ ]plan[ ]and[ ]billing"),
+    # --- the other API's words: this one is not what is asked there, or not with this model ---
+    row("switch", "api", at="400 404 422", words=r"\b(messages|input)[`'\"]?[: ]{1,2}(field[ ]|is[ ](a[ ])?)?required | missing.{0,40}[`'\" ]messages\b"
+        r"| 不支持.{0,10}(responses|chat[ /]completions)"),
     # --- this model, for this key ---
     row("switch", "model", codes="model_not_found ModelNotOpen model_not_supported unsupported_model"
         " model_deprecated model_price_error InvalidEndpointOrModel InvalidEndpointOrModel.NotFound DeploymentNotFound"
@@ -112,11 +117,12 @@ ERRORS: tuple[Row, ...] = (
         " key_model_access_denied team_model_access_denied user_model_access_denied org_model_access_denied"
         " project_model_access_denied customer_model_access_denied"),
     row("switch", "model", words=r"无权(使用|访问).{0,10}(模型|model) | 无可用渠道 | 模型.{0,60}(不存在|未开通|不支持)"
-        r"| no[ ]available[ ]channel | (model|deployment|engine).{0,120}(does[ ]not[ ]exist|doesn't[ ]exist|not[ ]found|not[ ]open|been[ ]deprecated|been[ ]retired)"
-        r"| (unknown|invalid|no[ ]such)[ ]model\b | not[ ]a[ ]valid[ ]model | (no|not[ ]have)[ ]access[ ]to[ ](the[ ])?model"
+        r"| no[ ]available[ ]channel | (model|deployment|engine).{0,120}(does[ ]not[ ]exist|doesn't[ ]exist|not[ ](exist|found|open)\b|been[ ](deprecated|retired|decommissioned|removed|discontinued|shut[ ]down))"
+        r"| (unknown|invalid|unsupported|no[ ]such)[ ]model\b(?![ _](param|arg|config|setting|opt|input|output)) | not[ ]a[ ]valid[ ]model | (no|not[ ]have)[ ]access[ ]to[ ](the[ ])?model"
         r"| model.{0,80}not[ ]support.{0,20}(image|vision) | (image|vision)[ ]input.{0,40}not[ ]supported"
         r"| not[ ]support[ ]image[ ]input | (missing|lacks?|without|not[ ]have).{0,60}(image[ ]input|vision|multimodal|mmproj) | \bno[ ](vision|multimodal)"
-        r"| not[ ]a[ ](vision|multimodal) | text[- ]only[ ]model"),
+        r"| not[ ]a[ ](vision|multimodal) | text[- ]only[ ]model"
+        r"| unknown[ ]variant[ ][`'\"]?(input_)?image"),
     # --- what the image, or the answer, is about ---
     row("switch", "refused", codes="content_filter content_policy_violation image_content_policy_violation"
         " InputImageSensitiveContentDetected InputTextSensitiveContentDetected OutputTextSensitiveContentDetected"

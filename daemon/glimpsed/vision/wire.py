@@ -53,6 +53,8 @@ class Answered:
     id: str | None = None
     input_tokens: int | None = None  # None: not reported
     output_tokens: int | None = None
+    called: bool = False  # the text is what a tool is to be called with
+    thought: bool = False  # there was reasoning, which is paid for as well
 
 
 def splice(body: Mapping[str, Any], images: Sequence[Image], mark: str) -> list[bytes]:

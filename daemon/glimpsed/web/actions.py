@@ -60,7 +60,11 @@ async def retry(request: Request) -> Response:
     site = site_of(request)
     if reason := _field(request, "reason"):
         folder = _field(request, "folder")
-        count = await site.do(_retry_reason, folder, reason)
+        try:
+            count = await site.do(_retry_reason, folder, reason)
+        except ShareTrouble:
+            _ = words(request)
+            return _back(request, _("These are very many: one after the other goes back into the queue."))
     else:
         rows = await chosen(request)
         count = await site.ask(Ledger.requeue, [row.key for row in rows], now=time.time())
@@ -73,15 +77,14 @@ def _queued(request: Request, count: int) -> str:
 
 
 def _retry_reason(desk: Desk, folder: str, reason: str) -> int:
-    keys: list[FileKey] = []
+    failed = desk.ledger.failed_files(folder)
+    # In the order that they came in: then most of a part are of one directory.
+    named = sorted(row.id for row in failed if key_of(folder, row.reason or "") == reason)
     count = 0
-    for row in desk.ledger.failed_files(folder):
-        if key_of(folder, row.reason or "") == reason:
-            keys.append(row.key)
-        if len(keys) >= _CHUNK:
-            count += desk.ledger.requeue(keys, now=time.time())
-            keys = []
-    return count + (desk.ledger.requeue(keys, now=time.time()) if keys else 0)
+    for start in range(0, len(named), _CHUNK):
+        rows = desk.ledger.all_numbered(named[start : start + _CHUNK])
+        count += desk.ledger.requeue([row.key for row in rows], now=time.time())
+    return count
 
 
 async def redo(request: Request) -> Response:

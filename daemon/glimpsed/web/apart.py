@@ -2,7 +2,8 @@
 
 However many read it, whatever they search for: they share no interpreter with the daemon, whose loop goes on at its own
 pace, and a page that dies takes nothing with it but itself, and is started again. The daemon tells it the config, now
-and after each reload, on a socket that ends the page when it is closed.
+and after each reload, on a socket that ends the page when it is closed; the page says there, again and again, that it
+serves, and one that no longer does is ended.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ from glimpsed.web import listening
 
 log = get_logger()
 
-SERVES = b"."  # what the process says when it does; anything else is why it does not
+SERVES = b"\0"  # what the process says while it does; anything else is why it does not
+PATIENCE, PATIENCE_AT_START = 120.0, 600.0  # seconds that it may say nothing: under load, and on a slow disk
+LOOKS = 12  # in that time
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0  # seconds before another one is started
 _NOT_THEIRS = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}  # systemd's, and the daemon's alone
 
@@ -39,6 +42,7 @@ class PageSettings:
     config: Config
     web: Web
     metrics: bytes  # the local socket that answers what is asked about metrics; empty where the page does not
+    beat: float  # seconds after which it says once more that it serves
 
 
 @contextlib.asynccontextmanager
@@ -73,13 +77,15 @@ class PageProcess:
     web: Web
     metrics: bytes
     sockets: Sequence[socket.socket]
+    patience: float = PATIENCE  # with one that serves
     _to: asyncio.StreamWriter | None = field(default=None, init=False)
 
     def tell(self, config: Config) -> None:
         """What counts from now on."""
         self.config = config
         if self._to is not None:
-            self._to.write(pickle.dumps(PageSettings(config, self.web, self.metrics)))
+            told = PageSettings(config, self.web, self.metrics, self.patience / LOOKS)
+            self._to.write(pickle.dumps(told))
 
     async def keep(self) -> None:
         """Have one, for ever."""
@@ -102,16 +108,33 @@ class PageProcess:
         try:
             reader, self._to = await asyncio.open_unix_connection(sock=ours)
             self.tell(self.config)
-            said = await _read(reader)
-            if said == SERVES:
+            said = await said_next(reader, PATIENCE_AT_START)
+            if said.startswith(SERVES):
                 log.info("page served", reason=listening.address(self.web))
-                said = await _read(reader)
+            while said.startswith(SERVES):
+                said = await said_next(reader, self.patience)
+        except TimeoutError:
+            process.kill()
+            said = b"its process hung, and was ended"
         finally:
             if self._to is not None:
                 self._to.transport.abort()
                 self._to = None
             await asyncio.to_thread(_ended, process)
         return said.decode("utf-8", "replace") or _how(process.returncode)
+
+
+async def said_next(reader: asyncio.StreamReader, patience: float) -> bytes:
+    """What the process says next; nothing once it has ended. Raises TimeoutError when it says nothing for so many seconds.
+
+    They are counted in looks: where the machine slept, or the daemon itself was stopped, one of them was late, however
+    far the clocks went on, and the process has its turn before the next.
+    """
+    for _ in range(LOOKS):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience / LOOKS):
+                return await _read(reader)
+    raise TimeoutError
 
 
 async def _read(reader: asyncio.StreamReader) -> bytes:
@@ -145,8 +168,12 @@ def _ended(process: subprocess.Popen[bytes]) -> None:
         process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait()
+        # One that a disk holds stays; the next one needs nothing of it.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS)
 
 
-def _how(status: int) -> str:
+def _how(status: int | None) -> str:
+    if status is None:
+        return "its process cannot be ended"
     return f"its process was ended by signal {-status}" if status < 0 else f"its process ended with {status}"

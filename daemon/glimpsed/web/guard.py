@@ -64,9 +64,11 @@ class Guard:
         """One request."""
         if scope["type"] != "http":
             return
-        base = self._site.web.base_path
-        if base and (scope["path"] == base or scope["path"].startswith(base + "/")):
-            scope = {**scope, "path": scope["path"][len(base) :] or "/"}
+        base, path = self._site.web.base_path, scope["path"]
+        if base and (path == base or path.startswith(base + "/")):
+            path = path[len(base) :]
+        # With or without a slash at its end a view is the same: the way from one to the other would lead past a proxy.
+        scope = {**scope, "path": path.rstrip("/") or "/"}
         headers = Headers(scope=scope)
         visitor = self._visitor(scope, headers)
         scope["state"] = {"visitor": visitor}

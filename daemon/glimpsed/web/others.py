@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
@@ -58,11 +58,13 @@ async def another(request: Request) -> Response:
         raise HTTPException(400, N_("The config has no such model, or the folder may not ask it."))
     asked = folder.model_copy(update={"prompt": prompt, "model": model, "reuse": False, "fallbacks": []})
     values: dict[str, Any] = {"row": row, "models": models, "model": model, "prompt": prompt, "price": None}
+    values["paused"] = []
     try:
         told = await site.do_in(row.key.folder, file.told_of, row, folder)
         values |= {"answer": told.answer, "parts": parts(told.answer, told.text)}
         if "prompt" in form and not form.get("agreed"):
             values["price"] = await site.do_in(row.key.folder, _price, asked, row, language_of(request))
+            values["paused"] = paused_of(await site.shot(), [model])
         elif "prompt" in form:
             number = await site.question(row.key.folder, _asked, asked, row)
             return RedirectResponse(f"{site.web.base_path}/files/{row.id}/answers/{number}", 303)
@@ -182,6 +184,12 @@ def _price(desk: Desk, asked: Folder, row: FileRow, language: Language) -> str:
     _may_ask(desk, asked, language)
     order = orders.Order(asked, 1, [row], lambda _now: 0)
     return f"{asked.model}: {orders.price_alone(desk, order, language)}"
+
+
+def paused_of(shot: Mapping[str, Any], models: Sequence[str]) -> list[tuple[str, str]]:
+    """Those of the models that pause, and why: whoever asks one all the same is told beforehand. Pure."""
+    states = {name: shot["models"].get(name, {}) for name in models}
+    return [(name, of["reason"] or "") for name, of in states.items() if of.get("state") == "paused"]
 
 
 def within_budget(desk: Desk, folder: str, model: str, language: Language = "en") -> None:

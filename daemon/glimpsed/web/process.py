@@ -1,4 +1,4 @@
-"""The page's process: `apart` starts it, tells it the config, and ends it by closing its socket."""
+"""The page's process: `apart` starts it, tells it the config, and ends it by closing its socket, or when it hangs."""
 
 from __future__ import annotations
 
@@ -65,9 +65,17 @@ async def _serve(daemon: socket.socket, news: IO[bytes], httpd: Httpd) -> None:
         told.web,
         ledger,
         stop=stop,
-        told=lambda: daemon.sendall(SERVES),
+        told=lambda: httpd.call(_beat(daemon, told.beat)),
         paths=answering,
     )
+
+
+async def _beat(daemon: socket.socket, seconds: float) -> None:
+    """Say that the page serves, from where it does so; no word of it waits for a daemon that was stopped."""
+    while True:
+        with contextlib.suppress(OSError):
+            daemon.send(SERVES, socket.MSG_DONTWAIT)
+        await asyncio.sleep(seconds)
 
 
 def _next(news: IO[bytes]) -> PageSettings:

@@ -30,7 +30,7 @@ async def serve(
     ledger: Ledger,
     *,
     stop: asyncio.Event,
-    told: Callable[[], None],
+    told: Callable[[], object],
     paths: Mapping[str, App] = {},
 ) -> None:
     """Until the stop; `told` is called once there is a page. Raises as `listening.sockets`."""

@@ -16,14 +16,14 @@ from glimpsed import bounded
 from glimpsed.config.schema import Folder
 from glimpsed.desk import Desk, orders
 from glimpsed.desk.trying import read_all
-from glimpsed.errors import UsageError
+from glimpsed.errors import ShareTrouble, UsageError
 from glimpsed.language import N_, Language, told, translator
 from glimpsed.ledger import FileRow
 from glimpsed.model import Answer
 from glimpsed.report import ReportPart, parts
 from glimpsed.schemas import sound
 from glimpsed.web.actions import chosen, in_one
-from glimpsed.web.others import within_budget
+from glimpsed.web.others import paused_of, within_budget
 from glimpsed.web.pages import form_of, language_of, render, site_of
 
 LARGEST_SCHEMA = 200_000  # characters of one that is typed
@@ -74,6 +74,7 @@ class Bench:
     rows: Sequence[FileRow] = ()
     problem: str = ""
     prices: Sequence[str] = ()  # what it will cost, before it is agreed to
+    paused: Sequence[tuple[str, str]] = ()  # models, and why: said then, too
     # A row a file, a column a model.
     readings: Sequence[tuple[FileRow, Sequence[ModelReading]]] = field(default=())
     snippet: str = ""  # for the config
@@ -123,8 +124,12 @@ async def _tried(request: Request, question: Question, rows: Sequence[FileRow], 
             question,
             rows,
             prices=await site.do_in(in_one(rows), _prices, asked, question.models, rows, language),
+            paused=paused_of(await site.shot(), question.models),
         )
-    found = await site.question(in_one(rows), _read_all, asked, question.models, rows)
+    try:
+        found = await site.question(in_one(rows), _read_all, asked, question.models, rows)
+    except ShareTrouble:
+        return Bench(question, rows, N_("It takes longer than two minutes; what it costs is counted."))
     update = {"prompt": question.prompt, "system": question.system or None, "schema": schema}
     own = {"path": str(folder.path)} | {k: v for k, v in update.items() if v} | {"model": question.models[0]}
     snippet = {"folders": {folder.name: own}}
