@@ -553,6 +553,23 @@ def test_what_is_drawn_through_letters_shows_them() -> None:
     assert read(draw).text == "Annual report"
 
 
+@pytest.mark.parametrize("depth", [1, 3, 6])
+def test_text_is_seen_however_deep_it_is_within_forms(depth: int) -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.rect(60, 390, 300, 30, fill=1)
+        for level in range(depth):
+            canvas.beginForm(f"level{level}", 0, 0, 600, 800)
+            if level:
+                canvas.doForm(f"level{level - 1}")
+            else:
+                canvas.setFillGray(1)
+                canvas.drawString(72, 400, "White on black")
+            canvas.endForm()
+        canvas.doForm(f"level{depth - 1}")
+
+    assert read(draw).text == "White on black"
+
+
 @pytest.mark.parametrize("alpha", [0.0, 0.01, 0.6])
 def test_a_text_whose_shadow_is_drawn_before_it_is_seen(alpha: float) -> None:
     def draw(canvas: Canvas) -> None:

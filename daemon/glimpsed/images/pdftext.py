@@ -260,14 +260,15 @@ def _unseen(page: Any, textpage: Any, letters: Sequence[Letter], drawn: Survey) 
     doubtful: list[int] = []
     for number, (letter, item) in enumerate(zip(letters, items, strict=True)):
         _, _, start, high, end, low = letter
-        if (item in drawn.doubtful or places.meets((start, low, end, high))) and _has_ink(letter):
+        in_doubt = item in drawn.doubtful or places.meets((start, low, end, high))
+        if in_doubt and item is not None and _has_ink(letter):
             doubtful.append(number)
     part = _around([letters[number][2:] for number in doubtful], page.get_bbox())
     if part is None:
         return []
     # Of several texts of the same letters in the same place, like one and its shadow, PDFium tells of the first.
     told_of = {items[number] for number in doubtful} | (drawn.texts - set(items))
-    sight = Sight(page, part, drawn.texts & told_of - drawn.shapes)
+    sight = Sight(page, part, told_of - drawn.shapes)
     tight = [ctypes.c_double() for _ in range(4)]
     found, to = [], [ctypes.byref(side) for side in tight]
     for number in doubtful:
