@@ -71,6 +71,12 @@ def test_a_space_after_a_mark_is_one_also_between_numbers(text: str, cell: int |
     assert read(text, cell) == text
 
 
+@pytest.mark.parametrize("cell", [20, 22, 24, None])
+@pytest.mark.parametrize("text", ["it was all included.", "and then, on Friday,"])
+def test_a_mark_at_the_end_of_a_line_stands_with_its_word(text: str, cell: int | None) -> None:
+    assert read(text, cell) == text
+
+
 @given(st.lists(st.from_regex(r"\A[LT]{0,2}[a-z]{3,8}\Z"), min_size=2, max_size=5))
 def test_the_room_beside_the_stem_of_a_capital_is_no_space(words: list[str]) -> None:
     assert read(" ".join(words), None) == " ".join(words)

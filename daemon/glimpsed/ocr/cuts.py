@@ -94,6 +94,8 @@ def _without_cells(letters: list[str], gaps: list[float]) -> list[float]:
         if letters[n] in STOPS or (letters[n] == ":" and within):
             own = min(gaps[n - 1], gaps[n], CELL)
             found[n - 1 : n + 1] = gaps[n - 1] - own, gaps[n] - own
+    if letters[-1] in STOPS:  # what is beside it there is the paper's margin
+        found[-1] -= min(found[-1], CELL)
     return found
 
 
