@@ -75,6 +75,15 @@ def wait_until(what: Callable[[], bool], message: str, seconds: float = PATIENCE
         time.sleep(0.02)
 
 
+def status_when(is_it: Callable[[Any], bool], home: Path) -> Any:
+    """What `status` tells once it is so: what is logged, as a pause, reaches the ledger that it reads a moment later."""
+    deadline = time.monotonic() + PATIENCE
+    while not is_it(told := json.loads(glimpsed("status", "--json", home=home).stdout)):
+        if time.monotonic() > deadline:
+            pytest.fail(f"status does not tell it: {told}")
+    return told
+
+
 class Daemon:
     """`glimpsed run`, with a config written for it."""
 

@@ -14,7 +14,7 @@ import jsonschema
 import yaml
 from PIL import Image
 
-from daemon import Daemon, glimpsed, wait_until
+from daemon import Daemon, glimpsed, status_when, wait_until
 from gateway import Gateway, Scripted, Seen
 from pictures import drop, picture
 
@@ -314,10 +314,9 @@ def test_a_new_key_ends_a_pause_which_cost_the_file_no_attempt(tmp_path: Path) -
         with Daemon(text, tmp_path) as daemon:
             drop(tmp_path / "own", "a.png", picture())
             assert daemon.wait_event("model.paused", model="m")["level"] == "warning"
-            status = json.loads(glimpsed("status", "--json", home=tmp_path).stdout)
-            assert status["models"]["m"]["state"] == "paused"
+            status_when(lambda told: told["folders"]["own"]["queued"] == 1, tmp_path)
+            status = status_when(lambda told: told["models"]["m"]["state"] == "paused", tmp_path)
             assert "401" in status["models"]["m"]["reason"]
-            assert status["folders"]["own"]["queued"] == 1
             key.write_text("sk-right-0123")
             daemon.process.send_signal(signal.SIGHUP)
             daemon.wait_event("model.resumed", model="m")

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from daemon import Daemon, glimpsed, wait_until
+from daemon import Daemon, glimpsed, status_when, wait_until
 from gateway import Gateway, Scripted, Seen
 from glimpsed.vision.pause import FIRST_PROBE
 from pictures import drop, encoded, picture
@@ -181,7 +181,10 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> None:
     with Gateway(default=answer) as gateway, Daemon(configuration(gateway.base_url, home), home) as daemon:
         for case in CASES.values():
             wait_until(functools.partial(ended, daemon, case), f"{case.id}: {of(daemon, case)[-9:]}")
-        status = json.loads(glimpsed("status", "--json", home=home).stdout)
+        paused = [case.id for case in CASES.values() if case.expect["end"] == "paused"]
+        status = status_when(
+            lambda told: all(told["models"][case]["state"] == "paused" for case in paused), home
+        )
         later = [case for case in CASES.values() if "next" in case.expect]
         for case in later:
             drop(case.folder, "next.png", image(case, 7777))
@@ -223,8 +226,9 @@ log: {{target: json, level: debug}}
         with Daemon(config, tmp_path) as daemon:
             told = daemon.wait_event("model.paused", model="m")
             assert "Drelm vok (asks to wait 30 minutes)" in told["reason"]
-            model = json.loads(glimpsed("status", "--json", home=tmp_path).stdout)["models"]["m"]
-            assert (model["state"], model["reason"]) == ("paused", told["reason"])
+            status = status_when(lambda told: told["models"]["m"]["state"] == "paused", tmp_path)
+            model = status["models"]["m"]
+            assert model["reason"] == told["reason"]
             assert model["until"]
             asked = len(gateway.requests)
             gateway.default = Scripted()
@@ -255,6 +259,7 @@ log: {{target: json, level: debug}}
             assert "nobody is answered for" in told["reason"]
             assert "Drelm vok" in told["reason"]
             assert not daemon.seen("file.failed")
+            status_when(lambda told: told["models"]["m"]["state"] == "paused", tmp_path)
             gateway.default = Scripted()
             glimpsed("resume", "m", home=tmp_path)
             for n in range(4):
@@ -362,8 +367,9 @@ log: {{target: json, level: debug}}
             drop(inbox, "f2.png", picture("PNG", seed=2))
             assert "Drelm vok" in daemon.wait_event("model.paused", model="m")["reason"]
             wait_until(lambda: not list(inbox.glob("*.error.txt")), "the error sidecars stay")
-            counts = json.loads(glimpsed("status", "--json", home=tmp_path).stdout)["folders"]["in"]
-            assert (counts["queued"], counts["failed"]) == (3, 0)
+            status_when(lambda told: told["models"]["m"]["state"] == "paused", tmp_path)
+            counts = status_when(lambda told: told["folders"]["in"]["queued"] == 3, tmp_path)["folders"]["in"]
+            assert counts["failed"] == 0
             assert not daemon.seen("file.failed")
             asked = len(gateway.requests)
             gateway.default = Scripted()

@@ -101,6 +101,33 @@ def test_what_the_command_does_to_the_image_is_no_news_nor_after_a_kill(
     assert len(gateway.requests) == 2
 
 
+@pytest.mark.parametrize("watch", ["inotify", "poll"])
+def test_a_command_that_renames_the_image_in_its_folder_runs_once(
+    tmp_path: Path, inbox: Path, gateway: Gateway, watch: str
+) -> None:
+    """Nor does one that it renames run it again when somebody renames that; a copy and a scan that comes anew do."""
+    runs = tmp_path / "runs"
+    (inbox / "seen").mkdir()
+    command = script(
+        tmp_path / "act", f'echo "$2" >> {runs}; case "$2" in new*) ;; *) mv "$1" "{inbox}/seen/$2";; esac'
+    )
+    folder = f'watch: {watch}, poll: 200ms, on_done: {{command: ["{command}", "{{path}}", "{{relpath}}"]}}'
+    with Daemon(config(gateway, inbox, folder), tmp_path) as daemon:
+        image = drop(inbox, "a.png", picture())
+        daemon.wait_event("file.reused", file="seen/a.png")
+        (inbox / "seen" / "a.png").rename(inbox / "b.png")
+        daemon.wait_event("file.reused", file="b.png")
+        image = inbox / "b.png"
+        drop(inbox, "new1.png", image.read_bytes())
+        daemon.wait_event("file.handed_over", file="new1.png")
+        wait_until(lambda: counts(daemon) == {"done": 2, "gone": 2}, "not done")
+        assert runs.read_text().split() == ["a.png", "new1.png"]
+        assert len(daemon.seen("file.handed_over")) == 2
+        assert daemon.stop() == 0
+    assert len(gateway.requests) == 1
+    assert sorted(path.name for path in inbox.rglob("*.txt")) == ["b.png.txt", "new1.png.txt"]
+
+
 def test_a_command_that_fails_is_tried_again_until_it_succeeds(
     tmp_path: Path, inbox: Path, gateway: Gateway
 ) -> None:

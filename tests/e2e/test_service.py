@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon import Daemon, glimpsed, wait_until
+from daemon import Daemon, glimpsed, status_when, wait_until
 from gateway import Gateway, Scripted
 from pictures import drop, picture
 
@@ -187,9 +187,8 @@ def test_a_401_pauses_the_model_costs_no_attempt_and_a_reload_with_another_key_g
             paused = daemon.wait_event("model.paused", model="m")
             assert "sk-wrong" not in json.dumps(daemon.events)
             assert paused["reason"]
-            status = json.loads(glimpsed("status", "--json", home=tmp_path).stdout)
-            assert status["models"]["m"]["state"] == "paused"
-            assert status["folders"]["inbox"]["queued"] == 1
+            status_when(lambda told: told["folders"]["inbox"]["queued"] == 1, tmp_path)
+            status_when(lambda told: told["models"]["m"]["state"] == "paused", tmp_path)
             (tmp_path / "key").write_text("sk-right")
             daemon.process.send_signal(signal.SIGHUP)
             daemon.wait_event("file.done", file="one.png")
@@ -212,8 +211,7 @@ def test_a_budget_stops_the_spending_and_is_told_once(tmp_path: Path, inbox: Pat
             asked = len(gateway.requests)
             drop(inbox, "late.png", picture(seed=99))
             daemon.wait_event("file.queued", file="late.png")
-            status = json.loads(glimpsed("status", "--json", home=tmp_path).stdout)
-            assert status["models"]["m"]["state"] == "paused"
+            status = status_when(lambda told: told["models"]["m"]["state"] == "paused", tmp_path)
             assert status["spend"]["day"] >= 2
             assert len(daemon.seen("budget.reached")) == 1
             assert daemon.stop() == 0

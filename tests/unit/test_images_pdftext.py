@@ -553,6 +553,60 @@ def test_what_is_drawn_through_letters_shows_them() -> None:
     assert read(draw).text == "Annual report"
 
 
+@pytest.mark.parametrize("depth", [1, 3, 6])
+def test_text_is_seen_however_deep_it_is_within_forms(depth: int) -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.rect(60, 390, 300, 30, fill=1)
+        for level in range(depth):
+            canvas.beginForm(f"level{level}", 0, 0, 600, 800)
+            if level:
+                canvas.doForm(f"level{level - 1}")
+            else:
+                canvas.setFillGray(1)
+                canvas.drawString(72, 400, "White on black")
+            canvas.endForm()
+        canvas.doForm(f"level{depth - 1}")
+
+    assert read(draw).text == "White on black"
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.01, 0.6])
+def test_a_text_whose_shadow_is_drawn_before_it_is_seen(alpha: float) -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.setFillColorRGB(1, 1, 1, alpha)
+        canvas.drawString(72, 400, "With a shadow")
+        canvas.setFillColorRGB(0, 0, 0, 1)
+        canvas.drawString(71, 401, "With a shadow")
+
+    assert read(draw).text == "With a shadow"
+
+
+def test_a_transparent_text_over_letters_that_are_drawn_otherwise_is_kept() -> None:
+    """As browsers write letters that are filled with a gradient: the text itself is for whoever searches or copies."""
+
+    def draw(canvas: Canvas) -> None:
+        canvas.drawImage(photo(), 60, 380, 300, 50)
+        canvas.setFillAlpha(0)
+        canvas.drawString(72, 400, "Gradient text")
+
+    assert read(draw).text == "Gradient text"
+
+
+@pytest.mark.parametrize("within", [False, True])
+@pytest.mark.parametrize("state", [{"ca": 0.5}, {"BM": Name.Multiply}])
+def test_text_that_its_state_leaves_to_be_seen_is_read(state: dict[str, object], within: bool) -> None:
+    with pikepdf.open(io.BytesIO(page(in_a_form))) as document:
+        with_state(**state)(document)
+        if within:  # the state is that of the text in the form, not of the form
+            [form] = document.pages[0].obj.Resources.XObject.values()
+            form.Resources.ExtGState = document.pages[0].obj.Resources.ExtGState
+            form.write(b"/State gs " + form.read_bytes())
+            del form.Group
+        file = io.BytesIO()
+        document.save(file)
+    assert pdf.own_text(file, 1) == (SECRET, "digital")
+
+
 def test_an_invisible_layer_over_a_figure_is_kept_where_it_lies_over_something() -> None:
     figure = Image.new("L", (300, 100), 255)
     figure.paste(Image.effect_noise((150, 30), 90), (30, 40))

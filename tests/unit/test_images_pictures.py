@@ -529,6 +529,34 @@ def test_lab_is_read_with_its_sign_and_without(photometric: int, code: str) -> N
     assert_corners(shown(of_samples([light, *others], code, photometric=photometric)), by=12)
 
 
+@pytest.mark.parametrize("code", "fd")
+@pytest.mark.parametrize("order", "<>")
+def test_lab_in_floating_point_is_in_its_own_units(order: str, code: str) -> None:
+    colours = [(54.0, 81.0, 70.0), (88.0, -79.0, 81.0), (30.0, 68.0, -112.0), (100.0, 0.0, 0.0)]
+    pixels = b"".join(struct.pack(f"{order}3{code}", *colours[n // 8 % 4]) for n in range(32 * 8))
+    bits = 8 * struct.calcsize(f"={code}")
+    entries: list[samples.Entry] = [
+        (256, 3, (32,)), (257, 3, (8,)), (258, 3, (bits,) * 3), (259, 3, (1,)), (262, 3, (8,)), (273, 4, (16,)),
+        (277, 3, (3,)), (278, 3, (8,)), (279, 4, (len(pixels),)), (339, 3, (3, 3, 3)),
+    ]  # fmt: skip
+    image = shown(samples.tiff_file(entries, data=pixels, order=order))
+    found = [image.getpixel((8 * n + 4, 4)) for n in range(4)]
+    meant = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)]
+    assert all(near(one, other, by=40) for one, other in zip(found, meant, strict=True)), found  # type: ignore[arg-type]
+
+
+def test_the_profile_of_a_jpeg_2000_counts() -> None:
+    red, green, blue = samples.corners().split()
+    data = samples.save(Image.merge("RGB", (blue, green, red)), "JPEG2000")
+    profile = samples.swapped_profile()
+    for method in (2, 3):
+        box = struct.pack(">I4s3B", 11 + len(profile), b"colr", method, 0, 0) + profile
+        header, at = data.index(b"jp2h") - 4, data.index(b"colr") - 4
+        (length,), (old,) = (struct.unpack_from(">I", data, place) for place in (header, at))
+        longer = struct.pack(">I", length - old + len(box)) + data[header + 4 : at] + box + data[at + old :]
+        assert_corners(shown(data[:header] + longer), by=20)
+
+
 def test_twelve_bits_in_sixteen_are_not_black_and_one_scale_holds_for_a_whole_large_page() -> None:
     ramp = Image.linear_gradient("L").convert("I").point(lambda value: value * 16 + 15).convert("I;16")
     image = shown(samples.save(ramp, "TIFF")).convert("L")

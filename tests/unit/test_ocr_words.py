@@ -74,3 +74,12 @@ def test_a_space_after_a_mark_is_one_also_between_numbers(text: str, cell: int |
 @given(st.lists(st.from_regex(r"\A[LT]{0,2}[a-z]{3,8}\Z"), min_size=2, max_size=5))
 def test_the_room_beside_the_stem_of_a_capital_is_no_space(words: list[str]) -> None:
     assert read(" ".join(words), None) == " ".join(words)
+
+
+@given(st.integers(1, 9), st.integers(1, 40), st.integers(0, 2**32 - 1))
+def test_a_pixel_is_as_dark_as_the_darkest_of_its_colours(height: int, width: int, seed: int) -> None:
+    """A blue or a red letter is ink as a black one is."""
+    cut = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    darkest = cuts._darkest(cut)
+    assert darkest.dtype == np.uint8
+    assert (darkest == cut.min(axis=2)).all()

@@ -4,6 +4,7 @@ import contextlib
 import datetime as dt
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -283,6 +284,18 @@ async def test_the_last_line_of_what_it_said_is_told_however_much_that_was(tmp_p
     assert failure == "the command: exit code 4: no such\\x1b[2J customer"
     assert line["reason"] == "exit code 4"  # what it says may be anything: the log does not need it twice
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.anyio
+async def test_what_it_leaves_in_the_background_is_waited_for_and_not_for_ever(tmp_path: Path) -> None:
+    box = telling(tmp_path / "inbox", "/bin/sh", "-c", '(sleep 0.3; printf x >> "$GLIMPSED_PATH") & exit 0')
+    before = box.image.read_bytes()
+    assert (await run(box))[0] is None
+    assert box.image.read_bytes() == before + b"x"
+    pid_file = tmp_path / "pid"
+    box = telling(tmp_path / "other", "/bin/sh", "-c", f"sleep 600 & echo $! > {pid_file}")
+    assert (await run(box, linger=0.2))[0] is None
+    os.kill(int(pid_file.read_text()), signal.SIGKILL)
 
 
 @pytest.mark.anyio

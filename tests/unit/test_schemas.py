@@ -66,6 +66,28 @@ def test_what_does_not_fit_is_told_and_not_taken(text: str) -> None:
     assert misfit.told
 
 
+@pytest.mark.parametrize(
+    "before", ["", "```json\n", f"As in {DRAFT}:\n", f"```\n{DRAFT}\n```\n```json\n", "see [3: "]
+)
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"lines": ["a"], "total": 12',
+        '{"lines": ["a"], "total": 12.',
+        '{"total": 12.5, "lines": ["a", "half of',
+        '{"total": 12.5, "lines": ["a", "',
+        '{"total": 12.5, "lines": ["a", ',
+        '{"total": 12.5, "lines": ["a"], "',
+        '{"total": 12.5, "lines": ["a \\"',
+    ],
+)
+def test_an_answer_that_breaks_off_in_a_value_is_none(before: str, text: str) -> None:
+    """Half a number is another number, and what stands in front of it is a draft."""
+    data, misfit = read(before + text, CLOSED)
+    assert data is None
+    assert misfit is not None
+
+
 def test_the_log_hears_the_rule_and_not_the_answer() -> None:
     _, misfit = read('{"total": "SECRET", "lines": []}', CLOSED)
     assert misfit is not None

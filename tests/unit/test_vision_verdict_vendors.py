@@ -49,6 +49,11 @@ ROWS: list[tuple[int, object, str]] = [
     (400, error("Unsupported model m-1"), "switch model"),
     (422, error("Failed to deserialize the JSON body: messages[0]: unknown variant `image_url`, expected `text` at line 1"), "switch model"),
     (400, error("messages[0].content: Input should be a valid string"), "switch unknown"),
+    # the other API, where this one's path leads to it
+    (422, {"detail": [{"type": "missing", "loc": ["body", "messages"], "msg": "Field required"}]}, "switch api"),
+    (400, error("'messages' is a required property"), "switch api"),
+    (400, error("Missing required parameter: 'messages'."), "switch api"),
+    (400, error("该模型不支持 Responses API"), "switch api"),
     # the key, inside a 200
     (200, {"error_code": 110, "error_msg": "Access token invalid or no longer valid"}, "pause"),
     (200, {"base_resp": {"status_code": 1004, "status_msg": "login fail: Please carry the API secret key"}}, "pause"),
@@ -77,6 +82,8 @@ ROWS: list[tuple[int, object, str]] = [
     (429, error("You exceeded the rate of 5 requests per minute of the free plan"), "retry"),
     (400, error("Unsupported parameter of the model: 'temperature'"), "switch parameter"),
     (400, error("The resource of the image has expired"), "switch unknown"),
+    (400, error("messages must not be empty"), "switch unknown"),
+    (422, {"detail": [{"type": "missing", "loc": ["body", "user"], "msg": "Field required"}]}, "switch parameter"),
 ]  # fmt: skip
 
 

@@ -13,10 +13,6 @@ import pydantic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from openai.types.chat import ChatCompletion, ChatCompletionContentPartParam
-from openai.types.chat.completion_create_params import CompletionCreateParamsNonStreaming
-from openai.types.responses import Response
-from openai.types.responses.response_create_params import ResponseCreateParamsNonStreaming
 
 from glimpsed.model import Image, Request
 from glimpsed.vision import chat, responses
@@ -61,6 +57,11 @@ VARIANTS: list[dict[str, Any]] = [
 @BOTH
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_requests_are_what_the_openai_package_would_send(module: ModuleType, variant: dict[str, Any]) -> None:
+    # Not above: each of pytest's workers would import it, a fifth of what it takes to import all of the tests.
+    from openai.types.chat import ChatCompletionContentPartParam
+    from openai.types.chat.completion_create_params import CompletionCreateParamsNonStreaming
+    from openai.types.responses.response_create_params import ResponseCreateParamsNonStreaming
+
     kind = CompletionCreateParamsNonStreaming if module is chat else ResponseCreateParamsNonStreaming
     body = json.loads(json.dumps(module.body(ask(**variant), "@")))
     types = pydantic.TypeAdapter(kind)
@@ -202,6 +203,8 @@ def test_merge_leaves_its_arguments_as_they_are() -> None:
 
 
 def completion(content: Any, finish: str = "stop", **message: Any) -> dict[str, Any]:
+    from openai.types.chat import ChatCompletion
+
     choice = {
         "index": 0,
         "finish_reason": finish,
@@ -222,6 +225,8 @@ def completion(content: Any, finish: str = "stop", **message: Any) -> dict[str, 
 
 
 def response(*output: dict[str, Any], **more: Any) -> dict[str, Any]:
+    from openai.types.responses import Response
+
     usage = {
         "input_tokens": 7,
         "output_tokens": 3,

@@ -9,6 +9,7 @@ from glimpsed.formats.common import Read, Size, find
 
 _MOST = 10_000  # boxes at one level, items, extents of an item
 _LARGEST_META = 16 << 20
+_PROFILES = b"\x02", b"\x03"  # methods of `colr`: restricted, any
 _PREVIEW = bytes.fromhex("eaf42b5e1c984b88b9fbb7dc406e4d16")  # Canon's
 _COD, _SOT, _EOC, _SOC = b"\xff\x52", b"\xff\x90", b"\xff\xd9", b"\xff\x4f\xff\x51"
 
@@ -98,6 +99,15 @@ def depths(read: Read) -> tuple[int, ...]:
     siz = bytes(read(_start(read) + 2, 40))
     count = int.from_bytes(siz[38:40], "big")
     return tuple((bits & 127) + 1 for bits in read(_start(read) + 42, 3 * min(count, 5))[::3])
+
+
+def profile(read: Read) -> bytes | None:
+    """The colour profile (ICC) of a JPEG 2000 picture: what its first `colr` box says (ISO 15444-1, I.5.3.3)."""
+    for name, start, stop in within(read, 0, 1 << 62, {b"jp2h"}):
+        if name == b"colr":
+            is_profile = read(start, 1) in _PROFILES
+            return bytes(read(start + 3, min(stop - start - 3, _LARGEST_META))) if is_profile else None
+    return None
 
 
 def _start(read: Read) -> int:

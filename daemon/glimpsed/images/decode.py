@@ -199,8 +199,12 @@ def _only(file: BinaryIO, kind: Kind, memory: int) -> tuple[Image.Image, int | N
         told = boxes.size(reader(file), file.seek(0, io.SEEK_END))
         if told is not None:  # their libraries refuse what is too large without a reason
             affordable((told.width, told.height), "RGB", memory)
-    if kind == "jp2" and (deep := jpx.deep(file, _open(file, kind), memory)) is not None:
-        return deep, 1
+    if kind == "jp2":
+        opened = _open(file, kind)
+        if profile := boxes.profile(reader(file)):  # Pillow does not tell of it
+            opened.info["icc_profile"] = profile
+        deep = jpx.deep(file, opened, memory)
+        return (opened, None) if deep is None else (deep, 1)
     if kind == "bmp" and (masked := masks.by_masks(file, memory)) is not None:
         return masked, 1
     # libheif turns HEIFs itself; GIF and BMP know no orientation.

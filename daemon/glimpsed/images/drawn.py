@@ -33,6 +33,7 @@ _LINE = 2.0  # points: what is no wider hides no letter
 _SQUARE, _SQUARES = 1.0, 1000  # points of a square at least; squares along a side at most
 _UNKNOWN = 12.0  # points around text whose font does not say how high its letters are
 _FLAT = 0.1  # points
+_DRAWS_NOTHING = raw.FPDF_TEXTRENDERMODE_INVISIBLE, raw.FPDF_TEXTRENDERMODE_CLIP
 _AS_IT_IS: Matrix = 1.0, 0.0, 0.0, 1.0, 0.0, 0.0
 
 _COUNT = direct(raw.FPDFPage_CountObjects, c_int, c_void_p)
@@ -100,10 +101,11 @@ class Survey:
     unseen: float  # share of the text objects that draw nothing: an OCR program's
     pictures: float  # share of the page under pictures, 1 at most
     curves: int
-    texts: frozenset[int]  # that are in doubt wherever they stand, by their handles
+    texts: frozenset[int]  # by their handles
+    doubtful: frozenset[int]  # of them, wherever they stand
     shapes: frozenset[
         int
-    ]  # texts that draw nothing themselves: invisible ones, and those that clip what is drawn next
+    ]  # that draw nothing themselves: transparent ones, and what clips that which is drawn next
     places: Coverage  # where any text is in doubt
 
 
@@ -129,9 +131,14 @@ def survey(page: Any) -> Survey:
         places.mark(sides)
     if _COUNT(page.raw) >= _OBJECTS:
         texts.doubtful, places = set(), Coverage(box)
-    unseen = texts.invisible / max(1, texts.count)
     return Survey(
-        unseen, min(1.0, pictures), curves, frozenset(texts.doubtful), frozenset(texts.shapes), places
+        texts.invisible / max(1, len(texts.all)),
+        min(1.0, pictures),
+        curves,
+        frozenset(texts.all),
+        frozenset(texts.doubtful),
+        frozenset(texts.shapes),
+        places,
     )
 
 
@@ -139,28 +146,28 @@ class _Texts:
     """The texts that were drawn so far: only what comes after lies over them."""
 
     def __init__(self, box: Sides) -> None:
-        self.count = self.invisible = 0
-        self.doubtful, self.shapes = set[int](), set[int]()
-        self._grid, self._new = Coverage(box), list[tuple[int, Matrix]]()
+        self.invisible = 0
+        self.all, self.doubtful, self.shapes = set[int](), set[int](), set[int]()
+        self._covered, self._new = Coverage(box), list[tuple[int, Matrix]]()
 
     def add(self, item: int, matrix: Matrix, *, plain: bool) -> None:
         mode = _MODE(item)
-        self.count += 1
+        self.all.add(item)
         self.invisible += mode == raw.FPDF_TEXTRENDERMODE_INVISIBLE
         self._new.append((item, matrix))
-        if mode in (raw.FPDF_TEXTRENDERMODE_INVISIBLE, raw.FPDF_TEXTRENDERMODE_CLIP):
-            self.shapes.add(item)
         if not (plain and mode == raw.FPDF_TEXTRENDERMODE_FILL and _shown(item) and _clear(item)):
             self.doubtful.add(item)
+            if mode in _DRAWS_NOTHING or _is_transparent(item):
+                self.shapes.add(item)
 
     def meet(self, sides: Sides) -> bool:
         """Whether any of them is there."""
         for item, matrix in self._new:
             left, bottom, right, top = _sides(item, matrix)
             slack = _UNKNOWN if top - bottom < _FLAT or right - left < _FLAT else 0.0
-            self._grid.mark((left - slack, bottom - slack, right + slack, top + slack))
+            self._covered.mark((left - slack, bottom - slack, right + slack, top + slack))
         self._new.clear()
-        return self._grid.meets(sides)
+        return self._covered.meets(sides)
 
 
 def _objects(page: Any) -> Iterator[tuple[int, int, Matrix, bool]]:
@@ -209,6 +216,10 @@ def _shown(item: int) -> bool:
 def _clear(item: int) -> bool:
     """Whether it is text of a colour that is seen on any light ground."""
     return min(_colour(item), default=_CLEAR) < _CLEAR
+
+
+def _is_transparent(item: int) -> bool:
+    return bool(_COLOUR(item, *_TO_PARTS)) and not _PARTS[3].value
 
 
 def _light(item: int, matrix: Matrix) -> bool:

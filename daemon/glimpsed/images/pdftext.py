@@ -253,26 +253,27 @@ def _letters(textpage: Any) -> Iterator[Letter]:
 
 def _unseen(page: Any, textpage: Any, letters: Sequence[Letter], drawn: Survey) -> list[int]:
     """The numbers of letters that nobody sees. The page, or the part of it that is in doubt, is drawn for this."""
-    plainly, texts, places = ctypes.byref(textpage.raw.contents), drawn.texts, drawn.places
-    if not texts and places.blank:
+    plainly, places = ctypes.byref(textpage.raw.contents), drawn.places
+    if not drawn.doubtful and places.blank:
         return []
-    doubtful: list[tuple[int, int | None]] = []
-    for number, (letter, item) in enumerate(
-        zip(letters, map(_ITEM, repeat(plainly), range(len(letters))), strict=True)
-    ):
+    items = list(map(_ITEM, repeat(plainly), range(len(letters))))
+    doubtful: list[int] = []
+    for number, (letter, item) in enumerate(zip(letters, items, strict=True)):
         _, _, start, high, end, low = letter
-        if (item in texts or places.meets((start, low, end, high))) and _has_ink(letter):
-            doubtful.append((number, item))
-    shown = page.get_bbox()
-    part = _around([letters[number][2:] for number, _ in doubtful], shown)
+        in_doubt = item in drawn.doubtful or places.meets((start, low, end, high))
+        if in_doubt and item is not None and _has_ink(letter):
+            doubtful.append(number)
+    part = _around([letters[number][2:] for number in doubtful], page.get_bbox())
     if part is None:
         return []
-    sight = Sight(page, part, {item for _, item in doubtful if item is not None} - drawn.shapes)
+    # Of several texts of the same letters in the same place, like one and its shadow, PDFium tells of the first.
+    told_of = {items[number] for number in doubtful} | (drawn.texts - set(items))
+    sight = Sight(page, part, told_of - drawn.shapes)
     tight = [ctypes.c_double() for _ in range(4)]
     found, to = [], [ctypes.byref(side) for side in tight]
-    for number, item in doubtful:
+    for number in doubtful:
         _, _, start, high, end, low = letters[number]
-        if item in drawn.shapes:
+        if items[number] in drawn.shapes:
             seen = sight.uneven(start, low, end, high)
         elif not (seen := sight.crossed(start, low, end, high)):
             _TIGHT(plainly, number, *to)

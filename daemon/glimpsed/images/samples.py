@@ -37,6 +37,7 @@ _BYTES = {
     50000,
 }  # compressions that keep bytes: none, LZW, Deflate, PackBits, LZMA, Zstandard
 _KNOWN = {0, 1, 2, 5, 8, 9}  # gray, RGB, CMYK, Lab
+_CIELAB = 8
 _WHOLE, _SIGNED, _FLOAT = 1, 2, 3
 PACKED = frozenset(range(1, 16)) - {8}  # bits a sample that fill no bytes
 _DEPTHS = {_WHOLE: {*PACKED, 8, 16, 24, 32, 64}, _SIGNED: {8, 16, 32}, _FLOAT: {32, 64}}
@@ -89,7 +90,8 @@ def planes(page: Ifd, data: Image.Image, count: int) -> list[Image.Image]:
     size = page.numbers(_WIDTH)[0], page.numbers(_HEIGHT)[0]
     depth, form = bits(page)[0], (page.numbers(_FORMAT) or (_WHOLE,))[0]
     if form == _FLOAT:
-        return _floats(data.tobytes(), size, count, depth // 8, page.order)
+        floats = _floats(data.tobytes(), size, count, depth // 8, page.order)
+        return _lab(floats) if page.numbers(_PHOTOMETRIC) == (_CIELAB,) else _scaled(floats)
     if depth in PACKED:
         return _packed(data, size, count, depth)
     found = _wholes(data.tobytes(), size, count, depth // 8, page.order)
@@ -142,7 +144,6 @@ def field(byte: Callable[[int], bytes], start: int, depth: int) -> bytes:
 
 
 def _floats(data: bytes, size: Size, count: int, length: int, order: str) -> list[Image.Image]:
-    """Scaled to what they hold, all in the same way."""
     found = []
     for n in range(count):
         numbers = bytearray(len(data) // count)
@@ -150,6 +151,19 @@ def _floats(data: bytes, size: Size, count: int, length: int, order: str) -> lis
             numbers[place::length] = data[n * length + place :: count * length]
         raw = f"F;{8 * length}{'B' if order == '>' else ''}F"
         found.append(Image.frombytes("F", size, bytes(numbers), "raw", raw))
+    return found
+
+
+def _lab(found: list[Image.Image]) -> list[Image.Image]:
+    """As the 8 bits of CIE L*a*b* have them: L* of 100 is white, a* and b* are signed."""
+    light, *others = found
+    moved = [plane.point(lambda value: value * 1.0 + 128.5).convert("L") for plane in others]
+    signed = [plane.point(lambda value: value ^ 128) for plane in moved]
+    return [light.point(lambda value: value * 2.55 + 0.5).convert("L"), *signed]
+
+
+def _scaled(found: list[Image.Image]) -> list[Image.Image]:
+    """To what they hold, all in the same way."""
     ends: list[Any] = [end for plane in found for end in plane.getextrema()]
     low, high = min(0.0, *ends), max(ends)
     top = next((ceiling for ceiling in _CEILINGS if low >= 0 and high <= ceiling), high)

@@ -42,15 +42,15 @@ class Sight:
         self.across, self.down = math.ceil(width * scale) / width, math.ceil(height * scale) / height
         self.left = box[0] + math.ceil(cut[0] * scale) / self.across
         self.top = box[3] - math.ceil(cut[3] * scale) / self.down
-        shown = look()
+        self.shown = look()
         for text in texts:
             _SET_ACTIVE(text, 0)
         try:
-            self.ground = look()
+            ground = look()
         finally:
             for text in texts:
                 _SET_ACTIVE(text, 1)
-        self.trace = trace(shown, self.ground)
+        self.trace = trace(self.shown, ground)
         self._columns = functools.lru_cache(maxsize=64)(self._profile)
 
     def crossed(self, left: float, bottom: float, right: float, top: float) -> bool:
@@ -69,9 +69,9 @@ class Sight:
         return self.trace.crop((start, high, end, low)).getbbox() is not None
 
     def uneven(self, left: float, bottom: float, right: float, top: float) -> bool:
-        """Whether anything else is seen in a box, in points: what an OCR program read, or what is drawn through letters."""
+        """Whether anything is seen in a box, in points: what an OCR program read, or what is drawn through letters."""
         (start, end), (high, low) = self._sides(left, right), self._rows(bottom, top)
-        bands = [band.tobytes() for band in self.ground.crop((start, high, end, low)).split()]
+        bands = [band.tobytes() for band in self.shown.crop((start, high, end, low)).split()]
         return any(max(band) - min(band) > _CONTRAST for band in bands)
 
     def _profile(self, high: int, low: int) -> bytes:

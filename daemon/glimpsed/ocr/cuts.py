@@ -119,14 +119,19 @@ def _empty(cut: Array, beyond: float = REACH, dust: float = DUST) -> Array:
     """The columns of a line without more ink than dust, aside from what is beyond, above and below; both of its height."""
     height = cut.shape[0]
     edge = int(beyond * height)
-    grey = cut[edge : height - edge].min(axis=2)
+    grey = _darkest(cut[edge : height - edge])
     return np.asarray((grey < INK * np.median(grey)).sum(axis=0) <= dust * height)
+
+
+def _darkest(cut: Array) -> Array:
+    """Of each pixel's three values the least: plane by plane, since along so short an axis NumPy takes fourteen times as long."""
+    return np.minimum(np.minimum(cut[:, :, 0], cut[:, :, 1]), cut[:, :, 2])
 
 
 def _trimmed(cut: Array) -> Array:
     """Without most of what is empty above and below: the engine sees every line at the same height, margins included."""
     height = cut.shape[0]
-    grey = cut.min(axis=2)
+    grey = _darkest(cut)
     rows = np.flatnonzero((grey < INK * np.median(grey)).mean(axis=1) > 0.004)
     if not len(rows) or rows[-1] - rows[0] < 0.4 * height:
         return cut

@@ -47,13 +47,29 @@ class HandOver:
         self._locate = locate
         self._clock = clock
 
-    async def run(self, story: Story, answer: Answer, written: tuple[Written, ...]) -> Handed:
-        """Where the file is in the end, and what it has become there.
+    async def told(self, story: Story, origin: FileKey | None) -> bool:
+        """Whether this file was handed over under another name in its folder: somebody, or its command, renamed it since.
+
+        A copy stands beside its origin, and a scan that comes again has another time: those are handed over themselves.
+        """
+        job, place = story.job, story.place
+        if origin is None or origin == job.key or origin.folder != job.key.folder:
+            return False
+        row = await self._books.patient(Ledger.find, origin)
+        if row is None or (row.was if row.state == "gone" else row.state) not in ("done", "handing"):
+            return False
+        there = await place.do(files.version_at, place.root, origin.path)
+        return row.version == job.version != there
+
+    async def run(
+        self, story: Story, answer: Answer, written: tuple[Written, ...], *, told: bool = False
+    ) -> Handed:
+        """Where the file is in the end, and what it has become there. `told`: command and webhook are done with it.
 
         Raises `NotHandedOver`, `LeaseLost`, `Vanished`, `SidecarBlocked` or `ShareTrouble`: then it is gone on with later.
         """
         job, on_done = story.job, story.place.folder.on_done
-        handed = Handed(job.key, job.version, answer, written)
+        handed = Handed(job.key, job.version, answer, written, ("command", "webhook") if told else ())
         if job.handing is None:
             await self._note(story, handed)
         else:

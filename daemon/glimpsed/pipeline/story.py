@@ -223,10 +223,13 @@ class Pipeline:
                     made.files,
                 )
         await self._to_be_verified(kept)
-        if place.folder.on_done == NOTHING:
+        on_done = place.folder.on_done
+        told = on_done != NOTHING and await self._hand_over.told(kept.story, kept.origin)
+        if on_done == NOTHING or (told and on_done.move_to is None and on_done.rename_to is None):
             end = await self._ends.done(job, answer, written)
         else:
-            end = await self._ends.handed_over(job, await self._hand_over.run(kept.story, answer, written))
+            handed = await self._hand_over.run(kept.story, answer, written, told=told)
+            end = await self._ends.handed_over(job, handed)
         # A file that was only touched is its own origin: it keeps its name, and its sidecars.
         if end.outcome == "reused" and kept.origin not in {None, job.key}:
             await self._reuse.forget_old_name(kept.origin)

@@ -21,6 +21,9 @@ MOST = 50  # values that are looked at, from the end
 _WRAPPERS = 3  # around one another
 # A text in JSON stays on its line, so a stray quotation mark in prose does no harm beyond it.
 _MARK = re.compile(r'"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"?|[\[\]{}]')
+_STRING = re.compile(r'"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"')
+_JSON = re.compile(r"[\[{]\s*[\[{\"']")  # how it begins, unlike a bracket in prose
+_WHOLE = re.compile(r"(?:[\"'\]}`>;]|\b(?:true|false|null))\s*\Z")  # a value or what is around one has ended
 _FENCED = re.compile(r"^[ \t]*```[^`\n]*\n(.*?)^[ \t]*```", re.DOTALL | re.MULTILINE)
 _ARGUMENTS = ("arguments", "parameters", "input")  # of a tool, which some servers make of a schema
 _PAIRS = {"]": "[", "}": "{"}
@@ -42,13 +45,24 @@ def _values(text: str) -> Iterator[Any]:
         yield from value
         return
     segments, rest = _segments(text)
-    if rest:  # something that was opened and never closed: the end of the answer is missing
+    torn = _is_torn(rest)
+    if torn and _JSON.match(rest):  # nor is a draft in front of it meant, or a part of it
+        return
+    if rest and not torn:  # something that was opened and never closed: the last brackets are missing
         yield from _mended(rest)
     for segment in reversed(segments[-MOST:]):
         yield from _parsed(segment) or _mended(segment)
     for fenced in reversed(_fenced(text)):
         yield from _parsed(fenced)
-    yield from _mended(html.unescape(text) if "&quot;" in text else text)
+    if not torn:
+        yield from _mended(html.unescape(text) if "&quot;" in text else text)
+
+
+def _is_torn(rest: str) -> bool:
+    """Whether a text that was never closed ends in the midst of a value: half a number or word is another one."""
+    marks = [mark[0] for mark in _MARK.finditer(rest)] if rest else []
+    open_string = bool(marks) and marks[-1][0] == '"' and not _STRING.fullmatch(marks[-1])
+    return bool(rest) and ((open_string and rest.endswith(marks[-1])) or not _WHOLE.search(rest))
 
 
 def _segments(text: str) -> tuple[list[str], str]:

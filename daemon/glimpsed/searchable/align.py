@@ -5,9 +5,8 @@ and figures count, whatever their case. What was aligned letter by letter is jud
 place of the letters that it shares with what was seen, or else goes with its line, and a line of which nothing was seen
 stands between its neighbours.
 
-Nothing of the text is lost, nothing is added: each of its words comes out once. Only where hardly anything that
-was seen is in it (it describes the page, or answers a question about it) are the lines that were seen kept as well, so that
-they are found.
+Nothing of the text is lost, nothing is added: each of its words comes out once, also those of a text that describes the page,
+or answers a question about it.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import itertools
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from rapidfuzz.distance import Levenshtein
@@ -29,7 +28,6 @@ _RUN = 4  # letters that are found elsewhere than where their turn is, at least
 _SAME = 0.7  # of a word's letters, at least, are the same as those that were seen …
 _LIKE = 0.5  # … and so many are one of them at all, beside a word that was found
 _SHORT = 3  # letters: fewer are found everywhere
-_TRANSCRIBED = 0.5  # of what was seen, at least, is in a text that says what stands on the page
 
 
 class _Place(NamedTuple):  # made for each letter: three times as fast as a frozen dataclass
@@ -73,15 +71,7 @@ def align(text: str, pages: Sequence[PageWords]) -> list[PageWords]:
             if word.found:
                 word.at, word.quad = _placed(word, places, pages)
         _go_along(line, pages)
-    out = _set(lines, pages)
-    if len(seen) and len(free) > (1 - _TRANSCRIBED) * len(seen):
-        claimed = {(p.page, p.line) for n, p in enumerate(places) if n not in free}
-        out = [replace(page, lines=page.lines + _others(pages[n], n, claimed)) for n, page in enumerate(out)]
-    return out
-
-
-def _others(page: PageWords, number: int, claimed: set[tuple[int, int]]) -> tuple[PlacedLine, ...]:
-    return tuple(line for n, line in enumerate(page.lines) if (number, n) not in claimed)
+    return _set(lines, pages)
 
 
 @functools.lru_cache(maxsize=10_000)

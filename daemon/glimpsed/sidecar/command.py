@@ -19,6 +19,7 @@ from glimpsed.sidecar.render import names, stem
 log = get_logger()
 
 LIMIT = 300.0  # seconds
+LINGER, LOOK = 10.0, 0.05  # seconds that what it left in the background is waited for, and looked after
 # Bytes of its standard error that are kept, and read at a time: a pipe holds 16 times that.
 PART, PARTS = 4096, 16
 LONGEST = 200  # characters of a line that is shown
@@ -29,7 +30,13 @@ _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
 
 async def run(
-    folder: Folder, path: str, relpath: str, written: Sequence[Written], *, limit: float = LIMIT
+    folder: Folder,
+    path: str,
+    relpath: str,
+    written: Sequence[Written],
+    *,
+    limit: float = LIMIT,
+    linger: float = LINGER,
 ) -> str | None:
     """Run the folder's command for this finished image; why it failed, None when it did not.
 
@@ -37,10 +44,11 @@ async def run(
     ``{name}``, ``{stem}``, ``{folder}``, ``{relpath}`` and, for each output, ``{text_path}``,
     ``{json_path}``, … are filled in within each argument, and set as ``GLIMPSED_PATH`` and so on. After
     `limit` seconds the program and what it started are killed. The reason ends with the last line of its standard error.
+    What it leaves in the background may write to the image as well: that is waited for, for `linger` seconds.
     """
     values = _values(folder, path, relpath, {w.name for w in written})
     started = time.monotonic()
-    code, trouble, said = await _run(_arguments(folder, values), _environment(values), limit)
+    code, trouble, said = await _run(_arguments(folder, values), _environment(values), limit, linger)
     reason = trouble or (None if code == 0 else f"exit code {code}")
     (log.info if reason is None else log.warning)(
         events.FILE_COMMAND,
@@ -74,7 +82,7 @@ def _environment(values: dict[str, str]) -> dict[str, str]:
 
 
 async def _run(
-    arguments: list[str], environment: dict[str, str], limit: float
+    arguments: list[str], environment: dict[str, str], limit: float, linger: float
 ) -> tuple[int | None, str | None, str]:
     """The exit code, or what went wrong; and the last line that it said on standard error."""
     nothing = asyncio.subprocess.DEVNULL  # its output may hold answers, which belong in no log
@@ -98,12 +106,23 @@ async def _run(
         except TimeoutError:
             return None, f"killed after {limit:g} s", heard.last_line()
         else:
+            if code == 0:
+                await _ended(process.pid, linger)
             return code, None, heard.last_line()
         finally:
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 await asyncio.shield(process.wait())
+
+
+async def _ended(group: int, linger: float) -> None:
+    """Return once no process of the group is left, or after `linger` seconds."""
+    with contextlib.suppress(TimeoutError, ProcessLookupError, PermissionError):
+        async with asyncio.timeout(linger):
+            while True:
+                os.killpg(group, 0)
+                await asyncio.sleep(LOOK)
 
 
 class _Heard:

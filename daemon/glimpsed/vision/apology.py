@@ -26,7 +26,7 @@ _CANNOT = _words(
 )
 _HELP = _words(
     "help assist comply fulfill fulfil support engage proceed continue participate decline respond answer do complete "
-    "process transcribe provide generate produce discuss share assistance helping transcribing processing that request"
+    "process transcribe extract provide generate produce discuss share assistance helping transcribing processing that request"
 )
 _PEOPLE = _words(
     "people person persons individual individuals human humans someone anyone somebody anybody who whom man men woman "
@@ -56,7 +56,7 @@ _REST = _words(
     "solely alone only just due because since reason reasons policy policies guidelines privacy safety ethical "
     "concerns programming violates goes involves contains moment time now here further anything something thing there "
     "recognition one may might contain potentially possibly confidential proprietary medical financial legal bank health "
-    "record records statement statements identifying transcription transcriptions"
+    "record records statement statements identifying transcription transcriptions conversation respectfully"
 )
 _EVERY = _I | _CANNOT | _HELP | _PEOPLE | _REST
 # What a model without eyes says: nothing stands in such a sentence but that, of all that a page might show.
@@ -71,7 +71,7 @@ _BLIND = (
         "sorry very so but however unfortunately apologize apologise apologies afraid as an a ai language model assistant "
         "based large sincerely have has the capability capabilities ability to be able being am is currently directly "
         "actually really also simply can and or this that these those any your such its in from at for of with you you've "
-        "we provided uploaded attached shared sent here now moment time our conversation chat message interface platform yet do does did"
+        "we provided uploaded attached shared sent here now moment time our conversation chat message interface platform yet do does did external file files"
     )
 )  # fmt: skip
 _MADE_BY = re.compile(r"\b(developed|created|made|trained|built) by [\w-]+( [\w-]+)?(?=,)")
@@ -94,12 +94,18 @@ _ZH_WORDS = _words(
     "无法 不能 没法 没有办法 没办法 不可以 不便 不方便 拒绝 不支持 不具备 没 未 不予 "
     "提供 回答 回复 解答 协助 帮助 处理 识别 辨认 确认 描述 告诉 告知 透露 判断 评论 分析 解读 转录 转写 提取 查看 看到 看见 访问 直接 满足 完成 "
     "继续 讨论 给出 生成 学习 理解 服务 支持 能力 功能 如果 如有 若有 有 其他 其它 别的 需要 请 随时 让我们 换个 再 聊聊 聊 吧 一些 尽力 帮 解决 向 "
-    "问 欢迎 提问 乐意 很高兴 效劳 谢谢 感谢 尝试 重新 上传"
+    "问 欢迎 提问 乐意 很高兴 效劳 谢谢 感谢 尝试 重新 上传 没有 学会 稍后 再试 给到 不合规 停止 被 我们 换个话题"
 )
 _ZH = re.compile("|".join(sorted(_ZH_WORDS, key=len, reverse=True)))
-_ZH_CANNOT = re.compile("无法|不能|没法|没有?办法|不可以|不便|不方便|拒绝|不支持|不具备|没学习|不予")
+_ZH_CANNOT = re.compile(
+    "无法|不能|没法|没有?办法|不可以|不便|不方便|拒绝|不支持|不具备|没有?学[习会]|不予|停止"
+)
+_SIMPLIFIED = str.maketrans(
+    "無這張圖協處內請題問對識別說續為個隱護與違規據證會沒麼還關",
+    "无这张图协处内请题问对识别说续为个隐护与违规据证会没么还关",
+)
 _ZH_DEED = re.compile(
-    "提供|回答|回复|解答|协助|帮助|处理|识别|辨认|描述|告诉|告知|透露|判断|评论|分析|解读|转录|转写|提取|满足|完成|讨论|生成"
+    "提供|回答|回复|解答|协助|帮助|处理|识别|辨认|描述|告诉|告知|透露|判断|评论|分析|解读|转录|转写|提取|满足|完成|讨论|生成|给到"
 )
 _ZH_MARKS = re.compile(r"[\s,.、;:!?~…'\"“”‘’()。]+")
 _OFFER = _words(
@@ -150,13 +156,14 @@ def breaks_rules(sentence: str) -> bool:
     words = _english(text)
     if words <= _RULED and all(words & kind for kind in (_BROKEN, _RULES, _SUBJECT)):
         return True
-    own = "我" in text.replace("我们", "") or "作为" in text
+    text = text.translate(_SIMPLIFIED)
+    own = "我" in text.replace("我们", "") or "作为" in text or "换个话题" in text
     return own and bool(_ZH_CANNOT.search(text) and _ZH_DEED.search(text)) and _is_chinese(text)
 
 
 def _is_chinese(text: str) -> bool:
     """Whether a text is made of the Chinese vocabulary alone."""
-    return not _ZH_MARKS.sub("", _ZH.sub("", text))
+    return not _ZH_MARKS.sub("", _ZH.sub("", text.translate(_SIMPLIFIED)))
 
 
 def is_about_people(sentence: str) -> bool:

@@ -36,6 +36,7 @@ _BLIND = tuple(
           ( (see|view|access|analy[sz]e|interpret)[ ](any[ ])?(images|pictures|photos)
           | (see|view|analy[sz]e|interpret)[ ]((any|the|this|that|your|attached|provided|uploaded)[ ]){1,8}(image|picture|photo|attachment|scan)s? )
         | (there[ ](is|was)[ ])?no[ ](image|picture|photo|attachment)([ ](was|is|has[ ]been|appears[ ]to[ ](be|have[ ]been)))?[ ](\w+[ ])?(attached|provided|uploaded|included|visible|received|shared)
+        | there[ ](doesn't|does[ ]not|didn't)[ ](seem|appear)[ ]to[ ]be[ ](an?|any)[ ](image|picture|photo|attachment)s?
         | i[ ](see|find)[ ]no[ ](image|picture|photo|attachment)
         | (the|your|no)[ ](image|picture|photo)[ ](didn't|did[ ]not|wasn't|was[ ]not|isn't|is[ ]not|was)[ ](\w+[ ])?(upload|load|come[ ]through|attach|visible|display)\w*
         )

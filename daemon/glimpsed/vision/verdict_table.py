@@ -107,6 +107,9 @@ ERRORS: tuple[Row, ...] = (
         r"| (requests?|tokens|models?)[-_ ]?per[-_ ]?(day|month)(?!.{0,120}try[ ]again[ ]in[ ](\d+m)?[\d.]+m?s)"),
     row("pause", at="402 403 429", words=r"(exceeded|reached|used[ ](up|all)).{0,30}\b(daily|weekly|monthly|yearly|annual|included|free|trial)\b.{0,30}(credits?|quota|allowance|allotment|budget|cap\b)"),
     row("pause", rate=True, words=r"exceeded[ ]your[ ]current[ ]quota | quota.{0,20}exhausted | check[ ]your[ ]plan[ ]and[ ]billing"),
+    # --- the other API's words: this one is not what is asked there, or not with this model ---
+    row("switch", "api", at="400 404 422", words=r"\b(messages|input)[`'\"]?[: ]{1,2}(field[ ]|is[ ](a[ ])?)?required | missing.{0,40}[`'\" ]messages\b"
+        r"| 不支持.{0,10}(responses|chat[ /]completions)"),
     # --- this model, for this key ---
     row("switch", "model", codes="model_not_found ModelNotOpen model_not_supported unsupported_model"
         " model_deprecated model_price_error InvalidEndpointOrModel InvalidEndpointOrModel.NotFound DeploymentNotFound"
