@@ -272,7 +272,7 @@ def test_a_correction_outlives_redo_and_rewrite(tmp_path: Path, gateway: Gateway
     assert "review" not in sidecar(tmp_path, "a.png")
 
 
-@pytest.mark.parametrize("deed", ["corrected", "written anew"])
+@pytest.mark.parametrize("deed", ["corrected", "corrected and undone", "written anew"])
 def test_what_is_done_to_an_answer_while_it_is_read_a_second_time_stays(
     tmp_path: Path, gateway: Gateway, deed: str
 ) -> None:
@@ -292,8 +292,8 @@ def test_what_is_done_to_an_answer_while_it_is_read_a_second_time_stays(
         config = load(tmp_path / "glimpsed.yaml", keys=False)
         ledger = open_ledger(f"sqlite:///{next(tmp_path.rglob('*.sqlite'))}")
         try:
-            if deed == "corrected":
-                folder, root = config.folders["inbox"], find_root(str(inbox))
+            folder, root = config.folders["inbox"], find_root(str(inbox))
+            if deed != "written anew":
                 row, found = review.current(ledger, root, folder, FileKey("inbox", "a.png"))
                 data = {"number": "R-17", "total": 3}
                 seen = review.token(row, found)
@@ -307,6 +307,13 @@ def test_what_is_done_to_an_answer_while_it_is_read_a_second_time_stays(
             if deed == "written anew":
                 daemon.wait_event("file.doubtful")
             wait_until(lambda: ledger.agreement(FileKey("inbox", "a.png")) is not None, "it was never read")
+            if deed == "corrected and undone":
+                row, found = review.current(ledger, root, folder, FileKey("inbox", "a.png"))
+                seen, own = review.token(row, found), ledger.own_answer(row.key)
+                review.correct(ledger, root, folder, row.key, seen=seen, by="anna", instead=own, undo=True)
+                # What was read, and paid for, is told without being asked again.
+                daemon.wait_event("file.doubtful")
+                wait_until(lambda: ledger.doubtful("inbox") == 1, "it is in no list")
             assert daemon.stop() == 0
             assert ledger.doubtful("inbox") == (deed != "corrected")
             row = ledger.find(FileKey("inbox", "a.png"))

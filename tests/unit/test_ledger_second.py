@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from glimpsed.ledger import Ledger
 from glimpsed.ledger.hosts import this_host
-from glimpsed.model import Answer, FileKey, Job, Offer, Source, Usage, Version, Written, utc
+from glimpsed.model import Answer, Doubt, FileKey, Job, Offer, Source, Usage, Version, Written, utc
 from sidecar_samples import answer as sample
 
 KEY = FileKey("in", "a.png")
@@ -157,6 +157,67 @@ def test_a_correction_is_not_written_over_by_a_reading_that_began_before(ledger:
     (kept,) = ledger.all_kept([(answer("x").source.sha256, "q")])
     assert kept is not None
     assert kept.answer.text == "right"
+
+
+def undo(ledger: Ledger) -> None:
+    row = ledger.find(KEY)
+    assert row is not None
+    assert ledger.review(row, answer("right"), answer("one"), (), 5.0, None)
+
+
+def test_what_was_read_while_the_answer_was_corrected_counts_once_that_is_undone(ledger: Ledger) -> None:
+    done(ledger)
+    (found,) = ledger.claim_readings(["in"], 10, 1.0, LEASE)
+    assert ledger.review(found.row, answer("one"), answer("right"), (), 4.0, "anna")
+    usage = Usage(input_tokens=5, output_tokens=2, cost=0.5, currency="USD")
+    now = ledger.clock.wall()
+    ledger.read_second(found.job, "second", usage, agreement=0.5, doubtful=True, reading="{}", now=now)
+    corrected = ledger.find(KEY)
+    assert corrected is not None
+    ledger.reading_left(found.job, corrected)
+    assert claim(ledger) == []
+    undo(ledger)
+    assert ledger.doubtful("in") == 0, "the sidecar does not say so yet"
+    (again,) = ledger.claim_readings(["in"], 10, 1.0, LEASE)
+    assert again.reading == "{}", "it was asked and paid for"
+    doubt = Doubt(by="second", agreement=0.5, fields=(), words=())
+    assert ledger.reading_told(
+        again.job, again.row, answer("one").model_copy(update={"doubt": doubt}), again.row.written
+    )
+    assert ledger.doubtful("in") == 1
+    assert claim(ledger, now=1e6) == []
+
+
+def test_what_was_corrected_before_its_second_reading_is_read_once_that_is_undone(ledger: Ledger) -> None:
+    done(ledger)
+    (found,) = ledger.claim_readings(["in"], 10, 1.0, LEASE)
+    assert ledger.review(found.row, answer("one"), answer("right"), (), 4.0, "anna")
+    undo(ledger)
+    assert claim(ledger) == [], "it is being read"
+    row = ledger.find(KEY)
+    assert row is not None
+    assert ledger.review(row, answer("one"), answer("right"), (), 6.0, "anna")
+    ledger.reading_left(found.job, row)
+    undo(ledger)
+    (again,) = ledger.claim_readings(["in"], 10, 1.0, LEASE)
+    assert again.reading is None
+    row = ledger.find(KEY)
+    assert row is not None
+    ledger.reading_later(again.job, None, tries=0)
+    ledger.forget_review(row, answer("one"))
+    assert len(claim(ledger)) == 1
+
+
+def test_a_reading_that_is_left_at_the_moment_of_the_undo_is_due_again(ledger: Ledger) -> None:
+    done(ledger)
+    (found,) = ledger.claim_readings(["in"], 10, 1.0, LEASE)
+    sidecars = [Written("a.png.txt", 4, 4)]
+    assert ledger.review(found.row, answer("one"), answer("right"), sidecars, 4.0, "anna")
+    corrected = ledger.find(KEY)
+    assert corrected is not None
+    undo(ledger)
+    ledger.reading_left(found.job, corrected)
+    assert len(claim(ledger)) == 1
 
 
 def test_what_was_asked_again_meanwhile_keeps_its_new_answer(ledger: Ledger) -> None:

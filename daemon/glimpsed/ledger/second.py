@@ -131,7 +131,10 @@ class Second(Finish):
             if not c.execute(sa.update(files).where(same).values(written=written_text(written))).rowcount:
                 return False
             done = sa.update(verifications).where(*_held(job, self.owner))
-            if c.execute(done.values(due=None, owner=None, reading=None)).rowcount:
+            told: dict[str, Any] = {"due": None, "owner": None, "reading": None}
+            if answer.doubt is not None:  # when it was read, somebody had corrected it, who has undone that
+                told["doubtful"] = 1
+            if c.execute(done.values(told)).rowcount:
                 if row.sha256:
                     self._replace_answer(c, row.sha256, row.question, answer)
                 self._database.tell(c)
@@ -142,6 +145,15 @@ class Second(Finish):
         with self._database.write() as c:
             change = {"due": due, "owner": None, "tries": tries}
             c.execute(sa.update(verifications).where(*_held(job, self.owner)).values(change))
+
+    def reading_left(self, job: Job, row: FileRow) -> None:
+        """Never, as somebody knows better than `row`'s answer; but should that be undone by now, at once."""
+        same = sa.exists().where(
+            files.c.id == job.id, files.c.written.is_not_distinct_from(written_text(row.written))
+        )
+        with self._database.write() as c:
+            due = sa.case((same, sa.null()), else_=0.0)
+            c.execute(sa.update(verifications).where(*_held(job, self.owner)).values(due=due, owner=None))
 
     def next_reading(self, folders: Collection[str]) -> float | None:
         """When the next file of these is due to be read a second time; None: none is."""
@@ -217,7 +229,7 @@ class Second(Finish):
                 before = self._own(old)
                 values = {"file": found.id, "claim": found.claims, "at": at, "by": by, "before": before}
                 c.execute(self._put_review, values)
-            self._put_doubt(c, found.id, there=by is None and new.doubt is not None)
+            self._put_doubt(c, found.id, new if by is None else None)
             c.execute(sa.update(files).where(files.c.id == found.id).values(written=written_text(written)))
             if row.sha256:
                 self._replace_answer(c, row.sha256, row.question, new)
@@ -278,12 +290,20 @@ class Second(Finish):
             if (file := c.scalar(this)) is None:
                 return
             c.execute(sa.delete(reviews).where(reviews.c.file == file))
-            self._put_doubt(c, file, there=answer.doubt is not None)
+            self._put_doubt(c, file, answer)
             if row.sha256:
                 self._replace_answer(c, row.sha256, row.question, answer)
 
-    def _put_doubt(self, c: sa.Connection, file: int, *, there: bool) -> None:
-        c.execute(sa.update(verifications).where(verifications.c.file == file).values(doubtful=int(there)))
+    def _put_doubt(self, c: sa.Connection, file: int, own: Answer | None) -> None:
+        """As the model's own answer says, which counts again; None: somebody knows better.
+
+        Nobody has read that answer a second time, or told what was read, while somebody knew better: that is due again.
+        """
+        this = sa.update(verifications).where(verifications.c.file == file)
+        c.execute(this.values(doubtful=int(own is not None and own.doubt is not None)))
+        if own is not None:
+            untold = verifications.c.agreement.is_(None) | verifications.c.reading.is_not(None)
+            c.execute(this.where(untold, verifications.c.due.is_(None)).values(due=0.0))
 
 
 def _held(job: Job, owner: str) -> tuple[sa.ColumnElement[bool], ...]:

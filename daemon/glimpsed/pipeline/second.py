@@ -69,8 +69,10 @@ class SecondReader:
         question = anew.question_of(found.row)
         kept = await self.books.patient(Ledger.all_kept, question) if question else []
         answer = await place.do(anew.answer, place.root, found.row, place.folder, kept)
-        if answer is None or answer.review is not None:
-            await self._later(found, None)  # there is nothing to compare with, or somebody knows better
+        if answer is None:
+            await self._later(found, None)  # there is nothing to compare with
+        elif answer.review is not None:
+            await self.books.patient(Ledger.reading_left, found.job, found.row)
         elif found.reading is None:
             reading = await self._read(found, place, answer)
             await self._told_of(found, place, reading)
