@@ -128,6 +128,32 @@ def test_a_command_that_renames_the_image_in_its_folder_runs_once(
     assert sorted(path.name for path in inbox.rglob("*.txt")) == ["b.png.txt", "new1.png.txt"]
 
 
+def test_what_was_not_handed_over_under_an_old_name_is_under_the_new_one(
+    tmp_path: Path, inbox: Path, gateway: Gateway
+) -> None:
+    """Its command renames the image, and fails at what it does then; a webhook that is down is told later."""
+    runs = tmp_path / "runs"
+    command = script(
+        tmp_path / "act",
+        f'echo "$2" >> {runs}; [ "$2" != a.png ] || {{ mv "$1" "{inbox}/b.png"; sleep 3; exit 5; }}',
+    )
+    with Hook(*[503] * 50) as hook:
+        folder = f'on_done: {{command: ["{command}", "{{path}}", "{{relpath}}"], webhook: "{hook.url}"}}'
+        with Daemon(config(gateway, inbox, folder), tmp_path) as daemon:
+            drop(inbox, "a.png", picture())
+            # The webhook is down: the file gets another name before it is told.
+            daemon.wait_event("file.retry", file="b.png")
+            (inbox / "b.png").rename(inbox / "c.png")
+            daemon.wait_event("file.retry", file="c.png")
+            hook.statuses.clear()
+            wait_until(lambda: counts(daemon) == {"done": 1, "gone": 2}, "not done")
+            assert daemon.stop() == 0
+    assert runs.read_text().split() == ["a.png", "b.png"]
+    told = [json.loads(body)["source"]["name"] for _, body in hook.heard]
+    assert (set(told), told[-1]) == ({"b.png", "c.png"}, "c.png")
+    assert len(gateway.requests) == 1
+
+
 def test_a_command_that_fails_is_tried_again_until_it_succeeds(
     tmp_path: Path, inbox: Path, gateway: Gateway
 ) -> None:

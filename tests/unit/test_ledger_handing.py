@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from glimpsed.ledger import Adopted, Ledger
+from glimpsed.ledger.handing import HandedSoFar
 from glimpsed.model import FileKey, Handing, Job, Offer, Version, Written
 from unit.test_ledger import answer
 
@@ -35,6 +36,26 @@ def test_it_goes_on_where_it_was_after_a_death(ledger: Ledger) -> None:
     assert again.handing == Handing(("command",))
     assert (again.version, again.written, again.answer) == (TOUCHED, WRITTEN, answer())
     assert not ledger.handing(job, WRITTEN, ASKED, 501)  # whose lease ran out
+
+
+def test_how_far_it_is_handed_over_under_another_name(ledger: Ledger) -> None:
+    job = written(ledger)
+    sha256 = answer().source.sha256
+    ledger.offer([Offer(FileKey("in", "b.jpg"), ASKED), Offer(FileKey("in", "c.jpg"), TOUCHED)], 4)
+    named, other = (one for one in ledger.claim(folders=["in"], limit=9, now=5) if one.id != job.id)
+    named, other = (named, other) if named.version == ASKED else (other, named)
+
+    assert ledger.handed(other, sha256) == ledger.handed(named, "00" * 32) == []
+    assert ledger.handed(named, sha256) == [HandedSoFar(KEY.path, done=False, steps=(), in_hand=True)]
+    assert ledger.handing(job, WRITTEN, ASKED, 5, steps=["command"])
+    ledger.release(job)
+    assert ledger.handed(named, sha256) == [
+        HandedSoFar(KEY.path, done=False, steps=("command",), in_hand=False)
+    ]
+    job = claim(ledger, 6)
+    assert ledger.handed_over(job, KEY, ASKED, WRITTEN, 7)
+    ledger.vanished([KEY], 8)
+    assert ledger.handed(named, sha256) == [HandedSoFar(KEY.path, done=True, steps=(), in_hand=False)]
 
 
 def test_what_a_command_does_to_the_image_is_no_news_but_what_others_do_is(ledger: Ledger) -> None:

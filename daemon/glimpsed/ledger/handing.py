@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from glimpsed.ledger.finish import DONE, DROP, OURS, Finish
-from glimpsed.ledger.part import HELD_LEASE, clean, written_text
-from glimpsed.ledger.schema import HANDED, IN_COMMAND, files, kept, reviews, verifications
+from glimpsed.ledger.part import HELD_LEASE, clean, key_of, written_text
+from glimpsed.ledger.schema import HANDED, IN_COMMAND, answers, files, kept, reviews, verifications
 from glimpsed.model import Answer, FileKey, Job, Version, Written
 
 _HANDING = (
@@ -60,7 +61,32 @@ _AT = sa.select(files.c.id).where(
     files.c.directory == sa.bindparam("directory"),
     files.c.name == sa.bindparam("name"),
 )
+_STAGE = sa.case((files.c.state == "gone", files.c.was), else_=files.c.state)
+_OTHERS = (
+    sa.select(
+        files.c.folder, files.c.directory, files.c.name, files.c.owner, _STAGE.label("stage"), answers.c.body
+    )
+    .select_from(files.outerjoin(answers, sa.and_(answers.c.file == files.c.id, answers.c.page == HANDED)))
+    .where(
+        files.c.sha256 == sa.bindparam("hash"),
+        files.c.folder == sa.bindparam("folder"),
+        files.c.size == sa.bindparam("bytes"),
+        files.c.mtime_ns == sa.bindparam("modified"),
+        files.c.id != sa.bindparam("job"),
+        _STAGE.in_(("done", "handing")),
+    )
+)
 _GONE_FOR = sa.delete(files).where(files.c.id.in_(sa.bindparam("ids", expanding=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class HandedSoFar:
+    """How far a file is handed over, or was."""
+
+    path: str  # in its folder
+    done: bool
+    steps: tuple[str, ...]  # done of it, where all is not
+    in_hand: bool
 
 
 class HandingOver(Finish):
@@ -97,6 +123,16 @@ class HandingOver(Finish):
             if answer is not None:
                 c.execute(self._put_answer, {"file": job.id, "page": 0, "body": answer.model_dump_json()})
             return True
+
+    def handed(self, job: Job, sha256: str) -> list[HandedSoFar]:
+        """How far other rows of the job's folder that have its version and content are handed over, or were when they went."""
+        with self._database.read() as c:
+            rows = c.execute(_OTHERS, {"job": job.id, "folder": job.key.folder, "hash": bytes.fromhex(sha256),
+                                       "bytes": job.version.size, "modified": job.version.mtime_ns})  # fmt: skip
+            return [
+                HandedSoFar(key_of(row).path, row.stage == "done", tuple(json.loads(row.body or "[]")), row.owner is not None)
+                for row in rows
+            ]  # fmt: skip
 
     def not_handed_over(self, job: Job, reason: str, advice: str, now: float) -> bool:
         """Given up, until somebody says `retry`: the answer and the sidecars stay."""

@@ -7,12 +7,13 @@ version that is done. What fails is tried again as a request is.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from glimpsed import sidecar
-from glimpsed.clock import Clock
+from glimpsed.clock import Clock, elapsed
 from glimpsed.disk import files
 from glimpsed.errors import FileError, LeaseLost, NotHandedOver, ShareTrouble, Vanished, Verdict
 from glimpsed.ledger import Books, Ledger
@@ -21,6 +22,10 @@ from glimpsed.pipeline import webhook as webhooks
 from glimpsed.pipeline.place import Story
 from glimpsed.searchable import KINDS
 from glimpsed.searchable.maker import Made, Maker
+
+STEPS = ("command", "webhook")  # before the new name and place
+UNDER_WAY = 330.0  # seconds that a hand-over under an old name is waited for: a command's own, and some
+LOOK = 0.5  # seconds between two looks at it
 
 # The watched folder that a path lies in, and the path in it; None when it lies in none.
 Locate = Callable[[str], FileKey | None]
@@ -47,29 +52,31 @@ class HandOver:
         self._locate = locate
         self._clock = clock
 
-    async def told(self, story: Story, origin: FileKey | None) -> bool:
-        """Whether this file was handed over under another name in its folder: somebody, or its command, renamed it since.
+    async def told(self, story: Story, answer: Answer) -> tuple[str, ...]:
+        """The steps that are done with this file under other names in its folder: somebody, or its command, renamed it since.
 
-        A copy stands beside its origin, and a scan that comes again has another time: those are handed over themselves.
+        A copy stands beside the other, and a scan that comes again has another time: with those, none are. What is under
+        way under an old name is waited for: what fails there is done under the new one.
         """
-        job, place = story.job, story.place
-        if origin is None or origin == job.key or origin.folder != job.key.folder:
-            return False
-        row = await self._books.patient(Ledger.find, origin)
-        if row is None or (row.was if row.state == "gone" else row.state) not in ("done", "handing"):
-            return False
-        there = await place.do(files.version_at, place.root, origin.path)
-        return row.version == job.version != there
+        job, place, until = story.job, story.place, elapsed() + UNDER_WAY
+        while True:
+            before = await self._books.patient(Ledger.handed, job, answer.source.sha256)
+            for one in before:
+                if await place.do(files.version_at, place.root, one.path) == job.version:
+                    return ()
+            if not any(one.in_hand for one in before) or elapsed() > until:
+                return tuple({step for one in before for step in (STEPS if one.done else one.steps)})
+            await asyncio.sleep(LOOK)
 
     async def run(
-        self, story: Story, answer: Answer, written: tuple[Written, ...], *, told: bool = False
+        self, story: Story, answer: Answer, written: tuple[Written, ...], *, told: tuple[str, ...] = ()
     ) -> Handed:
-        """Where the file is in the end, and what it has become there. `told`: command and webhook are done with it.
+        """Where the file is in the end, and what it has become there. `told`: steps that are done with it.
 
         Raises `NotHandedOver`, `LeaseLost`, `Vanished`, `SidecarBlocked` or `ShareTrouble`: then it is gone on with later.
         """
         job, on_done = story.job, story.place.folder.on_done
-        handed = Handed(job.key, job.version, answer, written, ("command", "webhook") if told else ())
+        handed = Handed(job.key, job.version, answer, written, told)
         if job.handing is None:
             await self._note(story, handed)
         else:

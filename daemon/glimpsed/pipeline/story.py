@@ -224,8 +224,10 @@ class Pipeline:
                 )
         await self._to_be_verified(kept)
         on_done = place.folder.on_done
-        told = on_done != NOTHING and await self._hand_over.told(kept.story, kept.origin)
-        if on_done == NOTHING or (told and on_done.move_to is None and on_done.rename_to is None):
+        copied = on_done != NOTHING and kept.origin not in {None, job.key}
+        told = await self._hand_over.told(kept.story, answer) if copied else ()
+        left = [step for step, wanted in on_done if wanted is not None and step not in told]
+        if not left:
             end = await self._ends.done(job, answer, written)
         else:
             handed = await self._hand_over.run(kept.story, answer, written, told=told)
