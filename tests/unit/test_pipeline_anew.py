@@ -10,13 +10,14 @@ from typing import Any, ParamSpec, TypeVar
 import pytest
 
 from glimpsed.blocking import Blocking
+from glimpsed.desk import Desk, deeds
 from glimpsed.disk import files
 from glimpsed.images import Images
 from glimpsed.ledger import Books, Ledger
-from glimpsed.model import FileKey
+from glimpsed.model import Doubt, FileKey, Verified
 from glimpsed.pipeline import anew, review
 from glimpsed.pipeline.place import Place
-from glimpsed.searchable.maker import Maker
+from glimpsed.searchable.maker import Made, Maker
 from history import History
 from webpage import history
 
@@ -108,6 +109,45 @@ async def test_a_text_that_somebody_edited_is_not_touched_when_more_is_written(
     assert text.read_text() == "Total 12, says the paper\n"
     assert not list(text.parent.glob("*~"))
     assert (text.parent / "a.png.xmp").exists()
+    told.ledger.close()
+
+
+@pytest.mark.parametrize("way", ["rewrite", "outputs"])
+async def test_what_a_second_reader_tells_meanwhile_is_in_the_sidecars(
+    tmp_path: Path, maker: Maker, way: str
+) -> None:
+    """It found no JSON that it could be told in: that is being written."""
+    told = history(tmp_path)
+    key = told.done("invoices", "a.png", ("Total 10",))
+    inbox, row = tmp_path / "invoices", told.ledger.find(key)
+    assert row is not None
+    (inbox / "a.png.json").unlink()
+
+    def read() -> None:
+        (found,) = told.ledger.all_kept([(row.sha256 or "", row.question)])
+        assert found is not None
+        doubt, verified = Doubt(by="second", agreement=0.5), Verified(by="second", usage=found.answer.usage)
+        doubtful = found.answer.model_copy(update={"doubt": doubt, "verified": verified})
+        with told.ledger._database.write() as c:
+            told.ledger._replace_answer(c, row.sha256 or "", row.question, doubtful)
+
+    if way == "outputs":
+        left = tuple(one for one in row.written if one.name != "a.png.json")
+        assert told.ledger.rewritten(row, left)
+        assert await completed(told, maker, Interrupted(nothing, read)) == 1
+    else:
+
+        class Making(deeds.Making):
+            def __call__(self, *args: Any) -> Made:
+                if args[1].doubt is None:
+                    read()
+                return super().__call__(*args)
+
+        folder = told.config.folders["invoices"]
+        with Making(told.config) as making:
+            assert deeds.rewrite(Desk(told.config, told.ledger), folder, row, making)
+    assert json.loads((inbox / "a.png.json").read_text())["doubt"]["by"] == "second"
+    assert not list(inbox.glob("*~"))
     told.ledger.close()
 
 

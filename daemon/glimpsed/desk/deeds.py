@@ -41,7 +41,9 @@ def rewrite(
         return False
     with contextlib.nullcontext(making) if making else Making(desk.config) as make:
         made = make(folder, known.answer, known.content, known.name)
-    if desk.ledger.rewritten(row, anew.write(known, row, folder, made)):
+    written = desk.ledger.rewritten(row, anew.write(known, row, folder, made))
+    # What a second reader found meanwhile is in the ledger alone, where no sidecar stood.
+    if written and (reviewed or kept(desk, row) == answers):
         return True
     now = desk.ledger.find(row.key)  # corrected, or answered anew, meanwhile: that is what is to be written
     return now is not None and now.state == "done" and rewrite(desk, folder, now, making)

@@ -167,7 +167,9 @@ async def _complete(
     except (FileError, SidecarBlocked, Vanished) as e:
         log.warning("sidecars not completed", folder=key.folder, file=shown(key.path), reason=str(e))
         return False
-    if not await books.patient(Ledger.rewritten, row, written):
+    noted = await books.patient(Ledger.rewritten, row, written)
+    # What a second reader found meanwhile is in the ledger alone, where no JSON stood.
+    if not noted or (question and await books.patient(Ledger.all_kept, question) != kept):
         new = tuple(one for one in written if one not in standing)
         return await _complete(books, place, maker, key, new)
     return True
