@@ -219,8 +219,8 @@ def test_a_reload_takes_the_new_prompt_and_a_broken_config_changes_nothing(
     service.write(other, "[Service]\nLoadCredential=glimpsed.other-key\n")
     service.run("systemctl", "daemon-reload")
     failed = service.run("systemctl", "reload", "glimpsed", check=False).returncode
-    there = f"/proc/{pid}/root/run/credentials/glimpsed.service/glimpsed.other-key"
-    assert failed == service.run("test", "-e", there, check=False).returncode
+    there = "/run/credentials/glimpsed.service/glimpsed.other-key"  # as the daemon sees it
+    assert failed == service.run("nsenter", "-t", pid, "-m", "test", "-e", there, check=False).returncode
     service.run("rm", other)
     service.run("systemctl", "daemon-reload")
     service.write("/etc/glimpsed/config.yaml", good)

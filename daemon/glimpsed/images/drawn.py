@@ -25,10 +25,8 @@ Matrix: TypeAlias = tuple[float, float, float, float, float, float]
 
 _OBJECTS = 20_000  # that are looked at, and with more of them nothing is in doubt
 _DEEPEST = 3  # forms within one another
-_CLEAR, _LIGHT = (
-    128,
-    160,
-)  # of 255: text with less of any colour than the one is seen where there is more of all than the other
+# Of 255: text with less of any colour than the one is seen where there is more of all than the other.
+_CLEAR, _LIGHT = 128, 160
 _LINE = 2.0  # points: what is no wider hides no letter
 _SQUARE, _SQUARES = 1.0, 1000  # points of a square at least; squares along a side at most
 _UNKNOWN = 12.0  # points around text whose font does not say how high its letters are
@@ -103,9 +101,8 @@ class Survey:
     curves: int
     texts: frozenset[int]  # by their handles
     doubtful: frozenset[int]  # of them, wherever they stand
-    shapes: frozenset[
-        int
-    ]  # that draw nothing themselves: transparent ones, and what clips that which is drawn next
+    # That draw nothing themselves: transparent ones, and what clips that which is drawn next.
+    shapes: frozenset[int]
     places: Coverage  # where any text is in doubt
 
 

@@ -90,7 +90,7 @@ class HandedSoFar:
 
 
 class HandingOver(Finish):
-    """Each returns False when the lease was lost: then nothing more is to be done."""
+    """What changes a row returns False when the lease was lost: then nothing more is to be done."""
 
     def handing(
         self,

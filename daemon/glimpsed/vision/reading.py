@@ -47,9 +47,8 @@ def answer_of(body: bytes) -> Answered | None:
     try:
         reply = bounded.received(body.removeprefix(b"\xef\xbb\xbf"), largest=LARGEST)
     except json.JSONDecodeError as e:
-        if (
-            e.msg != "Extra data"
-        ):  # a proxy's comment, or the same once more: behind an answer that was paid for
+        # A proxy's comment, or the same once more: behind an answer that was paid for.
+        if e.msg != "Extra data":
             return None
         reply = json.loads(e.doc[: e.pos])
     except ValueError:
