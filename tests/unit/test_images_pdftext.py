@@ -650,6 +650,20 @@ def test_what_overlaps_on_the_page_meets_on_its_grid(one: tuple[float, ...], two
         assert not grid.meets(second)
 
 
+SIDES = st.tuples(st.floats(-50, 900), st.sampled_from([-9.0, 20.0, 500.5]), st.floats(-50, 900), st.sampled_from([30.0, 501.0, 900.0]))  # fmt: skip
+
+
+@given(st.lists(SIDES, max_size=5), st.lists(SIDES, min_size=1, max_size=20))
+def test_rows_of_letters_meet_what_each_meets_alone(
+    marked: list[tuple[float, ...]], asked: list[tuple[float, ...]]
+) -> None:
+    grid = drawn.Coverage((10.0, 20.0, 605.0, 862.0))
+    for left, bottom, right, top in marked:
+        grid.mark((left, bottom, right, top))
+    alone = [grid.meets((left, bottom, right, top)) for left, bottom, right, top in asked]
+    assert list(grid.meeting(*zip(*asked, strict=True))) == alone
+
+
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 255), st.integers(0, 255))
 def test_a_letter_leaves_a_trace_where_the_picture_differs(
     width: int, height: int, ground: int, ink: int
