@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import math
+import secrets
 from collections.abc import Sequence
 
 from starlette.exceptions import HTTPException
@@ -100,7 +101,11 @@ async def leave(request: Request) -> Response:
     site = site_of(request)
     site.sessions.end(visitor_of(request).cookie)
     await asyncio.to_thread(site.keep)
-    return RedirectResponse(f"{site.web.base_path}/login", 303)
+    reply = RedirectResponse(f"{site.web.base_path}/login", 303)
+    # Another cookie: browsers keep pages to go back to, and drop them where one of their cookies has changed.
+    fresh = secrets.token_urlsafe(32)
+    reply.headers["Set-Cookie"] = request.app.state.guard.cookie(fresh, secure=visitor_of(request).secure)
+    return reply
 
 
 def _asks(
