@@ -29,7 +29,7 @@ RENEW = 15.0  # a lease survives three renewals that fail
 BUSY = 0.02  # seconds without news after which the dispatcher asks what will be due
 LONGEST_NAP = 30.0  # with nothing due: a safety net, every event wakes the dispatcher at once
 LEDGER_PAUSE = 1.0  # between two tries while the database is away
-SPREAD = 32  # files that waited longest, of which one probes a model that pauses
+SPREAD = 128  # files that waited longest, of which one probes a model that pauses
 GOLDEN = 0.618034  # of what is left: probes one after the other are far from each other
 GRACE = 5.0  # after that: everybody renews what they still work on, before anybody claims what ran out
 
