@@ -203,7 +203,8 @@ class Dispatcher:
             new = [job for job in jobs if not pause.knows(job.key.one)]
             again = [job for job in jobs if job not in new and lane.pacing.may_probe(job.key.one, now)]
             if new and not (again and pause.silent):
-                return new[int(len(new) * ((pause.probes + 1) * GOLDEN % 1.0))]
+                # The newest first: a run of bad files begins with the oldest.
+                return new[-1 - int(len(new) * (pause.probes * GOLDEN % 1.0))]
             # Who was asked longest ago comes first.
             return min(again, key=lambda job: asked.get(job.key.one, -1), default=None)
 
