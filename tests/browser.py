@@ -80,7 +80,9 @@ class Browser(Window):
         with contextlib.ExitStack() as stack:
             driver: sync_api.Playwright = stack.enter_context(playwright.sync_playwright())
             self._browser = driver.chromium.launch(
-                executable_path=program, env={"PATH": os.environ["PATH"], "HOME": f"{self._home}"}
+                executable_path=program,
+                env={"PATH": os.environ["PATH"], "HOME": f"{self._home}"},
+                ignore_default_args=["--disable-back-forward-cache"],  # people go back
             )
             stack.callback(self._browser.close)
             super().__init__(self._browser, **self._how)
