@@ -185,7 +185,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as place:
             home = Path(place)
             made = seeded(home, language)
-            with served(made.config, home) as port, Browser(home) as browser, Reader(port) as reader:
+            with served(made.config, home) as port, Browser(home, *SIZE) as browser, Reader(port) as reader:
                 doubtful = next(id_ for id_, _ in made.ledger.doubtful_files())
                 views = {
                     "now": "/", "files": "/files?q=timber", "file": f"/files/{doubtful}", "review": "/review",
@@ -194,7 +194,7 @@ def main() -> None:
                 _at_work(made, reader)
                 for name, path in views.items():
                     reader.get(path)  # what is kept for a moment is there, then
-                    browser.open(f"http://127.0.0.1:{port}{path}", *SIZE)
+                    browser.open(f"http://127.0.0.1:{port}{path}")
                     browser.run(
                         "Promise.all([...document.images].map(i => { i.loading = 'eager'; return i.decode(); }))"
                     )

@@ -91,7 +91,7 @@ def _painted(home: Path, loaded: config.Config, count: int) -> Iterator[Row]:
         for name, path in {"now": "/", "list": "/files", "one file": "/files/77"}.items():
             times = []
             for _ in range(10):
-                browser.open(f"http://127.0.0.1:{port}{path}", 1280, 900)
+                browser.open(f"http://127.0.0.1:{port}{path}")
                 times.append(browser.run(_PAINTED))
             yield Row(
                 f"page, first paint of {name}, {count:,} files, worst of {len(times)}", max(times), "ms",

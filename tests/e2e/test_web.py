@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from browser import Browser, axe
+from browser import Browser
 from daemon import GLIMPSED, Daemon, environment, glimpsed, wait_until
 from gateway import Gateway, Scripted
 from glimpsed.ledger import open_ledger
@@ -177,21 +177,14 @@ def test_every_view_is_accessible_fits_the_window_and_asks_nobody_else(
     made.failed("archive", "a-name-without-any-place-to-break-" + "x" * 80 + ".png")
     made.queued("archive", "c.png")
     made.ledger.hold("archive", 1.0)
-    checker = axe()
-    with served(made.config, tmp_path) as port, Browser(tmp_path) as browser:
+    with served(made.config, tmp_path) as port, Browser(tmp_path, width, height) as browser:
         for scheme in ("light", "dark") if width > 600 else ("dark",):
-            browser.call(
-                "Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}]
-            )
+            browser.page.emulate_media(color_scheme=scheme)
             for view in VIEWS:
                 base = f"http://127.0.0.1:{port}"
-                browser.open(base + view, width, height)
+                browser.open(base + view)
                 assert browser.run("document.documentElement.scrollWidth") <= width, view
-                browser.run(f"{checker}; 0")
-                found = browser.run(
-                    "axe.run().then(r => r.violations.map(v => v.id + ' ' + v.nodes.map(n => n.html).join(' | ')))"
-                )
-                assert found == [], (view, scheme)
+                assert browser.barriers() == [], (view, scheme)
                 assert browser.complaints() == [], view
                 strangers = [u for u in browser.requested() if not u.startswith((base, "data:"))]
                 assert strangers == [], view
@@ -209,7 +202,7 @@ def test_now_goes_on_after_the_daemon_was_away_and_says_meanwhile_that_it_may_be
         (tmp_path / "inbox" / "first.png").write_bytes(picture(seed=1))
         with Daemon(text, tmp_path) as daemon:
             daemon.wait_event("file.done", file="first.png")
-            browser.open(f"http://127.0.0.1:{port}/", 1280, 900)
+            browser.open(f"http://127.0.0.1:{port}/")
             assert browser.run("document.getElementById('stale').hidden")
             assert browser.run("document.getElementById('now').textContent.includes('first.png')")
             browser.run(
@@ -233,9 +226,9 @@ def test_one_searches_as_one_types(tmp_path: Path) -> None:
     made.done("invoices", "a.png", ("Some oak",))
     made.done("invoices", "b.png", ("Some pine",))
     with served(made.config, tmp_path) as port, Browser(tmp_path) as browser:
-        browser.open(f"http://127.0.0.1:{port}/files", 1280, 900)
+        browser.open(f"http://127.0.0.1:{port}/files")
         browser.run("const q = document.querySelector('[name=q]'); q.focus(); 0")
-        browser.call("Input.insertText", text="pin")
+        browser.page.keyboard.insert_text("pin")
         shown = "document.querySelector('#list').textContent"
         wait_until(lambda: "1 file matches" in browser.run(shown), "nothing was searched for")
         assert "b.png" in browser.run(shown)

@@ -141,7 +141,7 @@ def test_who_is_in_stays_in_and_can_send_what_was_typed_after_the_page_and_the_d
 
 def test_now_says_when_one_is_logged_out_and_goes_on_once_one_is_in(tmp_path: Path) -> None:
     port = free_port()
-    with Gateway() as gateway, Reader(port) as reader, Browser(tmp_path) as browser:
+    with Gateway() as gateway, Reader(port) as reader, Browser(tmp_path, 400, 800) as browser:
         text = config(gateway, tmp_path, port, LOCKED)
         with Daemon(text, tmp_path, env=PASSWORD) as daemon:
             daemon.wait_event("page served")
@@ -149,13 +149,15 @@ def test_now_says_when_one_is_logged_out_and_goes_on_once_one_is_in(tmp_path: Pa
 
             def lend() -> None:
                 for name, value in reader.cookies.items():
-                    browser.call("Network.setCookie", name=name, value=value, url=f"http://127.0.0.1:{port}/")
+                    browser.page.context.add_cookies(
+                        [{"name": name, "value": value, "url": f"http://127.0.0.1:{port}/"}]
+                    )
 
             def shows(what: str, why: str) -> None:
                 wait_until(lambda: browser.run(what), why, 90)
 
             lend()
-            browser.open(f"http://127.0.0.1:{port}/", 400, 800)
+            browser.open(f"http://127.0.0.1:{port}/")
             assert browser.run(
                 "document.getElementById('ended').hidden && document.getElementById('stale').hidden"
             )

@@ -77,20 +77,15 @@ def _all_of_it(home: Path, made: History, port: int) -> None:
         assert time.monotonic() - began < 30  # held back, it would come with the stream's end
     with Browser(home) as browser:
         for view in ("/", "/files", "/files/1", "/review", "/failures", "/workbench?file=1"):
-            browser.open(base + view, 1280, 900)
+            browser.open(base + view)
             assert browser.complaints() == [], view
             assert all(one.startswith((base + "/", "data:")) for one in browser.requested()), view
-        browser.open(f"{base}/", 1280, 900)
+        browser.open(f"{base}/")
         wait_until(lambda: browser.run("document.getElementById('stale').hidden"), "nothing is heard")
         made.done("invoices", "second.png", ("Some pine",))
         seen = "document.getElementById('now').textContent.includes('second.png')"
         wait_until(lambda: browser.run(seen), "the news do not come through", 60)
-        browser.open(f"{base}/failures", 1280, 900)
-        browser.run("document.querySelector('article button').click(); 0")
-        wait_until(
-            lambda: browser.run(
-                "document.querySelector('[role=status]')?.textContent.includes('Queued again')"
-            ),
-            "nothing is retried",
-        )
+        browser.open(f"{base}/failures")
+        browser.page.locator("article button").first.click()
+        browser.page.locator("[role=status]", has_text="Queued again").wait_for()
         assert browser.run("location.pathname") == "/scans/failures"

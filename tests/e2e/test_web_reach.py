@@ -6,11 +6,10 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from browser import Browser, axe
+from browser import Browser
 from daemon import wait_until
 from gateway import Gateway, Scripted
 from glimpsed.ledger import Paused
@@ -95,9 +94,6 @@ def views(port: int) -> list[str]:
     ]  # fmt: skip
 
 
-FINDINGS = "axe.run().then(r => r.violations.map(v => v.id + ' ' + v.nodes.map(n => n.html).join(' | ')))"
-
-
 @pytest.mark.parametrize(
     ("width", "language", "scheme"),
     [(1280, "en", "light"), (1280, "zh", "dark"), (390, "zh", "light"), (320, "en", "dark")],
@@ -105,36 +101,24 @@ FINDINGS = "axe.run().then(r => r.violations.map(v => v.id + ' ' + v.nodes.map(n
 def test_every_view_is_accessible_fits_the_window_and_asks_nobody_else(
     tmp_path: Path, port: int, views: list[str], width: int, language: str, scheme: str
 ) -> None:
-    checker, base = axe(), f"http://127.0.0.1:{port}"
-    with Browser(tmp_path) as browser:
-        browser.call(
-            "Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}]
-        )
-        browser.call("Network.setExtraHTTPHeaders", headers={"Accept-Language": language})
+    base = f"http://127.0.0.1:{port}"
+    with Browser(tmp_path, width, 800, locale=language, color_scheme=scheme) as browser:
         for view in views:
-            browser.open(base + view, width, 800)
+            browser.open(base + view)
             where = (view, width, language, scheme)
             assert browser.run("document.documentElement.lang") == language
             assert browser.run("document.documentElement.scrollWidth") <= width, where
             browser.run("for (const one of document.querySelectorAll('details')) one.open = true; 0")
             assert browser.run("document.documentElement.scrollWidth") <= width, where
-            browser.run(f"{checker}; 0")
-            assert browser.run(FINDINGS) == [], where
+            assert browser.barriers() == [], where
             lost = [c for c in browser.complaints() if "404" not in c]
             assert lost == [], where
             assert [u for u in browser.requested() if not u.startswith((base, "data:"))] == [], where
 
 
-def press(browser: Browser, key: str, code: int = 0) -> None:
-    text = {"Enter": "\r", " ": " "}.get(key, "")
-    event: dict[str, Any] = {"key": key, "code": key, "windowsVirtualKeyCode": code}
-    browser.call("Input.dispatchKeyEvent", type="keyDown", text=text, **event)
-    browser.call("Input.dispatchKeyEvent", type="keyUp", **event)
-
-
 def tab(browser: Browser) -> str:
     """What the next Tab leads to, and that it shows."""
-    press(browser, "Tab", 9)
+    browser.page.keyboard.press("Tab")
     seen = browser.run(
         "(() => { const e = document.activeElement, s = getComputedStyle(e), r = e.getBoundingClientRect();"
         "return [e.tagName + '#' + (e.id || e.name || e.textContent.trim().slice(0, 30)),"
@@ -147,12 +131,12 @@ def tab(browser: Browser) -> str:
 @pytest.mark.parametrize("view", ["/", "/files", "/files/1", "/files/1/another", "/review", "/failures"])
 def test_tab_leads_through_every_control_and_its_focus_is_seen(tmp_path: Path, port: int, view: str) -> None:
     with Browser(tmp_path) as browser:
-        browser.open(f"http://127.0.0.1:{port}{view}", 1280, 900)
+        browser.open(f"http://127.0.0.1:{port}{view}")
         first = tab(browser)
         assert "Skip to the content" in first
-        press(browser, "Enter", 13)
+        browser.page.keyboard.press("Enter")
         wait_until(lambda: browser.run("document.activeElement.id") == "main", "the skip link leads nowhere")
-        browser.open(f"http://127.0.0.1:{port}{view}", 1280, 900)
+        browser.open(f"http://127.0.0.1:{port}{view}")
         controls = browser.run(
             "[...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex=\"0\"]')]"
             ".filter(e => e.checkVisibility() && e.tabIndex >= 0).length"
@@ -165,15 +149,14 @@ def test_a_line_shows_its_place_and_a_place_its_line_also_larger_and_turned(
     tmp_path: Path, port: int
 ) -> None:
     with Browser(tmp_path) as browser:
-        browser.call("Emulation.setFocusEmulationEnabled", enabled=True)
-        browser.open(f"http://127.0.0.1:{port}/files/1", 1280, 900)
+        browser.open(f"http://127.0.0.1:{port}/files/1")
         wait_until(lambda: browser.run("document.querySelectorAll('[data-box]').length") == 2, "no boxes")
         browser.run("document.querySelector('details.lines').open = true; 0")
         on = "[...document.querySelectorAll('.on')].map(e => e.dataset.box || e.dataset.line || e.dataset.at).sort()"
         # With the keyboard: one Tab stop, then arrows.
         browser.run("document.querySelector('[data-line=\"1:0\"]').focus(); 0")
         assert browser.run(on) == ["1:0", "1:0"]
-        press(browser, "ArrowDown", 40)
+        browser.page.keyboard.press("ArrowDown")
         assert browser.run("document.activeElement.dataset.line") == "1:1"
         assert browser.run(on) == ["1:1", "1:1"]
         # The other way round.
@@ -194,11 +177,11 @@ def test_a_line_shows_its_place_and_a_place_its_line_also_larger_and_turned(
                 " const r = b.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2, r.width > r.height] })()"
             )
             assert place[2] == (turns % 2 == 0)
-            browser.call("Input.dispatchMouseEvent", type="mouseMoved", x=place[0], y=place[1])
+            browser.page.mouse.move(place[0], place[1])
             wait_until(
                 lambda: browser.run(on) == ["1:1", "1:1"], f"no line under the mouse, turned {turns} times"
             )
-            browser.call("Input.dispatchMouseEvent", type="mouseMoved", x=2, y=2)
+            browser.page.mouse.move(2, 2)
             wait_until(lambda: browser.run(on) == [], "it stays marked")
             browser.run(
                 "document.querySelector('[data-does=turn]').click(); document.querySelector('[data-does=larger]').click(); 0"
@@ -216,9 +199,9 @@ def test_a_line_shows_its_place_and_a_place_its_line_also_larger_and_turned(
 
 def test_files_are_chosen_all_at_once_also_after_a_search(tmp_path: Path, port: int) -> None:
     with Browser(tmp_path) as browser:
-        browser.open(f"http://127.0.0.1:{port}/files", 1280, 900)
+        browser.open(f"http://127.0.0.1:{port}/files")
         browser.run("document.querySelector('[name=q]').focus(); 0")
-        browser.call("Input.insertText", text="oak")
+        browser.page.keyboard.insert_text("oak")
         wait_until(lambda: "q=oak" in browser.run("location.search"), "nothing was searched for")
         wait_until(
             lambda: "2 files match" in browser.run("document.querySelector('#list').textContent"), "no hits"
@@ -228,7 +211,7 @@ def test_files_are_chosen_all_at_once_also_after_a_search(tmp_path: Path, port: 
         assert browser.run(chosen) == [True, True]
         browser.run("document.querySelector('[name=file]').click(); 0")
         assert browser.run("document.querySelector('#every').checked") is False
-        browser.open(browser.run("location.href"), 1280, 900)  # a link that can be sent around
+        browser.open(browser.run("location.href"))  # a link that can be sent around
         assert "2 files match" in browser.run("document.querySelector('#list').textContent")
 
 

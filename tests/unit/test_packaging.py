@@ -253,6 +253,22 @@ def test_the_scripts_of_the_packaging_are_right_to_their_shell(name: str) -> Non
     assert subprocess.run([shell, "-n", script], check=False).returncode == 0
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_in_a_root_that_is_entered_scripts_find_what_they_were_given(tmp_path: Path) -> None:
+    """`install /dev/stdin`, as `.ci/packages` has it, or `<(...)`: the build of another Debian's package."""
+    root = tmp_path / "root"
+    root.mkdir()
+    inside = ["cat", "/dev/stdin"]
+    entered = ["bash", "-c", 'mount --bind / "$1" && exec "${@:2}"', "enter", root, REPO / "packaging" / "enter", root, *inside]  # fmt: skip
+    done = subprocess.run(
+        ["unshare", "--mount", "--propagation", "private", *entered],
+        input="given", capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if "unshare" in done.stderr or "mount:" in done.stderr:
+        pytest.skip(f"no namespaces here: {done.stderr}")
+    assert (done.stdout, done.stderr) == ("given", "")
+
+
 def test_what_a_build_needs_is_among_its_sources() -> None:
     """The package's own list, the sdist's and the image's."""
     needed = {".ci", "CHANGELOG.md", "LICENSE", "Makefile", "config.example.yaml", "daemon", "packaging", "samples", "systemd"}  # fmt: skip

@@ -57,7 +57,7 @@ def test_the_page_in_a_browser_shows_rows_plots_search_and_runs_nothing_foreign(
     lived(history)
     assert run("report", "invoices", "-o", "out.html") == 0
     with Browser(tmp_path) as browser:
-        browser.open(f"file://{tmp_path}/out.html", 1280, 900)
+        browser.open(f"file://{tmp_path}/out.html")
         rows = len(history.ledger.latest("invoices", "done", 100)) + 1
         assert browser.run("document.querySelectorAll('article').length") == rows
         assert browser.run("document.querySelector('article').className") == "failed"
@@ -91,11 +91,12 @@ def test_the_page_in_a_browser_shows_rows_plots_search_and_runs_nothing_foreign(
             f"file://{tmp_path}/out.html"
         ]
         browser.screenshot(tmp_path / "desktop.png")
-        browser.open(f"file://{tmp_path}/out.html", 390, 844)
-        assert browser.run("document.documentElement.scrollWidth") <= 390
+        phone = browser.window(390, 844)
+        phone.open(f"file://{tmp_path}/out.html")
+        assert phone.run("document.documentElement.scrollWidth") <= 390
         columns = "getComputedStyle(document.querySelector('article')).gridTemplateColumns.split(' ').length"
-        assert browser.run(columns) == 1
-        browser.screenshot(tmp_path / "phone.png")
+        assert phone.run(columns) == 1
+        phone.screenshot(tmp_path / "phone.png")
     for name, width in (("desktop.png", 1280), ("phone.png", 390)):
         with Image.open(tmp_path / name) as image:
             assert image.width == width

@@ -29,7 +29,7 @@ RENEW = 15.0  # a lease survives three renewals that fail
 BUSY = 0.02  # seconds without news after which the dispatcher asks what will be due
 LONGEST_NAP = 30.0  # with nothing due: a safety net, every event wakes the dispatcher at once
 LEDGER_PAUSE = 1.0  # between two tries while the database is away
-SPREAD = 32  # files that waited longest, of which one probes a model that pauses
+SPREAD = 128  # files that waited longest, of which one probes a model that pauses
 GOLDEN = 0.618034  # of what is left: probes one after the other are far from each other
 GRACE = 5.0  # after that: everybody renews what they still work on, before anybody claims what ran out
 
@@ -203,7 +203,8 @@ class Dispatcher:
             new = [job for job in jobs if not pause.knows(job.key.one)]
             again = [job for job in jobs if job not in new and lane.pacing.may_probe(job.key.one, now)]
             if new and not (again and pause.silent):
-                return new[int(len(new) * ((pause.probes + 1) * GOLDEN % 1.0))]
+                # The newest first: a run of bad files begins with the oldest.
+                return new[-1 - int(len(new) * (pause.probes * GOLDEN % 1.0))]
             # Who was asked longest ago comes first.
             return min(again, key=lambda job: asked.get(job.key.one, -1), default=None)
 

@@ -19,7 +19,7 @@ from glimpsed.httpd import App
 from glimpsed.journal import get_logger
 from glimpsed.language import N_
 from glimpsed.web import actions, failures, file, files, login, now, others, review, workbench
-from glimpsed.web.guard import Guard
+from glimpsed.web.guard import HOLD, Guard
 from glimpsed.web.pages import render, visitor_of
 from glimpsed.web.site import Site
 
@@ -67,6 +67,7 @@ def application(site: Site) -> App:
             Route("/workbench", workbench.view, methods=["GET", "POST"]),
             Route("/login", login.view, methods=["GET", "POST"]),
             Route("/logout", login.leave, methods=["POST"]),
+            Route(HOLD, login.hold, methods=["POST"]),
             *(Route(f"/actions/{name}", actions.pressed, methods=["POST"]) for name in actions.ACTIONS),
             Route("/static/{name}", _static),
         ],

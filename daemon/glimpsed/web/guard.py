@@ -21,7 +21,8 @@ from glimpsed.web.sessions import address_of
 from glimpsed.web.site import Site
 
 LARGEST_FORM = 1_000_000  # bytes
-LARGEST_LOGIN = 10_000  # … of whoever is not in yet: many at once would fill the memory
+LARGEST_UNKNOWN = 100_000  # … of whoever was never in: many at once would fill the memory
+HOLD = "/held"  # where a form goes that is not done as it comes
 MOST_FIELDS = 20_000
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -73,9 +74,12 @@ class Guard:
         visitor = self._visitor(scope, headers)
         scope["state"] = {"visitor": visitor}
         reply = self._strange(scope, headers) or self._refused(scope, visitor)
+        sending = self._with_headers(scope, visitor, send)
         if reply is None and scope["method"] == "POST":
             reply = await self._formed(scope, receive, headers, visitor)
-        await (reply or self._app)(scope, receive, self._with_headers(scope, visitor, send))
+            if reply is None and not self._taken(scope, visitor):
+                scope = {**scope, "path": HOLD, "state": {**scope["state"], "held": scope["path"]}}
+        await (reply or self._app)(scope, receive, sending)
 
     def _strange(self, scope: Any, headers: Headers) -> Response | None:
         """What nobody who looks at the page would ask, whoever it is."""
@@ -96,7 +100,9 @@ class Guard:
             return None
         if self._site.password is None:
             return PlainTextResponse("only for those whom the proxy lets in\n", 403)
-        if scope["method"] == "POST" or path == "/live":
+        if scope["method"] == "POST":
+            return None  # what was typed is no less worth than what is looked at: it is held
+        if path == "/live":
             return PlainTextResponse("log in first\n", 401)
         asked = path + (f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else "")
         return RedirectResponse(f"{self._site.web.base_path}/login?next={quote(asked, safe='')}", 303)
@@ -107,7 +113,8 @@ class Guard:
             return PlainTextResponse("a form of another site\n", 403)
         if headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
             return PlainTextResponse("forms only\n", 415)
-        body = await _body(receive, LARGEST_FORM if visitor.welcome else LARGEST_LOGIN)
+        known = visitor.welcome or self._site.sessions.known(visitor.cookie)
+        body = await _body(receive, LARGEST_FORM if known else LARGEST_UNKNOWN)
         if body is None:
             return PlainTextResponse("too large\n", 413, headers={"Connection": "close"})
         try:
@@ -116,10 +123,20 @@ class Guard:
             )
         except ValueError:
             return PlainTextResponse("not a form\n", 400)
-        if not self._site.sessions.is_token(visitor.cookie, form.get("token", [""])[0]):
-            return PlainTextResponse("this form is too old: load its page again\n", 403)
-        scope["state"]["form"] = form
-        return None
+        token = self._site.sessions.is_token(visitor.cookie, form.get("token", [""])[0])
+        scope["state"] |= {"form": form, "token": token}
+        # Where no browser says where the form stood, the token alone tells that it is ours.
+        if token or "origin" in headers or "sec-fetch-site" in headers:
+            return None
+        status, why = (
+            (403, "this form is too old: load its page again") if visitor.welcome else (401, "log in first")
+        )
+        return PlainTextResponse(f"{why}\n", status)
+
+    @staticmethod
+    def _taken(scope: Any, visitor: Visitor) -> bool:
+        """Whether what a form of ours asks for is done at once."""
+        return scope["path"] == "/login" or (visitor.welcome and scope["state"]["token"])
 
     def _visitor(self, scope: Any, headers: Headers) -> Visitor:
         peer = str(scope["client"][0]) if scope["client"] else ""

@@ -64,6 +64,10 @@ class Sessions:
         """Whether this cookie is of a session that goes on."""
         return self._ends.get(_digest(cookie), 0.0) > now
 
+    def known(self, cookie: str) -> bool:
+        """Whether this cookie is, or was, of a session that nobody ended."""
+        return _digest(cookie) in self._ends
+
     def end(self, cookie: str) -> None:
         """Log out."""
         self._ends.pop(_digest(cookie), None)

@@ -3,26 +3,31 @@
 
 const READ = "summary, [tabindex]"; // what has the focus while one reads
 
-async function swap(url, selector) {
+// This part of the page as it is now; false: one has to log in first. Rejects where it cannot be had.
+async function swap(url, selector, wanted = () => true) {
   const reply = await fetch(url, { headers: { Accept: "text/html" } });
-  if (!reply.ok || reply.redirected) return;
+  if (reply.redirected) return false;
+  if (!reply.ok) throw new Error(reply.status);
   const fresh = new DOMParser().parseFromString(await reply.text(), "text/html").querySelector(selector);
   const old = document.querySelector(selector);
-  if (!fresh || !old) return;
+  if (!fresh || !old || !wanted()) return true;
   // What was opened stays open, and what had the focus keeps it.
   const opened = [...old.querySelectorAll("details")].map((one) => one.open);
   const focused = [...old.querySelectorAll(READ)].indexOf(document.activeElement);
   fresh.querySelectorAll("details").forEach((one, at) => { one.open = opened[at]; });
   old.replaceWith(document.adoptNode(fresh));
   if (focused >= 0) fresh.querySelectorAll(READ)[focused]?.focus({ preventScroll: true });
+  return true;
 }
+
+const stale = document.getElementById("stale");
 
 const now = document.querySelector("[data-live]");
 if (now && window.EventSource) {
   // The server says the same number every two seconds, and another one once there is something new to see. Who does not hear
   // it is told, whatever the reason: the daemon is away, the ledger is, a proxy answers for them, this computer was asleep.
-  const stale = document.getElementById("stale"), ended = document.getElementById("ended");
-  const heed = (old, out = false) => { stale.hidden = !old || out; if (ended) ended.hidden = !out; };
+  const ended = document.getElementById("ended");
+  const heed = (old, out = false) => { stale.hidden = !old || (out && ended !== null); if (ended) ended.hidden = !out; };
   let source, number = null, heard = Date.now(), tried = heard;
   const listen = () => {
     source?.close();
@@ -34,8 +39,9 @@ if (now && window.EventSource) {
       if (data === number || busy) return;
       const first = number === null;
       number = data;
-      if (!first || !stale.hidden || ended?.hidden === false) await swap(location.href, "#now").catch(() => { number = ""; });
-      heed(false);
+      const came = first && stale.hidden && ended?.hidden !== false || await swap(location.href, "#now").catch(() => null);
+      if (!came) number = "";
+      heed(!came, came === false);
     };
   };
   listen();
@@ -53,17 +59,17 @@ if (now && window.EventSource) {
 const search = document.querySelector("form[data-type]");
 if (search) {
   let waiting, turn = 0;
-  const show = () => {
+  const show = async () => {
     const asked = [...new FormData(search)].filter(([, value]) => value);
     const url = `${search.action}?${new URLSearchParams(asked)}`;
     history.replaceState(null, "", url);
     const mine = ++turn;
-    fetch(url).then((reply) => reply.ok && !reply.redirected ? reply.text() : null).then((html) => {
-      if (html === null || mine !== turn) return;
-      const fresh = new DOMParser().parseFromString(html, "text/html").querySelector("#list");
-      if (fresh) document.querySelector("#list").replaceWith(document.adoptNode(fresh));
-      offer();
-    });
+    const came = await swap(url, "#list", () => mine === turn).catch(() => null);
+    if (mine !== turn) return;
+    if (came === false) location.assign(url); // by way of the login
+    stale.hidden = came !== null;
+    if (came === null) waiting = setTimeout(show, 3000);
+    offer();
   };
   const soon = () => { clearTimeout(waiting); waiting = setTimeout(show, 200); };
   for (const field of search.querySelectorAll("input[type=search]")) field.addEventListener("input", soon);
@@ -75,6 +81,8 @@ const boxes = () => document.querySelectorAll("#list [name=file]");
 const offer = () => { const every = document.getElementById("every"); if (every) every.hidden = false; };
 if (document.getElementById("list")) {
   offer();
+  // As the browser kept it: others have been at work meanwhile, and so has who comes back.
+  addEventListener("pageshow", ({ persisted }) => { if (persisted) swap(location.href, "#list").then(offer, () => { stale.hidden = false; }); });
   document.addEventListener("change", ({ target }) => {
     if (target.id === "every") for (const box of boxes()) box.checked = target.checked;
     else if (target.name === "file") document.getElementById("every").checked = [...boxes()].every((box) => box.checked);
