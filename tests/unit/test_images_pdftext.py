@@ -403,6 +403,22 @@ def test_a_name_under_a_bar_is_not_read_and_the_line_around_it_is() -> None:
         assert [one for one, _ in pdftext.lines(document[0]) if "John" in one] == []
 
 
+@pytest.mark.parametrize("face", ["STSong-Light", "Helvetica"])
+def test_what_no_font_here_can_draw_is_not_taken_for_hidden(face: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chinese PDFs mostly name their font without holding it, and a server may have none: the ground is all that is drawn then."""
+
+    def draw(canvas: Canvas) -> None:
+        pdfmetrics.registerFont(UnicodeCIDFont("STSong-Light"))
+        canvas.setFont(face, 14)
+        canvas.drawString(72, 700, "Invoice 4711")
+        under_a_bar(canvas)
+        canvas.rect(60, 690, 200, 30, fill=1)
+
+    assert "Invoice" not in read(draw).text
+    monkeypatch.setattr(pdftext, "_OUTLINE", lambda *_: None)
+    assert "Invoice 4711" in read(draw).text
+
+
 def test_whatever_is_seen_stays_however_pale_small_or_thin_it_is() -> None:
     def draw(canvas: Canvas) -> None:
         canvas.setFillColorRGB(0.1, 0.2, 0.4)

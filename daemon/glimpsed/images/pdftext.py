@@ -58,6 +58,11 @@ _ORIGIN = direct(raw.FPDFText_GetCharOrigin, ctypes.c_int)
 _MATRIX = direct(raw.FPDFText_GetMatrix, ctypes.c_int)
 _SIZE = direct(raw.FPDFText_GetFontSize, ctypes.c_double)
 _UNMAPPED = direct(raw.FPDFText_HasUnicodeMapError, ctypes.c_int)
+_FONT = direct(raw.FPDFTextObj_GetFont, ctypes.c_void_p, ctypes.c_void_p)
+_EMBEDDED = direct(raw.FPDFFont_GetIsEmbedded, ctypes.c_int, ctypes.c_void_p)
+_OUTLINE = direct(
+    raw.FPDFFont_GetGlyphPath, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_float
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,10 +289,16 @@ def _unseen(page: Any, textpage: Any, letters: Sequence[Letter], drawn: Survey) 
         elif not (seen := sight.crossed(start, low, end, high)):
             _TIGHT(plainly, number, *to)
             left, right, bottom, top = (side.value for side in tight)
-            seen = sight.marked(left, bottom, right, top)
+            seen = sight.marked(left, bottom, right, top) or _lacks_font(items[number], letters[number][0])
         if not seen:
             found.append(number)
     return found
+
+
+def _lacks_font(item: int, code: int) -> bool:
+    """Whether a letter cannot be drawn here: its font is neither in the file nor on this machine, as Chinese ones are often."""
+    font = _FONT(item)
+    return bool(font) and _EMBEDDED(font) == 0 and not _OUTLINE(font, code, 10.0)
 
 
 def _beside(drawn: Survey, boxes: Sequence[Sides], shown: Sides) -> list[int]:
