@@ -404,7 +404,9 @@ def test_a_name_under_a_bar_is_not_read_and_the_line_around_it_is() -> None:
 
 
 @pytest.mark.parametrize("face", ["STSong-Light", "Helvetica"])
-def test_what_no_font_here_can_draw_is_not_taken_for_hidden(face: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_no_font_here_can_draw_is_not_taken_for_hidden(
+    face: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Chinese PDFs mostly name their font without holding it, and a server may have none: the ground is all that is drawn then."""
 
     def draw(canvas: Canvas) -> None:

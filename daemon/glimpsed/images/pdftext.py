@@ -60,9 +60,7 @@ _SIZE = direct(raw.FPDFText_GetFontSize, ctypes.c_double)
 _UNMAPPED = direct(raw.FPDFText_HasUnicodeMapError, ctypes.c_int)
 _FONT = direct(raw.FPDFTextObj_GetFont, ctypes.c_void_p, ctypes.c_void_p)
 _EMBEDDED = direct(raw.FPDFFont_GetIsEmbedded, ctypes.c_int, ctypes.c_void_p)
-_OUTLINE = direct(
-    raw.FPDFFont_GetGlyphPath, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_float
-)
+_OUTLINE = direct(raw.FPDFFont_GetGlyphPath, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_float)
 
 
 @dataclass(frozen=True, slots=True)
