@@ -159,7 +159,8 @@ endif
 .PHONY: uninstall
 uninstall:  ## the service goes; config, ledger and the user stay
 ifeq ($(DESTDIR),)
-	[ ! -d /run/systemd/system ] || systemctl disable --now glimpsed-web.socket glimpsed.service "glimpsed@*.service" 2>/dev/null || true
+	[ ! -d /run/systemd/system ] || systemctl stop glimpsed-web.socket glimpsed.service "glimpsed@*.service" || true
+	[ ! -d /run/systemd/system ] || systemctl disable glimpsed-web.socket glimpsed.service glimpsed@.service || true
 endif
 	rm -rf "$(DESTDIR)$(home)" "$(doc)" "$(DESTDIR)/var/cache/glimpsed"
 	rm -f "$(DESTDIR)$(prefix)/bin/glimpsed" "$(units)/glimpsed.service" "$(units)/glimpsed@.service" "$(units)/glimpsed-web.socket" \

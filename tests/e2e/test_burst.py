@@ -171,6 +171,31 @@ def test_of_known_and_new_arrivals_only_the_new_wait_and_only_if_they_are_many(
         assert len(gateway.requests) == 12
 
 
+@pytest.mark.parametrize("watch", ["inotify", "poll"])
+def test_a_backlog_waits_on_whatever_its_directory_is_called(tmp_path: Path, inbox: Path, watch: str) -> None:
+    """Renamed under the daemon, taken away and brought back, renamed while nobody looked."""
+    arrive(inbox, range(6))
+    with Gateway() as gateway:
+        text = config(gateway, inbox, watch).replace("burst_confirm: 5", "backlog_confirm: 3")
+        with Daemon(text, tmp_path) as daemon:
+            daemon.wait_event("backlog.waiting")
+            wait_until(lambda: status(daemon)["queued"] == 6, "they settle")
+            (inbox / "in 0").rename(inbox / "b")
+            wait_until(lambda: (status(daemon)["queued"], status(daemon)["gone"]) == (6, 6), "renamed")
+            (inbox / "b").rename(tmp_path / "b")
+            wait_until(lambda: (status(daemon)["queued"], status(daemon)["gone"]) == (0, 12), "away")
+            (tmp_path / "b").rename(inbox / "b")
+            wait_until(lambda: (status(daemon)["queued"], status(daemon)["gone"]) == (6, 6), "and back")
+        (inbox / "b").rename(inbox / "c")
+        with Daemon(text, tmp_path) as daemon:
+            wait_until(lambda: (status(daemon)["queued"], status(daemon)["gone"]) == (6, 12), "renamed again")
+            drop(inbox, "new.png", picture(seed=100))
+            daemon.wait_event("file.done", file="new.png")
+            assert len(gateway.requests) == 1
+            assert glimpsed("approve", "-c", daemon.config, home=tmp_path).returncode == 0
+            daemon.wait_event("file.done", count=7)
+
+
 @pytest.mark.parametrize("new", [3, 8])
 def test_of_a_backlog_counts_what_costs_something(tmp_path: Path, inbox: Path, new: int) -> None:
     """Another folder with the same question: most of its files have been answered in the first."""

@@ -166,7 +166,7 @@ def test_once_tells_of_a_subfolder_that_it_may_not_list(tmp_path: Path, inbox: P
         finally:
             (inbox / "closed").chmod(0o755)
         assert ended.returncode == 1, ended.stderr
-        assert ended.stderr.splitlines()[-1] == "cannot be listed: inbox: closed"
+        assert ended.stdout.splitlines()[-1] == "cannot be listed: inbox: closed"
         assert (inbox / "one.png.txt").exists()
         assert glimpsed("once", home=tmp_path).returncode == 0
         assert (inbox / "closed/two.png.txt").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -29,12 +30,13 @@ log: {{target: json}}
 
 
 def once(home: Path, gateway: Gateway, *folders: str, price: str = "", top: str = "") -> tuple[int, str]:
-    """Run it to its end; its exit code and what it said last on standard error."""
+    """Run it to its end; its exit code and what it said last: beside the log, which is JSON and nothing else."""
     lines = "\n".join(f"  {folder}" for folder in folders)
     text = CONFIG.format(url=gateway.base_url, folders=lines, price=price, top=top)
     (home / "glimpsed.yaml").write_text(text)
     ended = glimpsed("once", home=home, seconds=30)
-    return ended.returncode, next(line for line in ended.stderr.splitlines() if "still wait" in line)
+    assert all(json.loads(line)["event"] for line in ended.stderr.splitlines())
+    return ended.returncode, next(line for line in ended.stdout.splitlines() if "still wait" in line)
 
 
 PRICE = "concurrency: 1, price: {input: 1000, output: 1000}"

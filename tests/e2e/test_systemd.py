@@ -364,7 +364,10 @@ def test_a_wrong_config_stops_the_service_for_good_and_says_why(service: Machine
     assert show(service, "ActiveState") == "active"
 
 
-def test_uninstall_leaves_config_and_ledger(service: Machine) -> None:
+def test_uninstall_leaves_config_and_ledger_and_nothing_that_runs(service: Machine) -> None:
+    service.write("/etc/glimpsed/third.yaml", "folders: {third: {path: /srv/third}}\n")
+    service.run("mkdir", "/srv/third")
+    service.run("systemctl", "enable", "--now", "glimpsed@third")
     service.run("make", "-C", "/usr/src/glimpsed", "uninstall")
     gone = (
         "/opt/glimpsed",
@@ -376,4 +379,6 @@ def test_uninstall_leaves_config_and_ledger(service: Machine) -> None:
         assert service.run("test", "-e", path, check=False).returncode == 1
     for path in ("/etc/glimpsed/config.yaml", "/var/lib/glimpsed/ledger.sqlite"):
         service.run("test", "-s", path)
-    assert service.run("systemctl", "is-active", "glimpsed", check=False).stdout.strip() == "inactive"
+    for unit in ("glimpsed", "glimpsed@third"):
+        assert service.run("systemctl", "is-active", unit, check=False).stdout.strip() == "inactive"
+    assert "glimpsed" not in service.run("ls", "/etc/systemd/system/multi-user.target.wants").stdout

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -60,13 +62,21 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def script(shell: str, home: Path) -> Path:
-    if shutil.which(shell) is None:
-        pytest.skip(f"{shell} is not installed: apt install {shell}")
-    made = glimpsed("completion", shell, home=home)
-    assert made.returncode == 0, made.stderr
-    (home / "script").write_text(made.stdout)
-    return home / "script"
+@pytest.fixture(scope="module")
+def script(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Where what `glimpsed completion SHELL` wrote is."""
+    home = tmp_path_factory.mktemp("scripts")
+
+    @functools.cache
+    def written(shell: str) -> Path:
+        if shutil.which(shell) is None:
+            pytest.skip(f"{shell} is not installed: apt install {shell}")
+        made = glimpsed("completion", shell, home=home)
+        assert made.returncode == 0, made.stderr
+        (home / shell).write_text(made.stdout)
+        return home / shell
+
+    return written
 
 
 def rest(typed: str, completed: str) -> str:
@@ -79,8 +89,10 @@ def path_with(home: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("typed", "completed"), ASKED)
-def test_zsh_completes_what_is_typed(typed: str, completed: str, home: Path) -> None:
-    begin = f"autoload -Uz compinit; compinit -u -D; source {script('zsh', home)}; {PROMPT}\n"
+def test_zsh_completes_what_is_typed(
+    typed: str, completed: str, home: Path, script: Callable[[str], Path]
+) -> None:
+    begin = f"autoload -Uz compinit; compinit -u -D; source {script('zsh')}; {PROMPT}\n"
     with Terminal(home, "-f", "-i", program=["zsh"], env=path_with(home)) as terminal:
         terminal.press(begin)
         terminal.see("ready> ")
@@ -89,8 +101,10 @@ def test_zsh_completes_what_is_typed(typed: str, completed: str, home: Path) -> 
 
 
 @pytest.mark.parametrize(("typed", "completed"), ASKED)
-def test_fish_completes_what_is_typed(typed: str, completed: str, home: Path) -> None:
-    ask = f"source {script('fish', home)}; complete -C '{typed}'"
+def test_fish_completes_what_is_typed(
+    typed: str, completed: str, home: Path, script: Callable[[str], Path]
+) -> None:
+    ask = f"source {script('fish')}; complete -C '{typed}'"
     done = subprocess.run(
         ["fish", "--no-config", "-c", ask],
         cwd=home,
@@ -114,8 +128,10 @@ def test_fish_completes_what_is_typed(typed: str, completed: str, home: Path) ->
         ("glimpsed -c spaced.yaml failures --folder 'my sc", "scans'"),
     ],
 )
-def test_bash_completes_what_is_typed(typed: str, completed: str, home: Path) -> None:
-    begin = f"source {script('bash', home)}; {PROMPT}\n"
+def test_bash_completes_what_is_typed(
+    typed: str, completed: str, home: Path, script: Callable[[str], Path]
+) -> None:
+    begin = f"source {script('bash')}; {PROMPT}\n"
     with Terminal(home, "--norc", "--noprofile", "-i", program=["bash"], env=path_with(home)) as terminal:
         terminal.press(begin)
         terminal.see("ready> ")

@@ -279,6 +279,18 @@ async def test_a_rescan_finds_what_no_event_told(desk: Desk) -> None:
         await desk.until(lambda: desk.states() == {"silent.png": "queued"})
 
 
+async def test_what_was_forgotten_is_found_again_by_the_rescan(desk: Desk) -> None:
+    """By another process, so that no event tells, and the directory is as it was."""
+    (desk.path / "scan.png").write_bytes(PNG)
+    async with desk.watching() as w:
+        await desk.until(lambda: desk.states() == {"scan.png": "queued"})
+        w.rescan()  # it knows now that there is nothing new
+        await desk.until(lambda: desk.ledger.fingerprints("f"))
+        assert desk.ledger.forget_files([FileKey("f", "scan.png")]) == 1
+        w.rescan()
+        await desk.until(lambda: desk.states() == {"scan.png": "queued"})
+
+
 async def test_the_rescan_asks_a_directory_without_files_for_its_time_alone_and_lists_it_when_that_changed(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -487,6 +487,21 @@ def test_a_held_backlog_waits_for_approval_while_arrivals_are_served(ledger: Led
     assert one(ledger).key == SCAN
 
 
+def test_what_waits_for_approval_waits_on_under_another_name_and_when_it_is_back(ledger: Ledger) -> None:
+    """A directory of the backlog was renamed, or the share was away for a while: that approves nothing."""
+    ledger.hold("in", 1)
+    first, second, back = (FileKey("in", f"a/{n}.jpg") for n in range(3))
+    versions = [Version(V1.size, V1.mtime_ns + n) for n in range(4)]
+    ledger.offer([Offer(k, v, fresh=False) for k, v in zip([first, second, back], versions, strict=False)], 2)
+    ledger.vanished([second, back], 3)
+    new = [FileKey("in", f"b/{n}.jpg") for n in range(3)]
+    renamed = [Offer(k, v, fresh=True) for k, v in zip(new, [*versions[:2], versions[3]], strict=True)]
+    ledger.offer([*renamed, Offer(back, versions[2], fresh=True)], 4)
+    assert [job.key for job in claim(ledger)] == [new[2]]
+    ledger.approve("in")
+    assert {job.key for job in claim(ledger)} == {first, back, *new[:2]}
+
+
 def test_arrivals_that_are_too_many_at_once_wait_for_approval_and_the_backlog_does_not(
     ledger: Ledger,
 ) -> None:

@@ -137,6 +137,21 @@ def test_what_was_not_told_is_told_after_the_next_start(tmp_path: Path) -> None:
     assert not spool.exists()
 
 
+def test_what_was_not_told_goes_to_its_service_wherever_that_stands_in_the_list(tmp_path: Path) -> None:
+    """The list was turned round while one of two was down: the other is not told what it has heard already."""
+    pytest.importorskip("apprise")
+    urls = [SecretStr("json://127.0.0.1:9/a?token=sk-hidden"), SecretStr("json://127.0.0.1:9/b")]
+    spool = tmp_path / "ledger.notices"
+    before = {name: Outbox(60) for name in connected(Notify(urls=urls))}
+    down, _ = before
+    before[down].add(failed("a"), 0)
+    alerts._write(spool, alerts._left(before))
+    assert "hidden" not in spool.read_text()
+    after = {name: Outbox(60) for name in connected(Notify(urls=urls[::-1]))}
+    alerts._load(spool, after)
+    assert [bool(outbox.waiting) for outbox in after.values()] == [False, True]
+
+
 def test_a_digest_that_is_being_sent_is_still_to_be_told(tmp_path: Path) -> None:
     """A service that hangs is stopped with the daemon, and nobody knows what it took."""
     outbox = Outbox(60)

@@ -16,7 +16,7 @@ def command(*, paths: tuple[str, ...], gone: bool) -> None:
     """Delete the ledger's memory of files for good: that they were done, what was answered, its place in the search.
 
     PATHs need not be there any more (a directory means all below it). Sidecars stay; what still stands in a folder
-    with its sidecars is taken for done again at the next start. What was spent stays counted.
+    with its sidecars is taken for done again at the next listing. What was spent stays counted.
 
     \b
     Examples:

@@ -18,6 +18,8 @@ from glimpsed.model import shown
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from rich.console import Console
+
     from glimpsed.service.ending import Ending
     from glimpsed.service.once import Once
 
@@ -59,14 +61,16 @@ def command(folder: Path | None, *, quiet: bool) -> int:
     ending = service.ending
     if ending is None:  # stopped while the ledger's database was away
         return 1
+    # Where the log is JSON, its lines and nothing else are on stderr (DESIGN 10).
+    say = out() if config.log.target == "json" else err()
     if not quiet:
-        _summary(service, ending)
+        _summary(service, ending, say)
     missing = service.folders.missing
     for folder_and_reason in missing:
-        err().print(f"not there: {folder_and_reason}")
+        say.print(f"not there: {folder_and_reason}")
     unlisted = service.folders.unlisted
     for folder_and_path in unlisted:
-        err().print(f"cannot be listed: {folder_and_path}", soft_wrap=True)
+        say.print(f"cannot be listed: {folder_and_path}", soft_wrap=True)
     return int(bool(service.tally.failed or ending.left or service.stopped or missing or unlisted))
 
 
@@ -128,7 +132,7 @@ def _passed_over(service: Once) -> str:
     return shown(in_words(dict(counts.most_common())))
 
 
-def _summary(service: Once, ending: Ending) -> None:
+def _summary(service: Once, ending: Ending, say: Console) -> None:
     tally = service.tally
     usage = tally.usage
     parts = [f"{tally.outcomes['done']} done"]
@@ -148,9 +152,9 @@ def _summary(service: Once, ending: Ending) -> None:
         out().print(f"  and {len(tally.failed) - FAILURES_SHOWN} more: 'glimpsed failures' lists them")
     if ending.left:
         wait = "1 file still waits" if ending.left == 1 else f"{ending.left:,} files still wait"
-        err().print(f"{wait}: {ending.why_left()}", soft_wrap=True)
+        say.print(f"{wait}: {ending.why_left()}", soft_wrap=True)
     elif service.stopped:
-        err().print("stopped before everything was done")
+        say.print("stopped before everything was done")
     elif ending.older_failures:
         number = "1 file" if ending.older_failures == 1 else f"{ending.older_failures:,} files"
-        err().print(f"{number} failed in earlier runs: 'glimpsed failures' lists them")
+        say.print(f"{number} failed in earlier runs: 'glimpsed failures' lists them")

@@ -65,12 +65,14 @@ class Reconciler:
         self._stored.pop(directory, None)
 
     async def start(self, root: Root, *, first: bool) -> None:
-        """Before a listing of everything: the ledger is told of which root, and before the first asked what it knows."""
+        """Before a listing of everything: the ledger is told of which root, and asked what it knows: `forget` changes that."""
         if root.identity != self._root:
             await self._site.books(Ledger.set_root, self._site.folder.name, root.identity)
             self._root = root.identity
         if first:
             self.digests = await self.first.begin()
+        else:
+            self.digests = await self._site.books(Ledger.fingerprints, self._site.folder.name)
 
     async def reconcile(self, root: Root, directory: Directory, *, fresh: bool) -> int:
         """Take note of a directory; how many files in it wait to settle now."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from glimpsed.ledger.lease import LEASE, Leases
 from glimpsed.ledger.part import by_directory, chunks, key_of, written_from
-from glimpsed.ledger.schema import HANDED, HELD, PathText, answers, directories, files
+from glimpsed.ledger.schema import HANDED, HELD, PathText, answers, directories, files, folders
 from glimpsed.model import Answer, FileKey, Handing, Job, Offer, PageRecord, Version
 
 _BATCH = 5000  # offers in one transaction
@@ -39,7 +39,8 @@ ON CONFLICT (folder, directory, name) DO UPDATE SET
   problem = CASE WHEN {same} AND files.was = 'failed' THEN files.reason ELSE excluded.problem END,
   was = CASE WHEN {same} THEN files.was END,
   size = excluded.size, mtime_ns = excluded.mtime_ns, changed = excluded.changed,
-  priority = excluded.priority, fresh = excluded.fresh, round = 0, anew = 0, owner = NULL,
+  priority = excluded.priority, round = 0,
+  fresh = CASE WHEN {same} AND excluded.problem IS NULL THEN files.fresh ELSE excluded.fresh END, anew = 0, owner = NULL,
   question = CASE WHEN {same} OR files.sha256 IS NOT NULL THEN files.question END,
   attempts = CASE WHEN {same} AND files.was = 'failed' THEN files.attempts ELSE 0 END,
   advice = CASE WHEN {same} AND files.was = 'failed' THEN files.advice END,
@@ -111,16 +112,28 @@ _NEXT_DUE = (
 OUTDATED = sa.delete(directories).where(
     directories.c.folder == sa.bindparam("folder"), directories.c.directory == sa.bindparam("directory")
 )
-_HOLD = (
-    sa.update(files)
-    .where(
-        files.c.folder == sa.bindparam("in_folder"),
-        files.c.directory == sa.bindparam("in_directory"),
-        files.c.name.in_(sa.bindparam("names", expanding=True)),
-        files.c.state == "queued",
-    )
-    .values(fresh=HELD)
+_QUEUED_HERE = sa.update(files).where(
+    files.c.folder == sa.bindparam("in_folder"),
+    files.c.directory == sa.bindparam("in_directory"),
+    files.c.name.in_(sa.bindparam("names", expanding=True)),
+    files.c.state == "queued",
 )
+_HOLD = _QUEUED_HERE.values(fresh=HELD)
+# What waits for `approve` is no arrival under another name. By `files_claim`, or once it is gone, `files_ignored`.
+_before = files.alias("before")
+_waited = sa.exists().where(
+    _before.c.folder == sa.bindparam("in_folder"),
+    _before.c.fresh == 0,
+    _before.c.mtime_ns == files.c.mtime_ns,
+    _before.c.size == files.c.size,
+)
+_WAIT_ON = _QUEUED_HERE.where(
+    files.c.fresh == 1,
+    files.c.problem.is_(None),
+    sa.exists().where(folders.c.name == sa.bindparam("in_folder"), folders.c.held > 0),
+    _waited.where(_before.c.due.is_not(None), _before.c.priority == files.c.priority)
+    | _waited.where(_before.c.due.is_(None), _before.c.sha256.is_(None), _before.c.state == "gone"),
+).values(fresh=0)
 _OF_JOBS = sa.select(answers).where(answers.c.file.in_(sa.bindparam("ids", expanding=True)))
 _FORGET_ANSWERS = sa.delete(answers).where(answers.c.file.in_(sa.bindparam("ids", expanding=True)))
 # One step down the index `files_claim` a folder with anything in the queue: of a thousand, most have nothing.
@@ -161,13 +174,10 @@ class Queue(Leases):
             with self._database.write() as c:
                 for few in chunks(batch, _ROWS):
                     queued += self._offer(c, few, now)
+                for here in _places([offer.key for offer in queued if offer.fresh]):
+                    c.execute(_WAIT_ON, here)
                 if unasked is not None and len(queued) > unasked:
-                    for place, names in by_directory([*before, *(offer.key for offer in queued)]):
-                        here = {
-                            "in_folder": place["folder"],
-                            "in_directory": place["directory"],
-                            "names": names,
-                        }
+                    for here in _places([*before, *(offer.key for offer in queued)]):
                         c.execute(_HOLD, here)
                 if queued:
                     self._database.tell(c)
@@ -257,6 +267,12 @@ class Queue(Leases):
 
 
 _CLEAR_WAS = sa.update(files).where(files.c.id.in_(sa.bindparam("ids", expanding=True))).values(was=None)
+
+
+def _places(keys: Iterable[FileKey]) -> Iterator[dict[str, Any]]:
+    """These files, as a statement that changes them by directory takes them."""
+    for place, names in by_directory(keys):
+        yield {"in_folder": place["folder"], "in_directory": place["directory"], "names": names}
 
 
 def _path(offer: Offer) -> tuple[str, bytes, bytes]:

@@ -8,6 +8,7 @@ disk within a second, so it is told after the next start, whatever ended the dae
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import logging
 import os
@@ -97,6 +98,7 @@ class Outbox:
     """What one service has not been told yet, and when it may be; `now` is elapsed seconds."""
 
     digest: float  # seconds between two digests
+    service: str = ""  # as people are told of it
     waiting: Digest = field(default_factory=Digest)
     sending: Digest = field(default_factory=Digest)  # under way: nobody knows yet whether it is told
     due: float | None = None  # None: there is nothing to tell
@@ -217,7 +219,8 @@ class Alerts:
                 self._changed.notify_all()
             if not took:
                 log.warning(
-                    "notify.failed", reason=f"{name} did not take a message; it is kept and sent again"
+                    "notify.failed",
+                    reason=f"{outbox.service} did not take a message; it is kept and sent again",
                 )
 
 
@@ -230,8 +233,9 @@ def telling(notify: Notify | None, spool: Path | None) -> Iterator[None]:
     if notify is None:
         yield
         return
-    sends = connected(notify)
-    outboxes = {name: Outbox(notify.digest) for name in sends}
+    services = connected(notify)
+    outboxes = {name: Outbox(notify.digest, service) for name, (service, _) in services.items()}
+    sends = {name: send for name, (_, send) in services.items()}
     _load(spool, outboxes)
     try:
         with Alerts(notify.events, outboxes, sends, spool):
@@ -240,8 +244,12 @@ def telling(notify: Notify | None, spool: Path | None) -> Iterator[None]:
         _write(spool, _left(outboxes))
 
 
-def connected(notify: Notify) -> dict[str, Send]:
-    """A way to each service, by a name that holds no secret. Raises `MissingExtra` or `ConfigError`."""
+def connected(notify: Notify) -> dict[str, tuple[str, Send]]:
+    """Each service as people are told of it, and a way to it. Raises `MissingExtra` or `ConfigError`.
+
+    By a part of its URL's digest: it holds no secret, and what is left for the next start goes to the same service,
+    wherever it stands in the list by then.
+    """
     with warnings.catch_warnings():  # of what it imports, on older Pythons
         warnings.simplefilter("ignore")
         try:
@@ -250,13 +258,14 @@ def connected(notify: Notify) -> dict[str, Send]:
             raise MissingExtra("notify", "notify") from None
         logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)  # its messages may hold parts of a URL
         services = [apprise.Apprise.instantiate(url.get_secret_value()) for url in notify.urls]
-    found: dict[str, Send] = {}
+    found: dict[str, tuple[str, Send]] = {}
     for number, (url, service) in enumerate(zip(notify.urls, services, strict=True)):
         if not isinstance(service, apprise.NotifyBase):
             scheme = url.get_secret_value().partition("://")[0]
             told = f" ({scheme}://…)" if scheme.isalnum() and len(scheme) < 20 else ""
             raise ConfigError(Problem(f"is no address that Apprise knows{told}", key=f"notify.urls.{number}"))
-        found[f"{service.service_name} ({number + 1})"] = _send(service)
+        name = hashlib.sha256(url.get_secret_value().encode()).hexdigest()[:8]
+        found[name] = (f"{service.service_name} ({number + 1})", _send(service))
     return found
 
 

@@ -90,7 +90,9 @@ class Backlogs:
 
         async def look() -> None:
             nonlocal free
-            if first_backlog is None or first_backlog > self.config.backlog_confirm:
+            any_read = await self._books.patient(Ledger.any_read)
+            # What waited before this start may be in the ledger under its old names alone: a directory was renamed.
+            if first_backlog is None or (any_read and first_backlog > self.config.backlog_confirm):
                 free = await self._let_settled_through(folder, settling)
 
         async def waiting() -> int:
@@ -110,8 +112,6 @@ class Backlogs:
 
     async def _let_settled_through(self, folder: Folder, settling: Callable[[], int]) -> int:
         """Let through what costs nothing, until no more files come into the ledger. Returns how many that was."""
-        if not await self._books.patient(Ledger.any_read):
-            return 0
         seen, free, left, since = set[int](), 0, settling(), elapsed()
         while True:
             async for rows in self._costless.let_through(folder.name, seen):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -217,16 +217,16 @@ class Models:
 
     def _pause_changed(self, name: str, pause: Pause | None) -> None:
         if pause is None:
-            log.info(events.MODEL_RESUMED, model=name)
             self._write(Ledger.resume, name)
+            self._tell(log.info, events.MODEL_RESUMED, model=name)
         else:
-            seconds = round(max(0.0, pause.until - self._clock()))
-            event = events.MODEL_PAUSED if pause.probe else events.BUDGET_REACHED
-            log.warning(event, model=name, reason=pause.reason, seconds=seconds)
             if pause.rate:  # what it refused so far is no file's fault; nor does that outlast the pause
                 theirs = [f.name for f in self._folders if name in (f.model, *f.fallbacks)]
                 self._write(Ledger.acquit, theirs, self._clock())
             self._share(name, pause)
+            seconds = round(max(0.0, pause.until - self._clock()))
+            event = events.MODEL_PAUSED if pause.probe else events.BUDGET_REACHED
+            self._tell(log.warning, event, model=name, reason=pause.reason, seconds=seconds)
         self._changed()
 
     def _share(self, name: str, pause: Pause) -> None:
@@ -270,7 +270,19 @@ class Models:
                 await self._books.maybe(call, *args, **kwargs)
 
         self._begun += 1
-        task = asyncio.get_running_loop().create_task(write())
+        self._beside(write())
+
+    def _tell(self, level: Callable[..., None], event: str, **fields: object) -> None:
+        """Once all before it is in the ledger, or its database away: who reads it there sees no less than in the log."""
+
+        async def tell() -> None:
+            async with self._in_order:
+                level(event, **fields)
+
+        self._beside(tell())
+
+    def _beside(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._writes.add(task)
         task.add_done_callback(self._writes.discard)
 
