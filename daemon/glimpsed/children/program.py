@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import json
 import os
 import pickle
@@ -52,11 +53,14 @@ def serve(start: Callable[[dict[str, Any]], Answering]) -> None:
     with socket.socket(fileno=int(sys.argv[1])) as daemon:
         limits = Limits(**json.loads(sys.argv[2]))
         confine(limits)
+        gc.disable()  # what a program loads stays: nothing of it is garbage, now or later
         try:
             answering = start(json.loads(sys.argv[3]))
         except Exception as e:  # noqa: BLE001 - whatever a broken installation raises is told to the daemon
             _send(daemon, {"broken": f"{cause(e)}"[:1000]})
             return
+        gc.freeze()
+        gc.enable()
         _send(daemon, {})
         while True:
             message, descriptors, _, _ = socket.recv_fds(daemon, MESSAGE, 1)
