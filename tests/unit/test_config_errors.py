@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import subprocess
 import threading
 from pathlib import Path
 from textwrap import dedent
@@ -221,6 +222,20 @@ def test_mistakes(text: str, key: str | None, message: str) -> None:
     found = problems(text)
     assert [p.key for p in found if message in str(p)] == [key]
     assert all(p.file == "g.yaml" for p in found)
+
+
+def test_a_folder_that_is_mounted_elsewhere_is_the_same_directory(tmp_path: Path) -> None:
+    for name in ("a/sub", "b"):
+        (tmp_path / name).mkdir(parents=True)
+    if subprocess.run(["mount", "--bind", tmp_path / "a", tmp_path / "b"], check=False).returncode:
+        pytest.skip("mounts are not allowed here")
+    try:
+        for path, message in (("b", "same directory as"), ("b/sub", "inside of that"), (".", "holds that")):
+            text = f"folders: {{one: {{path: {tmp_path}/a}}, two: {{path: {tmp_path}/{path}}}}}"
+            (found,) = problems(text)
+            assert message in str(found)
+    finally:
+        subprocess.run(["umount", tmp_path / "b"], check=True)
 
 
 def test_a_mistake_has_no_consequences_that_are_told_too() -> None:

@@ -403,6 +403,24 @@ def test_a_name_under_a_bar_is_not_read_and_the_line_around_it_is() -> None:
         assert [one for one, _ in pdftext.lines(document[0]) if "John" in one] == []
 
 
+@pytest.mark.parametrize("face", ["STSong-Light", "Helvetica"])
+def test_what_no_font_here_can_draw_is_not_taken_for_hidden(
+    face: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chinese PDFs mostly name their font without holding it, and a server may have none: the ground is all that is drawn then."""
+
+    def draw(canvas: Canvas) -> None:
+        pdfmetrics.registerFont(UnicodeCIDFont("STSong-Light"))
+        canvas.setFont(face, 14)
+        canvas.drawString(72, 700, "Invoice 4711")
+        under_a_bar(canvas)
+        canvas.rect(60, 690, 200, 30, fill=1)
+
+    assert "Invoice" not in read(draw).text
+    monkeypatch.setattr(pdftext, "_OUTLINE", lambda *_: None)
+    assert "Invoice 4711" in read(draw).text
+
+
 def test_whatever_is_seen_stays_however_pale_small_or_thin_it_is() -> None:
     def draw(canvas: Canvas) -> None:
         canvas.setFillColorRGB(0.1, 0.2, 0.4)
@@ -648,6 +666,20 @@ def test_what_overlaps_on_the_page_meets_on_its_grid(one: tuple[float, ...], two
     apart = max(first[0] - second[2], second[0] - first[2], first[1] - second[3], second[1] - first[3])
     if apart > 2 * grid.side:
         assert not grid.meets(second)
+
+
+SIDES = st.tuples(st.floats(-50, 900), st.sampled_from([-9.0, 20.0, 500.5]), st.floats(-50, 900), st.sampled_from([30.0, 501.0, 900.0]))  # fmt: skip
+
+
+@given(st.lists(SIDES, max_size=5), st.lists(SIDES, min_size=1, max_size=20))
+def test_rows_of_letters_meet_what_each_meets_alone(
+    marked: list[tuple[float, ...]], asked: list[tuple[float, ...]]
+) -> None:
+    grid = drawn.Coverage((10.0, 20.0, 605.0, 862.0))
+    for left, bottom, right, top in marked:
+        grid.mark((left, bottom, right, top))
+    alone = [grid.meets((left, bottom, right, top)) for left, bottom, right, top in asked]
+    assert list(grid.meeting(*zip(*asked, strict=True))) == alone
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 255), st.integers(0, 255))

@@ -24,6 +24,8 @@ from glimpsed.prompt import near_misses
 from glimpsed.words import lasting
 
 Finding: TypeAlias = tuple[Key, str, str | None]
+# A directory: its device, number and time where it is there, else its path.
+Place: TypeAlias = Path | tuple[int, int, int]
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _DATA = re.compile(r"data\.([^.:]+(?:\.[^.:]+)*)(?::[0-9]+)?")
@@ -261,26 +263,41 @@ def _referred(whole: object, reference: str) -> object:
 
 def overlapping(config: Config) -> Iterator[Finding]:
     """Two folders of which one holds the other would do every file twice, and pay twice."""
-    at: dict[Path, str] = {}  # the folders so far
-    below: dict[Path, list[str]] = {}  # and each directory above one of them
-    for name, path in _real(config).items():
+    at: dict[Place, str] = {}  # the folders so far
+    below: dict[Place, list[str]] = {}  # and each directory above one of them
+    for name, (place, *parents) in _places(config).items():
         key = ("folders", name, "path")
-        if path in at:
-            yield key, f"is the same directory as that of '{at[path]}'", None
-        for parent in path.parents:
+        if place in at:
+            yield key, f"is the same directory as that of '{at[place]}'", None
+        for parent in parents:
             if parent in at:
                 yield key, f"is inside of that of '{at[parent]}'", None
             below.setdefault(parent, []).append(name)
-        for other in below.get(path, ()):
+        for other in below.get(place, ()):
             yield key, f"holds that of '{other}'", None
-        at.setdefault(path, name)
+        at.setdefault(place, name)
 
 
-def _real(config: Config) -> dict[str, Path]:
-    """The folders' paths with links resolved, as far as the file systems answer in time."""
-    paths = {name: folder.path for name, folder in config.folders.items()}
+def _places(config: Config) -> dict[str, list[Place]]:
+    """The folders' directories and those above them, as far as the file systems answer in time."""
     until = time.monotonic() + _PATIENCE
-    for name, path in paths.items():
+    found: dict[str, list[Place]] = {}
+    for name, folder in config.folders.items():
+        found[name] = [folder.path, *folder.path.parents]
         with contextlib.suppress(ShareTrouble):
-            paths[name] = Path(within(max(0.0, until - time.monotonic()), os.path.realpath, path))
-    return paths
+            found[name] = within(max(0.0, until - time.monotonic()), _upwards, folder.path)
+    return found
+
+
+def _upwards(path: Path) -> list[Place]:
+    real = Path(os.path.realpath(path))
+    return [_place(one) for one in (real, *real.parents)]
+
+
+def _place(path: Path) -> Place:
+    try:
+        status = path.stat()
+    except OSError:
+        return path
+    # The time, too: there are file systems that give one number to several.
+    return status.st_dev, status.st_ino, status.st_ctime_ns

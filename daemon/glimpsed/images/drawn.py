@@ -7,9 +7,10 @@ light ground. In doubt is text that is white, clipped, transparent; and any in a
 from __future__ import annotations
 
 import ctypes
+import functools
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from ctypes import c_float, c_int, c_uint, c_void_p
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -80,13 +81,46 @@ class Coverage:
         """Whether a rectangle touches a square that was marked."""
         return not self.blank and self.squares.crop(self._squares(sides)).getbbox() is not None
 
+    def meeting(
+        self,
+        lefts: Sequence[float],
+        bottoms: Sequence[float],
+        rights: Sequence[float],
+        tops: Sequence[float],
+    ) -> Iterator[bool]:
+        """The same for each of many that stand in rows, as letters do: what is marked along a row is looked up once."""
+        most, _, rows = self.squares.width, *self.squares.getprojection()
+        down, across = bytes(rows), functools.cache(self._across)
+
+        @functools.cache
+        def marks(bottom: float, top: float) -> bytes:
+            high, low = self._rows(bottom, top)
+            return across(high, low) if down.find(1, high, low) >= 0 else b""
+
+        for left, bottom, right, top in zip(lefts, bottoms, rights, tops, strict=True):
+            if row := marks(bottom, top):
+                start = self._square(left - self.left, most)
+                end = self._square(right - self.left + self.side, most)
+                yield row.find(1, start, end) >= 0
+            else:
+                yield False
+
+    def _across(self, high: int, low: int) -> bytes:
+        """1 for each square across in whose column any of these rows is marked."""
+        row = self.squares.crop((0, high, self.squares.width, low))
+        return bytes(row.getprojection()[0])
+
     def _squares(self, sides: Sides) -> tuple[int, int, int, int]:
         left, bottom, right, top = sides
-        width, height = self.squares.size
-        start, high = self._square(left - self.left, width), self._square(self.top - top, height)
-        end = self._square(right - self.left + self.side, width)
-        low = self._square(self.top - bottom + self.side, height)
-        return start, high, max(start, end), max(high, low)
+        width = self.squares.width
+        start, end = self._square(left - self.left, width), self._square(right - self.left + self.side, width)
+        high, low = self._rows(bottom, top)
+        return start, high, max(start, end), low
+
+    def _rows(self, bottom: float, top: float) -> tuple[int, int]:
+        height = self.squares.height
+        high = self._square(self.top - top, height)
+        return high, max(high, self._square(self.top - bottom + self.side, height))
 
     def _square(self, length: float, most: int) -> int:
         return int(min(most, max(0.0, length / self.side)))  # 0 of what is no number
@@ -104,6 +138,7 @@ class Survey:
     # That draw nothing themselves: transparent ones, and what clips that which is drawn next.
     shapes: frozenset[int]
     places: Coverage  # where any text is in doubt
+    others: tuple[tuple[int, Sides], ...]  # what is no text, by its handle, and where it is
 
 
 def survey(page: Any) -> Survey:
@@ -111,12 +146,13 @@ def survey(page: Any) -> Survey:
     box = page.get_bbox()
     area = max(1.0, page.get_width() * page.get_height())
     places, texts = Coverage(box), _Texts(box)
-    curves, pictures = 0, 0.0
+    curves, pictures, others = 0, 0.0, list[tuple[int, Sides]]()
     for item, kind, matrix, plain in itertools.islice(_objects(page), _OBJECTS):
         if kind == raw.FPDF_PAGEOBJ_TEXT:
             texts.add(item, matrix, plain=plain)
             continue
         sides = _sides(item, matrix)
+        others.append((item, sides))
         if kind == raw.FPDF_PAGEOBJ_IMAGE:
             pictures += (sides[2] - sides[0]) * (sides[3] - sides[1]) / area
         elif kind == raw.FPDF_PAGEOBJ_PATH:
@@ -136,6 +172,7 @@ def survey(page: Any) -> Survey:
         frozenset(texts.doubtful),
         frozenset(texts.shapes),
         places,
+        tuple(others),
     )
 
 

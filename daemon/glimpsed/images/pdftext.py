@@ -10,14 +10,15 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, repeat
+from itertools import chain, groupby, repeat
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 from pypdfium2 import raw
 
 from glimpsed.images import glyphs, usable
 from glimpsed.images.direct import direct
-from glimpsed.images.drawn import Sides, Survey, survey
+from glimpsed.images.drawn import Coverage, Sides, Survey, survey
 from glimpsed.images.glyphs import Glyph
 from glimpsed.images.overlay import Filled
 from glimpsed.images.sight import Sight
@@ -45,6 +46,7 @@ _LAM = "\N{ARABIC LETTER LAM}"
 _PLAIN = {ord(letter): letter for letter in string.ascii_letters}
 _SPACE = ord(" ")
 _ADJACENT = 0.1  # of a letter's height: so near stands the next one of a word
+_NEAR = 2.0  # points: what is drawn further from a letter neither hides it nor is its ground
 _BLOCK = 2048  # characters that are asked for at once
 
 
@@ -56,6 +58,9 @@ _ORIGIN = direct(raw.FPDFText_GetCharOrigin, ctypes.c_int)
 _MATRIX = direct(raw.FPDFText_GetMatrix, ctypes.c_int)
 _SIZE = direct(raw.FPDFText_GetFontSize, ctypes.c_double)
 _UNMAPPED = direct(raw.FPDFText_HasUnicodeMapError, ctypes.c_int)
+_FONT = direct(raw.FPDFTextObj_GetFont, ctypes.c_void_p, ctypes.c_void_p)
+_EMBEDDED = direct(raw.FPDFFont_GetIsEmbedded, ctypes.c_int, ctypes.c_void_p)
+_OUTLINE = direct(raw.FPDFFont_GetGlyphPath, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +170,8 @@ def _marks(textpage: Any, letters: Iterable[Letter], shown: Sides) -> tuple[dict
     plainly, to_matrix, where = ctypes.byref(handle.contents), ctypes.byref(matrix), _where(textpage)
     found: dict[int, list[Glyph]] = defaultdict(list)
     unmapped, turn, size = 0, 0, 1.0
-    ended, end_left, end_right = 0, math.inf, -math.inf  # the last glyph, and its sides
+    # The last letter's sides, and where it stands.
+    end_left, end_right, ended = math.inf, -math.inf, (0.0, 0.0)
     written: Any = None  # what it was written with: one font, one direction
     for number, last, text, left, top, right, bottom, last_left in _runs(letters):
         if left >= shown[2] or right <= shown[0] or bottom >= shown[3] or top <= shown[1]:
@@ -176,21 +182,21 @@ def _marks(textpage: Any, letters: Iterable[Letter], shown: Sides) -> tuple[dict
             _MATRIX(plainly, number, to_matrix)
             turn = round(math.degrees(math.atan2(matrix.b, matrix.a)) / 90) % 4
             size = max(1.0, _SIZE(plainly, number) * math.hypot(matrix.a, matrix.b))
-        for sample in range(number + -number % _SAMPLED, last + 1, _SAMPLED):
-            unmapped += _SAMPLED * (_UNMAPPED(plainly, sample) == 1)
+        if (sample := number + -number % _SAMPLED) <= last:
+            samples = range(sample, last + 1, _SAMPLED)
+            unmapped += _SAMPLED * sum(_UNMAPPED(plainly, sample) == 1 for sample in samples)
         here = where(number)
         marks, start, end, base = found[turn], left, right, -here[1]
         if turn:
             start, _, end, _ = _upright(left, bottom, right, top, turn)
             _, base, _, _ = _upright(*here, *here, turn)
-        overlaps = left <= end_right and right >= end_left
         # The next letter of a ligature; an Arabic lam comes before its alef.
-        if marks and overlaps and here == where(ended):
+        if here == ended and left <= end_right and right >= end_left and marks:
             before = marks.pop()
             text = text + before.text if text == _LAM else before.text + text  # noqa: PLW2901 - what is meant
             start, end = min(before.left, start), max(before.right, end)
         marks.append(Glyph(text, start, end, base, size))
-        ended, end_left, end_right = last, last_left, right
+        end_left, end_right, ended = last_left, right, here if number == last else where(last)
     return found, unmapped
 
 
@@ -254,21 +260,24 @@ def _letters(textpage: Any) -> Iterator[Letter]:
 def _unseen(page: Any, textpage: Any, letters: Sequence[Letter], drawn: Survey) -> list[int]:
     """The numbers of letters that nobody sees. The page, or the part of it that is in doubt, is drawn for this."""
     plainly, places = ctypes.byref(textpage.raw.contents), drawn.places
-    if not drawn.doubtful and places.blank:
+    if not letters or (not drawn.doubtful and places.blank):
         return []
     items = list(map(_ITEM, repeat(plainly), range(len(letters))))
-    doubtful: list[int] = []
-    for number, (letter, item) in enumerate(zip(letters, items, strict=True)):
-        _, _, start, high, end, low = letter
-        in_doubt = item in drawn.doubtful or places.meets((start, low, end, high))
-        if in_doubt and item is not None and _has_ink(letter):
-            doubtful.append(number)
-    part = _around([letters[number][2:] for number in doubtful], page.get_bbox())
+    _, _, lefts, tops, rights, bottoms = zip(*letters, strict=True)
+    met = places.meeting(lefts, bottoms, rights, tops)
+    doubtful = [
+        number
+        for number, (item, covered) in enumerate(zip(items, met, strict=True))
+        if (covered or item in drawn.doubtful) and item is not None and _has_ink(letters[number])
+    ]
+    boxes = [(lefts[n], bottoms[n], rights[n], tops[n]) for n in doubtful]
+    part = _around(boxes, page.get_bbox())
     if part is None:
         return []
+    beside = _beside(drawn, boxes, page.get_bbox())
     # Of several texts of the same letters in the same place, like one and its shadow, PDFium tells of the first.
     told_of = {items[number] for number in doubtful} | (drawn.texts - set(items))
-    sight = Sight(page, part, told_of - drawn.shapes)
+    sight = Sight(page, part, told_of - drawn.shapes, beside)
     tight = [ctypes.c_double() for _ in range(4)]
     found, to = [], [ctypes.byref(side) for side in tight]
     for number in doubtful:
@@ -278,24 +287,47 @@ def _unseen(page: Any, textpage: Any, letters: Sequence[Letter], drawn: Survey) 
         elif not (seen := sight.crossed(start, low, end, high)):
             _TIGHT(plainly, number, *to)
             left, right, bottom, top = (side.value for side in tight)
-            seen = sight.marked(left, bottom, right, top)
+            seen = sight.marked(left, bottom, right, top) or _lacks_font(items[number], letters[number][0])
         if not seen:
             found.append(number)
     return found
 
 
-def _around(boxes: Sequence[tuple[float, float, float, float]], shown: Sides) -> Sides | None:
-    """What holds all boxes (left, top, right, bottom), as far as it is `shown`; None: nothing is."""
+def _lacks_font(item: int, code: int) -> bool:
+    """Whether a letter cannot be drawn here: its font is neither in the file nor on this machine, as Chinese ones are often."""
+    font = _FONT(item)
+    return bool(font) and _EMBEDDED(font) == 0 and not _OUTLINE(font, code, 10.0)
+
+
+def _beside(drawn: Survey, boxes: Sequence[Sides], shown: Sides) -> list[int]:
+    """What is drawn nowhere near any of the boxes."""
+    if not drawn.others:
+        return []
+    near = Coverage(shown)
+    for (bottom, top), row in groupby(boxes, key=itemgetter(1, 3)):
+        lefts, _, rights, _ = zip(*row, strict=True)
+        near.mark((min(lefts) - _NEAR, bottom - _NEAR, max(rights) + _NEAR, top + _NEAR))
+    items, places = zip(*drawn.others, strict=True)
+    return [
+        item for item, met in zip(items, near.meeting(*zip(*places, strict=True)), strict=True) if not met
+    ]
+
+
+def _around(boxes: Sequence[Sides], shown: Sides) -> Sides | None:
+    """What holds all boxes, as far as it is `shown`; None: nothing is."""
     if not boxes:
         return None
-    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
+    lefts, bottoms, rights, tops = zip(*boxes, strict=True)
     left, bottom = max(shown[0], min(lefts)), max(shown[1], min(bottoms))
     right, top = min(shown[2], max(rights)), min(shown[3], max(tops))
     return (left, bottom, right, top) if left < right and bottom < top else None
 
 
 def _has_ink(letter: Letter) -> bool:
-    return bool(letter[1]) and math.isfinite(sum(letter[2:])) and not chr(min(letter[0], 0x10FFFF)).isspace()
+    code, boxed, left, top, right, bottom = letter
+    return (
+        boxed != 0 and math.isfinite(left + top + right + bottom) and not chr(min(code, 0x10FFFF)).isspace()
+    )
 
 
 @functools.cache

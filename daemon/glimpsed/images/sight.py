@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from ctypes import c_int, c_void_p
 from typing import Any
 
@@ -19,15 +20,14 @@ _PIXELS = 3_000_000  # at most; what is larger is drawn smaller
 _AROUND = 2.0  # points of the page around what is looked at
 _CONTRAST = 6  # of 255: less is seen by nobody
 _TRACE = [0] * (_CONTRAST + 1) + [255] * (255 - _CONTRAST)
-_TALL = 120  # px: a column's mark of 255 stays one in the mean of so many
 _SET_ACTIVE = direct(raw.FPDFPageObj_SetIsActive, c_int, c_void_p, c_int)
 
 
 class Sight:
     """A part of a page, and where on it some of its texts leave a trace."""
 
-    def __init__(self, page: Any, part: Sides, texts: Iterable[int]) -> None:
-        """`texts` are the handles of those that are asked about, `part` is where they stand."""
+    def __init__(self, page: Any, part: Sides, texts: Iterable[int], beside: Iterable[int]) -> None:
+        """`texts` are the handles of those that are asked about, `part` is where they stand, `beside` what is nowhere near."""
         box = page.get_bbox()
         width, height = box[2] - box[0], box[3] - box[1]
         area = (part[2] - part[0] + 2 * _AROUND) * (part[3] - part[1] + 2 * _AROUND)
@@ -42,26 +42,19 @@ class Sight:
         self.across, self.down = math.ceil(width * scale) / width, math.ceil(height * scale) / height
         self.left = box[0] + math.ceil(cut[0] * scale) / self.across
         self.top = box[3] - math.ceil(cut[3] * scale) / self.down
-        self.shown = look()
-        for text in texts:
-            _SET_ACTIVE(text, 0)
-        try:
-            ground = look()
-        finally:
-            for text in texts:
-                _SET_ACTIVE(text, 1)
+        with _without(beside):
+            self.shown = look()
+            with _without(texts):
+                ground = look()
         self.trace = trace(self.shown, ground)
-        self._columns = functools.lru_cache(maxsize=64)(self._profile)
+        self._middle = functools.cache(self._profile)
+        self._columns = functools.cache(self._across)
 
     def crossed(self, left: float, bottom: float, right: float, top: float) -> bool:
         """Whether there is a trace in the middle of a letter's loose box, in points: nearly all that are seen leave one."""
-        height = top - bottom
-        high, low = self._rows(bottom + 0.3 * height, top - 0.3 * height)
-        if low - high > _TALL:
-            return self.marked(left, bottom, right, top)
         margin = 0.15 * (right - left)  # the letters beside it may be seen
         start, end = self._sides(left + margin, right - margin)
-        return any(self._columns(high, low)[start:end])
+        return self._middle(bottom, top).find(1, start, end) >= 0
 
     def marked(self, left: float, bottom: float, right: float, top: float) -> bool:
         """Whether there is a trace in a box, in points."""
@@ -74,9 +67,13 @@ class Sight:
         bands = [band.tobytes() for band in self.shown.crop((start, high, end, low)).split()]
         return any(max(band) - min(band) > _CONTRAST for band in bands)
 
-    def _profile(self, high: int, low: int) -> bytes:
-        strip = self.trace.crop((0, high, self.trace.width, low))
-        return strip.reduce((1, low - high)).tobytes()
+    def _profile(self, bottom: float, top: float) -> bytes:
+        """1 for each px across in whose column there is a trace in the middle of a row of letters: they stand in rows."""
+        height = top - bottom
+        return self._columns(*self._rows(bottom + 0.3 * height, top - 0.3 * height))
+
+    def _across(self, high: int, low: int) -> bytes:
+        return bytes(self.trace.crop((0, high, self.trace.width, low)).getprojection()[0])
 
     def _sides(self, left: float, right: float) -> tuple[int, int]:
         start = min(self.trace.width - 1, max(0, math.floor((left - self.left) * self.across)))
@@ -85,6 +82,18 @@ class Sight:
     def _rows(self, bottom: float, top: float) -> tuple[int, int]:
         high = min(self.trace.height - 1, max(0, math.floor((self.top - top) * self.down)))
         return high, max(high + 1, min(self.trace.height, math.ceil((self.top - bottom) * self.down)))
+
+
+@contextlib.contextmanager
+def _without(items: Iterable[int]) -> Iterator[None]:
+    """Nothing of these is drawn meanwhile."""
+    for item in items:
+        _SET_ACTIVE(item, 0)
+    try:
+        yield
+    finally:
+        for item in items:
+            _SET_ACTIVE(item, 1)
 
 
 def _picture(page: Any, scale: float, cut: list[float]) -> Image.Image:

@@ -34,7 +34,7 @@ def kind(text: str) -> str:
 
 
 def alike(left: Sequence[Box], right: Sequence[Box]) -> bool:
-    """Whether the kinds of two neighbouring sides go with the lines, not with the columns."""
+    """Whether the kinds of two neighbouring sides, both from the top, go with the lines, not with the columns."""
     if min(len(left), len(right)) < _FEWEST:
         return False
     pairs = _beside(left, right)
@@ -55,13 +55,14 @@ def kappa(pairs: Sequence[tuple[str, str]]) -> float:
 
 def _beside(left: Sequence[Box], right: Sequence[Box]) -> list[tuple[str, str]]:
     """The kinds of lines that stand beside one another, from the top."""
-    rest = sorted(right, key=lambda b: b.middle)
+    rest = [(box.middle, box.text) for box in right]
     found = []
     at = 0
-    for box in sorted(left, key=lambda b: b.middle):
-        while at < len(rest) and rest[at].middle < box.middle - _BESIDE * box.height:
+    for box in left:
+        middle, slack = box.middle, _BESIDE * box.height
+        while at < len(rest) and rest[at][0] < middle - slack:
             at += 1
-        if at < len(rest) and abs(rest[at].middle - box.middle) <= _BESIDE * box.height:
-            found.append((kind(box.text), kind(rest[at].text)))
+        if at < len(rest) and abs(rest[at][0] - middle) <= slack:
+            found.append((kind(box.text), kind(rest[at][1])))
             at += 1
     return found

@@ -9,6 +9,7 @@ Where no gutter runs down the whole of a page, its upper and its lower part may 
 from __future__ import annotations
 
 import bisect
+import functools
 import itertools
 import math
 import statistics
@@ -67,23 +68,76 @@ def _gutter(boxes: list[Box]) -> Gutter | None:
     if len(boxes) < 2 * _FEWEST:
         return None
     height = statistics.median(b.height for b in boxes)
-    strips = _strips(boxes, height)
-    known: dict[
-        tuple[float, float, float], bool
-    ] = {}  # mostly, a strip has the same neighbours at many levels
+    strips = sorted(_strips(boxes, height), key=lambda strip: strip.x)
+    sides = _Sides(boxes, height)
     for most in sorted({strip.across for strip in strips})[:_LEVELS]:
         # Only those that as few cross: in the ragged edge of a column there are strips as well, but more cross them.
-        chosen = sorted((strip for strip in strips if strip.across <= most), key=lambda strip: strip.x)
-        xs = [strip.x for strip in chosen]
-        sides = _between(boxes, xs)
-        places = list(zip([-math.inf, *xs], xs, [*xs[1:], math.inf], strict=False))
-        for place, left, right in zip(places, sides, sides[1:], strict=False):
-            if place not in known:
-                known[place] = _apart(left, right, height)
-        fitting = [strip for strip, place in zip(chosen, places, strict=True) if known[place]]
+        chosen = [strip for strip in strips if strip.across <= most]
+        xs = [-math.inf, *(strip.x for strip in chosen), math.inf]
+        # Between neighbours that are the same as before, none fitted.
+        new = [number for number, strip in enumerate(chosen) if strip.across == most]
+        changed = {number + by for number in new for by in (-1, 0, 1)}.intersection(range(len(chosen)))
+        fitting = [chosen[number] for number in sorted(changed) if sides.apart(*xs[number : number + 3])]
         if fitting:
             return min(fitting, key=lambda strip: strip.across)
     return None
+
+
+class _Side:
+    """What stands between two strips, from the top."""
+
+    def __init__(self, boxes: list[Box], height: float) -> None:
+        self.boxes, self._height = boxes, height
+
+    @functools.cached_property
+    def ends(self) -> tuple[float, float]:
+        """Top and bottom."""
+        return min(b.top for b in self.boxes), max(b.bottom for b in self.boxes)
+
+    @functools.cached_property
+    def filled(self) -> float:
+        """How much of the column's width three of five lines take up; 0 where that is no more than a word or a number.
+
+        All but one where there are few: three of five cells are of a width by chance.
+        """
+        width = max(b.right for b in self.boxes) - min(b.left for b in self.boxes)
+        usual = sorted(b.width for b in self.boxes)[max(0, len(self.boxes) * 2 // 5 - 1)]
+        return usual / width if usual > _LONG * self._height else 0.0
+
+
+class _Sides:
+    """What stands between any two strips of a page, each looked at once."""
+
+    def __init__(self, boxes: list[Box], height: float) -> None:
+        self._boxes, self._height = boxes, height
+        self._order = sorted(range(len(boxes)), key=lambda n: boxes[n].left)
+        self._lefts = [boxes[n].left for n in self._order]
+        self._between = functools.cache(self._found)
+
+    def apart(self, before: float, strip: float, after: float) -> bool:
+        """Whether what is left and right of a strip, up to those beside it, is read one after the other.
+
+        Lines of text are, not the cells of a table's rows.
+        """
+        left, right = self._between(before, strip), self._between(strip, after)
+        if left is None or right is None or not _side_by_side(left, right):
+            return False
+        if min(left.filled, right.filled) > _FULL:
+            return (
+                True  # also where the lines of both stand at the same heights, as those of columns mostly do
+            )
+        if kinds.alike(left.boxes, right.boxes):
+            return True  # as are blocks of short lines: addresses
+        running, other = (left, right) if left.filled > right.filled else (right, left)
+        return running.filled > _RAGGED and not _aligned(running.boxes, other.boxes)
+
+    def _found(self, start: float, end: float) -> _Side | None:
+        """Without boxes that cross one of the strips; None where there are too few."""
+        first, last = bisect.bisect_right(self._lefts, start), bisect.bisect_right(self._lefts, end)
+        if last - first < _FEWEST:
+            return None
+        within = sorted([n for n in self._order[first:last] if self._boxes[n].right <= end])
+        return _Side([self._boxes[n] for n in within], self._height) if len(within) >= _FEWEST else None
 
 
 def _strips(boxes: list[Box], height: float) -> list[Gutter]:
@@ -100,40 +154,6 @@ def _strips(boxes: list[Box], height: float) -> list[Gutter]:
     return list(found.values())
 
 
-def _between(boxes: list[Box], strips: Sequence[float]) -> list[list[Box]]:
-    """The boxes between neighbouring strips, without those that cross one."""
-    sides: list[list[Box]] = [[] for _ in range(len(strips) + 1)]
-    for box in boxes:
-        first = bisect.bisect_left(strips, box.left)
-        if first == bisect.bisect_left(strips, box.right):
-            sides[first].append(box)
-    return sides
-
-
-def _apart(left: list[Box], right: list[Box], height: float) -> bool:
-    """Whether two neighbours are read one after the other: lines of text, not the cells of a table's rows."""
-    if min(len(left), len(right)) < _FEWEST or not _side_by_side(left, right):
-        return False
-    filled = [_filled(side, height) for side in (left, right)]
-    if min(filled) > _FULL:
-        return True  # also where the lines of both stand at the same heights, as those of columns mostly do
-    if kinds.alike(left, right):
-        return True  # as are blocks of short lines: addresses
-    return max(filled) > _RAGGED and not _aligned(
-        *((left, right) if filled[0] > filled[1] else (right, left))
-    )
-
-
-def _filled(side: list[Box], height: float) -> float:
-    """How much of the column's width three of five lines take up; 0 where that is no more than a word or a number.
-
-    All but one where there are few: three of five cells are of a width by chance.
-    """
-    width = max(b.right for b in side) - min(b.left for b in side)
-    usual = sorted(b.width for b in side)[max(0, len(side) * 2 // 5 - 1)]
-    return usual / width if usual > _LONG * height else 0.0
-
-
 def _aligned(running: list[Box], other: list[Box]) -> bool:
     """Whether the other's lines stand where the running text's do, as the cells of a table or the values of a form."""
     middles = sorted(b.middle for b in running)
@@ -145,12 +165,11 @@ def _aligned(running: list[Box], other: list[Box]) -> bool:
     return there > _ALIGNED * len(other)
 
 
-def _side_by_side(left: list[Box], right: list[Box]) -> bool:
+def _side_by_side(left: _Side, right: _Side) -> bool:
     """Whether the two share at least half of the shorter one's height."""
-    tops = [min(b.top for b in side) for side in (left, right)]
-    bottoms = [max(b.bottom for b in side) for side in (left, right)]
-    shorter = min(bottom - top for top, bottom in zip(tops, bottoms, strict=True))
-    return min(bottoms) - max(tops) > 0.5 * shorter
+    (top, bottom), (other_top, other_bottom) = left.ends, right.ends
+    shorter = min(bottom - top, other_bottom - other_top)
+    return min(bottom, other_bottom) - max(top, other_top) > 0.5 * shorter
 
 
 def _cut(boxes: list[Box], whole: Gutter | None) -> int | None:
@@ -169,10 +188,13 @@ def _cut(boxes: list[Box], whole: Gutter | None) -> int | None:
     fewest = whole.across if whole else len(boxes)
     best = None
     for _, number in sorted(gaps, reverse=True)[:_CUTS]:
-        parts = boxes[:number], boxes[number:]
-        gutters = [_gutter(part) if len(part) >= 3 * _FEWEST else None for part in parts]
-        amiss = sum(map(_amiss, parts, gutters, (whole, whole)))
-        if any(gutters) and amiss < fewest:
+        amiss, parted = 0, False
+        for part in (boxes[:number], boxes[number:]):
+            if amiss < fewest:
+                gutter = _gutter(part) if len(part) >= 3 * _FEWEST else None
+                amiss += _amiss(part, gutter, whole)
+                parted = parted or gutter is not None
+        if parted and amiss < fewest:
             best, fewest = number, amiss
     return best
 

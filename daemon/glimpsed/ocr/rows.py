@@ -84,8 +84,10 @@ def _with(table: Table, row: Row) -> Table | None:
         [*table.columns, *((cell.left, cell.right) for cell in row)], _COLUMN_GAP * row[0].height
     )
     rows = (*table.rows, row)
+    # In columns that are as they were, the lines above stand as they did.
+    in_doubt = (row,) if columns == table.columns and len(table.rows) > 1 else rows
     fits = len(columns) > 1 and all(
-        len({_at(columns, cell) for cell in cells}) == len(cells) for cells in rows
+        len({_at(columns, cell) for cell in cells}) == len(cells) for cells in in_doubt
     )
     return Table(rows, columns) if fits else None
 
