@@ -76,7 +76,7 @@ def test_a_field_is_corrected_in_sidecars_and_ledger(reader: Reader, told: Histo
     assert 'name="data.items.1.price" value="4.5"' in html
     done = reader.send_form(html, "Save", **{"data.total": "13,75", "data.items.1.name": "fir"})
     assert "Saved." in done.text
-    assert "Corrected by page" in done.text
+    assert "Corrected by somebody, " in done.text
     found = sidecar(tmp_path)
     assert found["data"] == {
         **BILL,
