@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import io
+import random
 import threading
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -13,9 +15,9 @@ from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
 from glimpsed.config.schema import Folder, ModelEntry
-from glimpsed.disk.files import Root
+from glimpsed.disk.files import Root, find_root
 from glimpsed.errors import NotYet, ShareTrouble
-from glimpsed.estimate import Group, Past, estimate, survey
+from glimpsed.estimate import Group, Past, Sampled, estimate, survey
 from glimpsed.images import Images, plan
 from glimpsed.images.pages import pages_of, text_of
 from glimpsed.model import Content, PageText, Request, Version
@@ -137,6 +139,35 @@ async def test_an_estimate_is_within_a_tenth_of_what_is_sent(images: Images, nam
     assert told.input_tokens == pytest.approx(await sent(folder, entry, content, images), rel=0.1)
     _, pages = await pages_of(folder, content, images)
     assert told.pages == len(pages)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("spread", "most"), [(0, 25), (40, 200)])
+async def test_as_many_are_looked_at_as_tell_how_large_the_others_are(
+    spread: int, most: int, images: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scans of a page are all alike; of documents with 1 to 40 pages, 25 may be half of what all are, or twice as much."""
+    dice = random.Random(4)
+    pages = {f"{n}.pdf": 1 + int(spread * dice.random() ** 6) for n in range(200)}
+    for name in pages:
+        (tmp_path / name).write_bytes(name.encode())
+
+    async def seen(_folder: Folder, _images: Images, content: Content) -> Sampled:
+        return Sampled(pages[content.data.decode()], 2480, 3508)
+
+    monkeypatch.setattr(survey, "_seen", seen)
+    folder = Folder(path=str(tmp_path)).model_copy(update={"name": "f", "model": "m"})
+    found = survey._by_kind((name, _version(tmp_path / name)) for name in pages)
+    [group] = await survey.measured(folder, found.values(), find_root(folder.path), images)
+    assert len(group.sample) <= most
+    entry = ModelEntry(base_url="https://example.org/v1", model="gpt-4o")
+    told = estimate([group], folder, entry, Past())
+    assert told.pages == pytest.approx(sum(pages.values()), rel=0.1)
+
+
+def _version(path: Path) -> Version:
+    found = path.stat()
+    return Version(found.st_size, found.st_mtime_ns)
 
 
 def kind(name: str) -> survey.Kind:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import random
+import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from glimpsed import sidecar
 from glimpsed.blocking import Blocking
+from glimpsed.clock import elapsed
 from glimpsed.config.schema import Folder
 from glimpsed.discover.filters import Filter
 from glimpsed.discover.walk import Directory, Walk
@@ -23,7 +26,10 @@ from glimpsed.vision.families import text_tokens
 
 LOOKED_AT = 5  # pages of a document whose own text is read
 PATIENCE = 60.0  # seconds that a file system may take for a file
-PER_KIND = 25  # files of one kind that are looked at, chosen by chance
+# Files of one kind that are looked at, chosen by chance: as many as tell how large the others are, and so long at most.
+FEWEST, PER_KIND, LOOKING = 25, 400, 20.0
+_ERROR = 0.03  # of the mean, likely: then it is hardly ever out by a tenth
+_PAGE = 1_000_000  # px: a larger picture has no more tokens, about
 
 
 @dataclass(slots=True)
@@ -70,12 +76,14 @@ def past(ledger: Ledger, folder: Folder, now: float) -> Past:
 
 async def measured(folder: Folder, kinds: Iterable[Kind], root: Root, images: Images) -> list[Group]:
     """Each kind with those of its files that could be looked at. Raises `ShareTrouble`."""
-    groups = []
+    groups, until = [], elapsed() + LOOKING
     lane = Blocking(f"estimate of {folder.name}")  # a share that hangs is this folder's alone
     try:
         for kind in kinds:
             sample: list[Sampled | None] = []
             for path, version in kind.some:
+                if len(sample) >= FEWEST and (elapsed() > until or _tells(sample, kind.files)):
+                    break
                 with contextlib.suppress(Vanished):
                     async with images.room.of(version.size):
                         content = await lane.run_within(PATIENCE, _read, root, path, version)
@@ -85,6 +93,21 @@ async def measured(folder: Folder, kinds: Iterable[Kind], root: Root, images: Im
     finally:
         lane.close()
     return groups
+
+
+def _tells(sample: Sequence[Sampled | None], files: int) -> bool:
+    """Whether the mean of those that were looked at is about that of so many files. Asked now and then."""
+    if len(sample) % FEWEST:
+        return False
+    tokens = [_tokens(seen) if seen else 0.0 for seen in sample]
+    error = statistics.stdev(tokens) * math.sqrt(max(0.0, 1 / len(tokens) - 1 / files))
+    return error <= _ERROR * statistics.fmean(tokens)
+
+
+def _tokens(seen: Sampled) -> float:
+    """About, whatever the model: a thousand of a large picture."""
+    sizes = seen.sizes or [(seen.width, seen.height)] * seen.pages
+    return sum(min(_PAGE, width * height) for width, height in sizes) / 1000 + sum(seen.texts)
 
 
 async def _seen(folder: Folder, images: Images, content: Content) -> Sampled | None:
@@ -114,6 +137,8 @@ def _by_kind(found: Iterable[tuple[str, Version]]) -> dict[str, Kind]:
     for path, version in found:
         ending = path.rpartition("/")[2].rpartition(".")[2].lower()
         kinds.setdefault(ending, Kind()).add(path, version, dice)
+    for kind in kinds.values():
+        dice.shuffle(kind.some)  # the first of them are a sample, too
     return dict(sorted(kinds.items(), key=lambda item: -item[1].files))
 
 
