@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import struct
 from pathlib import Path
 
@@ -43,6 +44,26 @@ def colour_map() -> bytes:
         (277, 3, (1,)), (278, 3, (160,)), (279, 4, (len(pixels),)), (320, 3, tuple(padded)),
     ]  # fmt: skip
     return samples.tiff_file(entries, data=pixels)
+
+
+NAMED = {
+    "jpeg": "jpg", "progressive": "jpg", "gray": "jpg", "cmyk": "jpg", "palette": "png", "apng": "png", "heif": "heic",
+    "lossless-webp": "webp", "animated-webp": "webp", "animated-gif": "gif", "lzw": "tif", "deflate": "tif",
+    "jpeg-in-tiff": "tif", "bigtiff": "tif", "cmyk-tiff": "tif", "lab-tiff": "tif", "palette-tiff": "tif", "planes": "tif",
+}  # fmt: skip
+
+
+def updated(pdf: bytes) -> bytes:
+    """With what another program has added to it: a second end mark."""
+    before = int(pdf.rsplit(b"startxref", 1)[1].split()[0])
+    root = re.findall(rb"/Root (\d+) 0 R", pdf)[-1]
+    note = b"90 0 obj\n<</Note (%s)>>\nendobj\n" % (b"x" * 3000)
+    table = b"xref\n90 1\n%010d 00000 n \ntrailer\n<</Size 91/Root %s 0 R/Prev %d>>\n" % (
+        len(pdf),
+        root,
+        before,
+    )
+    return pdf + note + table + b"startxref\n%d\n%%%%EOF\n" % (len(pdf) + len(note))
 
 
 SHOWN = {
@@ -137,6 +158,38 @@ def test_a_document_that_arrives_slowly_is_waited_for_past_an_end_mark_in_its_mi
             daemon.wait_event("file.done", file=name)
         assert not daemon.seen("file.failed")
         assert daemon.stop() == 0
+
+
+def test_every_format_that_arrives_in_pieces_is_asked_about_once_and_never_before(
+    tmp_path: Path, inbox: Path
+) -> None:
+    """All but MPO: a picture after the end of a JPEG may be there or not."""
+    files = {
+        f"{kind}.{NAMED.get(kind, kind)}": samples.EVERY[kind]() for kind in samples.EVERY if kind != "mpo"
+    }
+    files["updated.pdf"] = updated(files["pdf.pdf"])
+    files["exif.jpg"] = long_orientation()
+    config = CONFIG.replace("settle_limit: 2s", "settle_limit: 5m")
+    with Gateway() as gateway, Daemon(config.format(url=gateway.base_url, inbox=inbox), tmp_path) as daemon:
+        daemon.wait_event("service.ready")
+        for number, share in enumerate((0.0, 0.3, 0.6, 0.9)):
+            for name, data in files.items():
+                with (inbox / name).open("ab") as file:
+                    file.write(data[file.tell() : max(7, int(len(data) * share))])
+            for n in range(3):  # each of these has been quiet for as long, and was looked at
+                clock = f"{number}-{n}.png"
+                drop(inbox, clock, samples.save(samples.photo(64, 48, n), "PNG"))
+                daemon.wait_event("file.done", file=clock)
+            assert not daemon.seen("file.failed")
+            assert {request.prompt for request in gateway.requests} == {f"{a}-{b}.png" for a in range(number + 1) for b in range(3)}  # fmt: skip
+        for name, data in files.items():
+            with (inbox / name).open("ab") as file:
+                file.write(data[file.tell() :])
+        for name in files:
+            daemon.wait_event("file.done", file=name)
+        assert not daemon.seen("file.failed")
+        assert daemon.stop() == 0
+    assert len(gateway.requests) == len(files) + 12
 
 
 def test_what_is_passed_over_is_counted_by_its_ending(tmp_path: Path, inbox: Path) -> None:

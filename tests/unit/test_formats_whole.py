@@ -80,6 +80,13 @@ def test_a_file_that_is_cut_off_is_not_whole(name: str) -> None:
         assert problem(cut), f"{name} cut to {share}"
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_the_very_first_bytes_of_a_file_are_not_whole(name: str) -> None:
+    """Too few to say what it is: a scanner that pauses there has not written a file that nobody knows."""
+    data = FILES[name]
+    assert not [length for length in range(1, min(64, len(data) // 2)) if problem(data[:length]) is None]
+
+
 @pytest.mark.parametrize("name", ["jpeg", "progressive", "jpeg with a thumbnail", "png", "gif", "pdf"])
 def test_a_file_of_full_size_whose_end_has_not_arrived_is_not_whole(name: str) -> None:
     data = FILES[name]
@@ -92,7 +99,10 @@ def test_bytes_after_the_end_are_fine(name: str) -> None:
     assert problem(FILES[name] + b"\0\0\0\x18ftypmp42 a motion photo's film") is None
 
 
-@pytest.mark.parametrize("data", [b"hello world, this is no image", b"\x00\x01", b"P6 1 1 255 abc"])
+@pytest.mark.parametrize(
+    "data",
+    [b"hello world, this is no image", b"see a.png", b"\xff\xd8 torn", b"\xff" * 40, b"P6 1 1 255 abc"],
+)
 def test_what_is_not_known_counts_as_whole(data: bytes) -> None:
     assert problem(data) is None
 

@@ -616,7 +616,10 @@ def test_a_page_with_a_coarse_picture_is_still_drawn_as_large_as_a_page() -> Non
         ({258: (64,), 262: (1,), 277: (1,), 339: (6,)}, "64-bit complex gray"),
         ({258: (14,), 262: (1,), 277: (1,), 317: (2,)}, "14-bit gray"),
         ({258: (16,), 262: (32844,), 277: (1,)}, "16-bit LogL"),
-        ({258: (8,), 259: (34712,), 262: (1,), 277: (1,)}, "compression"),
+        ({258: (8,), 259: (34712,), 262: (1,), 277: (1,)}, r"compression \(JPEG 2000\)"),
+        ({258: (8,), 259: (34887,), 262: (1,), 277: (1,)}, r"compression \(LERC\)"),
+        ({258: (8, 8, 8), 259: (52546,), 262: (2,), 277: (3,)}, r"compression \(JPEG XL\)"),
+        ({258: (8,), 259: (65001,), 262: (1,), 277: (1,)}, r"compression \(number 65001\)"),
     ],
 )
 def test_an_unusual_tiff_fails_with_its_bits_or_colour_space(
@@ -637,6 +640,28 @@ def test_an_unusual_tiff_fails_with_its_bits_or_colour_space(
     for look in (inspect, prepare):
         with pytest.raises(FileError, match=reason):
             look(samples.tiff_file(entries, data=data))  # type: ignore[operator]
+
+
+@pytest.mark.skipif(shutil.which("vips") is None, reason="libvips's tools are not installed")
+@pytest.mark.parametrize("compression", ["webp", "zstd", "deflate", "lzw", "packbits", "jpeg"])
+@pytest.mark.parametrize("tiles", [[], ["--tile"]], ids=["strips", "tiles"])
+def test_a_tiff_of_any_compression_is_read_or_fails_with_its_name(
+    compression: str, tiles: list[str], tmp_path: Path
+) -> None:
+    samples.corners(256, 128).save(source := tmp_path / "source.png")
+    made = tmp_path / "made.tif"
+    run = subprocess.run(
+        ["vips", "tiffsave", source, made, "--compression", compression, *tiles],
+        capture_output=True, check=False,
+    )  # fmt: skip
+    if run.returncode:
+        pytest.skip(f"this libvips does not write {compression}")
+    try:
+        image = shown(made.read_bytes())
+    except FileError as e:
+        assert "its compression (WebP) is not known" in str(e)  # noqa: PT017 - Pillow may be built with it or without
+    else:
+        assert_corners(image)
 
 
 def test_a_damaged_pdf_does_not_get_the_reason_of_the_one_before() -> None:

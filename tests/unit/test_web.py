@@ -296,9 +296,9 @@ def test_a_page_of_a_reviewed_file_is_asked_about_only_when_that_is_said(tmp_pat
     with served(told.config, tmp_path) as port, Reader(port) as reader:
         assert "Confirmed" in reader.press(file, "Confirm").text
         asked = reader.press(file, "Redo", page="2")
-        assert "1 more was corrected or confirmed" in asked.text
+        assert "1 file was corrected or confirmed" in asked.text
         assert "<button autofocus>Redo</button>" not in asked.text
-        whole = reader.send_form(asked.text, "Ask about them, too")
+        whole = reader.send_form(asked.text, "Ask all the same")
         assert "Page 2 would be asked about again" in whole.text
         assert "Queued again: 1 file." in reader.send_form(whole.text, "Redo").text
     told.ledger.close()

@@ -201,9 +201,9 @@ def test_a_program_that_knows_no_formaction_presses_the_button_that_it_means(
 ) -> None:
     page = at(reader, "/files/1")
     assert "Written anew: 1 file." in send(reader, page.form("Rewrite"), "Rewrite")
-    assert "would be asked about again" in send(reader, page.form("Redo"), "Redo")
+    assert "Ask again?" in send(reader, page.form("Redo"), "Redo")
     listed = at(reader, "/files?folder=invoices")
-    assert "would be asked about again" in send(reader, listed.form("Redo"), "Redo", file="1")
+    assert "Ask again?" in send(reader, listed.form("Redo"), "Redo", file="1")
     assert "folder,file" in send(reader, listed.form("Export"), "Export", file="1")
     assert "Confirmed." in send(reader, page.form("Confirm"), "Confirm", text="Some oak")
     row = told.ledger.numbered(1)

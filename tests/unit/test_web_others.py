@@ -49,6 +49,29 @@ def sidecar(home: Path) -> tuple[str, dict[str, object]]:
     return text, json.loads((home / "invoices" / "a.png.json").read_text())
 
 
+def test_what_is_tried_is_priced_without_the_second_reader_who_does_not_read_it(
+    tmp_path: Path, gateway: Gateway
+) -> None:
+    told = told_of(tmp_path, gateway)
+    with served(told.config, tmp_path) as port, Reader(port) as reader:
+
+        def prices() -> list[str]:
+            another = reader.get("/files/1/another").text
+            bench = reader.get("/workbench?file=1").text
+            asked = [
+                reader.send_form(html, "Try", prompt="Say more.", model="cheap").text
+                for html in (another, bench)
+            ]
+            return [found for html in asked for found in re.findall(r"cheap: 1 file[^<]*", html)]
+
+        alone = prices()
+        folder = told.config.folders["invoices"]
+        told.config.folders["invoices"] = folder.model_copy(update={"verify_with": "m"})
+        assert len(alone) == 2
+        assert prices() == alone
+    told.ledger.close()
+
+
 def test_another_reading_is_priced_asked_and_shown_beside_the_answer_that_stands(
     tmp_path: Path, gateway: Gateway
 ) -> None:

@@ -76,7 +76,7 @@ def test_a_field_is_corrected_in_sidecars_and_ledger(reader: Reader, told: Histo
     assert 'name="data.items.1.price" value="4.5"' in html
     done = reader.send_form(html, "Save", **{"data.total": "13,75", "data.items.1.name": "fir"})
     assert "Saved." in done.text
-    assert "Corrected by page" in done.text
+    assert "Corrected by somebody, " in done.text
     found = sidecar(tmp_path)
     assert found["data"] == {
         **BILL,
@@ -155,6 +155,29 @@ def test_what_the_schema_does_not_allow_is_not_saved_and_stays_typed(
     assert sidecar(tmp_path)["data"] == BILL
 
 
+def test_after_a_slip_the_way_back_is_the_same(reader: Reader, told: History, tmp_path: Path) -> None:
+    page = bill(told)
+    slip = reader.press(page, "Save", **{"data.total": "1,234"})
+    saved = reader.send_form(slip.text, "Save", **{"data.total": "1234"})
+    assert (saved.status_code, saved.url.path) == (200, page)
+    assert "Saved." in saved.text
+    # In the queue one stays in the queue.
+    doubt = Doubt(by="m", agreement=0.5, fields=(DoubtfulField(path="total", value=1, other=2),))
+    for name in ("b.png", "c.png"):
+        told.done("bills", name, ("{}",), data={**BILL, "total": 1}, doubt=doubt)
+    first = reader.get("/review?folder=bills")
+    following = re.search(r'href="([^"]*)" class="next"', first.text)
+    slip = reader.send_form(first.text, "Save", **{"data.total": "1,234"})
+    assert following is not None
+    assert (slip.status_code, following[0] in slip.text) == (422, True)
+    assert "2 doubtful answers." in slip.text
+    saved = reader.send_form(slip.text, "Save", **{"data.total": "1234"})
+    assert saved.url.path == "/review"
+    assert "c.png</h1>" in saved.text
+    # An address that a form was sent to leads, looked at again, to the file.
+    assert reader.get(f"{page}/save", follow_redirects=True).url.path == page
+
+
 def test_an_answer_is_confirmed_as_it_stands(reader: Reader, told: History, tmp_path: Path) -> None:
     done = reader.press(bill(told), "Confirm")
     assert "Confirmed." in done.text
@@ -179,6 +202,7 @@ def test_of_two_at_once_the_second_is_told(reader: Reader, told: History, tmp_pa
     assert late.status_code == 409
     assert "has changed since you looked at it" in late.text
     assert 'value="R-9"' in late.text
+    assert '<dd dir="auto">R-7</dd>' in late.text  # to be copied
     assert sidecar(tmp_path)["data"]["number"] == "R-9"
     reader.headers["Accept-Language"] = "zh-CN"
     late = reader.send_form(html, "Save", **{"data.number": "R-7"})
@@ -199,12 +223,36 @@ def test_a_file_that_changed_meanwhile_is_not_corrected(
     assert sidecar(tmp_path)["data"] == BILL
 
 
+@pytest.mark.parametrize("meanwhile", ["Save", "Confirm", "Redo", "forget", "gone"])
+@pytest.mark.parametrize("late", ["Save", "Confirm"])
+def test_whatever_somebody_did_meanwhile_the_other_is_told_and_loses_nothing(
+    reader: Reader, told: History, tmp_path: Path, meanwhile: str, late: str
+) -> None:
+    page = bill(told)
+    html = reader.get(page).text
+    if meanwhile in {"Save", "Confirm"}:
+        assert reader.send_form(html, meanwhile, **{"data.number": "R-9"}).status_code == 200
+    elif meanwhile == "Redo":
+        asked = reader.press(page, "Redo")
+        assert "Queued again" in reader.send_form(asked.text, "Redo").text
+    else:
+        (tmp_path / "bills" / "a.png").unlink()
+        if meanwhile == "forget":
+            told.ledger.forget_files([FileKey("bills", "a.png")])
+    before = [path.read_bytes() for path in sorted((tmp_path / "bills").glob("*.json"))]
+    got = reader.send_form(html, late, **{"data.number": "R-7"})
+    assert got.status_code in {404, 409, 422}
+    assert "R-7" in got.text
+    assert [path.read_bytes() for path in sorted((tmp_path / "bills").glob("*.json"))] == before
+
+
 def test_redo_leaves_what_was_reviewed_unless_it_is_asked_for(reader: Reader, told: History) -> None:
     page = bill(told)
     reader.press(page, "Confirm")
     asked = reader.press(page, "Redo")
-    assert "1 more was corrected or confirmed" in asked.text
-    too = reader.send_form(asked.text, "Ask about them, too")
+    assert "1 file was corrected or confirmed" in asked.text
+    assert "0 files" not in asked.text
+    too = reader.send_form(asked.text, "Ask all the same")
     assert "Queued again: 1 file." in reader.send_form(too.text, "Redo").text
 
 

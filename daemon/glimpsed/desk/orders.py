@@ -138,6 +138,14 @@ def price(desk: Desk, order: Order, language: Language = "en") -> str:
     return f"{order.folder.name}: {price_alone(desk, order, language)}"
 
 
+def price_of_trial(
+    desk: Desk, folder: Folder, model: str, rows: Sequence[FileRow], language: Language = "en"
+) -> str:
+    """What this model will cost on these files alone: what is only tried, no second reader reads."""
+    asked = folder.model_copy(update={"model": model, "verify_with": None})
+    return f"{model}: {price_alone(desk, Order(asked, len(rows), list(rows), lambda _now: 0), language)}"
+
+
 def price_alone(desk: Desk, order: Order, language: Language = "en") -> str:
     """`price` without the folder's name."""
     expected = forecast(

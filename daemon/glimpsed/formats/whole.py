@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from glimpsed.formats import bmp, boxes, gif, jpeg, pdf, png, raster, tiff, webp
 from glimpsed.formats.common import Read
-from glimpsed.formats.sniff import Kind, sniff
+from glimpsed.formats.sniff import Kind, begun, sniff
 
 _HEAD = 1024
 _CHECKS: dict[Kind, Callable[[Read, int], str | None]] = {
@@ -42,7 +42,7 @@ def problem(read: Read, size: int) -> str | None:
         return "The file starts with nothing but zeros: its content has not arrived."
     kind = sniff(head)
     if kind is None:
-        return None
+        return "The file is cut off: all but its first bytes is missing." if begun(head) else None
     try:
         missing = _CHECKS[kind](read, size)
     except (struct.error, IndexError):

@@ -53,6 +53,10 @@ _SHORT, _LONG, _LONG8, _IFD8 = 3, 4, 16, 18
 _COLOURS = {0: "gray", 1: "gray", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr", 8: "Lab", 9: "Lab", 10: "Lab"} | {
     32803: "camera raw", 34892: "camera raw", 32844: "LogL", 32845: "LogLuv",
 }  # fmt: skip
+_COMPRESSIONS = dict.fromkeys((33003, 33004, 33005, 34712), "JPEG 2000") | dict.fromkeys((50002, 52546), "JPEG XL") | {
+    34661: "JBIG", 34715: "JBIG2", 34887: "LERC", 34892: "lossy JPEG", 34925: "LZMA", 50000: "Zstandard", 50001: "WebP",
+}  # fmt: skip
+_OPTIONAL = frozenset({"lzma", "webp", "zstd"})
 _PALETTE, _CIELAB = 3, 8
 _MODES = {0: "L", 1: "L", 2: "RGB", _PALETTE: "RGB", 5: "CMYK", _CIELAB: "LAB", 9: "LAB"}
 _CHANNELS = {0: 1, 1: 1, 2: 3, _PALETTE: 3, 5: 4, _CIELAB: 3, 9: 3}
@@ -107,6 +111,8 @@ def opened(file: BinaryIO) -> Iterator[tuple[Image.Image, list[Ifd]]]:
     chain = chain_of(file)
     # By itself, Pillow takes colours that are stored coarser than the light for as fine.
     plugin.READ_LIBTIFF = any(page.numbers(_PHOTOMETRIC) == (_YCBCR,) for page in chain)
+    for page in chain:
+        _refuse_compression(page)
     try:
         yield Image.open(_readable(file, chain), formats=("TIFF",)), chain
     except (UnidentifiedImageError, SyntaxError, KeyError, ValueError):
@@ -115,6 +121,30 @@ def opened(file: BinaryIO) -> Iterator[tuple[Image.Image, list[Ifd]]]:
         raise FileError(
             f"The TIFF file cannot be decoded: {unusual}.", "Save it as 8 bits, in RGB or gray."
         ) from None
+
+
+def _refuse_compression(page: Ifd) -> None:
+    """Raises `FileError` for a page that nothing here unpacks."""
+    from PIL.TiffImagePlugin import COMPRESSION_INFO  # noqa: PLC0415 - registered with the first TIFF
+
+    [number] = page.numbers(_COMPRESSION)[:1] or (1,)
+    known = COMPRESSION_INFO.get(number)
+    if known is None or (known in _OPTIONAL and not _built_with(known)):
+        name = _COMPRESSIONS.get(number, f"number {number}")
+        raise FileError(
+            f"The TIFF file cannot be decoded: its compression ({name}) is not known.",
+            "Save it with another compression: LZW, Deflate or none.",
+        )
+
+
+@functools.cache
+def _built_with(compression: str) -> bool:
+    """Whether the libtiff beneath Pillow has what Pillow has a name for."""
+    try:
+        Image.new("RGB", (8, 8)).save(io.BytesIO(), "TIFF", compression=compression)
+    except OSError:
+        return False
+    return True
 
 
 def pages_of(chain: Sequence[Ifd]) -> list[int]:
@@ -139,12 +169,9 @@ def chain_of(file: BinaryIO) -> list[Ifd]:
 
 def _unusual(pages: Sequence[Ifd]) -> str | None:
     """In which respect Pillow may not know one of these, in words."""
-    from PIL.TiffImagePlugin import COMPRESSION_INFO, OPEN_INFO  # noqa: PLC0415 - only for what cannot be read
+    from PIL.TiffImagePlugin import OPEN_INFO  # noqa: PLC0415 - only for what cannot be read
 
     for page in pages:
-        [compression] = page.numbers(_COMPRESSION)[:1] or (1,)
-        if compression not in COMPRESSION_INFO:
-            return f"its compression (number {compression}) is not known"
         [photometric] = page.numbers(_PHOTOMETRIC)[:1] or (0,)
         bits, forms = page.numbers(_BITS) or (1,), page.numbers(_FORMAT)[:1] or (1,)
         extra = page.numbers(_EXTRA)

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from glimpsed.errors import GlimpsedError
@@ -20,7 +20,7 @@ from glimpsed.journal import get_logger
 from glimpsed.language import N_
 from glimpsed.web import actions, failures, file, files, login, now, others, review, workbench
 from glimpsed.web.guard import HOLD, Guard
-from glimpsed.web.pages import render, visitor_of
+from glimpsed.web.pages import form_of, render, visitor_of
 from glimpsed.web.site import Site
 
 log = get_logger()
@@ -92,6 +92,12 @@ async def _static(request: Request) -> Response:
 
 def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    path = request.scope["path"]
+    if error.status_code == 405 and path.startswith(
+        "/files/"
+    ):  # what a form was sent to, looked at again later
+        base: str = request.app.state.site.web.base_path
+        return RedirectResponse(base + "/".join(path.split("/")[:3]), 303)
     words = {404: N_("There is no such page."), 405: N_("That is not how this is asked.")}
     return _told(request, error.status_code, words.get(error.status_code, str(error.detail)))
 
@@ -112,4 +118,5 @@ def _bug(request: Request, error: Exception) -> Response:
 def _told(request: Request, status: int, text: str) -> Response:
     if not visitor_of(request).welcome:
         return PlainTextResponse(f"{text}\n", status)
-    return render(request, "trouble.html", status=status, text=text)
+    sent = [(name, one) for name, all_ in form_of(request).items() for one in all_]
+    return render(request, "trouble.html", status=status, text=text, unsaved=login.typed(sent))

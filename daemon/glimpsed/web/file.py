@@ -22,6 +22,7 @@ from glimpsed.pipeline import anew
 from glimpsed.pipeline.review import token
 from glimpsed.report import parts
 from glimpsed.sidecar.render import PAGE_BREAK
+from glimpsed.web import login
 from glimpsed.web.correct import leaves, written
 from glimpsed.web.differences import Pieces, differences
 from glimpsed.web.pages import render, site_of
@@ -75,11 +76,15 @@ async def page(
     folder: Folder | None,
     *,
     typed: Mapping[str, str] | None = None,
+    fits: bool = True,
     problem: str = "",
     status: int = 200,
     **more: Any,
 ) -> Response:
-    """The page of this file; with what was `typed`, where that could not be saved because of a problem."""
+    """The page of this file; with what was `typed`, where that could not be saved because of a problem.
+
+    Where it does not fit the answer that stands now, it is shown beside it.
+    """
     site = site_of(request)
     told = await site.do_in(row.key.folder, told_of, row, folder) if folder else AnswerView(None, None)
     count, trouble = 0, None
@@ -90,7 +95,7 @@ async def page(
             trouble = e.reason if isinstance(e, FileError) else str(e)
     editing, seen = None, lines(told.answer, [answer for _, answer in told.earlier])
     if told.answer is not None and row.state == "done":
-        editing = editable(row, told.answer, typed or {})
+        editing = editable(row, told.answer, typed if typed and fits else {})
         values = [field.value for field in editing.fields] + [words.value for words, _ in editing.words]
     else:
         values = []
@@ -100,6 +105,7 @@ async def page(
         "file.html",
         status=status,
         **{"reviewing": None, **more},
+        unsaved=() if editing and fits else login.typed((typed or {}).items()),
         row=row,
         answer=told.answer,
         editing=editing,

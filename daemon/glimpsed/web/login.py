@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import math
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -33,7 +33,13 @@ _BUTTONS = {
     "export": N_("Export"),
     "logout": N_("Log out"),
 }
-_UNSEEN = {"seen", "back", "file", "do", "agreed", "reviewed"}  # fields that nobody types
+_TYPED = (
+    "data.",
+    "text",
+    "prompt",
+    "system",
+    "schema",
+)  # what the names of fields that one types in begin with
 _HELD = "held."  # before the names of a form's fields that come along through the login
 
 
@@ -129,10 +135,15 @@ def _once_more(request: Request, to: str, held: Sequence[tuple[str, str]], *, st
         status=status,
         to=to,
         held=held,
-        typed=[(name.removeprefix("data."), value) for name, value in held if value and name not in _UNSEEN],
+        typed=typed(held),
         button=_BUTTONS.get(to.rpartition("/")[2], N_("Send")),
         after=_page_of(to, held),
     )
+
+
+def typed(sent: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """What of a form a person has filled in, by the fields' names. Pure."""
+    return [(name.removeprefix("data."), value) for name, value in sent if value and name.startswith(_TYPED)]
 
 
 def _page_of(to: str, held: Sequence[tuple[str, str]]) -> str:

@@ -182,8 +182,7 @@ def fits(answer: Answer, other: Answer, folder: Folder) -> bool:
 
 def _price(desk: Desk, asked: Folder, row: FileRow, language: Language) -> str:
     _may_ask(desk, asked, language)
-    order = orders.Order(asked, 1, [row], lambda _now: 0)
-    return f"{asked.model}: {orders.price_alone(desk, order, language)}"
+    return orders.price_of_trial(desk, asked, asked.model, [row], language)
 
 
 def paused_of(shot: Mapping[str, Any], models: Sequence[str]) -> list[tuple[str, str]]:

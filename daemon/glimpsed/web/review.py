@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -22,7 +23,8 @@ from glimpsed.web import file
 from glimpsed.web.actions import number_in
 from glimpsed.web.correct import filled
 from glimpsed.web.login import local
-from glimpsed.web.pages import form_of, render, site_of, visitor_of, words
+from glimpsed.web.pages import form_of, query, render, site_of, visitor_of, words
+from glimpsed.web.site import Site
 
 CHANGED = N_("The file or its answer has changed since you looked at it: look again.")
 NOBODY = "page"  # who reviews where nobody says who is there
@@ -33,15 +35,26 @@ async def view(request: Request) -> Response:
     site, asked = site_of(request), request.query_params
     after = number_in(asked.get("after", "")) or 0
     folder = asked.get("folder") if asked.get("folder") in site.config.folders else None
-    found = await site.ask(Ledger.doubtful_files, folder, after=after, limit=2)
-    shot = await site.shot()
-    total = sum(f["doubtful"] for name, f in shot["folders"].items() if folder in (None, name))
+    found = await site.ask(Ledger.doubtful_files, folder, after=after, limit=1)
     if not found:
-        return render(request, "review.html", after=after, total=total)
-    number, row = found[0]
-    following = f"/review?after={number}" + (f"&folder={folder}" if folder else "")
-    reviewing = {"total": total, "next": following, "more": len(found) > 1}
-    return await file.page(request, row, site.config.folders.get(row.key.folder), reviewing=reviewing)
+        return render(request, "review.html", after=after, total=await _doubtful(site, folder))
+    ((number, row),) = found
+    queue = await _queue(site, f"/review{query(after=number, folder=folder)}")
+    return await file.page(request, row, site.config.folders.get(row.key.folder), reviewing=queue)
+
+
+async def _queue(site: Site, following: str) -> dict[str, Any] | None:
+    """How many are doubtful, and where the next one is; None for whoever came to the file another way."""
+    path, _, asked = following.partition("?")
+    if path != "/review":
+        return None
+    folder = dict(parse_qsl(asked)).get("folder")
+    return {"total": await _doubtful(site, folder), "next": following}
+
+
+async def _doubtful(site: Site, folder: str | None) -> int:
+    shot = await site.shot()
+    return sum(of["doubtful"] for name, of in shot["folders"].items() if folder in (None, name))
 
 
 async def save(request: Request) -> Response:
@@ -49,27 +62,32 @@ async def save(request: Request) -> Response:
     site = site_of(request)
     row, folder = await file.found(request)
     typed = {name: values[0].replace("\r\n", "\n") for name, values in form_of(request).items()}
+    back, here = local(typed.get("back", "/")), f"/files/{row.id}"
+
+    async def refused(status: int, problem: str, *, fits: bool = True) -> Response:
+        queue = await _queue(site, back)
+        return await file.page(
+            request, row, folder, typed=typed, fits=fits, problem=problem, status=status, reviewing=queue
+        )
+
     if folder is None:
-        return await file.page(request, row, folder, problem=N_("The config has no such folder."), status=409)
+        return await refused(409, N_("The config has no such folder."), fits=False)
     try:
         answer = await site.do_in(folder.name, _current, row, folder)
         change = corrected(answer, typed, folder)
         if "data" in change and (why := await misfit(request, folder, answer, change["data"])):
-            return await file.page(request, row, folder, typed=typed, problem=why, status=422)
+            return await refused(422, why)
         seen, by = typed.get("seen", ""), visitor_of(request).user or NOBODY
         await site.do_in(folder.name, _correct, row, folder, seen, by, change)
     except (review.Conflict, Vanished) as e:
         # Beside another answer stands nothing that was typed into the old one's fields.
-        kept = typed if isinstance(e, Vanished) else None
-        return await file.page(request, row, folder, typed=kept, problem=CHANGED, status=409)
+        return await refused(409, CHANGED, fits=isinstance(e, Vanished))
     except (UsageError, FileError) as e:
-        why = f"{e.reason} {e.advice}" if isinstance(e, FileError) else str(e)
-        return await file.page(request, row, folder, typed=typed, problem=why, status=422)
+        return await refused(422, f"{e.reason} {e.advice}" if isinstance(e, FileError) else str(e))
     except GlimpsedError as e:
-        return await file.page(request, row, folder, typed=typed, problem=str(e), status=503)
+        return await refused(503, str(e))
     _ = words(request)
     site.look_again()
-    back, here = local(typed.get("back", "/")), f"/files/{row.id}"
     # In the queue the next one is shown: the way back to this one is beside what came of it.
     about, where = (path_of(row.key), here) if back != here else ("", "")
     site.sessions.note(visitor_of(request).cookie, _("Saved.") if change else _("Confirmed."), about, where)

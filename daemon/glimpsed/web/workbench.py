@@ -140,12 +140,7 @@ def _prices(
     desk: Desk, folder: Folder, models: Sequence[str], rows: Sequence[FileRow], language: Language
 ) -> list[str]:
     """A line a model: how much it will take."""
-    lines = []
-    for name in models:
-        with_model = folder.model_copy(update={"model": name})
-        order = orders.Order(with_model, len(rows), list(rows), lambda _now: 0)
-        lines.append(f"{name}: {orders.price_alone(desk, order, language)}")
-    return lines
+    return [orders.price_of_trial(desk, folder, name, rows, language) for name in models]
 
 
 def _read_all(
