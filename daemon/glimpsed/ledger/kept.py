@@ -294,6 +294,29 @@ class Kept(Part):
         if rows:
             c.execute(self._put_review, rows)
 
+    def _note_readings(self, c: sa.Connection, answered: Iterable[tuple[int, int, Answer]]) -> None:
+        """Of these (file, claim, answer) what came of the second readings that they tell of."""
+        rows = [
+            verification(
+                file,
+                claim,
+                answer.doubt.agreement if answer.doubt is not None else 1.0,
+                doubtful=answer.doubt is not None and answer.review is None,
+            )
+            for file, claim, answer in answered
+            if answer.verified is not None
+        ]
+        if rows:
+            c.execute(self._put_verification, rows)
+
+    @functools.cached_property
+    def _put_verification(self) -> Any:
+        insert = self._insert(verifications)
+        new = {c.name: insert.excluded[c.name] for c in verifications.c if not c.primary_key}
+        # The same asking, after a crash: what was found already stays.
+        other = verifications.c.claim != insert.excluded.claim
+        return insert.on_conflict_do_update(index_elements=[verifications.c.file], set_=new, where=other)
+
     @functools.cached_property
     def _put_review(self) -> Any:
         insert = self._insert(reviews)
@@ -311,6 +334,13 @@ class Kept(Part):
             found = sa.select(kept.c.id).where(kept.c.id.in_(_SOME), kept.c.indexed == 1)
             self._unindex(c, list(c.execute(found, {"some": some}).scalars()))
             c.execute(sa.delete(kept).where(kept.c.id.in_(some)))
+
+
+def verification(file: int, claim: int, agreement: float | None, *, doubtful: bool) -> dict[str, Any]:
+    """The row of a file that is due to be read a second time; with an `agreement`, of one that was."""
+    due = 0.0 if agreement is None else None
+    return {"file": file, "claim": claim, "due": due, "owner": None, "tries": 0, "agreement": agreement,
+            "doubtful": int(doubtful), "reading": None}  # fmt: skip
 
 
 def _pages(answer: Answer) -> list[str]:

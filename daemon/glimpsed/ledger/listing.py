@@ -243,7 +243,9 @@ class Listing(Kept, Spending):
                     ToKeep(id_, a.answer, a.question) for id_, a in told.items() if a.answer is not None
                 ]
                 claims = {row.id: row.claims for row in taken}
-                self._note_reviews(c, [(one.file, claims[one.file], one.answer) for one in answered])
+                known = [(one.file, claims[one.file], one.answer) for one in answered]
+                self._note_readings(c, known)
+                self._note_reviews(c, known)
                 for some in chunks(answered if self.keep != 0 else [], CHUNK):
                     self._keep_answers(c, some)
             count += len(taken)

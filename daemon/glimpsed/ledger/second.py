@@ -6,14 +6,13 @@ due time, as the queue does it. Its sidecars stand meanwhile.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from glimpsed.ledger.finish import Finish
-from glimpsed.ledger.kept import ToKeep
+from glimpsed.ledger.kept import ToKeep, verification
 from glimpsed.ledger.packed import pack, unpack
 from glimpsed.ledger.part import CHUNK, chunks, file_row, written_text
 from glimpsed.ledger.schema import files, reviews, verifications
@@ -37,26 +36,8 @@ class Second(Finish):
 
     def to_verify(self, job: Job, *, agreement: float | None = None, doubtful: bool = False) -> None:
         """A second model is to read this file once it is done; with an `agreement`, it has: the answer is a copy."""
-        row = {
-            "file": job.id,
-            "claim": job.claim,
-            "due": 0.0 if agreement is None else None,
-            "owner": None,
-            "tries": 0,
-            "agreement": agreement,
-            "doubtful": int(doubtful),
-            "reading": None,
-        }
         with self._database.write() as c:
-            c.execute(self._put_verification, row)
-
-    @functools.cached_property
-    def _put_verification(self) -> Any:
-        insert = self._insert(verifications)
-        new = {c.name: insert.excluded[c.name] for c in verifications.c if not c.primary_key}
-        # The same asking, after a crash: what was found already stays.
-        other = verifications.c.claim != insert.excluded.claim
-        return insert.on_conflict_do_update(index_elements=[verifications.c.file], set_=new, where=other)
+            c.execute(self._put_verification, verification(job.id, job.claim, agreement, doubtful=doubtful))
 
     def claim_readings(
         self, folders: Collection[str], limit: int, now: float, lease: float
