@@ -6,7 +6,7 @@ The index of the search is beside them: SQLite's in a table that knows no texts,
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -280,6 +280,31 @@ class Kept(Part):
                 c.execute(sa.delete(directories).where(here))
             self._database.tell(c)
             return len(rows)
+
+    def _note_reviews(
+        self, c: sa.Connection, answered: Iterable[tuple[int, int, Answer]], before: bytes = b""
+    ) -> None:
+        """Of these (file, claim, answer) the reviews that they came with. `before`: what the model itself had said."""
+        at = self.clock.wall()
+        rows = [
+            {"file": file, "claim": claim, "at": at, "by": clean(answer.review.by), "before": before}
+            for file, claim, answer in answered
+            if answer.review is not None
+        ]
+        if rows:
+            c.execute(self._put_review, rows)
+
+    @functools.cached_property
+    def _put_review(self) -> Any:
+        insert = self._insert(reviews)
+        latest = {name: insert.excluded[name] for name in ("claim", "at", "by")}
+        # Reviewed again: what the model said itself is what was there before the first time.
+        before = sa.case(
+            (reviews.c.claim == insert.excluded.claim, reviews.c.before), else_=insert.excluded.before
+        )
+        return insert.on_conflict_do_update(
+            index_elements=[reviews.c.file], set_={**latest, "before": before}
+        )
 
     def _drop_answers(self, c: sa.Connection, ids: Sequence[int]) -> None:
         for some in chunks(list(ids), CHUNK):
