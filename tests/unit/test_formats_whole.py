@@ -100,7 +100,8 @@ def test_bytes_after_the_end_are_fine(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"hello world, this is no image", b"see a.png", b"\xff" * 40, b"P6 1 1 255 abc"]
+    "data",
+    [b"hello world, this is no image", b"see a.png", b"\xff\xd8 torn", b"\xff" * 40, b"P6 1 1 255 abc"],
 )
 def test_what_is_not_known_counts_as_whole(data: bytes) -> None:
     assert problem(data) is None

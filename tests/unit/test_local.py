@@ -84,11 +84,34 @@ def is_running(pid: int) -> bool:
         return False
 
 
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    """One event loop for all, as `reader` lives in it."""
+    return "asyncio"
+
+
 @pytest.fixture
 async def model() -> AsyncIterator[LocalModel]:
     model = LocalModel(entry())
     yield model
     await model.aclose()
+
+
+@pytest.fixture(scope="module")
+async def reader(anyio_backend: str) -> AsyncIterator[LocalModel]:
+    """One for all that are asked about what a page says, and not about the process that reads it."""
+    assert anyio_backend == "asyncio"
+    model = LocalModel(entry())
+    yield model
+    await model.aclose()
+
+
+@pytest.fixture(scope="module")
+async def compass(anyio_backend: str) -> AsyncIterator[rapid.Compass]:
+    assert anyio_backend == "asyncio"
+    compass = rapid.Compass()
+    yield compass
+    await compass.aclose()
 
 
 def engine_of(model: LocalModel) -> Rapid:
@@ -121,12 +144,12 @@ async def test_that_prompts_are_ignored_is_no_news_where_it_was_asked_to_transcr
     assert [line for line in lines if "prompts are ignored" in str(line.get("reason"))] == []
 
 
-async def test_an_empty_page_is_an_answer(model: LocalModel) -> None:
-    reply = await model.ask(request(letter([])))
+async def test_an_empty_page_is_an_answer(reader: LocalModel) -> None:
+    reply = await reader.ask(request(letter([])))
     assert (reply.text, reply.finish) == ("", "stop")
 
 
-async def test_pages_are_apart_by_an_empty_line_and_bands_are_not(model: LocalModel) -> None:
+async def test_pages_are_apart_by_an_empty_line_and_bands_are_not(reader: LocalModel) -> None:
     whole = Pillow.open(io.BytesIO(page(LETTER, (1240, 780))))
     bands = []
     for number, rows in enumerate([(0, 450), (400, 780)], 1):
@@ -134,59 +157,57 @@ async def test_pages_are_apart_by_an_empty_line_and_bands_are_not(model: LocalMo
         whole.crop((0, rows[0], 1240, rows[1])).save(buffer, "PNG")
         bands.append(picture(buffer.getvalue(), 1, (number, 2)))
     second = picture(page(["The second page"], (1240, 330)), 2)
-    reply = await model.ask(request(*bands, second))
+    reply = await reader.ask(request(*bands, second))
     assert reply.text == "\n".join(LETTER) + "\n\nThe second page"
 
 
 @pytest.mark.parametrize("turned", [90, 180, 270])
 async def test_a_page_that_lies_on_its_side_or_head_is_turned_and_says_so(
-    model: LocalModel, turned: int
+    reader: LocalModel, turned: int
 ) -> None:
     buffer = io.BytesIO()
     with Pillow.open(io.BytesIO(page([*LETTER, *LETTER[1:]], (1240, 1500)))) as upright:
         upright.rotate(turned, expand=True).save(
             buffer, "PNG"
         )  # against the clock, so it is turned back with it
-    reply = await model.ask(request(picture(buffer.getvalue())))
+    reply = await reader.ask(request(picture(buffer.getvalue())))
     assert reply.text.split("\n") == [*LETTER, *LETTER[1:]]
     assert reply.turned == {1: turned}
 
 
 @pytest.mark.parametrize("turned", [0, 90, 180, 270])
-async def test_pages_of_long_lines_are_turned_upright_and_nothing_else_is(turned: int) -> None:
+async def test_pages_of_long_lines_are_turned_upright_and_nothing_else_is(
+    compass: rapid.Compass, turned: int
+) -> None:
     """Squeezed to what the classifier sees, a line as long as a page is wide may as well head the other way."""
-    compass = rapid.Compass()
-    try:
-        found = []
-        for words in LONG_LINES:
-            sheet = Pillow.new("L", (1654, 1200), 255)
-            pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=30)
-            for number, line in enumerate(textwrap.wrap(words, 92)):
-                pen.text((200, 200 + 42 * number), line, font=font, fill=0)
-            buffer = io.BytesIO()
-            sheet.rotate(turned, expand=True).save(buffer, "PNG")
-            found.append(await compass.turn(picture(buffer.getvalue())))
-    finally:
-        await compass.aclose()
+    found = []
+    for words in LONG_LINES:
+        sheet = Pillow.new("L", (1654, 1200), 255)
+        pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=30)
+        for number, line in enumerate(textwrap.wrap(words, 92)):
+            pen.text((200, 200 + 42 * number), line, font=font, fill=0)
+        buffer = io.BytesIO()
+        sheet.rotate(turned, expand=True).save(buffer, "PNG")
+        found.append(await compass.turn(picture(buffer.getvalue())))
     assert found == [turned] * len(LONG_LINES)
 
 
-async def test_a_receipt_of_any_length_is_read_to_its_end(model: LocalModel) -> None:
+async def test_a_receipt_of_any_length_is_read_to_its_end(reader: LocalModel) -> None:
     lines = [f"Article number {n}" for n in range(60)]
-    reply = await model.ask(request(picture(page(lines, (620, 240 + 90 * len(lines))))))
+    reply = await reader.ask(request(picture(page(lines, (620, 240 + 90 * len(lines))))))
     assert reply.text.split("\n") == lines
 
 
-async def test_ink_without_text_is_told_from_an_empty_page(model: LocalModel) -> None:
+async def test_ink_without_text_is_told_from_an_empty_page(reader: LocalModel) -> None:
     drawing = Pillow.new("L", (1240, 900), 255)
     drawing.paste(Pillow.radial_gradient("L").resize((500, 500)), (300, 200))
     buffer = io.BytesIO()
     drawing.save(buffer, "PNG")
-    reply = await model.ask(request(picture(buffer.getvalue())))
+    reply = await reader.ask(request(picture(buffer.getvalue())))
     assert (reply.text, reply.finish) == ("", "nothing_found")
 
 
-async def test_a_script_that_the_engine_does_not_know_is_no_answer(model: LocalModel) -> None:
+async def test_a_script_that_the_engine_does_not_know_is_no_answer(reader: LocalModel) -> None:
     lines = [
         "Это письмо из конторы о счёте номер",
         "который мы получили вчера утром",
@@ -195,43 +216,43 @@ async def test_a_script_that_the_engine_does_not_know_is_no_answer(model: LocalM
         "С уважением бухгалтерия завода",
     ]
     with pytest.raises(VisionError, match="this script is not known to the engine") as failed:
-        await model.ask(request(letter(lines)))
+        await reader.ask(request(letter(lines)))
     assert failed.value.verdict.kind == "fail"
     assert "tesseract-ocr-rus" in failed.value.verdict.reason
 
 
-async def test_small_print_on_large_paper_is_read(model: LocalModel) -> None:
+async def test_small_print_on_large_paper_is_read(reader: LocalModel) -> None:
     words = "Thank you for your letter of 14 March 2024 concerning the lease of the premises at 27 Harbour Street."
     sheet = Pillow.new("L", (4961, 1600), 255)
     with Pillow.open(io.BytesIO(page([f"{words} {words}"] * 4, (12000, 600)))) as print_:
         sheet.paste(print_.convert("L").resize((4800, 240), Pillow.Resampling.LANCZOS), (80, 600))
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG")
-    reply = await model.ask(request(picture(buffer.getvalue())))
+    reply = await reader.ask(request(picture(buffer.getvalue())))
     wanted = "\n".join([f"{words} {words}"] * 4)
     assert errors(reply.text, wanted) <= 0.02 * len(wanted)
 
 
 @pytest.mark.skipif(not TYPEWRITER.exists(), reason="the corpus is not there")
-async def test_a_typed_scan_is_read_nearly_without_error(model: LocalModel) -> None:
+async def test_a_typed_scan_is_read_nearly_without_error(reader: LocalModel) -> None:
     buffer = io.BytesIO()
     with Pillow.open(TYPEWRITER) as scan:
         page = scan.convert("RGB")
         page.thumbnail((1600, 1600))
         page.save(buffer, "JPEG", quality=85)
-    reply = await model.ask(request(picture(buffer.getvalue())))
+    reply = await reader.ask(request(picture(buffer.getvalue())))
     assert errors(reply.text, TYPED) <= 0.02 * len(TYPED)
 
 
 async def test_what_is_no_image_fails_and_the_next_page_is_read_by_the_same_process(
-    model: LocalModel,
+    reader: LocalModel,
 ) -> None:
     with pytest.raises(VisionError) as failed:
-        await model.ask(request(Image(1, "image/png", 10, 10, b"no image")))
+        await reader.ask(request(Image(1, "image/png", 10, 10, b"no image")))
     assert failed.value.verdict.kind == "fail"
-    pid = engine_of(model).pid
-    await model.ask(request(letter(["fine"])))
-    assert engine_of(model).pid == pid
+    pid = engine_of(reader).pid
+    await reader.ask(request(letter(["fine"])))
+    assert engine_of(reader).pid == pid
 
 
 async def test_a_process_that_dies_is_started_anew_and_its_page_is_read_again(model: LocalModel) -> None:

@@ -227,6 +227,13 @@ def _doubling(levels: int) -> dict[str, Any]:
     return {"$ref": "#/$defs/s0", "$defs": {**steps, f"s{levels}": {"type": "object"}}}
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What computes without end is ended after one second, the least that the kernel counts."""
+    limits = replace(checker._PROGRAM.limits, seconds=0.0)
+    monkeypatch.setattr(checker, "_PROGRAM", replace(checker._PROGRAM, limits=limits))
+
+
 @pytest.mark.parametrize(
     ("text", "schema"),
     [
@@ -237,6 +244,7 @@ def _doubling(levels: int) -> dict[str, Any]:
     ],
     ids=["pattern", "patternProperties", "uniqueItems", "allOf"],
 )
+@pytest.mark.usefixtures("impatient")
 def test_what_takes_too_long_is_given_up_and_the_next_answer_is_read(
     text: str, schema: dict[str, Any]
 ) -> None:
@@ -245,10 +253,9 @@ def test_what_takes_too_long_is_given_up_and_the_next_answer_is_read(
     assert good == (GOOD, None)
 
 
-def test_slow_schemas_hold_up_nobody_but_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("impatient")
+def test_slow_schemas_hold_up_nobody_but_themselves() -> None:
     """Also when each has several answers that wait, and when there are more of them than processes."""
-    quick = replace(checker._PROGRAM, limits=replace(checker._PROGRAM.limits, seconds=1.0))
-    monkeypatch.setattr(checker, "_PROGRAM", quick)
     slow = [{"title": str(n), "properties": {"a": {"pattern": "^(a+)+$"}}} for n in range(checker.MOST)]
 
     async def main() -> None:

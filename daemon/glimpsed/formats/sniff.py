@@ -85,7 +85,6 @@ _ICON = b"\0\0\1\0"  # also the first bytes of other things: the number of pictu
 _AVIF = frozenset({b"avif", b"avis"})
 _HEIF = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"})
 _FEW = 22  # bytes: with so many, all of these are known
-_TEXT = frozenset(range(32, 127)) | {9, 10, 13}
 _PDF_WITHIN = 1024  # readers accept a header that does not stand at the very start
 
 
@@ -106,8 +105,9 @@ def sniff(data: bytes) -> Kind | None:
 def begun(data: bytes) -> bool:
     """Whether a file that ends after these bytes may be the beginning of one that is known, too short to say which."""
     marks = (*(magic for magic, _ in _MAGIC), b"RIFF", b"%PDF-", *(b"P%d " % n for n in range(1, 7)))
+    # What has its mark further on, or none, starts with a number, whose first byte is 0.
     return len(data) < _FEW and (
-        data[:4] == b"RIFF" or any(mark.startswith(data) for mark in marks) or not _TEXT.issuperset(data)
+        data[:4] == b"RIFF" or data[:1] == b"\0" or any(m.startswith(data) for m in marks)
     )
 
 
