@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
+import shutil
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -270,6 +272,43 @@ def test_a_correction_outlives_redo_and_rewrite(tmp_path: Path, gateway: Gateway
     run("rewrite", "--reviewed", "--folder", "inbox")
     assert sidecar(tmp_path, "a.png")["data"]["total"] == 1
     assert "review" not in sidecar(tmp_path, "a.png")
+
+
+@pytest.mark.parametrize("how", ["renamed", "touched", "ledger lost"])
+def test_a_correction_outlives_redo_also_where_its_file_has_become_another(
+    tmp_path: Path, gateway: Gateway, how: str
+) -> None:
+    gateway.default = says(first='{"number": "R-17", "total": 1}', second='{"number": "R-17", "total": 1}')
+    inbox, name = tmp_path / "inbox", "b.png" if how == "renamed" else "a.png"
+    with daemon_for(tmp_path, gateway, SCHEMA) as daemon:
+        drop(inbox, "a.png", picture(seed=1))
+        gateway.wait_for(2)
+        wait_until(lambda: sidecar(tmp_path, "a.png").get("verified") is not None, "it is not read twice")
+        config = load(tmp_path / "glimpsed.yaml", keys=False)
+        ledger = open_ledger(f"sqlite:///{next(tmp_path.rglob('*.sqlite'))}")
+        folder, root = config.folders["inbox"], find_root(str(inbox))
+        row, found = review.current(ledger, root, folder, FileKey("inbox", "a.png"))
+        data = {"number": "R-17", "total": 3}
+        review.correct(ledger, root, folder, row.key, seen=review.token(row, found), by="anna", data=data)
+        ledger.close()
+        if how == "renamed":
+            (inbox / "a.png").rename(inbox / name)
+        elif how == "touched":
+            os.utime(inbox / "a.png")
+        if how != "ledger lost":
+            daemon.wait_event("file.reused", file=name)
+    if how == "ledger lost":
+        shutil.rmtree(tmp_path / "state")
+    asked = len(gateway.requests)
+    with daemon:
+        wait_until(lambda: status(tmp_path)["folders"]["inbox"]["done"] == 1, "it is not done")
+        ran = glimpsed("redo", "--folder", "inbox", "--yes", "-c", daemon.config, home=tmp_path)
+        assert "reviewed" in ran.stderr
+        assert sidecar(tmp_path, name)["review"]["by"] == "anna"
+        assert len(gateway.requests) == asked
+        if how != "ledger lost":  # the model's own answer is known on
+            glimpsed("rewrite", "--reviewed", "--folder", "inbox", "-c", daemon.config, home=tmp_path)
+            assert sidecar(tmp_path, name)["data"]["total"] == 1
 
 
 @pytest.mark.parametrize("deed", ["corrected", "corrected and undone", "written anew"])

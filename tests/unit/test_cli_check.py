@@ -230,6 +230,13 @@ def test_a_server_that_does_not_answer_and_its_password(data: Data) -> None:
     assert "hunter2" not in json.dumps(ledger)
 
 
+def test_a_server_is_named_once_in_its_line(check: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("psycopg")
+    assert check(GOOD + "\nstate: postgresql+psycopg://u@127.0.0.1:1/db") == 1
+    [line] = [line for line in capsys.readouterr().out.splitlines() if "FAIL" in line]
+    assert line.startswith("FAIL  ledger  postgresql+psycopg://u@127.0.0.1:1/db: connection failed")
+
+
 # -- models ----------------------------------------------------------------------------------------------
 
 

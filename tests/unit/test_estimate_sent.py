@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import io
 import random
 import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -86,25 +88,29 @@ def on_its_side() -> bytes:
     return file.getvalue()
 
 
-MIXED = pdf(
-    lambda c: scan(c, A4),
-    blank,
-    lambda c: scan(c, A3),
-    lambda c: scan(c, SLIP),
-    blank,
-    lambda c: scan(c, SLIP),
-)
-CASES = {
-    "all pages, of several sizes": (MIXED, {}),
-    "the last page": (MIXED, {"send_pages": "-1"}),
-    "some pages": (MIXED, {"send_pages": "3-4"}),
-    "without blank ones": (MIXED, {"blank_pages": "skip"}),
-    "each page by itself": (MIXED, {"blank_pages": "skip", "pages": "each"}),
-    "a fax": (fax(), {}),
-    "a picture on its side, in bands": (on_its_side(), {"bands": 3}),
-    "text and picture": (pdf(typed, typed, lambda c: scan(c, A4)), {}),
-    "text instead": (pdf(typed, typed, typed), {"pdf_text": "instead"}),
-    "pictures only": (pdf(typed, typed), {"pdf_text": "ignore"}),
+@functools.cache
+def mixed() -> bytes:
+    return pdf(
+        lambda c: scan(c, A4),
+        blank,
+        lambda c: scan(c, A3),
+        lambda c: scan(c, SLIP),
+        blank,
+        lambda c: scan(c, SLIP),
+    )
+
+
+CASES: dict[str, tuple[Callable[[], bytes], dict[str, Any]]] = {
+    "all pages, of several sizes": (mixed, {}),
+    "the last page": (mixed, {"send_pages": "-1"}),
+    "some pages": (mixed, {"send_pages": "3-4"}),
+    "without blank ones": (mixed, {"blank_pages": "skip"}),
+    "each page by itself": (mixed, {"blank_pages": "skip", "pages": "each"}),
+    "a fax": (fax, {}),
+    "a picture on its side, in bands": (on_its_side, {"bands": 3}),
+    "text and picture": (lambda: pdf(typed, typed, lambda c: scan(c, A4)), {}),
+    "text instead": (lambda: pdf(typed, typed, typed), {"pdf_text": "instead"}),
+    "pictures only": (lambda: pdf(typed, typed), {"pdf_text": "ignore"}),
 }
 
 
@@ -130,7 +136,8 @@ async def sent(folder: Folder, entry: ModelEntry, content: Content, images: Imag
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("model", ["gpt-4o", "gemini-2.5-flash", "qwen2.5-vl-72b-instruct"])
 async def test_an_estimate_is_within_a_tenth_of_what_is_sent(images: Images, name: str, model: str) -> None:
-    data, keys = CASES[name]
+    made, keys = CASES[name]
+    data = made()
     content = Content(data, "0" * 64, Version(len(data), 0))
     folder = Folder(path="/in").model_copy(update={"name": "f", "model": "m", **keys})
     entry = ModelEntry(base_url="https://example.org/v1", model=model).model_copy(update={"name": "m"})

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-from glimpsed.ledger import Ledger
+from glimpsed.ledger import Adopted, Ledger
 from glimpsed.ledger.hosts import this_host
-from glimpsed.model import Answer, Doubt, FileKey, Job, Offer, Source, Usage, Version, Written, utc
+from glimpsed.model import (
+    Answer,
+    Doubt,
+    FileKey,
+    Job,
+    Offer,
+    Review,
+    Source,
+    Usage,
+    Verified,
+    Version,
+    Written,
+    utc,
+)
 from sidecar_samples import answer as sample
 
 KEY = FileKey("in", "a.png")
@@ -52,6 +65,28 @@ def test_a_file_is_due_once_it_is_done_and_claimed_by_one(ledger: Ledger) -> Non
     assert [one.id for one in claim(ledger)] == [job.id]
     assert claim(ledger, now=1.0 + LEASE / 2) == []
     assert [one.id for one in claim(ledger, now=1.5 + LEASE)] == [job.id], "a lease that ran out"
+
+
+def test_of_adopted_files_is_known_what_their_sidecars_tell(ledger: Ledger) -> None:
+    """A lost ledger loses neither which answers are doubtful nor which somebody reviewed."""
+    told = {"verified": Verified(by="v", usage=Usage()), "doubt": Doubt(by="v", agreement=0.5)}
+    review = Review(at=utc(0), by="anna")
+    plain = answer("one")
+    several = [
+        plain,
+        plain.model_copy(update={**told, "doubt": None}),
+        plain.model_copy(update=told),
+        plain.model_copy(update={**told, "review": review}),
+    ]
+    keys = [FileKey("in", f"{number}.png") for number in range(4)]
+    found = [
+        Adopted(key, Version(1, 1), (), "aa" * 32, answer=one) for key, one in zip(keys, several, strict=True)
+    ]
+    assert ledger.adopt(found, 5) == 4
+    assert [ledger.agreement(key) for key in keys] == [None, 1.0, 0.5, 0.5]
+    assert [row.key for _, row in ledger.doubtful_files("in")] == [keys[2]]
+    assert [row.key for row in ledger.reviewed_files("in")] == [keys[3]]
+    assert claim(ledger) == []
 
 
 def read(ledger: Ledger, *, doubtful: bool) -> None:

@@ -18,6 +18,7 @@ from glimpsed.disk.files import Root
 from glimpsed.errors import LedgerUnavailable, Verdict, VisionError
 from glimpsed.ledger import Books, Ledger, open_ledger
 from glimpsed.model import FileKey
+from glimpsed.service import models as models_module
 from glimpsed.service.budget import Reached
 from glimpsed.service.models import Models
 from glimpsed.service.serving import Serving
@@ -87,6 +88,23 @@ async def test_a_model_that_pauses_is_waited_for_and_passed_over_after_fallback_
     assert desk.serving(600) == ["b", "c", "a"]
     desk.clock.now = NOW + 9000  # a probe is due
     assert desk.serving(None) == desk.serving(600) == ["a", "b", "c"]
+
+
+async def test_a_pause_is_logged_once_the_ledger_knows_of_it(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reads `status` at that line of the log sees no less than the log says."""
+    desk = await opened(600)
+    known: list[tuple[str, set[str]]] = []
+
+    def told(event: str, **_: object) -> None:
+        known.append((event, set(desk.ledger.pauses())))
+
+    monkeypatch.setattr(models_module, "log", SimpleNamespace(warning=told, info=told))
+    desk.models["a"].pacing.pause("no money", NOW, until=NOW + 9000)
+    desk.models["a"].pacing.resume()
+    await desk.models.share_pauses()
+    assert known == [("model.paused", {"a"}), ("model.resumed", set())]
 
 
 async def test_a_pause_that_another_daemon_found_has_lasted_as_long_here(opened: Open) -> None:

@@ -148,6 +148,8 @@ def test_who_was_in_may_have_typed_much_and_a_stranger_little(
     with browser(port) as stranger:
         fields = dict(INPUT.findall(stranger.get("/scans/login").text))
         assert stranger.post("/scans/files/1/save", data={**fields, "text": much}).status_code == 413
+        many = {f"x{number}": "" for number in range(2000)}
+        assert stranger.post("/scans/files/1/save", data={**fields, **many}).status_code == 400
 
 
 def test_a_login_leads_nowhere_else(port: int) -> None:

@@ -223,7 +223,8 @@ def _show_parts(report: Report) -> None:
 
     _line("config", report.config, None)
     _line("looked as", report.looked_as, None)
-    _line("ledger", report.ledger, report.ledger_problem)
+    problem = report.ledger_problem  # of a server, it begins with the URL as well
+    _line("ledger", report.ledger, problem and problem.removeprefix(f"{report.ledger}: "))
     for name, folder in report.folders.items():
         how = f"{folder.path}  {folder.filesystem}, {folder.mode}" if folder.mode else folder.path
         why = f" ({folder.reason})" if folder.reason else ""

@@ -6,7 +6,7 @@ The index of the search is beside them: SQLite's in a table that knows no texts,
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -281,11 +281,66 @@ class Kept(Part):
             self._database.tell(c)
             return len(rows)
 
+    def _note_reviews(
+        self, c: sa.Connection, answered: Iterable[tuple[int, int, Answer]], before: bytes = b""
+    ) -> None:
+        """Of these (file, claim, answer) the reviews that they came with. `before`: what the model itself had said."""
+        at = self.clock.wall()
+        rows = [
+            {"file": file, "claim": claim, "at": at, "by": clean(answer.review.by), "before": before}
+            for file, claim, answer in answered
+            if answer.review is not None
+        ]
+        if rows:
+            c.execute(self._put_review, rows)
+
+    def _note_readings(self, c: sa.Connection, answered: Iterable[tuple[int, int, Answer]]) -> None:
+        """Of these (file, claim, answer) what came of the second readings that they tell of."""
+        rows = [
+            verification(
+                file,
+                claim,
+                answer.doubt.agreement if answer.doubt is not None else 1.0,
+                doubtful=answer.doubt is not None and answer.review is None,
+            )
+            for file, claim, answer in answered
+            if answer.verified is not None
+        ]
+        if rows:
+            c.execute(self._put_verification, rows)
+
+    @functools.cached_property
+    def _put_verification(self) -> Any:
+        insert = self._insert(verifications)
+        new = {c.name: insert.excluded[c.name] for c in verifications.c if not c.primary_key}
+        # The same asking, after a crash: what was found already stays.
+        other = verifications.c.claim != insert.excluded.claim
+        return insert.on_conflict_do_update(index_elements=[verifications.c.file], set_=new, where=other)
+
+    @functools.cached_property
+    def _put_review(self) -> Any:
+        insert = self._insert(reviews)
+        latest = {name: insert.excluded[name] for name in ("claim", "at", "by")}
+        # Reviewed again: what the model said itself is what was there before the first time.
+        before = sa.case(
+            (reviews.c.claim == insert.excluded.claim, reviews.c.before), else_=insert.excluded.before
+        )
+        return insert.on_conflict_do_update(
+            index_elements=[reviews.c.file], set_={**latest, "before": before}
+        )
+
     def _drop_answers(self, c: sa.Connection, ids: Sequence[int]) -> None:
         for some in chunks(list(ids), CHUNK):
             found = sa.select(kept.c.id).where(kept.c.id.in_(_SOME), kept.c.indexed == 1)
             self._unindex(c, list(c.execute(found, {"some": some}).scalars()))
             c.execute(sa.delete(kept).where(kept.c.id.in_(some)))
+
+
+def verification(file: int, claim: int, agreement: float | None, *, doubtful: bool) -> dict[str, Any]:
+    """The row of a file that is due to be read a second time; with an `agreement`, of one that was."""
+    due = 0.0 if agreement is None else None
+    return {"file": file, "claim": claim, "due": due, "owner": None, "tries": 0, "agreement": agreement,
+            "doubtful": int(doubtful), "reading": None}  # fmt: skip
 
 
 def _pages(answer: Answer) -> list[str]:

@@ -242,6 +242,10 @@ class Listing(Kept, Spending):
                 answered = [
                     ToKeep(id_, a.answer, a.question) for id_, a in told.items() if a.answer is not None
                 ]
+                claims = {row.id: row.claims for row in taken}
+                known = [(one.file, claims[one.file], one.answer) for one in answered]
+                self._note_readings(c, known)
+                self._note_reviews(c, known)
                 for some in chunks(answered if self.keep != 0 else [], CHUNK):
                     self._keep_answers(c, some)
             count += len(taken)
@@ -260,7 +264,7 @@ class Listing(Kept, Spending):
             where=~(
                 (same_version(new) & busy_or_done) | ((state == "handing") & files.c.problem.is_not(None))
             ),
-        ).returning(files.c.id, files.c.folder, files.c.directory, files.c.name)
+        ).returning(files.c.id, files.c.folder, files.c.directory, files.c.name, files.c.claims)
 
 
 def _done_row(adopted: Adopted, now: float) -> dict[str, Any]:

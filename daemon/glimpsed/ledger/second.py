@@ -6,19 +6,18 @@ due time, as the queue does it. Its sidecars stand meanwhile.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from glimpsed.ledger.finish import Finish
-from glimpsed.ledger.kept import ToKeep
+from glimpsed.ledger.kept import ToKeep, verification
 from glimpsed.ledger.packed import pack, unpack
 from glimpsed.ledger.part import CHUNK, chunks, file_row, written_text
 from glimpsed.ledger.schema import files, reviews, verifications
 from glimpsed.ledger.values import FileRow, SecondReading
-from glimpsed.model import Answer, FileKey, Job, Usage, Version, Written
+from glimpsed.model import Answer, FileKey, Job, Usage, Version, Written, shown
 
 # How the question begins that a second reading is kept under; a colon follows, and who read it.
 SECOND = "second"
@@ -37,26 +36,8 @@ class Second(Finish):
 
     def to_verify(self, job: Job, *, agreement: float | None = None, doubtful: bool = False) -> None:
         """A second model is to read this file once it is done; with an `agreement`, it has: the answer is a copy."""
-        row = {
-            "file": job.id,
-            "claim": job.claim,
-            "due": 0.0 if agreement is None else None,
-            "owner": None,
-            "tries": 0,
-            "agreement": agreement,
-            "doubtful": int(doubtful),
-            "reading": None,
-        }
         with self._database.write() as c:
-            c.execute(self._put_verification, row)
-
-    @functools.cached_property
-    def _put_verification(self) -> Any:
-        insert = self._insert(verifications)
-        new = {c.name: insert.excluded[c.name] for c in verifications.c if not c.primary_key}
-        # The same asking, after a crash: what was found already stays.
-        other = verifications.c.claim != insert.excluded.claim
-        return insert.on_conflict_do_update(index_elements=[verifications.c.file], set_=new, where=other)
+            c.execute(self._put_verification, verification(job.id, job.claim, agreement, doubtful=doubtful))
 
     def claim_readings(
         self, folders: Collection[str], limit: int, now: float, lease: float
@@ -236,17 +217,19 @@ class Second(Finish):
             self._database.tell(c)
             return True
 
-    @functools.cached_property
-    def _put_review(self) -> Any:
-        insert = self._insert(reviews)
-        latest = {name: insert.excluded[name] for name in ("claim", "at", "by")}
-        # Reviewed again: what the model said itself is what was there before the first time.
-        before = sa.case(
-            (reviews.c.claim == insert.excluded.claim, reviews.c.before), else_=insert.excluded.before
+    def review_comes_along(self, job: Job, answer: Answer) -> None:
+        """Somebody reviewed the answer that this file gets, as that of another, or as its own before it was touched."""
+        mine = answer.reused_from == f"{job.key.folder}/{shown(job.key.path)}"
+        before = (
+            sa.select(reviews.c.before)
+            .join_from(reviews, files, files.c.id == reviews.c.file)
+            .where(files.c.sha256 == bytes.fromhex(answer.source.sha256))
+            .where(files.c.id == job.id if mine else _REVIEWED & (files.c.id != job.id))
+            .order_by(sa.func.length(reviews.c.before).desc())
+            .limit(1)
         )
-        return insert.on_conflict_do_update(
-            index_elements=[reviews.c.file], set_={**latest, "before": before}
-        )
+        with self._database.write() as c:
+            self._note_reviews(c, [(job.id, job.claim, answer)], c.scalar(before) or b"")
 
     def _own(self, answer: Answer) -> bytes:
         return b"" if self.keep == 0 else pack(answer)  # `keep_answers: never`: no answer's text stays

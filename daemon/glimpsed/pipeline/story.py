@@ -223,6 +223,8 @@ class Pipeline:
                     made.files,
                 )
         await self._to_be_verified(kept)
+        if answer.review is not None:
+            await self._books.patient(Ledger.review_comes_along, job, answer)
         on_done = place.folder.on_done
         copied = on_done != NOTHING and kept.origin not in {None, job.key}
         told = await self._hand_over.told(kept.story, answer) if copied else ()

@@ -3,8 +3,8 @@
 `apart` starts it beside a daemon, in a `process` of its own; `listening` says where it is, `served` opens and closes it
 on a port of `glimpsed.httpd`, `guard` lets in who may come in (`sessions`, `remembered`), `site` is what
 the views stand on, `pages` renders, `pictures` makes images that can be shown, `places` finds what was read on them. The
-views: `now`, `files`, `file`, `others` (answers beside the one that stands), `review`, `failures`, `workbench`, `login`;
-`actions` is what they do.
+views: `now`, `files`, `file`, `others` (answers beside the one that stands), `review`, `failures`, `workbench`, `login`
+(with the forms that wait for it); `actions` is what they do.
 
 Only what is asked for imports the extra: a daemon without a page starts without it.
 """

@@ -21,7 +21,7 @@ from glimpsed.web.sessions import address_of
 from glimpsed.web.site import Site
 
 LARGEST_FORM = 1_000_000  # bytes
-LARGEST_UNKNOWN = 100_000  # … of whoever was never in: many at once would fill the memory
+LARGEST_UNKNOWN, FEWER_FIELDS = 100_000, 1000  # … of whoever was never in: many at once would fill the memory
 HOLD = "/held"  # where a form goes that is not done as it comes
 MOST_FIELDS = 20_000
 POLICY = (
@@ -119,7 +119,10 @@ class Guard:
             return PlainTextResponse("too large\n", 413, headers={"Connection": "close"})
         try:
             form = parse_qs(
-                body.decode("utf-8"), keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict"
+                body.decode("utf-8"),
+                keep_blank_values=True,
+                max_num_fields=MOST_FIELDS if known else FEWER_FIELDS,
+                errors="strict",
             )
         except ValueError:
             return PlainTextResponse("not a form\n", 400)

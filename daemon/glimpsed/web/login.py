@@ -33,14 +33,10 @@ _BUTTONS = {
     "export": N_("Export"),
     "logout": N_("Log out"),
 }
-_TYPED = (
-    "data.",
-    "text",
-    "prompt",
-    "system",
-    "schema",
-)  # what the names of fields that one types in begin with
-_HELD = "held."  # before the names of a form's fields that come along through the login
+# What the names of those fields begin with that one types in.
+_TYPED = ("data.", "text", "prompt", "system", "schema")
+# Before the names of a form's fields that come along through the login.
+_HELD = "held."
 
 
 async def view(request: Request) -> Response:
