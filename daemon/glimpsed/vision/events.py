@@ -23,14 +23,14 @@ _PIECE = re.compile(rb'"(?:delta|content)"')
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class StreamEvent:
     """What one event says. `said` is None where it held a piece of the answer and cannot be read."""
 
     said: dict[str, Any] | None
     name: bytes = b""
 
 
-class Events:
+class StreamEvents:
     """Cuts a stream into its events."""
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class Events:
         """Bytes in memory, about."""
         return self._size
 
-    def feed(self, chunk: bytes) -> Iterator[Event]:
+    def feed(self, chunk: bytes) -> Iterator[StreamEvent]:
         """What the next bytes, cut anywhere, complete."""
         if self._return and chunk.startswith(b"\n"):
             chunk = chunk[1:]
@@ -64,13 +64,13 @@ class Events:
         for line in lines:
             yield from self._line(line)
 
-    def end(self) -> Iterator[Event]:
+    def end(self) -> Iterator[StreamEvent]:
         """The last line needs no newline after it, the last event no empty line."""
         rest, self._rest = b"".join(self._rest), []
         for line in (rest, b""):
             yield from self._line(line)
 
-    def _line(self, line: bytes) -> Iterator[Event]:
+    def _line(self, line: bytes) -> Iterator[StreamEvent]:
         if not line.strip():
             yield from self._dispatch()
             return
@@ -85,11 +85,11 @@ class Events:
         elif field == b"data" and colon:
             yield from self._datum(value.removeprefix(b" "))
 
-    def _datum(self, data: bytes) -> Iterator[Event]:
+    def _datum(self, data: bytes) -> Iterator[StreamEvent]:
         events = [] if self._data else objects_of(data)
         if events:
             for event in events:
-                yield Event(event, self._name)
+                yield StreamEvent(event, self._name)
         elif data.strip() == b"[DONE]":
             self.said_done = True
         elif data[:5].lower() == b"data:" and not self._data:  # some proxies make events of a server's lines
@@ -98,7 +98,7 @@ class Events:
             self._data.append(data)
             self._size += len(data) + OBJECT_BYTES
 
-    def _dispatch(self) -> Iterator[Event]:
+    def _dispatch(self) -> Iterator[StreamEvent]:
         """An event has ended: what of it was not whole line by line, is whole now, or is none."""
         lines, self._data = self._data, []
         self._size -= sum(len(line) + OBJECT_BYTES for line in lines)
@@ -106,9 +106,9 @@ class Events:
         for line in lines if whole is None else ():
             event = object_of(line)
             if event is not None or _PIECE.search(line):
-                yield Event(event, self._name)
+                yield StreamEvent(event, self._name)
         if whole is not None:
-            yield Event(whole, self._name)
+            yield StreamEvent(whole, self._name)
         self._name = b""
 
 

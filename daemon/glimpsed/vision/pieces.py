@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from glimpsed.vision.chat import THOUGHTS
-from glimpsed.vision.events import OBJECT_BYTES, Event
+from glimpsed.vision.events import OBJECT_BYTES, StreamEvent
 from glimpsed.vision.told import is_error
 from glimpsed.vision.wire import written
 
@@ -62,7 +62,7 @@ class Pieces:
 
     # --- what the events say ---
 
-    def take(self, told: Event) -> None:
+    def take(self, told: StreamEvent) -> None:
         """One event."""
         event, name = told.said, told.name
         if event is None:

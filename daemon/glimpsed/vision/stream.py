@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from glimpsed import bounded
-from glimpsed.vision.events import FIELDS, LARGEST, Event, Events, object_of, objects_of
+from glimpsed.vision.events import FIELDS, LARGEST, StreamEvent, StreamEvents, object_of, objects_of
 from glimpsed.vision.pieces import Incomplete, Pieces, is_piece
 
 __all__ = ["Body", "Incomplete"]
@@ -88,7 +88,7 @@ class Stream:
     """The bytes of a stream, fed as they come, and what its events add up to."""
 
     def __init__(self, pieces: Pieces | None = None) -> None:
-        self._events = Events()
+        self._events = StreamEvents()
         self._pieces = pieces or Pieces()
 
     def feed(self, chunk: bytes) -> None:
@@ -155,7 +155,7 @@ def _listed(body: bytes) -> Stream | None:
     pieces = Pieces()
     for event in events:
         if isinstance(event, dict):
-            pieces.take(Event(event))
+            pieces.take(StreamEvent(event))
     return Stream(pieces)
 
 
