@@ -71,7 +71,7 @@ def test_the_program_s_sentences_are_found_where_they_are_made(messages: dict[st
         "Decoding took more than {1} s of CPU.",
         "the end marker (EOI)",
         "the model says that it cannot see an image",
-        "its compression (number {1}) is not known",
+        "The TIFF file cannot be decoded: its compression ({1}) is not known.",
         "{1} needs an extra that is not installed: {2}",
     } <= set(found)
 
