@@ -129,10 +129,13 @@ def in_colour(kind: str, mode: str, **options: Any) -> tuple[bytes, PageWords]:
 
 
 @pytest.mark.parametrize(("kind", "mode"), LASTING)
+@pytest.mark.parametrize("source", ["picture", "pdf"])
 @needs_preflight
-def test_what_claims_to_be_pdf_a_is_found_to_be(kind: str, mode: str, tmp_path: Path) -> None:
+def test_what_claims_to_be_pdf_a_is_found_to_be(kind: str, mode: str, source: str, tmp_path: Path) -> None:
+    """Also where words come under the pages of a PDF that is PDF/A itself."""
     data, page = in_colour(kind, mode)
-    (tmp_path / "a.pdf").write_bytes(of_pictures(data, kind.lower(), page))
+    made = of_pictures(data, kind.lower(), page)
+    (tmp_path / "a.pdf").write_bytes(made if source == "picture" else of_pdf(made, page))
     command = ["java", "-cp", ":".join(map(str, JARS)), "org.apache.pdfbox.preflight.Validator_A1b"]
     run = subprocess.run([*command, str(tmp_path / "a.pdf")], capture_output=True, text=True, check=False)
     assert "is a valid PDF/A-1b file" in run.stdout, run.stdout
