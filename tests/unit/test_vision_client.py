@@ -352,7 +352,9 @@ async def test_a_reply_that_comes_before_the_request_has_left_is_none_to_it(road
 
     who = client(await road.serve(hasty))
     for n in range(3):
-        assert (await post(who, b"[%d]" % n + b" " * 20_000_000)).body == b"[%d]" % n
+        # As questions are sent: what comes after the picture shows that TLS still has some of it.
+        parts = [b"[%d]" % n, b" " * 20_000_000, b" "]
+        assert (await who.post("/responses", parts, {})).body == b"[%d]" % n
     await who.aclose()
 
 

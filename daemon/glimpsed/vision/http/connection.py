@@ -146,7 +146,11 @@ class Connection(asyncio.Protocol):
         self._socket.abort()
 
     def _unsent(self) -> bool:
-        """Whether some of the request has not reached the server's side yet."""
+        """Whether some of the request has not reached the server's side yet.
+
+        Beneath TLS there is another transport, which tells nobody what it holds. While it is full, what is written next
+        stays above it and is counted: a picture is followed by the end of its question.
+        """
         if self._socket.get_write_buffer_size():
             return True
         unacknowledged = bytearray(4)
