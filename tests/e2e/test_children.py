@@ -32,8 +32,8 @@ def gateway() -> Iterator[Gateway]:
 
 
 def slow(seed: int) -> bytes:
-    """A page that takes a while to draw."""
-    return samples.pdf(b"0 0 m 600 %d l 300 20 l S\n" % (700 - seed) * 1000)
+    """A page that takes more than a second to draw, also on a fast machine."""
+    return samples.pdf(b"0 0 m 600 %d l 300 20 l S\n" % (700 - seed) * 6000)
 
 
 def at_work(daemon: Daemon) -> set[int]:
