@@ -30,7 +30,7 @@ folders:
     model: m
     verify_with: other
     schema: {{type: object, required: [supplier, total], properties: {{supplier: {{type: string}}, total: {{type: number}}}}}}
-  archive: {{path: archive, prompt: Copy the text., model: m}}
+  archive: {{path: archive, prompt: Copy the text., model: m, pages: each}}
 """
 EXPECTED = ("404", "409", "422")  # a refusal is no fault of the page
 
@@ -94,6 +94,8 @@ def told(tmp_path: Path, gateway: Gateway) -> Iterator[History]:
         made.done("invoices", f"scan-{number}.png", (json.dumps(data),), data=data, doubt=doubt)
     for number in range(3):
         made.failed("archive", f"till-{number}.png", "The file is empty.")
+    made.failed("archive", "cut.png", "The file is cut off: its end is missing.")
+    made.done("archive", "letter.png", ("The first page.", "The second page."))
     made.queued("archive", "later.png")
     made.ledger.hold("archive", made.ledger.clock() - 60)
     made.ledger.pause(Paused("other", "429: slow down", made.ledger.clock(), None, made.ledger.clock() + 500))
@@ -121,6 +123,7 @@ def test_a_day(tmp_path: Path, told: History, language: Language, width: int) ->
         _a_figure(clerk, tmp_path)
         _another_reading(clerk, tmp_path)
         _the_doubtful(clerk, tmp_path, told)
+        _one_page(clerk)
         _many_at_once(clerk)
         browser.open(f"{base}/nothing")
         clerk.looks()
@@ -228,8 +231,24 @@ def _the_doubtful(clerk: Clerk, home: Path, told: History) -> None:
     assert [total(home, number) for number in (3, 4, 5)] == [7.0, 8.0, 1005.0]
 
 
+def _one_page(clerk: Clerk) -> None:
+    clerk.goes("Files")
+    clerk.page.locator("[name=q]").fill("second")
+    clerk.page.locator("#list mark").first.wait_for()
+    clerk.opens("letter.png")
+    clerk.page.locator("[name=page]").select_option("1")
+    clerk.presses("Redo")
+    clerk.sees("USD")
+    clerk.presses("Redo", says="Queued again: {:,} file.")
+
+
 def _many_at_once(clerk: Clerk) -> None:
     page = clerk.page
+    clerk.goes("Files")
+    page.locator("[name=state]").select_option("failed")
+    expect(page.locator("#list [name=file]")).to_have_count(1)
+    page.locator("#every").check()
+    clerk.presses("Retry", says="Queued again: {:,} file.")
     clerk.goes("Files")
     page.locator("[name=state]").select_option("done")
     expect(page.locator("#list [name=file]")).to_have_count(4)
@@ -243,3 +262,12 @@ def _many_at_once(clerk: Clerk) -> None:
     clerk.presses("Try")
     clerk.presses("Ask them")
     clerk.sees("99.5")
+    clerk.goes("Files")
+    page.locator("[name=state]").select_option("done")
+    expect(page.locator("#list [name=file]")).to_have_count(4)
+    for n in range(2):
+        page.locator("#list [name=file]").nth(n).check()
+    clerk.presses("Redo")
+    clerk.presses("Ask all the same")
+    clerk.sees("USD")
+    clerk.presses("Redo", says="Queued again: {:,} file.")
