@@ -345,7 +345,7 @@ def test_exit_codes_of_commands(tmp_path: Path) -> None:
         assert code("once") == 1
         older = glimpsed("once", home=tmp_path)
         assert older.returncode == 0
-        assert "earlier" in older.stderr
+        assert "earlier" in older.stdout
         assert code("redo", good) == 2  # nobody is at a terminal to be asked
         assert code("redo", good, "--yes") == 0
         assert code("once") == 0

@@ -443,7 +443,7 @@ def test_once_does_not_wait_for_a_fallback_that_pauses(tmp_path: Path, inbox: Pa
         drop(inbox, "first.jpg", picture("JPEG"))
         ended = glimpsed("once", home=tmp_path, seconds=50)
         assert ended.returncode == 1
-        assert "spare: HTTP 401" in ended.stderr
+        assert "spare: HTTP 401" in ended.stdout
         assert len(gateway.requests) == 3
 
 
