@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 REPO = Path(__file__).parents[2]
 USER, GROUP = 12345, 12346
+SETPRIV = shutil.which("setpriv")
 NO_FRESH_DEBIAN = "no fresh Debian here"
 
 
@@ -103,3 +104,25 @@ def test_a_letter_is_read_as_the_owner_of_the_folder_and_a_stop_ends_it(
     assert events[-1] == "service.stopped"
     assert (state / "ledger.sqlite").stat().st_uid == USER
     assert subprocess.run([*inside(container, *volumes), "healthy"], check=False).returncode != 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or SETPRIV is None, reason="needs root and setpriv")
+def test_another_puid_takes_over_what_the_one_before_had_for_itself_alone(tmp_path: Path) -> None:
+    state, private, programs = tmp_path / "state", tmp_path / "state/.cache/glimpsed", tmp_path / "bin"
+    private.mkdir(parents=True, mode=0o700)
+    (private / "page.json").touch()
+    for place in (state, private.parent, private, private / "page.json"):
+        os.chown(place, USER - 1, GROUP)
+    programs.mkdir()
+    (programs / "setpriv").symlink_to("/bin/true")  # what becomes PUID, and has no part in this
+    as_in_compose = [str(SETPRIV), "--bounding-set=-all,+chown,+setuid,+setgid", "--no-new-privs"]
+    where = {"PATH": f"{programs}:{os.environ['PATH']}", "STATE_DIRECTORY": str(state)}
+    done = subprocess.run(
+        [*as_in_compose, REPO / "packaging/container/start", "status"],
+        env={**where, "PUID": str(USER), "PGID": str(GROUP)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (private / "page.json").stat().st_uid == private.stat().st_uid == USER
