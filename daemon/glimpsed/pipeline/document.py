@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from glimpsed.clock import Clock
 from glimpsed.config.schema import Folder, ModelEntry
-from glimpsed.errors import VisionError
+from glimpsed.errors import Verdict, VisionError
 from glimpsed.images import Images
 from glimpsed.images.pages import pages_of
 from glimpsed.model import Answer, Content, Job, PageRecord
@@ -27,10 +27,12 @@ async def ask_about(
     answered: Callable[[Asked], Awaitable[None]],
     refusals: Refusals | None = None,
     passed_over: Callable[[ModelEntry, str], None] | None = None,
+    used_up: Callable[[], Awaitable[str | None]] | None = None,
 ) -> Answer:
     """The answer to what the folder asks about this file; pages that the job has an answer to are not asked about.
 
-    `answered` is told of each reply as it comes. Raises `VisionError` as `ask`, `FileError`.
+    `answered` is told of each reply as it comes; `used_up` says between two pages why no more may be asked for now.
+    Raises `VisionError` as `ask`, `FileError`.
     """
     started = clock()
     document, every = await pages_of(folder, content, images)
@@ -45,6 +47,8 @@ async def ask_about(
         if (record := before.get(asked_pages[0])) is not None:
             records.append(record)
             continue
+        if requests and used_up is not None and (reason := await used_up()) is not None:
+            raise VisionError(Verdict("pause", reason), requests=requests)
         try:
             asked = await ask(matter, chain, asked_pages)
         except VisionError as e:

@@ -7,6 +7,7 @@ and one log line (`ends`). Nothing is raised for a file's sake.
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -80,10 +81,12 @@ class Pipeline:
         blocked: Callable[[str, str | None], None] = lambda _folder, _reason: None,
         clock: Clock,
         maker: Maker,
+        used_up: Callable[[Place], Awaitable[str | None]] | None = None,
         aside: Unkept | None = None,
         dice: Callable[[], float] = random.random,
     ) -> None:
         self._books = books  # while the database is away, jobs wait where they are, with what they hold
+        self._used_up = used_up  # why no more may be asked for a folder: a budget
         self._aside = aside or Unkept()
         self._images = images
         self._maker = maker
@@ -179,6 +182,7 @@ class Pipeline:
                 bill=self._bill(job),
                 answered=answered,
                 refusals=self._refusals,
+                used_up=None if self._used_up is None else functools.partial(self._used_up, place),
             )
         except VisionError as e:
             e.content = content.sha256

@@ -207,6 +207,7 @@ class Service:
                 blocked=self.folders.blocked,
                 clock=self.books.clock,
                 maker=self.maker,
+                used_up=self._serving.used_up,
                 aside=self._aside,
             ),
             lanes=self._serving.lanes,

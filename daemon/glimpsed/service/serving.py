@@ -59,13 +59,22 @@ class Serving:
         self._models.apply_budgets(found)  # one that a reload took away may still hold a model up
         return found
 
+    async def used_up(self, place: Place) -> str | None:
+        """Why no more pages of a document may be asked about now: a budget of its folder's, or of its model's."""
+        if not self._has_budget or not place.chain or place.chain[0].entry.price is None:
+            return None
+        model = place.chain[0].entry.name
+        found = concerned(await self.over(), folder=place.folder.name, model=model)
+        return None if found is None else found.reason
+
     async def lanes(self) -> list[Lane]:
         """The folders that can be served now, by the model that serves them.
 
         Where no model may be asked, what is answered already is still written and handed over, and what is known is served.
         """
         over = await self.over()
-        key = (self._folders.changes, self._models.standing(), tuple((one.of, one.until) for one in over))
+        ended = tuple((one.of, one.until) for one in over)
+        key = (self._folders.changes, self._models.standing(), self._has_budget, ended)
         if key != self._key:
             self._key, self._lanes = key, self._worked_out(over)
         return self._lanes
@@ -89,4 +98,6 @@ class Serving:
             place = Place(folder, root, watch.lanes.files, chain)
             by_model.setdefault(chain[0].entry.name, []).append(place)
         lanes = [Lane(tuple(places), self._models[name].pacing) for name, places in by_model.items()]
+        for lane in lanes:
+            lane.pacing.sparing = self._has_budget
         return [*lanes, Lane(tuple(unserved), self._writing, answered=True)] if unserved else lanes

@@ -45,6 +45,9 @@ class Pacing:
         self.finishing = 0  # jobs whose answer is kept and not written yet: they still hold their images
         self.prefetch = max(2, entry.concurrency // 2)  # jobs that are read and prepared meanwhile
         self.lot = self.prefetch // 2  # as long as the others wait for a slot, less is not worth a claim
+        self.sparing = (
+            False  # there is a budget: who waits for a slot would still be asked about when it is used up
+        )
         self._rates = Rates(entry)
         self.others: OtherDaemons | None = None
         self._pause: Pause | None = None
@@ -68,6 +71,8 @@ class Pacing:
             return 1 if self._may_probe(now) and self.in_hand == 0 else 0
         if self.slots.held(now) or self.finishing >= self.prefetch:
             return 0
+        if self.sparing:
+            return max(0, int(self.slots.limit) - self.in_hand)
         room = int(self.slots.limit) + self.prefetch - self.in_hand
         return room if room >= self.lot else 0
 
