@@ -164,6 +164,17 @@ def test_every_link_leads_to_a_file(page: Path) -> None:
         assert (page.parent / target).exists(), target
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_stands_in_a_list_is_of_its_item_on_the_site_too(page: Path) -> None:
+    """Python-Markdown takes it in steps of four; with less a block of code becomes a sentence, and the list ends.
+
+    An item after another's second paragraph takes an empty line.
+    """
+    text = page.read_text(encoding="utf-8")
+    assert re.findall(r"\n\n(?: {1,3}| {5,7})\S.*", text) == []
+    assert re.findall(r"\n\n(?: {4}.+\n)+(\d\. .*)", text) == []
+
+
 def test_the_chinese_readme_is_in_step() -> None:
     """The same headings in the same order, the same commands and configs; comments are in its language."""
     english, chinese = (page.read_text(encoding="utf-8") for page in READMES)
