@@ -315,3 +315,22 @@ def is_running(pid: int) -> bool:
             return False
         time.sleep(0.01)
     return True
+
+
+def test_what_a_crash_left_at_the_target_goes_when_the_image_is_found_there(
+    archive: Path, tmp_path: Path
+) -> None:
+    box = moving(tmp_path / "in", archive)
+    version, answer = box.version, box.answer()
+    moved = move(box, box.write(answer))
+    assert moved is not None
+    target = Path(moved.path).parent
+    old, new = (target / f".glimpsed-{'0' * 8}-1-1-{'0' * 7}{n}.tmp" for n in "12")
+    for path in (old, new):
+        path.write_text("half")
+    os.utime(old, (NOW, NOW))
+    found = sidecar.find_moved(box.root, box.file, box.folder, version, answer, now=NOW + 7200)
+    assert found is not None
+    assert found.path == moved.path
+    assert not old.exists()
+    assert new.exists(), "it may be written just now, by another host"

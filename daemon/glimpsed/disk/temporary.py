@@ -40,14 +40,19 @@ def sweep(root: Root, directory: str, *, now: float) -> int:
     `opened_directory`.
     """
     with opened_directory(root, directory) as parent, translated(directory):
-        removed = 0
-        for name in filter(is_temporary, os.listdir(parent)):
-            with contextlib.suppress(OSError):  # gone by now, or not ours to remove
-                status = os.stat(name, dir_fd=parent, follow_symlinks=False)
-                if stat.S_ISREG(status.st_mode) and _is_left_over(name, now - status.st_mtime):
-                    os.unlink(name, dir_fd=parent)
-                    removed += 1
-        return removed
+        return sweep_in(parent, now=now)
+
+
+def sweep_in(parent: int, *, now: float) -> int:
+    """`sweep`, of an open directory. Raises OSError."""
+    removed = 0
+    for name in filter(is_temporary, os.listdir(parent)):
+        with contextlib.suppress(OSError):  # gone by now, or not ours to remove
+            status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+            if stat.S_ISREG(status.st_mode) and _is_left_over(name, now - status.st_mtime):
+                os.unlink(name, dir_fd=parent)
+                removed += 1
+    return removed
 
 
 @contextlib.contextmanager

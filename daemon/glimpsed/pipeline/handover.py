@@ -121,6 +121,7 @@ class HandOver:
                 job.version,
                 handed.answer,
                 job.stem,
+                now=self._clock.wall(),
             )
             if moved is None:
                 raise Vanished(f"{shown(job.key.path)} was taken away before it was handed over")

@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from glimpsed.config.schema import Folder
+from glimpsed.disk import temporary
 from glimpsed.disk.files import DIRECTORY, Root, entry, find_root, opened_directory, version_of
 from glimpsed.disk.names import is_fixed, numbered
 from glimpsed.disk.transfer import Member, digest, transfer
@@ -106,15 +107,26 @@ def move(
 
 
 def find_moved(
-    root: Root, path: str, folder: Folder, version: Version, answer: Answer, first: str | None = None
+    root: Root,
+    path: str,
+    folder: Folder,
+    version: Version,
+    answer: Answer,
+    first: str | None = None,
+    *,
+    now: float,
 ) -> Moved | None:
-    """Where `move` has brought this version, when nobody could take note of it; None when it is not there."""
+    """Where `move` has brought this version, when nobody could take note of it; None when it is not there.
+
+    What a crash left at the target goes: no listing comes by there, which is in no folder. `now`: epoch seconds.
+    """
     on_done = folder.on_done
     directory, _, name = path.rpartition("/")
     if (on_done.move_to is None and on_done.rename_to is None) or _is_there(root, folder, directory):
         return None
     base = _base(root, folder, version, answer.data)
     with opened(root, path), _target(root, base, directory) as target:
+        temporary.sweep_in(target, now=now)
         wanted = places.new_name(folder, name, version, answer.data, first)
         for number in range(1, _MOST_NUMBERS):
             new = numbered(wanted, number)
