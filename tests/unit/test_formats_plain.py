@@ -124,7 +124,9 @@ def test_any_orientation_but_the_first_needs_a_decoder(kind: str, orientation: i
 def filled(data: bytes) -> bytes:
     """A JPEG with fill bytes before each of its segments, as the standard allows."""
     ends = [end for _, _, end in jpeg.segments(lambda at, length: data[at : at + length], 2, len(data))]
-    return b"\xff\xff".join(data[start:end] for start, end in itertools.pairwise([0, 2, *ends[:-1], len(data)]))
+    return b"\xff\xff".join(
+        data[start:end] for start, end in itertools.pairwise([0, 2, *ends[:-1], len(data)])
+    )
 
 
 def test_fill_bytes_before_a_segment_hide_nothing_of_what_it_says() -> None:
