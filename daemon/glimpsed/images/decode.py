@@ -20,7 +20,7 @@ from glimpsed.errors import FileError, GlimpsedError, MissingExtra
 from glimpsed.formats import boxes
 from glimpsed.formats.common import reader
 from glimpsed.formats.sniff import Kind
-from glimpsed.images import colour, jpx, masks, pdf, raw, tiffs, tiles
+from glimpsed.images import colour, jpx, masks, pdf, pngs, raw, tiffs, tiles
 from glimpsed.images.encode import Encoded, encode
 from glimpsed.images.picture import (
     ON_ITS_SIDE,
@@ -227,14 +227,20 @@ def _open(file: BinaryIO, kind: Kind) -> Image.Image:
     plugin: Any = importlib.import_module(module)
     if kind == "avif":
         plugin.DEFAULT_MAX_THREADS = 1  # as above
+    if kind == "png":
+        opened: Image.Image = pngs.opened(file, functools.partial(Image.open, formats=(name,)))
+        return opened
     return Image.open(file, formats=(name,))
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF (or XMP) orientation. Decodes a PNG."""
+    """EXIF (or XMP) orientation; what makes no sense is as good as none. Decodes a PNG."""
     if image.format == "PNG":
         image.load()
-    return orientation_of(image.getexif().get(_ORIENTATION, 1))
+    try:
+        return orientation_of(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # noqa: BLE001 - whatever comes out of damaged EXIF
+        return 1
 
 
 def _drafted(image: Image.Image, size: tuple[int, int], factor: int) -> tuple[tuple[int, int], Box | None]:
