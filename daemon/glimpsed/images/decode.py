@@ -20,7 +20,7 @@ from glimpsed.errors import FileError, GlimpsedError, MissingExtra
 from glimpsed.formats import boxes
 from glimpsed.formats.common import reader
 from glimpsed.formats.sniff import Kind
-from glimpsed.images import colour, jpx, masks, pdf, pngs, raw, tiffs, tiles
+from glimpsed.images import colour, jpx, masks, pdf, raw, tiffs, tiles
 from glimpsed.images.encode import Encoded, encode
 from glimpsed.images.picture import (
     ON_ITS_SIDE,
@@ -228,6 +228,8 @@ def _open(file: BinaryIO, kind: Kind) -> Image.Image:
     if kind == "avif":
         plugin.DEFAULT_MAX_THREADS = 1  # as above
     if kind == "png":
+        from glimpsed.images import pngs  # noqa: PLC0415 - most are sent as they are
+
         opened: Image.Image = pngs.opened(file, functools.partial(Image.open, formats=(name,)))
         return opened
     return Image.open(file, formats=(name,))
