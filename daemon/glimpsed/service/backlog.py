@@ -14,12 +14,12 @@ from typing import Any
 from glimpsed.blocking import wait
 from glimpsed.clock import elapsed
 from glimpsed.config.schema import Config, Folder
-from glimpsed.discover import FolderWatch
+from glimpsed.discover.watch import FolderWatch
 from glimpsed.disk.files import Root
 from glimpsed.errors import ShareTrouble
 from glimpsed.estimate import Estimate, of_folder
 from glimpsed.estimate.survey import measured, of_rows, past
-from glimpsed.images import Images
+from glimpsed.images.prepare import Images
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Books, FileRow, Ledger
 from glimpsed.pipeline.costless import Costless
