@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import types
@@ -180,6 +181,30 @@ def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
     )
     assert done.stdout == "{"
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "arguments", [("schema",), ("schema", "--sidecar"), ("completion", "zsh"), ("export",), ("failures",)]
+)
+def test_a_pipe_that_nobody_reads_ends_every_command_alike(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    (tmp_path / "glimpsed.yaml").write_text("folders: {f: {path: ., prompt: x}}\nstate: sqlite:///l.sqlite\n")
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "glimpsed", *arguments],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=180,
+        cwd=tmp_path,
+    )
+    os.close(writing)
+    # What is said to people beside it, is; no file failed, and the pipe is no mistake of theirs.
+    assert done.returncode in (0, 141)
+    assert "annot" not in done.stderr
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
