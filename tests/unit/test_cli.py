@@ -168,6 +168,19 @@ def test_a_config_that_is_not_there_is_78(capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr() == ("", "nowhere.yaml: cannot be read: No such file or directory\n")
 
 
+def test_an_option_of_web_that_is_no_address_is_wrong_usage_and_one_without_a_password_a_wrong_config(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("glimpsed.yaml").write_text("folders: {f: {path: ., prompt: x}}\nstate: sqlite:///l.sqlite\n")
+    assert [run("web", "--listen", where) for where in ("here", "127.0.0.1:99999", "0.0.0.0:9465")] == [
+        2,
+        2,
+        78,
+    ]
+    assert capsys.readouterr().err.count("--listen: must look like") == 2
+
+
 def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
     """`glimpsed schema | head -1`."""
     run_it = f"{sys.executable} -m glimpsed schema | head -c 1"
