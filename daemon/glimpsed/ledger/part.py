@@ -40,7 +40,7 @@ class Part:
         self.clock = clock  # that of all due times, leases, pauses and rates in the ledger
         self.keep = keep  # seconds that answers are kept; 0: no longer than they are needed; None: for ever
         self._search = search and keep != 0
-        self.owner = owner  # "host:pid:start" of this process
+        self.owner = owner  # "host:pid:world-start" of this process
 
     def _insert(self, table: sa.Table) -> Any:
         """An INSERT that knows ON CONFLICT, in the database's dialect."""
