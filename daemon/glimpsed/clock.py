@@ -24,14 +24,19 @@ def elapsed() -> float:
 
 
 @functools.cache
+def boot_id() -> str:
+    """Another value after each start of the machine; empty where it is not told."""
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return ""
+
+
+@functools.cache
 def this_boot() -> str:
     """What `elapsed` counts from: another value after each start of the machine, and in each time namespace."""
-    boot = namespace = ""
     with contextlib.suppress(OSError):
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    with contextlib.suppress(OSError):
-        namespace = os.readlink("/proc/self/ns/time")
-    return boot + namespace
+        return boot_id() + os.readlink("/proc/self/ns/time")
+    return boot_id()
 
 
 @dataclass(frozen=True, slots=True)

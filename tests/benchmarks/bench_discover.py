@@ -28,8 +28,8 @@ import structlog
 from watchdog.observers.inotify_c import InotifyConstants, InotifyFD
 
 from glimpsed.config.schema import Folder
-from glimpsed.discover import FolderWatch
 from glimpsed.discover.scanning import FULL_REST
+from glimpsed.discover.watch import FolderWatch
 from glimpsed.ledger import Books, Ledger, open_ledger
 from glimpsed.model import FileKey, Version
 

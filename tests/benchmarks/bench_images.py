@@ -33,10 +33,10 @@ from PIL import Image, ImageOps
 import images_samples as samples
 from glimpsed.formats import plain
 from glimpsed.formats.sniff import sniff
-from glimpsed.images import Images, decode
+from glimpsed.images import decode
 from glimpsed.images.encode import Encoded
 from glimpsed.images.plan import Target
-from glimpsed.images.prepare import DECODED
+from glimpsed.images.prepare import DECODED, Images
 from glimpsed.model import Content
 
 EDGE, ROUNDS = 2048, 9

@@ -29,7 +29,8 @@ from PIL import Image
 
 from glimpsed.config.schema import TRANSCRIBE, Folder, ModelEntry
 from glimpsed.errors import VisionError
-from glimpsed.images import Images, plan
+from glimpsed.images import plan
+from glimpsed.images.prepare import Images
 from glimpsed.model import Content, Request, Version
 from glimpsed.vision.local import LocalModel
 

@@ -19,7 +19,8 @@ import pytest
 
 from glimpsed.blocking import Threads
 from glimpsed.config.schema import Folder
-from glimpsed.discover import FolderWatch, mounts, site, watch
+from glimpsed.discover import mounts, site, watch
+from glimpsed.discover.watch import FolderWatch
 from glimpsed.ledger import Books, Ledger, open_ledger
 
 pytestmark = pytest.mark.anyio

@@ -26,8 +26,8 @@ from glimpsed.children.pool import Pool
 from glimpsed.children.program import Limits
 from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import FileError
-from glimpsed.images import Images
 from glimpsed.images.plan import ImageTask
+from glimpsed.images.prepare import Images
 from glimpsed.vision.engines.rapid import Rapid
 from glimpsed.vision.engines.tesseract import Tesseract
 from pictures import page

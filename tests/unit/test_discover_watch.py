@@ -21,8 +21,9 @@ from PIL import Image
 
 from glimpsed import sidecar
 from glimpsed.config.schema import Folder
-from glimpsed.discover import FolderWatch, events, inotify, scan, site, walk, watch
+from glimpsed.discover import events, inotify, scan, site, walk, watch
 from glimpsed.discover.inotify import WatchLimit
+from glimpsed.discover.watch import FolderWatch
 from glimpsed.disk.files import find_root
 from glimpsed.errors import FileError, LedgerUnavailable, NotYet, ShareTrouble, SidecarBlocked, Vanished
 from glimpsed.ledger import Books, Ledger, open_ledger

@@ -20,8 +20,9 @@ from glimpsed.config.schema import Folder, ModelEntry
 from glimpsed.disk.files import Root, find_root
 from glimpsed.errors import NotYet, ShareTrouble
 from glimpsed.estimate import Group, Past, Sampled, estimate, survey
-from glimpsed.images import Images, plan
+from glimpsed.images import plan
 from glimpsed.images.pages import pages_of, text_of
+from glimpsed.images.prepare import Images
 from glimpsed.model import Content, PageText, Request, Version
 from glimpsed.vision.families import family, text_tokens
 from glimpsed.vision.wire import own_texts

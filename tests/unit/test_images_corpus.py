@@ -11,7 +11,7 @@ import pytest
 
 import images_samples as samples
 from glimpsed.errors import FileError
-from glimpsed.images import Images
+from glimpsed.images.prepare import Images
 from glimpsed.model import Content, Image
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"

@@ -9,8 +9,8 @@ import pytest
 import images_samples as samples
 from glimpsed.children.program import Limits
 from glimpsed.errors import FileError
-from glimpsed.images import Images
 from glimpsed.images.plan import Target
+from glimpsed.images.prepare import Images
 from glimpsed.model import Image
 
 pytestmark = pytest.mark.anyio

@@ -22,9 +22,8 @@ import pytest
 import images_samples as samples
 from glimpsed.children import pool, start
 from glimpsed.errors import FileError, ShareTrouble
-from glimpsed.images import Document, Images
 from glimpsed.images.plan import Target
-from glimpsed.images.prepare import LIMITS
+from glimpsed.images.prepare import LIMITS, Document, Images
 from glimpsed.model import Content
 
 pytestmark = pytest.mark.anyio

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import sqlalchemy as sa
 
 from glimpsed.errors import LedgerReplaced
 from glimpsed.ledger import Adopted, GoneRow, Known, Ledger, Paused, local_day, open_ledger, queries
-from glimpsed.ledger.hosts import ALIVE, this_host
+from glimpsed.ledger.hosts import ALIVE, this_host, this_world
 from glimpsed.model import (
     Answer,
     FileKey,
@@ -287,7 +288,7 @@ def test_a_released_job_is_as_if_never_claimed(ledger: Ledger) -> None:
 def test_a_failure_is_shown_and_not_asked_again_until_somebody_says_retry(ledger: Ledger) -> None:
     offer(ledger)
     assert ledger.failed(one(ledger), "Bad\0 \udcff.", "Mend it.", 11, attempts=3, retries=2)
-    [row] = ledger.failures()
+    [row] = ledger.failed_files("in")
     assert (row.key, row.advice, row.attempts, row.changed) == (SCAN, "Mend it.", 3, 11)
     assert (offer(ledger, now=12), claim(ledger, now=1e6)) == ([], [])
     assert ledger.requeue([SCAN], now=20) == 1
@@ -788,9 +789,9 @@ def test_without_search_no_text_is_kept(opened: OpenLedger) -> None:
 def test_facts_are_believed_for_a_week(ledger: Ledger) -> None:
     ledger.learn("m", {"max_edge": 1568, "drop": ["user"]}, 0)
     ledger.learn("m", {"max_edge": 1024, "drop": None}, 86400)
-    assert ledger.learnt("m", 7 * 86400) == {"max_edge": 1024}
+    assert ledger.all_learnt(7 * 86400) == {"m": {"max_edge": 1024}}
     assert ledger.all_learnt(8 * 86400 + 1) == {}
-    assert (ledger.forget("other"), ledger.forget(), ledger.learnt("m", 86400)) == (0, 1, {})
+    assert (ledger.forget("other"), ledger.forget(), ledger.all_learnt(86400)) == (0, 1, {})
 
 
 def test_pauses_are_shared(ledger: Ledger, opened: OpenLedger) -> None:
@@ -819,7 +820,7 @@ def test_another_users_daemon_whose_process_is_hidden_is_alive(
 
     hidden = 2**22 + 1  # no process has a number like this: /proc shows nothing
     offer(ledger)
-    claim(opened(owner=f"{this_host()}:{hidden}:once"), limit=1)
+    claim(opened(owner=f"{this_host()}:{hidden}:{this_world()}-once"), limit=1)
     with monkeypatch.context() as patch:
         patch.setattr(os, "kill", not_allowed)
         assert ledger.take_back(11) == 0
@@ -831,7 +832,7 @@ def test_leases_of_dead_processes_of_this_host_are_taken_back_at_once(
 ) -> None:
     child = subprocess.Popen([sys.executable, "-c", ""])
     child.wait()
-    dead = opened(owner=f"{this_host()}:{child.pid}:once")
+    dead = opened(owner=f"{this_host()}:{child.pid}:{this_world()}-once")
     remote = opened(owner=f"elsewhere:{child.pid}:once")
     for n in range(4):
         offer(ledger, FileKey("in", f"{n}"))
@@ -843,6 +844,57 @@ def test_leases_of_dead_processes_of_this_host_are_taken_back_at_once(
     assert ledger.other_daemons(11) == [f"pid {child.pid} on elsewhere"]
     assert ledger.take_back(11) == 2
     assert {job.key.path: job.answer is not None for job in claim(ledger, now=11)} == {"0": False, "3": True}
+
+
+CONTAINED = """
+import sys
+from test_ledger import claim
+from glimpsed.ledger import open_ledger
+ledger = open_ledger(sys.argv[1])
+ledger.heartbeat(10)
+assert len(claim(ledger, limit=1)) == 1
+print(ledger.owner, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_daemon_in_another_container_on_the_same_ledger_is_not_taken_for_dead(
+    ledger: Ledger, ledger_url: str
+) -> None:
+    """Its process number means nothing here, though both have one name, and the same machine-id or none."""
+    alone = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    if os.geteuid() != 0 or subprocess.run([*alone, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("needs root, and unshare")
+    offer(ledger)
+    with subprocess.Popen(
+        [*alone, sys.executable, "-c", CONTAINED, ledger_url],
+        env={**os.environ, "PYTHONPATH": f"{Path(__file__).parent}:{Path(__file__).parents[1]}"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        owner = other.stdout.readline().strip()
+        assert owner != ledger.owner
+        assert owner.split(":")[0] == ledger.owner.split(":")[0]
+        assert ledger.take_back(11) == 0
+        assert ledger.other_daemons(11) == [f"pid 1 on {socket.gethostname()}"]
+        other.stdin.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "back"), [("{host}/3d1219c7", 1), ("{host}/", 0), ("elsewhere/3d1219c7", 0)]
+)
+def test_a_machine_that_was_started_anew_takes_back_what_it_held_if_it_is_known_for_the_same(
+    ledger: Ledger, opened: OpenLedger, monkeypatch: pytest.MonkeyPatch, name: str, back: int
+) -> None:
+    host = name.format(host=socket.gethostname())
+    here = f"{socket.gethostname()}/{host.partition('/')[2]}"
+    monkeypatch.setattr("glimpsed.ledger.hosts.this_host", lambda: here)
+    offer(ledger)
+    claim(opened(owner=f"{host}:{os.getpid()}:01234567.4026531836-1"), limit=1)
+    assert ledger.take_back(11) == back
 
 
 def test_an_older_copy_that_is_restored_under_a_daemon_is_noticed(opened: OpenLedger) -> None:

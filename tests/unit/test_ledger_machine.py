@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 )
 
 from glimpsed.ledger import Ledger, open_ledger, queue
-from glimpsed.ledger.hosts import this_host
+from glimpsed.ledger.hosts import this_host, this_world
 from glimpsed.model import FileKey, Job, Offer, State, Version
 from ledger_fixtures import Postgres
 from unit.test_ledger import SIDECARS, answer
@@ -71,7 +71,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def life(self) -> str:
         self.lives += 1
-        return f"{this_host()}:999999999:{self.lives}"  # no process ever has this number
+        return f"{this_host()}:999999999:{this_world()}-{self.lives}"  # no process ever has this number
 
     def open(self, owner: str) -> Ledger:
         ledger = open_ledger(self.where, owner=owner)

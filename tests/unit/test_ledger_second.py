@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from glimpsed.ledger import Adopted, Ledger
-from glimpsed.ledger.hosts import this_host
+from glimpsed.ledger.hosts import this_host, this_world
 from glimpsed.model import (
     Answer,
     Doubt,
@@ -172,7 +172,7 @@ def test_forget_forgets_both(ledger: Ledger) -> None:
 
 def test_the_dead_give_back_what_they_were_to_read(ledger: Ledger) -> None:
     done(ledger)
-    ledger.owner = f"{this_host()}:999999999:1"
+    ledger.owner = f"{this_host()}:999999999:{this_world()}-1"
     assert len(claim(ledger)) == 1
     ledger.owner = "me:1:1"
     ledger.take_back(2.0)

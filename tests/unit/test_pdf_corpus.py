@@ -8,7 +8,8 @@ import io
 import pypdfium2
 import pytest
 
-from glimpsed.images import Images, pdf
+from glimpsed.images import pdf
+from glimpsed.images.prepare import Images
 from glimpsed.model import Content, Version
 from pdf_corpus import BROWSER, CASES, Case, names, printed_by_a_browser
 

@@ -12,7 +12,7 @@ import pytest
 from glimpsed.blocking import Blocking
 from glimpsed.desk import Desk, deeds
 from glimpsed.disk import files
-from glimpsed.images import Images
+from glimpsed.images.prepare import Images
 from glimpsed.ledger import Books, Ledger
 from glimpsed.model import Doubt, FileKey, Verified
 from glimpsed.pipeline import anew, review

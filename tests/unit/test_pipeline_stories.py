@@ -19,7 +19,7 @@ from clocks import Hand
 from glimpsed import sidecar
 from glimpsed.blocking import Blocking
 from glimpsed.errors import LedgerError, NotYet, ShareTrouble, SidecarBlocked
-from glimpsed.images import Images
+from glimpsed.images.prepare import Images
 from glimpsed.journal import events
 from glimpsed.ledger import Books, Ledger, open_ledger
 from glimpsed.model import FileKey, Job, Offer

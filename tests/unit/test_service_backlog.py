@@ -15,7 +15,7 @@ from glimpsed import config
 from glimpsed.config.schema import ModelEntry
 from glimpsed.disk import files
 from glimpsed.estimate import Estimate
-from glimpsed.images import Images
+from glimpsed.images.prepare import Images
 from glimpsed.ledger import Books, open_ledger
 from glimpsed.pipeline.costless import Costless
 from glimpsed.service import backlog

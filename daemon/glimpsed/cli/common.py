@@ -7,7 +7,7 @@ import functools
 import gc
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-# What structlog and httpx import for consoles of their own wherever it is installed, as it is here for our tables.
-_FOR_CONSOLES = ("rich.console", "rich.pretty", "pygments")
 
 
 @dataclass(slots=True)
@@ -75,23 +72,21 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON i
 
 
 @contextlib.contextmanager
-def importing() -> Iterator[None]:
-    """While a command imports what it runs: without what nobody needs, a fifth of the time.
+def importing(*, unneeded: Sequence[str] = ()) -> Iterator[None]:
+    """While a command imports what it runs: that stays, and is not looked through for garbage, now or later.
 
-    What is imported stays: it is not looked through for garbage, now or later.
+    `unneeded`: what libraries import for themselves wherever it is installed; None in its place is an ImportError to them.
     """
-    before = len(sys.modules)
-    hidden = [name for name in _FOR_CONSOLES if name not in sys.modules]
+    hidden = [name for name in unneeded if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
     gc.disable()
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: an ImportError, as the import system has it
     try:
         yield
     finally:
+        gc.enable()
+        gc.freeze()
         for name in hidden:
             del sys.modules[name]
-        gc.enable()
-        if len(sys.modules) > before:
-            gc.freeze()
 
 
 def config_file() -> Path | None:

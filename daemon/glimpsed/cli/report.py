@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from glimpsed.config import Folder
     from glimpsed.desk import Desk
     from glimpsed.disk.files import Root
-    from glimpsed.images import Images
+    from glimpsed.images.prepare import Images
     from glimpsed.ledger import FileRow, Spend
     from glimpsed.model import Answer
     from glimpsed.report import Item, ReportPage, ReportPart
@@ -84,9 +84,9 @@ async def _gather(desk: Desk, folder: Folder, limit: int, output: Path | None) -
 
     now = time.time()
     counts = desk.ledger.counts([folder.name])[folder.name]
-    rows = desk.ledger.latest(folder.name, "failed", limit)
+    rows = desk.ledger.browse([folder.name], ["failed"], limit=limit)
     if len(rows) < limit:
-        rows += desk.ledger.latest(folder.name, "done", limit - len(rows))
+        rows += desk.ledger.browse([folder.name], ["done"], limit=limit - len(rows))
     today = local_day(now)
     spent = desk.ledger.spend_between("0000-00-00", today, folder=folder.name)
     currency = _currency(spent)
@@ -127,7 +127,7 @@ def _spent(spent: Sequence[Spend], language: Language) -> str:
 
 async def _items(desk: Desk, folder: Folder, rows: Sequence[FileRow], output: Path | None) -> list[Item]:
     from glimpsed.cli.operator import root_of
-    from glimpsed.images import Images
+    from glimpsed.images.prepare import Images
 
     root = root_of(folder)
     images = Images(desk.config.workers)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     LogTarget = Literal["auto", "console", "json", "journald"]
 
+_FOR_CONSOLES = ("rich.console", "rich.pretty", "pygments")  # structlog's and httpx's own: 5 MB
+
 
 @click.command()
 @click.argument("folder", required=False, type=click.Path(path_type=Path), shell_complete=directories)
@@ -39,7 +41,7 @@ def command(folder: Path | None, target: LogTarget | None) -> int:
       glimpsed run -c glimpsed.yaml    every folder of the config
       glimpsed run invoices            one folder of the config
     """
-    with importing():
+    with importing(unneeded=_FOR_CONSOLES):
         from glimpsed import journal
         from glimpsed.config import Log
         from glimpsed.service import Service, run

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from glimpsed.config import Config, Folder, ModelEntry
-    from glimpsed.images import Images
+    from glimpsed.images.prepare import Images
     from glimpsed.model import Answer
     from glimpsed.vision import Model
 
@@ -157,7 +157,7 @@ async def _try_all(
     models: Sequence[str],
     sent: list[dict[str, Any]],
 ) -> list[Try]:
-    from glimpsed.images import Images
+    from glimpsed.images.prepare import Images
     from glimpsed.vision import Memory, connect
 
     names = {n for f in folders for n in (models or (f.model, *f.fallbacks))}

@@ -9,7 +9,7 @@ from typing import Any
 from glimpsed.clock import Clock
 from glimpsed.config.schema import Folder, ModelEntry
 from glimpsed.disk import files
-from glimpsed.images import Images
+from glimpsed.images.prepare import Images
 from glimpsed.model import Answer, Content, FileKey, Job, Usage
 from glimpsed.pipeline.ask import Asked, Bill
 from glimpsed.pipeline.document import ask_about

@@ -18,7 +18,7 @@ from glimpsed.errors import FileError, GlimpsedError, VisionError
 from glimpsed.estimate import Estimate, Group, Past, Sampled, estimate
 from glimpsed.evaluate.known import KnownFile
 from glimpsed.evaluate.score import Reading, Truth
-from glimpsed.images import Images
+from glimpsed.images.prepare import Images
 from glimpsed.vision import Memory, Model, connect
 
 SAMPLE = 50  # files that the estimate looks at

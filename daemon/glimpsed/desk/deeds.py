@@ -12,7 +12,7 @@ from glimpsed.config.schema import Config, Folder
 from glimpsed.desk.answers import kept
 from glimpsed.desk.desk import Desk
 from glimpsed.disk import files
-from glimpsed.images import Images
+from glimpsed.images.prepare import Images
 from glimpsed.ledger import FileRow
 from glimpsed.ledger.values import KeptAnswer
 from glimpsed.model import Answer, Content

@@ -16,7 +16,7 @@ from glimpsed.disk.files import Root
 from glimpsed.errors import ShareTrouble, Vanished
 from glimpsed.estimate import Estimate, Past, of_folder
 from glimpsed.estimate.survey import Kind, measured, past
-from glimpsed.images import Images
+from glimpsed.images.prepare import Images
 from glimpsed.language import Language, translator
 
 LEAST = 0.0001  # of a currency: less is said as that

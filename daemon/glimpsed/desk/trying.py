@@ -12,7 +12,7 @@ from glimpsed.desk.asking import ask_about_content
 from glimpsed.desk.desk import Desk
 from glimpsed.disk.files import find_root, read_content
 from glimpsed.errors import FileError, GlimpsedError
-from glimpsed.images import Images
+from glimpsed.images.prepare import Images
 from glimpsed.ledger import FileRow
 from glimpsed.ledger.spending import Bill
 from glimpsed.model import Answer, Usage

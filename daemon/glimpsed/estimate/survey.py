@@ -18,8 +18,8 @@ from glimpsed.discover.walk import Directory, Walk
 from glimpsed.disk.files import Root, read_content
 from glimpsed.errors import FileError, NotYet, Vanished
 from glimpsed.estimate import Group, Past, Sampled
-from glimpsed.images import Images
 from glimpsed.images.pages import pages_of, text_of
+from glimpsed.images.prepare import Images
 from glimpsed.ledger import FileRow, Ledger, local_day
 from glimpsed.model import Content, Version
 from glimpsed.vision.families import text_tokens

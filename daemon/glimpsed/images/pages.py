@@ -8,7 +8,7 @@ from dataclasses import replace
 from glimpsed.config.schema import Folder
 from glimpsed.config.units import PageRanges
 from glimpsed.errors import FileError
-from glimpsed.images import Document, Images, OwnText
+from glimpsed.images.prepare import Document, Images, OwnText
 from glimpsed.model import Content
 
 

@@ -14,10 +14,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from glimpsed.clock import boot_id
 from glimpsed.errors import LedgerReplaced
 from glimpsed.ledger.lease import STATE_BACK
 from glimpsed.ledger.part import Part
-from glimpsed.ledger.schema import about, daemons, files, verifications
+from glimpsed.ledger.schema import daemons, files, verifications
 from glimpsed.ledger.timekeeping import keep_time
 from glimpsed.ledger.values import Daemon
 
@@ -97,9 +98,7 @@ class Hosts(Part):
 
     @functools.cached_property
     def _beat(self) -> Any:
-        insert = self._insert(daemons)
-        change = {"beat": insert.excluded.beat, "report": insert.excluded.report}
-        return insert.on_conflict_do_update(index_elements=[daemons.c.owner], set_=change)
+        return self._put(daemons, "beat", "report")
 
     def leave(self) -> None:
         """Leave no heartbeat behind: this daemon stops."""
@@ -124,13 +123,9 @@ class Hosts(Part):
 
     def ping(self) -> bool:
         """Write something, to see that the database takes it: True. Raises `LedgerUnavailable` when not."""
-        with self._database.write() as c:
-            insert = self._insert(about)
-            put = insert.on_conflict_do_update(
-                index_elements=[about.c.name], set_={"value": insert.excluded.value}
-            )
-            # Another value each time: SQLite writes nothing when nothing is different.
-            c.execute(put, {"name": "ping", "value": secrets.token_hex(8)})
+        self.note(
+            "ping", secrets.token_hex(8)
+        )  # another each time: SQLite writes nothing when nothing is different
         return True
 
     def changes(self) -> int:
@@ -152,18 +147,36 @@ def this_host() -> str:
     return f"{socket.gethostname()}/{machine.decode('ascii', 'replace')}".replace(":", "_")
 
 
+@functools.cache
+def this_world() -> str:
+    """Among which processes numbers mean something: this start of the machine, and this container. Empty: not known.
+
+    Names do not tell: two containers, or two machines, may be called the same and have no machine-id.
+    """
+    try:
+        return f"{boot_id()[:8]}.{os.stat('/proc/self/ns/pid').st_ino}" if boot_id() else ""
+    except OSError:
+        return ""
+
+
 def this_process() -> str:
-    """``host:pid:start`` of this process; no other process ever has the same."""
-    return f"{this_host()}:{os.getpid()}:{_started(os.getpid())}"
+    """``host:pid:world-start`` of this process; no other process ever has the same."""
+    return f"{this_host()}:{os.getpid()}:{this_world()}-{_started(os.getpid())}"
 
 
 def _died_here(owner: str) -> bool:
-    """Whether this is a process of this host that is not there any more."""
-    host, pid, started = [*owner.rsplit(":", 2), "", ""][:3]
-    if host != this_host():
-        return False
-    now = _started(int(pid))
-    return now != started and not (now == "" and _hidden(int(pid)))
+    """Whether this is a process that is not there any more, as far as that is known here.
+
+    It is known of those among which this one is, and of a machine that has been started anew since; of all others
+    their leases and heartbeats tell.
+    """
+    host, pid, born = [*owner.rsplit(":", 2), "", ""][:3]
+    world, _, start = born.rpartition("-")
+    if world and world == this_world():
+        now = _started(int(pid))
+        return now != start and not (now == "" and _hidden(int(pid)))
+    started_anew = "" not in {world, boot_id()} and not world.startswith(boot_id()[:8])
+    return started_anew and host == this_host() and not host.endswith("/")
 
 
 def _hidden(pid: int) -> bool:
@@ -177,15 +190,8 @@ def _hidden(pid: int) -> bool:
     return False
 
 
-@functools.cache
-def _boot() -> str:
-    with contextlib.suppress(OSError):
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
-    return ""
-
-
 def _started(pid: int) -> str:
-    """When a process started, as something that no later process of this number has; empty: not there.
+    """When a process started, as something that no later process of this number and boot has; empty: not there.
 
     Field 22 of /proc/PID/stat: clock ticks since boot (proc(5)). The command before it may hold anything
     but ends at the last parenthesis.
@@ -196,4 +202,4 @@ def _started(pid: int) -> str:
         return ""
     if status[0] in "ZX":  # dead, but not yet reaped by its parent
         return ""
-    return f"{_boot()}-{status[19]}"
+    return status[19]

@@ -95,17 +95,22 @@ def matching_line(body: str, wanted: Sequence[Phrase]) -> str:
     return max(lines, key=held)
 
 
-def spans(line: str, wanted: Sequence[Phrase]) -> list[tuple[int, int]]:
-    """From where to where in a line, as it is written, something of what is wanted stands; in order, none within another."""
-    if not wanted:
-        return []
+def spans(line: str, query: str) -> list[tuple[int, int]]:
+    """From where to where in a line, as it is written, something that a query looks for stands; in order, apart."""
     text, at = line.lower(), list(range(len(line)))
     if not line.isascii():  # folding makes nothing of some characters, and several of some
         each = [_folded_sign(sign) for sign in line]
         text = "".join(each)
         at = [number for number, sign in enumerate(each) for _ in sign]
-    anything = re.compile("|".join(f"(?:{phrase.pattern().pattern})" for phrase in wanted))
-    return [(at[found.start()], at[found.end() - 1] + 1) for found in anything.finditer(text)]
+    whole = phrases(query)
+    # As the search takes them: where whole words find nothing, for beginnings.
+    found = [
+        one if one.pattern().search(text) else other for one, other in zip(whole, begun(whole), strict=True)
+    ]
+    if not found:
+        return []
+    anything = re.compile("|".join(f"(?:{phrase.pattern().pattern})" for phrase in found))
+    return [(at[match.start()], at[match.end() - 1] + 1) for match in anything.finditer(text)]
 
 
 def folded(text: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from glimpsed.config.schema import Folder, ModelEntry
 from glimpsed.formats import pdf
-from glimpsed.images import Document
+from glimpsed.images.prepare import Document
 from glimpsed.model import (
     Answer,
     Content,

@@ -12,8 +12,9 @@ from glimpsed import metrics
 from glimpsed.clock import elapsed
 from glimpsed.config.schema import Folder, ModelEntry
 from glimpsed.errors import FileError, Verdict, VerdictKind, VisionError
-from glimpsed.images import Document, Images, OwnText, plan
+from glimpsed.images import plan
 from glimpsed.images.pages import text_of
+from glimpsed.images.prepare import Document, Images, OwnText
 from glimpsed.model import Content, Image, Job, PageRecord, PageText, Request, Usage
 from glimpsed.pipeline import answers, question
 from glimpsed.vision import Model

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from glimpsed.clock import Clock
 from glimpsed.config.schema import Folder, ModelEntry
 from glimpsed.errors import Verdict, VisionError
-from glimpsed.images import Images
 from glimpsed.images.pages import pages_of
+from glimpsed.images.prepare import Images
 from glimpsed.model import Answer, Content, Job, PageRecord
 from glimpsed.pipeline import answers
 from glimpsed.pipeline.ask import Asked, Bill, Matter, Refusals, ask

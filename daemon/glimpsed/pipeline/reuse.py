@@ -12,7 +12,7 @@ from glimpsed.clock import Clock
 from glimpsed.config.schema import ModelEntry
 from glimpsed.disk import files
 from glimpsed.errors import FileError, ShareTrouble, SidecarBlocked, Unanswered, Vanished
-from glimpsed.images import Document
+from glimpsed.images.prepare import Document
 from glimpsed.journal import get_logger
 from glimpsed.ledger import Books, Ledger
 from glimpsed.ledger.finish import failure

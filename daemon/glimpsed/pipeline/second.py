@@ -16,7 +16,7 @@ from glimpsed.config.schema import Folder
 from glimpsed.disk import files
 from glimpsed.errors import FileError, ShareTrouble, SidecarBlocked, Vanished, VisionError
 from glimpsed.evaluate import doubt
-from glimpsed.images import Images
+from glimpsed.images.prepare import Images
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Books, Ledger
 from glimpsed.ledger.values import SecondReading

@@ -30,7 +30,7 @@ from glimpsed.errors import (
     Verdict,
     VisionError,
 )
-from glimpsed.images import Images
+from glimpsed.images.prepare import Images
 from glimpsed.journal import get_logger
 from glimpsed.ledger import Books, Ledger
 from glimpsed.model import Answer, Content, FileKey, Job, Line, Usage, shown

@@ -20,8 +20,8 @@ from glimpsed.config.schema import TRANSCRIBE, Folder, ModelEntry
 from glimpsed.errors import FileError, ShareTrouble, VisionError
 from glimpsed.formats import pdf
 from glimpsed.formats.sniff import sniff
-from glimpsed.images import Images, plan
-from glimpsed.images.prepare import DECODED
+from glimpsed.images import plan
+from glimpsed.images.prepare import DECODED, Images
 from glimpsed.journal import get_logger
 from glimpsed.model import Answer, Content, Line, Request, shown
 from glimpsed.searchable import KINDS, NO_OCR, installed_ocr, seen

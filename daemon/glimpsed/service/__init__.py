@@ -17,7 +17,7 @@ from glimpsed.config import state_url
 from glimpsed.config.schema import Config
 from glimpsed.errors import ConfigError, GlimpsedError, LedgerReplaced
 from glimpsed.httpd import Httpd
-from glimpsed.images import Images
+from glimpsed.images.prepare import Images
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Books, Ledger
 from glimpsed.ledger.engine import parsed, told

@@ -14,12 +14,12 @@ from typing import Any
 from glimpsed.blocking import wait
 from glimpsed.clock import elapsed
 from glimpsed.config.schema import Config, Folder
-from glimpsed.discover import FolderWatch
+from glimpsed.discover.watch import FolderWatch
 from glimpsed.disk.files import Root
 from glimpsed.errors import ShareTrouble
 from glimpsed.estimate import Estimate, of_folder
 from glimpsed.estimate.survey import measured, of_rows, past
-from glimpsed.images import Images
+from glimpsed.images.prepare import Images
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Books, FileRow, Ledger
 from glimpsed.pipeline.costless import Costless
@@ -198,7 +198,7 @@ class Backlogs:
     async def _some(self, folder: Folder, wanted: int) -> list[FileRow]:
         """Rows of the backlog: after the first listing they may still be settling."""
         for _ in range(round((folder.settle + _SETTLING) / _LOOK)):
-            rows = await self._books.patient(Ledger.latest, folder.name, "queued", SAMPLE)
+            rows = await self._books.patient(Ledger.browse, [folder.name], ["queued"], limit=SAMPLE)
             if len(rows) >= wanted:
                 break
             await asyncio.sleep(_LOOK)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from glimpsed.blocking import Threads
 from glimpsed.config.schema import Config, Folder
-from glimpsed.discover import FolderWatch, Observing
+from glimpsed.discover.hearing import Observing
+from glimpsed.discover.watch import FolderWatch
 from glimpsed.errors import ShareTrouble
 from glimpsed.ledger import Books
 from glimpsed.model import FileKey, shown

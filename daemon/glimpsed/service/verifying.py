@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from glimpsed.blocking import wait
 from glimpsed.clock import Clock
-from glimpsed.images import Images
+from glimpsed.images.prepare import Images
 from glimpsed.ledger import Books, Ledger
 from glimpsed.ledger.values import SecondReading
 from glimpsed.pipeline import Place

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 
-from glimpsed.ledger.words import begun, phrases, spans
+from glimpsed.ledger.words import spans
 from glimpsed.model import shown
 
 LONGEST = 200  # characters of a search, and of a line that is shown
@@ -62,14 +62,11 @@ def excerpt(line: str) -> str:
 def marked(line: str, text: str) -> list[tuple[str, bool]]:
     """A line in pieces, those that a search for this text finds marked; cut so that the first of them shows."""
     line = shown(readable(line))
-    # As the search takes them: where whole words find nothing, for beginnings.
-    whole = phrases(text)
-    wanted = [one if spans(line, [one]) else other for one, other in zip(whole, begun(whole), strict=True)]
-    first = next(iter(spans(line, wanted)), None)
+    first = next(iter(spans(line, text)), None)
     start = max(0, first[0] - 60) if first and len(line) > LONGEST else 0
     line = ("…" if start else "") + excerpt(line[start:])
     pieces, at = [], 0
-    for begin, end in spans(line, wanted):
+    for begin, end in spans(line, text):
         pieces += [(line[at:begin], False), (line[begin:end], True)]
         at = end
     return [piece for piece in [*pieces, (line[at:], False)] if piece[0]]

@@ -15,8 +15,8 @@ from glimpsed.blocking import Blocking, Threads
 from glimpsed.config.schema import Folder
 from glimpsed.disk.files import find_root, read_content
 from glimpsed.errors import FileError
-from glimpsed.images import Images
 from glimpsed.images.plan import Target
+from glimpsed.images.prepare import Images
 from glimpsed.ledger import FileRow
 from glimpsed.model import Content
 from glimpsed.pipeline.anew import where
