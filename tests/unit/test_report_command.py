@@ -58,7 +58,7 @@ def test_the_page_in_a_browser_shows_rows_plots_search_and_runs_nothing_foreign(
     assert run("report", "invoices", "-o", "out.html") == 0
     with Browser(tmp_path) as browser:
         browser.open(f"file://{tmp_path}/out.html")
-        rows = len(history.ledger.latest("invoices", "done", 100)) + 1
+        rows = len(history.ledger.browse(["invoices"], ["done"], limit=100)) + 1
         assert browser.run("document.querySelectorAll('article').length") == rows
         assert browser.run("document.querySelector('article').className") == "failed"
         assert "torn.png" in browser.run("document.querySelector('article h2').textContent")
