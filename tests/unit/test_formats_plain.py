@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import struct
 import time
 import zlib
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
 import images_samples as samples
+from glimpsed.formats import jpeg
 from glimpsed.formats import plain as formats
 from glimpsed.formats.common import NotPlain, Size
 from glimpsed.formats.sniff import sniff
@@ -117,6 +119,24 @@ def test_any_orientation_but_the_first_needs_a_decoder(kind: str, orientation: i
     else:
         with pytest.raises(NotPlain):
             plain(data)
+
+
+def filled(data: bytes) -> bytes:
+    """A JPEG with fill bytes before each of its segments, as the standard allows."""
+    ends = [end for _, _, end in jpeg.segments(lambda at, length: data[at : at + length], 2, len(data))]
+    return b"\xff\xff".join(
+        data[start:end] for start, end in itertools.pairwise([0, 2, *ends[:-1], len(data)])
+    )
+
+
+def test_fill_bytes_before_a_segment_hide_nothing_of_what_it_says() -> None:
+    with pytest.raises(NotPlain):
+        plain(filled(samples.oriented(6)))
+    data = samples.save(samples.photo(), "JPEG", icc_profile=samples.swapped_profile(), keep_rgb=True)
+    clean = plain(filled(data))
+    assert Image.open(io.BytesIO(clean)).info["icc_profile"] == samples.swapped_profile()
+    assert ImageChops.difference(pixels(clean), pixels(data)).getbbox() is None
+    assert b"SECRET" not in plain(filled(samples.save(samples.photo(), "JPEG", comment=b"SECRET")))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -190,3 +190,29 @@ def test_a_few_white_lines_among_many_black_ones_are_seen() -> None:
     print_on(image, 20, 25, 0)
     print_on(image, 20, 2, 255, top=500)
     assert colour.ground_of(image) == 127
+
+
+BESIDE = {
+    "profile": (b"iCCP", b"icc\0\0" + zlib.compress(bytes(2_000_000))),
+    "no profile": (b"iCCP", b""),
+    "text": (b"zTXt", b"Comment\0\0" + zlib.compress(bytes(2_000_000))),
+    "much text": (b"tEXt", b"Comment\0" + b"-" * 70_000_000),
+    "xmp": (b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(bytes(2_000_000))),
+    "exif": (b"eXIf", b"II*\0"),
+    "light": (b"gAMA", b"?"),
+    "shape": (b"pHYs", b"?"),
+    "colour space": (b"sRGB", b""),
+    "animation": (b"acTL", b"?"),
+    "transparency": (b"tRNS", b"?"),
+}
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("name", BESIDE)
+def test_a_png_is_read_whatever_is_wrong_with_what_is_beside_its_picture(name: str, late: bool) -> None:
+    data = samples.oriented(1 if name == "exif" else 6, "PNG")
+    at = len(data) - 12 if late else 33
+    for chunk in (samples.png_chunk(*BESIDE[name]), samples.png_chunk(b"tEXt", b"k\0v")[:-1] + b"?"):
+        image = shown(data[:at] + chunk + data[at:])
+        assert image.size == (240, 160)
+        assert quarters(image) == quarters(samples.corners())

@@ -39,6 +39,17 @@ def test_a_day_counts_today_alone_and_a_month_all_of_it() -> None:
     assert (month.period, month.until) == ("month", next_month(NOW))
 
 
+@given(st.integers(1, 400), st.integers(1, 999_999))
+def test_many_small_costs_reach_a_budget_of_just_as_much(times: int, millionths: int) -> None:
+    cost = millionths / 1e6
+    total = 0.0
+    for _ in range(times):  # as a ledger adds
+        total += cost
+    limits = config(top=Budget(per_day=round(times * millionths / 1e6, 6)))
+    assert [one.period for one in reached(limits, [spend(total)], NOW)] == ["day"]
+    assert reached(limits, [spend(total - cost)], NOW) == []
+
+
 def test_the_budget_of_a_model_or_folder_concerns_only_that() -> None:
     found = reached(config(folder=Limit(per_day=1)), [spend(1.0)], NOW)
     assert concerned(found, folder="f", model="m") is not None

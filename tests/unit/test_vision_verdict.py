@@ -246,6 +246,12 @@ def test_a_wait_is_found_under_any_name(body: Any, seconds: float | None) -> Non
     assert verdict(429, json.dumps(body).encode()).verdict.retry_after == seconds
 
 
+@pytest.mark.parametrize("status", [200, 408, 409, 425, 429, 500, 502, 503, 504])
+def test_a_wait_in_words_is_obeyed_whatever_the_status(status: int) -> None:
+    found = verdict(status, error("Slow down, try again in 20s", "rate_limit_error")).verdict
+    assert (found.kind, found.retry_after) == ("retry", 20.0)
+
+
 def test_a_500_around_a_400_is_that_400() -> None:
     assert verdict(500, error("Drelm vok", 400, "invalid_request_error")).hint == "unknown"
 

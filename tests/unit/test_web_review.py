@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from browser import Browser
 from glimpsed.disk.files import find_root
 from glimpsed.model import Doubt, DoubtfulField, DoubtfulWords, FileKey, Usage, Verified
 from glimpsed.pipeline import review
@@ -193,6 +194,36 @@ def test_a_text_is_corrected_and_its_lines_stay(reader: Reader, told: History, t
     assert "Saved." in done.text
     assert sidecar(tmp_path, "invoices/t.png.json")["text"] == "First line\n  2nd\n"
     assert [hit.key.path for hit in told.ledger.search("2nd")] == ["t.png"]
+
+
+STRANGE = "\n\x1b[1mb\x00\r\n tab\t\x0c\x85\u2028\n\u202eevil<b>&amp;\"'\r\n\n end \r"
+
+
+def test_what_a_browser_cannot_send_back_as_it_was_is_not_taken_for_a_correction(
+    told: History, reader: Reader, tmp_path: Path
+) -> None:
+    strange = {f"f{number}": line for number, line in enumerate([*STRANGE.split("\n"), STRANGE])}
+    data = {"number": "a\rb", "total": 1, **strange, "key\r\nof\rlines": "x"}
+    url = bill(told, data=data)
+    told.done("invoices", "t.png", (STRANGE,))
+    row = told.ledger.find(FileKey("invoices", "t.png"))
+    assert row is not None
+    base = str(reader.base_url).rstrip("/")
+    with Browser(tmp_path / "browser") as browser:
+        for where, name in ((url, "bills/a.png.json"), (f"/files/{row.id}", "invoices/t.png.json")):
+            before = sidecar(tmp_path, name)
+            browser.open(base + where)
+            browser.page.get_by_role("button", name="Save").click()
+            browser.page.get_by_text("Confirmed.").wait_for()
+            after = sidecar(tmp_path, name)
+            assert after["review"]["changed"] == []
+            assert (after["text"], after["data"]) == (before["text"], before["data"])
+        browser.open(base + url)
+        browser.page.get_by_label("number", exact=True).fill("R-2")
+        browser.page.get_by_role("button", name="Save").click()
+        browser.page.get_by_text("Saved.").wait_for()
+    assert sidecar(tmp_path)["review"]["changed"] == ["number"]
+    assert sidecar(tmp_path)["data"] == {**sidecar(tmp_path)["data"], **data, "number": "R-2"}
 
 
 def test_of_two_at_once_the_second_is_told(reader: Reader, told: History, tmp_path: Path) -> None:

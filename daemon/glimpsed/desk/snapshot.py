@@ -215,7 +215,10 @@ def _sum(
 
 def _failures(ledger: Ledger, folders: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     rows = [
-        row for name in folders if folders[name]["failed"] for row in ledger.latest(name, "failed", FAILURES)
+        row
+        for name in folders
+        if folders[name]["failed"]
+        for row in ledger.browse([name], ["failed"], limit=FAILURES)
     ]
     rows.sort(key=lambda row: -row.changed)
     return [

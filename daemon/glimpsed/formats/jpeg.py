@@ -124,8 +124,7 @@ def joined_strips(strips: Sequence[bytes], height: int) -> bytes | None:
 
 
 def segments(read: Read, at: int, size: int) -> Iterator[tuple[int, int, int]]:
-    """(marker, start, end) of each segment up to a scan's header or EOI, whichever comes first."""
-    start = at
+    """(marker, start, end) of each segment, less fill bytes, up to a scan's header or EOI, whichever comes first."""
     for _ in range(_MOST_SEGMENTS):
         head = read(at, 4)
         if head[:2] == b"\xff\xff":  # a fill byte
@@ -133,7 +132,7 @@ def segments(read: Read, at: int, size: int) -> Iterator[tuple[int, int, int]]:
             continue
         if len(head) < 2 or head[0] != 0xFF:
             raise NotPlain
-        marker = head[1]
+        marker, start = head[1], at
         at += 2
         if marker not in _ALONE and marker != _EOI:
             if len(head) < 4:
@@ -144,7 +143,6 @@ def segments(read: Read, at: int, size: int) -> Iterator[tuple[int, int, int]]:
         yield marker, start, at
         if marker in {_EOI, _SOS}:
             return
-        start = at
     raise NotPlain
 
 
@@ -168,8 +166,7 @@ def _all(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 def _frame(data: bytes, start: int, end: int) -> tuple[Size, int, int]:
     """Size, bits a sample and number of components of a frame header."""
-    body = bytes(data[start:end]).lstrip(b"\xff")[3:]
-    bits, height, width, components = struct.unpack_from(">BHHB", body)
+    bits, height, width, components = struct.unpack(">BHHB", data[start + 4 : end][:6])
     return Size(width, height), bits, components
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from glimpsed.formats import orientation
 from glimpsed.formats.common import NotPlain, Read, Size, joined, square, windowed
@@ -15,9 +16,23 @@ _KEPT = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"iCCP", b"sRGB", b"gAMA"
 _TELLING = frozenset({b"gAMA", b"eXIf"})
 _PROFILES = frozenset({b"sRGB", b"iCCP"})  # which go before gAMA
 _USUAL = range(41_000, 50_000)  # of gAMA: what a screen does
+_PICTURE = frozenset({b"IDAT", b"IEND"})
+_FURTHER = frozenset({b"acTL", b"fcTL", b"fdAT"})  # pictures of an animation than the first one
 _XMP_KEYWORD = b"XML:com.adobe.xmp\0"
 _GRAY, _RGB = 0, 2
 _DEPTHS = {_GRAY: (1, 2, 4, 8), _RGB: (8,)}  # what is legal of up to 8 bits a channel
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Where the chunks of a file stand, as (start, end), each kind in its order."""
+
+    header: list[
+        tuple[int, int]
+    ]  # with the file's mark, and all that is needed to show the picture but its data
+    beside: list[tuple[int, int]]  # what else is told about it
+    picture: list[tuple[int, int]]
+    late: bool  # whether anything else stands after it
 
 
 def whole(read: Read, size: int) -> str | None:
@@ -59,6 +74,23 @@ def plain(data: bytes, *, keep_metadata: bool) -> bytes:
     if not {b"IDAT", b"IEND"} <= seen.keys() or not _as_stored(seen, xmp):
         raise NotPlain
     return joined(data, kept)
+
+
+def parted(read: Read, size: int) -> Parts:
+    """The first picture and what is told about it. `struct.error` where it is damaged."""
+    header, beside, picture, late = [(0, 8)], [], [], False
+    for name, start, end in _chunks(windowed(read, size), size, _MOST_LOOKED_AT):
+        if name in _PICTURE:
+            picture.append((start, end))
+        elif name[:1].isupper():
+            header.append((start, end))
+        else:
+            late = late or bool(picture)
+            if name not in _FURTHER:
+                beside.append((start, end))
+        if name == b"IEND":
+            break
+    return Parts(header, beside, picture, late)
 
 
 def _changes(name: bytes, body: memoryview) -> bool:

@@ -227,14 +227,22 @@ def _open(file: BinaryIO, kind: Kind) -> Image.Image:
     plugin: Any = importlib.import_module(module)
     if kind == "avif":
         plugin.DEFAULT_MAX_THREADS = 1  # as above
+    if kind == "png":
+        from glimpsed.images import pngs  # noqa: PLC0415 - most are sent as they are
+
+        opened: Image.Image = pngs.opened(file, functools.partial(Image.open, formats=(name,)))
+        return opened
     return Image.open(file, formats=(name,))
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF (or XMP) orientation. Decodes a PNG."""
+    """EXIF (or XMP) orientation; what makes no sense is as good as none. Decodes a PNG."""
     if image.format == "PNG":
         image.load()
-    return orientation_of(image.getexif().get(_ORIENTATION, 1))
+    try:
+        return orientation_of(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # noqa: BLE001 - whatever comes out of damaged EXIF
+        return 1
 
 
 def _drafted(image: Image.Image, size: tuple[int, int], factor: int) -> tuple[tuple[int, int], Box | None]:

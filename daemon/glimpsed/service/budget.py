@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from glimpsed.config.schema import Config, Limit
 from glimpsed.ledger import Spend, local_day
 
+DIGITS = 6  # of an amount, behind the point
+
 
 @dataclass(frozen=True, slots=True)
 class Reached:
@@ -67,8 +69,9 @@ def _used_up(
     if limit is None:
         return
     today = local_day(now)
-    day = sum(s.cost for s in spent if s.day == today)
-    month = sum(s.cost for s in spent)
+    # To the digits that costs are kept in: ten times 0.1 add up to a little less than 1.
+    day = round(sum(s.cost for s in spent if s.day == today), DIGITS)
+    month = round(sum(s.cost for s in spent), DIGITS)
     if limit.per_day is not None and day >= limit.per_day:
         yield Reached(of, "day", day, limit.per_day, currency, next_day(now))
     if limit.per_month is not None and month >= limit.per_month:

@@ -17,7 +17,7 @@ from glimpsed.vision.seen import emptiness
 from glimpsed.vision.told import error_of
 from glimpsed.vision.verdict import Finding, clean
 from glimpsed.vision.verdict_table import Hint
-from glimpsed.vision.wire import Answered
+from glimpsed.vision.wire import Answered, used
 
 LARGEST = 8 << 20  # bytes of a reply
 LONGEST = 4_000_000  # characters of an answer: its sidecars stay below what is read back
@@ -35,6 +35,9 @@ PARTS: tuple[tuple[Finish, re.Pattern[str]], ...] = (
                           r"|exception|crash|kill|closed|lost|reset|shutdown|preempt|evict|dead|died|\boom")),
     ("cut", re.compile(r"length|token|context|limit|window|truncat|exceed|max|budget|overflow|exhaust|(?:^|_)(?:cap|long|partial|incomplete|unfinished)(?:$|_)")),
 )  # fmt: skip
+# The texts of a reply whose end is missing, the last of them cut.
+_TEXTS = re.compile(rb'"(?:content|text|reasoning_content)"\s{0,9}:\s{0,9}"((?:[^"\\]|\\.)*+)')
+_ANSWERING = re.compile(rb'"(?:choices|output)"\s{0,9}:\s{0,9}\[')
 NOTHING = {
     "blind": "the model says that it cannot see an image",
     "refusal": "the model refused",
@@ -60,6 +63,27 @@ def answer_of(body: bytes) -> Answered | None:
             answered = chat.parse(holder) or responses.parse(holder)
             if answered is not None:
                 return answered
+    return None
+
+
+def broken(body: bytes) -> Answered | None:
+    """What came of an answer in a reply that is none: it was paid for. None, where nothing did."""
+    try:
+        reply = bounded.received(body, largest=LARGEST)
+    except ValueError:
+        cut = _TEXTS.findall(body) if _ANSWERING.search(body) else []
+        text = b"".join(cut).decode("utf-8", "replace")
+        return Answered(text=text, finish="") if text else None
+    for holder in (reply, *reply.values()) if isinstance(reply, dict) else ():
+        if not isinstance(holder, dict):
+            continue
+        answered = chat.parse(holder) or responses.parse({**holder, "status": ""})
+        counted = used(holder)
+        answered = answered or Answered(
+            "", "", None, "", None, counted["input_tokens"], counted["output_tokens"]
+        )
+        if answered.text or answered.thought or answered.input_tokens or answered.output_tokens:
+            return answered
     return None
 
 

@@ -96,10 +96,10 @@ def _from_error(status: int, told: Told, headers: Mapping[str, str], now: float)
     if 200 <= real < 300 and any(map(_OURS.search, codes)):
         real = 400
     wait = waits.of_headers(headers, now, limited=real in LIMITED)
-    if wait is None and (real in LIMITED or told.delays):
+    if wait is None:
         named = [waits.seconds(delay, now) for delay in told.delays]
         wait = max((n for n in named if n is not None), default=None)
-        wait = waits.in_words(told.words) if wait is None else wait
+        wait = waits.in_words(told.words, now) if wait is None else wait
     named_codes = ", ".join(dict.fromkeys(c for c in told.codes if not c.isdecimal()))[:80]
     reason = f"HTTP {status}{f' {named_codes}' if named_codes else ''}: {told.message}"
     alike = told.likeness(real)

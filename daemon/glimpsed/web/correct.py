@@ -28,7 +28,7 @@ def _located(data: Any) -> dict[str, tuple[Keys, Any]]:
     found: dict[str, tuple[Keys, Any]] = {}
     twice = set()
     for keys, value in itertools.islice(_walk(data, ()), MOST_FIELDS):
-        path = ".".join(map(str, keys))
+        path = returned(".".join(map(str, keys)))
         twice |= {path} & found.keys()
         found[path] = keys, value
     return {path: one for path, one in found.items() if path not in twice}
@@ -43,10 +43,15 @@ def _walk(data: Any, keys: Keys) -> Iterator[tuple[Keys, Any]]:
 
 
 def written(value: Any) -> str:
-    """A value as the form shows it."""
+    """A value as the form shows it, and gets it back."""
     if isinstance(value, bool):
         return str(value).lower()
-    return "" if value is None or value in ({}, []) else str(value)
+    return "" if value is None or value in ({}, []) else returned(str(value))
+
+
+def returned(text: str) -> str:
+    """A text as it comes back from a form that nobody touched: HTML has one end of a line, and no NUL."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd")
 
 
 def filled(data: Any, form: Mapping[str, str], schema: Mapping[str, Any]) -> Any:

@@ -23,7 +23,7 @@ from glimpsed.pipeline.review import token
 from glimpsed.report import parts
 from glimpsed.sidecar.render import PAGE_BREAK
 from glimpsed.web import login
-from glimpsed.web.correct import leaves, written
+from glimpsed.web.correct import leaves, returned, written
 from glimpsed.web.differences import Pieces, differences
 from glimpsed.web.pages import render, site_of
 from glimpsed.web.places import lines, places
@@ -147,7 +147,7 @@ def editable(row: FileRow, answer: Answer, typed: Mapping[str, str]) -> Editing:
     names = ["text"] if len(texts) == 1 else [f"text {number}" for number in range(1, len(texts) + 1)]
     return Editing(
         seen,
-        texts=[Field(name, typed.get(name, text)) for name, text in zip(names, texts, strict=True)],
+        texts=[Field(name, typed.get(name, returned(text))) for name, text in zip(names, texts, strict=True)],
         words=[(words, differences(words.value, words.other or "")) for words in doubt.words]
         if doubt
         else (),

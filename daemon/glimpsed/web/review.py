@@ -21,7 +21,7 @@ from glimpsed.pipeline import review
 from glimpsed.sidecar.render import PAGE_BREAK
 from glimpsed.web import file
 from glimpsed.web.actions import number_in
-from glimpsed.web.correct import filled
+from glimpsed.web.correct import filled, returned
 from glimpsed.web.login import local
 from glimpsed.web.pages import form_of, query, render, site_of, visitor_of, words
 from glimpsed.web.site import Site
@@ -61,7 +61,7 @@ async def save(request: Request) -> Response:
     """What was corrected is written to the sidecars and kept; where nothing was, the answer is confirmed."""
     site = site_of(request)
     row, folder = await file.found(request)
-    typed = {name: values[0].replace("\r\n", "\n") for name, values in form_of(request).items()}
+    typed = {returned(name): returned(values[0]) for name, values in form_of(request).items()}
     back, here = local(typed.get("back", "/")), f"/files/{row.id}"
 
     async def refused(status: int, problem: str, *, fits: bool = True) -> Response:
@@ -115,9 +115,8 @@ def corrected(answer: Answer, typed: dict[str, str], folder: Folder) -> dict[str
     texts = answer.text.split(PAGE_BREAK) if answer.pages else [answer.text]
     names = ["text"] if len(texts) == 1 else [f"text {number}" for number in range(1, len(texts) + 1)]
     now = [typed.get(name, old) for name, old in zip(names, texts, strict=True)]
-    # Browsers send `\n` for each line's end; what was not touched stays as it was.
-    same = all(one == old.replace("\r\n", "\n") for one, old in zip(now, texts, strict=True))
-    return {} if same else {"text": PAGE_BREAK.join(now)}
+    now = [old if one == returned(old) else one for one, old in zip(now, texts, strict=True)]
+    return {} if now == texts else {"text": PAGE_BREAK.join(now)}
 
 
 async def misfit(request: Request, folder: Folder, answer: Answer, data: Any) -> str | None:
