@@ -84,9 +84,9 @@ async def _gather(desk: Desk, folder: Folder, limit: int, output: Path | None) -
 
     now = time.time()
     counts = desk.ledger.counts([folder.name])[folder.name]
-    rows = desk.ledger.latest(folder.name, "failed", limit)
+    rows = desk.ledger.browse([folder.name], ["failed"], limit=limit)
     if len(rows) < limit:
-        rows += desk.ledger.latest(folder.name, "done", limit - len(rows))
+        rows += desk.ledger.browse([folder.name], ["done"], limit=limit - len(rows))
     today = local_day(now)
     spent = desk.ledger.spend_between("0000-00-00", today, folder=folder.name)
     currency = _currency(spent)

@@ -241,10 +241,19 @@ def meaning(where: str, error: exc.DBAPIError) -> LedgerError | LedgerUnavailabl
 
 def parsed(url: str) -> sa.URL:
     """The URL of a ledger, with its driver. Raises `LedgerError` for one that cannot be a ledger's."""
+    if not url.startswith("sqlite") and url.count("@") > 1:
+        # Not to be guessed where the password ends: what follows would be shown as host and database.
+        raise LedgerError(
+            "'state' is a URL with more than one @: in its name and password write @ as %40 and % as %25, or leave the "
+            "password to PostgreSQL's ~/.pgpass"
+        )
     try:
         place = sa.make_url(url)
-    except exc.ArgumentError as e:
-        raise LedgerError("'state' is no database URL like sqlite:////var/lib/glimpsed/ledger.db") from e
+    except (exc.ArgumentError, ValueError):  # which may quote a part of the password
+        raise LedgerError(
+            "'state' is no database URL like sqlite:////var/lib/glimpsed/ledger.db or "
+            "postgresql+psycopg://NAME:PASSWORD@HOST/DATABASE"
+        ) from None
     backend = place.get_backend_name()
     if backend == "sqlite" and place.database in (None, "", ":memory:"):
         raise LedgerError("'state' must name a file: a ledger in memory would forget what was paid for")
@@ -324,8 +333,21 @@ def _configure_sqlite(connection: Any, record: pool.ConnectionPoolEntry) -> None
 
 def _postgresql(url: sa.URL, connect: dict[str, Any]) -> sa.Engine:
     try:
-        return sa.create_engine(
+        engine = sa.create_engine(
             url, hide_parameters=True, connect_args=connect, pool_size=_READERS, max_overflow=_READERS
         )
     except ModuleNotFoundError as e:
         raise MissingExtra("A ledger in PostgreSQL", "postgres") from e
+
+    def in_unicode(connection: Any, record: pool.ConnectionPoolEntry) -> None:
+        del record
+        encoding = connection.info.parameter_status("server_encoding")
+        if encoding not in {"UTF8", None}:
+            connection.close()
+            raise LedgerError(
+                f"{told(url)}: the database's encoding is {encoding}, which not every file name and answer can be "
+                f"written in. Make one with: createdb --template=template0 --encoding=UTF8"
+            )
+
+    sa.event.listen(engine, "connect", in_unicode, insert=True)  # before SQLAlchemy asks anything itself
+    return engine

@@ -18,7 +18,7 @@ from glimpsed.clock import boot_id
 from glimpsed.errors import LedgerReplaced
 from glimpsed.ledger.lease import STATE_BACK
 from glimpsed.ledger.part import Part
-from glimpsed.ledger.schema import about, daemons, files, verifications
+from glimpsed.ledger.schema import daemons, files, verifications
 from glimpsed.ledger.timekeeping import keep_time
 from glimpsed.ledger.values import Daemon
 
@@ -98,9 +98,7 @@ class Hosts(Part):
 
     @functools.cached_property
     def _beat(self) -> Any:
-        insert = self._insert(daemons)
-        change = {"beat": insert.excluded.beat, "report": insert.excluded.report}
-        return insert.on_conflict_do_update(index_elements=[daemons.c.owner], set_=change)
+        return self._put(daemons, "beat", "report")
 
     def leave(self) -> None:
         """Leave no heartbeat behind: this daemon stops."""
@@ -125,13 +123,9 @@ class Hosts(Part):
 
     def ping(self) -> bool:
         """Write something, to see that the database takes it: True. Raises `LedgerUnavailable` when not."""
-        with self._database.write() as c:
-            insert = self._insert(about)
-            put = insert.on_conflict_do_update(
-                index_elements=[about.c.name], set_={"value": insert.excluded.value}
-            )
-            # Another value each time: SQLite writes nothing when nothing is different.
-            c.execute(put, {"name": "ping", "value": secrets.token_hex(8)})
+        self.note(
+            "ping", secrets.token_hex(8)
+        )  # another each time: SQLite writes nothing when nothing is different
         return True
 
     def changes(self) -> int:

@@ -198,7 +198,7 @@ class Backlogs:
     async def _some(self, folder: Folder, wanted: int) -> list[FileRow]:
         """Rows of the backlog: after the first listing they may still be settling."""
         for _ in range(round((folder.settle + _SETTLING) / _LOOK)):
-            rows = await self._books.patient(Ledger.latest, folder.name, "queued", SAMPLE)
+            rows = await self._books.patient(Ledger.browse, [folder.name], ["queued"], limit=SAMPLE)
             if len(rows) >= wanted:
                 break
             await asyncio.sleep(_LOOK)

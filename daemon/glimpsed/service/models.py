@@ -315,5 +315,4 @@ class SharedRates:
 
 def used(config: Config) -> dict[str, ModelEntry]:
     """The entries that a folder names, as its model, as a fallback or as a second reader."""
-    names = {n for f in config.folders.values() for n in f.readers}
-    return {name: entry for name, entry in config.models.items() if name in names}
+    return {name: entry for name, entry in config.models.items() if name in config.used_models}

@@ -8,7 +8,7 @@ from glimpsed.config.schema import Config, Folder, ModelEntry
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Books, Ledger
 from glimpsed.pipeline import Place
-from glimpsed.service.budget import Reached, concerned, has_budget, reached
+from glimpsed.service.budget import Reached, concerned, reached
 from glimpsed.service.dispatch import Lane
 from glimpsed.service.folders import Folders
 from glimpsed.service.models import Models
@@ -44,7 +44,7 @@ class Serving:
     def apply(self, config: Config) -> None:
         """From now on, by this config."""
         self._config = config
-        self._has_budget = has_budget(config)
+        self._has_budget = bool(config.limits)
 
     async def over(self) -> list[Reached]:
         """Budgets that are used up, asked of the ledger before every claim: other hosts spend as well."""
