@@ -66,7 +66,8 @@ async def opened(tmp_path: Path) -> AsyncIterator[Open]:
     async def start(after: float | None = None) -> Desk:
         ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite", owner=f"here:{len(open_ones)}:1")
         books, clock = Books(ledger), Hand(NOW)
-        models = Models(books, changed=lambda: None, clock=clock)
+        ledger.clock = clock
+        models = Models(books, changed=lambda: None)
         await models.open(config(after))
         open_ones.append((models, books))
         return Desk(models, ledger, clock, books)

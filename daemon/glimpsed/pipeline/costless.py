@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TypeAlias
 
-from glimpsed.clock import Clock
 from glimpsed.config.schema import Folder
 from glimpsed.disk import files
 from glimpsed.errors import FileError, ShareTrouble, SidecarBlocked, Vanished
@@ -30,12 +29,11 @@ class Costless:
         *,
         find_place: Callable[[str], Place | None],
         model: Callable[[str], Model],
-        clock: Clock,
     ) -> None:
         self._books = books
         self._find_place = find_place
         self._model = model
-        self._reuse = Reuse(books, find_place=find_place, clock=clock)
+        self._reuse = Reuse(books, find_place)
 
     async def let_through(self, folder: str, seen: set[int]) -> AsyncIterator[list[FileRow]]:
         """The files of this folder that cost nothing are claimed from now on; some at a time, as they are found.

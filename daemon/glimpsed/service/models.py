@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from glimpsed.clock import Clock
 from glimpsed.config.schema import Config, Folder, ModelEntry
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Books, Ledger, Paused
@@ -27,10 +26,10 @@ log = get_logger()
 class Models:
     """Every model of the config that a folder names, by entry. The ledger hears of pauses and lessons."""
 
-    def __init__(self, books: Books, *, changed: Callable[[], None], clock: Clock) -> None:
+    def __init__(self, books: Books, *, changed: Callable[[], None]) -> None:
         self._books = books
         self._changed = changed
-        self._clock = clock
+        self._clock = books.clock
         self._memory = Memory(self._learnt)
         self._models: dict[str, Model] = {}
         self._folders: tuple[Folder, ...] = ()
