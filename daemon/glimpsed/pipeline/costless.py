@@ -64,17 +64,14 @@ class Costless:
         known = await self._known(rows, place) if place is not None else []
         return [row.id for row in known], last
 
-    def chain(self, folder: Folder) -> tuple[Model, ...]:
-        """The models whose answers count."""
-        return tuple(map(self._model, (folder.model, *folder.fallbacks)))
-
     async def _known(self, rows: Sequence[FileRow], place: Place) -> list[FileRow]:
         found = await asyncio.gather(*(self._is_known(row, place) for row in rows))
         return [row for row, known in zip(rows, found, strict=True) if known]
 
     async def _is_known(self, row: FileRow, place: Place) -> bool:
         folder = place.folder
-        story = Story.of(_job(row), Place(folder, place.root, place.io, self.chain(folder)))
+        whose_count = tuple(map(self._model, (folder.model, *folder.fallbacks)))
+        story = Story.of(_job(row), Place(folder, place.root, place.io, whose_count))
         try:
             content = await place.do_with(
                 row.version, files.read_content, place.root, row.key.path, row.version

@@ -192,7 +192,7 @@ class Service:
             wake=self._wake,
             changed=self._health.look_again,
         )
-        self._serving = Serving(self.config, self.books, self.folders, self.models, costless.chain)
+        self._serving = Serving(self.config, self.books, self.folders, self.models)
         self.known = KnownAnswers(costless, self._serving.unserved, self._wake)
         self._health.serve(self.httpd, self.config)
         self.dispatcher = Dispatcher(

@@ -12,7 +12,6 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from glimpsed.config.schema import Config, Folder, ModelEntry
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Books, Ledger, Paused
-from glimpsed.pipeline.ask import chain_of
 from glimpsed.service.budget import Reached, concerned
 from glimpsed.vision import Memory, Model, connect, memory
 from glimpsed.vision.pause import Pause
@@ -98,6 +97,10 @@ class Models:
             model.pacing.others = SharedRates(model.entry, self._books, self._write, self._clock)
             self._models[name] = model
 
+    def chain(self, folder: Folder) -> tuple[Model, ...]:
+        """The folder's model and its fallbacks, in order, whether or not they may be asked now."""
+        return tuple(self._models[name] for name in (folder.model, *folder.fallbacks))
+
     def serving(self, folder: Folder) -> tuple[Model, ...]:
         """The models to ask for this folder now, in order; none while all that it may use are paused.
 
@@ -105,7 +108,7 @@ class Models:
         Those passed over come last, so that no file fails for an outage.
         """
         now, first, last = self._clock(), list[Model](), list[Model]()
-        for model in chain_of(folder, self._models):
+        for model in self.chain(folder):
             pause = model.pacing.paused_at(now)
             if pause is None or (pause.next_probe is not None and now >= pause.next_probe):
                 first.append(model)
@@ -136,7 +139,7 @@ class Models:
         times = [model.pacing.ready_at(now) for model in self]
         for folder in self._folders:
             if folder.fallback_after is not None:
-                pauses = [model.pacing.paused_at(now) for model in chain_of(folder, self._models)]
+                pauses = [model.pacing.paused_at(now) for model in self.chain(folder)]
                 times += [pause.since + folder.fallback_after for pause in pauses if pause is not None]
         return min((at for at in times if at > now), default=None)
 
