@@ -258,7 +258,7 @@ async def test_lanes_are_worked_out_when_something_changed_and_not_for_each_job(
 
     folders = Folders(watches)
     serving, asked = (
-        Serving(config(), desk.books, cast("Any", folders), desk.models, lambda _: ()),
+        Serving(config(), desk.books, cast("Any", folders), desk.models),
         list[str](),
     )
     really = desk.models.serving
