@@ -13,6 +13,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from glimpsed.journal.events import EVENTS
 from glimpsed.service.folders import THREADS_MOST
@@ -301,6 +302,27 @@ def test_compose_keeps_the_container_to_what_it_needs() -> None:
     assert set(ours["cap_add"]) == {"CHOWN", "SETGID", "SETUID"}
     assert float(ours["stop_grace_period"].removesuffix("s")) > 30  # `drain`
     assert compose["services"]["postgres"]["profiles"] == ["postgres"]
+
+
+def test_the_state_that_compose_names_for_its_postgresql_loads_and_finds_its_password(tmp_path: Path) -> None:
+    import yaml
+
+    from glimpsed import config
+
+    text = (REPO / "packaging" / "compose.yaml").read_text()
+    (state,) = re.findall(r"# (state: postgresql\S+)", text)
+    services = yaml.safe_load(text)["services"]
+    given, asked = services["glimpsed"]["environment"], services["postgres"]["environment"]
+    file = tmp_path / "glimpsed.yaml"
+    file.write_text(f"folders: {{data: {{path: /data}}}}\n{state}\n")
+    url = sa.make_url(config.load(file, env=given).state or "")
+    assert (url.username, url.host, url.database) == (
+        asked["POSTGRES_USER"],
+        "postgres",
+        asked["POSTGRES_DB"],
+    )
+    # In the environment, as PostgreSQL's own programs have it: in a URL its @ and % would have to be written otherwise.
+    assert given["PGPASSWORD"] == asked["POSTGRES_PASSWORD"]
 
 
 class _Says(http.server.BaseHTTPRequestHandler):

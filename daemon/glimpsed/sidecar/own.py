@@ -82,10 +82,13 @@ def place(parent: int, folder: Folder, name: str, written: Iterable[Written] = (
     return Beside(parent, folder, name, {w.name: w for w in written}, own)
 
 
-def refuse_foreign(place: Beside, sidecar: str, content: bytes | None = None) -> os.stat_result | None:
+def refuse_foreign(
+    place: Beside, sidecar: str, content: bytes | None = None, *, begun: bool = False
+) -> os.stat_result | None:
     """The status of what stands there; `ForeignSidecar` when it is not ours, nor holds this content already.
 
     `ShareTrouble` when it became ours since that was looked at: another daemon, with a ledger of its own, writes here too.
+    Unless we have `begun` to write, and the JSON may be the one that we wrote.
     """
     status = entry(place.parent, sidecar)
     if status is None:
@@ -98,7 +101,7 @@ def refuse_foreign(place: Beside, sidecar: str, content: bytes | None = None) ->
     if (twin := _twin(place)) is not None:
         raise _taken(sidecar, twin)
     json_name = sidecar_name(place.folder, place.name, "json")
-    if place.own_json is None and parse_own(read(place.parent, json_name)) is not None:
+    if not begun and place.own_json is None and parse_own(read(place.parent, json_name)) is not None:
         raise ShareTrouble(f"{shown(place.name)}: another glimpsed writes its sidecars at this moment")
     large = f": it is larger than {LARGEST >> 20} MB" if status.st_size > LARGEST else ""
     raise ForeignSidecar(

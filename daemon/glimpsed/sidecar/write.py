@@ -235,7 +235,7 @@ def _put(place: own.Beside, sidecar: str, kind: str, rendered: bytes, ready: dic
     """A sidecar that is ready gets its name, over glimpsed's own, unedited one, or over nothing."""
     parent = place.parent
     for _ in range(_MOST_CHANGES):
-        status = own.refuse_foreign(place, sidecar, rendered)
+        status = own.refuse_foreign(place, sidecar, rendered, begun=kind != "json")
         if place.is_edited(sidecar, kind, status):
             _refuse_long_backup(parent, sidecar)
             keep_aside(parent, sidecar, f"{sidecar}~")

@@ -16,7 +16,7 @@ import httpx
 from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import Verdict, VisionError
 from glimpsed.vision import http
-from glimpsed.vision.http.encoding import decoder
+from glimpsed.vision.http.encoding import decoder, in_utf8
 from glimpsed.vision.http.tls import trusted
 from glimpsed.vision.stream import Body, Incomplete
 from glimpsed.vision.verdict import clean
@@ -92,7 +92,7 @@ class Client:
             status, found = await self._exchange(self._request(path, body, headers), received)
             self._check_proxy(status)
             try:
-                return Response(status, found, received.whole(), self._through)
+                return Response(status, found, in_utf8(received.whole(), found), self._through)
             except Incomplete as e:
                 if status >= 300:  # the status says enough
                     return Response(status, found, b"", self._through)
@@ -174,7 +174,7 @@ class Client:
         said = 0
         assert isinstance(reply.stream, httpx.AsyncByteStream)
         async for chunk in reply.stream:
-            for piece in (chunk,) if decode is None else decode(chunk):
+            for piece in decode(chunk):
                 body.feed(piece)
                 if body.held > LARGEST_REPLY or body.received > LARGEST_STREAM:
                     largest = LARGEST_REPLY if body.held > LARGEST_REPLY else LARGEST_STREAM

@@ -71,7 +71,7 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, api: Api, now: f
         return _from_page(status, wait)
     told = told_by(_text(body) if content is None else content)
     if told is not None:
-        return _from_error(status, told, headers, now)
+        return _from_error(status, told, headers, now, api)
     if 200 <= status < 300:
         what = "not JSON" if content is None and body.strip() else f"without an answer of the {api} API"
         return _finding(
@@ -84,13 +84,13 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, api: Api, now: f
     return _from_status(status, "", wait)
 
 
-def _from_error(status: int, told: Told, headers: Mapping[str, str], now: float) -> Finding:
+def _from_error(status: int, told: Told, headers: Mapping[str, str], now: float, api: Api) -> Finding:
     codes = {code.lower() for code in told.codes}
-    said = told.number()
+    number = told.number()
     # A gateway's own 500 around somebody else's refusal.
     real = (
-        said
-        if said is not None and (200 <= status < 300 or (status == 500 and said in (400, 413, 422)))
+        number
+        if number is not None and (200 <= status < 300 or (status == 500 and number in (400, 413, 422)))
         else status
     )
     if 200 <= real < 300 and any(map(_OURS.search, codes)):
@@ -101,8 +101,8 @@ def _from_error(status: int, told: Told, headers: Mapping[str, str], now: float)
         wait = max((n for n in named if n is not None), default=None)
         wait = waits.in_words(told.words, now) if wait is None else wait
     named_codes = ", ".join(dict.fromkeys(c for c in told.codes if not c.isdecimal()))[:80]
-    reason = f"HTTP {status}{f' {named_codes}' if named_codes else ''}: {told.message}"
-    alike = told.likeness(real)
+    head = f"HTTP {status}{f' {named_codes}' if named_codes else ''}"
+    reason, alike = f"{head}: {told.message}", told.likeness(real)
     for row in ERRORS:
         if not row.fits(real, codes, told.words, soon=wait is not None and wait <= SOON):
             continue
@@ -113,6 +113,9 @@ def _from_error(status: int, told: Told, headers: Mapping[str, str], now: float)
     if real in (400, 422) and (name := _parameter_apart(told)):
         return _finding("switch", reason, wait, status=real, hint="parameter", name=name, alike=alike)
     if 200 <= real < 300:
+        if not told.sure:  # perhaps an answer, whose text is never logged
+            reason = f"{head}: no answer of the {api} API"
+            alike = frozenset({reason})
         return _finding("retry", reason, wait, status=500, hint="inside", alike=alike)
     return _from_status(real, reason, wait, alike)
 
@@ -190,10 +193,11 @@ def _json(body: bytes) -> Any:
         return None
 
 
-def _text(body: bytes) -> str:
-    """What a body that is no JSON says: plain words, or the words of an XML document."""
+def _text(body: bytes) -> object:
+    """What a body that is no JSON says: plain words, or the words of an XML document, which is an error's."""
     text = body[:_LARGEST_TEXT].decode("utf-8", "replace").lstrip("\ufeff").strip()
-    return "" if text.startswith(_NO_WORDS) else " ".join(_TAG.sub(" ", text).split())
+    words = "" if text.startswith(_NO_WORDS) else " ".join(_TAG.sub(" ", text).split())
+    return {"error": words} if text.startswith("<") else words
 
 
 def _parameter(told: Told) -> str:
