@@ -15,7 +15,7 @@ from glimpsed.config.folder_rules import Finding, about, folder_findings, overla
 from glimpsed.config.schema import Config, ModelEntry
 from glimpsed.config.units import host_port, loopback, loopback_host
 from glimpsed.config.validate import meant
-from glimpsed.redact import reads_like_a_name
+from glimpsed.redact import password_runs_on, reads_like_a_name
 
 ENGINES = ("rapidocr", "tesseract")  # what `model` may say with ``api: local``
 _ENDPOINT = re.compile(r"/(chat/completions|completions|responses|messages)/*$")
@@ -125,6 +125,10 @@ def _state(config: Config) -> Iterator[Finding]:
     from sqlalchemy import exc, make_url  # noqa: PLC0415 - slow to import, and mostly not needed
 
     hint = "like postgresql+psycopg://USER@HOST/NAME or sqlite:////var/lib/glimpsed/ledger.sqlite"
+    if password_runs_on(config.state):
+        escape = "in its name and password write @ as %40 and % as %25, or leave the password to ~/.pgpass"
+        yield ("state",), "has more than one @", escape
+        return
     try:
         url = make_url(config.state)
     except (exc.ArgumentError, ValueError):

@@ -29,6 +29,7 @@ from sqlalchemy import exc, pool
 from glimpsed import words
 from glimpsed.errors import LedgerError, LedgerReplaced, LedgerUnavailable, MissingExtra
 from glimpsed.ledger.news import Listener, tell
+from glimpsed.redact import password_runs_on
 
 BUSY = 15.0  # seconds that SQLite waits for another process's transaction
 MOVE_AWAY = "Move it away, glimpsed then adopts the sidecars that are there."
@@ -241,11 +242,9 @@ def meaning(where: str, error: exc.DBAPIError) -> LedgerError | LedgerUnavailabl
 
 def parsed(url: str) -> sa.URL:
     """The URL of a ledger, with its driver. Raises `LedgerError` for one that cannot be a ledger's."""
-    if not url.startswith("sqlite") and url.count("@") > 1:
-        # Not to be guessed where the password ends: what follows would be shown as host and database.
+    if password_runs_on(url):
         raise LedgerError(
-            "'state' is a URL with more than one @: in its name and password write @ as %40 and % as %25, or leave the "
-            "password to PostgreSQL's ~/.pgpass"
+            "'state' has more than one @: in its name and password write @ as %40, and % as %25"
         )
     try:
         place = sa.make_url(url)
