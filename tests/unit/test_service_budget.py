@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from glimpsed.config.schema import Budget, Config, Folder, Limit, ModelEntry
 from glimpsed.ledger import Spend, local_day
-from glimpsed.service.budget import Reached, concerned, has_budget, next_day, next_month, reached
+from glimpsed.service.budget import Reached, concerned, next_day, next_month, reached
 
 NOW = dt.datetime(2026, 11, 22, 15, 0).astimezone().timestamp()
 
@@ -25,7 +25,7 @@ def spend(
 
 
 def test_without_a_limit_nothing_is_ever_reached() -> None:
-    assert not has_budget(config())
+    assert not config().limits
     assert reached(config(), [spend(1e9)], NOW) == []
 
 

@@ -97,7 +97,7 @@ def test_a_broken_character_or_what_stands_behind_it_does_not_lose_an_answer(bod
     assert found.text == text
 
 
-@pytest.mark.parametrize("body", [b'{"error": {"code": 500}}' + ANSWER, b"while(1);" + ANSWER, ANSWER[:-1]])
+@pytest.mark.parametrize("body", [b'{"error": {"code": 500}}' + ANSWER, ANSWER[:-1], b"x" * 5000 + ANSWER])
 def test_what_does_not_begin_with_an_answer_is_none(body: bytes) -> None:
     assert answer_of(body) is None
 
@@ -143,3 +143,30 @@ def test_what_a_reply_without_an_answer_says_that_it_took_is_counted(
 @given(st.binary(max_size=300))
 def test_nothing_is_counted_of_what_is_no_reply(body: bytes) -> None:
     assert broken(body) is None
+
+
+WHOLE = {"choices": [{"index": 0, "message": {"content": "WHOLE"}, "finish_reason": "stop"}]}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        json.dumps(json.dumps(WHOLE)),
+        json.dumps({"statusCode": 200, "body": json.dumps(WHOLE)}),
+        json.dumps({"code": 0, "data": [WHOLE]}),
+        json.dumps({"ok": True, "result": {"response": WHOLE}}),
+        f")]}}',\n{json.dumps(WHOLE)}",
+        f"for(;;);{json.dumps(WHOLE)}",
+        f"Notice: deprecated in line 3\n\n{json.dumps(WHOLE)}\n",
+    ],
+)
+def test_an_answer_is_found_in_whatever_it_is_wrapped(body: str) -> None:
+    found = answer_of(body.encode())
+    assert found is not None
+    assert found.text == "WHOLE"
+
+
+def test_beside_an_error_there_is_no_answer() -> None:
+    raw = {"error": {"message": "Provider returned error", "metadata": {"raw": json.dumps(WHOLE)}}}
+    assert answer_of(json.dumps(raw).encode()) is None
+    assert answer_of(json.dumps({"error": {"message": "no"}, "data": WHOLE}).encode()) is None

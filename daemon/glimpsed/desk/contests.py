@@ -11,7 +11,7 @@ from pathlib import Path
 
 from glimpsed.config.schema import Config, Folder
 from glimpsed.desk.answers import answer_of
-from glimpsed.desk.asking import ask_now, content_of
+from glimpsed.desk.asking import ask_now, connected, content_of
 from glimpsed.desk.desk import Desk
 from glimpsed.disk.files import Root
 from glimpsed.errors import FileError, GlimpsedError, VisionError
@@ -19,7 +19,7 @@ from glimpsed.estimate import Estimate, Group, Past, Sampled, estimate
 from glimpsed.evaluate.known import KnownFile
 from glimpsed.evaluate.score import Reading, Truth
 from glimpsed.images.prepare import Images
-from glimpsed.vision import Memory, Model, connect
+from glimpsed.vision import Model
 
 SAMPLE = 50  # files that the estimate looks at
 OVER = 2.0  # times the estimate: then nothing more is asked
@@ -59,10 +59,8 @@ async def run(
 
     `progress`, given how many readings there will be, is told of each.
     """
-    images = Images(config.workers)
-    await images.start()
-    models = {c.model: connect(config.models[c.model], Memory()) for c in contests}
-    try:
+    async with connected(config, {c.model for c in contests}) as (images, models):
+        await images.start()
         expected = await _expected(config, contests, files, images)
         if not agreed(expected):
             return None
@@ -72,10 +70,6 @@ async def run(
                 *(_ask_all(c, models[c.model], files, images, purse, advance) for c in contests)
             )
         return purse.spent
-    finally:
-        await images.close()
-        for model in models.values():
-            await model.aclose()
 
 
 async def _expected(

@@ -46,13 +46,12 @@ class Backlogs:
         costless: Costless,
         *,
         wake: Callable[[], None],
-        clock: Callable[[], float],
     ) -> None:
         self._books = books
         self._images = images
         self._costless = costless
         self._wake = wake
-        self._clock = clock
+        self._clock = books.clock.wall
         self.config = config
         self.expected: dict[str, str] = {}  # folder -> what its backlog will take, for `status`
 

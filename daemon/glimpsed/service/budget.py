@@ -50,13 +50,6 @@ def reached(config: Config, spent: Sequence[Spend], now: float) -> list[Reached]
     return found
 
 
-def has_budget(config: Config) -> bool:
-    """Whether anything limits what is spent."""
-    limits = [config.budget, *(m.budget for m in config.models.values())]
-    limits += [f.budget for f in config.folders.values()]
-    return any(b is not None and (b.per_day or b.per_month) for b in limits)
-
-
 def concerned(found: Iterable[Reached], folder: str, model: str) -> Reached | None:
     """The used-up budget, if any, under which this folder may not ask this model; the longest-lasting."""
     names = {"all", f"model {model}", f"folder {folder}"}
