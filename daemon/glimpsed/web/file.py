@@ -232,8 +232,7 @@ async def found(request: Request) -> tuple[FileRow, Folder | None]:
 
 def told_of(desk: Desk, row: FileRow, folder: Folder) -> AnswerView:
     """What the ledger and the sidecars know."""
-    question = anew.question_of(row)
-    kept = desk.ledger.all_kept(question) if question else []
+    kept = desk.ledger.kept_for(row)
     there = desk.ledger.answers_about(row.sha256) if row.sha256 else []
     stands = row.state in ("done", "handing")
     earlier = [
@@ -249,6 +248,5 @@ def told_of(desk: Desk, row: FileRow, folder: Folder) -> AnswerView:
         answer = anew.answer(root, row, folder, kept)
         text = None if answer else sidecar.load_text(*anew.where(root, row.key.path), folder, row.written)
     except GlimpsedError:
-        known = next((one for one in kept if one), None)
-        answer, text = (known.answer if known else None), None
+        answer, text = (kept.answer if kept else None), None
     return AnswerView(answer, text, earlier, second)
