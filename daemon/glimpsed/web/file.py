@@ -21,9 +21,8 @@ from glimpsed.model import Answer, DoubtfulWords, Sent
 from glimpsed.pipeline import anew
 from glimpsed.pipeline.review import token
 from glimpsed.report import parts
-from glimpsed.sidecar.render import PAGE_BREAK
 from glimpsed.web import login
-from glimpsed.web.correct import leaves, returned, written
+from glimpsed.web.correct import leaves, page_texts, returned, written
 from glimpsed.web.differences import Pieces, differences
 from glimpsed.web.pages import render, site_of
 from glimpsed.web.places import lines, places
@@ -146,11 +145,9 @@ def editable(row: FileRow, answer: Answer, typed: Mapping[str, str]) -> Editing:
                 for path, value in leaves(answer.data)
             ],
         )
-    texts = answer.text.split(PAGE_BREAK) if answer.pages else [answer.text]
-    names = ["text"] if len(texts) == 1 else [f"text {number}" for number in range(1, len(texts) + 1)]
     return Editing(
         seen,
-        texts=[Field(name, typed.get(name, returned(text))) for name, text in zip(names, texts, strict=True)],
+        texts=[Field(name, typed.get(name, returned(text))) for name, text in page_texts(answer).items()],
         words=[(words, differences(words.value, words.other or "")) for words in doubt.words]
         if doubt
         else (),
