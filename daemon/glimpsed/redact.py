@@ -126,3 +126,8 @@ _PREFIXED = re.compile(
     re.ASCII,
 )
 _UUID = re.compile(r"(?i)[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
+
+
+def password_runs_on(url: str) -> bool:
+    """Whether a database's URL has an @ in its name or password: what follows it would be read, and shown, as the host."""
+    return not url.startswith("sqlite") and url.count("@") > 1

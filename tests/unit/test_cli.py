@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import types
@@ -167,6 +168,19 @@ def test_a_config_that_is_not_there_is_78(capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr() == ("", "nowhere.yaml: cannot be read: No such file or directory\n")
 
 
+def test_an_option_of_web_that_is_no_address_is_wrong_usage_and_one_without_a_password_a_wrong_config(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("glimpsed.yaml").write_text("folders: {f: {path: ., prompt: x}}\nstate: sqlite:///l.sqlite\n")
+    assert [run("web", "--listen", where) for where in ("here", "127.0.0.1:99999", "0.0.0.0:9465")] == [
+        2,
+        2,
+        78,
+    ]
+    assert capsys.readouterr().err.count("--listen: must look like") == 2
+
+
 def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
     """`glimpsed schema | head -1`."""
     run_it = f"{sys.executable} -m glimpsed schema | head -c 1"
@@ -180,6 +194,30 @@ def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
     )
     assert done.stdout == "{"
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "arguments", [("schema",), ("schema", "--sidecar"), ("completion", "zsh"), ("export",), ("failures",)]
+)
+def test_a_pipe_that_nobody_reads_ends_every_command_alike(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    (tmp_path / "glimpsed.yaml").write_text("folders: {f: {path: ., prompt: x}}\nstate: sqlite:///l.sqlite\n")
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "glimpsed", *arguments],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=180,
+        cwd=tmp_path,
+    )
+    os.close(writing)
+    # What is said to people beside it, is; no file failed, and the pipe is no mistake of theirs.
+    assert done.returncode in (0, 141)
+    assert "annot" not in done.stderr
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

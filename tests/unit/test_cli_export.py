@@ -77,6 +77,7 @@ def test_answers_are_exported_wherever_their_sidecars_went(run: Run, tmp_path: P
         (("--format", "xlsx"), "-o FILE"),
         (("--excel", "--format", "jsonl"), "--excel is for CSV"),
         (("--folder", "nope"), "no folder 'nope'"),
+        (("--explode", "item"), "there is no 'item'; there is: folder, file,"),
         (("-o", "missing/t.csv"), "cannot be written"),
     ],
 )
@@ -84,3 +85,9 @@ def test_mistakes_are_told_with_the_mend(run: Run, arguments: tuple[str, ...], t
     code, out, err = run("export", *arguments)
     assert (code, out) == (2, "")
     assert told in err
+
+
+def test_an_explode_that_parts_nothing_says_so(run: Run) -> None:
+    code, out, err = run("export", "--explode", "total")
+    assert (code, len(out.splitlines())) == (0, 3)
+    assert "no answer has a list as 'total'" in err

@@ -63,6 +63,13 @@ def test_redo_tells_the_cost_and_asks(history: History, tmp_path: Path, answer: 
     assert row.state == state
 
 
+def test_what_was_searched_for_is_marked_however_it_was_typed(history: History, tmp_path: Path) -> None:
+    history.done("invoices", "a.png", ("A letter\nTwelve oak planks",))
+    with Terminal(tmp_path, "search", "(planks,") as terminal:
+        terminal.see(r"Twelve oak .*\x1b\[[\d;]*31mplanks")
+        assert terminal.end() == 0
+
+
 def test_a_report_goes_to_a_file_and_not_onto_the_screen(history: History, tmp_path: Path) -> None:
     history.done("invoices", "a.png")
     with Terminal(tmp_path, "report", "invoices") as terminal:

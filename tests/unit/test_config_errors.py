@@ -216,6 +216,7 @@ def test_everything_is_told_at_once_with_line_and_key() -> None:
         ("state: mysql://u:p@h/d", "state", "SQLite or PostgreSQL"),
         ("state: postgresql://u:p@h/d", "state", "PostgreSQL with psycopg"),
         ("state: 'sqlite://'", "state", "must name a file"),
+        ("state: postgresql+psycopg://u:p@ss@h/d", "state", "write @ as %40"),
     ],
 )  # fmt: skip
 def test_mistakes(text: str, key: str | None, message: str) -> None:

@@ -234,6 +234,7 @@ def test_a_password_as_the_name_of_a_variable_is_not_shown_either() -> None:
         "the environment variable GLIMPSED_API_KEY_2 is not set",
         "is not a valid JSON Schema: 'strnig' is not valid under any of the given schemas at /properties/a/type",
         "must be SQLite or PostgreSQL with psycopg",
+        "in its name and password write @ as %40 and % as %25, or leave the password to ~/.pgpass",
         "like postgresql+psycopg://USER@HOST/NAME or sqlite:////var/lib/glimpsed/ledger.sqlite",
         "Rechnungen/Größe/請求書",
     ],

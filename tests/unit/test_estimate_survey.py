@@ -171,5 +171,5 @@ def test_some_rows_stand_for_all_in_proportion(history: History) -> None:
     for n in range(3):
         history.done("invoices", f"{n}.png")
     history.done("invoices", "photo.PNG.jpg")
-    kinds = survey.of_rows(history.ledger.latest("invoices", "done", 10), 1000)
+    kinds = survey.of_rows(history.ledger.browse(["invoices"], ["done"], limit=10), 1000)
     assert {ending: kind.files for ending, kind in kinds.items()} == {"png": 750, "jpg": 250}

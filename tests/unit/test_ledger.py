@@ -288,7 +288,7 @@ def test_a_released_job_is_as_if_never_claimed(ledger: Ledger) -> None:
 def test_a_failure_is_shown_and_not_asked_again_until_somebody_says_retry(ledger: Ledger) -> None:
     offer(ledger)
     assert ledger.failed(one(ledger), "Bad\0 \udcff.", "Mend it.", 11, attempts=3, retries=2)
-    [row] = ledger.failures()
+    [row] = ledger.failed_files("in")
     assert (row.key, row.advice, row.attempts, row.changed) == (SCAN, "Mend it.", 3, 11)
     assert (offer(ledger, now=12), claim(ledger, now=1e6)) == ([], [])
     assert ledger.requeue([SCAN], now=20) == 1
@@ -789,9 +789,9 @@ def test_without_search_no_text_is_kept(opened: OpenLedger) -> None:
 def test_facts_are_believed_for_a_week(ledger: Ledger) -> None:
     ledger.learn("m", {"max_edge": 1568, "drop": ["user"]}, 0)
     ledger.learn("m", {"max_edge": 1024, "drop": None}, 86400)
-    assert ledger.learnt("m", 7 * 86400) == {"max_edge": 1024}
+    assert ledger.all_learnt(7 * 86400) == {"m": {"max_edge": 1024}}
     assert ledger.all_learnt(8 * 86400 + 1) == {}
-    assert (ledger.forget("other"), ledger.forget(), ledger.learnt("m", 86400)) == (0, 1, {})
+    assert (ledger.forget("other"), ledger.forget(), ledger.all_learnt(86400)) == (0, 1, {})
 
 
 def test_pauses_are_shared(ledger: Ledger, opened: OpenLedger) -> None:

@@ -93,7 +93,7 @@ def test_retry_hands_over_again_and_does_not_ask(ledger: Ledger) -> None:
     job = written(ledger)
     assert ledger.handing(job, WRITTEN, ASKED, 5, steps=["command"])
     assert ledger.not_handed_over(job, "the webhook said 404", "Mend it.", 6)
-    (failure,) = ledger.failures()
+    (failure,) = ledger.failed_files("in")
     assert (failure.reason, failure.written) == ("the webhook said 404", WRITTEN)
     assert ledger.requeue([KEY], now=7) == 1
     again = claim(ledger, 8)

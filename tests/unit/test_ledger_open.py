@@ -72,6 +72,42 @@ def test_opened_twice_in_one_process_its_log_outlives_the_commands_of_others(tmp
             assert Path(f"{path}-wal").exists()  # the last one to close it deletes it
 
 
+def test_a_database_that_cannot_hold_every_name_is_refused_with_the_way_to_make_one(
+    postgres: Postgres,
+) -> None:
+    """As Debian makes one where no language is set: psycopg reads bytes from it."""
+    import psycopg
+
+    url = sa.make_url(postgres.url)
+    with psycopg.connect(host=url.host, port=url.port, user=url.username, autocommit=True) as c:
+        c.execute("CREATE DATABASE plain ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+        try:
+            with pytest.raises(LedgerError, match=r"encoding is SQL_ASCII.*--encoding=UTF8"):
+                open_ledger(url.set(database="plain").render_as_string(hide_password=False))
+        finally:
+            c.execute("DROP DATABASE plain")
+
+
+@pytest.mark.parametrize(
+    "password", ["secret@word", "@secretword", "secret@9:word", "secret@1/w#ord", "a@secret?@word"]
+)
+def test_a_password_that_ends_before_its_end_is_told_without_showing_any_of_it(password: str) -> None:
+    with pytest.raises(LedgerError, match="write @ as %40") as told:
+        open_ledger(f"postgresql+psycopg://anna:{password}@127.0.0.1:1/glimpsed")
+    assert "secret" not in str(told.value)
+    assert "word@" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://anna:secret@127.0.0.1:secret/glimpsed", "anna:secret@127.0.0.1/x"]
+)
+def test_what_is_no_url_is_told_without_showing_any_of_it(url: str) -> None:
+    with pytest.raises(LedgerError, match="no database URL like") as told:
+        open_ledger(url)
+    assert "secret" not in str(told.value)
+    assert told.value.__cause__ is None
+
+
 @pytest.mark.parametrize("target", ["new.db", "old.db"])
 def test_a_ledger_behind_a_link_is_opened_and_a_new_one_is_for_our_eyes_only(
     tmp_path: Path, target: str

@@ -184,8 +184,9 @@ def test_no_space_there_moves_nothing(tmp_path: Path) -> None:
         box = moving(tmp_path / "inbox", archive)
         box.image.write_bytes(bytes(200_000))
         written = box.write()
-        with pytest.raises(SidecarBlocked):
+        with pytest.raises(SidecarBlocked, match=f"cannot be moved to {archive}: No space") as blocked:
             move(box, written)
+        assert blocked.value.reach == "file"  # others are asked about and written all the same
         assert tree(archive) == set()
         assert box.names() == {"scan.jpg", "scan.jpg.txt", "scan.jpg.json"}
     finally:

@@ -13,6 +13,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from glimpsed.journal.events import EVENTS
 from glimpsed.service.folders import THREADS_MOST
@@ -271,7 +272,16 @@ def test_in_a_root_that_is_entered_scripts_find_what_they_were_given(tmp_path: P
 
 def test_what_a_build_needs_is_among_its_sources() -> None:
     """The package's own list, the sdist's and the image's."""
-    needed = {".ci", "CHANGELOG.md", "LICENSE", "Makefile", "config.example.yaml", "daemon", "packaging", "samples", "systemd"}  # fmt: skip
+    needed = {
+        ".ci",
+        "CHANGELOG.md",
+        "LICENSE",
+        "Makefile",
+        "config.example.yaml",
+        "daemon",
+        "packaging",
+        "systemd",
+    }
     copied = re.search(r"^sources=\((.*)\)", (REPO / "packaging" / "deb").read_text(), flags=re.MULTILINE)
     assert copied is not None
     assert needed <= set(copied[1].split())
@@ -301,6 +311,57 @@ def test_compose_keeps_the_container_to_what_it_needs() -> None:
     assert set(ours["cap_add"]) == {"CHOWN", "SETGID", "SETUID"}
     assert float(ours["stop_grace_period"].removesuffix("s")) > 30  # `drain`
     assert compose["services"]["postgres"]["profiles"] == ["postgres"]
+
+
+def test_the_state_that_compose_names_for_its_postgresql_loads_and_finds_its_password(tmp_path: Path) -> None:
+    import yaml
+
+    from glimpsed import config
+
+    text = (REPO / "packaging" / "compose.yaml").read_text()
+    (state,) = re.findall(r"# (state: postgresql\S+)", text)
+    services = yaml.safe_load(text)["services"]
+    given, asked = services["glimpsed"]["environment"], services["postgres"]["environment"]
+    file = tmp_path / "glimpsed.yaml"
+    file.write_text(f"folders: {{data: {{path: /data}}}}\n{state}\n")
+    url = sa.make_url(config.load(file, env=given).state or "")
+    assert (url.username, url.host, url.database) == (
+        asked["POSTGRES_USER"],
+        "postgres",
+        asked["POSTGRES_DB"],
+    )
+    # In the environment, as PostgreSQL's own programs have it: in a URL its @ and % would have to be written otherwise.
+    assert given["PGPASSWORD"] == asked["POSTGRES_PASSWORD"]
+
+
+@pytest.mark.parametrize("checkout", [True, False])
+def test_what_git_does_not_know_is_packed_only_where_there_is_no_git(tmp_path: Path, checkout: bool) -> None:
+    """Sidecars of a try in the checkout, notes, a file deleted and not yet committed."""
+    if shutil.which("git") is None:
+        pytest.skip("no git here")
+    tree = tmp_path / "a checkout"
+    (tree / "packaging").mkdir(parents=True)
+    (tree / "daemon" / "__pycache__").mkdir(parents=True)
+    shutil.copy(REPO / "packaging" / "sources", tree / "packaging")
+    known = {"daemon/code.py", "daemon/a name\nof two lines", "daemon/gone.py", "packaging/sources"}
+    for name in known:
+        (tree / name).touch()
+    git = ["git", "-C", tree, "-c", "user.name=a", "-c", "user.email=a@example.com"]
+    if checkout:
+        subprocess.run([*git, "init", "-q"], check=True)
+        subprocess.run([*git, "add", "."], check=True)
+        if os.geteuid() == 0:
+            os.chown(tree / ".git", 12345, 12345)  # somebody else's, as for `sudo make deb`
+    (tree / "daemon" / "gone.py").unlink()
+    (tree / "daemon" / "notes.txt").touch()
+    (tree / "daemon" / "__pycache__" / "code.pyc").touch()
+    done = subprocess.run(
+        [tree / "packaging" / "sources", "daemon", "packaging"],
+        check=True, capture_output=True, text=True,
+        env={**os.environ, "GIT_CEILING_DIRECTORIES": str(tmp_path)},
+    )  # fmt: skip
+    packed = known - {"daemon/gone.py"} | (set() if checkout else {"daemon/notes.txt"})
+    assert set(done.stdout.split("\0")) == packed | {""}
 
 
 class _Says(http.server.BaseHTTPRequestHandler):

@@ -9,7 +9,6 @@ import pytest
 
 from glimpsed import sidecar
 from glimpsed.blocking import Blocking
-from glimpsed.clock import Clock
 from glimpsed.ledger import Books, Ledger, open_ledger
 from glimpsed.model import FileKey, Offer
 from glimpsed.pipeline.ends import Ends
@@ -39,7 +38,6 @@ async def meets_vanished(ledger: Ledger, box: Inbox, *, deleted: bool) -> None:
         Books(ledger),
         find_place=lambda _: None,
         blocked=lambda *_: None,
-        clock=Clock(lambda: 3.0, lambda: 3.0),
         dice=lambda: 0.5,
     )
     assert (await ends.gone(job, Place(box.folder, box.root, io, ()))).outcome == "gone"

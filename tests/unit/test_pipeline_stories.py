@@ -80,6 +80,7 @@ def quiet() -> Iterator[None]:
 
 
 def pipeline(ledger: Ledger, dice: random.Random, clock: Hand, **keys: Any) -> Pipeline:
+    ledger.clock = clock
     db = cast("Blocking", Threads(dice))
     images = cast("Images", None)  # nothing here is asked about
     return Pipeline(
@@ -87,7 +88,6 @@ def pipeline(ledger: Ledger, dice: random.Random, clock: Hand, **keys: Any) -> P
         images,
         find_place=lambda _: None,
         locate=lambda _: None,
-        clock=clock,
         maker=Maker(images),
         **keys,
     )

@@ -58,7 +58,7 @@ def test_the_page_in_a_browser_shows_rows_plots_search_and_runs_nothing_foreign(
     assert run("report", "invoices", "-o", "out.html") == 0
     with Browser(tmp_path) as browser:
         browser.open(f"file://{tmp_path}/out.html")
-        rows = len(history.ledger.latest("invoices", "done", 100)) + 1
+        rows = len(history.ledger.browse(["invoices"], ["done"], limit=100)) + 1
         assert browser.run("document.querySelectorAll('article').length") == rows
         assert browser.run("document.querySelector('article').className") == "failed"
         assert "torn.png" in browser.run("document.querySelector('article h2').textContent")
@@ -114,6 +114,35 @@ def shown(browser: Browser, words: str) -> int:
         "[...document.querySelectorAll('article')].filter(a => a.offsetParent !== null).length"
     )
     return count
+
+
+@pytest.mark.parametrize(
+    ("typed", "marks"),
+    [
+        ('"oak planks"', ["oak planks"]),
+        ("“oak planks” ", ["oak planks"]),
+        ('"planks oak"', None),
+        ("(OAK) planks,", ["oak", "planks"]),
+        ("muller", ["Müller"]),
+        ("Müller-Bau", ["Müller Bau"]),
+        ("ﬁrm", ["firm"]),
+        ("木材", ["木材"]),
+        ("50 €", ["50", "€"]),
+        ("oak*", ["oak"]),
+    ],
+)
+def test_the_report_is_searched_as_the_answers_are(
+    history: History, tmp_path: Path, typed: str, marks: list[str] | None
+) -> None:
+    history.done("invoices", "a.png", ["The firm Müller Bau, twelve oak planks: 50 €\n木材公司"])
+    history.done("invoices", "b.png", ["planks of pine"])
+    assert run("report", "invoices", "-o", "out.html") == 0
+    with Browser(tmp_path) as browser:
+        browser.open(f"file://{tmp_path}/out.html")
+        assert shown(browser, typed) == (0 if marks is None else 1)
+        said = browser.run("[...document.querySelectorAll('mark')].map(m => m.textContent)")
+        assert said == (marks or [])
+        assert "Müller Bau, twelve oak planks: 50 €" in browser.run("document.body.textContent")
 
 
 def test_without_an_output_the_page_goes_to_a_pipe(

@@ -41,10 +41,8 @@ def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[History
 @pytest.fixture
 async def backlogs(history: History) -> AsyncIterator[Backlogs]:
     books, images = Books(history.ledger), Images(1)
-    costless = Costless(
-        books, find_place=lambda _: None, model=lambda _: cast("Model", None), clock=history.ledger.clock
-    )
-    yield Backlogs(books, history.config, images, costless, wake=lambda: None, clock=lambda: 1.0)
+    costless = Costless(books, find_place=lambda _: None, model=lambda _: cast("Model", None))
+    yield Backlogs(books, history.config, images, costless, wake=lambda: None)
     await images.close()
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from glimpsed.config.schema import Budget, Config, Folder, Limit, ModelEntry
 from glimpsed.ledger import Spend, local_day
-from glimpsed.service.budget import Reached, concerned, has_budget, next_day, next_month, reached
+from glimpsed.service.budget import Reached, concerned, next_day, next_month, reached
 
 NOW = dt.datetime(2026, 11, 22, 15, 0).astimezone().timestamp()
 
@@ -25,7 +25,7 @@ def spend(
 
 
 def test_without_a_limit_nothing_is_ever_reached() -> None:
-    assert not has_budget(config())
+    assert not config().limits
     assert reached(config(), [spend(1e9)], NOW) == []
 
 
@@ -37,6 +37,17 @@ def test_a_day_counts_today_alone_and_a_month_all_of_it() -> None:
     assert (day.period, day.of, day.until) == ("day", "all", next_day(NOW))
     (month,) = reached(limits, [earlier, spend(1.0)], NOW)
     assert (month.period, month.until) == ("month", next_month(NOW))
+
+
+@given(st.integers(1, 400), st.integers(1, 999_999))
+def test_many_small_costs_reach_a_budget_of_just_as_much(times: int, millionths: int) -> None:
+    cost = millionths / 1e6
+    total = 0.0
+    for _ in range(times):  # as a ledger adds
+        total += cost
+    limits = config(top=Budget(per_day=round(times * millionths / 1e6, 6)))
+    assert [one.period for one in reached(limits, [spend(total)], NOW)] == ["day"]
+    assert reached(limits, [spend(total - cost)], NOW) == []
 
 
 def test_the_budget_of_a_model_or_folder_concerns_only_that() -> None:

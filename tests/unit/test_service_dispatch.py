@@ -87,6 +87,7 @@ class Bench:
         self.now = 1000.0
         self.stories = Stories()
         self.ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.db")
+        self.ledger.clock = Clock(lambda: self.now, lambda: self.now)
         self.books = Away(self.ledger)
         entry = ModelEntry(name="m", api="chat", base_url="http://127.0.0.1:1/v1", model="m")
         self.pacing = Pacing(entry)
@@ -102,7 +103,6 @@ class Bench:
             lanes=lanes,
             finished=lambda job, end: None,
             next_change=lambda _: None,
-            clock=Clock(lambda: self.now, lambda: self.now),
         )
 
     def offer(self, size: int = 1) -> None:

@@ -66,7 +66,8 @@ async def opened(tmp_path: Path) -> AsyncIterator[Open]:
     async def start(after: float | None = None) -> Desk:
         ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite", owner=f"here:{len(open_ones)}:1")
         books, clock = Books(ledger), Hand(NOW)
-        models = Models(books, changed=lambda: None, clock=clock)
+        ledger.clock = clock
+        models = Models(books, changed=lambda: None)
         await models.open(config(after))
         open_ones.append((models, books))
         return Desk(models, ledger, clock, books)
@@ -257,7 +258,7 @@ async def test_lanes_are_worked_out_when_something_changed_and_not_for_each_job(
 
     folders = Folders(watches)
     serving, asked = (
-        Serving(config(), desk.books, cast("Any", folders), desk.models, lambda _: ()),
+        Serving(config(), desk.books, cast("Any", folders), desk.models),
         list[str](),
     )
     really = desk.models.serving

@@ -20,6 +20,7 @@ class Renewals:
 
     def __init__(self) -> None:
         self.of: list[list[int]] = []
+        self.clock = Clock()
         self.twice = asyncio.Event()
 
     async def maybe(self, call: Any, numbers: list[int], _now: float, lease: float) -> None:
@@ -36,7 +37,7 @@ async def test_a_stop_that_takes_longer_than_a_lease_keeps_what_is_being_read(
     monkeypatch.setattr(verifying, "LOOK", 0.001)
     books: Any = Renewals()
     nothing: Any = None
-    desk = Verifying(books, nothing, nothing, nothing, over=nothing, clock=Clock())
+    desk = Verifying(books, nothing, nothing, nothing, over=nothing)
     desk._hands.start((7, 1), books.twice.wait(), "reading")
     await desk.drain(20)
     assert books.of[0] == [7]

@@ -24,6 +24,7 @@ from glimpsed.discover.walk import Walk
 from glimpsed.disk import files, names, temporary
 from glimpsed.errors import FileError, ForeignSidecar, GlimpsedError, ShareTrouble, SidecarBlocked, Vanished
 from glimpsed.model import Written
+from glimpsed.sidecar import own
 from sidecar_samples import Inbox, inbox
 
 NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -152,6 +153,20 @@ def test_nothing_is_written_where_another_directory_stands_in_the_roots_place(tm
 
 
 # -- whose is what stands there
+
+
+@pytest.mark.parametrize("name", ["scan.jpg.txt", "scan.jpg.json"])
+def test_what_another_daemon_writes_at_this_moment_is_no_strangers(tmp_path: Path, name: str) -> None:
+    """Two daemons with a ledger each, on one folder: the slower one comes again, and finds what is glimpsed's own."""
+    box = inbox(tmp_path)
+    directory = box.file.rpartition("/")[0]
+    with files.opened_directory(box.root, directory) as parent:
+        before = own.place(parent, box.folder, box.image.name)
+        box.write(box.answer("theirs"))
+        with pytest.raises(ShareTrouble, match="another glimpsed"):
+            own.refuse_foreign(before, name)
+    box.write(box.answer("ours"))
+    assert box.names() == {"scan.jpg", "scan.jpg.txt", "scan.jpg.json"}
 
 
 @pytest.mark.parametrize("name", ["scan.jpg.txt", "scan.jpg.json"])

@@ -485,6 +485,36 @@ async def test_deflate_is_read_in_both_of_its_meanings(road: Road, bare: bool) -
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("encoding", ["gzip", "br", "zstd", "gzip, br"])
+async def test_a_reply_that_is_not_compressed_is_read_whatever_its_header_says(
+    road: Road, encoding: str
+) -> None:
+    who = client(road.gateway(Scripted(body=b' {"a": 1}', headers={"content-encoding": encoding})).base_url)
+    assert (await post(who)).body == b'{"a": 1}'
+    await who.aclose()
+
+
+@pytest.mark.anyio
+async def test_a_reply_that_is_compressed_is_read_though_no_header_says_so(road: Road) -> None:
+    who = client(road.gateway(Scripted(body=gzip.compress(b'{"a": 1}'))).base_url)
+    assert (await post(who)).body == b'{"a": 1}'
+    await who.aclose()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "charset", ["ISO-8859-1", '"gb18030"', "utf-16", "utf-8", "latin1", "punycode", "none"]
+)
+async def test_a_reply_in_another_charset_is_read_where_it_says_which(road: Road, charset: str) -> None:
+    text = '{"a": "Müller"}'
+    codec = charset.strip('"') if charset not in ("latin1", "punycode", "none") else "utf-8"
+    kind = {"content-type": f"application/json; charset={charset}"}
+    who = client(road.gateway(Scripted(body=text.encode(codec), headers=kind)).base_url)
+    assert (await post(who)).body.decode() == text
+    await who.aclose()
+
+
+@pytest.mark.anyio
 async def test_a_refusal_whose_body_cannot_be_unpacked_is_a_refusal(road: Road) -> None:
     who = client(road.gateway(Scripted(status=402, body=b"x", headers={"content-encoding": "br"})).base_url)
     assert (await post(who)).status == 402
@@ -503,7 +533,7 @@ def bomb() -> bytes:
         (bomb, "gzip", "fail"),
         (lambda: gzip.compress(bomb(), 9), "gzip, gzip", "retry"),
         (lambda: gzip.compress(bomb(), 9), "gzip, identity, deflate", "retry"),
-        (lambda: b"{}", "br", "retry"),
+        (lambda: b"\x0b\x00\x80{}\x03", "br", "retry"),
         (lambda: b"no gzip", "gzip", "retry"),
     ],
     ids=["one layer", "two", "two, of two kinds", "not ours", "broken"],
@@ -812,6 +842,23 @@ async def test_a_certificate_that_nobody_vouches_for_pauses_with_advice(
         assert not gateway.requests
     assert found.verdict.kind == "pause"
     assert "SSL_CERT_FILE" in found.verdict.reason
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("through", [False, True])
+async def test_a_certificate_of_another_name_is_not_mended_by_a_ca(
+    certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, through: bool
+) -> None:
+    no_proxies(monkeypatch)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    with Gateway(tls=tls(certificate)) as gateway, Proxy() as proxy:
+        if through:
+            monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        found = await failure(client(gateway.base_url.replace("127.0.0.1", "localhost"), key="sk-1"))
+        assert not gateway.requests
+    assert found.verdict.kind == "pause"
+    assert "base_url has to name" in found.verdict.reason
+    assert "SSL_CERT_FILE" not in found.verdict.reason
 
 
 @pytest.mark.anyio

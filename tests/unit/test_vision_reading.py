@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glimpsed.vision.reading import Finish, answer_of, finish, flaw
+from glimpsed.vision.reading import Finish, answer_of, broken, finish, flaw
 
 NAMES: dict[Finish, str] = {
     "end": "stop STOP end-turn FINISH_REASON_STOP eos_token stopped tool_calls natural",
@@ -97,6 +97,76 @@ def test_a_broken_character_or_what_stands_behind_it_does_not_lose_an_answer(bod
     assert found.text == text
 
 
-@pytest.mark.parametrize("body", [b'{"error": {"code": 500}}' + ANSWER, b"while(1);" + ANSWER, ANSWER[:-1]])
+@pytest.mark.parametrize("body", [b'{"error": {"code": 500}}' + ANSWER, ANSWER[:-1], b"x" * 5000 + ANSWER])
 def test_what_does_not_begin_with_an_answer_is_none(body: bytes) -> None:
     assert answer_of(body) is None
+
+
+PAID = json.dumps({
+    "id": "c1",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": 'A "quoted" page ' * 40}}],
+    "usage": {"prompt_tokens": 900, "completion_tokens": 300},
+})  # fmt: skip
+FAILED: dict[str, Any] = {
+    "object": "response",
+    "status": "failed",
+    "output": [],
+    "error": {"code": "server_error"},
+}
+
+
+@given(st.integers(0, len(PAID)))
+def test_of_a_reply_that_is_cut_anywhere_what_came_of_its_text_is_counted(at: int) -> None:
+    found = broken(PAID[:at].encode())
+    begun = max(0, min(at, PAID.index('"usage"')) - PAID.index("A ") - 10)
+    assert len(found.text if found else "") >= begun * 0.85 - 3  # the quotes are escaped
+
+
+@pytest.mark.parametrize(
+    ("reply", "tokens"),
+    [
+        ({**FAILED, "usage": {"input_tokens": 900, "output_tokens": 300}}, (900, 300)),
+        ({"response": {**FAILED, "usage": {"input_tokens": 900, "output_tokens": 0}}}, (900, 0)),
+        ({"error": {"message": "no"}, "usage": {"prompt_tokens": 900, "completion_tokens": 300}}, (900, 300)),
+        ({"error": {"message": "no"}}, None),
+        ({"error": {"message": "no"}, "usage": {"prompt_tokens": 0, "completion_tokens": 0}}, None),
+        ({"detail": [{"loc": ["body", "content"], "content": "what was sent"}]}, None),
+    ],
+)
+def test_what_a_reply_without_an_answer_says_that_it_took_is_counted(
+    reply: dict[str, Any], tokens: tuple[int, int] | None
+) -> None:
+    found = broken(json.dumps(reply).encode())
+    assert (found and (found.input_tokens, found.output_tokens)) == tokens
+
+
+@given(st.binary(max_size=300))
+def test_nothing_is_counted_of_what_is_no_reply(body: bytes) -> None:
+    assert broken(body) is None
+
+
+WHOLE = {"choices": [{"index": 0, "message": {"content": "WHOLE"}, "finish_reason": "stop"}]}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        json.dumps(json.dumps(WHOLE)),
+        json.dumps({"statusCode": 200, "body": json.dumps(WHOLE)}),
+        json.dumps({"code": 0, "data": [WHOLE]}),
+        json.dumps({"ok": True, "result": {"response": WHOLE}}),
+        f")]}}',\n{json.dumps(WHOLE)}",
+        f"for(;;);{json.dumps(WHOLE)}",
+        f"Notice: deprecated in line 3\n\n{json.dumps(WHOLE)}\n",
+    ],
+)
+def test_an_answer_is_found_in_whatever_it_is_wrapped(body: str) -> None:
+    found = answer_of(body.encode())
+    assert found is not None
+    assert found.text == "WHOLE"
+
+
+def test_beside_an_error_there_is_no_answer() -> None:
+    raw = {"error": {"message": "Provider returned error", "metadata": {"raw": json.dumps(WHOLE)}}}
+    assert answer_of(json.dumps(raw).encode()) is None
+    assert answer_of(json.dumps({"error": {"message": "no"}, "data": WHOLE}).encode()) is None

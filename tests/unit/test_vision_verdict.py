@@ -213,7 +213,9 @@ SHAPES: list[Any] = [
 def test_what_is_said_is_read_in_any_shape(status: int, body: Any) -> None:
     raw = body if isinstance(body, str) else json.dumps(body)
     found = verdict(status, raw.encode())
-    assert WORDS in found.verdict.reason
+    assert (WORDS in found.verdict.reason) == (
+        status >= 400 or body not in (WORDS, [WORDS])
+    )  # or an answer's
     assert found.hint in {200: ("inside", "unknown"), 402: ("doubt",)}.get(status, ("unknown", "parameter"))
     assert found.verdict.alike
 
@@ -244,6 +246,12 @@ def test_a_parameter_that_is_named_apart_is_the_refused_one(body: Any, name: str
 )
 def test_a_wait_is_found_under_any_name(body: Any, seconds: float | None) -> None:
     assert verdict(429, json.dumps(body).encode()).verdict.retry_after == seconds
+
+
+@pytest.mark.parametrize("status", [200, 408, 409, 425, 429, 500, 502, 503, 504])
+def test_a_wait_in_words_is_obeyed_whatever_the_status(status: int) -> None:
+    found = verdict(status, error("Slow down, try again in 20s", "rate_limit_error")).verdict
+    assert (found.kind, found.retry_after) == ("retry", 20.0)
 
 
 def test_a_500_around_a_400_is_that_400() -> None:
@@ -414,3 +422,84 @@ def test_a_reply_of_megabytes_is_judged_at_once(unit: str, where: str) -> None:
     )
     assert time.process_time() - started < 3.0  # 0.2 s as it is; 10 s and more where all of it is searched
     assert len(found.verdict.reason) < 1000
+
+
+PAGE = "Invoice R-77 of Mr Miller, total 12.50"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        PAGE,
+        json.dumps(PAGE),
+        {"response": PAGE, "done": True},
+        {"result": PAGE},
+        {"text": [PAGE, "second line"]},
+        [{"generated_text": PAGE}],
+        {"data": {"answer": PAGE}},
+        [PAGE],
+        json.dumps({"result": PAGE}).encode("utf-16"),
+        {"body": json.dumps({"result": PAGE})},
+    ],
+)
+def test_what_may_be_an_answer_is_never_told(body: Any) -> None:
+    """Of a reply to a request that succeeded, which holds no answer of the API's and names no error."""
+    raw = (
+        body
+        if isinstance(body, bytes)
+        else body.encode()
+        if isinstance(body, str)
+        else json.dumps(body).encode()
+    )
+    found = verdict(200, raw)
+    told = f"{found.verdict.reason} {found.verdict.alike}"
+    assert found.verdict.kind == "retry"
+    assert "iller" not in told.replace("\0", "").replace(" ", "")
+    assert verdict(200, raw).verdict.alike == verdict(200, raw.replace(b"77", b"78")).verdict.alike
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": "Drelm vok"},
+        {"detail": "Drelm vok"},
+        {"status": "fail", "msg": "Drelm vok"},
+        {"base_resp": {"status_code": 1, "status_msg": "Drelm vok"}},
+        {"Response": {"Error": {"Message": "Drelm vok"}}},
+        {"error": {"message": "x", "metadata": {"raw": "Drelm vok"}}},
+    ],
+)
+def test_what_is_said_of_an_error_inside_a_200_is_told(body: Any) -> None:
+    assert "Drelm vok" in verdict(200, json.dumps(body).encode()).verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("status", "page", "title"),
+    [
+        (
+            200,
+            "<!DOCTYPE html><html><head><TITLE lang='en'>\n Guest login </TITLE></head></html>",
+            "Guest login",
+        ),
+        (
+            400,
+            "<html><title>400 The plain HTTP request was sent to HTTPS port</title></html>",
+            "sent to HTTPS port",
+        ),
+        (
+            403,
+            "<html><body><h1>Blocked by ACME&#39;s firewall</h1></body></html>",
+            "Blocked by ACME's firewall",
+        ),
+        (502, "<html><title>502 Bad Gateway</title></html>", "502 Bad Gateway"),
+        (511, "<html><title>" + "hm " * 150 + "</title></html>", "hm " * 20),
+        (404, "<html><p>nothing</p></html>", "an HTML page"),
+        (401, "<html><title>sk-0123456789abcdef</title></html>", "[hidden]"),
+    ],
+)
+def test_a_page_is_called_what_it_calls_itself(status: int, page: str, title: str) -> None:
+    found = verdict(status, page.encode())
+    assert title in found.verdict.reason
+    assert "an HTML page" in found.verdict.reason
+    assert "sk-0" not in found.verdict.reason
+    assert len(found.verdict.reason) <= 240

@@ -74,7 +74,36 @@ ROWS: list[tuple[int, object, str]] = [
     (500, error("bad response status code 413", "bad_response_status_code"), "shrink"),
     # what the picture shows
     (200, {"base_resp": {"status_code": 1026, "status_msg": "input new_sensitive"}, "choices": None}, "switch"),
+    # the key and the money, once more
+    (400, error("The API key has expired. Please renew the API key."), "pause"),
+    (429, error("You have exceeded the 5-hour usage quota. It will reset at 2026-11-27 10:00:00", "AccountQuotaExceeded"), "pause"),
+    # no such model, or none that sees
+    (404, error("No endpoints found for vendor/model-7."), "switch model"),
+    (404, error("No allowed providers are available."), "switch model"),
+    (410, error("This model has reached its end of life"), "switch model"),
+    (410, "", "switch missing"),
+    (400, {"message": "The provided model identifier is invalid."}, "switch model"),
+    (400, error("Invalid content type. image_url is only supported by certain models.", param="messages.[0].content.[0].type"), "switch model"),
+    (400, error("This model only supports text input"), "switch model"),
+    # too many pictures, whatever it is called
+    (400, error("Total number of images exceeds limit of 10"), "switch count"),
+    (400, error("The number of images must be at most 5"), "switch count"),
+    (400, error("max 10 images allowed"), "switch count"),
+    (400, error("image count exceeds the limit (100)"), "switch count"),
+    (400, error("Request contains 60 images. Maximum is 50"), "switch count"),
+    # busy, said with the status of a bad request
+    (400, error("Server is busy, please try again later"), "retry"),
+    (400, error("Too many concurrent requests"), "retry"),
+    (404, error("no healthy upstream"), "retry"),
+    (422, error("The model is currently loading"), "retry"),
+    # too many tokens
+    (400, error("The input token count (1200000) exceeds the maximum number of tokens allowed (1048576)."), "shrink"),
+    (400, error("Input length 9000 exceeds max model len 8192"), "shrink"),
+    (400, error("Please reduce the length of the messages."), "shrink"),
     # and what only sounds like one of these
+    (400, error("Number of image tokens is 5, which is odd"), "switch unknown"),
+    (404, error("No endpoints found that can handle the requested parameters."), "switch unknown"),
+    (400, error("The image server name is not known"), "switch unknown"),
     (400, error("Drelm vok: Kredit"), "switch"),
     (200, error("Your token was counted"), "retry"),
     (500, error("bad response status code 502", "bad_response_status_code"), "retry"),

@@ -22,7 +22,7 @@ UNITS = {"h": 3600, "m": 60, "s": 1, "ms": 0.001}
         ("1800000030", 30), ("1800000030000", 30), (1800000030000, 30), ("1799999999", 0),
         ("Fri, 15 Jan 2027 08:00:30 GMT", 30), ("2027-01-15T08:00:30Z", 30), ("2027-01-15 08:00:30+00:00", 30),
         ("in 20 seconds", 20), ("PT1M30S", 90), ("P1DT2H", 93_600), ("pt0.5s", 0.5), ("0:30", 30), ("00:01:30", 90),
-        ("7;", 7), ("7 sec.", 7), ("P", None), ("PT", None), ("1:2:3:4", None),
+        ("7;", 7), ("7, 7", 7), ("7,9", 9), ('7; comment="a 60 s rate"', 7), ("7 sec.", 7), ("P", None), ("PT", None), ("1:2:3:4", None),
         ("soon", None), ("", None), ("nan", None), ("inf", None), (None, None), (True, None), ("6 parrots", None),
     ],
 )  # fmt: skip
@@ -58,6 +58,22 @@ def test_every_way_of_writing_it(text: object, seconds: float | None) -> None:
 )
 def test_a_wait_in_words(message: str, seconds: float | None) -> None:
     assert waits.in_words(message) == seconds
+
+
+@pytest.mark.parametrize(
+    ("message", "seconds"),
+    [
+        ("You will regain access on 2027-01-15 at 08:00:30 UTC.", 30),
+        ("Try again after 2027-01-15T08:00:30Z", 30),
+        ("Your limit will reset at 2027-01-15 16:00:30+0800", 30),
+        ("The limit was reset at 2026-01-15T08:00:30.250Z", 0),
+        ("Your limit will reset at 2027-01-15 16:00:30", None),
+        ("The model is available since version 2027-01-15", None),
+    ],
+)
+def test_a_moment_in_words(message: str, seconds: float | None) -> None:
+    assert waits.in_words(message, NOW) == (None if seconds is None else pytest.approx(seconds))
+    assert waits.in_words(message) is None
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from glimpsed.model import Image, Request
 from glimpsed.vision import chat, responses
-from glimpsed.vision.wire import Ask, image_url, merge, splice
+from glimpsed.vision.wire import Ask, image_url, merge, splice, used
 
 OFFICIAL = Path(__file__).parents[3] / "shared" / "openai-schemas.json"
 SCHEMA = {
@@ -425,3 +425,42 @@ anything = st.recursive(
 def test_no_reply_is_too_strange_to_parse(module: ModuleType, reply: dict[str, Any]) -> None:
     found = module.parse(reply)
     assert found is None or isinstance(found.text, str)
+
+
+@pytest.mark.parametrize(
+    ("usage", "tokens"),
+    [
+        ({"prompt_tokens": 9, "completion_tokens": 5, "total_tokens": 514,
+          "completion_tokens_details": {"reasoning_tokens": 500}}, 505),
+        ({"prompt_tokens": 9, "completion_tokens": 505, "total_tokens": 514,
+          "completion_tokens_details": {"reasoning_tokens": 500}}, 505),
+        ({"input_tokens": 9, "output_tokens": 505, "total_tokens": 514,
+          "output_tokens_details": {"reasoning_tokens": 500}}, 505),
+        ({"prompt_tokens": 9, "completion_tokens": 5, "completion_tokens_details": {"reasoning_tokens": 500}}, 5),
+        ({"prompt_tokens": 9, "completion_tokens": 5, "total_tokens": 600, "completion_tokens_details": None}, 5),
+    ],
+)  # fmt: skip
+def test_reasoning_that_is_told_beside_the_answer_is_output_once(usage: dict[str, Any], tokens: int) -> None:
+    assert used({"usage": usage})["output_tokens"] == tokens
+
+
+def test_of_reasoning_it_is_known_how_much_there_was() -> None:
+    said = {"content": "a", "reasoning": "x" * 40, "reasoning_content": "x" * 40}
+    found = chat.parse({"choices": [{"message": said}]})
+    assert found is not None
+    assert found.thought == 40
+    parts = [
+        {"type": "thinking", "thinking": [{"type": "text", "text": "hmm"}]},
+        {"type": "text", "text": "a"},
+    ]
+    found = chat.parse({"choices": [{"message": {"content": parts}}]})
+    assert found is not None
+    assert (found.text, found.thought) == ("a", 3)
+    item = {
+        "type": "reasoning",
+        "summary": [{"type": "summary_text", "text": "hm"}],
+        "encrypted_content": "x" * 99,
+    }
+    found = responses.parse({"status": "completed", "output": [item]})
+    assert found is not None
+    assert found.thought == 2

@@ -14,7 +14,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -391,11 +391,39 @@ def test_reasons_that_differ_in_names_and_numbers_are_one() -> None:
 
 
 @given(st.text(max_size=400), st.text(max_size=30))
+@example("ﬁrm \u0301Müllerß", "m")
 def test_marking_keeps_a_short_line_as_it_is(line: str, text: str) -> None:
     pieces = marked(line, text)
     assert all(piece for piece, _ in pieces)
     if line.isprintable() and len(line) <= 200:
         assert "".join(piece for piece, _ in pieces) == readable(line)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("planks,", "planks"),
+        ("(OAK)", "oak"),
+        ("oak/planks", "oak planks"),
+        ('"oak planks" kind', "oak planks"),
+        ("“planks”", "planks"),
+        ("ｐｌａｎｋｓ", "planks"),
+        ("MULLER", "Müller"),
+        ("plan", "plan"),
+        ("木材公司", "木材 公司"),
+        ("公司。", "公司"),
+    ],
+)
+def test_what_the_search_finds_is_shown_and_marked_however_it_was_typed(
+    tmp_path: Path, text: str, found: str
+) -> None:
+    page = "A letter\nDear ﬁrm Müller, oak planks\n發票 木材 公司\nKind regards"
+    made = history(tmp_path)
+    made.done("invoices", "a.png", (page,), 1)
+    (hit,) = made.ledger.search(text)
+    made.ledger.close()
+    assert found in hit.line
+    assert (found, True) in marked(hit.line, text)
 
 
 JSON = st.recursive(

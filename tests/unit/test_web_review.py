@@ -226,6 +226,38 @@ def test_what_a_browser_cannot_send_back_as_it_was_is_not_taken_for_a_correction
     assert sidecar(tmp_path)["data"] == {**sidecar(tmp_path)["data"], **data, "number": "R-2"}
 
 
+SHIFTS = """
+window.shifts = [];
+const told = (list) => shifts.push(...list.getEntries().filter((e) => !e.hadRecentInput).map((e) => e.value));
+new PerformanceObserver(told).observe({ type: "layout-shift", buffered: true });
+"""
+
+
+def test_nothing_moves_on_a_phone_while_a_picture_loads(
+    told: History, reader: Reader, tmp_path: Path
+) -> None:
+    doubt = Doubt(by="m", agreement=0.5, fields=(DoubtfulField(path="total", value=12.5, other=2),))
+    key = told.done("bills", "a.png", ("{}",), data=BILL, doubt=doubt)
+    row = told.ledger.find(key)
+    assert row is not None
+    with Browser(tmp_path / "browser", 375, 800) as browser:
+        page = browser.page
+        page.add_init_script(SHIFTS)
+        waiting: list[Any] = []
+        page.route("**/pages/1", lambda route: [route, waiting.append(route)])
+        page.goto(f"{reader.base_url}/files/{row.id}", wait_until="domcontentloaded")
+        page.get_by_role("button", name="Take it").wait_for()
+        painted = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        browser.run(painted)
+        before = page.get_by_label("number", exact=True).bounding_box()
+        for route in waiting:
+            route.continue_()
+        browser.run("Promise.all([...document.images].map(one => one.decode())).then(() => 0)")
+        browser.run(painted)
+        assert page.get_by_label("number", exact=True).bounding_box() == before
+        assert browser.run("shifts") == []
+
+
 def test_of_two_at_once_the_second_is_told(reader: Reader, told: History, tmp_path: Path) -> None:
     html = reader.get(bill(told)).text
     assert "Saved." in reader.send_form(html, "Save", **{"data.number": "R-9"}).text

@@ -80,6 +80,13 @@ class Commands(click.Group):
                 ctx.fail(f"No such command '{args[0]}'. Did you mean '{near}'?")
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; that nobody reads it any more is for `main` to see: click would exit with 1, as if a file failed."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise BrokenPipeError from None  # click knows it by its number
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """From the table, without importing anything."""
         with formatter.section("Commands"):

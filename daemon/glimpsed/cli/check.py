@@ -113,12 +113,10 @@ def examine(config: Config, *, online: bool) -> Report:
     from glimpsed.cli import examine as parts
     from glimpsed.cli.online import ModelReport
     from glimpsed.config import state_url
-    from glimpsed.config.folder_rules import used_models
 
-    used = used_models(config)
     url = state_url(config)
-    needed, formats = parts.missing_extras(config, used)
-    notes = list(parts.notes(config, used))
+    needed, formats = parts.missing_extras(config)
+    notes = list(parts.notes(config))
     if formats:
         notes.append(f"not installed, so such files fail: {extras.command(*formats)}")
     if online:
@@ -133,7 +131,9 @@ def examine(config: Config, *, online: bool) -> Report:
         ledger_problem=parts.ledger_problem(url),
         folders={name: parts.folder_report(folder) for name, folder in config.folders.items()},
         models={
-            name: ModelReport(entry.api, None, parts.model_problem(entry) if online or name in used else None)
+            name: ModelReport(
+                entry.api, None, parts.model_problem(entry) if online or name in config.used_models else None
+            )
             for name, entry in config.models.items()
         },
         missing=needed,

@@ -171,10 +171,12 @@ def model_problem(entry: ModelEntry) -> str | None:
     return None
 
 
-def missing_extras(config: Config, used: set[str]) -> tuple[list[str], list[str]]:
+def missing_extras(config: Config) -> tuple[list[str], list[str]]:
     """Extras that are not installed: those that this config needs, and those that read more formats."""
     needed = []
-    if any(config.models[name].local and config.models[name].model == "rapidocr" for name in used):
+    if any(
+        config.models[name].local and config.models[name].model == "rapidocr" for name in config.used_models
+    ):
         needed.append("ocr")
     if (config.state or "").startswith("postgresql"):
         needed.append("postgres")
@@ -193,7 +195,7 @@ def _installed(extra: str) -> bool:
     return importlib.util.find_spec(_MODULES[extra]) is not None
 
 
-def notes(config: Config, used: set[str]) -> Iterator[str]:
+def notes(config: Config) -> Iterator[str]:
     """What is no mistake, but may surprise."""
     from glimpsed.searchable import KINDS, NO_OCR, installed_ocr
 
@@ -202,14 +204,14 @@ def notes(config: Config, used: set[str]) -> Iterator[str]:
         yield f"folder {', '.join(made)}: {NO_OCR}"
     if not config.folders:
         yield "there are no folders in it: nothing will be watched"
-    for name in sorted(used):
+    for name in sorted(config.used_models):
         entry = config.models[name]
         if entry.local:
             reads = "Latin letters, Chinese and Japanese" if entry.model != "tesseract" else "its languages"
             yield f"model {name} is plain OCR: it reads {reads}, ignores prompts, and only transcribes"
         elif entry.price is None and _limited(config, name):
             yield f"model {name} has no price: budgets do not count it"
-    if unused := [name for name in config.models if name not in used]:
+    if unused := [name for name in config.models if name not in config.used_models]:
         yield f"not used by any folder: model {', '.join(unused)}"
     for name, entry in config.models.items():
         if entry.quoted:
@@ -227,6 +229,6 @@ def _everybody_reads(config: Config, path: Path) -> bool:
 
 
 def _limited(config: Config, model: str) -> bool:
-    asking = [f.budget for f in config.folders.values() if model in f.readers]
-    limits = [config.budget, config.models[model].budget, *asking]
-    return any(limit and (limit.per_day or limit.per_month) for limit in limits)
+    """Whether a budget of everything, of the model or of a folder that asks it is to count what it costs."""
+    asking = [{"folder": name} for name, folder in config.folders.items() if model in folder.readers]
+    return any(of in [{}, {"model": model}, *asking] for of, _ in config.limits)

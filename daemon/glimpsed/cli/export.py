@@ -74,16 +74,27 @@ def command(
                     with_data = folder.schema_ is not None
                     for row in tables.rows(answer, key, with_data=with_data, explode=explode):
                         table.add(row)
-            notes = _write(table, kind, output, excel=excel)
+            notes = [] if explode is None or not table.rows else _not_exploded(table, explode)
+            notes += _write(table, kind, output, excel=excel)
             written = table.rows
     if output is not None:
-        facts = "; ".join([f"{written:,} row{'' if written == 1 else 's'}", *notes])
-        err().print(f"{shown(str(output))}: {facts}", soft_wrap=True)
+        notes.insert(0, f"{shown(str(output))}: {written:,} row{'' if written == 1 else 's'}")
+    if notes:
+        err().print("; ".join(notes), soft_wrap=True)
     if lacking:
         err().print(
             f"{files(lacking)} left out: neither the ledger nor a JSON sidecar has the answer", soft_wrap=True
         )
     return 0
+
+
+def _not_exploded(table: ExportTable, key: str) -> list[str]:
+    """That no answer has a list there, in words. Raises `UsageError` where nothing is called so."""
+    if f"{key}.#" in table.columns:
+        return []
+    if key in table.columns:
+        return [f"no answer has a list as '{shown(key)}': a row for each file"]
+    raise UsageError(f"--explode: there is no '{shown(key)}'; there is: {shown(', '.join(table.columns))}")
 
 
 def _kind_of(output: Path | None) -> str:

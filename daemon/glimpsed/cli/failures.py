@@ -29,7 +29,7 @@ def command(*, name: str | None, as_json: bool) -> None:
     from glimpsed.desk import chosen
 
     with opened(name, only_look=True) as desk:
-        rows = [row for folder in chosen(desk.config, name) for row in desk.ledger.failures(folder.name)]
+        rows = [row for folder in chosen(desk.config, name) for row in desk.ledger.failed_files(folder.name)]
     rows.sort(key=lambda row: -row.changed)
     if as_json:
         print_json(

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from glimpsed.service.ending import Ending
     from glimpsed.service.once import Once
 
 REFRESH = 0.25  # seconds between two looks at the counts
@@ -58,20 +57,19 @@ def command(folder: Path | None, *, quiet: bool) -> int:
     service = Once(config, beside=_progress if bar else None, aside=aside)
     run(service)
     journal.flush()
-    ending = service.ending
-    if ending is None:  # stopped while the ledger's database was away
+    if not service.opened:  # stopped while the ledger's database was away
         return 1
     # Where the log is JSON, its lines and nothing else are on stderr (DESIGN 10).
     say = out() if config.log.target == "json" else err()
     if not quiet:
-        _summary(service, ending, say)
+        _summary(service, say)
     missing = service.folders.missing
     for folder_and_reason in missing:
         say.print(f"not there: {folder_and_reason}")
     unlisted = service.folders.unlisted
     for folder_and_path in unlisted:
         say.print(f"cannot be listed: {folder_and_path}", soft_wrap=True)
-    return int(bool(service.tally.failed or ending.left or service.stopped or missing or unlisted))
+    return int(bool(service.tally.failed or service.left or service.stopped or missing or unlisted))
 
 
 @contextlib.asynccontextmanager
@@ -93,7 +91,7 @@ async def _progress(service: Once) -> AsyncIterator[None]:
         async def follow() -> None:
             while True:
                 done = service.tally.finished
-                total = done + (await service.ending.waiting() if service.ending else 0)
+                total = done + await service.waiting()
                 failed = len(service.tally.failed)
                 rate = 60 * done / (time.monotonic() - started)
                 facts = [f"{failed} failed", f"{rate:.1f} a minute"] if done else []
@@ -132,7 +130,7 @@ def _passed_over(service: Once) -> str:
     return shown(in_words(dict(counts.most_common())))
 
 
-def _summary(service: Once, ending: Ending, say: Console) -> None:
+def _summary(service: Once, say: Console) -> None:
     tally = service.tally
     usage = tally.usage
     parts = [f"{tally.outcomes['done']} done"]
@@ -150,11 +148,11 @@ def _summary(service: Once, ending: Ending, say: Console) -> None:
         out().print(f"  failed: {shown(key.path)}: {reason}", soft_wrap=True)
     if len(tally.failed) > FAILURES_SHOWN:
         out().print(f"  and {len(tally.failed) - FAILURES_SHOWN} more: 'glimpsed failures' lists them")
-    if ending.left:
-        wait = "1 file still waits" if ending.left == 1 else f"{ending.left:,} files still wait"
-        say.print(f"{wait}: {ending.why_left()}", soft_wrap=True)
+    if service.left:
+        wait = "1 file still waits" if service.left == 1 else f"{service.left:,} files still wait"
+        say.print(f"{wait}: {service.why_left()}", soft_wrap=True)
     elif service.stopped:
         say.print("stopped before everything was done")
-    elif ending.older_failures:
-        number = "1 file" if ending.older_failures == 1 else f"{ending.older_failures:,} files"
+    elif service.older_failures:
+        number = "1 file" if service.older_failures == 1 else f"{service.older_failures:,} files"
         say.print(f"{number} failed in earlier runs: 'glimpsed failures' lists them")

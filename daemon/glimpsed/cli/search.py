@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import click
 
 from glimpsed.cli.common import common_options, err, folder_names, json_option, out, print_json
@@ -54,12 +52,14 @@ def command(*, text: tuple[str, ...], name: str | None, limit: int, as_json: boo
         return
     from rich.text import Text
 
-    words = [re.escape(word.strip('"*')) for word in wanted.split() if word.strip('"*')]
+    from glimpsed.ledger.words import spans
+
     for hit in hits:
         line = Text(f"{hit.key.folder}/{shown(hit.key.path)}", style="magenta")
         line.append(f":{hit.page}: ", style="default")
         found = Text(shown(hit.line))
-        found.highlight_regex(f"(?i){'|'.join(words)}", "bold red")
+        for begin, end in spans(found.plain, wanted):
+            found.stylize("bold red", begin, end)
         out().print(line + found, soft_wrap=True)
     if not hits:
         err().print("nothing found")

@@ -157,26 +157,18 @@ async def _try_all(
     models: Sequence[str],
     sent: list[dict[str, Any]],
 ) -> list[Try]:
-    from glimpsed.images.prepare import Images
-    from glimpsed.vision import Memory, connect
+    from glimpsed.desk.asking import connected
 
     names = {n for f in folders for n in (models or (f.model, *f.fallbacks))}
-    connected = {name: connect(config.models[name], Memory()) for name in names}
-    images = Images(config.workers)
-    await images.start()
-    try:
-        tries: list[Try] = []
+    tries: list[Try] = []
+    async with connected(config, names) as (images, asked):
+        await images.start()
         for path, folder in zip(paths, folders, strict=True):
             chains = [[m] for m in models] if models else [[folder.model, *folder.fallbacks]]
-            asked = [
-                _try(path, folder, [connected[name] for name in chain], images, sent) for chain in chains
-            ]
-            tries += await asyncio.gather(*asked)
-        return tries
-    finally:
-        await images.close()
-        for model in connected.values():
-            await model.aclose()
+            tries += await asyncio.gather(
+                *(_try(path, folder, [asked[name] for name in chain], images, sent) for chain in chains)
+            )
+    return tries
 
 
 async def _try(

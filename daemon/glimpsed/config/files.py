@@ -13,7 +13,6 @@ from pydantic import SecretStr
 
 from glimpsed import bounded
 from glimpsed.config.document import LARGEST, ConfigFile, Key, contents
-from glimpsed.config.folder_rules import used_models
 from glimpsed.config.schema import Config, Folder, ModelEntry, Web, Webhook
 from glimpsed.config.units import file_path
 from glimpsed.errors import ShareTrouble
@@ -110,7 +109,7 @@ def _why(name: str, error: Exception) -> str:
 
 def read_keys(config: Config, document: ConfigFile, env: Mapping[str, str], asked: Sequence[str]) -> Config:
     """Resolve API keys. A key that is missing is a problem for the models that are used."""
-    used = used_models(config) | set(asked)
+    used = {*config.used_models, *asked}
     models = {}
     for name, entry in config.models.items():
         source, key = _key(entry, "api_key", Path(document.file), env)

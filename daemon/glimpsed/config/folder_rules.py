@@ -53,11 +53,6 @@ def folder_findings(folder: Folder, config: Config, document: ConfigFile) -> Ite
         yield ("settle",), f"must not be longer than settle_limit, {lasting(folder.settle_limit)}", None
 
 
-def used_models(config: Config) -> set[str]:
-    """The models that some folder may ask."""
-    return {name for folder in config.folders.values() for name in folder.readers}
-
-
 def _named(folder: Folder) -> Iterator[Finding]:
     name = folder.name
     if (

@@ -11,11 +11,11 @@ import re
 from collections.abc import Iterator
 
 from glimpsed.config.document import PROBLEMS, ConfigFile
-from glimpsed.config.folder_rules import Finding, about, folder_findings, overlapping, used_models
+from glimpsed.config.folder_rules import Finding, about, folder_findings, overlapping
 from glimpsed.config.schema import Config, ModelEntry
 from glimpsed.config.units import host_port, loopback, loopback_host
 from glimpsed.config.validate import meant
-from glimpsed.redact import reads_like_a_name
+from glimpsed.redact import password_runs_on, reads_like_a_name
 
 ENGINES = ("rapidocr", "tesseract")  # what `model` may say with ``api: local``
 _ENDPOINT = re.compile(r"/(chat/completions|completions|responses|messages)/*$")
@@ -94,13 +94,8 @@ def _embedded(entry: ModelEntry, sources: list[str]) -> Iterator[Finding]:
 
 def _money(config: Config) -> Iterator[Finding]:
     """One currency wherever amounts are added up and compared."""
-    used = used_models(config)
-    limits = [
-        config.budget,
-        *(f.budget for f in config.folders.values()),
-        *(m.budget for m in config.models.values()),
-    ]
-    if not any(limit and (limit.per_day or limit.per_month) for limit in limits):
+    used = config.used_models
+    if not config.limits:
         return
     for name, entry in config.models.items():
         if name in used and entry.price is not None and entry.currency != config.budget.currency:
@@ -130,6 +125,10 @@ def _state(config: Config) -> Iterator[Finding]:
     from sqlalchemy import exc, make_url  # noqa: PLC0415 - slow to import, and mostly not needed
 
     hint = "like postgresql+psycopg://USER@HOST/NAME or sqlite:////var/lib/glimpsed/ledger.sqlite"
+    if password_runs_on(config.state):
+        escape = "in its name and password write @ as %40 and % as %25, or leave the password to ~/.pgpass"
+        yield ("state",), "has more than one @", escape
+        return
     try:
         url = make_url(config.state)
     except (exc.ArgumentError, ValueError):

@@ -472,6 +472,19 @@ class Config(Section):
     file: Path | None = Field(None, exclude=True, validation_alias=OURS + "file")  # where it was read from
 
     @property
+    def used_models(self) -> tuple[str, ...]:
+        """The models that some folder may ask."""
+        return tuple(dict.fromkeys(name for folder in self.folders.values() for name in folder.readers))
+
+    @property
+    def limits(self) -> list[tuple[dict[str, str], Limit]]:
+        """Every budget that limits anything, and what it is of: of everything ({}), of folders, of models."""
+        found: list[tuple[dict[str, str], Limit | None]] = [({}, self.budget)]
+        found += [({"folder": name}, folder.budget) for name, folder in self.folders.items()]
+        found += [({"model": name}, entry.budget) for name, entry in self.models.items()]
+        return [(of, limit) for of, limit in found if limit and (limit.per_day or limit.per_month)]
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """What must never be shown, of all models and of the ledger's URL."""
         found = {secret for model in self.models.values() for secret in model.secrets}

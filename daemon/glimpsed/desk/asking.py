@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from glimpsed.clock import Clock
-from glimpsed.config.schema import Folder, ModelEntry
+from glimpsed.config.schema import Config, Folder, ModelEntry
 from glimpsed.disk import files
 from glimpsed.images.prepare import Images
 from glimpsed.model import Answer, Content, FileKey, Job, Usage
 from glimpsed.pipeline.ask import Asked, Bill
 from glimpsed.pipeline.document import ask_about
-from glimpsed.vision import Model, preview
+from glimpsed.vision import Memory, Model, connect, preview
+
+
+@contextlib.asynccontextmanager
+async def connected(config: Config, names: Iterable[str]) -> AsyncIterator[tuple[Images, dict[str, Model]]]:
+    """Image processes, and a way to each of these models that remembers nothing of earlier ones."""
+    models = {name: connect(config.models[name], Memory()) for name in names}
+    images = Images(config.workers)
+    try:
+        yield images, models
+    finally:
+        await images.close()
+        for model in models.values():
+            await model.aclose()
 
 
 async def ask_now(

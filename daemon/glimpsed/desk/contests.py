@@ -11,15 +11,15 @@ from pathlib import Path
 
 from glimpsed.config.schema import Config, Folder
 from glimpsed.desk.answers import answer_of
-from glimpsed.desk.asking import ask_now, content_of
+from glimpsed.desk.asking import ask_now, connected, content_of
 from glimpsed.desk.desk import Desk
 from glimpsed.disk.files import Root
 from glimpsed.errors import FileError, GlimpsedError, VisionError
-from glimpsed.estimate import Estimate, Group, Past, Sampled, estimate
+from glimpsed.estimate import Estimate, Group, Past, Sampled, estimate, total
 from glimpsed.evaluate.known import KnownFile
 from glimpsed.evaluate.score import Reading, Truth
 from glimpsed.images.prepare import Images
-from glimpsed.vision import Memory, Model, connect
+from glimpsed.vision import Model
 
 SAMPLE = 50  # files that the estimate looks at
 OVER = 2.0  # times the estimate: then nothing more is asked
@@ -59,10 +59,8 @@ async def run(
 
     `progress`, given how many readings there will be, is told of each.
     """
-    images = Images(config.workers)
-    await images.start()
-    models = {c.model: connect(config.models[c.model], Memory()) for c in contests}
-    try:
+    async with connected(config, {c.model for c in contests}) as (images, models):
+        await images.start()
         expected = await _expected(config, contests, files, images)
         if not agreed(expected):
             return None
@@ -72,10 +70,6 @@ async def run(
                 *(_ask_all(c, models[c.model], files, images, purse, advance) for c in contests)
             )
         return purse.spent
-    finally:
-        await images.close()
-        for model in models.values():
-            await model.aclose()
 
 
 async def _expected(
@@ -92,17 +86,7 @@ async def _expected(
     group = Group(len(files), tuple(sample))
     cores = len(os.sched_getaffinity(0))
     every = [estimate([group], c.folder, config.models[c.model], Past(), cores=cores) for c in contests]
-    costs = [e.cost for e in every]
-    currencies = {e.currency for e in every if e.cost}
-    return Estimate(
-        files=sum(e.files for e in every),
-        pages=sum(e.pages for e in every),
-        input_tokens=sum(e.input_tokens for e in every),
-        output_tokens=sum(e.output_tokens for e in every),
-        cost=None if None in costs or len(currencies) > 1 else sum(c or 0.0 for c in costs),
-        currency=next(iter(currencies), None),
-        seconds=sum(e.seconds for e in every),
-    )
+    return total(every)
 
 
 @dataclass(slots=True)

@@ -69,8 +69,8 @@ def whole(desk: Desk, folder: Folder, *, reviewed: bool = False) -> Order:
     counts = desk.ledger.counts([folder.name])[folder.name]
     left = 0 if reviewed else desk.ledger.count_reviewed(folder.name)
     many = sum(counts.values()) - counts["gone"] - left
-    some = desk.ledger.latest(folder.name, "done", SAMPLE) or desk.ledger.latest(
-        folder.name, "failed", SAMPLE
+    some = desk.ledger.browse([folder.name], ["done"], limit=SAMPLE) or desk.ledger.browse(
+        [folder.name], ["failed"], limit=SAMPLE
     )
 
     def do(now: float) -> int:

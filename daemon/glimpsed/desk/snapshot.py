@@ -14,7 +14,7 @@ from glimpsed.model import shown, utc
 
 if TYPE_CHECKING:
     from glimpsed.clock import Clock
-    from glimpsed.config import Config, Folder, Limit
+    from glimpsed.config import Config, Folder
     from glimpsed.ledger import Daemon, Ledger, Paused, Spend
 
 FAILURES = 5  # of the latest that are shown
@@ -30,9 +30,9 @@ def snapshot(desk: Desk, now: float) -> dict[str, Any]:
         "daemon": _daemon(daemons),
         "ledger": told(parsed(state_url(desk.config))),
         "folders": folders,
-        "models": _models(desk, daemons),
+        "models": _models(desk),
         "spend": _spend(desk, now),
-        "failures": _failures(desk.ledger, folders),
+        "failures": _failures(desk.ledger, [name for name, of in folders.items() if of["failed"]]),
     }
 
 
@@ -52,7 +52,7 @@ def _daemon(daemons: Sequence[Daemon]) -> dict[str, Any]:
 
 
 def _folders(desk: Desk, daemons: Sequence[Daemon]) -> dict[str, dict[str, Any]]:
-    told = _told(daemons, "folders")
+    told = _told(daemons)
     names = [*desk.config.folders, *(name for name in told if name not in desk.config.folders)]
     counts = desk.ledger.counts(names)
     held = desk.ledger.held()
@@ -75,11 +75,11 @@ def _folders(desk: Desk, daemons: Sequence[Daemon]) -> dict[str, dict[str, Any]]
     return found
 
 
-def _told(daemons: Iterable[Daemon], part: str) -> dict[str, dict[str, Any]]:
-    """A part of what the daemons tell of themselves, by name; the one that started last knows best."""
+def _told(daemons: Iterable[Daemon]) -> dict[str, dict[str, Any]]:
+    """What the daemons tell of their folders, by name; the one that started last knows best."""
     found: dict[str, dict[str, Any]] = {}
     for daemon in daemons:
-        found |= daemon.report.get(part) or {}
+        found |= daemon.report.get("folders") or {}
     return found
 
 
@@ -116,22 +116,18 @@ def _looked_at(folder: Folder) -> dict[str, Any]:
     return {"state": "lost", "mode": mode, "filesystem": None, "reason": "there is no such directory"}
 
 
-def _models(desk: Desk, daemons: Sequence[Daemon]) -> dict[str, dict[str, Any]]:
-    told = _told(daemons, "models")
+def _models(desk: Desk) -> dict[str, dict[str, Any]]:
     pauses = desk.ledger.pauses()
     clock = desk.ledger.clock
     learnt = desk.ledger.all_learnt(clock())
-    names = dict.fromkeys([*_used(desk.config), *told, *pauses])
+    names = dict.fromkeys([*desk.config.used_models, *pauses])
     return {
-        name: {
-            **_pause(pauses.get(name), told.get(name), clock),
-            "learnt": _learnt(desk.config, name, learnt),
-        }
+        name: {**_pause(pauses.get(name), clock), "learnt": _learnt(desk.config, name, learnt)}
         for name in names
     }
 
 
-def _pause(paused: Paused | None, told: Mapping[str, Any] | None, clock: Clock) -> dict[str, Any]:
+def _pause(paused: Paused | None, clock: Clock) -> dict[str, Any]:
     now = clock()
     if paused is not None and (paused.next_probe is not None or paused.until is None or paused.until > now):
         until = paused.until if paused.until is not None else paused.next_probe
@@ -143,14 +139,7 @@ def _pause(paused: Paused | None, told: Mapping[str, Any] | None, clock: Clock) 
             "since": _shown(paused.since, clock),
             "next_probe": _shown(paused.next_probe and max(paused.next_probe, now), clock),
         }
-    told = told or {}
-    return {
-        "state": told.get("state", "ok"),
-        "reason": told.get("reason"),
-        "until": _time(told.get("until")),
-        "since": _time(told.get("since")),
-        "next_probe": _time(told.get("next_probe")),
-    }
+    return {"state": "ok", "reason": None, "until": None, "since": None, "next_probe": None}
 
 
 def _learnt(config: Config, name: str, learnt: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -189,17 +178,9 @@ def _spend(desk: Desk, now: float) -> dict[str, Any]:
                 "day": _sum(day, currency=config.budget.currency, **of),
                 "month": _sum(month, currency=config.budget.currency, **of),
             }
-            for of, limit in _limits(config)
+            for of, limit in config.limits
         ],
     }
-
-
-def _limits(config: Config) -> list[tuple[dict[str, str], Limit]]:
-    """Every budget that is set: that of everything, then of folders, then of models."""
-    found: list[tuple[dict[str, str], Limit | None]] = [({}, config.budget)]
-    found += [({"folder": name}, folder.budget) for name, folder in config.folders.items()]
-    found += [({"model": name}, entry.budget) for name, entry in config.models.items()]
-    return [(of, limit) for of, limit in found if limit and (limit.per_day or limit.per_month)]
 
 
 def _sum(
@@ -213,25 +194,13 @@ def _sum(
     return round(float(sum(costs)), 6)
 
 
-def _failures(ledger: Ledger, folders: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    rows = [
-        row for name in folders if folders[name]["failed"] for row in ledger.latest(name, "failed", FAILURES)
-    ]
-    rows.sort(key=lambda row: -row.changed)
+def _failures(ledger: Ledger, folders: Sequence[str]) -> list[dict[str, Any]]:
+    rows = ledger.browse(folders, ["failed"], limit=FAILURES)
     return [
         {"folder": r.key.folder, "file": shown(r.key.path), "reason": r.reason, "since": utc(r.changed)}
-        for r in rows[:FAILURES]
+        for r in rows
     ]
-
-
-def _used(config: Config) -> list[str]:
-    return list(dict.fromkeys(n for f in config.folders.values() for n in f.readers))
 
 
 def _shown(time: float | None, clock: Clock) -> str | None:
     return None if time is None else utc(clock.to_wall(time))
-
-
-def _time(when: Any) -> str | None:
-    """As ISO 8601, whether it was told as that or in epoch seconds."""
-    return utc(when) if isinstance(when, int | float) else when

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from glimpsed import eventloop
 from glimpsed.config.schema import Folder
-from glimpsed.desk.asking import ask_about_content
+from glimpsed.desk.asking import ask_about_content, connected
 from glimpsed.desk.desk import Desk
 from glimpsed.disk.files import find_root, read_content
 from glimpsed.errors import FileError, GlimpsedError
@@ -18,7 +18,7 @@ from glimpsed.ledger.spending import Bill
 from glimpsed.model import Answer, Usage
 from glimpsed.pipeline.anew import where
 from glimpsed.pipeline.ask import Asked
-from glimpsed.vision import Memory, Model, connect
+from glimpsed.vision import Model
 
 
 @dataclass(slots=True)
@@ -36,17 +36,18 @@ def read_all(
     """Every file by every model, as this folder asks; in an event loop of its own."""
 
     async def all_of_them() -> list[tuple[FileRow, list[Tried]]]:
-        images = Images(desk.config.workers)
-        connected = [connect(desk.config.models[name], Memory()) for name in models]
-        try:
+        async with connected(desk.config, models) as (images, asked):
             return [
-                (row, list(await asyncio.gather(*(_read(desk, folder, m, row, images) for m in connected))))
+                (
+                    row,
+                    list(
+                        await asyncio.gather(
+                            *(_read(desk, folder, asked[name], row, images) for name in models)
+                        )
+                    ),
+                )
                 for row in rows
             ]
-        finally:
-            await images.close()
-            for model in connected:
-                await model.aclose()
 
     return eventloop.run(all_of_them())
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from glimpsed.ledger.packed import pages_of
 from glimpsed.ledger.part import CHUNK, Part, chunks, file_row
-from glimpsed.ledger.schema import about, files, kept, questions
+from glimpsed.ledger.schema import files, kept, questions
 from glimpsed.ledger.values import FileRow, Reason
 from glimpsed.model import State
 
@@ -203,19 +203,11 @@ class Browse(Part):
 
     def ask_rescan(self, now: float) -> None:
         """Have every daemon on this ledger list its folders in full; see `rescan_asked`."""
-        insert = self._insert(about)
-        put = insert.on_conflict_do_update(
-            index_elements=[about.c.name], set_={"value": insert.excluded.value}
-        )
-        with self._database.write() as c:
-            c.execute(put, {"name": _RESCAN, "value": repr(now)})
-            self._database.tell(c)
+        self.note(_RESCAN, repr(now), tell=True)
 
     def rescan_asked(self) -> str | None:
         """Another value each time that somebody asked for it."""
-        with self._database.read() as c:
-            asked: str | None = c.scalar(sa.select(about.c.value).where(about.c.name == _RESCAN))
-            return asked
+        return self.noted(_RESCAN)
 
     def failed_files(self, folder: str) -> Iterator[FileRow]:
         """Every failed file of a folder, the latest first; read in parts, so that nobody waits meanwhile."""

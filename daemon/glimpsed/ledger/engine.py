@@ -29,6 +29,7 @@ from sqlalchemy import exc, pool
 from glimpsed import words
 from glimpsed.errors import LedgerError, LedgerReplaced, LedgerUnavailable, MissingExtra
 from glimpsed.ledger.news import Listener, tell
+from glimpsed.redact import password_runs_on
 
 BUSY = 15.0  # seconds that SQLite waits for another process's transaction
 MOVE_AWAY = "Move it away, glimpsed then adopts the sidecars that are there."
@@ -241,10 +242,17 @@ def meaning(where: str, error: exc.DBAPIError) -> LedgerError | LedgerUnavailabl
 
 def parsed(url: str) -> sa.URL:
     """The URL of a ledger, with its driver. Raises `LedgerError` for one that cannot be a ledger's."""
+    if password_runs_on(url):
+        raise LedgerError(
+            "'state' has more than one @: in its name and password write @ as %40, and % as %25"
+        )
     try:
         place = sa.make_url(url)
-    except exc.ArgumentError as e:
-        raise LedgerError("'state' is no database URL like sqlite:////var/lib/glimpsed/ledger.db") from e
+    except (exc.ArgumentError, ValueError):  # which may quote a part of the password
+        raise LedgerError(
+            "'state' is no database URL like sqlite:////var/lib/glimpsed/ledger.db or "
+            "postgresql+psycopg://NAME:PASSWORD@HOST/DATABASE"
+        ) from None
     backend = place.get_backend_name()
     if backend == "sqlite" and place.database in (None, "", ":memory:"):
         raise LedgerError("'state' must name a file: a ledger in memory would forget what was paid for")
@@ -324,8 +332,21 @@ def _configure_sqlite(connection: Any, record: pool.ConnectionPoolEntry) -> None
 
 def _postgresql(url: sa.URL, connect: dict[str, Any]) -> sa.Engine:
     try:
-        return sa.create_engine(
+        engine = sa.create_engine(
             url, hide_parameters=True, connect_args=connect, pool_size=_READERS, max_overflow=_READERS
         )
     except ModuleNotFoundError as e:
         raise MissingExtra("A ledger in PostgreSQL", "postgres") from e
+
+    def in_unicode(connection: Any, record: pool.ConnectionPoolEntry) -> None:
+        del record
+        encoding = connection.info.parameter_status("server_encoding")
+        if encoding not in {"UTF8", None}:
+            connection.close()
+            raise LedgerError(
+                f"{told(url)}: the database's encoding is {encoding}, which not every file name and answer can be "
+                f"written in. Make one with: createdb --template=template0 --encoding=UTF8"
+            )
+
+    sa.event.listen(engine, "connect", in_unicode, insert=True)  # before SQLAlchemy asks anything itself
+    return engine

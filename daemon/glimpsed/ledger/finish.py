@@ -10,7 +10,15 @@ import sqlalchemy as sa
 
 from glimpsed.ledger.kept import Kept, ToKeep
 from glimpsed.ledger.lease import STILL_OURS
-from glimpsed.ledger.part import HELD_LEASE, NEVER_READ, clean, file_row, written_from, written_text
+from glimpsed.ledger.part import (
+    FORGET_ANSWERS,
+    HELD_LEASE,
+    NEVER_READ,
+    clean,
+    file_row,
+    written_from,
+    written_text,
+)
 from glimpsed.ledger.queue import Queue
 from glimpsed.ledger.schema import answers, files
 from glimpsed.ledger.spending import Bill, Spending
@@ -66,7 +74,6 @@ _GONE = _END.values(state="gone", was=files.c.state, changed=sa.bindparam("at"),
 _KEPT = sa.select(answers.c.file, answers.c.page, answers.c.body).where(
     answers.c.file.in_(sa.bindparam("ids", expanding=True))
 )
-DROP = sa.delete(answers).where(answers.c.file.in_(sa.bindparam("ids", expanding=True)))
 
 
 class Finish(Queue, Kept, Spending):
@@ -121,7 +128,7 @@ class Finish(Queue, Kept, Spending):
         ]
         c.execute(_ANSWERED, rows)
         if drop:
-            c.execute(DROP, {"ids": drop})
+            c.execute(FORGET_ANSWERS, {"ids": drop})
         bodies = [{"file": job.id, "page": 0, "body": answer.model_dump_json()} for job, answer, _ in held]
         c.execute(self._put_answer, bodies)
 
@@ -136,10 +143,6 @@ class Finish(Queue, Kept, Spending):
         with self._database.write(durable=True) as c:
             self._pay(c, [Bill(job.key.folder, entry, usage)], now)
 
-    def _pay_for(self, c: sa.Connection, folder: str, entry: str, usage: Usage, now: float) -> None:
-        """Money that went for something else than an answer."""
-        self._pay(c, [Bill(folder, entry, usage)], now)
-
     def done(self, job: Job, written: Sequence[Written], now: float) -> bool:
         """Every sidecar is on disk: the answer leaves the ledger, the fact stays."""
         return self.all_done([(job, written)], now)[0]
@@ -152,7 +155,7 @@ class Finish(Queue, Kept, Spending):
             if held:
                 rows = [{"job": job.id, "at": now, "sidecars": written_text(w)} for job, w in held]
                 c.execute(DONE, rows)
-                c.execute(DROP, {"ids": [job.id for job, _ in held]})
+                c.execute(FORGET_ANSWERS, {"ids": [job.id for job, _ in held]})
                 self._written(c, [job for job, _ in held])
             return ours
 
@@ -193,7 +196,7 @@ class Finish(Queue, Kept, Spending):
             else:
                 asked = {"asked": failure(question, content)}
                 c.execute(_FAILED.values(_UNANSWERED), values | asked | self._lease(job))
-            c.execute(DROP, {"ids": [job.id]})
+            c.execute(FORGET_ANSWERS, {"ids": [job.id]})
             return True
 
     def all_unanswered(self, several: Sequence[tuple[FileKey, Version, str]]) -> list[list[FileRow]]:
@@ -224,9 +227,7 @@ class Finish(Queue, Kept, Spending):
 
     @functools.cached_property
     def _put_answer(self) -> Any:
-        insert = self._insert(answers)
-        keys = [answers.c.file, answers.c.page]
-        return insert.on_conflict_do_update(index_elements=keys, set_={"body": insert.excluded.body})
+        return self._put(answers, "body")
 
 
 def _bills(

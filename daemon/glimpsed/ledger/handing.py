@@ -14,8 +14,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from glimpsed.ledger.finish import DONE, DROP, OURS, Finish
-from glimpsed.ledger.part import HELD_LEASE, clean, key_of, written_text
+from glimpsed.ledger.finish import DONE, OURS, Finish
+from glimpsed.ledger.part import FORGET_ANSWERS, HELD_LEASE, clean, key_of, written_text
 from glimpsed.ledger.schema import HANDED, IN_COMMAND, answers, files, kept, reviews, verifications
 from glimpsed.model import Answer, FileKey, Job, Version, Written
 
@@ -167,7 +167,7 @@ class HandingOver(Finish):
                 for table in (verifications, reviews):
                     c.execute(sa.delete(table).where(table.c.file.in_(others)))
                 c.execute(sa.update(kept).where(kept.c.file.in_(others)).values(file=job.id))
-            c.execute(DROP, {"ids": [job.id, *others]})
+            c.execute(FORGET_ANSWERS, {"ids": [job.id, *others]})
             self._written(c, [job])
             c.execute(_ELSEWHERE, values)
             return True

@@ -55,9 +55,7 @@ class Hours(Part):
 
     @functools.cached_property
     def _add_hours(self) -> Any:
-        insert = self._insert(hours)
-        sums = {name: hours.c[name] + insert.excluded[name] for name in ("times", "total")}
-        return insert.on_conflict_do_update(index_elements=list(hours.primary_key), set_=sums)
+        return self._add(hours, "times", "total")
 
     def hours_since(self, since: float) -> list[Hour]:
         """All that is known from this time on."""

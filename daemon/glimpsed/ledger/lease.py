@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from glimpsed.ledger.part import HELD_LEASE, Part
+from glimpsed.ledger.part import HELD_LEASE, Part, is_file
 from glimpsed.ledger.schema import answers, files
 from glimpsed.model import Job
 
@@ -92,8 +92,7 @@ class Leases(Part):
         Else under none: paid for and kept it is to be all the same. None: that answer, or page (`part`), has been kept, or
         the file is forgotten.
         """
-        this = (files.c.folder == job.key.folder) & (files.c.directory == job.key.directory)
-        row = sa.select(files).where(this, files.c.name == job.key.name).with_for_update()
+        row = sa.select(files).where(is_file(job.key)).with_for_update()
         with self._database.write() as c:
             if (found := c.execute(row).one_or_none()) is None:
                 return None

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from glimpsed.ledger.kept import Kept, ToKeep
 from glimpsed.ledger.part import (
     CHUNK,
+    FORGET_ANSWERS,
     NEVER_READ,
     by_directory,
     chunks,
@@ -20,7 +21,7 @@ from glimpsed.ledger.part import (
     written_text,
 )
 from glimpsed.ledger.queue import OUTDATED
-from glimpsed.ledger.schema import PathText, about, answers, directories, files, folders
+from glimpsed.ledger.schema import PathText, directories, files, folders
 from glimpsed.ledger.spending import Spending
 from glimpsed.ledger.values import Adopted, GoneRow, Known
 from glimpsed.model import FileKey, State, Version
@@ -65,7 +66,6 @@ _RENAMED = (
 _HOUR = 3_600_000_000_000  # ns
 _ZONES = 26 * _HOUR  # from the first on earth to the last
 _THERE: tuple[State, ...] = ("queued", "running", "answered", "handing", "done", "failed")
-_FORGET_ANSWERS = sa.delete(answers).where(answers.c.file.in_(sa.bindparam("ids", expanding=True)))
 
 
 class Listing(Kept, Spending):
@@ -84,21 +84,14 @@ class Listing(Kept, Spending):
 
     def root(self, folder: str) -> tuple[int, int] | None:
         """(st_dev, st_ino) of the folder's root as this host saw it last; None: it never did."""
-        with self._database.read() as c:
-            value = c.scalar(sa.select(about.c.value).where(about.c.name == self._root_row(folder)))
-        if value is None:
+        if (value := self.noted(self._root_row(folder))) is None:
             return None
         device, inode = value.split(":")
         return int(device), int(inode)
 
     def set_root(self, folder: str, identity: tuple[int, int]) -> None:
         """Remember `root`."""
-        insert = self._insert(about)
-        put = insert.on_conflict_do_update(
-            index_elements=[about.c.name], set_={"value": insert.excluded.value}
-        )
-        with self._database.write() as c:
-            c.execute(put, {"name": self._root_row(folder), "value": f"{identity[0]}:{identity[1]}"})
+        self.note(self._root_row(folder), f"{identity[0]}:{identity[1]}")
 
     def _root_row(self, folder: str) -> str:
         host = self.owner.rsplit(":", 2)[0]
@@ -128,10 +121,7 @@ class Listing(Kept, Spending):
             if v is not None
         ]
         drop = sorted(d for d, v in digests.items() if v is None)
-        insert = self._insert(directories)
-        put = insert.on_conflict_do_update(
-            index_elements=list(directories.primary_key), set_={"digest": insert.excluded.digest}
-        )
+        put = self._put(directories, "digest")
         with self._database.write() as c:
             for rows in chunks(keep, 10 * CHUNK):
                 c.execute(put, rows)
@@ -235,7 +225,7 @@ class Listing(Kept, Spending):
             with self._database.write() as c:
                 taken = c.execute(self._adopt, [rows[key] for key in keys]).all()
                 for ids in chunks([row.id for row in taken], CHUNK):
-                    c.execute(_FORGET_ANSWERS, {"ids": ids})
+                    c.execute(FORGET_ANSWERS, {"ids": ids})
                 told = {row.id: adopted[key] for row in taken if (key := key_of(row)) in adopted}
                 if paid := [a for a in told.values() if a.paid]:
                     self._pay_again(c, paid)

@@ -22,9 +22,7 @@ class OfModels(Part):
 
     def learn(self, model_key: str, facts: Mapping[str, Any], now: float) -> None:
         """Remember facts about a (base_url, model, API), each for a week; None forgets one at once."""
-        insert = self._insert(learned)
-        new = {"value": insert.excluded.value, "at": insert.excluded.at}
-        put = insert.on_conflict_do_update(index_elements=list(learned.primary_key), set_=new)
+        put = self._put(learned, "value", "at")
         with self._database.write() as c:
             for fact, value in sorted(facts.items()):
                 if value is None:
@@ -33,10 +31,6 @@ class OfModels(Part):
                     row = {"model": model_key, "fact": fact, "value": json.dumps(value), "at": now}
                     c.execute(put, row)
             self._database.tell(c)
-
-    def learnt(self, model_key: str, now: float) -> dict[str, Any]:
-        """The facts that are still believed."""
-        return self.all_learnt(now).get(model_key, {})
 
     def all_learnt(self, now: float) -> dict[str, dict[str, Any]]:
         """The facts of every model that are still believed."""
@@ -57,7 +51,6 @@ class OfModels(Part):
 
     def pause(self, pause: Paused) -> None:
         """A model pauses, or pauses differently from before."""
-        insert = self._insert(pauses)
         row = {
             "model": pause.model,
             "reason": clean(pause.reason),
@@ -65,9 +58,8 @@ class OfModels(Part):
             "until": pause.until,
             "next_probe": pause.next_probe,
         }
-        change = {name: insert.excluded[name] for name in row if name != "model"}
         with self._database.write() as c:
-            c.execute(insert.on_conflict_do_update(index_elements=[pauses.c.model], set_=change), row)
+            c.execute(self._put(pauses, "reason", "since", "until", "next_probe"), row)
             self._database.tell(c)
 
     def resume(self, model: str) -> bool:
@@ -87,10 +79,8 @@ class OfModels(Part):
             self._count(c, model, requests, tokens, now)
 
     def _count(self, c: sa.Connection, model: str, requests: int, tokens: int, now: float) -> None:
-        insert = self._insert(paces)
-        change = {n: paces.c[n] + insert.excluded[n] for n in ("requests", "tokens")}
         row = {"model": model, "second": int(now), "requests": requests, "tokens": tokens}
-        c.execute(insert.on_conflict_do_update(index_elements=list(paces.primary_key), set_=change), row)
+        c.execute(self._add(paces, "requests", "tokens"), row)
         c.execute(sa.delete(paces).where(paces.c.model == model, paces.c.second < int(now) - _PACED))
 
     def may_send(

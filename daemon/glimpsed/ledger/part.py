@@ -12,7 +12,7 @@ from sqlalchemy.dialects import sqlite
 
 from glimpsed.clock import Clock
 from glimpsed.ledger.engine import Database
-from glimpsed.ledger.schema import files
+from glimpsed.ledger.schema import about, answers, files
 from glimpsed.ledger.values import FileRow
 from glimpsed.model import FileKey, Version, Written
 
@@ -27,6 +27,7 @@ HELD_LEASE = (
     & (files.c.owner == sa.bindparam("mine"))
     & (files.c.claims == sa.bindparam("claim"))
 )
+FORGET_ANSWERS = sa.delete(answers).where(answers.c.file.in_(sa.bindparam("ids", expanding=True)))
 
 
 class Part:
@@ -49,6 +50,31 @@ class Part:
 
         return postgresql.insert(table)
 
+    def _put(self, table: sa.Table, *columns: str) -> Any:
+        """An INSERT that puts these columns into the row, if there is one."""
+        insert = self._insert(table)
+        new = {name: insert.excluded[name] for name in columns}
+        return insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=new)
+
+    def _add(self, table: sa.Table, *columns: str) -> Any:
+        """An INSERT that adds these columns to those of the row, if there is one."""
+        insert = self._insert(table)
+        sums = {name: table.c[name] + insert.excluded[name] for name in columns}
+        return insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=sums)
+
+    def noted(self, name: str) -> str | None:
+        """What `note` kept under this name."""
+        with self._database.read() as c:
+            value: str | None = c.scalar(sa.select(about.c.value).where(about.c.name == name))
+            return value
+
+    def note(self, name: str, value: str, *, tell: bool = False) -> None:
+        """Remember a value, beside what the ledger knows of itself; `tell` the other daemons of it."""
+        with self._database.write() as c:
+            c.execute(self._put(about, "value"), {"name": name, "value": value})
+            if tell:
+                self._database.tell(c)
+
 
 def written_text(written: Sequence[Written]) -> str | None:
     """Sidecars as the row keeps them: short, and whatever their names."""
@@ -68,6 +94,11 @@ def clean(text: str | None) -> str | None:
     if text is None:
         return None
     return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def is_file(key: FileKey) -> sa.ColumnElement[bool]:
+    """Whether a row is this file's."""
+    return (files.c.folder == key.folder) & (files.c.directory == key.directory) & (files.c.name == key.name)
 
 
 def key_of(row: sa.Row[*tuple[Any, ...]]) -> FileKey:

@@ -8,8 +8,18 @@ from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
-from glimpsed.ledger.part import CHUNK, Part, by_directory, chunks, file_row, key_of, written_text
-from glimpsed.ledger.schema import about, answers, files, folders, reviews
+from glimpsed.ledger.part import (
+    CHUNK,
+    FORGET_ANSWERS,
+    Part,
+    by_directory,
+    chunks,
+    file_row,
+    is_file,
+    key_of,
+    written_text,
+)
+from glimpsed.ledger.schema import answers, files, folders, reviews
 from glimpsed.ledger.values import FileRow
 from glimpsed.model import FileKey, PageRecord, State, Written
 
@@ -80,7 +90,6 @@ _HANDED_AGAIN: dict[str, Any] = {
 }
 _HANDING: sa.ColumnElement[bool] = files.c.was == "handing"
 _SOME: sa.BindParameter[Any] = sa.bindparam("some", expanding=True)
-_FORGET_ANSWERS = sa.delete(answers).where(answers.c.file.in_(_SOME))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +138,7 @@ class Queries(Part):
     def find(self, key: FileKey) -> FileRow | None:
         """One file."""
         with self._database.read() as c:
-            row = c.execute(sa.select(files).where(_is(key))).one_or_none()
+            row = c.execute(sa.select(files).where(is_file(key))).one_or_none()
             return None if row is None else file_row(row)
 
     def beneath(self, folder: str, directory: str) -> list[FileKey]:
@@ -144,22 +153,6 @@ class Queries(Part):
             rows = c.execute(columns.where(files.c.folder == folder, here, files.c.state != "gone"))
             return [key_of(row) for row in rows]
 
-    def failures(self, folder: str | None = None, *, limit: int | None = None) -> list[FileRow]:
-        """Failed files, the latest first."""
-        statement = sa.select(files).where(files.c.state == "failed")
-        if folder is not None:
-            statement = statement.where(files.c.folder == folder)
-        with self._database.read() as c:
-            ordered = statement.order_by(files.c.changed.desc(), files.c.id).limit(limit)
-            return [file_row(row) for row in c.execute(ordered)]
-
-    def latest(self, folder: str, state: State, limit: int) -> list[FileRow]:
-        """The files that got into a state last."""
-        statement = sa.select(files).where(files.c.folder == folder, files.c.state == state)
-        with self._database.read() as c:
-            ordered = statement.order_by(files.c.changed.desc(), files.c.id.desc()).limit(limit)
-            return [file_row(row) for row in c.execute(ordered)]
-
     def rewritten(self, row: FileRow, written: Sequence[Written]) -> bool:
         """The sidecars of a done file were written anew.
 
@@ -171,7 +164,7 @@ class Queries(Part):
             & (files.c.changed == row.changed)
             & files.c.written.is_not_distinct_from(written_text(row.written))
         )
-        change = sa.update(files).where(_is(row.key), files.c.state == "done", same)
+        change = sa.update(files).where(is_file(row.key), files.c.state == "done", same)
         with self._database.write() as c:
             return bool(c.execute(change.values(written=written_text(written))).rowcount)
 
@@ -188,21 +181,6 @@ class Queries(Part):
         page = sa.select(files).where(columns.folder == folder, columns.state == "done", files.c.id > after)
         with self._database.read() as c:
             return [(row.id, file_row(row)) for row in c.execute(page.order_by(files.c.id).limit(limit))]
-
-    def noted(self, name: str) -> str | None:
-        """What `note` kept under this name."""
-        with self._database.read() as c:
-            value: str | None = c.scalar(sa.select(about.c.value).where(about.c.name == name))
-            return value
-
-    def note(self, name: str, value: str) -> None:
-        """Remember a value, beside what the ledger knows of itself."""
-        insert = self._insert(about)
-        change = insert.on_conflict_do_update(
-            index_elements=[about.c.name], set_={"value": insert.excluded.value}
-        )
-        with self._database.write() as c:
-            c.execute(change, {"name": name, "value": value})
 
     def all_reusable(self, several: Sequence[tuple[str, str]], *, limit: int = 10) -> list[list[FileKey]]:
         """For each (content, question): files that got an answer to that, also those that are gone.
@@ -260,11 +238,11 @@ class Queries(Part):
 
     def redo_page(self, key: FileKey, others: Sequence[PageRecord], *, now: float) -> int:
         """Ask again about a file that is done, but for these pages, which keep their answers. Returns how many files."""
-        again = sa.update(files).where(_is(key), files.c.state == "done").values(_REDONE | _redone(now))
+        again = sa.update(files).where(is_file(key), files.c.state == "done").values(_REDONE | _redone(now))
         with self._database.write() as c:
             ids = list(c.execute(again.returning(files.c.id)).scalars())
             for id_ in ids:
-                c.execute(_FORGET_ANSWERS, {"some": [id_]})
+                c.execute(FORGET_ANSWERS, {"ids": [id_]})
                 rows = [
                     {"file": id_, "page": record.answer.page, "body": record.model_dump_json()}
                     for record in others
@@ -348,7 +326,7 @@ class Queries(Part):
                 for few in chunks(ids, CHUNK):
                     count += c.execute(change_some, {"some": few}).rowcount
                     if forget:
-                        c.execute(_FORGET_ANSWERS, {"some": few})
+                        c.execute(FORGET_ANSWERS, {"ids": few})
                 if not ids:
                     return count
                 self._database.tell(c)
@@ -363,10 +341,6 @@ def _retried(now: float) -> dict[str, Any]:
 def _redone(now: float) -> dict[str, Any]:
     """Asked whatever was answered."""
     return {"changed": now, "round": int(now), "anew": 1}
-
-
-def _is(key: FileKey) -> sa.ColumnElement[bool]:
-    return (files.c.folder == key.folder) & (files.c.directory == key.directory) & (files.c.name == key.name)
 
 
 def _named(place: dict[str, Any], names: Sequence[str]) -> sa.ColumnElement[bool]:

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from glimpsed.ledger.lease import LEASE, Leases
-from glimpsed.ledger.part import by_directory, chunks, key_of, written_from
+from glimpsed.ledger.part import FORGET_ANSWERS, by_directory, chunks, key_of, written_from
 from glimpsed.ledger.schema import HANDED, HELD, PathText, answers, directories, files, folders
 from glimpsed.model import Answer, FileKey, Handing, Job, Offer, PageRecord, Version
 
@@ -135,7 +135,6 @@ _WAIT_ON = _QUEUED_HERE.where(
     | _waited.where(_before.c.due.is_(None), _before.c.sha256.is_(None), _before.c.state == "gone"),
 ).values(fresh=0)
 _OF_JOBS = sa.select(answers).where(answers.c.file.in_(sa.bindparam("ids", expanding=True)))
-_FORGET_ANSWERS = sa.delete(answers).where(answers.c.file.in_(sa.bindparam("ids", expanding=True)))
 # One step down the index `files_claim` a folder with anything in the queue: of a thousand, most have nothing.
 _WAITING = sa.text("""
 WITH RECURSIVE found(folder) AS (
@@ -197,7 +196,7 @@ class Queue(Leases):
         for folder, directory in sorted(places):
             c.execute(OUTDATED, {"folder": folder, "directory": directory})
         if superseded := [row.id for row in taken if row.was is None and row.claims]:
-            c.execute(_FORGET_ANSWERS, {"ids": superseded})
+            c.execute(FORGET_ANSWERS, {"ids": superseded})
         if back := [row.id for row in taken if row.was is not None]:
             c.execute(_CLEAR_WAS, {"ids": back})
         waiting = (

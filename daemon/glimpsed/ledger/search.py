@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,7 +22,7 @@ from glimpsed.ledger.packed import pages_of
 from glimpsed.ledger.part import CHUNK, Part, chunks, key_of
 from glimpsed.ledger.schema import files, kept, questions, verifications
 from glimpsed.ledger.values import Among, Hit, Matches
-from glimpsed.ledger.words import Phrase, folded, phrases
+from glimpsed.ledger.words import Phrase, begun, folded, matching_line, phrases
 from glimpsed.model import FileKey
 
 LOOKED_AT = 100  # answers that are compared with one another, at least
@@ -97,7 +97,7 @@ class Search(Part):
         whole words find nothing, all that are not quoted are taken for beginnings.
         """
         wanted = phrases(text)
-        return self._best(wanted, limit, folder) or self._best(_begun(wanted), limit, folder)
+        return self._best(wanted, limit, folder) or self._best(begun(wanted), limit, folder)
 
     def found(
         self, text: str, among: Among, *, after: tuple[int, int] | None = None, limit: int = 50
@@ -108,7 +108,7 @@ class Search(Part):
         """
         wanted = phrases(text)
         found = self._page(wanted, among, after, limit)
-        return found if found.count or not found.every else self._page(_begun(wanted), among, after, limit)
+        return found if found.count or not found.every else self._page(begun(wanted), among, after, limit)
 
     def _best(self, wanted: Sequence[Phrase], limit: int, folder: str | None) -> list[Hit]:
         found: list[_Match] = []
@@ -191,11 +191,6 @@ def _whose(among: Among) -> sa.Select[Any]:
     return which.where(sa.exists().where(read, verifications.c.doubtful == 1), files.c.state == "done")
 
 
-def _begun(wanted: Sequence[Phrase]) -> list[Phrase]:
-    """Taken for beginnings, but for what is quoted."""
-    return [phrase if phrase.quoted else replace(phrase, begun=True) for phrase in wanted]
-
-
 def _answers(
     c: sa.Connection, wanted: Sequence[Phrase], whose: sa.Select[Any], most: int, before: int = FIRST
 ) -> Iterator[tuple[int, Sequence[sa.Row[*tuple[Any, ...]]], bool]]:
@@ -219,12 +214,12 @@ def _answers(
 
 def _often(c: sa.Connection, terms: Terms, before: int) -> set[tuple[str, bool]]:
     """The beginnings that many of the answers kept last before this one have."""
-    begun = {(term, True): Phrase(term, (term,), quoted=False, begun=True) for term, begun in terms if begun}
-    if not begun:
+    some = {(term, True): Phrase((term,), quoted=False, begun=True) for term, begins in terms if begins}
+    if not some:
         return set()
     rows = c.execute(_NEWEST_TEXTS, {"before": before}).all()
     texts = ["\n".join(map(folded, pages_of(row.body, row.facts))) for row in rows]
-    patterns = {term: phrase.pattern() for term, phrase in begun.items()}
+    patterns = {term: phrase.pattern() for term, phrase in some.items()}
     return {
         term for term, has in patterns.items() if sum(map(bool, map(has.search, texts))) >= OFTEN * PROBED
     }
@@ -241,12 +236,12 @@ def _ids(c: sa.Connection, terms: Terms, before: int, most: int) -> list[int]:
 
 def _fts5(terms: Terms) -> str:
     """SQLite's query language: ``"oak" "invoic"*``."""
-    return " ".join(f'"{term}"{"*" if begun else ""}' for term, begun in terms)
+    return " ".join(f'"{term}"{"*" if begins else ""}' for term, begins in terms)
 
 
 def _tsquery(terms: Terms) -> str:
     """PostgreSQL's: ``'oak' & 'invoic':*``."""
-    return " & ".join(f"'{term}'{':*' if begun else ''}" for term, begun in terms)
+    return " & ".join(f"'{term}'{':*' if begins else ''}" for term, begins in terms)
 
 
 def _matches(row: sa.Row[*tuple[Any, ...]], patterns: Sequence[re.Pattern[str]]) -> list[_Match]:
@@ -262,17 +257,9 @@ def _matches(row: sa.Row[*tuple[Any, ...]], patterns: Sequence[re.Pattern[str]])
 
 
 def _hits(found: Sequence[_Match], wanted: Sequence[Phrase]) -> list[Hit]:
-    looked_for = [phrase.text for phrase in wanted]
-    return [Hit(m.key, m.page, matching_line(m.text, looked_for), m.file) for m in found]
+    return [Hit(m.key, m.page, matching_line(m.text, wanted), m.file) for m in found]
 
 
 def _score(counts: Sequence[int], length: int) -> float:
     """The more often, on the shorter a page, the better; ever less so, as BM25 has it."""
     return sum(count / (count + 0.3 + length / 1000) for count in counts)
-
-
-def matching_line(body: str, words: Sequence[str]) -> str:
-    """The line that holds most of these words; the first of those."""
-    folded = [word.casefold() for word in words]
-    lines = [line.strip() for line in body.splitlines() if line.strip()] or [""]
-    return max(lines, key=lambda line: sum(word in line.casefold() for word in folded))

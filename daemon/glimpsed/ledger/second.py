@@ -14,8 +14,9 @@ import sqlalchemy as sa
 from glimpsed.ledger.finish import Finish
 from glimpsed.ledger.kept import ToKeep, verification
 from glimpsed.ledger.packed import pack, unpack
-from glimpsed.ledger.part import CHUNK, chunks, file_row, written_text
+from glimpsed.ledger.part import CHUNK, chunks, file_row, is_file, written_text
 from glimpsed.ledger.schema import files, reviews, verifications
+from glimpsed.ledger.spending import Bill
 from glimpsed.ledger.values import FileRow, SecondReading
 from glimpsed.model import Answer, FileKey, Job, Usage, Version, Written, shown
 
@@ -90,7 +91,7 @@ class Second(Finish):
             "reading": reading,
         }
         with self._database.write(durable=True) as c:
-            self._pay_for(c, job.key.folder, entry, usage, now)
+            self._pay(c, [Bill(job.key.folder, entry, usage)], now)
             c.execute(sa.update(verifications).where(*_held(job, self.owner)).values(found))
             if seen is not None and self.keep != 0:
                 self._keep_answers(c, [ToKeep(job.id, seen, f"{SECOND}:{entry}", found=False)])
@@ -177,10 +178,9 @@ class Second(Finish):
 
     def agreement(self, key: FileKey) -> float | None:
         """How far the second reader agreed about a file; None: it did not read it, or not this version."""
-        where = (files.c.folder == key.folder) & (files.c.directory == key.directory)
         one = sa.select(verifications.c.agreement).join_from(verifications, files, _CURRENT)
         with self._database.read() as c:
-            found: float | None = c.scalar(one.where(where, files.c.name == key.name))
+            found: float | None = c.scalar(one.where(is_file(key)))
             return found
 
     # -- reviews
@@ -194,12 +194,9 @@ class Second(Finish):
 
         False: it has been answered, reviewed or written anew since `row` was read.
         """
-        where = (files.c.folder == row.key.folder) & (files.c.directory == row.key.directory)
         same = (files.c.changed == row.changed) & (files.c.state == "done")
         sidecars = files.c.written.is_not_distinct_from(written_text(row.written))
-        this = sa.select(files.c.id, files.c.claims).where(
-            where, files.c.name == row.key.name, same, sidecars
-        )
+        this = sa.select(files.c.id, files.c.claims).where(is_file(row.key), same, sidecars)
         with self._database.write(durable=True) as c:
             found = c.execute(this).one_or_none()
             if found is None:
@@ -258,17 +255,15 @@ class Second(Finish):
 
     def _before(self, key: FileKey) -> tuple[bytes, bytes | None] | None:
         """As it was packed, and the content's hash."""
-        where = (files.c.folder == key.folder) & (files.c.directory == key.directory)
         one = sa.select(reviews.c.before, files.c.sha256).join_from(reviews, files, _REVIEWED)
-        this = one.where(where, files.c.name == key.name, files.c.state == "done")
+        this = one.where(is_file(key), files.c.state == "done")
         with self._database.read() as c:
             row = c.execute(this).one_or_none()
             return None if row is None else (row.before, row.sha256)
 
     def forget_review(self, row: FileRow, answer: Answer) -> None:
         """The model's own answer counts again."""
-        where = (files.c.folder == row.key.folder) & (files.c.directory == row.key.directory)
-        this = sa.select(files.c.id).where(where, files.c.name == row.key.name)
+        this = sa.select(files.c.id).where(is_file(row.key))
         with self._database.write() as c:
             if (file := c.scalar(this)) is None:
                 return

@@ -72,11 +72,7 @@ class Spending(Part):
 
     @functools.cached_property
     def _add_spend(self) -> Any:
-        insert = self._insert(spend)
-        sums = {
-            n: spend.c[n] + insert.excluded[n] for n in ("answers", "input_tokens", "output_tokens", "cost")
-        }
-        return insert.on_conflict_do_update(index_elements=list(spend.primary_key), set_=sums)
+        return self._add(spend, "answers", "input_tokens", "output_tokens", "cost")
 
 
 def local_day(now: float) -> str:

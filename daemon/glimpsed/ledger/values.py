@@ -140,7 +140,7 @@ class Daemon:
     pid: int
     since: float  # by the ledger's clock, as `beat`
     beat: float
-    report: dict[str, Any] = field(default_factory=dict)  # what it tells of itself: folders, models
+    report: dict[str, Any] = field(default_factory=dict)  # what it tells of its folders
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import pairwise
 
 # Thai, Lao, Khmer and Burmese; kana, bopomofo, CJK and its extensions. Hangul has spaces.
@@ -33,7 +34,6 @@ _MOST_PHRASES = 100
 class Phrase:
     """Words that stand side by side; with `begun`, the last of them may go on."""
 
-    text: str
     words: tuple[str, ...]
     quoted: bool
     begun: bool
@@ -71,8 +71,46 @@ def phrases(query: str) -> list[Phrase]:
     for part in list(_PHRASE.finditer(query))[:_MOST_PHRASES]:
         text, begun = (part[1], bool(part[2])) if part[3] is None else (part[3], part[3].endswith("*"))
         if words := tuple(cut(text)):
-            found.append(Phrase(text.strip().strip('"*'), words, quoted=part[3] is None, begun=begun))
+            found.append(Phrase(words, quoted=part[3] is None, begun=begun))
     return found
+
+
+def begun(wanted: Sequence[Phrase]) -> list[Phrase]:
+    """Taken for beginnings, but for what is quoted."""
+    return [phrase if phrase.quoted else replace(phrase, begun=True) for phrase in wanted]
+
+
+def matching_line(body: str, wanted: Sequence[Phrase]) -> str:
+    """The line of a text that holds most of these phrases, else most of their words; the first of those."""
+    phrases = [phrase.pattern() for phrase in wanted]
+    words = [
+        Phrase((word,), quoted=False, begun=True).pattern() for phrase in wanted for word in phrase.words
+    ]
+
+    def held(line: str) -> tuple[int, int]:
+        text = folded(line)
+        return sum(bool(some.search(text)) for some in phrases), sum(bool(one.search(text)) for one in words)
+
+    lines = [line.strip() for line in body.splitlines() if line.strip()] or [""]
+    return max(lines, key=held)
+
+
+def spans(line: str, query: str) -> list[tuple[int, int]]:
+    """From where to where in a line, as it is written, something that a query looks for stands; in order, apart."""
+    text, at = line.lower(), list(range(len(line)))
+    if not line.isascii():  # folding makes nothing of some characters, and several of some
+        each = [_folded_sign(sign) for sign in line]
+        text = "".join(each)
+        at = [number for number, sign in enumerate(each) for _ in sign]
+    whole = phrases(query)
+    # As the search takes them: where whole words find nothing, for beginnings.
+    found = [
+        one if one.pattern().search(text) else other for one, other in zip(whole, begun(whole), strict=True)
+    ]
+    if not found:
+        return []
+    anything = re.compile("|".join(f"(?:{phrase.pattern().pattern})" for phrase in found))
+    return [(at[match.start()], at[match.end() - 1] + 1) for match in anything.finditer(text)]
 
 
 def folded(text: str) -> str:
@@ -80,6 +118,11 @@ def folded(text: str) -> str:
     if text.isascii():
         return text.lower()
     return unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFKD", text.casefold())))
+
+
+@lru_cache(4096)
+def _folded_sign(sign: str) -> str:
+    return folded(sign)
 
 
 def cut(text: str) -> list[str]:

@@ -247,8 +247,3 @@ def _by_url(job: Job, base: str, document: Document) -> Image:
         data=b"",
         url=f"{base.rstrip('/')}/{path}",
     )
-
-
-def chain_of(folder: Folder, models: Mapping[str, Model]) -> tuple[Model, ...]:
-    """The folder's model and its fallbacks, in order."""
-    return tuple(models[name] for name in (folder.model, *folder.fallbacks))

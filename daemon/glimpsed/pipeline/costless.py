@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TypeAlias
 
-from glimpsed.clock import Clock
 from glimpsed.config.schema import Folder
 from glimpsed.disk import files
 from glimpsed.errors import FileError, ShareTrouble, SidecarBlocked, Vanished
@@ -30,12 +29,11 @@ class Costless:
         *,
         find_place: Callable[[str], Place | None],
         model: Callable[[str], Model],
-        clock: Clock,
     ) -> None:
         self._books = books
         self._find_place = find_place
         self._model = model
-        self._reuse = Reuse(books, find_place=find_place, clock=clock)
+        self._reuse = Reuse(books, find_place)
 
     async def let_through(self, folder: str, seen: set[int]) -> AsyncIterator[list[FileRow]]:
         """The files of this folder that cost nothing are claimed from now on; some at a time, as they are found.
@@ -66,17 +64,14 @@ class Costless:
         known = await self._known(rows, place) if place is not None else []
         return [row.id for row in known], last
 
-    def chain(self, folder: Folder) -> tuple[Model, ...]:
-        """The models whose answers count."""
-        return tuple(map(self._model, (folder.model, *folder.fallbacks)))
-
     async def _known(self, rows: Sequence[FileRow], place: Place) -> list[FileRow]:
         found = await asyncio.gather(*(self._is_known(row, place) for row in rows))
         return [row for row, known in zip(rows, found, strict=True) if known]
 
     async def _is_known(self, row: FileRow, place: Place) -> bool:
         folder = place.folder
-        story = Story.of(_job(row), Place(folder, place.root, place.io, self.chain(folder)))
+        whose_count = tuple(map(self._model, (folder.model, *folder.fallbacks)))
+        story = Story.of(_job(row), Place(folder, place.root, place.io, whose_count))
         try:
             content = await place.do_with(
                 row.version, files.read_content, place.root, row.key.path, row.version

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from glimpsed import metrics, sidecar
-from glimpsed.clock import Clock
 from glimpsed.disk import files
 from glimpsed.errors import (
     FileError,
@@ -53,13 +52,12 @@ class Ends:
         *,
         find_place: Callable[[str], Place | None],
         blocked: Callable[[str, str | None], None],
-        clock: Clock,
         dice: Callable[[], float],
     ) -> None:
         self._find_place = find_place
         self._untold = Untold()
         self._books = books
-        self._clock = clock
+        self._clock = books.clock
         self._dice = dice
         self._reading = Troubles()
         self._writing = Troubles(blocked)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from glimpsed import sidecar
-from glimpsed.clock import Clock, elapsed
+from glimpsed.clock import elapsed
 from glimpsed.disk import files
 from glimpsed.errors import FileError, LeaseLost, NotHandedOver, ShareTrouble, Vanished, Verdict
 from glimpsed.ledger import Books, Ledger
@@ -46,11 +46,11 @@ class Handed:
 class HandOver:
     """Does what the folder's `on_done` asks for."""
 
-    def __init__(self, books: Books, *, locate: Locate, clock: Clock, maker: Maker) -> None:
+    def __init__(self, books: Books, locate: Locate, maker: Maker) -> None:
         self._books = books
         self._maker = maker
         self._locate = locate
-        self._clock = clock
+        self._clock = books.clock
 
     async def told(self, story: Story, answer: Answer) -> tuple[str, ...]:
         """The steps that are done with this file under other names in its folder: somebody, or its command, renamed it since.

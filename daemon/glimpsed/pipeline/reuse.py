@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from glimpsed import sidecar
-from glimpsed.clock import Clock
 from glimpsed.config.schema import ModelEntry
 from glimpsed.disk import files
 from glimpsed.errors import FileError, ShareTrouble, SidecarBlocked, Unanswered, Vanished
@@ -37,10 +36,10 @@ class Found:
 class Reuse:
     """Looks for answers: beside the file itself, beside others, and in the ledger."""
 
-    def __init__(self, books: Books, *, find_place: Callable[[str], Place | None], clock: Clock) -> None:
+    def __init__(self, books: Books, find_place: Callable[[str], Place | None]) -> None:
         self._books = books
         self._find_place = find_place
-        self._clock = clock
+        self._clock = books.clock
         # Copies of one image that arrive together: the first is asked about, the others wait for it.
         self._turns: weakref.WeakValueDictionary[tuple[str, str], asyncio.Lock] = (
             weakref.WeakValueDictionary()

@@ -54,11 +54,6 @@ def token(row: FileRow, answer: Answer) -> str:
     return hashlib.sha256(state.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def confirm(ledger: Ledger, root: Root, folder: Folder, key: FileKey, *, seen: str, by: str) -> Answer:
-    """The answer is right as it stands. Raises as `correct`."""
-    return correct(ledger, root, folder, key, seen=seen, by=by)
-
-
 def correct(
     ledger: Ledger,
     root: Root,

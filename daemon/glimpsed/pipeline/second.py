@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from glimpsed import sidecar
-from glimpsed.clock import Clock
 from glimpsed.config.schema import Folder
 from glimpsed.disk import files
 from glimpsed.errors import FileError, ShareTrouble, SidecarBlocked, Vanished, VisionError
@@ -46,7 +45,6 @@ class SecondReader:
 
     books: Books
     images: Images
-    clock: Clock
     dice: Callable[[], float] = random.random
 
     async def see_to(self, found: SecondReading, place: Place) -> None:
@@ -117,7 +115,7 @@ class SecondReader:
                 content,
                 place.chain,
                 images=self.images,
-                clock=self.clock,
+                clock=self.books.clock,
                 bill=self._bill(job),
                 answered=answered,
             )
@@ -133,13 +131,13 @@ class SecondReader:
             doubtful=differs is not None,
             reading=known.model_dump_json(),
             seen=_seen(reading),
-            now=self.clock.wall(),
+            now=self.books.clock.wall(),
         )
         return known
 
     def _bill(self, job: Job) -> Bill:
         async def bill(entry: str, usage: Usage) -> None:
-            await self.books.patient(Ledger.spent, job, entry, usage, self.clock.wall())
+            await self.books.patient(Ledger.spent, job, entry, usage, self.books.clock.wall())
 
         return bill
 
@@ -164,7 +162,7 @@ class SecondReader:
         await self._later(found, None)
 
     async def _later(self, found: SecondReading, seconds: float | None, *, tries: int | None = None) -> None:
-        due = None if seconds is None else self.clock() + seconds
+        due = None if seconds is None else self.books.clock() + seconds
         await self.books.patient(
             Ledger.reading_later, found.job, due, tries=found.tries if tries is None else tries
         )

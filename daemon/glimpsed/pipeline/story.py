@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from glimpsed import metrics, sidecar
-from glimpsed.clock import Clock
 from glimpsed.config.schema import OnDone
 from glimpsed.disk import files
 from glimpsed.errors import (
@@ -79,7 +78,6 @@ class Pipeline:
         find_place: Callable[[str], Place | None],
         locate: Locate,
         blocked: Callable[[str, str | None], None] = lambda _folder, _reason: None,
-        clock: Clock,
         maker: Maker,
         used_up: Callable[[Place], Awaitable[str | None]] | None = None,
         aside: Unkept | None = None,
@@ -90,11 +88,11 @@ class Pipeline:
         self._aside = aside or Unkept()
         self._images = images
         self._maker = maker
-        self._clock = clock
+        self._clock = books.clock
         self._refusals = Refusals()
-        self._reuse = Reuse(books, find_place=find_place, clock=clock)
-        self._hand_over = HandOver(books, locate=locate, clock=clock, maker=self._maker)
-        self._ends = Ends(books, find_place=find_place, blocked=blocked, clock=clock, dice=dice)
+        self._reuse = Reuse(books, find_place)
+        self._hand_over = HandOver(books, locate, maker)
+        self._ends = Ends(books, find_place=find_place, blocked=blocked, dice=dice)
         self._unkept: dict[int, str] = {}  # rows whose failure could not be kept, and that
         self._in_row = 0  # how many of them, with none in between that went well
 

@@ -169,13 +169,12 @@ class Service:
         await self._aside.take_up(self.books)
         self.images = Images(self.config.workers)
         await self.images.start()
-        self.models = Models(self.books, changed=self._wake, clock=self.books.clock)
+        self.models = Models(self.books, changed=self._wake)
         await self.models.open(self.config)
         costless = Costless(
             self.books,
             find_place=lambda name: self.folders.place(name),  # noqa: PLW0108 - there are none yet
             model=self.models.__getitem__,
-            clock=self.books.clock,
         )
         self._backlogs = Backlogs(
             self.books,
@@ -183,7 +182,6 @@ class Service:
             self.images,
             costless,
             wake=self._wake,
-            clock=self.books.clock.wall,
         )
         self.maker = Maker(self.images)
         self.folders = Folders(
@@ -194,7 +192,7 @@ class Service:
             wake=self._wake,
             changed=self._health.look_again,
         )
-        self._serving = Serving(self.config, self.books, self.folders, self.models, costless.chain)
+        self._serving = Serving(self.config, self.books, self.folders, self.models)
         self.known = KnownAnswers(costless, self._serving.unserved, self._wake)
         self._health.serve(self.httpd, self.config)
         self.dispatcher = Dispatcher(
@@ -205,7 +203,6 @@ class Service:
                 find_place=self.folders.place,
                 locate=self.folders.locate,
                 blocked=self.folders.blocked,
-                clock=self.books.clock,
                 maker=self.maker,
                 used_up=self._serving.used_up,
                 aside=self._aside,
@@ -214,7 +211,6 @@ class Service:
             known=self.known.take,
             finished=self._finished,
             next_change=self.models.next_change,
-            clock=self.books.clock,
             patience=self.outage_patience,
         )
         self.verifying = Verifying(
@@ -223,7 +219,6 @@ class Service:
             self.folders,
             self.models,
             over=self._serving.over,
-            clock=self.books.clock,
         )
         return True
 

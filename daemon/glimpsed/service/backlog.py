@@ -46,13 +46,12 @@ class Backlogs:
         costless: Costless,
         *,
         wake: Callable[[], None],
-        clock: Callable[[], float],
     ) -> None:
         self._books = books
         self._images = images
         self._costless = costless
         self._wake = wake
-        self._clock = clock
+        self._clock = books.clock.wall
         self.config = config
         self.expected: dict[str, str] = {}  # folder -> what its backlog will take, for `status`
 
@@ -198,7 +197,7 @@ class Backlogs:
     async def _some(self, folder: Folder, wanted: int) -> list[FileRow]:
         """Rows of the backlog: after the first listing they may still be settling."""
         for _ in range(round((folder.settle + _SETTLING) / _LOOK)):
-            rows = await self._books.patient(Ledger.latest, folder.name, "queued", SAMPLE)
+            rows = await self._books.patient(Ledger.browse, [folder.name], ["queued"], limit=SAMPLE)
             if len(rows) >= wanted:
                 break
             await asyncio.sleep(_LOOK)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from glimpsed.config.schema import Config, Limit
 from glimpsed.ledger import Spend, local_day
 
+DIGITS = 6  # of an amount, behind the point
+
 
 @dataclass(frozen=True, slots=True)
 class Reached:
@@ -48,13 +50,6 @@ def reached(config: Config, spent: Sequence[Spend], now: float) -> list[Reached]
     return found
 
 
-def has_budget(config: Config) -> bool:
-    """Whether anything limits what is spent."""
-    limits = [config.budget, *(m.budget for m in config.models.values())]
-    limits += [f.budget for f in config.folders.values()]
-    return any(b is not None and (b.per_day or b.per_month) for b in limits)
-
-
 def concerned(found: Iterable[Reached], folder: str, model: str) -> Reached | None:
     """The used-up budget, if any, under which this folder may not ask this model; the longest-lasting."""
     names = {"all", f"model {model}", f"folder {folder}"}
@@ -67,8 +62,9 @@ def _used_up(
     if limit is None:
         return
     today = local_day(now)
-    day = sum(s.cost for s in spent if s.day == today)
-    month = sum(s.cost for s in spent)
+    # To the digits that costs are kept in: ten times 0.1 add up to a little less than 1.
+    day = round(sum(s.cost for s in spent if s.day == today), DIGITS)
+    month = round(sum(s.cost for s in spent), DIGITS)
     if limit.per_day is not None and day >= limit.per_day:
         yield Reached(of, "day", day, limit.per_day, currency, next_day(now))
     if limit.per_month is not None and month >= limit.per_month:

@@ -12,7 +12,6 @@ from typing import Any
 
 from glimpsed import metrics
 from glimpsed.blocking import wait
-from glimpsed.clock import Clock
 from glimpsed.errors import LedgerUnavailable
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import LEASE, Books, Ledger
@@ -55,7 +54,6 @@ class Dispatcher:
         known: Callable[[Collection[str], int], list[int]] = lambda _folders, _most: [],
         finished: Callable[[Job, End], None],
         next_change: Callable[[float], float | None],
-        clock: Clock,
         patience: float | None = None,  # seconds that the database may be away; None: for ever
     ) -> None:
         self._books = books
@@ -64,13 +62,13 @@ class Dispatcher:
         self._known = known
         self._finished = finished
         self._next_change = next_change
-        self._clock = clock
+        self._clock = books.clock
         self._patience = patience
         self._wake = asyncio.Event()
         # By row and claim: a file that changes while it is asked about is claimed anew beside the old job.
         self._hands: Hands[tuple[int, int]] = Hands(self.wake)
         self._doubted: set[tuple[int, int]] = set()  # not ours any more at the last renewal
-        self._renewed = clock()
+        self._renewed = self._clock()
         self._claiming = True
         self._told: Away | None = None
 

@@ -9,11 +9,9 @@ from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from glimpsed.clock import Clock
 from glimpsed.config.schema import Config, Folder, ModelEntry
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Books, Ledger, Paused
-from glimpsed.pipeline.ask import chain_of
 from glimpsed.service.budget import Reached, concerned
 from glimpsed.vision import Memory, Model, connect, memory
 from glimpsed.vision.pause import Pause
@@ -27,10 +25,10 @@ log = get_logger()
 class Models:
     """Every model of the config that a folder names, by entry. The ledger hears of pauses and lessons."""
 
-    def __init__(self, books: Books, *, changed: Callable[[], None], clock: Clock) -> None:
+    def __init__(self, books: Books, *, changed: Callable[[], None]) -> None:
         self._books = books
         self._changed = changed
-        self._clock = clock
+        self._clock = books.clock
         self._memory = Memory(self._learnt)
         self._models: dict[str, Model] = {}
         self._folders: tuple[Folder, ...] = ()
@@ -99,6 +97,10 @@ class Models:
             model.pacing.others = SharedRates(model.entry, self._books, self._write, self._clock)
             self._models[name] = model
 
+    def chain(self, folder: Folder) -> tuple[Model, ...]:
+        """The folder's model and its fallbacks, in order, whether or not they may be asked now."""
+        return tuple(self._models[name] for name in (folder.model, *folder.fallbacks))
+
     def serving(self, folder: Folder) -> tuple[Model, ...]:
         """The models to ask for this folder now, in order; none while all that it may use are paused.
 
@@ -106,7 +108,7 @@ class Models:
         Those passed over come last, so that no file fails for an outage.
         """
         now, first, last = self._clock(), list[Model](), list[Model]()
-        for model in chain_of(folder, self._models):
+        for model in self.chain(folder):
             pause = model.pacing.paused_at(now)
             if pause is None or (pause.next_probe is not None and now >= pause.next_probe):
                 first.append(model)
@@ -137,7 +139,7 @@ class Models:
         times = [model.pacing.ready_at(now) for model in self]
         for folder in self._folders:
             if folder.fallback_after is not None:
-                pauses = [model.pacing.paused_at(now) for model in chain_of(folder, self._models)]
+                pauses = [model.pacing.paused_at(now) for model in self.chain(folder)]
                 times += [pause.since + folder.fallback_after for pause in pauses if pause is not None]
         return min((at for at in times if at > now), default=None)
 
@@ -315,5 +317,4 @@ class SharedRates:
 
 def used(config: Config) -> dict[str, ModelEntry]:
     """The entries that a folder names, as its model, as a fallback or as a second reader."""
-    names = {n for f in config.folders.values() for n in f.readers}
-    return {name: entry for name, entry in config.models.items() if name in names}
+    return {name: entry for name, entry in config.models.items() if name in config.used_models}

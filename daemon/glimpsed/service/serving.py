@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
-from glimpsed.config.schema import Config, Folder, ModelEntry
+from glimpsed.config.schema import Config, ModelEntry
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Books, Ledger
 from glimpsed.pipeline import Place
-from glimpsed.service.budget import Reached, concerned, has_budget, reached
+from glimpsed.service.budget import Reached, concerned, reached
 from glimpsed.service.dispatch import Lane
 from glimpsed.service.folders import Folders
 from glimpsed.service.models import Models
-from glimpsed.vision import Model
 from glimpsed.vision.pacing import Pacing
 
 WRITING = 4  # files at a time, of folders that no model serves
@@ -29,9 +28,7 @@ class Serving:
         books: Books,
         folders: Folders,
         models: Models,
-        chain: Callable[[Folder], tuple[Model, ...]],
     ) -> None:
-        self._chain = chain
         self._books = books
         self._folders = folders
         self._models = models
@@ -44,7 +41,7 @@ class Serving:
     def apply(self, config: Config) -> None:
         """From now on, by this config."""
         self._config = config
-        self._has_budget = has_budget(config)
+        self._has_budget = bool(config.limits)
 
     async def over(self) -> list[Reached]:
         """Budgets that are used up, asked of the ledger before every claim: other hosts spend as well."""
@@ -93,7 +90,9 @@ class Serving:
                 continue
             used_up = concerned(over, folder=folder.name, model="")
             if not chain or (chain[0].entry.price is not None and used_up):
-                unserved.append(Place(folder, root, watch.lanes.files, self._chain(folder), asks=False))
+                unserved.append(
+                    Place(folder, root, watch.lanes.files, self._models.chain(folder), asks=False)
+                )
                 continue
             place = Place(folder, root, watch.lanes.files, chain)
             by_model.setdefault(chain[0].entry.name, []).append(place)

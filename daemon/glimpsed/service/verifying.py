@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from glimpsed.blocking import wait
-from glimpsed.clock import Clock
 from glimpsed.images.prepare import Images
 from glimpsed.ledger import Books, Ledger
 from glimpsed.ledger.values import SecondReading
@@ -35,14 +34,13 @@ class Verifying:
         models: Models,
         *,
         over: Callable[[], Awaitable[Collection[Reached]]],
-        clock: Clock,
     ) -> None:
         self._books = books
         self._folders = folders
         self._models = models
         self._over = over
-        self._clock = clock
-        self._reader = SecondReader(books, images, clock)
+        self._clock = books.clock
+        self._reader = SecondReader(books, images)
         self._wake = asyncio.Event()
         self._hands: Hands[tuple[int, int]] = Hands(self._wake.set)
         self._closed = False

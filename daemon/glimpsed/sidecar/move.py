@@ -26,18 +26,17 @@ from typing import Any
 
 from glimpsed.config.schema import Folder
 from glimpsed.disk import temporary
-from glimpsed.disk.files import DIRECTORY, Root, entry, find_root, opened_directory, version_of
+from glimpsed.disk.files import DIRECTORY, MISSING, Root, entry, find_root, opened_directory, version_of
 from glimpsed.disk.names import is_fixed, numbered
 from glimpsed.disk.transfer import Member, digest, transfer
-from glimpsed.errors import FileError, ShareTrouble, Vanished
+from glimpsed.errors import FileError, ShareTrouble, SidecarBlocked, Vanished
 from glimpsed.model import Answer, Version, Written, shown
 from glimpsed.sidecar import own, places
 from glimpsed.sidecar.render import names, possible_names
-from glimpsed.sidecar.write import is_open, opened
+from glimpsed.sidecar.write import BLOCKED, is_open, opened
 
 _MOST_NUMBERS = 100_000
 _MOST_TRIES = 10  # for names that somebody else takes at this moment
-_CHUNK = 1 << 20
 _COARSE = 2_000_000_000  # ns: FAT keeps times no finer
 # What waiting will not mend: a file where a directory belongs, a name or a size that the target does not take.
 _NEVER = frozenset(
@@ -73,7 +72,7 @@ def move(
     if _is_there(root, folder, directory):
         return None
     base = _base(root, folder, version, data)
-    with opened(root, path) as (source, name), _target(root, base, directory) as target:
+    with opened(root, path) as (source, name), _to(base, name), _target(root, base, directory) as target:
         wanted = places.new_name(folder, name, version, data, first)
         for _ in range(_MOST_TRIES):
             pieces = _plan(source, target, folder, name, wanted, version, [w.name for w in written])
@@ -125,7 +124,7 @@ def find_moved(
     if (on_done.move_to is None and on_done.rename_to is None) or _is_there(root, folder, directory):
         return None
     base = _base(root, folder, version, answer.data)
-    with opened(root, path), _target(root, base, directory) as target:
+    with opened(root, path), _to(base, name), _target(root, base, directory) as target:
         temporary.sweep_in(target, now=now)
         wanted = places.new_name(folder, name, version, answer.data, first)
         for number in range(1, _MOST_NUMBERS):
@@ -172,6 +171,20 @@ def _written(known: Written, seen: os.stat_result, new: str, now: os.stat_result
     if now is None or (seen.st_size, seen.st_mtime_ns) != (known.size, known.mtime_ns):
         return replace(known, name=new)
     return Written(new, now.st_size, now.st_mtime_ns, known.digest)
+
+
+@contextlib.contextmanager
+def _to(base: str, name: str) -> Iterator[None]:
+    """What is in the way is told with the place that it is about, and holds up this file alone: its sidecars stand."""
+    try:
+        yield
+    except OSError as e:
+        if e.errno in MISSING:
+            raise
+        why = f"it cannot be moved to {shown(base)}: {os.strerror(e.errno or 0)}"
+        if e.errno in BLOCKED:
+            raise SidecarBlocked(why, path=shown(name)) from e
+        raise ShareTrouble(f"{shown(name)}: {why}") from e
 
 
 def _cannot(name: str, error: OSError) -> FileError:

@@ -19,7 +19,7 @@ from glimpsed import bounded
 from glimpsed.config.schema import Folder
 from glimpsed.disk.files import entry, is_as_written, read_regular
 from glimpsed.disk.names import is_fixed
-from glimpsed.errors import FileError, ForeignSidecar
+from glimpsed.errors import FileError, ForeignSidecar, ShareTrouble
 from glimpsed.model import Answer, Written, shown
 from glimpsed.sidecar.render import (
     LARGEST,
@@ -82,8 +82,14 @@ def place(parent: int, folder: Folder, name: str, written: Iterable[Written] = (
     return Beside(parent, folder, name, {w.name: w for w in written}, own)
 
 
-def refuse_foreign(place: Beside, sidecar: str, content: bytes | None = None) -> os.stat_result | None:
-    """The status of what stands there; `ForeignSidecar` when it is not ours, nor holds this content already."""
+def refuse_foreign(
+    place: Beside, sidecar: str, content: bytes | None = None, *, begun: bool = False
+) -> os.stat_result | None:
+    """The status of what stands there; `ForeignSidecar` when it is not ours, nor holds this content already.
+
+    `ShareTrouble` when it became ours since that was looked at: another daemon, with a ledger of its own, writes here too.
+    Unless we have `begun` to write, and the JSON may be the one that we wrote.
+    """
     status = entry(place.parent, sidecar)
     if status is None:
         return None
@@ -94,6 +100,9 @@ def refuse_foreign(place: Beside, sidecar: str, content: bytes | None = None) ->
         return status
     if (twin := _twin(place)) is not None:
         raise _taken(sidecar, twin)
+    json_name = sidecar_name(place.folder, place.name, "json")
+    if not begun and place.own_json is None and parse_own(read(place.parent, json_name)) is not None:
+        raise ShareTrouble(f"{shown(place.name)}: another glimpsed writes its sidecars at this moment")
     large = f": it is larger than {LARGEST >> 20} MB" if status.st_size > LARGEST else ""
     raise ForeignSidecar(
         f"{shown(sidecar)} already exists and was not written by glimpsed{large}.",

@@ -30,7 +30,7 @@ from glimpsed.model import Answer, Content, Written, shown
 from glimpsed.sidecar import own
 from glimpsed.sidecar.render import MADE, error_name, made_names, names, render, render_error
 
-_BLOCKED = frozenset(
+BLOCKED = frozenset(
     {
         errno.ENOSPC,
         errno.EDQUOT,
@@ -202,7 +202,7 @@ def opened(root: Root, path: str) -> Iterator[tuple[int, str]]:
             yield parent, name
         except OSError as e:
             why = os.strerror(e.errno or 0)
-            if e.errno in _BLOCKED:
+            if e.errno in BLOCKED:
                 raise SidecarBlocked(why, path=shown(path), reach=_reach(parent, e.errno)) from e
             what = f"{shown(path)}: {why}"
             if e.errno in MISSING:
@@ -235,7 +235,7 @@ def _put(place: own.Beside, sidecar: str, kind: str, rendered: bytes, ready: dic
     """A sidecar that is ready gets its name, over glimpsed's own, unedited one, or over nothing."""
     parent = place.parent
     for _ in range(_MOST_CHANGES):
-        status = own.refuse_foreign(place, sidecar, rendered)
+        status = own.refuse_foreign(place, sidecar, rendered, begun=kind != "json")
         if place.is_edited(sidecar, kind, status):
             _refuse_long_backup(parent, sidecar)
             keep_aside(parent, sidecar, f"{sidecar}~")

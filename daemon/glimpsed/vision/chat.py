@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from glimpsed.vision import structured
-from glimpsed.vision.wire import Answered, Ask, image_url, merge, name, own_texts, sane, used, written
+from glimpsed.vision.wire import Answered, Ask, image_url, merge, name, own_texts, sane, used, weight, written
 
 PATH = "/chat/completions"
 # A parameter's other name, for models that refuse the first. The old names come first: a gateway that does
@@ -72,11 +72,19 @@ def parse(reply: Mapping[str, Any]) -> Answered | None:
         finish=sane(str(finish or "stop"))[:200],
         refusal=sane(_refusal(message)) or None,
         called=bool(arguments),
-        thought=any(message.get(key) for key in THOUGHTS),
+        thought=thought(message),
         model=name(reply.get("model")),
         id=name(reply.get("id")) or None,
         **used(reply),
     )
+
+
+def thought(message: Mapping[str, Any]) -> int:
+    """How many characters of reasoning stand in a message, which some gateways tell twice."""
+    content = message.get("content")
+    parts = [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+    apart = sum(weight(part) for part in parts if part.get("type") in THOUGHTS or part.get("thought"))
+    return max(apart, *(weight(message.get(key)) for key in THOUGHTS))
 
 
 def first_choice(reply: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -16,7 +16,7 @@ import httpx
 from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import Verdict, VisionError
 from glimpsed.vision import http
-from glimpsed.vision.http.encoding import decoder
+from glimpsed.vision.http.encoding import decoder, in_utf8
 from glimpsed.vision.http.tls import trusted
 from glimpsed.vision.stream import Body, Incomplete
 from glimpsed.vision.verdict import clean
@@ -92,7 +92,7 @@ class Client:
             status, found = await self._exchange(self._request(path, body, headers), received)
             self._check_proxy(status)
             try:
-                return Response(status, found, received.whole(), self._through)
+                return Response(status, found, in_utf8(received.whole(), found), self._through)
             except Incomplete as e:
                 if status >= 300:  # the status says enough
                     return Response(status, found, b"", self._through)
@@ -174,7 +174,7 @@ class Client:
         said = 0
         assert isinstance(reply.stream, httpx.AsyncByteStream)
         async for chunk in reply.stream:
-            for piece in (chunk,) if decode is None else decode(chunk):
+            for piece in decode(chunk):
                 body.feed(piece)
                 if body.held > LARGEST_REPLY or body.received > LARGEST_STREAM:
                     largest = LARGEST_REPLY if body.held > LARGEST_REPLY else LARGEST_STREAM
@@ -222,7 +222,7 @@ def _meaning(error: Exception, timeout: float, through: str) -> Verdict | None: 
         case TimeoutError() | httpx.TimeoutException():
             return _broken(f"no answer within {lasting(timeout)}{through}", slow=True)
         case httpx.ConnectError() | httpx.ProxyError() if "CERTIFICATE_VERIFY_FAILED" in str(error):
-            advice = "name your own CA in SSL_CERT_FILE"
+            advice = _about_certificate(why)
             return Verdict(
                 "pause", clean(f"the server's certificate is not trusted{through} ({why}); {advice}")
             )
@@ -247,6 +247,16 @@ def _meaning(error: Exception, timeout: float, through: str) -> Verdict | None: 
             # A header, proxy address, CA file or URL that cannot be used, or a client that is being closed.
             return Verdict("pause", clean(f"the request cannot be sent: {why}"))
     return None
+
+
+def _about_certificate(why: str) -> str:
+    """What can be done, by what OpenSSL says is wrong with it."""
+    advice = "name your own CA in SSL_CERT_FILE"
+    if "expired" in why or "not yet valid" in why:
+        advice = "has it to be renewed, or is this machine's clock wrong?"
+    elif "mismatch" in why or "not valid for" in why:
+        advice = "base_url has to name the server as its certificate does"
+    return advice
 
 
 def _broken(reason: str, *, slow: bool = False) -> Verdict:

@@ -37,11 +37,12 @@ class Spent:
         """Add a reply's usage, or an estimate of it (`tokens`: of what was sent); its tokens."""
         # Zeros beside a text are no report.
         got = answered.input_tokens or None
-        gave = answered.output_tokens or (None if answered.text else answered.output_tokens)
+        told = bool(answered.text or answered.thought)
+        gave = answered.output_tokens or (None if told else answered.output_tokens)
         if got is None or gave is None:
             self.estimated = True
         got = tokens if got is None else got
-        gave = families.text_tokens(answered.text) if gave is None else gave
+        gave = families.text_tokens(answered.text) + answered.thought // 4 if gave is None else gave
         self.input_tokens += got
         self.output_tokens += gave
         return got + gave

@@ -6,7 +6,7 @@ import io
 import json
 from typing import Any
 
-from glimpsed.vision.chat import THOUGHTS
+from glimpsed.vision.chat import thought
 from glimpsed.vision.events import OBJECT_BYTES, StreamEvent
 from glimpsed.vision.told import is_error
 from glimpsed.vision.wire import written
@@ -47,7 +47,7 @@ class Pieces:
         self._response: dict[str, Any] | None = None
         self._error: dict[str, Any] | None = None
         self._calls: dict[str, io.StringIO] = {}  # by their index: what tools are to be called with
-        self._thought = False
+        self._thought = 0  # characters of reasoning: it is paid for, but no part of the answer
         self._torn = False  # an event that held a piece of the answer could not be read
 
     @property
@@ -82,6 +82,8 @@ class Pieces:
                 self._add(event["delta"])
             elif kind == "response.refusal.delta":
                 self._refuse(event["delta"])
+            elif kind.startswith("response.reasoning"):
+                self._thought += len(event["delta"])
         else:
             self._chunk(event)
             return
@@ -104,7 +106,7 @@ class Pieces:
                 if isinstance(message.get("refusal"), str):
                     self._refuse(message["refusal"])
                 self._call(message)
-                self._thought = self._thought or any(message.get(key) for key in THOUGHTS)
+                self._thought += thought(message)
         if choice.get("finish_reason") not in _NOT_YET:
             self._finish = str(choice["finish_reason"])
             self.count += 1

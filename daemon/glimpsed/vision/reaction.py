@@ -109,6 +109,8 @@ def _ask(entry: ModelEntry, request: Request, facts: Facts) -> Ask:
 
 def weighed(state: State, finding: Finding, *, there: bool = False) -> Finding:
     """What a finding means after the one before it, for whoever paces and pauses as well. `there`: the model has answered."""
+    if finding.hint == "missing" and _names_model(state, finding.verdict.reason):
+        finding = replace(finding, hint="model")
     first, hint = state.first, finding.hint
     if first is not None and first.hint == hint == "missing" and not state.big:
         # Neither API is there, unless the body is one that gateways do not find.
@@ -124,6 +126,12 @@ def weighed(state: State, finding: Finding, *, there: bool = False) -> Finding:
     if hint == "count" and len(state.images) > 1:
         return _as(finding, "switch", f"{finding.verdict.reason} ({TOO_MANY})")
     return finding
+
+
+def _names_model(state: State, reason: str) -> bool:
+    """Whether it is the model that is not there: its name is told, and no address that may hold it."""
+    words = reason.lower()
+    return state.ask.model.lower() in words and not any(api.PATH in words for api in APIS.values())
 
 
 def _as(finding: Finding, kind: Literal["pause", "longer", "switch"], reason: str) -> Finding:
@@ -161,9 +169,7 @@ def resized(state: State, images: tuple[Image, ...] | None, finding: Finding) ->
     if state.refused is not None:
         left = tuple(trial for trial in state.trials if not trial.image)
         return _next_trial(replace(state, smaller="", trials=left), finding)
-    return replace(
-        finding.verdict, kind="switch", reason=f"too large at every size: {finding.verdict.reason}"
-    )
+    return replace(finding.verdict, kind="switch", reason=f"refused at every size: {finding.verdict.reason}")
 
 
 # --- what an answer lacks ---

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 
 from glimpsed import bounded
@@ -17,9 +17,11 @@ from glimpsed.vision.seen import emptiness
 from glimpsed.vision.told import error_of
 from glimpsed.vision.verdict import Finding, clean
 from glimpsed.vision.verdict_table import Hint
-from glimpsed.vision.wire import Answered
+from glimpsed.vision.wire import Answered, used
 
 LARGEST = 8 << 20  # bytes of a reply
+_IN_FRONT = 4096  # bytes that may stand in front of a reply
+_DEEPEST = 2  # wrappers around one
 LONGEST = 4_000_000  # characters of an answer: its sidecars stay below what is read back
 Finish: TypeAlias = Literal["end", "filtered", "cut", "broken", "unknown"]
 
@@ -35,6 +37,9 @@ PARTS: tuple[tuple[Finish, re.Pattern[str]], ...] = (
                           r"|exception|crash|kill|closed|lost|reset|shutdown|preempt|evict|dead|died|\boom")),
     ("cut", re.compile(r"length|token|context|limit|window|truncat|exceed|max|budget|overflow|exhaust|(?:^|_)(?:cap|long|partial|incomplete|unfinished)(?:$|_)")),
 )  # fmt: skip
+# The texts of a reply whose end is missing, the last of them cut.
+_TEXTS = re.compile(rb'"(?:content|text|reasoning_content)"\s{0,9}:\s{0,9}"((?:[^"\\]|\\.)*+)')
+_ANSWERING = re.compile(rb'"(?:choices|output)"\s{0,9}:\s{0,9}\[')
 NOTHING = {
     "blind": "the model says that it cannot see an image",
     "refusal": "the model refused",
@@ -44,22 +49,57 @@ NOTHING = {
 
 def answer_of(body: bytes) -> Answered | None:
     """What a reply says, in whatever it is wrapped; None for one with an error in it, or without an answer."""
-    try:
-        reply = bounded.received(body.removeprefix(b"\xef\xbb\xbf"), largest=LARGEST)
-    except json.JSONDecodeError as e:
-        # A proxy's comment, or the same once more: behind an answer that was paid for.
-        if e.msg != "Extra data":
-            return None
-        reply = json.loads(e.doc[: e.pos])
-    except ValueError:
-        return None
-    reply = reply[0] if isinstance(reply, list) and reply else reply
-    holders = [reply, *reply.values()] if isinstance(reply, dict) else []
-    for holder in holders:
-        if isinstance(holder, dict) and error_of(holder) is None:
+    for number, holder in enumerate(_holders(_value(body))):
+        if error_of(holder) is None:
             answered = chat.parse(holder) or responses.parse(holder)
             if answered is not None:
                 return answered
+        elif number == 0:  # whatever it holds beside
+            return None
+    return None
+
+
+def _value(body: bytes) -> Any:
+    """The value of a body; None for none."""
+    plain = body.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if not plain.startswith((b"{", b"[", b'"')):  # a guard against scripts, or a notice of a script's
+        plain = plain[max(0, plain.find(b'{"', 0, _IN_FRONT)) :]
+    try:
+        return bounded.received(plain, largest=LARGEST)
+    except json.JSONDecodeError as e:
+        # A proxy's comment, or the same once more: behind an answer that was paid for.
+        return json.loads(e.doc[: e.pos]) if e.msg == "Extra data" else None
+    except ValueError:
+        return None
+
+
+def _holders(reply: Any, deep: int = 0) -> Iterator[dict[str, Any]]:
+    """Whatever may hold an answer: the reply, one in a list, what stands in it, and JSON in a text."""
+    if isinstance(reply, str):
+        reply = _value(reply.encode()) if reply.lstrip().startswith("{") else None
+    if isinstance(reply, list):
+        reply = reply[0] if reply else None
+    if isinstance(reply, dict):
+        yield reply
+        for inner in reply.values() if deep < _DEEPEST else ():
+            yield from _holders(inner, deep + 1)
+
+
+def broken(body: bytes) -> Answered | None:
+    """What came of an answer in a reply that is none: it was paid for. None, where nothing did."""
+    reply = _value(body)
+    if reply is None:
+        cut = _TEXTS.findall(body) if _ANSWERING.search(body) else []
+        text = b"".join(cut).decode("utf-8", "replace")
+        return Answered(text=text, finish="") if text else None
+    for holder in _holders(reply):
+        answered = chat.parse(holder) or responses.parse({**holder, "status": ""})
+        counted = used(holder)
+        answered = answered or Answered(
+            "", "", None, "", None, counted["input_tokens"], counted["output_tokens"]
+        )
+        if answered.text or answered.thought or answered.input_tokens or answered.output_tokens:
+            return answered
     return None
 
 

@@ -14,14 +14,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from glimpsed import bounded
 from glimpsed.clock import elapsed
 from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import NO_ANSWER, Verdict, VisionError
 from glimpsed.model import Api, Reply, Request
 from glimpsed.schemas.checker import Checker
-from glimpsed.vision import chat, families, memory, reaction, reading
-from glimpsed.vision.client import LARGEST_REPLY, Client, Failure, Response
+from glimpsed.vision import families, memory, reaction, reading
+from glimpsed.vision.client import Client, Failure, Response
 from glimpsed.vision.lessons import Lessons
 from glimpsed.vision.meant import meant
 from glimpsed.vision.memory import Ceiling, Memory
@@ -200,14 +199,8 @@ class RemoteModel:
 
     def _lost(self, body: bytes, tokens: int, spent: Spent) -> int | None:
         """Count what came of an answer that broke off or ended in an error: it was paid for. Its tokens, if any came."""
-        try:
-            reply = bounded.received(body, largest=LARGEST_REPLY) if b'"choices"' in body else None
-        except ValueError:
-            return None
-        broken = chat.parse(reply) if isinstance(reply, dict) else None
-        if broken is None or not (broken.text or broken.output_tokens):
-            return None
-        return spent.count(broken, tokens)
+        broken = reading.broken(body)
+        return None if broken is None else spent.count(broken, tokens)
 
     def _reply(
         self, state: State, answered: Answered, data: object, response: Response, spent: Spent

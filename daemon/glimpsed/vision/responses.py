@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from glimpsed.vision import structured
-from glimpsed.vision.wire import Answered, Ask, image_url, merge, name, own_texts, sane, used, written
+from glimpsed.vision.wire import Answered, Ask, image_url, merge, name, own_texts, sane, used, weight, written
 
 PATH = "/responses"
 RENAMED = {"user": "safety_identifier"}
@@ -66,9 +66,7 @@ def parse(reply: Mapping[str, Any]) -> Answered | None:
         finish=sane(_finish(reply, messages))[:200],
         refusal=sane("".join(refusals)) or None,
         called=bool(called),
-        thought=any(
-            i.get("type") == "reasoning" and bool(i.get("summary") or i.get("content")) for i in items
-        ),
+        thought=sum(weight(item) for item in items if item.get("type") == "reasoning"),
         model=name(reply.get("model")),
         id=name(reply.get("id")) or None,
         **used(reply),

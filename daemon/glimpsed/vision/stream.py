@@ -68,8 +68,8 @@ class Body:
         return b"".join(self._parts) if self.stream is None else self.stream.whole()
 
     def partial(self) -> bytes:
-        """As a reply's body, what came of a stream that was broken off: nothing that could be an answer, but it was paid for."""
-        return b"" if self.stream is None else self.stream.partial()
+        """What came of a reply, as its body, that was broken off: nothing that could be an answer, but it was paid for."""
+        return b"".join(self._parts) if self.stream is None else self.stream.partial()
 
     def _tell(self, *, ended: bool) -> None:
         """What the body is, if that can be told yet."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ _INNER = re.compile(r"[\[{]")
 # Keys as they are written without `_` and in lower case; the sentences of those in front come first.
 _INSIDE = ("error", "errors", "message", "msg", "detail", "details", "metadata", "raw", "body", "response", "cause",
            "innererror", "providererror", "errormessage", "errormsg", "violations", "quotaid")  # fmt: skip
+_ANY = ("body", "raw", "response")  # where a body may have its answer as well
 _CODES = ("code", "type", "status", "errortype", "errorcode", "errcode", "statuscode")
 _NAMES = ("param", "parameter", "field", "property", "attribute", "argument", "pointer")
 _WAIT = re.compile(r"retry|reset|wait|cooldown|backoff")
@@ -53,11 +54,18 @@ class Told:
     codes: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)  # parameters that a validator or the API names apart
     delays: list[object] = field(default_factory=list)  # waits, as they are written
+    vague: set[str] = field(default_factory=set)  # texts that may as well be an answer
+    errors: int = 0  # how many names of errors we are inside of
 
     @property
     def message(self) -> str:
         """What says most: the innermost sentence."""
-        return next((t for t in reversed(self.texts) if " " in t), self.texts[-1] if self.texts else "")
+        return _most(self.texts)
+
+    @property
+    def sure(self) -> str:
+        """The same, of what is certainly said about an error: the rest of a reply to a request that succeeded is no news."""
+        return _most([text for text in self.texts if text not in self.vague])
 
     @property
     def words(self) -> str:
@@ -84,7 +92,7 @@ def error_of(content: object) -> Told | None:
     choice = first_choice(content)
     for holder in (content, choice) if choice is not None else (content,):
         if is_error(holder.get("error")):
-            told = Told()
+            told = Told(errors=1)
             _read(holder["error"], told, 0)
             return told
     return None
@@ -97,7 +105,12 @@ def told_by(content: object) -> Told | None:
     if (told := error_of(content)) is not None:
         return told
     told = Told()
-    _read(content, told, 0)
+    texts = [content] if isinstance(content, str) else content
+    if isinstance(texts, list) and all(isinstance(text, str) for text in texts):
+        for text in texts[:_MOST]:
+            _read_text(text, told, 0, vague=True)
+    else:
+        _read(content, told, 0)
     return told if told.texts else None
 
 
@@ -119,17 +132,21 @@ def _read(value: object, told: Told, depth: int) -> None:
             _read(item, told, depth + 1)
 
 
-def _read_text(text: str, told: Told, depth: int) -> None:
+def _read_text(text: str, told: Told, depth: int, *, vague: bool = False) -> None:
     """A sentence, and what is said as JSON or as Python text in it."""
     inner = next(_values(text), None)
     outer = text if inner is None else text[: inner[0]]
+    own: list[str] = []
     if outer.strip(" -:\n\t'\"b"):
-        told.texts.append(outer.strip()[:_LONGEST])
+        own.append(outer.strip()[:_LONGEST])
+    told.texts += own
     if inner is not None:
         before = len(told.texts)
         _read(inner[1], told, depth + 1)
         if len(told.texts) == before and outer != text:  # it was no error
-            told.texts.append(text[:_LONGEST])
+            own.append(text[:_LONGEST])
+            told.texts.append(own[-1])
+    told.vague.update(own if vague else ())
 
 
 def _values(text: str) -> Iterator[tuple[int, Any]]:
@@ -172,7 +189,12 @@ def _read_object(value: Mapping[str, Any], told: Told, depth: int) -> None:
         return
     before = len(told.texts)
     for key in _INSIDE:
-        _read(plain.get(key), told, depth + 1)
+        told.errors += key not in _ANY
+        if isinstance(plain.get(key), str):
+            _read_text(plain[key], told, depth + 1, vague=not told.errors)
+        else:
+            _read(plain.get(key), told, depth + 1)
+        told.errors -= key not in _ANY
     if len(told.texts) == before:
         _read_unknown(value, told, depth)
 
@@ -187,10 +209,11 @@ def _read_unknown(value: Mapping[str, Any], told: Told, depth: int) -> None:
         elif isinstance(inner, list) and inner and all(isinstance(i, str) for i in inner):
             told.names.append(str(key)[:_LONGEST_NAME])
             told.texts.append(f"{key}: {' '.join(inner[:_MOST])}"[:_LONGEST])
-        elif isinstance(inner, str) and (
-            " " in inner.strip() or not inner.isascii() or _SAID.search(str(key).lower())
-        ):
-            _read_text(inner, told, depth)
+            told.vague.update([] if told.errors else told.texts[-1:])
+        elif isinstance(inner, str):
+            said = _SAID.search(str(key).lower())
+            if said or " " in inner.strip() or not inner.isascii():
+                _read_text(inner, told, depth, vague=not (said or told.errors))
 
 
 def _read_waits(plain: Mapping[str, Any], told: Told) -> None:
@@ -207,6 +230,10 @@ def _location(loc: object) -> str:
     if not isinstance(loc, list | tuple):
         return ""
     return ".".join(str(part) for part in loc[:_MOST] if part not in ("body", "query"))[:_LONGEST_NAME]
+
+
+def _most(texts: Sequence[str]) -> str:
+    return next((text for text in reversed(texts) if " " in text), texts[-1] if texts else "")
 
 
 def _short(wait: object) -> object:

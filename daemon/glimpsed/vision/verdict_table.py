@@ -93,12 +93,12 @@ ERRORS: tuple[Row, ...] = (
     row("pause", words=r"额度已?(用尽|不足|耗尽) | 余额不足 | 配额不足 | 欠费 | 无效的令牌 | 令牌(已过期|状态不可用|已禁用)"
         r"| insufficient[ ](user[ ])?(quota|balance|credit|fund) | (out[ ]of|no[ ]more|no[ ]remaining|not[ ]enough)[ ](credit|fund|balance)"
         r"| (used|consumed|exhausted)[ ](up[ ])?(all|your).{0,30}(credit|quota|balance|token) | (purchase|buy|add)[ ](more[ ])?credits[ ]to[ ](continue|use)"
-        r"| credit[ ]balance[ ]is[ ]too[ ]low | (incorrect|invalid|expired|revoked|disabled)[ ]api[ _]?key | api[ ]key[ ](is[ ]|was[ ]|has[ ]been[ ])?(not[ ](valid|found)|invalid|expired|revoked|disabled) | \b(a|your)[ ]valid[ ]api[ _]?key"
+        r"| credit[ ]balance[ ]is[ ]too[ ]low | (incorrect|invalid|expired|revoked|disabled)[ ]api[ _]?key | api[ ]key[ ](is[ ]|was[ ]|has[ ]|has[ ]been[ ])?(not[ ](valid|found)|invalid|expired|revoked|disabled) | \b(a|your)[ ]valid[ ]api[ _]?key"
         r"| (账[户号]|[用租]户|帐[户号]|套餐|订阅).{0,8}(封禁|冻结|停用|禁用|到期|过期|未开通)"
         r"| \b(account|organi[sz]ation|project|workspace|team|tenant|subscription|licen[cs]e|trial|plan|billing|payment).{0,120}"
         r"\b(overdue|suspended|arrears|restricted|deactivated|disabled|terminated|closed|locked|frozen|on[ ]hold|past[ ]due|expired|inactive|not[ ]active"
         r"|has[ ]ended|lapsed|cancel+ed|banned|blocked|unpaid) | good[ ]standing"
-        r"| (reached|exceeded|exceeds|over|hit).{0,30}(usage|spend(ing)?|billing|budget|monthly|credit|hard)[ ]limit"
+        r"| (reached|exceeded|exceeds|over|hit|used[ ]up).{0,30}(usage|spend(ing)?|billing|budget|monthly|credit|hard)[ ](limit|quota|allowance|cap)\b"
         r"| (usage|spend(ing)?|billing|budget|monthly|hard)[ ]limits?.{0,20}(reached|exceeded)"
         r"| (location|region|country|territory|countries).{0,40}(not[ ](supported|available|allowed|permitted)|unsupported|restricted|blocked)"
         r"| (not[ ](supported|available|allowed|offered)|unsupported|unavailable).{0,20}(in|for|from)[ ]your[ ](location|region|country)"),
@@ -119,6 +119,9 @@ ERRORS: tuple[Row, ...] = (
     row("switch", "model", words=r"无权(使用|访问).{0,10}(模型|model) | 无可用渠道 | 模型.{0,60}(不存在|未开通|不支持)"
         r"| no[ ]available[ ]channel | (model|deployment|engine).{0,120}(does[ ]not[ ]exist|doesn't[ ]exist|not[ ](exist|found|open)\b|been[ ](deprecated|retired|decommissioned|removed|discontinued|shut[ ]down))"
         r"| (unknown|invalid|unsupported|no[ ]such)[ ]model\b(?![ _](param|arg|config|setting|opt|input|output)) | not[ ]a[ ]valid[ ]model | (no|not[ ]have)[ ]access[ ]to[ ](the[ ])?model"
+        r"| \bmodel[ ](id|identifier|name)\b.{0,30}\b(invalid|not[ ](valid|known|recogni[sz]ed)|unknown)"
+        r"| \b(images?|image_url|input_image|vision|multimodal)[ ](\w+[ ])?(is|are)[ ]only[ ](supported|available|allowed|accepted)[ ](by|for|with|on)"
+        r"| \bonly[ ](supports?|accepts?|takes?)[ ]text[ ](input|content|prompt|message|modal)"
         r"| model.{0,80}not[ ]support.{0,20}(image|vision) | (image|vision)[ ]input.{0,40}not[ ]supported"
         r"| not[ ]support[ ]image[ ]input | (missing|lacks?|without|not[ ]have).{0,60}(image[ ]input|vision|multimodal|mmproj) | \bno[ ](vision|multimodal)"
         r"| not[ ]a[ ](vision|multimodal) | text[- ]only[ ]model"
@@ -141,13 +144,18 @@ ERRORS: tuple[Row, ...] = (
         r"| (use|try).{0,20}v1/(responses|chat/completions)"),
     # --- too much in one request: too many images, too many tokens ---
     row("switch", "count", at="400 413 422", words=r"(at[ ]most|only|maximum([ ]of)?|up[ ]to|exceed\w*|limit\w*.{0,15})[ ](one|\d+)[ ]images?\b(?!.{0,12}(px|pixel|MB))"
-        r"| too[ ]many[ ]images | multiple[ ]images.{0,40}not | images?[ ]per[ ](prompt|request|message)"),
+        r"| too[ ]many[ ]images | multiple[ ]images.{0,40}not | images?[ ]per[ ](prompt|request|message)"
+        r"| (number|count|amount)[ ]of[ ](\w+[ ])?images\b | \bimages?[ ](count|number)\b | \bmax(imum)?([ ]of)?[ ]\d+[ ]images\b"
+        r"| \b\d+[ ]images\b.{0,40}\b(max|limit|exceed|allowed|supported|at[ ]most)"),
     row("retry", codes="ThrottlingException Throttling LimitExceeded capacity_exceeded service_tier_capacity_exceeded",
         words=r"please[ ]wait[ ]before[ ]trying | (请求)?频率(超过|过高|超限|限制)"),
+    row("retry", at="400 403 404 422", words=r"\b(server|service|system|model|backend|upstream|engine)s?[ ](is|are)[ ](currently[ ]|temporarily[ ]|too[ ]|very[ ]){0,3}(busy|overloaded|unavailable|starting|loading|warming)"
+        r"| too[ ]many[ ](\w+[ ])?requests | \b(upstream|gateway|backend)[ ](\w+[ ])?time(d[ ]|-)?[ ]?out | no[ ]healthy[ ]upstream | \btemporarily[ ]unavailable"),
     row("shrink", "image", at="400 413 422 429 500", words=r"(model|context)[ ]token[ ]limit.{0,20}\d+.{0,20}requested | (input|prompt)[ ]length[ ](should|must) | (prompt|输入|上下文).{0,6}(超长|过长)"
         r"| context[ _](length|size|window) | maximum[ ](model|context|input|sequence|prompt)[ ]length | too[ ]many[ ](input[ ])?tokens"
         r"| (prompt|input|inputs|request|message|messages)[ `]{0,2}(is|are)[ ]too[ ](long|large|big) | request[ ]too[ ]large.{0,80}tokens?"
-        r"| (input|prompt|message|output).{0,40}must[ ]be[ ](reduced|shorter) | reduce[ ]your[ ](message|prompt|input)"
+        r"| (input|prompt|message|output).{0,40}must[ ]be[ ](reduced|shorter) | reduce[ ](your|the)[ ](length[ ]of[ ](the|your)[ ])?(message|prompt|input)"
+        r"| token[ ]count\b.{0,30}\bexceed | exceeds?[ ](the[ ])?(max(imum)?[ ]model[ ]len|(max(imum)?|allowed)[ ]number[ ]of[ ]tokens)"
         r"| inputs?`?.{0,20}(must|should)[ ]have[ ](less|fewer)[ ]than[ ]\d+ | inputs?`?[ ]tokens.{0,40}(must|should|<|exceed)"),
     # --- the request's shape ---
     row("retry", "badly", codes="json_validate_failed", words=r"failed[ ]to[ ](generate|produce).{0,20}json"),
@@ -188,8 +196,9 @@ ERRORS: tuple[Row, ...] = (
     # --- new-api's default for what went wrong in itself: not retryable, whatever the status says ---
     row("switch", "model", at="500", codes="count_token_failed invalid_request invalid_request_error"),
     # --- what only the status makes clear ---
-    row("switch", "model", at="404", codes="not_found_error", words=r"support\w*[ ](image|vision|multimodal) | \bmodel"),
+    row("switch", "model", at="404 410", codes="not_found_error", words=r"support\w*[ ](image|vision|multimodal) | \bmodel"),
     row("switch", "unknown", at="404", words=r"\b(parameter|image|temperature|response_format|schema|stream|system|tool)"),
+    row("switch", "model", at="404", words=r"\bno[ ](\w+[ ])?(endpoint|provider|deployment|instance|backend|channel)s?\b"),
     row("switch", "model", at="403", words=r"\bmodel"),
 )  # fmt: skip
 
@@ -197,7 +206,7 @@ ERRORS: tuple[Row, ...] = (
 STATUSES: tuple[tuple[str, VerdictKind, Hint], ...] = (
     ("401 407", "pause", ""),
     ("402 403", "pause", "doubt"),
-    ("404", "switch", "missing"),
+    ("404 410", "switch", "missing"),
     ("405 501", "switch", "api"),
     ("408 409 425 429 460 498 499", "retry", ""),
     ("413", "shrink", "bytes"),

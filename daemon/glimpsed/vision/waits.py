@@ -28,6 +28,12 @@ _TRIED = re.compile(
     r"|(?:retry|重试)[ _-]?(?:after|in)[\"': =]{1,4}(\d{1,9}(?:\.\d{1,9})?)(?![\w.])",
     re.IGNORECASE,
 )
+# A moment, with its zone: without one it may be hours off.
+_UNTIL = re.compile(
+    r"(?:again|retry|wait|reset|access|available|resume|renew|until)\w{0,4}[^.\d]{0,40}?"
+    r"(20\d\d-\d\d-\d\d)[T ](?:at )?(\d\d:\d\d(?::\d\d)?)(?:\.\d{1,9})?[ ]?(Z|UTC|GMT|[+-]\d\d:?\d\d)",
+    re.IGNORECASE,
+)
 # 'in 20 seconds', in the words of others: what leads it in, the unit, or what follows.
 _ELSEWHERE = re.compile(
     r"(?:\b(?:in(?!\s{1,2}\d+\s{0,2}(?:seconds?|secs?|minutes?|mins?|s|m)\b)|nach|warten sie|dans|après|attendez|en|dentro de|tras|espere|em|após|aguarde|tra|fra|dopo|attendi|через|подождите)\s|请?等待|请在|請等待|請在|稍等)"
@@ -58,15 +64,22 @@ def seconds(value: object, now: float, base: float | None = None) -> float | Non
     written = _duration(text)
     if written is not None:
         return written
+    several = [number for part in re.split(r"[,;]", text[:100]) if (number := _number(part)) is not None]
+    if several and text[0] in "0123456789":  # a header that came twice, or with a parameter
+        return max(seconds(number, now) or 0.0 for number in several)
     moment = _moment(text)
     return None if moment is None else max(0.0, moment - (now if base is None else base))
 
 
-def in_words(message: str) -> float | None:
-    """The wait that a message names: ``Please try again in 6.5s``."""
+def in_words(message: str, now: float | None = None) -> float | None:
+    """The wait that a message names: ``Please try again in 6.5s``; until a moment, for whoever says what time it is."""
     match = _TRIED.search(message)
     if match is not None:
         return float(match[4]) if match[4] else _duration(match[1].rstrip(" ,"))
+    until = None if now is None else _UNTIL.search(message)
+    if until is not None and now is not None:
+        zone = "Z" if until[3].upper() in ("UTC", "GMT") else until[3].upper()
+        return seconds(f"{until[1]}T{until[2]}{zone}", now)
     match = _ELSEWHERE.search(message)
     if match is None:
         return None

@@ -22,6 +22,7 @@ Mode: TypeAlias = Literal["schema", "json", "prompt"]
 
 _NO_TEXT = re.compile(r"think|thought|reason|refusal|tool|image|audio")  # types of parts
 _OF_A_PART = frozenset({"text", "value", "content", "annotations"})
+_THOUGHT = ("text", "summary", "content", "thinking")  # where a part has its reasoning
 
 # Stands for an image until `splice`. It never leaves the process, so nobody can have written it into a prompt or a
 # file name.
@@ -54,7 +55,7 @@ class Answered:
     input_tokens: int | None = None  # None: not reported
     output_tokens: int | None = None
     called: bool = False  # the text is what a tool is to be called with
-    thought: bool = False  # there was reasoning, which is paid for as well
+    thought: int = 0  # characters of reasoning, which is paid for as well
 
 
 def splice(body: Mapping[str, Any], images: Sequence[Image], mark: str) -> list[bytes]:
@@ -112,6 +113,17 @@ def written(content: object) -> str:
     return json.dumps(content, ensure_ascii=False)  # the value itself, which a schema asked for
 
 
+def weight(thoughts: object) -> int:
+    """How many characters of reasoning there are, however they are wrapped; a number is that already."""
+    if isinstance(thoughts, int):
+        return max(0, thoughts)
+    if isinstance(thoughts, str):
+        return len(thoughts)
+    if isinstance(thoughts, list):
+        return sum(map(weight, thoughts))
+    return sum(weight(thoughts.get(key)) for key in _THOUGHT) if isinstance(thoughts, dict) else 0
+
+
 def address(base_url: str, path: str, query: Mapping[str, str]) -> str:
     """Where a request goes: the path beneath the base URL, and the query."""
     asked = f"?{urllib.parse.urlencode(query)}" if query else ""
@@ -127,10 +139,13 @@ def used(reply: Mapping[str, Any]) -> dict[str, int | None]:
     """Input and output tokens as a gateway reports them, by either API's names; None: not, or as nothing that counts."""
     usage = reply.get("usage")
     usage = usage if isinstance(usage, dict) else {}
-    return {
-        "input_tokens": _tokens(usage.get("prompt_tokens") or usage.get("input_tokens")),
-        "output_tokens": _tokens(usage.get("completion_tokens") or usage.get("output_tokens")),
-    }
+    got = _tokens(usage.get("prompt_tokens") or usage.get("input_tokens"))
+    gave = _tokens(usage.get("completion_tokens") or usage.get("output_tokens"))
+    details = usage.get("completion_tokens_details") or usage.get("output_tokens_details")
+    thought = _tokens(details.get("reasoning_tokens")) if isinstance(details, dict) else None
+    if thought and _tokens(usage.get("total_tokens")) == (got or 0) + (gave or 0) + thought:
+        gave = (gave or 0) + thought  # some count reasoning beside the answer: all of it is paid for
+    return {"input_tokens": got, "output_tokens": gave}
 
 
 def _tokens(value: object) -> int | None:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 
+from glimpsed.ledger.words import spans
 from glimpsed.model import shown
 
 LONGEST = 200  # characters of a search, and of a line that is shown
@@ -59,17 +60,13 @@ def excerpt(line: str) -> str:
 
 
 def marked(line: str, text: str) -> list[tuple[str, bool]]:
-    """A line in pieces, those that were searched for marked; cut so that the first of them shows."""
-    words = [re.escape(word) for part in text.split() if (word := part.strip('"*'))]
+    """A line in pieces, those that a search for this text finds marked; cut so that the first of them shows."""
     line = shown(readable(line))
-    if not words:
-        return [(excerpt(line), False)] if line else []
-    pattern = re.compile("|".join(sorted(words, key=len, reverse=True)), re.IGNORECASE)
-    first = pattern.search(line)
-    start = max(0, first.start() - 60) if first and len(line) > LONGEST else 0
+    first = next(iter(spans(line, text)), None)
+    start = max(0, first[0] - 60) if first and len(line) > LONGEST else 0
     line = ("…" if start else "") + excerpt(line[start:])
     pieces, at = [], 0
-    for found in pattern.finditer(line):
-        pieces += [(line[at : found.start()], False), (found[0], True)]
-        at = found.end()
+    for begin, end in spans(line, text):
+        pieces += [(line[at:begin], False), (line[begin:end], True)]
+        at = end
     return [piece for piece in [*pieces, (line[at:], False)] if piece[0]]

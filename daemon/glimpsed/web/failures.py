@@ -60,7 +60,9 @@ def _groups(ledger: Ledger, folders: Sequence[str]) -> list[FailureGroup]:
 
 
 def _with_examples(ledger: Ledger, groups: Sequence[FailureGroup]) -> list[FailureGroup]:
-    latest = {name: ledger.latest(name, "failed", 200) for name in {group.folder for group in groups}}
+    latest = {
+        name: ledger.browse([name], ["failed"], limit=200) for name in {group.folder for group in groups}
+    }
     return [
         replace(
             group,

@@ -17,7 +17,7 @@ from glimpsed.desk import Desk
 from glimpsed.disk.files import find_root
 from glimpsed.errors import FileError, GlimpsedError, ShareTrouble, Vanished
 from glimpsed.ledger import FileRow, Ledger
-from glimpsed.model import Answer, DoubtfulWords
+from glimpsed.model import Answer, DoubtfulWords, Sent
 from glimpsed.pipeline import anew
 from glimpsed.pipeline.review import token
 from glimpsed.report import parts
@@ -114,7 +114,10 @@ async def page(
         earlier=[(which, answer, parts(answer)) for which, answer in told.earlier],
         second=told.second,
         undo=undoes(told),
-        pages=range(1, min(count, MOST_PAGES) + 1),
+        pages={
+            number: shape(told.answer, number) if told.answer else None
+            for number in range(1, min(count, MOST_PAGES) + 1)
+        },
         page_count=count,
         trouble=trouble,
         lines=seen,
@@ -159,6 +162,14 @@ def undoes(told: AnswerView) -> bool:
     own = next((answer for which, answer in told.earlier if which == OWN), None)
     stands = told.answer
     return own is not None and stands is not None and (own.text, own.data) != (stands.text, stands.data)
+
+
+def shape(answer: Answer, page: int) -> tuple[int, int]:
+    """How wide and high a page is as it is shown, as far as its answer tells: the room that its picture will take. Pure."""
+    match [one for one in answer.sent if one.page == page]:
+        case [Sent(width=int(width), height=int(height), turned=turned)]:
+            return (height, width) if turned in (90, 270) else (width, height)
+    return answer.source.width, answer.source.height  # of its first page
 
 
 def apart(row: FileRow, folder: Folder | None, answer: Answer | None) -> list[int]:

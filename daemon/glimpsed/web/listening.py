@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from glimpsed.config.schema import Config, Web
 from glimpsed.config.units import host_port, loopback_host
-from glimpsed.errors import ConfigError, Problem
+from glimpsed.errors import ConfigError, Problem, UsageError
 from glimpsed.httpd import Httpd, addressed
 
 
@@ -34,7 +34,7 @@ def check(web: Web, addresses: Sequence[tuple[str, int]]) -> None:
 def listening(config: Config, listen: str | None) -> Web:
     """What the config says of the page, at another address where one is named.
 
-    Raises `ConfigError` when that is reached from other machines, and there is no password.
+    Raises `UsageError` for what is no address, `ConfigError` when it is reached from other machines and there is no password.
     """
     web = config.web or Web()
     if listen is None:
@@ -42,7 +42,7 @@ def listening(config: Config, listen: str | None) -> Web:
     try:
         host, _ = host_port(listen)
     except ValueError as e:
-        raise ConfigError(Problem(str(e), key="--listen")) from None
+        raise UsageError(f"--listen: {e}") from None
     if not (loopback_host(host) or _says_who(web)):
         why = "is reached from other machines, and the config names no password for the page"
         raise ConfigError(Problem(why, key="--listen"))
