@@ -91,11 +91,12 @@ def test_once_leaves_a_backlog_that_waits_to_be_approved(tmp_path: Path) -> None
 
 
 def test_cron_gets_no_mail_while_all_is_well_and_else_one_that_can_be_read(tmp_path: Path) -> None:
-    """As the recipe has it: `-q`, no `log:` in the config, no terminal."""
+    """As the recipe has it: `-q`, `target: console`, no terminal."""
     with Gateway() as gateway:
         (tmp_path / "glimpsed.yaml").write_text(
             f"models: {{m: {{api: chat, base_url: '{gateway.base_url}'}}}}\n"
             "folders: {inbox: {path: in, model: m, settle: 0}}\n"
+            "log: {target: console}\n"
         )
         drop(tmp_path / "in", "good.png", picture())
         ended = glimpsed("once", "-q", home=tmp_path)

@@ -52,7 +52,7 @@ def command(folder: Path | None, *, quiet: bool) -> int:
     if bar:
         journal.silence()
     else:
-        journal.configure(log, secrets=config.secrets, for_people=True)
+        journal.configure(log, secrets=config.secrets)
     aside = beside_ledger(config, ".unkept")
     service = Once(config, beside=_progress if bar else None, aside=aside)
     run(service)

@@ -378,8 +378,7 @@ class Log(Section):
     """Where the log goes, and how much of it."""
 
     target: Literal["auto", "journald", "json", "console"] = Field(
-        "auto",
-        description="auto: the journal under systemd, sentences on a terminal and of 'once', else JSON lines.",
+        "auto", description="auto: the journal under systemd, a console on a terminal, else JSON lines."
     )
     level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least level that is logged."

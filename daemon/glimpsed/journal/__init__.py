@@ -76,19 +76,12 @@ def get_logger() -> structlog.typing.FilteringBoundLogger:
     return cast("structlog.typing.FilteringBoundLogger", structlog.get_logger())
 
 
-def configure(
-    log: Settings,
-    *,
-    secrets: Iterable[str] = (),
-    env: Mapping[str, str] = os.environ,
-    for_people: bool = False,
-) -> Target:
+def configure(log: Settings, *, secrets: Iterable[str] = (), env: Mapping[str, str] = os.environ) -> Target:
     """Send the log where the config says, from now on; the target that it came to.
 
-    `secrets` are removed wherever they turn up. `for_people`: sentences where `auto` would come to JSON, as in the mail
-    that cron makes of them. May be called again, after a reload.
+    `secrets` are removed wherever they turn up. May be called again, after a reload.
     """
-    target, sink, problem = _choose(log.target, env, for_people)
+    target, sink, problem = _choose(log.target, env)
     _log.redact = Redactor(secrets)
     before = _log.writer
     if before is None or target != _log.target:
@@ -152,7 +145,7 @@ def _finish() -> None:
         writer.close(_CLOSE_SECONDS)
 
 
-def _choose(wanted: str, env: Mapping[str, str], for_people: bool) -> tuple[Target, Sink, str | None]:
+def _choose(wanted: str, env: Mapping[str, str]) -> tuple[Target, Sink, str | None]:
     """Target, how to write to it, and what is not as it was wanted."""
     stderr = _stderr()
     under_journald = sinks.journald_reads(stderr, env.get("JOURNAL_STREAM"))
@@ -166,7 +159,7 @@ def _choose(wanted: str, env: Mapping[str, str], for_people: bool) -> tuple[Targ
         if under_journald:
             return "stderr", sinks.prefixed, problem
         return "json", sinks.json_lines, problem
-    if wanted == "console" or (wanted == "auto" and (for_people or os.isatty(stderr))):
+    if wanted == "console" or (wanted == "auto" and os.isatty(stderr)):
         return "console", sinks.console, None
     return "json", sinks.json_lines, None
 
