@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from glimpsed.evaluate.meaning import amounts, truth
+from glimpsed.model import Answer
+from glimpsed.sidecar.render import PAGE_BREAK
 
 Keys = tuple[str | int, ...]
 
@@ -21,6 +23,12 @@ _TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", type(
 def leaves(data: Any) -> list[tuple[str, Any]]:
     """Dotted path and value of each field that holds no others: ``items.1.price``."""
     return [(path, value) for path, (_, value) in _located(data).items()]
+
+
+def page_texts(answer: Answer) -> dict[str, str]:
+    """An answer's text, or each page's, by the name of its field."""
+    texts = answer.text.split(PAGE_BREAK) if answer.pages else [answer.text]
+    return {"text" if len(texts) == 1 else f"text {number}": text for number, text in enumerate(texts, 1)}
 
 
 def _located(data: Any) -> dict[str, tuple[Keys, Any]]:
