@@ -23,7 +23,7 @@ from glimpsed.pipeline.review import token
 from glimpsed.report import parts
 from glimpsed.sidecar.render import PAGE_BREAK
 from glimpsed.web import login
-from glimpsed.web.correct import leaves, returned, written
+from glimpsed.web.correct import doubts, fields, returned, written
 from glimpsed.web.differences import Pieces, differences
 from glimpsed.web.pages import render, site_of
 from glimpsed.web.places import lines, places
@@ -132,7 +132,7 @@ def editable(row: FileRow, answer: Answer, typed: Mapping[str, str]) -> Editing:
     seen = token(row, answer)
     doubt = answer.doubt
     if answer.data is not None:
-        others = {field.path: field.other for field in doubt.fields} if doubt else {}
+        others = doubts(answer)
         return Editing(
             seen,
             fields=[
@@ -143,7 +143,7 @@ def editable(row: FileRow, answer: Answer, typed: Mapping[str, str]) -> Editing:
                     path in others,
                     differences(written(value), written(others[path])) if path in others else ([], []),
                 )
-                for path, value in leaves(answer.data)
+                for path, value in fields(answer.data, others)
             ],
         )
     texts = answer.text.split(PAGE_BREAK) if answer.pages else [answer.text]

@@ -21,7 +21,7 @@ from glimpsed.pipeline import review
 from glimpsed.sidecar.render import PAGE_BREAK
 from glimpsed.web import file
 from glimpsed.web.actions import number_in
-from glimpsed.web.correct import filled, returned
+from glimpsed.web.correct import doubts, filled, returned
 from glimpsed.web.login import local
 from glimpsed.web.pages import form_of, query, render, site_of, visitor_of, words
 from glimpsed.web.site import Site
@@ -110,7 +110,7 @@ def corrected(answer: Answer, typed: dict[str, str], folder: Folder) -> dict[str
         form = {name.removeprefix("data."): text for name, text in typed.items() if name.startswith("data.")}
         schema = folder.schema_ or {}
         whole = {"items": schema} if answer.pages else schema
-        new = filled(answer.data, form, whole)
+        new = filled(answer.data, form, whole, doubts(answer))
         return {} if new == answer.data else {"data": new}
     texts = answer.text.split(PAGE_BREAK) if answer.pages else [answer.text]
     names = ["text"] if len(texts) == 1 else [f"text {number}" for number in range(1, len(texts) + 1)]
