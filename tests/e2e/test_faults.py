@@ -281,6 +281,32 @@ def test_what_cannot_be_written_is_not_asked_about_and_the_folder_beside_it_goes
     assert len(gateway.requests) == 44
 
 
+def test_a_directory_that_cannot_be_listed_is_told_and_what_is_in_it_is_found_once_it_can(
+    tmp_path: Path, inbox: Path, gateway: Gateway
+) -> None:
+    before: list[str] = []
+    if os.geteuid() == 0:
+        if shutil.which("setpriv") is None:
+            pytest.skip("needs setpriv: apt install util-linux")
+        before = NO_CAPABILITIES
+    hidden = drop(inbox, "private/a.png", picture(seed=1))
+    hidden.parent.chmod(0)
+    text = config(gateway, inbox).replace("settle: 20ms", "settle: 20ms, rescan: 1s")
+    try:
+        with Daemon(text, tmp_path, before=before) as daemon:
+            told = daemon.wait_event("folder.degraded")
+            assert told["reason"].endswith("is not seen: private: Permission denied")
+            drop(inbox, "b.png", picture(seed=2))
+            daemon.wait_event("file.done", file="b.png")
+            assert (status(daemon)["state"], status(daemon)["reason"]) == ("degraded", told["reason"])
+            hidden.parent.chmod(0o755)
+            daemon.wait_event("file.done", file="private/a.png")
+            wait_until(lambda: status(daemon)["state"] == "watching", "it stays degraded")
+            assert len(warnings(daemon, "folder.degraded")) == 1
+    finally:
+        hidden.parent.chmod(0o755)
+
+
 def drop_anyway(closed: Path, name: str, content: bytes) -> Path:
     """As somebody would who may write where the daemon may not."""
     closed.chmod(0o755)

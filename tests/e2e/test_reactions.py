@@ -167,7 +167,7 @@ ROWS = (
     Row("body-too-large", (body_limit(300_000),), (R, R, R), image=noise,
         fine=lambda r: len(r.first[0].raw) > 300_000 and r.learnt["bytes"] < 225_000),
     Row("too-small-a-world", (err(400, "x", "image_too_large"),) * 4 + (FINE,), (R,) * 4, end="failed", image=large,
-        fine=lambda r: "too large at every size" in r.error),
+        fine=lambda r: "refused at every size" in r.error),
     # --- switch: the other API, remembered; then the fallbacks ---
     Row("no-responses-here", (only(C, err(404, "Invalid URL (POST /v1/responses)")),), (R, C), (C,),
         fine=lambda r: r.learnt == {"api": C} and r.sidecar["model"]["api"] == C),

@@ -845,6 +845,23 @@ async def test_a_certificate_that_nobody_vouches_for_pauses_with_advice(
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("through", [False, True])
+async def test_a_certificate_of_another_name_is_not_mended_by_a_ca(
+    certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, through: bool
+) -> None:
+    no_proxies(monkeypatch)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    with Gateway(tls=tls(certificate)) as gateway, Proxy() as proxy:
+        if through:
+            monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        found = await failure(client(gateway.base_url.replace("127.0.0.1", "localhost"), key="sk-1"))
+        assert not gateway.requests
+    assert found.verdict.kind == "pause"
+    assert "base_url has to name" in found.verdict.reason
+    assert "SSL_CERT_FILE" not in found.verdict.reason
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
 async def test_an_own_ca_is_trusted_through_the_usual_variables(
     certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, variable: str

@@ -750,4 +750,4 @@ async def test_smaller_images_are_asked_for_on_the_way_and_never_again_once_ther
         await asked.ask(Request(prompt="Read.", images=(picture(100),), idempotency_key="job-2"), smaller)
     await asked.aclose()
     assert (raised.value.verdict.kind, raised.value.requests) == ("switch", 2)
-    assert raised.value.verdict.reason.startswith("too large at every size")
+    assert raised.value.verdict.reason.startswith("refused at every size")

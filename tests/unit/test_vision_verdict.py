@@ -254,6 +254,12 @@ def test_a_wait_in_words_is_obeyed_whatever_the_status(status: int) -> None:
     assert (found.kind, found.retry_after) == ("retry", 20.0)
 
 
+@pytest.mark.parametrize("code", ["server_error", "internal_error"])
+def test_a_servers_own_error_inside_a_200_is_a_moments_trouble(code: str) -> None:
+    found = verdict(200, error("boom", code))
+    assert (found.verdict.kind, found.hint, found.verdict.server) == ("retry", "", True)
+
+
 def test_a_500_around_a_400_is_that_400() -> None:
     assert verdict(500, error("Drelm vok", 400, "invalid_request_error")).hint == "unknown"
 
@@ -471,3 +477,35 @@ def test_what_may_be_an_answer_is_never_told(body: Any) -> None:
 )
 def test_what_is_said_of_an_error_inside_a_200_is_told(body: Any) -> None:
     assert "Drelm vok" in verdict(200, json.dumps(body).encode()).verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("status", "page", "title"),
+    [
+        (
+            200,
+            "<!DOCTYPE html><html><head><TITLE lang='en'>\n Guest login </TITLE></head></html>",
+            "Guest login",
+        ),
+        (
+            400,
+            "<html><title>400 The plain HTTP request was sent to HTTPS port</title></html>",
+            "sent to HTTPS port",
+        ),
+        (
+            403,
+            "<html><body><h1>Blocked by ACME&#39;s firewall</h1></body></html>",
+            "Blocked by ACME's firewall",
+        ),
+        (502, "<html><title>502 Bad Gateway</title></html>", "502 Bad Gateway"),
+        (511, "<html><title>" + "hm " * 150 + "</title></html>", "hm " * 20),
+        (404, "<html><p>nothing</p></html>", "an HTML page"),
+        (401, "<html><title>sk-0123456789abcdef</title></html>", "[hidden]"),
+    ],
+)
+def test_a_page_is_called_what_it_calls_itself(status: int, page: str, title: str) -> None:
+    found = verdict(status, page.encode())
+    assert title in found.verdict.reason
+    assert "an HTML page" in found.verdict.reason
+    assert "sk-0" not in found.verdict.reason
+    assert len(found.verdict.reason) <= 240

@@ -139,7 +139,7 @@ class Reconciler:
     async def _forget(self, walk: Walk, directories: Iterable[str]) -> None:
         """Directories that are gone for certain: all their files are."""
         site, folder = self._site, self._site.folder.name
-        doubted = [d for d in directories if not is_below(d, walk.unreadable) and d != UNDER_WAY]
+        doubted = [d for d in directories if not is_below(d, walk.unreadable.keys()) and d != UNDER_WAY]
         for directory in await site.disk(scan.gone, walk.root, doubted):
             known = await site.books(Ledger.known, folder, directory)
             await rows.not_listed(

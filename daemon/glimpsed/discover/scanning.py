@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections.abc import Callable, Mapping
 
 from glimpsed import metrics
 from glimpsed.blocking import wait
@@ -26,17 +27,29 @@ FULL_REST = 110
 class Scanner:
     """Lists the folder, and has each listing compared with the ledger.
 
-    A pass that does not come to its end is made good by `rescan`, which is for whoever sees the error.
+    A pass that does not come to its end is made good by `rescan`, which is for whoever sees the error. `unlisted` is told
+    after each full listing which subdirectories it could not read, and why.
     """
 
-    def __init__(self, site: WatchedFolder, filter_: Filter, hearing: Hearing, settler: Settler) -> None:
+    def __init__(
+        self,
+        site: WatchedFolder,
+        filter_: Filter,
+        hearing: Hearing,
+        settler: Settler,
+        *,
+        unlisted: Callable[[Mapping[str, str]], None],
+    ) -> None:
         self.listed = asyncio.Event()
-        self.unlisted: set[str] = set()  # subdirectories that could not be listed at the last full listing
+        self.unlisted: dict[
+            str, str
+        ] = {}  # subdirectories that could not be listed at the last full one, and why
         self.reconciler = Reconciler(site, settler)
         self._site = site
         self._filter = filter_
         self._hearing = hearing
         self._settler = settler
+        self._told = unlisted
         self._now = asyncio.Event()
         self._first = True
         self._full = True  # the next pass lists everything
@@ -113,6 +126,7 @@ class Scanner:
         files, waiting = await self._pass(walk)
         self._full_cpu = walk.cpu
         self.unlisted = walk.unreadable
+        self._told(self.unlisted)
         await self.reconciler.finish(walk, first=first)
         self._first = False
         self.listed.set()

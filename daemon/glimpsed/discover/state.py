@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Literal, TypeAlias
 
 from glimpsed.discover.mounts import Mode
 from glimpsed.journal import events, get_logger
 
 log = get_logger()
+
+NAMED = 3  # subdirectories that are named, of those that cannot be listed
 
 Name: TypeAlias = Literal["watching", "degraded", "lost"]
 
@@ -33,26 +36,40 @@ class Status:
         self._clock = clock
         self._changed = changed
         self._looked = False
-        self._blocked: str | None = None
+        self._hindered: dict[str, str] = {}  # what is the matter with a folder that is there
         self.now = WatchState("lost", "poll", "unknown", "not looked at yet", clock())  # how it is watched
 
     @property
     def shown(self) -> WatchState:
-        """What people are told: a folder that is watched well, but takes no sidecars, is degraded too."""
-        if self._blocked is None or self.now.state == "lost":
+        """What people are told: one that is watched well, but takes no sidecars or hides directories, is degraded too."""
+        if not self._hindered or self.now.state == "lost":
             return self.now
-        reason = self._blocked if self.now.state == "watching" else f"{self.now.reason}; {self._blocked}"
-        return replace(self.now, state="degraded", reason=reason)
+        watched = [] if self.now.state == "watching" else [self.now.reason]
+        return replace(self.now, state="degraded", reason="; ".join([*watched, *self._hindered.values()]))
 
     def blocked(self, reason: str | None) -> None:
         """Sidecars cannot be written into it, and why; None: they can. The first reason and the end are told."""
-        before, self._blocked = self._blocked, reason
+        self._hinder("sidecars", reason)
+
+    def unlisted(self, directories: Mapping[str, str]) -> None:
+        """These of its directories cannot be listed, and why. Told as `blocked` is."""
+        more = len(directories) - NAMED
+        some = [*islice(directories.values(), NAMED), *([f"{more:,} more"] if more > 0 else [])]
+        reason = f"what is in directories that cannot be listed is not seen: {', '.join(some)}"
+        self._hinder("directories", reason if directories else None)
+
+    def _hinder(self, what: str, reason: str | None) -> None:
+        before = self._hindered.get(what)
         if reason == before:
             return
+        if reason is None:
+            del self._hindered[what]
+        else:
+            self._hindered[what] = reason
         self._changed()
         if before is None:
             self._tell(log.warning, events.FOLDER_DEGRADED, reason)
-        elif reason is None and self.now.state == "watching":
+        elif not self._hindered and self.now.state == "watching":
             self._tell(log.info, events.FOLDER_WATCHING)
 
     def watching(self, mode: Mode, filesystem: str, reason: str) -> None:

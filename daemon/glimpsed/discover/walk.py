@@ -67,7 +67,7 @@ class Walk:
     moved: int = 0
     cpu: float = 0.0  # s that it took so far
     visited: set[str] = field(default_factory=set)
-    unreadable: set[str] = field(default_factory=set)  # nothing below these is believed to be gone
+    unreadable: dict[str, str] = field(default_factory=dict)  # and why; nothing below is believed to be gone
     missing: set[str] = field(default_factory=set)
     skipped: dict[str, str] = field(default_factory=dict)  # path -> rule
     left_out: dict[str, str] = field(default_factory=dict)  # path -> reason that people should know of
@@ -105,7 +105,7 @@ class Walk:
             self.missing.add(directory)
         except (ShareTrouble, FileError) as e:
             with opened_directory(self.root):  # is it the share, or just this directory?
-                self.unreadable.add(directory)
+                self.unreadable[directory] = str(e)
             if isinstance(e, FileError):
                 self.left_out[directory] = str(e)
             else:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from glimpsed.blocking import Lanes, Threads, wait
@@ -64,7 +64,9 @@ class FolderWatch:
         self._filter = Filter(folder)
         self._hearing = Hearing(self._status, observing or Observing(), self._heard)
         self._settler = Settler(self._site, offered=offered, changed=changed, outdated=self._outdated)
-        self._scanner = Scanner(self._site, self._filter, self._hearing, self._settler)
+        self._scanner = Scanner(
+            self._site, self._filter, self._hearing, self._settler, unlisted=self._status.unlisted
+        )
         self._present = asyncio.Event()
         self._lost_at = -math.inf  # time.monotonic()
         self._identity: tuple[int, int] | None = None  # of the root that was there last
@@ -93,8 +95,8 @@ class FolderWatch:
         return self._scanner.listed
 
     @property
-    def unlisted(self) -> set[str]:
-        """Subdirectories that could not be listed at the last full listing."""
+    def unlisted(self) -> Mapping[str, str]:
+        """Subdirectories that could not be listed at the last full listing, and why."""
         return self._scanner.unlisted
 
     @property

@@ -222,7 +222,7 @@ def _meaning(error: Exception, timeout: float, through: str) -> Verdict | None: 
         case TimeoutError() | httpx.TimeoutException():
             return _broken(f"no answer within {lasting(timeout)}{through}", slow=True)
         case httpx.ConnectError() | httpx.ProxyError() if "CERTIFICATE_VERIFY_FAILED" in str(error):
-            advice = "name your own CA in SSL_CERT_FILE"
+            advice = _about_certificate(why)
             return Verdict(
                 "pause", clean(f"the server's certificate is not trusted{through} ({why}); {advice}")
             )
@@ -247,6 +247,16 @@ def _meaning(error: Exception, timeout: float, through: str) -> Verdict | None: 
             # A header, proxy address, CA file or URL that cannot be used, or a client that is being closed.
             return Verdict("pause", clean(f"the request cannot be sent: {why}"))
     return None
+
+
+def _about_certificate(why: str) -> str:
+    """What can be done, by what OpenSSL says is wrong with it."""
+    advice = "name your own CA in SSL_CERT_FILE"
+    if "expired" in why or "not yet valid" in why:
+        advice = "has it to be renewed, or is this machine's clock wrong?"
+    elif "mismatch" in why or "not valid for" in why:
+        advice = "base_url has to name the server as its certificate does"
+    return advice
 
 
 def _broken(reason: str, *, slow: bool = False) -> Verdict:

@@ -169,9 +169,7 @@ def resized(state: State, images: tuple[Image, ...] | None, finding: Finding) ->
     if state.refused is not None:
         left = tuple(trial for trial in state.trials if not trial.image)
         return _next_trial(replace(state, smaller="", trials=left), finding)
-    return replace(
-        finding.verdict, kind="switch", reason=f"too large at every size: {finding.verdict.reason}"
-    )
+    return replace(finding.verdict, kind="switch", reason=f"refused at every size: {finding.verdict.reason}")
 
 
 # --- what an answer lacks ---

@@ -6,6 +6,7 @@ Any bytes in, a `Finding` out. The body's ``error.code`` and ``error.type`` spea
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ _HTML = re.compile(
     rb"\A\s*(?:\xef\xbb\xbf)?\s*<(?:!doctype html|html|head|body|center|h1)|\A\s*<\?xml[^<]*<(?:!doctype )?html",
     re.IGNORECASE,
 )
+_TITLE = re.compile(rb"<(?:title|h1)\b[^<>]{0,200}>\s{0,99}([^<]{1,300})", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]{0,200}>")
 _NO_WORDS = ("{", "[", "data:", "event:")  # JSON that was cut, a stream
 # Codes of a 400.
@@ -68,7 +70,7 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, api: Api, now: f
     content = _json(body)
     wait = waits.of_headers(headers, now, limited=status in LIMITED)
     if content is None and (_HTML.search(body[:_HEAD]) or (body.strip() and _says_html(headers))):
-        return _from_page(status, wait)
+        return _from_page(status, wait, _titled(body))
     told = told_by(_text(body) if content is None else content)
     if told is not None:
         return _from_error(status, told, headers, now, api)
@@ -101,8 +103,9 @@ def _from_error(status: int, told: Told, headers: Mapping[str, str], now: float,
         wait = max((n for n in named if n is not None), default=None)
         wait = waits.in_words(told.words, now) if wait is None else wait
     named_codes = ", ".join(dict.fromkeys(c for c in told.codes if not c.isdecimal()))[:80]
-    head = f"HTTP {status}{f' {named_codes}' if named_codes else ''}"
-    reason, alike = f"{head}: {told.message}", told.likeness(real)
+    named_codes = f" {named_codes}" if named_codes else ""
+    reason = f"HTTP {status}{named_codes}: {told.message}"
+    alike = told.likeness(real)
     for row in ERRORS:
         if not row.fits(real, codes, told.words, soon=wait is not None and wait <= SOON):
             continue
@@ -114,24 +117,29 @@ def _from_error(status: int, told: Told, headers: Mapping[str, str], now: float,
         return _finding("switch", reason, wait, status=real, hint="parameter", name=name, alike=alike)
     if 200 <= real < 300:
         if not told.sure:  # perhaps an answer, whose text is never logged
-            reason = f"{head}: no answer of the {api} API"
+            reason = f"HTTP {status}{named_codes}: no answer of the {api} API"
             alike = frozenset({reason})
         return _finding("retry", reason, wait, status=500, hint="inside", alike=alike)
     return _from_status(real, reason, wait, alike)
 
 
-def _from_page(status: int, wait: float | None) -> Finding:
+def _from_page(status: int, wait: float | None, titled: str) -> Finding:
     """An HTML page: from a proxy that is in trouble or refuses, or because base_url leads to a web site."""
     if (status >= 500 and status != 501) or status in (404, 408, 413, 429):  # 501: it takes no POST at all
-        return _from_status(status, f"HTTP {status}, an HTML page", wait)
+        return _from_status(status, f"HTTP {status}, an HTML page{titled}", wait)
     if status in (401, 403, 407):
         why = "the key, or this machine's address, is refused before the API is reached"
         hint: Hint = "doubt" if status == 403 else ""
         alike = frozenset({f"{status} page"})
         return _finding(
-            "pause", f"HTTP {status}, an HTML page: {why}", wait, status=status, hint=hint, alike=alike
+            "pause",
+            f"HTTP {status}, an HTML page{titled}: {why}",
+            wait,
+            status=status,
+            hint=hint,
+            alike=alike,
         )
-    wrong = "an HTML page instead of JSON; base_url is wrong (does it lack /v1?)"
+    wrong = f"an HTML page{titled} instead of JSON; base_url is wrong (does it lack /v1?)"
     return _finding("pause", f"HTTP {status}: {wrong}", wait, status=status, hint="doubt")
 
 
@@ -221,6 +229,13 @@ def _first_parameter(paths: Iterable[str]) -> str:
         if last not in ("", "model", "messages", "input", "content", "type", "image_url", "text", "body"):
             return last
     return ""
+
+
+def _titled(body: bytes) -> str:
+    """What a page calls itself: who runs a portal, a proxy or a firewall says so there."""
+    found = _TITLE.search(body[:_LARGEST_TEXT])
+    title = clean(html.unescape(found[1].decode("utf-8", "replace")))[:80] if found else ""
+    return f" ('{title}')" if title else ""
 
 
 def _says_html(headers: Mapping[str, str]) -> bool:

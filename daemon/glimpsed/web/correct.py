@@ -13,6 +13,7 @@ from typing import Any
 from glimpsed.evaluate.meaning import amounts, truth
 from glimpsed.looks import plainly
 from glimpsed.model import Answer
+from glimpsed.sidecar.render import PAGE_BREAK
 
 Keys = tuple[str | int, ...]
 Place = tuple[Any, str | int]  # an object or a list, and a key of it
@@ -29,6 +30,12 @@ _PAGE = re.compile(r"pages\.(\d+)\.data(?=\.|\Z)")  # where a doubt has what is 
 def leaves(data: Any) -> list[tuple[str, Any]]:
     """Dotted path and value of each field that holds no others: ``items.1.price``."""
     return [(path, value) for path, (_, value) in _located(data)[0].items()]
+
+
+def page_texts(answer: Answer) -> dict[str, str]:
+    """An answer's text, or each page's, by the name of its field."""
+    texts = answer.text.split(PAGE_BREAK) if answer.pages else [answer.text]
+    return {"text" if len(texts) == 1 else f"text {number}": text for number, text in enumerate(texts, 1)}
 
 
 def fields(data: Any, others: Mapping[str, Any]) -> list[tuple[str, Any]]:
