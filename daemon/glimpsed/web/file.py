@@ -22,7 +22,7 @@ from glimpsed.pipeline import anew
 from glimpsed.pipeline.review import token
 from glimpsed.report import parts
 from glimpsed.web import login
-from glimpsed.web.correct import leaves, page_texts, returned, written
+from glimpsed.web.correct import doubts, fields, page_texts, returned, written
 from glimpsed.web.differences import Pieces, differences
 from glimpsed.web.pages import render, site_of
 from glimpsed.web.places import lines, places
@@ -131,7 +131,7 @@ def editable(row: FileRow, answer: Answer, typed: Mapping[str, str]) -> Editing:
     seen = token(row, answer)
     doubt = answer.doubt
     if answer.data is not None:
-        others = {field.path: field.other for field in doubt.fields} if doubt else {}
+        others = doubts(answer)
         return Editing(
             seen,
             fields=[
@@ -142,7 +142,7 @@ def editable(row: FileRow, answer: Answer, typed: Mapping[str, str]) -> Editing:
                     path in others,
                     differences(written(value), written(others[path])) if path in others else ([], []),
                 )
-                for path, value in leaves(answer.data)
+                for path, value in fields(answer.data, others)
             ],
         )
     return Editing(
