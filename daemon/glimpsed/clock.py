@@ -39,6 +39,21 @@ def this_boot() -> str:
     return boot_id()
 
 
+def started(pid: int) -> str:
+    """When a process started, as something that no later process of this number and boot has; empty: not there.
+
+    Field 22 of /proc/PID/stat: clock ticks since boot (proc(5)). The command before it may hold anything
+    but ends at the last parenthesis.
+    """
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return ""
+    if status[0] in "ZX":  # dead, but not yet reaped by its parent
+        return ""
+    return status[19]
+
+
 @dataclass(frozen=True, slots=True)
 class Clocks:
     """What the clocks beneath showed at one moment."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-MINUTE, HOUR, DAY = 60, 3600, 86_400
+MINUTE, DAY = 60, 86_400
 _LONGEST_TEXT = 2000  # characters of an exception's text that are looked at
 
 # What Python and C put around their own words: numbers of errors, names of classes and of source files, bytes.

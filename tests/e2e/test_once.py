@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -87,6 +88,26 @@ def test_once_leaves_a_backlog_that_waits_to_be_approved(tmp_path: Path) -> None
         waits = "one: its backlog waits to be approved, 'glimpsed approve' releases it"
         assert (code, told) == (1, f"3 files still wait: {waits}")
         assert not gateway.requests
+
+
+def test_cron_gets_no_mail_while_all_is_well_and_else_one_that_can_be_read(tmp_path: Path) -> None:
+    """As the recipe has it: `-q`, `target: console`, no terminal."""
+    with Gateway() as gateway:
+        (tmp_path / "glimpsed.yaml").write_text(
+            f"models: {{m: {{api: chat, base_url: '{gateway.base_url}'}}}}\n"
+            "folders: {inbox: {path: in, model: m, settle: 0}}\n"
+            "log: {target: console}\n"
+        )
+        drop(tmp_path / "in", "good.png", picture())
+        ended = glimpsed("once", "-q", home=tmp_path)
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+        drop(tmp_path / "in", "bad.png", b"no picture")
+        ended = glimpsed("once", "-q", home=tmp_path)
+        assert (ended.returncode, ended.stdout) == (1, "")
+        (line,) = ended.stderr.splitlines()
+        assert re.fullmatch(r"\d\d:\d\d:\d\d ERROR: inbox/bad.png: failed: It is neither a picture .*", line)
+        ended = glimpsed("once", "-q", home=tmp_path)  # told once
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
 
 
 # -- the ledger's database goes away meanwhile

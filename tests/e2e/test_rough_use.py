@@ -64,7 +64,7 @@ def test_once_that_is_stopped_says_what_it_left_and_is_no_success(home: Path, ga
     log = []
     for line in process.stderr:
         log.append(line)
-        if "service.stopping" in line:
+        if "a second signal ends at once" in line:
             break
     assert "a second signal ends at once" in log[-1]
     process.send_signal(signal.SIGINT)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import os
 import sys
 import time
@@ -79,7 +78,7 @@ def command(*, folder: str, output: Path | None, limit: int) -> None:
 async def _gather(desk: Desk, folder: Folder, limit: int, output: Path | None) -> ReportPage:
     """What the page shows: the last failures, then the last answers, as many as fit the limit."""
     from glimpsed.ledger import local_day
-    from glimpsed.looks import charts
+    from glimpsed.looks import charts, when
     from glimpsed.report import ReportPage
 
     now = time.time()
@@ -93,7 +92,7 @@ async def _gather(desk: Desk, folder: Folder, limit: int, output: Path | None) -
     return ReportPage(
         folder=folder.name,
         path=shown(str(folder.path)),
-        made=_when(now),
+        made=when(now),
         counts=[(state, count) for state, count in counts.items() if count],
         spent=_spent(spent, folder.language),
         answers=charts.answered(spent, today, DAYS),
@@ -146,6 +145,7 @@ async def _items(desk: Desk, folder: Folder, rows: Sequence[FileRow], output: Pa
 async def _item(
     desk: Desk, row: FileRow, folder: Folder, root: Root | None, images: Images, output: Path | None
 ) -> Item:
+    from glimpsed.looks import when
     from glimpsed.report import Item
 
     _ = translator(folder.language).gettext
@@ -154,7 +154,7 @@ async def _item(
     return Item(
         path=shown(row.key.path),
         failed=failed,
-        when=_when(row.changed),
+        when=when(row.changed),
         parts=parts,
         reason=shown(told(row.reason or "failed", folder.language)) if failed else "",
         advice=shown(told(row.advice or "", folder.language)) if failed else "",
@@ -238,7 +238,3 @@ def _link(folder: Folder, path: str, output: Path | None) -> str | None:
         os.path.join(os.path.realpath(folder.path), path), os.path.dirname(os.path.realpath(output))
     )
     return urllib.parse.quote(os.fsencode(relative))
-
-
-def _when(seconds: float) -> str:
-    return dt.datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M")

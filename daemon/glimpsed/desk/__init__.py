@@ -7,6 +7,6 @@ once, `trying` asks models and writes nothing.
 
 from __future__ import annotations
 
-from glimpsed.desk.desk import Desk, chosen, files, folder_named, key_of, keys_of
+from glimpsed.desk.desk import Desk, chosen, files, folder_named, keys_of
 
-__all__ = ["Desk", "chosen", "files", "folder_named", "key_of", "keys_of"]
+__all__ = ["Desk", "chosen", "files", "folder_named", "keys_of"]

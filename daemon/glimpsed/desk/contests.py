@@ -15,7 +15,7 @@ from glimpsed.desk.asking import ask_now, connected, content_of
 from glimpsed.desk.desk import Desk
 from glimpsed.disk.files import Root
 from glimpsed.errors import FileError, GlimpsedError, VisionError
-from glimpsed.estimate import Estimate, Group, Past, Sampled, estimate
+from glimpsed.estimate import Estimate, Group, Past, Sampled, estimate, total
 from glimpsed.evaluate.known import KnownFile
 from glimpsed.evaluate.score import Reading, Truth
 from glimpsed.images.prepare import Images
@@ -86,17 +86,7 @@ async def _expected(
     group = Group(len(files), tuple(sample))
     cores = len(os.sched_getaffinity(0))
     every = [estimate([group], c.folder, config.models[c.model], Past(), cores=cores) for c in contests]
-    costs = [e.cost for e in every]
-    currencies = {e.currency for e in every if e.cost}
-    return Estimate(
-        files=sum(e.files for e in every),
-        pages=sum(e.pages for e in every),
-        input_tokens=sum(e.input_tokens for e in every),
-        output_tokens=sum(e.output_tokens for e in every),
-        cost=None if None in costs or len(currencies) > 1 else sum(c or 0.0 for c in costs),
-        currency=next(iter(currencies), None),
-        seconds=sum(e.seconds for e in every),
-    )
+    return total(every)
 
 
 @dataclass(slots=True)

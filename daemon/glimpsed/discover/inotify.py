@@ -136,6 +136,7 @@ class Kernel:
         self._ended: set[WatchDescriptor] = set()  # before they were known
         self._retiring: deque[Ear] = deque()
         self._in_a_row = 0  # reads that did not have to wait
+        self._buffer = bytearray(_BUFFER)
         self._fd = inotify_init()
         if self._fd < 0:
             raise WatchLimit(f"no inotify instance: {os.strerror(ctypes.get_errno())}")
@@ -205,10 +206,10 @@ class Kernel:
         self._in_a_row = self._in_a_row + 1 if time.monotonic() - began < _BREATH else 0
         if self._wake in ready:
             os.eventfd_read(self._wake)
-        data = os.read(self._fd, _BUFFER) if self._fd in ready else b""
+        length = os.readv(self._fd, [self._buffer]) if self._fd in ready else 0
         lot = Lot()
         with self._lock:
-            for wd, mask, name in _parsed(data):
+            for wd, mask, name in _parsed(self._buffer, length):
                 self._sort(wd, mask, name, lot)
             for ear, directories in lot.left.items():
                 self._forget(ear, directories)
@@ -286,12 +287,12 @@ class Kernel:
                 inotify_rm_watch(self._fd, wd)  # it says so itself, and is forgotten then
 
 
-def _parsed(data: bytes) -> Iterator[tuple[WatchDescriptor, int, bytes]]:
+def _parsed(buffer: bytearray, size: int) -> Iterator[tuple[WatchDescriptor, int, bytes]]:
     at = 0
-    while at < len(data):
-        wd, mask, _, length = _EVENT.unpack_from(data, at)
+    while at < size:
+        wd, mask, _, length = _EVENT.unpack_from(buffer, at)
         at += _EVENT.size + length
-        yield WatchDescriptor(wd), mask, data[at - length : at].rstrip(b"\0")
+        yield WatchDescriptor(wd), mask, bytes(buffer[at - length : at]).rstrip(b"\0")
 
 
 def _look_at(directory: str, batch: Batch) -> None:

@@ -17,6 +17,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from functools import cache
 
+from glimpsed.clock import started
 from glimpsed.disk import rights
 from glimpsed.disk.files import Root, entry, opened_directory, translated
 from glimpsed.disk.names import keep_aside, rename_no_replace, same_file
@@ -155,24 +156,15 @@ def _is_left_over(name: str, age: float) -> bool:
     host, pid, start = match.groups()
     if host != _host():
         return age > _ABANDONED
-    return (_start_of(int(pid)) or 0) != int(start)
+    return (started(int(pid)) or "0") != start
 
 
 @cache
 def _process(pid: int) -> str:
     """Number and start of this process; the number is asked for, lest a fork go on with its parent's."""
-    return f"{pid}-{_start_of(pid) or 0}"
+    return f"{pid}-{started(pid) or 0}"
 
 
 @cache
 def _host() -> str:
     return hashlib.blake2b(socket.gethostname().encode(), digest_size=4).hexdigest()
-
-
-def _start_of(pid: int) -> int | None:
-    """When a process started, in ticks since boot (proc(5)); None when it does not run."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return int(file.read().rpartition(b")")[2].split()[19])
-    except (OSError, IndexError, ValueError):
-        return None

@@ -151,14 +151,8 @@ def _copy_one(source: int, target: int, piece: Member) -> os.stat_result:
 
 def digest(parent: int, name: str) -> bytes:
     """Of all that the file holds."""
-    fd = os.open(name, READ, dir_fd=parent)
-    try:
-        digest = hashlib.sha256()
-        while chunk := os.read(fd, _CHUNK):
-            digest.update(chunk)
-        return digest.digest()
-    finally:
-        os.close(fd)
+    with open(os.open(name, READ, dir_fd=parent), "rb", buffering=0) as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 def _unlink(parent: int, temp: str) -> None:

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterator, Sequence
 
 from glimpsed.formats import orientation
-from glimpsed.formats.common import NotPlain, Read, Size, find, joined, reader, square
+from glimpsed.formats.common import NotPlain, Read, Size, find, joined, reader, square, windowed
 
 _MOST_SEGMENTS = 10_000  # a hostile file may have millions, and the event loop would wait
 _FRAMES = frozenset({0xC0, 0xC1, 0xC2})  # baseline, extended and progressive; the others are not sent around
@@ -23,7 +23,7 @@ def whole(read: Read, size: int) -> str | None:
     """From marker to marker to the picture itself, past thumbnails; then its end marker, wherever it is."""
     start = None
     try:
-        for marker, _, end in segments(read, 2, size):
+        for marker, _, end in segments(windowed(read, size), 2, size):
             start = end if marker == _SOS else None
     except NotPlain:
         pass

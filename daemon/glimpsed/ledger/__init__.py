@@ -18,7 +18,7 @@ from glimpsed.ledger.books import Books
 from glimpsed.ledger.lease import LEASE
 from glimpsed.ledger.ledger import Ledger, open_ledger
 from glimpsed.ledger.spending import local_day
-from glimpsed.ledger.values import Adopted, Daemon, FileRow, GoneRow, Hit, Known, Paused, Reason, Spend
+from glimpsed.ledger.values import Adopted, Daemon, FileRow, GoneRow, Known, Paused, Reason, Spend
 
 __all__ = [
     "LEASE",
@@ -27,7 +27,6 @@ __all__ = [
     "Daemon",
     "FileRow",
     "GoneRow",
-    "Hit",
     "Known",
     "Ledger",
     "Paused",

@@ -14,7 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from glimpsed.clock import boot_id
+from glimpsed.clock import boot_id, started
 from glimpsed.errors import LedgerReplaced
 from glimpsed.ledger.lease import STATE_BACK
 from glimpsed.ledger.part import Part
@@ -161,7 +161,7 @@ def this_world() -> str:
 
 def this_process() -> str:
     """``host:pid:world-start`` of this process; no other process ever has the same."""
-    return f"{this_host()}:{os.getpid()}:{this_world()}-{_started(os.getpid())}"
+    return f"{this_host()}:{os.getpid()}:{this_world()}-{started(os.getpid())}"
 
 
 def _died_here(owner: str) -> bool:
@@ -173,7 +173,7 @@ def _died_here(owner: str) -> bool:
     host, pid, born = [*owner.rsplit(":", 2), "", ""][:3]
     world, _, start = born.rpartition("-")
     if world and world == this_world():
-        now = _started(int(pid))
+        now = started(int(pid))
         return now != start and not (now == "" and _hidden(int(pid)))
     started_anew = "" not in {world, boot_id()} and not world.startswith(boot_id()[:8])
     return started_anew and host == this_host() and not host.endswith("/")
@@ -188,18 +188,3 @@ def _hidden(pid: int) -> bool:
     except (OSError, OverflowError):
         pass
     return False
-
-
-def _started(pid: int) -> str:
-    """When a process started, as something that no later process of this number and boot has; empty: not there.
-
-    Field 22 of /proc/PID/stat: clock ticks since boot (proc(5)). The command before it may hold anything
-    but ends at the last parenthesis.
-    """
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return ""
-    if status[0] in "ZX":  # dead, but not yet reaped by its parent
-        return ""
-    return status[19]

@@ -31,7 +31,7 @@ _A4 = 842.0  # pt, the longer side of a page whose resolution nobody knows
 _LEAST_DPI, _MOST_DPI = 73.0, 2400.0  # cameras say 72, and mean nothing by it
 _SMALLEST, _LARGEST = 3.0, 14400.0  # pt, of a side: what PDF allows
 _WIDTH, _HEIGHT, _COMPRESSION, _PHOTOMETRIC, _FILL, _OFFSETS, _ORIENTATION = 256, 257, 259, 262, 266, 273, 274
-_SAMPLES, _ROWS, _COUNTS, _BITS, _OPTIONS, _TABLES = 277, 278, 279, 258, 293, 347
+_SAMPLES, _ROWS, _COUNTS, _BITS, _TABLES = 277, 278, 279, 258, 347
 _G4, _JPEG = (4,), (7,)
 _BACKWARDS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 

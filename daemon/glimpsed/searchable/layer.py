@@ -20,7 +20,6 @@ ADVANCE, SPACE, DESCENT = 0.5, 0.25, 0.2
 _SMALLEST = 1.0  # pt
 _DIAGONAL = 0.02  # what rises more than this share of its width, poppler takes letter by letter
 _HALVES = range(0xD800, 0xE000)  # no characters: these codes are free for what lies beyond the first 65,536
-_RIGHT_TO_LEFT = frozenset({"R", "AL"})
 _LEFT_TO_RIGHT = frozenset({"L", "EN", "AN"})
 _SPECIAL = re.compile(rb"[()\\]")
 _MIRRORED = str.maketrans("()[]{}<>«»", ")(][}{><»«")

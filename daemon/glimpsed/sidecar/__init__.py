@@ -17,7 +17,6 @@ from glimpsed.sidecar.render import (
     render,
     render_error,
     sidecar_name,
-    whole_text,
 )
 from glimpsed.sidecar.write import check, refuse_closed, remove, remove_error, write, write_error
 
@@ -45,7 +44,6 @@ __all__ = [
     "run_command",
     "sidecar_name",
     "sweep",
-    "whole_text",
     "write",
     "write_error",
 ]

@@ -33,7 +33,6 @@ from glimpsed.model import Answer, Paid, Usage, Version, Written, shown, utc_ns
 from glimpsed.sidecar import own
 from glimpsed.sidecar.render import MADE, names, sidecar_name
 
-_CHUNK = 1 << 20
 _NEVER = -1  # ns: no file that we wrote has this time
 _LONGEST_NAME = 200
 _MOST_TOKENS, _MOST_MONEY = 1_000_000_000, 10_000_000  # of one answer: what says more was made up
@@ -202,10 +201,8 @@ def _is_about(source: dict[str, Any], root: Root, path: str, version: Version) -
 
 
 def _sha256(root: Root, path: str, version: Version) -> str | None:
-    digest = hashlib.sha256()
     with opened_file(root, path) as (fd, status), translated(path):
         if version_of(status) != version:
             return None
-        while chunk := os.read(fd, _CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        with open(fd, "rb", buffering=0, closefd=False) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()

@@ -37,7 +37,6 @@ from glimpsed.sidecar.write import BLOCKED, is_open, opened
 
 _MOST_NUMBERS = 100_000
 _MOST_TRIES = 10  # for names that somebody else takes at this moment
-_CHUNK = 1 << 20
 _COARSE = 2_000_000_000  # ns: FAT keeps times no finer
 # What waiting will not mend: a file where a directory belongs, a name or a size that the target does not take.
 _NEVER = frozenset(

@@ -10,9 +10,8 @@ from glimpsed.config.schema import ModelEntry
 from glimpsed.model import Image, Reply, Request
 from glimpsed.vision.memory import Ceiling, Memory
 from glimpsed.vision.pacing import Pacing
-from glimpsed.vision.pause import Pause
 
-__all__ = ["Ceiling", "Memory", "Model", "Pacing", "Pause", "Smaller", "connect", "preview"]
+__all__ = ["Ceiling", "Memory", "Model", "Pacing", "Smaller", "connect", "preview"]
 
 
 # The question's images anew, smaller than before: by one rung, or (true) as small as they are ever sent. None: they
