@@ -192,6 +192,26 @@ async def test_pages_of_long_lines_are_turned_upright_and_nothing_else_is(
     assert found == [turned] * len(LONG_LINES)
 
 
+@pytest.mark.parametrize("turned", [0, 180])
+async def test_a_list_of_words_that_look_turned_is_turned_as_it_can_be_read(
+    compass: rapid.Compass, turned: int
+) -> None:
+    """Of some words the classifier is sure that they stand on their head, each time that they come."""
+    found = []
+    for words in (
+        [*["good"] * 6, "Screws 4x40", "458.35"],
+        [*["good", "wood"] * 3, "Screws 4x40", "Varnish, clear", "458.35"],
+    ):
+        sheet = Pillow.new("L", (1240, 900), 255)
+        pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=26)
+        for number, word in enumerate(words):
+            pen.text((80, 80 + 55 * number), word, font=font, fill=0)
+        buffer = io.BytesIO()
+        sheet.rotate(turned).save(buffer, "PNG")
+        found.append(await compass.turn(picture(buffer.getvalue())))
+    assert found == [turned] * 2
+
+
 async def test_a_receipt_of_any_length_is_read_to_its_end(reader: LocalModel) -> None:
     lines = [f"Article number {n}" for n in range(60)]
     reply = await reader.ask(request(picture(page(lines, (620, 240 + 90 * len(lines))))))

@@ -20,6 +20,8 @@ from glimpsed.ocr.strange import is_read, is_strange
 SMALL, MARGIN = 320, 32  # px: smaller pictures are enlarged, and get a margin
 VOTERS = 12  # lines that are asked which way up the page lies
 SEEN = 4  # heights of a line that the classifier sees: it squeezes a longer one into that, and then tosses a coin
+CONTESTED = 1 / 3  # of the votes for upright: so many for the other way leave it open
+READERS = 3  # of the voters, that are then read both ways
 TALL = 1.5  # times as high as wide: a line that stands on its end
 
 Array = Any  # a NumPy array: the type checker need not know the library, which is an extra
@@ -112,7 +114,18 @@ def _upside_down(ocr: Any, cuts: list[Array]) -> bool:
     votes = ocr._load_cls_model()(voters).cls_res  # noqa: SLF001 - as above
     turned = sum(score for label, score in votes if "180" in label)
     upright = sum(score for label, score in votes if "180" not in label)
-    return bool(turned > upright and len(voters) > 1)
+    if len(voters) < 2 or turned <= CONTESTED * upright:
+        return False
+    # Of some short words the classifier is sure that they stand on their head, each time that they come: what can be
+    # read of them tells.
+    asked = voters[:READERS]
+    on_its_head = [np.ascontiguousarray(cut[::-1, ::-1]) for cut in asked]
+    return _legible(ocr, on_its_head) > _legible(ocr, asked)
+
+
+def _legible(ocr: Any, cuts: list[Array]) -> float:
+    """How surely they are read."""
+    return sum(piece.confidence for piece in recognition.read(ocr, cuts))
 
 
 # -- what they say
