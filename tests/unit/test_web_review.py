@@ -205,6 +205,20 @@ def test_what_one_reader_lacks_as_a_whole_is_shown_taken_and_removed(
     assert sidecar(tmp_path)["data"]["items"] == [BILL["items"][0], ash]
 
 
+def test_what_the_answer_left_out_can_be_filled_in(reader: Reader, told: History, tmp_path: Path) -> None:
+    data = {"number": "R-1", "total": 1, "items": [{"name": "oak"}, {"price": 2}]}
+    page = bill(told, data=data)
+    form = reader.get(page).text
+    assert re.findall(r'name="data\.([^"]*)" value=""', form) == ["paid", "items.0.price", "items.1.name"]
+    assert "Confirmed." in reader.press(page, "Save").text
+    assert sidecar(tmp_path)["data"] == data
+    done = reader.press(page, "Save", **{"data.paid": "yes", "data.items.0.price": "1.234,50"})
+    assert "Saved." in done.text
+    items = [{"name": "oak", "price": 1234.5}, {"price": 2}]
+    assert sidecar(tmp_path)["data"] == {**data, "paid": True, "items": items}
+    assert sidecar(tmp_path)["review"]["changed"] == ["items.0.price", "paid"]
+
+
 def test_doubts_about_single_pages_are_in_their_fields(reader: Reader, told: History, tmp_path: Path) -> None:
     doubt = Doubt(by="m", agreement=0.5, fields=(DoubtfulField(path="pages.1.data.total", value=2, other=7),))
     data = [{"number": "1", "total": 1}, {"number": "2", "total": 2}]
@@ -458,7 +472,7 @@ def test_all_that_two_readings_differ_in_is_in_the_form_and_can_be_taken(
 ) -> None:
     found = list(differences(data, other))
     others = {one.path: one.other for one in found}
-    form = {path: written(value) for path, value in fields(data, others)}
+    form = {path: written(value) for path, value in fields(data, others, {})}
     assert filled(data, form, {}, others) == data
     assert others.keys() <= form.keys()
     taken = {**form, **{path: written(value) for path, value in others.items()}}

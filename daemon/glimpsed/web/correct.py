@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from glimpsed.config.schema import Folder
 from glimpsed.evaluate.meaning import amounts, truth
 from glimpsed.looks import plainly
 from glimpsed.model import Answer
@@ -38,9 +39,19 @@ def page_texts(answer: Answer) -> dict[str, str]:
     return {"text" if len(texts) == 1 else f"text {number}": text for number, text in enumerate(texts, 1)}
 
 
-def fields(data: Any, others: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """`leaves`, and what else is in doubt: an object that one of two readers lacks, or where the other has a text."""
-    return [*leaves(data), *((path, _at(place)) for path, place in _more(data, others).items())]
+def fields(data: Any, others: Mapping[str, Any], schema: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """`leaves`, and what else can be corrected.
+
+    That is what is in doubt as a whole (an object that one of two readers lacks, or where the other has a text), and the
+    single values that the schema names and the answer left out.
+    """
+    return [*leaves(data), *((path, _at(place)) for path, place in _more(data, others, schema).items())]
+
+
+def asked_for(answer: Answer, folder: Folder | None) -> Mapping[str, Any]:
+    """The schema of an answer's data, of which those of several pages are a list."""
+    schema = (folder.schema_ if folder is not None else None) or {}
+    return {"items": schema} if answer.pages else schema
 
 
 def doubts(answer: Answer) -> dict[str, Any]:
@@ -61,11 +72,26 @@ def _located(data: Any) -> tuple[dict[str, tuple[Keys, Any]], set[str]]:
     return {path: one for path, one in found.items() if path not in twice}, twice
 
 
-def _more(data: Any, others: Mapping[str, Any]) -> dict[str, Place]:
-    """Where what is in doubt and no leaf is, or would be."""
+def _more(data: Any, others: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Place]:
+    """Where that is, or would be, which is no leaf: what is in doubt, and what was left out."""
     located, twice = _located(data)
-    places = ((path, _place(data, path)) for path in others if path not in located and path not in twice)
+    paths = dict.fromkeys([*others, *itertools.islice(_left_out(data, schema, ()), MOST_FIELDS)])
+    places = ((path, _place(data, path)) for path in paths if path not in located and path not in twice)
     return {path: place for path, place in places if place is not None}
+
+
+def _left_out(data: Any, schema: Mapping[str, Any], keys: Keys) -> Iterator[str]:
+    """The single values that the schema names, in one shape that it gives, and an object has no key for."""
+    if not isinstance(data, dict | list):
+        return
+    here = [str(key) for key in keys]
+    shapes = [part for part in _parts_at(schema, here) if isinstance(part.get("properties"), dict)]
+    if isinstance(data, dict) and len(shapes) == 1:
+        for key in shapes[0]["properties"]:
+            if key not in data and not types_at(schema, [*here, key]) & {"object", "array"}:
+                yield returned(".".join([*here, key]))
+    for key, below in data.items() if isinstance(data, dict) else enumerate(data):
+        yield from _left_out(below, schema, (*keys, key))
 
 
 def _place(data: Any, path: str) -> Place | None:
@@ -134,9 +160,9 @@ def filled(
 def _fill_more(
     new: Any, data: Any, form: Mapping[str, str], schema: Mapping[str, Any], others: Mapping[str, Any]
 ) -> None:
-    """What is in doubt as a whole: changed, added, or gone where nothing was left of it."""
+    """What else `fields` has: changed, added, or gone where nothing was left of it."""
     gone: list[Place] = []
-    for path, there in _more(data, others).items():
+    for path, there in _more(data, others, schema).items():
         text, old, place = form.get(path), _at(there), _place(new, path)
         if text is None or text == written(old) or place is None:
             continue
@@ -144,7 +170,7 @@ def _fill_more(
         if not text.strip():
             gone.append(place)
             continue
-        value = _meant(text, old, others[path], types_at(schema, path.split(".")))
+        value = _meant(text, old, others.get(path), types_at(schema, path.split(".")))
         if isinstance(within, list) and key not in range(len(within)):
             within.append(value)
         else:
@@ -189,12 +215,17 @@ def _number(text: str) -> int | float | None:
 
 def types_at(schema: Mapping[str, Any], path: list[str]) -> frozenset[str]:
     """Which types the schema allows there; empty where it does not say."""
+    found = [part.get("type") for part in _parts_at(schema, path)]
+    named = {name for of in found for name in (of if isinstance(of, list) else [of])}
+    return frozenset(name for name in named if isinstance(name, str))
+
+
+def _parts_at(schema: Mapping[str, Any], path: list[str]) -> list[Mapping[str, Any]]:
+    """What the schema says of what is there."""
     here: list[Any] = [schema]
     for key in path:
         here = [below for one in here for part in _parts(one, schema, 0) for below in _below(part, key)]
-    found = [part.get("type") for one in here for part in _parts(one, schema, 0)]
-    named = {name for of in found for name in (of if isinstance(of, list) else [of])}
-    return frozenset(name for name in named if isinstance(name, str))
+    return [part for one in here for part in _parts(one, schema, 0)]
 
 
 def _parts(part: Any, schema: Mapping[str, Any], depth: int) -> Iterator[Mapping[str, Any]]:
