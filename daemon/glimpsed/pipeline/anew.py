@@ -40,7 +40,7 @@ def beside(root: Root | None, path: str, folder: Folder) -> Answer | None:
         return None
     try:
         return sidecar.load(*where(root, path), folder)
-    except ShareTrouble:
+    except (ShareTrouble, Vanished):
         return None
 
 

@@ -22,7 +22,7 @@ from glimpsed.pipeline import anew
 from glimpsed.pipeline.review import token
 from glimpsed.report import parts
 from glimpsed.web import login
-from glimpsed.web.correct import leaves, page_texts, returned, written
+from glimpsed.web.correct import asked_for, doubts, fields, page_texts, returned, written
 from glimpsed.web.differences import Pieces, differences
 from glimpsed.web.pages import render, site_of
 from glimpsed.web.places import lines, places
@@ -94,7 +94,7 @@ async def page(
             trouble = e.reason if isinstance(e, FileError) else str(e)
     editing, seen = None, lines(told.answer, [answer for _, answer in told.earlier])
     if told.answer is not None and row.state == "done":
-        editing = editable(row, told.answer, typed if typed and fits else {})
+        editing = editable(row, told.answer, typed if typed and fits else {}, asked_for(told.answer, folder))
         values = [field.value for field in editing.fields] + [words.value for words, _ in editing.words]
     else:
         values = []
@@ -126,12 +126,12 @@ async def page(
     )
 
 
-def editable(row: FileRow, answer: Answer, typed: Mapping[str, str]) -> Editing:
+def editable(row: FileRow, answer: Answer, typed: Mapping[str, str], schema: Mapping[str, Any]) -> Editing:
     """The fields of an answer, or its text, with what was typed in their place."""
     seen = token(row, answer)
     doubt = answer.doubt
     if answer.data is not None:
-        others = {field.path: field.other for field in doubt.fields} if doubt else {}
+        others = doubts(answer)
         return Editing(
             seen,
             fields=[
@@ -142,7 +142,7 @@ def editable(row: FileRow, answer: Answer, typed: Mapping[str, str]) -> Editing:
                     path in others,
                     differences(written(value), written(others[path])) if path in others else ([], []),
                 )
-                for path, value in leaves(answer.data)
+                for path, value in fields(answer.data, others, schema)
             ],
         )
     return Editing(

@@ -20,7 +20,7 @@ from glimpsed.model import Answer
 from glimpsed.pipeline import review
 from glimpsed.sidecar.render import PAGE_BREAK
 from glimpsed.web import file
-from glimpsed.web.correct import filled, page_texts, returned
+from glimpsed.web.correct import asked_for, doubts, filled, page_texts, returned
 from glimpsed.web.login import local
 from glimpsed.web.pages import came_of_it, form_of, number_in, query, render, site_of, visitor_of, words
 from glimpsed.web.site import Site
@@ -105,9 +105,7 @@ def corrected(answer: Answer, typed: dict[str, str], folder: Folder) -> dict[str
     """What a form changes of an answer: its `data`, or its `text`. Pure."""
     if answer.data is not None:
         form = {name.removeprefix("data."): text for name, text in typed.items() if name.startswith("data.")}
-        schema = folder.schema_ or {}
-        whole = {"items": schema} if answer.pages else schema
-        new = filled(answer.data, form, whole)
+        new = filled(answer.data, form, asked_for(answer, folder), doubts(answer))
         return {} if new == answer.data else {"data": new}
     texts = page_texts(answer)
     now = {name: typed.get(name, old) for name, old in texts.items()}
