@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from glimpsed import metrics, sidecar
-from glimpsed.config.schema import Folder, OnDone
+from glimpsed.config.schema import Folder, ModelEntry, OnDone
 from glimpsed.disk import files
 from glimpsed.errors import (
     FileError,
@@ -81,12 +81,12 @@ class Pipeline:
         locate: Locate,
         blocked: Callable[[str, str | None], None] = lambda _folder, _reason: None,
         maker: Maker,
-        used_up: Callable[[Place], Awaitable[str | None]] | None = None,
+        used_up: Callable[[Place, ModelEntry], Awaitable[str | None]] | None = None,
         aside: Unkept | None = None,
         dice: Callable[[], float] = random.random,
     ) -> None:
         self._books = books  # while the database is away, jobs wait where they are, with what they hold
-        self._used_up = used_up  # why no more may be asked for a folder: a budget
+        self._used_up = used_up  # why no more may be asked of a model for a folder: a budget
         self._aside = aside or Unkept()
         self._images = images
         self._maker = maker
