@@ -524,6 +524,13 @@ def test_redo_of_a_folder_takes_all_that_is_not_gone(history: History, run: Run)
     assert [state(history, key) for key in keys] == ["queued", "queued", "done"]
 
 
+def test_redo_of_a_folder_of_which_nothing_was_asked_yet_tells_its_price(history: History, run: Run) -> None:
+    history.queued("invoices", "a.png")
+    history.queued("invoices", "b.png")
+    told = run("redo", "--folder", "invoices")[1]
+    assert re.search(r"invoices: 2 files, 2 pages, [\d,]+ \+ [\d,]+ tokens, about [\d.]+ USD", told)
+
+
 def test_redo_stale_finds_what_was_asked_otherwise(history: History, run: Run) -> None:
     fresh = history.done("invoices", "fresh.png")
     stale = [

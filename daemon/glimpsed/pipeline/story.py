@@ -96,10 +96,11 @@ class Pipeline:
         self._hand_over = HandOver(books, locate, maker)
         self._ends = Ends(books, find_place=find_place, blocked=blocked, dice=dice)
         self._unkept: dict[int, str] = {}  # rows whose failure could not be kept, and that
+        self._in_row = 0  # how many of them, with none in between that went well
+        # Of sidecars that several images may share: whoever holds one writes it.
         self._names: weakref.WeakValueDictionary[tuple[str, str, str], asyncio.Lock] = (
             weakref.WeakValueDictionary()
         )
-        self._in_row = 0  # how many of them, with none in between that went well
 
     @contextlib.asynccontextmanager
     async def room(self, job: Job, folder: Folder) -> AsyncIterator[None]:
