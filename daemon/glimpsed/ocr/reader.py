@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from glimpsed.ocr import blank, cuts, detection, recognition
-from glimpsed.ocr.page import Page, ReadLine, ReadWord
+from glimpsed.ocr.page import Page, ReadLine
 from glimpsed.ocr.strange import LEGIBLE, is_read, is_strange
 
 SMALL, MARGIN = 320, 32  # px: smaller pictures are enlarged, and get a margin
@@ -155,14 +155,17 @@ def _read(ocr: Any, boxes: Array, lines: list[Array]) -> list[ReadLine]:
     read = iter(recognition.read(ocr, [piece for several in divided for _, piece in several]))
     found = []
     for quad, line, several in zip(boxes.tolist(), lines, divided, strict=True):
-        words: list[ReadWord] = []
-        scores = []
+        parts, scores = [], []
         for (start, _), piece in zip(several, read, strict=False):
-            words += [
-                ReadWord(word.text, (start + word.start) / line.shape[1], (start + word.end) / line.shape[1])
-                for word in piece.words
-            ]
+            parts.append(
+                [replace(word, start=start + word.start, end=start + word.end) for word in piece.words]
+            )
             scores.append(piece.confidence)
+        height, width = line.shape[:2]
+        words = [
+            replace(word, start=word.start / width, end=word.end / width)
+            for word in cuts.run_on(parts, height)
+        ]
         found.append(ReadLine(quad, " ".join(word.text for word in words), float(np.mean(scores)), words))
     return found
 
