@@ -128,6 +128,12 @@ _PREFIXED = re.compile(
 _UUID = re.compile(r"(?i)[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 
 
+_OPTION = re.compile(r"[?&]\w+=[^&]*")
+
+
 def password_runs_on(url: str) -> bool:
-    """Whether a database's URL has an @ in its name or password: what follows it would be read, and shown, as the host."""
-    return not url.startswith("sqlite") and url.count("@") > 1
+    """Whether a database's URL has an @ in its name or password: what follows it would be read, and shown, as the host.
+
+    Options may have one: ``?application_name=glimpsed@nas``.
+    """
+    return not url.startswith("sqlite") and _OPTION.sub("", url).count("@") > 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -177,6 +178,18 @@ def test_a_hung_file_system_is_a_problem_not_a_hang(data: Data, monkeypatch: pyt
         assert "no answer from the file system" in data(GOOD, code=1)["folders"]["f"]["problem"]
     finally:
         never.set()
+
+
+def test_an_automount_whose_server_is_away_is_a_problem_of_its_folder(
+    data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looks like a directory to stat(2), which alone does not ask for the share."""
+
+    def away(_path: object) -> None:
+        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+
+    monkeypatch.setattr(os, "statvfs", away)
+    assert data(GOOD, code=1)["folders"]["f"]["problem"] == "cannot be looked at: No such device"
 
 
 def test_missing_extras_are_named_with_the_command_that_mends_it(

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from glimpsed.errors import LedgerError, LedgerUnavailable
 from glimpsed.ledger import Ledger, engine, open_ledger, schema
-from glimpsed.ledger.engine import Database
+from glimpsed.ledger.engine import Database, parsed
 from glimpsed.model import FileKey, Offer, Version
 from ledger_fixtures import OpenLedger, Postgres
 
@@ -96,6 +96,14 @@ def test_a_password_that_ends_before_its_end_is_told_without_showing_any_of_it(p
         open_ledger(f"postgresql+psycopg://anna:{password}@127.0.0.1:1/glimpsed")
     assert "secret" not in str(told.value)
     assert "word@" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "options", ["", "?application_name=glimpsed@nas", "?sslmode=require&application_name=a@b@c"]
+)
+def test_an_at_sign_in_an_option_is_none_of_the_password(options: str) -> None:
+    place = parsed(f"postgresql://anna:secret@127.0.0.1/glimpsed{options}")
+    assert (place.password, place.host) == ("secret", "127.0.0.1")
 
 
 @pytest.mark.parametrize(

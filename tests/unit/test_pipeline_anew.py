@@ -10,6 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 import pytest
 
 from glimpsed.blocking import Blocking
+from glimpsed.config.schema import Folder
 from glimpsed.desk import Desk, deeds
 from glimpsed.disk import files
 from glimpsed.images.prepare import Images
@@ -163,3 +164,10 @@ def test_what_was_written_is_noted_only_of_the_row_that_was_looked_at(tmp_path: 
     assert now.written
     assert Ledger.rewritten(told.ledger, now, now.written)
     told.ledger.close()
+
+
+def test_of_a_file_whose_directory_is_gone_nothing_is_known_and_others_are_told_of(tmp_path: Path) -> None:
+    """It was moved out of its folder, and whoever had it there has cleared up: an export goes on without it."""
+    assert (
+        anew.beside(files.find_root(tmp_path), "../filed/scan.png", Folder(path=tmp_path, model="m")) is None
+    )

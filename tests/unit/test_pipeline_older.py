@@ -16,7 +16,6 @@ from glimpsed.ledger import Books, FileRow, Ledger, open_ledger
 from glimpsed.ledger.schema import files, kept, texts
 from glimpsed.model import Answer, FileKey
 from glimpsed.pipeline import Place, older
-from glimpsed.pipeline.anew import question_of
 from history import CONFIG, History
 
 pytestmark = pytest.mark.anyio
@@ -90,7 +89,7 @@ def row_of(ledger: Ledger, key: FileKey) -> FileRow:
 
 
 def kept_of(history: History, key: FileKey) -> Answer | None:
-    (found,) = history.ledger.all_kept(question_of(row_of(history.ledger, key)))
+    found = history.ledger.kept_for(row_of(history.ledger, key))
     return found and found.answer
 
 

@@ -226,6 +226,36 @@ def test_completed_without_output_takes_the_deltas() -> None:
     assert read(wire(events)).refusal == "I won't"
 
 
+ITEM = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "ONE TWO"}]}
+DONE: dict[str, list[dict[str, Any]]] = {
+    "text": [
+        {"type": "response.output_text.done", "output_index": 0, "content_index": n, "text": text}
+        for n, text in enumerate(["ONE ", "TWO"])
+    ],
+    "part": [
+        {"type": "response.content_part.done", "output_index": 0, "content_index": 0, "part": {"type": "output_text", "text": "ONE TWO"}},
+    ],
+    "item": [{"type": "response.output_item.done", "output_index": 0, "item": ITEM}],
+    "deltas": [{"type": "response.output_text.delta", "delta": text} for text in ("ONE ", "TWO")],
+}  # fmt: skip
+DONE["all"] = [*DONE["deltas"], *DONE["text"], *DONE["part"], *DONE["item"]]
+DONE["no deltas"] = DONE["all"][2:]
+
+
+@pytest.mark.parametrize("ways", DONE)
+def test_a_response_that_ends_empty_has_what_was_told_before_once(ways: str) -> None:
+    end = {"type": "response.completed", "response": {"status": "completed", "output": []}}
+    assert read(wire([*DONE[ways], end])).text == "ONE TWO"
+
+
+def test_a_refusal_that_is_told_when_it_is_done_is_one() -> None:
+    done = {"type": "response.refusal.done", "output_index": 0, "content_index": 0, "refusal": "I won't"}
+    found = read(
+        wire([done, {"type": "response.completed", "response": {"status": "completed", "output": []}}])
+    )
+    assert (found.text, found.refusal) == ("", "I won't")
+
+
 @APIS
 def test_a_whole_reply_in_one_event_is_the_reply(api: str) -> None:
     whole = answer(asked(api), Scripted())
@@ -282,6 +312,12 @@ def test_a_usage_after_the_last_word_counts_also_where_moonshot_puts_it() -> Non
 
 def test_other_choices_than_the_first_are_no_part_of_the_answer() -> None:
     assert read(wire([delta("a"), delta("b", "stop", index=1), delta("c", "stop")])).text == "ac"
+
+
+def test_the_first_choice_is_it_wherever_it_stands_in_an_event() -> None:
+    other = {"index": 1, "delta": {"content": "OTHER"}, "finish_reason": None}
+    both = delta("ONE", "stop")
+    assert read(wire([{**both, "choices": [other, *both["choices"]]}])).text == "ONE"
 
 
 def test_comments_and_broken_events_are_none() -> None:

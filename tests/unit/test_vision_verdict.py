@@ -254,6 +254,12 @@ def test_a_wait_in_words_is_obeyed_whatever_the_status(status: int) -> None:
     assert (found.kind, found.retry_after) == ("retry", 20.0)
 
 
+@pytest.mark.parametrize("code", ["server_error", "internal_error"])
+def test_a_servers_own_error_inside_a_200_is_a_moments_trouble(code: str) -> None:
+    found = verdict(200, error("boom", code))
+    assert (found.verdict.kind, found.hint, found.verdict.server) == ("retry", "", True)
+
+
 def test_a_500_around_a_400_is_that_400() -> None:
     assert verdict(500, error("Drelm vok", 400, "invalid_request_error")).hint == "unknown"
 

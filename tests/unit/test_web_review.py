@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from browser import Browser
 from glimpsed.disk.files import find_root
-from glimpsed.model import Doubt, DoubtfulField, DoubtfulWords, FileKey, Usage, Verified
+from glimpsed.evaluate.meaning import differences, nothing
+from glimpsed.model import Doubt, DoubtfulField, DoubtfulWords, FileKey, PageAnswer, Usage, Verified
 from glimpsed.pipeline import review
-from glimpsed.web.correct import filled, leaves, meant, types_at, written
+from glimpsed.web.correct import fields, filled, leaves, meant, types_at, written
 from history import CONFIG, History
 from webpage import Reader, history, served
 
@@ -177,6 +178,55 @@ def test_after_a_slip_the_way_back_is_the_same(reader: Reader, told: History, tm
     assert "c.png</h1>" in saved.text
     # An address that a form was sent to leads, looked at again, to the file.
     assert reader.get(f"{page}/save", follow_redirects=True).url.path == page
+
+
+def test_what_one_reader_lacks_as_a_whole_is_shown_taken_and_removed(
+    reader: Reader, told: History, tmp_path: Path
+) -> None:
+    """A line of an invoice that only one of two readers saw is what a reviewer must not miss."""
+    ash, elm = {"name": "ash", "price": 2}, {"name": "elm", "price": 1.5}
+    doubt = Doubt(
+        by="m",
+        agreement=0.5,
+        fields=(
+            DoubtfulField(path="items.1", value=BILL["items"][1], other=None),
+            DoubtfulField(path="items.2", value=None, other=ash),
+            DoubtfulField(path="items.3", value=None, other=elm),
+        ),
+    )
+    told.done("bills", "a.png", ("{}",), data=copy.deepcopy(BILL), doubt=doubt)
+    page = reader.get("/review?folder=bills").text
+    assert all(f'name="data.items.{number}"' in page for number in (1, 2, 3))
+    assert 'data-value="{&#34;name&#34;: &#34;ash&#34;, &#34;price&#34;: 2}"' in page
+    done = reader.send_form(
+        page, "Save", **{"data.items.2": '{"name": "ash", "price": 2}', "data.items.1": ""}
+    )
+    assert "Saved." in done.text
+    assert sidecar(tmp_path)["data"]["items"] == [BILL["items"][0], ash]
+
+
+def test_what_the_answer_left_out_can_be_filled_in(reader: Reader, told: History, tmp_path: Path) -> None:
+    data = {"number": "R-1", "total": 1, "items": [{"name": "oak"}, {"price": 2}]}
+    page = bill(told, data=data)
+    form = reader.get(page).text
+    assert re.findall(r'name="data\.([^"]*)" value=""', form) == ["paid", "items.0.price", "items.1.name"]
+    assert "Confirmed." in reader.press(page, "Save").text
+    assert sidecar(tmp_path)["data"] == data
+    done = reader.press(page, "Save", **{"data.paid": "yes", "data.items.0.price": "1.234,50"})
+    assert "Saved." in done.text
+    items = [{"name": "oak", "price": 1234.5}, {"price": 2}]
+    assert sidecar(tmp_path)["data"] == {**data, "paid": True, "items": items}
+    assert sidecar(tmp_path)["review"]["changed"] == ["items.0.price", "paid"]
+
+
+def test_doubts_about_single_pages_are_in_their_fields(reader: Reader, told: History, tmp_path: Path) -> None:
+    doubt = Doubt(by="m", agreement=0.5, fields=(DoubtfulField(path="pages.1.data.total", value=2, other=7),))
+    data = [{"number": "1", "total": 1}, {"number": "2", "total": 2}]
+    pages = tuple(PageAnswer(page=number, text="{}", data=one) for number, one in enumerate(data, 1))
+    told.done("bills", "a.png", ("{}", "{}"), data=data, told={"pages": pages}, doubt=doubt)
+    page = reader.get("/review?folder=bills").text
+    assert len(re.findall(r'<label for="[^"]*" class="doubtful">1\.total</label>', page)) == 1
+    assert 'data-value="7"' in page
 
 
 def test_an_answer_is_confirmed_as_it_stands(reader: Reader, told: History, tmp_path: Path) -> None:
@@ -398,6 +448,35 @@ def test_a_key_with_dots_is_not_taken_for_keys_in_one_another(data: dict[str, An
 def test_a_form_that_nobody_touched_changes_nothing(data: dict[str, Any]) -> None:
     form = {path: written(value) for path, value in leaves(data)}
     assert filled(data, form, {}) == data
+
+
+plain = st.booleans() | st.integers(-50, 50) | st.text("xyz ", max_size=4)
+names_alone = st.text("abc", min_size=1, max_size=2)
+readings = st.dictionaries(
+    names_alone,
+    st.recursive(
+        st.none() | plain,
+        lambda v: (
+            st.lists(v.filter(lambda one: not nothing(one)), max_size=3)
+            | st.dictionaries(names_alone, v, max_size=3)
+        ),
+        max_leaves=9,
+    ),
+    max_size=4,
+)
+
+
+@given(readings, readings)
+def test_all_that_two_readings_differ_in_is_in_the_form_and_can_be_taken(
+    data: dict[str, Any], other: dict[str, Any]
+) -> None:
+    found = list(differences(data, other))
+    others = {one.path: one.other for one in found}
+    form = {path: written(value) for path, value in fields(data, others, {})}
+    assert filled(data, form, {}, others) == data
+    assert others.keys() <= form.keys()
+    taken = {**form, **{path: written(value) for path, value in others.items()}}
+    assert not list(differences(filled(data, taken, {}, others), other))
 
 
 @given(st.dictionaries(st.text("abc", min_size=1, max_size=2), st.text(max_size=9), min_size=1), st.data())

@@ -63,6 +63,8 @@ def folder_report(folder: Folder) -> FolderReport:
         others = within(PATIENCE, passed_over, folder)
     except ShareTrouble as e:
         return FolderReport(path, None, None, None, str(e))
+    except OSError as e:  # at any of these calls: an automount is only asked for its share by some of them
+        return FolderReport(path, None, None, None, f"cannot be looked at: {e.strerror}")
     return FolderReport(path, filesystem, mode, reason, problem or _program_problem(folder), others)
 
 
@@ -72,8 +74,6 @@ def _folder_problem(folder: Folder) -> str | None:
         path.stat()
     except FileNotFoundError:
         return "is not there: not mounted, not created, or another path is meant"
-    except OSError as e:
-        return f"cannot be looked at: {e.strerror}"
     if not path.is_dir():
         return "is not a directory"
     if not _may(path, os.R_OK | os.X_OK):

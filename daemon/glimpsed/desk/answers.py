@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from glimpsed.config.schema import Folder
 from glimpsed.desk.desk import Desk
 from glimpsed.disk.files import Root
 from glimpsed.ledger import FileRow
-from glimpsed.ledger.values import KeptAnswer
 from glimpsed.model import Answer, FileKey, Gist
 from glimpsed.pipeline import anew
 
 
-def kept(desk: Desk, row: FileRow) -> Sequence[KeptAnswer | None]:
-    """What the ledger keeps of it."""
-    question = anew.question_of(row)
-    return desk.ledger.all_kept(question) if question else []
-
-
 def answer_of(desk: Desk, root: Root | None, folder: Folder, row: FileRow) -> Answer | None:
     """From the ledger, or else from its JSON sidecar below the folder's root; None: neither has it."""
-    return anew.answer(root, row, folder, kept(desk, row))
+    return anew.answer(root, row, folder, desk.ledger.kept_for(row))
 
 
 def all_answers(

@@ -9,7 +9,6 @@ from typing import Literal, Self
 
 from glimpsed import eventloop
 from glimpsed.config.schema import Config, Folder
-from glimpsed.desk.answers import kept
 from glimpsed.desk.desk import Desk
 from glimpsed.disk import files
 from glimpsed.images.prepare import Images
@@ -32,18 +31,18 @@ def rewrite(
     `making`: kept for several files, as the processes that see and make take seconds to start. `reviewed`: what somebody
     corrected is let go of, and the model's own answer written.
     """
-    answers = kept(desk, row)
+    kept = desk.ledger.kept_for(row)
     if reviewed and (own := desk.ledger.own_answer(row.key)) is not None:
         desk.ledger.forget_review(row, own)
-        answers = [KeptAnswer(row.key, own, row.question)]
-    known = anew.find(files.find_root(folder.path), row, folder, answers)
+        kept = KeptAnswer(row.key, own, row.question)
+    known = anew.find(files.find_root(folder.path), row, folder, kept)
     if known is None:
         return False
     with contextlib.nullcontext(making) if making else Making(desk.config) as make:
         made = make(folder, known.answer, known.content, known.name)
     written = desk.ledger.rewritten(row, anew.write(known, row, folder, made))
     # What a second reader found meanwhile is in the ledger alone, where no sidecar stood.
-    if written and (reviewed or kept(desk, row) == answers):
+    if written and (reviewed or desk.ledger.kept_for(row) == kept):
         return True
     now = desk.ledger.find(row.key)  # corrected, or answered anew, meanwhile: that is what is to be written
     return now is not None and now.state == "done" and rewrite(desk, folder, now, making)

@@ -39,7 +39,7 @@ class Root:
 def find_root(path: str | os.PathLike[str]) -> Root:
     """The root that stands at this path now, links resolved.
 
-    Raises `ShareTrouble` when there is none, or none that may be listed.
+    Raises `Vanished` when there is none, `ShareTrouble` when it cannot be told, or is no directory.
     """
     real = os.path.realpath(path)
     with translated(real):

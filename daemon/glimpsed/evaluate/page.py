@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
 
 from markupsafe import Markup
 from rapidfuzz.distance.Indel import opcodes
@@ -17,7 +16,7 @@ from glimpsed.evaluate import meaning
 from glimpsed.evaluate.known import KnownFile
 from glimpsed.evaluate.score import Reading, Score
 from glimpsed.language import Language
-from glimpsed.looks import digest, environment, style
+from glimpsed.looks import digest, environment, plainly, style
 from glimpsed.model import shown
 
 _LONGEST = 20_000  # characters of a text whose differences are marked
@@ -81,7 +80,9 @@ def _shown(column: Column, file: KnownFile, reading: Reading) -> Shown:
         return Shown(column, error=reading.error)
     if file.known.data is not None:
         found = meaning.differences(file.known.data, reading.data)
-        return Shown(column, fields=[(one.path, _text(one.value), _text(one.other)) for one in found])
+        return Shown(
+            column, fields=[(one.path, plainly(one.value) or "–", plainly(one.other) or "–") for one in found]
+        )
     right = file.known.text or ""
     alike = right.split() == reading.text.split()  # as the score has it
     return Shown(column, text=[] if alike else list(_pieces(right, reading.text)))
@@ -97,7 +98,3 @@ def _pieces(right: str, read: str) -> Iterator[Piece]:
         gone = " ".join(one[step.src_start : step.src_end])
         come = " ".join(other[step.dest_start : step.dest_end])
         yield shown(gone, lines=True), shown(come, lines=True), step.tag == "equal"
-
-
-def _text(value: Any) -> str:
-    return "–" if value is None else str(value)

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from glimpsed.ledger.packed import facts_of, gist_of, lettered, pack, pages_of, texts_of, unpack
 from glimpsed.ledger.part import CHUNK, Part, by_directory, chunks, clean, key_of
 from glimpsed.ledger.schema import answers, directories, files, kept, questions, reviews, texts, verifications
-from glimpsed.ledger.values import KeptAnswer
+from glimpsed.ledger.values import FileRow, KeptAnswer
 from glimpsed.ledger.words import indexed
 from glimpsed.model import Answer, FileKey, Gist, Job, State
 
@@ -192,6 +192,10 @@ class Kept(Part):
             _kept_answer(found.get((sha256, asked or "")) or found.get((sha256, "")))
             for sha256, asked in several
         ]
+
+    def kept_for(self, row: FileRow) -> KeptAnswer | None:
+        """The answer to what was asked about a file; else, as `all_kept`, one that was adopted."""
+        return self.all_kept([(row.sha256, row.question)])[0] if row.sha256 else None
 
     def gists(self, folder: str) -> Iterator[tuple[FileKey, Gist | None]]:
         """Every done file of a folder, as they were first seen, with the gist of its answer; None: none is kept.

@@ -9,6 +9,7 @@ import base64
 import datetime as dt
 import functools
 import hashlib
+import json
 import math
 from collections.abc import Callable
 from importlib import resources
@@ -95,6 +96,13 @@ def span(seconds: float, _: Callable[[str], str]) -> str:
         if seconds >= 2 * size:
             return said.format(seconds / size)
     return _("{:,.0f} s").format(seconds)
+
+
+def plainly(value: object) -> str:
+    """A value of an answer: nothing for none, as JSON has it where it holds others."""
+    if value is None or value in ({}, []):
+        return ""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, bool | dict | list) else str(value)
 
 
 def count(number: float) -> str:

@@ -24,21 +24,13 @@ log = get_logger()
 PAGE = 1000  # rows that are looked at in one call
 
 
-def question_of(row: FileRow) -> list[tuple[str, str | None]]:
-    """What `Ledger.all_kept` is asked for a file's answer; empty where nobody knows its content."""
-    return [(row.sha256, row.question)] if row.sha256 else []
-
-
-def answer(
-    root: Root | None, row: FileRow, folder: Folder, kept: Sequence[KeptAnswer | None]
-) -> Answer | None:
-    """What was answered about a file: as the ledger keeps it, else as its JSON has it; None: neither does.
+def answer(root: Root | None, row: FileRow, folder: Folder, kept: KeptAnswer | None) -> Answer | None:
+    """What was answered about a file: as the ledger keeps it (`kept_for`), else as its JSON has it; None: neither does.
 
     `root`: None where the folder cannot be looked at now.
     """
-    known = next((found for found in kept if found is not None and found.question == row.question), None)
-    if known is not None:
-        return about(row, known.answer)
+    if kept is not None and kept.question == row.question:
+        return about(row, kept.answer)
     return beside(root, row.key.path, folder)
 
 
@@ -48,7 +40,7 @@ def beside(root: Root | None, path: str, folder: Folder) -> Answer | None:
         return None
     try:
         return sidecar.load(*where(root, path), folder)
-    except ShareTrouble:
+    except (ShareTrouble, Vanished):
         return None
 
 
@@ -67,7 +59,7 @@ class AnsweredFile:
         return self.path.rpartition("/")[2]
 
 
-def find(root: Root, row: FileRow, folder: Folder, kept: Sequence[KeptAnswer | None]) -> AnsweredFile | None:
+def find(root: Root, row: FileRow, folder: Folder, kept: KeptAnswer | None) -> AnsweredFile | None:
     """What sidecars are written from, the ledger's answer or else the JSON; None: neither has one.
 
     Raises as `files.read_content`.
@@ -152,8 +144,7 @@ async def _complete(
     row = await books.patient(Ledger.find, key)
     if row is None or row.state != "done":
         return False
-    question = question_of(row)
-    kept = await books.patient(Ledger.all_kept, question) if question else []
+    kept = await books.patient(Ledger.kept_for, row)
     mine = {one.name for one in made_so_far}
     standing = tuple(one for one in row.written if one.name not in mine)
     before = replace(row, written=(*standing, *made_so_far))
@@ -169,7 +160,7 @@ async def _complete(
         return False
     noted = await books.patient(Ledger.rewritten, row, written)
     # What a second reader found meanwhile is in the ledger alone, where no JSON stood.
-    if not noted or (question and await books.patient(Ledger.all_kept, question) != kept):
+    if not noted or await books.patient(Ledger.kept_for, row) != kept:
         new = tuple(one for one in written if one not in standing)
         return await _complete(books, place, maker, key, new)
     return True

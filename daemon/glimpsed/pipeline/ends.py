@@ -43,6 +43,19 @@ class End:
     usage: Usage | None = None  # of an answer
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a file fails for good, and what to do about it."""
+
+    reason: str
+    advice: str
+    happened: str | None = None  # the error sidecar's sentence, where `reason` is none
+    raw: str | None = None  # what a model gave that is no answer
+    attempts: int | None = None  # None: as the job has them
+    question: str | None = None  # `question` and `content` as the ledger's `failed`
+    content: str | None = None
+
+
 class Ends:
     """Writes the end of a job's story into the ledger and the log."""
 
@@ -115,7 +128,7 @@ class Ends:
         )
         if not await self._books.patient(Ledger.not_handed_over, job, reason, advice, now):
             return self.lost(job)
-        return await self._told_failed(job, place, reason, advice, now=now)
+        return await self._told_failed(job, place, Failure(reason, advice), now)
 
     async def adopted(self, job: Job, written: tuple[Written, ...]) -> End:
         """The sidecars were there before the ledger knew of them."""
@@ -171,85 +184,38 @@ class Ends:
             await self._books(Ledger.release, job, attempts=attempts)
             await self._failed_wrongly(innocent)
             return End("later")
-        happened = _no_answer(reason)
-        advice = _advice(error.verdict)
-        return await self.failed(
-            job,
-            place,
-            reason,
-            advice,
-            happened=happened,
-            raw=error.raw,
-            attempts=attempts,
-            question=question,
-            content=error.content,
-        )
+        advice, happened = _advice(error.verdict), _no_answer(reason)
+        why = Failure(reason, advice, happened, error.raw, attempts, question, error.content)
+        return await self.failed(job, place, why)
 
     async def as_before(self, job: Job, place: Place, error: Unanswered) -> End:
         """A failure under another name is told under this one."""
-        return await self.failed(
-            job,
-            place,
-            error.reason,
-            error.advice,
-            happened=_no_answer(error.reason),
-            attempts=error.attempts,
-            question=error.question,
-            content=error.content,
+        happened = _no_answer(error.reason)
+        why = Failure(
+            error.reason, error.advice, happened, None, error.attempts, error.question, error.content
         )
+        return await self.failed(job, place, why)
 
-    async def failed(
-        self,
-        job: Job,
-        place: Place,
-        reason: str,
-        advice: str,
-        *,
-        happened: str | None = None,
-        raw: str | None = None,
-        attempts: int | None = None,
-        question: str | None = None,
-        content: str | None = None,
-    ) -> End:
-        """For good: row, error sidecar, log line: who reads the log finds the sidecar there.
-
-        `happened` is the error sidecar's sentence, where `reason` is none. `question` and `content` as the
-        ledger's `failed`.
-        """
+    async def failed(self, job: Job, place: Place, why: Failure) -> End:
+        """For good: row, error sidecar, log line: who reads the log finds the sidecar there."""
         self._reading.forget(job.key)
         self._writing.forget(job.key)
         now = self._clock.wall()
-        attempts = job.attempts if attempts is None else attempts
         kept = await self._books.patient(
             Ledger.failed,
             job,
-            reason,
-            advice,
+            why.reason,
+            why.advice,
             now,
-            attempts=attempts,
+            attempts=why.attempts,
             retries=job.retries,
-            question=question,
-            content=content,
+            question=why.question,
+            content=why.content,
         )
-        if not kept:
-            return self.lost(job)
-        return await self._told_failed(
-            job, place, reason, advice, now=now, happened=happened, raw=raw, attempts=attempts
-        )
+        return await self._told_failed(job, place, why, now) if kept else self.lost(job)
 
-    async def _told_failed(
-        self,
-        job: Job,
-        place: Place,
-        reason: str,
-        advice: str,
-        *,
-        now: float,
-        happened: str | None = None,
-        raw: str | None = None,
-        attempts: int | None = None,
-    ) -> End:
-        attempts = job.attempts if attempts is None else attempts
+    async def _told_failed(self, job: Job, place: Place, why: Failure, now: float) -> End:
+        attempts = job.attempts if why.attempts is None else why.attempts
         if place.folder.error_sidecar:
             _ = translator(place.folder.language).gettext
             facts = {
@@ -261,9 +227,9 @@ class Ends:
                 _("requests"): str(attempts),
                 _("failed"): local(now),
             }
-            await self._error_sidecar(job, place, happened or reason, advice, facts, raw=raw, failed=utc(now))
-        log.error(events.FILE_FAILED, **_file(job), attempt=attempts, reason=reason)
-        return End("failed", reason)
+            await self._error_sidecar(job, place, why, facts, failed=utc(now))
+        log.error(events.FILE_FAILED, **_file(job), attempt=attempts, reason=why.reason)
+        return End("failed", why.reason)
 
     async def _failed_wrongly(self, keys: Sequence[FileKey]) -> None:
         """Those that failed before it was clear that the model is at fault go back into the queue."""
@@ -276,20 +242,13 @@ class Ends:
                     await there.do(sidecar.remove_error, there.root, key.path)
 
     async def _error_sidecar(
-        self,
-        job: Job,
-        place: Place,
-        reason: str,
-        advice: str,
-        facts: dict[str, str],
-        *,
-        raw: str | None,
-        failed: str,
+        self, job: Job, place: Place, why: Failure, facts: dict[str, str], *, failed: str
     ) -> None:
         async def write() -> None:
             there = self._find_place(job.key.folder) or place  # the share may have come back as another
+            said = why.happened or why.reason, why.advice
             await there.do(
-                sidecar.write_error, there.root, job.key.path, there.folder, reason, advice, facts, raw=raw
+                sidecar.write_error, there.root, job.key.path, there.folder, *said, facts, raw=why.raw
             )
 
         async def write_later() -> None:

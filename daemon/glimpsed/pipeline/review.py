@@ -40,8 +40,7 @@ def current(ledger: Ledger, root: Root, folder: Folder, key: FileKey) -> tuple[F
     row = ledger.find(key)
     if row is None or row.state != "done":
         raise UsageError(f"{shown(key.path)} is not done: there is no answer to review")
-    question = anew.question_of(row)
-    found = anew.answer(root, row, folder, ledger.all_kept(question) if question else [])
+    found = anew.answer(root, row, folder, ledger.kept_for(row))
     if found is None:
         raise UsageError(f"{shown(key.path)}: neither the ledger nor a JSON sidecar has its answer")
     return row, found

@@ -64,8 +64,7 @@ class SecondReader:
             await self._given_up(found, f"glimpsed has a bug: {type(e).__name__}")
 
     async def _see_to(self, found: SecondReading, place: Place) -> None:
-        question = anew.question_of(found.row)
-        kept = await self.books.patient(Ledger.all_kept, question) if question else []
+        kept = await self.books.patient(Ledger.kept_for, found.row)
         answer = await place.do(anew.answer, place.root, found.row, place.folder, kept)
         if answer is None:
             await self._later(found, None)  # there is nothing to compare with

@@ -14,7 +14,7 @@ from importlib import resources
 from markupsafe import Markup
 
 from glimpsed.language import N_, Language
-from glimpsed.looks import digest, environment, style
+from glimpsed.looks import digest, environment, plainly, style
 from glimpsed.looks.charts import Chart
 from glimpsed.model import Answer, shown
 
@@ -119,11 +119,7 @@ def fields(data: object) -> list[tuple[str, str]]:
             for key, inner in below:
                 walk(inner, f"{path}.{key}" if path else str(key))
         else:
-            found.append((path, "" if value is None or value in ({}, []) else _plain(value)))
+            found.append((path, plainly(value)))
 
     walk(data, "")
     return found
-
-
-def _plain(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -52,7 +52,7 @@ class Once(Service):
             f"a sidecar cannot be written: {reason}" for reason in list(self.tally.blocked.values())[:1]
         ]
         stuck = ["still being written, or not to be read"] if self.folders.stuck else []
-        reasons = [*pauses, *self._because, *self.folders.missing, *blocked, *stuck]
+        reasons = pauses + list(self._because) + self.folders.missing + blocked + stuck
         return "; ".join(reasons) or "stopped before they were done"
 
     async def _until_done(self) -> None:

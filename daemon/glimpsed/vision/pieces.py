@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from typing import Any
 
-from glimpsed.vision.chat import thought
+from glimpsed.vision.chat import first_choice, thought
 from glimpsed.vision.events import OBJECT_BYTES, StreamEvent
 from glimpsed.vision.told import is_error
 from glimpsed.vision.wire import written
 
 _ENDS = ("response.completed", "response.incomplete", "response.failed")
+_DONE = re.compile(r"response\.(output_text|refusal|content_part|output_item)\.done")
 _BEGUN = (None, "queued", "in_progress")
 _NOT_YET = (None, "", "null", "none", "None")  # what gateways write for no finish_reason
 
@@ -46,6 +48,9 @@ class Pieces:
         self._finish: str | None = None
         self._response: dict[str, Any] | None = None
         self._error: dict[str, Any] | None = None
+        self._done: dict[
+            str, dict[str, Any]
+        ] = {}  # by their place: parts and items of a response that are whole
         self._calls: dict[str, io.StringIO] = {}  # by their index: what tools are to be called with
         self._thought = 0  # characters of reasoning: it is paid for, but no part of the answer
         self._torn = False  # an event that held a piece of the answer could not be read
@@ -84,6 +89,8 @@ class Pieces:
                 self._refuse(event["delta"])
             elif kind.startswith("response.reasoning"):
                 self._thought += len(event["delta"])
+        elif _DONE.fullmatch(str(event.get("type"))):
+            self._take_done(event)
         else:
             self._chunk(event)
             return
@@ -91,9 +98,8 @@ class Pieces:
 
     def _chunk(self, event: dict[str, Any]) -> None:
         self._reply |= {key: event[key] for key in ("id", "model", "usage") if event.get(key)}
-        choices = event.get("choices")
-        choice = choices[0] if isinstance(choices, list) and choices else None
-        if not isinstance(choice, dict) or choice.get("index") not in (None, 0):
+        choice = first_choice(event)
+        if choice is None or choice.get("index") not in (None, 0):
             return
         if choice.get("usage"):  # Moonshot
             self._reply["usage"] = choice["usage"]
@@ -110,6 +116,19 @@ class Pieces:
         if choice.get("finish_reason") not in _NOT_YET:
             self._finish = str(choice["finish_reason"])
             self.count += 1
+
+    def _take_done(self, event: dict[str, Any]) -> None:
+        """A part, or an item of them, as it came to be: some gateways leave the pieces out, and the end empty."""
+        item, part = event.get("item"), event.get("part", event)
+        if isinstance(item, dict):
+            place, done = f"{event.get('output_index')}", item
+        else:
+            place = f"{event.get('output_index')} {event.get('content_index')}"
+            said = part if isinstance(part, dict) else {}
+            done = {key: said[key] for key in ("text", "refusal") if isinstance(said.get(key), str)}
+        if done and place not in self._done:
+            self._done[place[:40]] = done
+            self._size += len(json.dumps(done))
 
     def _add(self, text: str, *, instead: bool = False) -> None:
         """More of the answer. `instead`: or, where it begins with what there is, all of it anew."""
@@ -176,10 +195,17 @@ class Pieces:
         }
 
     def _filled(self, response: dict[str, Any]) -> dict[str, Any]:
-        """With the text of the deltas, to which some gateways leave it."""
+        """With the text of the deltas, or of what was done, to which some gateways leave it."""
         text, refusal = self._text.getvalue(), self._refusal.getvalue()
-        if response.get("output") or not (text or refusal):
+        if response.get("output") or not (text or refusal or self._done):
             return response
+        if not (text or refusal):
+            items = [done for done in self._done.values() if "type" in done]
+            parts = [
+                {"type": "refusal" if "refusal" in done else "output_text", **done}
+                for done in self._done.values()
+            ]
+            return {**response, "output": items or [{"type": "message", "content": parts}]}
         parts = [{"type": "output_text", "text": text}] if text else []
         parts += [{"type": "refusal", "refusal": refusal}] if refusal else []
         return {**response, "output": [{"type": "message", "role": "assistant", "content": parts}]}

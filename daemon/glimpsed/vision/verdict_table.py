@@ -192,6 +192,7 @@ ERRORS: tuple[Row, ...] = (
     row("retry", codes="rate_limit_exceeded rate_limit_error RateLimitExceeded overloaded_error server_overloaded"
         " ServerOverloaded RESOURCE_EXHAUSTED UNAVAILABLE engine_overloaded too_many_requests slow_down"),
     row("retry", words=r"上游负载已饱和 | 请求(过于频繁|太频繁|速率) | 稍后(再试|重试) | rate[ ]limit | overloaded"),
+    row("retry", at="200 201 202", codes="server_error internal_server_error internal_error service_unavailable service_error timeout"),
     row("retry", "candidates", words=r"no[ ]candidates[ ]returned"),
     # --- new-api's default for what went wrong in itself: not retryable, whatever the status says ---
     row("switch", "model", at="500", codes="count_token_failed invalid_request invalid_request_error"),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from glimpsed.config.schema import Folder
 from glimpsed.desk import Desk, orders, pages
@@ -23,7 +23,7 @@ from glimpsed.ledger import FileRow, Ledger
 from glimpsed.model import FileKey, shown
 from glimpsed.web.failures import key_of
 from glimpsed.web.login import local
-from glimpsed.web.pages import form_of, language_of, render, site_of, visitor_of, words
+from glimpsed.web.pages import came_of_it, field_of, form_of, language_of, number_in, render, site_of, words
 
 MOST = 5000  # files that are chosen one by one
 _CHUNK = 500
@@ -31,7 +31,7 @@ _CHUNK = 500
 
 async def approve(request: Request) -> Response:
     """Release the backlog of a folder."""
-    name = _field(request, "folder")
+    name = field_of(request, "folder")
     released = (
         await site_of(request).ask(Ledger.approve, name) if name in site_of(request).config.folders else []
     )
@@ -41,7 +41,7 @@ async def approve(request: Request) -> Response:
 
 async def resume_model(request: Request) -> Response:
     """Have a paused model probed now."""
-    site, model = site_of(request), _field(request, "model")
+    site, model = site_of(request), field_of(request, "model")
     if model not in site.config.models:
         raise HTTPException(404, N_("There is no such model."))
     came, reason = await site.do(resume, model)
@@ -58,8 +58,8 @@ async def resume_model(request: Request) -> Response:
 async def retry(request: Request) -> Response:
     """Failed files go back into the queue: those that were chosen, or all that failed for one reason."""
     site = site_of(request)
-    if reason := _field(request, "reason"):
-        folder = _field(request, "folder")
+    if reason := field_of(request, "reason"):
+        folder = field_of(request, "folder")
         try:
             count = await site.do(_retry_reason, folder, reason)
         except ShareTrouble:
@@ -92,12 +92,12 @@ async def redo(request: Request) -> Response:
     site = site_of(request)
     rows = await chosen(request)
     keys = [row.key for row in rows]
-    reviewed = bool(_field(request, "reviewed"))
-    page = number_in(_field(request, "page"))
-    if _field(request, "page") and (page is None or len(keys) > 1):
+    reviewed = bool(field_of(request, "reviewed"))
+    page = number_in(field_of(request, "page"))
+    if field_of(request, "page") and (page is None or len(keys) > 1):
         raise HTTPException(400, N_("A page is a number, and of one file."))
     try:
-        if _field(request, "agreed"):
+        if field_of(request, "agreed"):
             if page is None:
                 count = await site.ask(Ledger.redo, keys, now=time.time(), reviewed=reviewed)
             else:
@@ -237,31 +237,19 @@ def in_one(rows: Sequence[FileRow]) -> str:
     return "" if others else first
 
 
-def number_in(text: str) -> int | None:
-    """A number as forms and addresses have it; None for what is none."""
-    return int(text) if text.isdecimal() and len(text) < 19 else None
-
-
-def _field(request: Request, name: str) -> str:
-    return form_of(request).get(name, [""])[0]
-
-
 def _where(request: Request) -> str:
-    return local(_field(request, "back") or "/")
+    return local(field_of(request, "back") or "/")
 
 
 def _back(request: Request, said: str) -> Response:
     """To the page that the form stood on, which tells what came of it."""
-    site = site_of(request)
-    site.look_again()
-    site.sessions.note(visitor_of(request).cookie, said)
-    return RedirectResponse(site.web.base_path + _where(request), 303)
+    return came_of_it(request, _where(request), said)
 
 
 async def pressed(request: Request) -> Response:
     """What the button that was pressed says, else the address: not every program that fills in forms knows both."""
     name = request.url.path.rpartition("/")[2]
-    chosen_one = _field(request, "do")
+    chosen_one = field_of(request, "do")
     return await ACTIONS[chosen_one if chosen_one in ACTIONS else name](request)
 
 

@@ -21,9 +21,8 @@ from glimpsed.model import Answer, DoubtfulWords, Sent
 from glimpsed.pipeline import anew
 from glimpsed.pipeline.review import token
 from glimpsed.report import parts
-from glimpsed.sidecar.render import PAGE_BREAK
 from glimpsed.web import login
-from glimpsed.web.correct import leaves, returned, written
+from glimpsed.web.correct import asked_for, doubts, fields, page_texts, returned, written
 from glimpsed.web.differences import Pieces, differences
 from glimpsed.web.pages import render, site_of
 from glimpsed.web.places import lines, places
@@ -95,7 +94,7 @@ async def page(
             trouble = e.reason if isinstance(e, FileError) else str(e)
     editing, seen = None, lines(told.answer, [answer for _, answer in told.earlier])
     if told.answer is not None and row.state == "done":
-        editing = editable(row, told.answer, typed if typed and fits else {})
+        editing = editable(row, told.answer, typed if typed and fits else {}, asked_for(told.answer, folder))
         values = [field.value for field in editing.fields] + [words.value for words, _ in editing.words]
     else:
         values = []
@@ -127,12 +126,12 @@ async def page(
     )
 
 
-def editable(row: FileRow, answer: Answer, typed: Mapping[str, str]) -> Editing:
+def editable(row: FileRow, answer: Answer, typed: Mapping[str, str], schema: Mapping[str, Any]) -> Editing:
     """The fields of an answer, or its text, with what was typed in their place."""
     seen = token(row, answer)
     doubt = answer.doubt
     if answer.data is not None:
-        others = {field.path: field.other for field in doubt.fields} if doubt else {}
+        others = doubts(answer)
         return Editing(
             seen,
             fields=[
@@ -143,14 +142,12 @@ def editable(row: FileRow, answer: Answer, typed: Mapping[str, str]) -> Editing:
                     path in others,
                     differences(written(value), written(others[path])) if path in others else ([], []),
                 )
-                for path, value in leaves(answer.data)
+                for path, value in fields(answer.data, others, schema)
             ],
         )
-    texts = answer.text.split(PAGE_BREAK) if answer.pages else [answer.text]
-    names = ["text"] if len(texts) == 1 else [f"text {number}" for number in range(1, len(texts) + 1)]
     return Editing(
         seen,
-        texts=[Field(name, typed.get(name, returned(text))) for name, text in zip(names, texts, strict=True)],
+        texts=[Field(name, typed.get(name, returned(text))) for name, text in page_texts(answer).items()],
         words=[(words, differences(words.value, words.other or "")) for words in doubt.words]
         if doubt
         else (),
@@ -232,8 +229,7 @@ async def found(request: Request) -> tuple[FileRow, Folder | None]:
 
 def told_of(desk: Desk, row: FileRow, folder: Folder) -> AnswerView:
     """What the ledger and the sidecars know."""
-    question = anew.question_of(row)
-    kept = desk.ledger.all_kept(question) if question else []
+    kept = desk.ledger.kept_for(row)
     there = desk.ledger.answers_about(row.sha256) if row.sha256 else []
     stands = row.state in ("done", "handing")
     earlier = [
@@ -249,6 +245,5 @@ def told_of(desk: Desk, row: FileRow, folder: Folder) -> AnswerView:
         answer = anew.answer(root, row, folder, kept)
         text = None if answer else sidecar.load_text(*anew.where(root, row.key.path), folder, row.written)
     except GlimpsedError:
-        known = next((one for one in kept if one), None)
-        answer, text = (known.answer if known else None), None
+        answer, text = (kept.answer if kept else None), None
     return AnswerView(answer, text, earlier, second)

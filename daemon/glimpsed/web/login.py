@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from glimpsed.clock import elapsed
 from glimpsed.language import N_
-from glimpsed.web.pages import form_of, render, site_of, visitor_of, words
+from glimpsed.web.pages import field_of, form_of, go_on, render, site_of, visitor_of, words
 
 # The button of a form, by the last part of its address.
 _BUTTONS = {
@@ -42,19 +42,16 @@ _HELD = "held."
 async def view(request: Request) -> Response:
     """The form, and what comes of it."""
     site, visitor, _ = site_of(request), visitor_of(request), words(request)
-    form = form_of(request)
-    after = local(form.get("next", [request.query_params.get("next", "/")])[0])
-    to = form.get("to", [""])[0]
+    after = local(field_of(request, "next", request.query_params.get("next", "/")))
+    to = field_of(request, "to")
     held = [
         (name.removeprefix(_HELD), one)
-        for name, all_ in form.items()
+        for name, all_ in form_of(request).items()
         if name.startswith(_HELD)
         for one in all_
     ]
     if visitor.welcome or site.password is None:  # in another window, perhaps
-        return (
-            _once_more(request, local(to), held) if to else RedirectResponse(site.web.base_path + after, 303)
-        )
+        return _once_more(request, local(to), held) if to else go_on(request, after)
     if request.method != "POST":
         return _asks(request, after)
     if not request.state.token:
@@ -68,7 +65,7 @@ async def view(request: Request) -> Response:
     # Counted before it is known to be wrong: many at once are no way around the wait.
     site.attempts.failed(visitor.address, elapsed())
     async with site.checking:
-        right = await asyncio.to_thread(site.password.is_, form.get("password", [""])[0])
+        right = await asyncio.to_thread(site.password.is_, field_of(request, "password"))
     if not right:
         return _asks(request, after, to, held, status=401, problem=_("That is not the password."))
     site.attempts.succeeded(visitor.address)
@@ -78,7 +75,7 @@ async def view(request: Request) -> Response:
         request.state.visitor = dataclasses.replace(visitor, cookie=cookie, welcome=True)
         reply = _once_more(request, local(to), held)
     else:
-        reply = RedirectResponse(site.web.base_path + after, 303)
+        reply = go_on(request, after)
     reply.headers["Set-Cookie"] = request.app.state.guard.cookie(cookie, secure=visitor.secure)
     return reply
 
@@ -92,7 +89,7 @@ async def hold(request: Request) -> Response:
     if visitor_of(request).welcome:
         return _once_more(request, to, held, status=403)
     if to == "/logout":
-        return RedirectResponse(f"{site_of(request).web.base_path}/login", 303)
+        return go_on(request, "/login")
     _ = words(request)
     problem = _("You are logged out. Log in, and what you have just sent is here again.")
     return _asks(request, _page_of(to, held), to, held, status=401, problem=problem)
@@ -103,7 +100,7 @@ async def leave(request: Request) -> Response:
     site = site_of(request)
     site.sessions.end(visitor_of(request).cookie)
     await asyncio.to_thread(site.keep)
-    reply = RedirectResponse(f"{site.web.base_path}/login", 303)
+    reply = go_on(request, "/login")
     # Another cookie: browsers keep pages to go back to, and drop them where one of their cookies has changed.
     fresh = secrets.token_urlsafe(32)
     reply.headers["Set-Cookie"] = request.app.state.guard.cookie(fresh, secure=visitor_of(request).secure)

@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from glimpsed.config.schema import Folder
 from glimpsed.desk import Desk, orders
@@ -31,7 +31,18 @@ from glimpsed.sidecar.render import PAGE_BREAK
 from glimpsed.web import file
 from glimpsed.web.correct import leaves, written
 from glimpsed.web.differences import Pieces, differences
-from glimpsed.web.pages import form_of, language_of, render, site_of, visitor_of, words
+from glimpsed.web.pages import (
+    came_of_it,
+    field_of,
+    form_of,
+    go_on,
+    language_of,
+    number_in,
+    render,
+    site_of,
+    visitor_of,
+    words,
+)
 from glimpsed.web.review import CHANGED, NOBODY, misfit
 
 
@@ -47,13 +58,13 @@ class SideBySide:
 
 async def another(request: Request) -> Response:
     """The form; what it will cost; then the question, and on to both answers side by side."""
-    site, form = site_of(request), form_of(request)
+    site, asks = site_of(request), "prompt" in form_of(request)
     row, folder = await file.found(request)
     if folder is None or row.state != "done":
         raise HTTPException(409, N_("Only of a file that is done another reading can be had."))
     models = [folder.model, *file.others(folder, site.config)]
-    model = form.get("model", [""])[0] or folder.model
-    prompt = form.get("prompt", [folder.prompt])[0].replace("\r\n", "\n")
+    model = field_of(request, "model") or folder.model
+    prompt = field_of(request, "prompt", folder.prompt).replace("\r\n", "\n")
     if model not in models:
         raise HTTPException(400, N_("The config has no such model, or the folder may not ask it."))
     asked = folder.model_copy(update={"prompt": prompt, "model": model, "reuse": False, "fallbacks": []})
@@ -62,12 +73,12 @@ async def another(request: Request) -> Response:
     try:
         told = await site.do_in(row.key.folder, file.told_of, row, folder)
         values |= {"answer": told.answer, "parts": parts(told.answer, told.text)}
-        if "prompt" in form and not form.get("agreed"):
+        if asks and not field_of(request, "agreed"):
             values["price"] = await site.do_in(row.key.folder, _price, asked, row, language_of(request))
             values["paused"] = paused_of(await site.shot(), [model])
-        elif "prompt" in form:
+        elif asks:
             number = await site.question(row.key.folder, _asked, asked, row)
-            return RedirectResponse(f"{site.web.base_path}/files/{row.id}/answers/{number}", 303)
+            return go_on(request, f"/files/{row.id}/answers/{number}")
     except UsageError as e:
         return render(request, "another.html", status=409, **values, problem=str(e))
     except ShareTrouble:
@@ -96,7 +107,7 @@ async def take(request: Request) -> Response:
         # It was undone in another window.
         raise HTTPException(409, CHANGED) from e
     try:
-        seen, by = form_of(request).get("seen", [""])[0], visitor_of(request).user or NOBODY
+        seen, by = field_of(request, "seen"), visitor_of(request).user or NOBODY
         why = await misfit(request, folder, other.answer, other.answer.data)
         if why is not None:
             return await _compared(request, row, folder, problem=why, status=422)
@@ -108,26 +119,17 @@ async def take(request: Request) -> Response:
         return await _compared(request, row, folder, problem=CHANGED, status=409)
     except FileError as e:
         return await _compared(request, row, folder, problem=f"{e.reason} {e.advice}", status=422)
-    site.look_again()
-    site.sessions.note(
-        visitor_of(request).cookie, _("Taken. The answer that stood before is among the other answers.")
-    )
-    return RedirectResponse(f"{site.web.base_path}/files/{row.id}", 303)
+    said = _("Taken. The answer that stood before is among the other answers.")
+    return came_of_it(request, f"/files/{row.id}", said)
 
 
 async def throw_away(request: Request) -> Response:
     """Forget an answer that was tried."""
     site, _ = site_of(request), words(request)
     row, _folder = await file.found(request)
-    number = request.path_params["which"]
-    gone = (
-        row.sha256 is not None
-        and number.isdecimal()
-        and len(number) < 19
-        and await site.ask(Ledger.throw_away, int(number), row.sha256)
-    )
-    site.sessions.note(visitor_of(request).cookie, _("Thrown away.") if gone else _("It was gone already."))
-    return RedirectResponse(f"{site.web.base_path}/files/{row.id}", 303)
+    number = number_in(request.path_params["which"])
+    gone = number is not None and row.sha256 and await site.ask(Ledger.throw_away, number, row.sha256)
+    return came_of_it(request, f"/files/{row.id}", _("Thrown away.") if gone else _("It was gone already."))
 
 
 async def _compared(
@@ -221,8 +223,8 @@ def _other(desk: Desk, row: FileRow, which: str) -> Other:
     found: Other | None = None
     if which == file.OWN and (own := desk.ledger.own_answer(row.key)) is not None:
         found = Other(0, "", own)
-    elif row.sha256 and which.isdecimal() and len(which) < 19:
-        found = desk.ledger.answer_numbered(int(which), row.sha256)
+    elif row.sha256 and (number := number_in(which)) is not None:
+        found = desk.ledger.answer_numbered(number, row.sha256)
     if found is None:
         raise UsageError(N_("There is no such answer any more."))
     return found

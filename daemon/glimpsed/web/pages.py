@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, RedirectResponse
 
 from glimpsed import __version__
 from glimpsed.language import LANGUAGES, Language, chosen, translator
@@ -32,6 +32,28 @@ def form_of(request: Request) -> dict[str, list[str]]:
     """What a form says; nothing for a GET."""
     found: dict[str, list[str]] = getattr(request.state, "form", {})
     return found
+
+
+def field_of(request: Request, name: str, default: str = "") -> str:
+    """The first that a form says by this name."""
+    return form_of(request).get(name, [default])[0]
+
+
+def number_in(text: str) -> int | None:
+    """A number as forms and addresses have it; None for what is none."""
+    return int(text) if text.isdecimal() and len(text) < 19 else None
+
+
+def go_on(request: Request, path: str) -> RedirectResponse:
+    """On to another page of ours."""
+    return RedirectResponse(site_of(request).web.base_path + path, 303)
+
+
+def came_of_it(request: Request, path: str, said: str, about: str = "", where: str = "") -> RedirectResponse:
+    """On to a page that shows what is new, and tells what came of it: see `Sessions.note`."""
+    site_of(request).look_again()
+    site_of(request).sessions.note(visitor_of(request).cookie, said, about, where)
+    return go_on(request, path)
 
 
 def render(request: Request, template: str, /, *, status: int = 200, **values: Any) -> HTMLResponse:

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from glimpsed.config.schema import Folder
 from glimpsed.desk import Desk
@@ -20,10 +20,9 @@ from glimpsed.model import Answer
 from glimpsed.pipeline import review
 from glimpsed.sidecar.render import PAGE_BREAK
 from glimpsed.web import file
-from glimpsed.web.actions import number_in
-from glimpsed.web.correct import filled, returned
+from glimpsed.web.correct import asked_for, doubts, filled, page_texts, returned
 from glimpsed.web.login import local
-from glimpsed.web.pages import form_of, query, render, site_of, visitor_of, words
+from glimpsed.web.pages import came_of_it, form_of, number_in, query, render, site_of, visitor_of, words
 from glimpsed.web.site import Site
 
 CHANGED = N_("The file or its answer has changed since you looked at it: look again.")
@@ -87,11 +86,9 @@ async def save(request: Request) -> Response:
     except GlimpsedError as e:
         return await refused(503, str(e))
     _ = words(request)
-    site.look_again()
     # In the queue the next one is shown: the way back to this one is beside what came of it.
     about, where = (path_of(row.key), here) if back != here else ("", "")
-    site.sessions.note(visitor_of(request).cookie, _("Saved.") if change else _("Confirmed."), about, where)
-    return RedirectResponse(site.web.base_path + back, 303)
+    return came_of_it(request, back, _("Saved.") if change else _("Confirmed."), about, where)
 
 
 def _current(desk: Desk, row: FileRow, folder: Folder) -> Answer:
@@ -108,15 +105,12 @@ def corrected(answer: Answer, typed: dict[str, str], folder: Folder) -> dict[str
     """What a form changes of an answer: its `data`, or its `text`. Pure."""
     if answer.data is not None:
         form = {name.removeprefix("data."): text for name, text in typed.items() if name.startswith("data.")}
-        schema = folder.schema_ or {}
-        whole = {"items": schema} if answer.pages else schema
-        new = filled(answer.data, form, whole)
+        new = filled(answer.data, form, asked_for(answer, folder), doubts(answer))
         return {} if new == answer.data else {"data": new}
-    texts = answer.text.split(PAGE_BREAK) if answer.pages else [answer.text]
-    names = ["text"] if len(texts) == 1 else [f"text {number}" for number in range(1, len(texts) + 1)]
-    now = [typed.get(name, old) for name, old in zip(names, texts, strict=True)]
-    now = [old if one == returned(old) else one for one, old in zip(now, texts, strict=True)]
-    return {} if now == texts else {"text": PAGE_BREAK.join(now)}
+    texts = page_texts(answer)
+    now = {name: typed.get(name, old) for name, old in texts.items()}
+    now = {name: texts[name] if one == returned(texts[name]) else one for name, one in now.items()}
+    return {} if now == texts else {"text": PAGE_BREAK.join(now.values())}
 
 
 async def misfit(request: Request, folder: Folder, answer: Answer, data: Any) -> str | None:
