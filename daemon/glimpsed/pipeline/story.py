@@ -101,7 +101,6 @@ class Pipeline:
         self._names: weakref.WeakValueDictionary[tuple[str, str, str], asyncio.Lock] = (
             weakref.WeakValueDictionary()
         )
-        # Of sidecars that several images may share: whoever holds one writes it.
 
     @contextlib.asynccontextmanager
     async def room(self, job: Job, folder: Folder) -> AsyncIterator[None]:
