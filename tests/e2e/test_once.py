@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import socket
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -200,3 +201,19 @@ def test_once_gives_up_a_database_that_stays_locked(tmp_path: Path) -> None:
         assert err.splitlines()[-1].startswith("glimpsed: ")
         assert "locked" in err.splitlines()[-1]
         assert "Traceback" not in err
+
+
+def test_once_does_its_work_beside_a_daemon_that_has_the_port_of_the_metrics(tmp_path: Path) -> None:
+    with Gateway() as gateway, socket.create_server(("127.0.0.1", 0)) as taken:
+        drop(tmp_path / "one", "first.jpg", picture("JPEG"))
+        text = CONFIG.format(
+            url=gateway.base_url,
+            folders="  one: {path: one, settle: 50ms, model: good}",
+            price=PRICE,
+            top=f"metrics: 127.0.0.1:{taken.getsockname()[1]}",
+        )
+        (tmp_path / "glimpsed.yaml").write_text(text)
+        ended = glimpsed("once", "-q", home=tmp_path)
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+        assert (tmp_path / "one/first.jpg.txt").exists()
+        assert glimpsed("run", home=tmp_path).returncode == 78  # a daemon that nobody can watch is none

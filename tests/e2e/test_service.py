@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from daemon import Daemon, glimpsed, status_when, wait_until
-from gateway import Gateway, Scripted
+from gateway import Gateway, Scripted, Seen
 from pictures import drop, picture
 
 REPO = Path(__file__).parents[2]
@@ -242,6 +242,38 @@ def test_a_budget_ends_in_the_middle_of_a_document_that_is_asked_about_page_by_p
             daemon.wait_event("file.done", file="book.tif")
             assert daemon.stop() == 0
         assert len(gateway.requests) == 10
+
+
+@pytest.mark.parametrize("whose", ["everybody's", "the folder's"])
+def test_a_budget_binds_the_fallback_that_costs_something_behind_a_model_that_does_not(
+    tmp_path: Path, inbox: Path, whose: str
+) -> None:
+    first, *rest = [Image.new("RGB", (60, 40), (n * 20, 0, 0)) for n in range(6)]
+    first.save(pages := io.BytesIO(), "TIFF", save_all=True, append_images=rest)
+    limit = "budget: {per_day: 2}"
+
+    def answer(seen: Seen) -> Scripted:
+        return (
+            Scripted()
+            if seen.body["model"] == "dear"
+            else Scripted(text="I'm sorry, I can't help with that.")
+        )
+
+    with Gateway(default=answer) as gateway:
+        folder = "model: m, pages: each, fallbacks: [dear]"
+        folder, top = (folder, limit) if whose == "everybody's" else (f"{folder}, {limit}", "")
+        text = config(gateway, inbox, folder=folder, top=top)
+        dear = (
+            f"  dear: {{api: chat, base_url: '{gateway.base_url}', price: {{input: 1000, output: 1000}}}}\n"
+        )
+        text = text.replace("folders:", f"{dear}folders:", 1)
+        with Daemon(text, tmp_path) as daemon:
+            drop(inbox, "book.tif", pages.getvalue())
+            drop(inbox, "more.tif", pages.getvalue() + b"another")
+            daemon.wait_event("budget.reached")
+            status_when(lambda told: told["folders"]["inbox"]["queued"] == 2, tmp_path)
+            assert sum(seen.body["model"] == "dear" for seen in gateway.requests) == 2
+            assert daemon.stop() == 0
 
 
 def test_a_reload_without_the_budget_lifts_its_pause(tmp_path: Path, inbox: Path) -> None:

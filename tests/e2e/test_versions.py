@@ -131,6 +131,22 @@ def test_somebody_elses_text_file_is_never_overwritten_and_nothing_is_sent(
         assert gateway.requests == []
 
 
+def test_of_two_images_whose_sidecars_have_one_name_only_one_is_asked_about(
+    tmp_path: Path, inbox: Path
+) -> None:
+    """A camera's raw picture and its JPEG, or a scan in two formats, that come together."""
+    drop(inbox, "scan.png", picture(seed=1))
+    drop(inbox, "scan.jpg", picture("JPEG", seed=2))
+    with Gateway(default=Scripted(delay=0.5)) as gateway:
+        with Daemon(config(gateway, inbox, 'sidecar: "{stem}.{ext}"'), tmp_path) as daemon:
+            failed, done = daemon.wait_event("file.failed")["file"], daemon.wait_event("file.done")["file"]
+            assert {failed, done} == {"scan.png", "scan.jpg"}
+        assert len(gateway.requests) == 1
+        told = (inbox / f"{failed}.error.txt").read_text()
+        assert f"The sidecar name scan.json is already taken by {done}." in told
+        assert json.loads((inbox / "scan.json").read_text())["source"]["name"] == done
+
+
 def test_pages_each_asks_page_by_page_and_a_bad_page_repeats_only_itself(tmp_path: Path, inbox: Path) -> None:
     script = [
         Scripted(text="one"),

@@ -371,6 +371,27 @@ def test_a_path_that_was_never_seen_is_refused(history: History, run: Run) -> No
     assert "no such file was seen" in err
 
 
+@pytest.mark.parametrize("template", ["", ", sidecar: 'text of {stem}.{ext}'"])
+def test_a_sidecar_stands_for_its_file_as_a_shell_names_all_that_is_there(
+    history: History, run: Run, home: Path, template: str
+) -> None:
+    (home / "glimpsed.yaml").write_text(CONFIG.replace("model: m}", f"model: m{template}}}"))
+    failed = [history.failed("invoices", name) for name in ("a.png", "2024/b.png")]
+    history.failed("invoices", "b.png")
+    done = history.done("invoices", "done.png")
+    name = "text of done.txt" if template else "done.png.txt"
+    (home / "invoices" / name).unlink(missing_ok=True)
+    code, out, err = run(
+        "retry", "invoices/a.png", "invoices/a.png.error.txt", "invoices/2024/b.png.error.txt"
+    )
+    assert (code, out) == (0, "queued again: 2 files\n"), err
+    assert {state(history, key) for key in failed} == {"queued"}
+    assert run("rewrite", f"invoices/{name}")[:2] == (0, "written anew: 1 file\n")
+    assert (home / "invoices" / name).exists()
+    assert state(history, done) == "done"
+    assert run("retry", "invoices/notes.txt")[0] == 2
+
+
 def test_paths_through_a_link_to_the_folder_are_understood(history: History, run: Run, home: Path) -> None:
     history.failed("invoices", "a.png")
     (home / "link").symlink_to(home / "invoices")
@@ -501,6 +522,13 @@ def test_redo_of_a_folder_takes_all_that_is_not_gone(history: History, run: Run)
     ]
     assert run("redo", "--folder", "invoices", "-y")[1].endswith("queued again: 2 files\n")
     assert [state(history, key) for key in keys] == ["queued", "queued", "done"]
+
+
+def test_redo_of_a_folder_of_which_nothing_was_asked_yet_tells_its_price(history: History, run: Run) -> None:
+    history.queued("invoices", "a.png")
+    history.queued("invoices", "b.png")
+    told = run("redo", "--folder", "invoices")[1]
+    assert re.search(r"invoices: 2 files, 2 pages, [\d,]+ \+ [\d,]+ tokens, about [\d.]+ USD", told)
 
 
 def test_redo_stale_finds_what_was_asked_otherwise(history: History, run: Run) -> None:

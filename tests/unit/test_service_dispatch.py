@@ -37,8 +37,8 @@ class Stories:
         self.go_on = asyncio.Event()
         self.answers = False  # whether the model has answered, and only the end is missing
 
-    def room(self, job: Job) -> contextlib.AbstractAsyncContextManager[None]:
-        del job
+    def room(self, job: Job, folder: Folder) -> contextlib.AbstractAsyncContextManager[None]:
+        del job, folder
         return contextlib.nullcontext()
 
     async def answer(self, job: Job, place: Place) -> Unfinished | End:

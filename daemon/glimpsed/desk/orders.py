@@ -69,9 +69,11 @@ def whole(desk: Desk, folder: Folder, *, reviewed: bool = False) -> Order:
     counts = desk.ledger.counts([folder.name])[folder.name]
     left = 0 if reviewed else desk.ledger.count_reviewed(folder.name)
     many = sum(counts.values()) - counts["gone"] - left
-    some = desk.ledger.browse([folder.name], ["done"], limit=SAMPLE) or desk.ledger.browse(
-        [folder.name], ["failed"], limit=SAMPLE
+    # What was asked about before, rather than what failed, or waits for its first time.
+    samples = (
+        desk.ledger.browse([folder.name], [state], limit=SAMPLE) for state in ("done", "failed", "queued")
     )
+    some = next((rows for rows in samples if rows), [])
 
     def do(now: float) -> int:
         return desk.ledger.redo(folder=folder.name, now=now, reviewed=reviewed)

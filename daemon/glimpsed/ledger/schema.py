@@ -265,47 +265,72 @@ _VACUUM = """ALTER TABLE files SET (autovacuum_vacuum_scale_factor = 0, autovacu
   vacuum_index_cleanup = on)"""
 
 
-def _to_0_2(c: sa.Connection) -> None:
-    """What 0.1 had as it is now: answers are kept, read twice, reviewed; hours are measured.
+def _keep_answers(c: sa.Connection) -> None:
+    """To version 2: `again`, which said three things by its sign, becomes `round` and `anew`; answers are kept.
 
-    `again`, which said three things by its sign, becomes `round` and `anew`. What models gave that is no answer goes:
-    nobody ever read it. Rows that nobody asked for anew are not written to. What takes long, to keep the answers that
-    there are, is done meanwhile (`ledger.older`).
+    What models gave that is no answer goes: nobody ever read it. Rows that nobody asked for anew are not written to. What
+    takes long, to keep the answers that there are, is done meanwhile (`ledger.older`).
     """
     postgresql = c.dialect.name == "postgresql"
-    binary, double = ("BYTEA", "DOUBLE PRECISION") if postgresql else ("BLOB", "DOUBLE")
+    binary = "BYTEA" if postgresql else "BLOB"
     key, number = ("BIGSERIAL", "BIGINT") if postgresql else ("INTEGER", "INTEGER")
+    kept_questions = f"""CREATE TABLE questions (id {key} NOT NULL PRIMARY KEY, asked TEXT NOT NULL, facts {binary} NOT NULL,
+      CONSTRAINT questions_asked UNIQUE (asked))"""
+    kept_answers = f"""CREATE TABLE kept (id {key} NOT NULL PRIMARY KEY, sha256 {binary} NOT NULL,
+      question {number} NOT NULL, file {number} NOT NULL, at BIGINT NOT NULL, indexed SMALLINT NOT NULL,
+      body {binary} NOT NULL, CONSTRAINT kept_answer UNIQUE (sha256, question))"""
     for statement in (
         "ALTER TABLE files RENAME COLUMN again TO round",
         "ALTER TABLE files ADD COLUMN anew SMALLINT NOT NULL DEFAULT 0",
         "UPDATE files SET anew = CASE WHEN round > 0 THEN 1 ELSE 0 END, round = abs(round) WHERE round <> 0",
-        f"ALTER TABLE files ADD COLUMN stem {binary}",
         "DELETE FROM answers WHERE page = -1",
-        f"""CREATE TABLE questions (id {key} NOT NULL PRIMARY KEY, asked TEXT NOT NULL, facts {binary} NOT NULL,
-          CONSTRAINT questions_asked UNIQUE (asked))""",
-        f"""CREATE TABLE kept (id {key} NOT NULL PRIMARY KEY, sha256 {binary} NOT NULL,
-          question {number} NOT NULL, file {number} NOT NULL, at BIGINT NOT NULL, indexed SMALLINT NOT NULL,
-          body {binary} NOT NULL, CONSTRAINT kept_answer UNIQUE (sha256, question))""",
-        f"""CREATE TABLE verifications (file {number} NOT NULL PRIMARY KEY, claim INTEGER NOT NULL, due {double},
-          owner TEXT, tries INTEGER NOT NULL, agreement {double}, doubtful SMALLINT NOT NULL, reading TEXT)""",
-        f"""CREATE TABLE reviews (file {number} NOT NULL PRIMARY KEY, claim INTEGER NOT NULL, at {double} NOT NULL,
-          by TEXT NOT NULL, before {binary} NOT NULL)""",
-        f"""CREATE TABLE hours (hour {number} NOT NULL, what TEXT NOT NULL, times {number} NOT NULL,
-          total {double} NOT NULL, PRIMARY KEY (hour, what))""",
+        kept_questions,
+        kept_answers,
         "CREATE INDEX kept_file ON kept (file)",
         "CREATE INDEX kept_at ON kept (at)",
         "CREATE INDEX kept_unindexed ON kept (id) WHERE indexed = 0",
         "CREATE INDEX files_ignored ON files (folder, mtime_ns, size) WHERE sha256 IS NULL AND due IS NULL",
-        "CREATE INDEX verifications_due ON verifications (due) WHERE due IS NOT NULL",
-        "CREATE INDEX verifications_doubtful ON verifications (file) WHERE doubtful = 1",
         *(["ALTER TABLE texts DROP COLUMN vector"] if postgresql else []),
     ):
         c.exec_driver_sql(statement)
     _create_full_text(c)
 
 
-# STEPS[n] brings a ledger of version n + 1 to version n + 2: one a release, which never changes once that is out.
-STEPS: tuple[Step, ...] = (_to_0_2,)
+def _read_twice(c: sa.Connection) -> None:
+    """To version 3: second readings and reviews."""
+    postgresql = c.dialect.name == "postgresql"
+    binary, double = ("BYTEA", "DOUBLE PRECISION") if postgresql else ("BLOB", "DOUBLE")
+    number = "BIGINT" if postgresql else "INTEGER"
+    for statement in (
+        f"""CREATE TABLE verifications (file {number} NOT NULL PRIMARY KEY, claim INTEGER NOT NULL, due {double},
+          owner TEXT, tries INTEGER NOT NULL, agreement {double}, doubtful SMALLINT NOT NULL, reading TEXT)""",
+        f"""CREATE TABLE reviews (file {number} NOT NULL PRIMARY KEY, claim INTEGER NOT NULL, at {double} NOT NULL,
+          by TEXT NOT NULL, before {binary} NOT NULL)""",
+        "CREATE INDEX verifications_due ON verifications (due) WHERE due IS NOT NULL",
+        "CREATE INDEX verifications_doubtful ON verifications (file) WHERE doubtful = 1",
+    ):
+        c.exec_driver_sql(statement)
+
+
+def _measured(c: sa.Connection) -> None:
+    """To version 4: measures by hour."""
+    number, double = (
+        ("BIGINT", "DOUBLE PRECISION") if c.dialect.name == "postgresql" else ("INTEGER", "DOUBLE")
+    )
+    c.exec_driver_sql(
+        f"""CREATE TABLE hours (hour {number} NOT NULL, what TEXT NOT NULL, times {number} NOT NULL,
+          total {double} NOT NULL, PRIMARY KEY (hour, what))"""
+    )
+
+
+def _renamed(c: sa.Connection) -> None:
+    """To version 5: what a file was called before we renamed it."""
+    binary = "BYTEA" if c.dialect.name == "postgresql" else "BLOB"
+    c.exec_driver_sql(f"ALTER TABLE files ADD COLUMN stem {binary}")
+
+
+# STEPS[n] brings a ledger of version n + 1 to version n + 2. A step never changes once it is released.
+STEPS: tuple[Step, ...] = (_keep_answers, _read_twice, _measured, _renamed)
 
 
 def prepare(

@@ -35,6 +35,8 @@ class Asked:
     requests: int
 
 
+# Why this model may not be asked for the file's folder now: a budget is used up.
+UsedUp: TypeAlias = Callable[[ModelEntry], Awaitable[str | None]]
 # Told of what a model's unusable answers cost: a refusal, a cut answer. (entry, usage)
 Bill: TypeAlias = Callable[[str, Usage], Awaitable[None]]
 
@@ -79,10 +81,13 @@ class Matter:
     turns: dict[int, int] = field(default_factory=dict)  # page -> degrees clockwise (``upright``)
     # `try` does not wait for a model that cannot be reached, but asks the next: told of it, with the reason.
     passed_over: Callable[[ModelEntry, str], None] | None = None
+    used_up: UsedUp | None = None
 
 
-async def ask(matter: Matter, chain: Sequence[Model], pages: Sequence[int]) -> Asked:
+async def ask(matter: Matter, chain: Sequence[Model], pages: Sequence[int], *, begun: bool = False) -> Asked:
     """Ask about these pages in one request; a model that refuses is followed by the next of the chain.
+
+    `begun`: other pages were asked about, so that there may be no money left.
 
     Raises `VisionError` with the last verdict; when every model refused, with the verdict 'fail'; when every
     one was passed over, 'retry'.
@@ -96,6 +101,8 @@ async def ask(matter: Matter, chain: Sequence[Model], pages: Sequence[int]) -> A
             refused[key] = before
             continue
         try:
+            if model is not chain[0] or begun:
+                await _not_used_up(matter, model)
             if model is not chain[0]:
                 _not_paused(model, matter.clock())
             asked = await _asked(matter, model, pages, key)
@@ -108,7 +115,7 @@ async def ask(matter: Matter, chain: Sequence[Model], pages: Sequence[int]) -> A
             elif e.verdict.kind != "switch":
                 # Waiting for a fallback costs nothing; failing the file because of an outage would.
                 matter.refusals.keep(refused)
-                due = _next_look(model, matter.clock()) if model is not chain[0] else None
+                due = _next_look(model, matter.clock()) or e.due if model is not chain[0] else None
                 raise VisionError(e.verdict, requests=spent, raw=e.raw, due=due, alike=alike) from e
             refused[key] = Refusal(f"{model.entry.name}: {e.verdict.reason}", e.raw)
         else:
@@ -117,6 +124,13 @@ async def ask(matter: Matter, chain: Sequence[Model], pages: Sequence[int]) -> A
     reasons = "; ".join(refusal.reason for refusal in refused.values())
     kind: VerdictKind = "retry" if passed == len(chain) else "fail"
     raise VisionError(Verdict(kind, reasons), requests=spent, raw=raw, alike=alike)
+
+
+async def _not_used_up(matter: Matter, model: Model) -> None:
+    """Raises `VisionError` where what the model would cost is more than a budget has."""
+    reason = None if matter.used_up is None else await matter.used_up(model.entry)
+    if reason is not None:
+        raise VisionError(Verdict("pause", reason), requests=0, due=matter.clock() + LOOK_AGAIN)
 
 
 def _not_paused(model: Model, now: float) -> None:

@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from glimpsed.clock import Clock
 from glimpsed.config.schema import Folder, ModelEntry
-from glimpsed.errors import Verdict, VisionError
+from glimpsed.errors import VisionError
 from glimpsed.images.pages import pages_of
 from glimpsed.images.prepare import Images
 from glimpsed.model import Answer, Content, Job, PageRecord
 from glimpsed.pipeline import answers
-from glimpsed.pipeline.ask import Asked, Bill, Matter, Refusals, ask
+from glimpsed.pipeline.ask import Asked, Bill, Matter, Refusals, UsedUp, ask
 from glimpsed.vision import Model
 
 
@@ -27,17 +27,18 @@ async def ask_about(
     answered: Callable[[Asked], Awaitable[None]],
     refusals: Refusals | None = None,
     passed_over: Callable[[ModelEntry, str], None] | None = None,
-    used_up: Callable[[], Awaitable[str | None]] | None = None,
+    used_up: UsedUp | None = None,
 ) -> Answer:
     """The answer to what the folder asks about this file; pages that the job has an answer to are not asked about.
 
-    `answered` is told of each reply as it comes; `used_up` says between two pages why no more may be asked for now.
+    `answered` is told of each reply as it comes. The first model's money for the first page is the caller's business.
     Raises `VisionError` as `ask`, `FileError`.
     """
     started = clock()
     document, every = await pages_of(folder, content, images)
+    known = refusals or Refusals()
     matter = Matter(
-        job, folder, content, document, images, bill, refusals or Refusals(), clock, passed_over=passed_over
+        job, folder, content, document, images, bill, known, clock, passed_over=passed_over, used_up=used_up
     )
     each = folder.pages == "each"
     before = {record.answer.page: record for record in job.pages} if each else {}
@@ -47,10 +48,8 @@ async def ask_about(
         if (record := before.get(asked_pages[0])) is not None:
             records.append(record)
             continue
-        if requests and used_up is not None and (reason := await used_up()) is not None:
-            raise VisionError(Verdict("pause", reason), requests=requests)
         try:
-            asked = await ask(matter, chain, asked_pages)
+            asked = await ask(matter, chain, asked_pages, begun=bool(requests))
         except VisionError as e:
             requests += e.requests
             raise VisionError(e.verdict, requests=requests, raw=e.raw, due=e.due, alike=e.alike) from e

@@ -7,15 +7,17 @@ and one log line (`ends`). Nothing is raised for a file's sake.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import functools
 import random
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
 from glimpsed import metrics, sidecar
-from glimpsed.config.schema import OnDone
+from glimpsed.config.schema import Folder, ModelEntry, OnDone
 from glimpsed.disk import files
 from glimpsed.errors import (
     FileError,
@@ -79,12 +81,12 @@ class Pipeline:
         locate: Locate,
         blocked: Callable[[str, str | None], None] = lambda _folder, _reason: None,
         maker: Maker,
-        used_up: Callable[[Place], Awaitable[str | None]] | None = None,
+        used_up: Callable[[Place, ModelEntry], Awaitable[str | None]] | None = None,
         aside: Unkept | None = None,
         dice: Callable[[], float] = random.random,
     ) -> None:
         self._books = books  # while the database is away, jobs wait where they are, with what they hold
-        self._used_up = used_up  # why no more may be asked for a folder: a budget
+        self._used_up = used_up  # why no more may be asked of a model for a folder: a budget
         self._aside = aside or Unkept()
         self._images = images
         self._maker = maker
@@ -95,10 +97,24 @@ class Pipeline:
         self._ends = Ends(books, find_place=find_place, blocked=blocked, dice=dice)
         self._unkept: dict[int, str] = {}  # rows whose failure could not be kept, and that
         self._in_row = 0  # how many of them, with none in between that went well
+        # Whose turn it is with a name that sidecars of several images may have; for as long as somebody holds or awaits it.
+        self._names: weakref.WeakValueDictionary[tuple[str, str, str], asyncio.Lock] = (
+            weakref.WeakValueDictionary()
+        )
 
-    def room(self, job: Job) -> AbstractAsyncContextManager[None]:
-        """For the job's file, from `answer` to `finish`."""
-        return self._images.room.of(job.version.size)
+    @contextlib.asynccontextmanager
+    async def room(self, job: Job, folder: Folder) -> AsyncIterator[None]:
+        """For the job's file, from `answer` to `finish`: memory for it, and its sidecars' names for it alone.
+
+        Where they leave its ending out, another image may have the same: the second finds them taken, before it is asked about.
+        """
+        shared = job.key.folder, job.key.directory, sidecar.sidecar_name(folder, job.key.name, "json")
+        mine = contextlib.nullcontext() if "{name}" in folder.sidecar else self._named(shared)
+        async with mine, self._images.room.of(job.version.size):
+            yield
+
+    def _named(self, shared: tuple[str, str, str]) -> asyncio.Lock:
+        return self._names.setdefault(shared, asyncio.Lock())
 
     async def answer(self, job: Job, place: Place) -> Unfinished | End:
         """Take a job to an answer that is kept, or to its end. Raises as `finish`."""

@@ -194,7 +194,14 @@ class Service:
         )
         self._serving = Serving(self.config, self.books, self.folders, self.models)
         self.known = KnownAnswers(costless, self._serving.unserved, self._wake)
-        self._health.serve(self.httpd, self.config)
+        try:
+            self._health.serve(self.httpd, self.config)
+        except ConfigError as e:
+            if not self.once:
+                raise
+            log.info(
+                "metrics not served", reason=str(e)
+            )  # a daemon has the port, or another that comes to its end
         self.dispatcher = Dispatcher(
             self.books,
             Pipeline(

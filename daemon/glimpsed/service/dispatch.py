@@ -219,7 +219,7 @@ class Dispatcher:
         end = End("later")
         asking = True
         try:
-            async with self._pipeline.room(job):
+            async with self._pipeline.room(job, place.folder):
                 come_to = await self._pipeline.answer(job, place)
                 # Once it is kept, and not before: budgets are reckoned from what the ledger knows.
                 if isinstance(come_to, Unfinished):

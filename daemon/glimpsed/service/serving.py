@@ -56,12 +56,11 @@ class Serving:
         self._models.apply_budgets(found)  # one that a reload took away may still hold a model up
         return found
 
-    async def used_up(self, place: Place) -> str | None:
-        """Why no more pages of a document may be asked about now: a budget of its folder's, or of its model's."""
-        if not self._has_budget or not place.chain or place.chain[0].entry.price is None:
+    async def used_up(self, place: Place, entry: ModelEntry) -> str | None:
+        """Why this model may not be asked for a folder now: a budget of all, of the folder's, or of the model's."""
+        if not self._has_budget or entry.price is None:
             return None
-        model = place.chain[0].entry.name
-        found = concerned(await self.over(), folder=place.folder.name, model=model)
+        found = concerned(await self.over(), folder=place.folder.name, model=entry.name)
         return None if found is None else found.reason
 
     async def lanes(self) -> list[Lane]:
