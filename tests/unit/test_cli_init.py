@@ -45,6 +45,14 @@ def test_init_goes_where_it_is_told(here: Path, capsys: pytest.CaptureFixture[st
     assert "glimpsed run -c 'sub/my config.yaml'" in capsys.readouterr().out
 
 
+def test_init_names_its_config_where_the_next_commands_would_take_another(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GLIMPSED_CONFIG", "/etc/other.yaml")
+    assert run("init") == 0
+    assert "glimpsed check -c glimpsed.yaml " in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("kind", ["file", "dangling link", "link"])
 def test_init_never_overwrites(here: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     target = here / "target.yaml"

@@ -90,3 +90,16 @@ def test_the_json_names_the_file_as_it_is_called_now(run: Run, gateway: Gateway,
     assert run("rewrite", "in/new.png")[0] == 0
     assert json.loads((tmp_path / "in" / "new.png.json").read_text())["source"]["name"] == "new.png"
     assert len(gateway.requests) == 1
+
+
+def test_of_a_directory_what_has_no_answer_is_told_and_the_rest_written(
+    run: Run, gateway: Gateway, tmp_path: Path
+) -> None:
+    (tmp_path / "in" / "0.png").write_bytes(picture()[:200])  # comes before the other, and fails
+    assert run("once", "-q")[0] == 1
+    (tmp_path / "in" / "a.png.txt").unlink()
+    code, out, err = run("rewrite", "in")
+    assert (code, out) == (0, "written anew: 1 file\n")
+    assert "1 of 2 files not done yet, or failed" in err
+    assert (tmp_path / "in" / "a.png.txt").exists()
+    assert run("rewrite", "in/0.png")[0] == 2

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from glimpsed.config.units import page_ranges
-from glimpsed.images.blank import is_blank
 from glimpsed.images.pages import chosen
+from glimpsed.ocr.blank import is_blank
 
 
 @pytest.mark.parametrize(

@@ -216,3 +216,11 @@ def test_a_png_is_read_whatever_is_wrong_with_what_is_beside_its_picture(name: s
         image = shown(data[:at] + chunk + data[at:])
         assert image.size == (240, 160)
         assert quarters(image) == quarters(samples.corners())
+
+
+@pytest.mark.parametrize("name", ["profile", "no profile", "light", "shape", "colour space"])
+def test_a_png_that_other_decoders_may_refuse_does_not_go_as_it_is(name: str) -> None:
+    data = samples.save(samples.corners(), "PNG")
+    assert plain.plain("png", data, keep_metadata=False).data
+    with pytest.raises(NotPlain):
+        plain.plain("png", data[:33] + samples.png_chunk(*BESIDE[name]) + data[33:], keep_metadata=False)

@@ -287,7 +287,7 @@ def test_a_released_job_is_as_if_never_claimed(ledger: Ledger) -> None:
 
 def test_a_failure_is_shown_and_not_asked_again_until_somebody_says_retry(ledger: Ledger) -> None:
     offer(ledger)
-    assert ledger.failed(one(ledger), "Bad\0 \udcff.", "Mend it.", 11, attempts=3, retries=2)
+    assert ledger.failed(one(ledger), "Bad\0 \udcff.", "Mend it.", 11, attempts=3)
     [row] = ledger.failed_files("in")
     assert (row.key, row.advice, row.attempts, row.changed) == (SCAN, "Mend it.", 3, 11)
     assert (offer(ledger, now=12), claim(ledger, now=1e6)) == ([], [])
@@ -356,10 +356,10 @@ def test_sidecars_of_an_earlier_version_stay_on_record_when_the_new_one_fails(le
     offer(ledger)
     finish(ledger)
     offer(ledger, version=V2, now=20)
-    ledger.failed(one(ledger, 20), "r", "a", 21, written=[Written("scan.jpg.error.txt", 1, 2)])
+    ledger.failed(one(ledger, 20), "r", "a", 21)
     row = ledger.find(SCAN)
     assert row is not None
-    assert {w.name for w in row.written} == {"scan.jpg.txt", "scan.jpg.json", "scan.jpg.error.txt"}
+    assert {w.name for w in row.written} == {"scan.jpg.txt", "scan.jpg.json"}
 
 
 def test_the_worker_on_a_superseded_version_loses_and_the_new_one_is_queued_once(ledger: Ledger) -> None:

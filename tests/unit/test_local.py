@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import random
 import re
 import shutil
 import signal
@@ -223,6 +224,44 @@ async def test_ink_without_text_is_told_from_an_empty_page(reader: LocalModel) -
     drawing.paste(Pillow.radial_gradient("L").resize((500, 500)), (300, 200))
     buffer = io.BytesIO()
     drawing.save(buffer, "PNG")
+    reply = await reader.ask(request(picture(buffer.getvalue())))
+    assert (reply.text, reply.finish) == ("", "nothing_found")
+
+
+@pytest.mark.parametrize("text", ["12", "7", "1/9", "ix", "A-7"])
+async def test_a_number_alone_on_a_page_is_read_where_it_stands(reader: LocalModel, text: str) -> None:
+    sheet = Pillow.new("L", (2480, 3508), 255)
+    ImageDraw.Draw(sheet).text((1200, 3300), text, font=ImageFont.load_default(size=50), fill=0)
+    buffer = io.BytesIO()
+    sheet.save(buffer, "PNG")
+    reply = await reader.ask(replace(request(picture(buffer.getvalue())), lines=True))
+    assert (reply.text, reply.finish) == (text, "stop")
+    assert reply.lines is not None
+    left, top, right, bottom = reply.lines[0].box
+    assert 1150 < left < right < 1400
+    assert 3270 < top < bottom < 3390
+
+
+def _stain(pen: ImageDraw.ImageDraw) -> None:
+    dice = random.Random(3)
+    for _ in range(9):
+        x, y = (at + dice.randrange(90) for at in (1200, 1700))
+        pen.ellipse((x, y, x + 90, y + 90), fill=60 + dice.randrange(60))
+
+
+def _scribble(pen: ImageDraw.ImageDraw) -> None:
+    dice = random.Random(3)
+    pen.line([(1000 + 12 * n, 1700 + dice.randrange(-50, 50)) for n in range(30)], fill=30, width=7)
+
+
+@pytest.mark.parametrize("drawn", [_stain, _scribble])
+async def test_what_is_drawn_on_a_page_is_read_as_no_letter(
+    reader: LocalModel, drawn: Callable[[ImageDraw.ImageDraw], None]
+) -> None:
+    sheet = Pillow.new("L", (2480, 3508), 250)
+    drawn(ImageDraw.Draw(sheet))
+    buffer = io.BytesIO()
+    sheet.save(buffer, "PNG")
     reply = await reader.ask(request(picture(buffer.getvalue())))
     assert (reply.text, reply.finish) == ("", "nothing_found")
 

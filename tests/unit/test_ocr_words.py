@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from glimpsed.ocr.page import ReadWord
+
 np = pytest.importorskip("numpy")
 cuts = importlib.import_module("glimpsed.ocr.cuts")
 
@@ -89,3 +91,32 @@ def test_a_pixel_is_as_dark_as_the_darkest_of_its_colours(height: int, width: in
     darkest = cuts._darkest(cut)
     assert darkest.dtype == np.uint8
     assert (darkest == cut.min(axis=2)).all()
+
+
+@pytest.mark.parametrize(
+    ("one", "gap", "other", "read"),
+    [
+        ("议会讨论河", 0.3, "上新桥", ["议会讨论河上新桥"]),
+        ("夜に集まり、", 0.7, "川に架かる", ["夜に集まり、川に架かる"]),
+        ("品名", 1.2, "数量", ["品名", "数量"]),
+        ("the new", 0.3, "bridge", ["the", "new", "bridge"]),
+        ("电话", 0.3, "Phone", ["电话", "Phone"]),
+        ("시의회는", 0.3, "모여", ["시의회는", "모여"]),
+    ],
+)
+def test_where_a_line_of_chinese_was_cut_to_be_read_no_space_is_meant(
+    one: str, gap: float, other: str, read: list[str]
+) -> None:
+    height, at = 40, 0.0
+    parts: list[list[ReadWord]] = []
+    for text, room in ((one, 0.0), (other, gap)):
+        at += room * height
+        part = []
+        for word in text.split():
+            part.append(ReadWord(word, at, at + 30 * len(word)))
+            at += 30 * len(word) + 0.3 * height
+        at -= 0.3 * height
+        parts.append(part)
+    found = cuts.run_on(parts, height)
+    assert [word.text for word in found] == read
+    assert (found[0].start, found[-1].end) == (0.0, at)

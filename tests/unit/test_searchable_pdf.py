@@ -215,6 +215,20 @@ def test_what_is_transparent_is_seen_on_a_ground() -> None:
     alike(shown, drawn(pdf))
 
 
+@pytest.mark.parametrize("transparency", [0, bytes(range(0, 256, 4))], ids=["one", "many"])
+def test_a_palette_with_transparent_colours_stays_one(transparency: int | bytes) -> None:
+    _, page = printed(LINES)
+    image = Image.effect_noise((1240, 1754), 60).convert("RGB").quantize(64)
+    data = encoded(image, "PNG", transparency=transparency)
+    with Image.open(io.BytesIO(data)) as stored:
+        full = stored.convert("RGBA")
+    shown = Image.new("RGBA", full.size, "white")
+    shown.alpha_composite(full)
+    pdf = of_pictures(data, "png", page)
+    assert len(pdf) <= 1.05 * len(data) + 6000
+    alike(shown.convert("RGB").reduce(20), drawn(pdf).resize(shown.size).reduce(20), most=4)
+
+
 def test_the_same_picture_and_words_give_the_same_bytes() -> None:
     image, page = printed(LINES)
     data = encoded(image, "PNG")

@@ -533,7 +533,18 @@ async def test_a_header_of_the_entry_is_as_secret_as_the_key(gateway: Gateway) -
     await asked.aclose()
     assert isinstance(found, VisionError)
     assert found.verdict.reason.endswith("glimpsed: [hidden] is not known here (1)")
-    assert set(asked.entry.secrets) == {"Token gw.topsecret", "gw.topsecret"}
+    assert {"Token gw.topsecret", "gw.topsecret"} <= set(asked.entry.secrets)
+    assert all("topsecret" in secret for secret in asked.entry.secrets)
+
+
+@pytest.mark.anyio
+async def test_a_query_is_as_secret_as_the_key_also_as_it_was_sent(gateway: Gateway) -> None:
+    asked = model(gateway, query={"code": "top+secret/ü ="})
+    gateway.default = lambda seen: err(401, f"no: POST {seen.path}?{seen.query}")
+    found = await outcome(asked)
+    await asked.aclose()
+    assert isinstance(found, VisionError)
+    assert found.verdict.reason.endswith("?code=[hidden]")
 
 
 @pytest.mark.anyio

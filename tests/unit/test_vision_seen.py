@@ -57,6 +57,9 @@ BLIND = [
     "Извините, я не могу просматривать изображения.",
 ]
 REFUSALS = [
+    "I\u2019m sorry \u2014 I can\u2019t transcribe this image.",
+    "I can't help identify people in images, but I can describe the scene.",
+    "I'm not able to read the text in this image, as it contains personal information.",
     "I'm sorry, but I can't assist with that.",
     "I'm sorry, I can't help with that request.",
     "Sorry, I cannot transcribe this image.",
@@ -171,6 +174,9 @@ ANSWERS = [
     "本机停止提供服务",
     "请随时告诉我您的需要。",
     "I can't make out the signature.",
+    "I can't read the handwriting.",
+    "I'm sorry, I can't read the first line \u2013 the rest says Total 9.80.",
+    "I can't help with the stamp, but I can see Total 9.80.",
     "I cannot tell the total from the receipt.",
     "I can't identify the plant, but it looks like a fern.",
     "No person is visible in this image.",

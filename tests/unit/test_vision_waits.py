@@ -60,6 +60,16 @@ def test_a_wait_in_words(message: str, seconds: float | None) -> None:
     assert waits.in_words(message) == seconds
 
 
+@pytest.mark.parametrize("ours", [-86_400, -20, 0, 20, 365 * 86_400])
+@pytest.mark.parametrize("name", ["retry-after", "x-ratelimit-reset"])
+@pytest.mark.parametrize(
+    "moment", ["1800000030", "1800000030000", "Fri, 15 Jan 2027 08:00:30 GMT", "2027-01-15T08:00:30Z"]
+)
+def test_a_moment_is_by_the_senders_clock_whatever_ours_says(moment: str, name: str, ours: float) -> None:
+    headers = {name: moment, "date": "Fri, 15 Jan 2027 08:00:00 GMT"}
+    assert waits.of_headers(headers, NOW + ours, limited=True) == 30
+
+
 @pytest.mark.parametrize(
     ("message", "seconds"),
     [

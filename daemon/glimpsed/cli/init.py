@@ -110,7 +110,8 @@ def command(output: Path | None, *, system: bool) -> None:
     except OSError as e:
         raise UsageError(f"{shown(str(inbox))} cannot be created: {e.strerror}") from e
     click.echo(f"Wrote {shown(str(file))}.")
-    option = "" if file == Path("glimpsed.yaml") else f" -c {shlex.quote(shown(str(file)))}"
+    found = file == Path("glimpsed.yaml") and not os.environ.get("GLIMPSED_CONFIG")  # without being told
+    option = "" if found else f" -c {shlex.quote(shown(str(file)))}"
     click.echo(NEXT.format(option=option, inbox=shown(str(inbox))))
 
 

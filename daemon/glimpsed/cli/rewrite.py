@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from glimpsed.config import Folder
     from glimpsed.desk import Desk
     from glimpsed.ledger import FileRow
+    from glimpsed.model import FileKey
 
 
 @click.command()
@@ -47,8 +48,9 @@ def command(*, paths: tuple[str, ...], name: str | None, everything: bool, revie
     if [bool(paths), name is not None, everything].count(True) != 1:
         raise UsageError("say which: PATHs, or --folder NAME, or --all")
     written = lacking = 0
+    others: list[FileKey] = []
     with opened(*paths, name) as desk, Making(desk.config) as making:
-        for folder, row in _rows(desk, paths, name):
+        for folder, row in _rows(desk, paths, name, others):
             try:
                 done = rewrite(desk, folder, row, making, reviewed=reviewed)
             except FileError as e:
@@ -61,11 +63,19 @@ def command(*, paths: tuple[str, ...], name: str | None, everything: bool, revie
                 if not done:
                     click.echo(f"{shown(row.key.path)}: {NO_ANSWER}", err=True)
             written, lacking = written + done, lacking + (not done)
+    if others and not written and not lacking:
+        raise UsageError(f"{shown(others[0].path)} is not done: there is no answer to write")
+    if others:
+        of = files(written + lacking + len(others))
+        click.echo(f"{len(others):,} of {of} not done yet, or failed: no answer to write", err=True)
     click.echo(f"written anew: {files(written)}")
     return 1 if lacking else 0
 
 
-def _rows(desk: Desk, paths: tuple[str, ...], name: str | None) -> Iterator[tuple[Folder, FileRow]]:
+def _rows(
+    desk: Desk, paths: tuple[str, ...], name: str | None, others: list[FileKey]
+) -> Iterator[tuple[Folder, FileRow]]:
+    """What is done; of what was named, the `others` are noted."""
     from glimpsed.desk import chosen, keys_of
 
     if not paths:
@@ -74,6 +84,7 @@ def _rows(desk: Desk, paths: tuple[str, ...], name: str | None) -> Iterator[tupl
         return
     for key in keys_of(desk, paths):
         row = desk.ledger.find(key)
-        if row is None or row.state != "done":
-            raise UsageError(f"{shown(key.path)} is not done: there is no answer to write")
-        yield desk.config.folders[key.folder], row
+        if row is not None and row.state == "done":
+            yield desk.config.folders[key.folder], row
+        else:
+            others.append(key)

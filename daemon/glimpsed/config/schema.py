@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_args
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema, model_validator
 
@@ -185,7 +185,13 @@ class ModelEntry(Section):
             if name.lower() not in PUBLIC_HEADERS:
                 found |= {value, value.rpartition(" ")[2]}  # ``Bearer …``: the key alone as well
         found |= {value for name, value in self.query.items() if name.lower() not in PUBLIC_QUERY}
-        return tuple(sorted((s for s in found if len(s) >= LEAST_SECRET), key=len, reverse=True))
+        return tuple(sorted(_in_any_form(found), key=len, reverse=True))
+
+
+def _in_any_form(secrets: set[str]) -> set[str]:
+    """Also as an address has them, which a server may send back."""
+    forms = {form for s in secrets for form in (s, quote(s, safe=""), quote_plus(s))}
+    return {form for form in forms if len(form) >= LEAST_SECRET}
 
 
 class Webhook(Section):
@@ -499,4 +505,4 @@ class Config(Section):
             found.add(self.web.password.get_secret_value())
         if self.notify is not None:
             found |= {url.get_secret_value() for url in self.notify.urls}
-        return tuple(secret for secret in found if len(secret) >= LEAST_SECRET)
+        return tuple(_in_any_form(found))

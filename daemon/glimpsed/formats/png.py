@@ -14,6 +14,8 @@ _MOST_CHUNKS = 10_000  # a hostile file may have millions, and the event loop wo
 _MOST_LOOKED_AT = 1_000_000  # in a thread
 _KEPT = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP", b"pHYs"})
 _TELLING = frozenset({b"gAMA", b"eXIf"})
+_LENGTHS = {b"sRGB": 1, b"gAMA": 4, b"cHRM": 32, b"pHYs": 9, b"cICP": 4}  # bytes of what is kept
+_LARGEST_PROFILE = 1 << 20  # bytes, inflated; decoders refuse the picture with a larger one
 _PROFILES = frozenset({b"sRGB", b"iCCP"})  # which go before gAMA
 _USUAL = range(41_000, 50_000)  # of gAMA: what a screen does
 _PICTURE = frozenset({b"IDAT", b"IEND"})
@@ -61,7 +63,7 @@ def plain(data: bytes, *, keep_metadata: bool) -> bytes:
     for name, start, end in _chunks(lambda at, length: data[at : at + length], len(data), _MOST_CHUNKS):
         body = view[start + 8 : end - 4]
         damaged = struct.unpack_from(">I", data, end - 4)[0] != zlib.crc32(view[start + 4 : end - 4])
-        if damaged or _changes(name, body):
+        if damaged or _is_odd(name, body) or _changes(name, body):
             raise NotPlain
         seen[name] = bytes(body) if name in _TELLING else b""
         if name in {b"tEXt", b"zTXt", b"iTXt"}:
@@ -91,6 +93,18 @@ def parted(read: Read, size: int) -> Parts:
         if name == b"IEND":
             break
     return Parts(header, beside, picture, late)
+
+
+def _is_odd(name: bytes, body: memoryview) -> bool:
+    """Whether a decoder may refuse the picture for what stands there."""
+    if name == b"iCCP":
+        packed = bytes(body).partition(b"\0")[2]
+        try:
+            profile = zlib.decompressobj().decompress(packed[1:], _LARGEST_PROFILE + 1)
+        except zlib.error:
+            return True
+        return packed[:1] != b"\0" or len(profile) > _LARGEST_PROFILE
+    return len(body) != _LENGTHS.get(name, len(body))
 
 
 def _changes(name: bytes, body: memoryview) -> bool:

@@ -95,6 +95,20 @@ def ground_of(image: Image.Image) -> int | None:
     return _FULL // 2 if _lost(full, 0, _DIM) else 0
 
 
+def opaque_palette(image: Image.Image) -> Image.Image:
+    """A picture of palette colours with nothing transparent left in them, on its ground."""
+    key, ground = image.info["transparency"], ground_of(image)
+    assert ground is not None
+    colours = image.getpalette("RGB") or []
+    alphas = (
+        bytes(_FULL * (n != key) for n in range(256)) if isinstance(key, int) else key.ljust(256, b"\xff")
+    )
+    out = image.copy()
+    out.putpalette([ground + (value - ground) * alphas[n // 3] // _FULL for n, value in enumerate(colours)])
+    del out.info["transparency"]
+    return out
+
+
 def used_bits(image: Image.Image) -> int:
     """Of 16-bit samples: those of a sensor with fewer are stored as they are by some, and everybody shows them black."""
     _, high = image.convert("I").getextrema()

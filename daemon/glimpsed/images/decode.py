@@ -115,7 +115,7 @@ def own_text(file: BinaryIO, kind: Kind, number: int) -> tuple[str, str | None]:
 
 def is_blank(file: BinaryIO, kind: Kind, number: int, memory: int) -> bool:
     """Whether there is nothing on page `number` (from 1)."""
-    from glimpsed.images import blank  # noqa: PLC0415 - asked by few folders
+    from glimpsed.ocr import blank  # noqa: PLC0415 - asked by few folders
 
     to = Target(max_edge=blank.EDGE, max_bytes=0)
     with translated(kind):

@@ -7,7 +7,9 @@ is no ink: together they say where a word ends, whatever the engine made of the 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ WORD = 0.15  # of a line's height: a gap between words is at least as wide
 SPACE = 0.26  # of a line's height: a wider gap between two letters is a space …
 SPREAD = 2.5  # … where it is so many times this line's usual one, too
 STOPS = ".,"
+FULL = 0.9  # of a line's height: a gap between Chinese letters that is no mark's, but a space
 CELL = 0.45  # of a line's height, at most, of the room on each side of a mark that is its own
 INK = 0.75  # of the paper's brightness: darker is ink
 REACH, DUST = 1 / 6, 0.04  # of a line's height: what stands above and below may reach into its box
@@ -41,6 +44,26 @@ def divided(cut: Array) -> list[tuple[int, Array]]:
         return [(0, cut)]
     at = [0, *_gaps(cut, max(1, round(width / (PIECE * height)))), width]
     return [(start, cut[:, start:end]) for start, end in itertools.pairwise(at)]
+
+
+def run_on(parts: Sequence[list[ReadWord]], height: int) -> list[ReadWord]:
+    """The words of a line's parts; where Chinese or Japanese was cut, no space is meant unless there is a wide one."""
+    found: list[ReadWord] = []
+    for part in parts:
+        if found and part and _runs_on(found[-1], part[0], height):
+            found[-1] = replace(found[-1], text=found[-1].text + part[0].text, end=part[0].end)
+            part = part[1:]  # noqa: PLW2901 - what is left of it
+        found += part
+    return found
+
+
+def _runs_on(one: ReadWord, other: ReadWord, height: int) -> bool:
+    # Korean has spaces.
+    full = all(
+        unicodedata.east_asian_width(c) in "WF" and not "가" <= c <= "힣"
+        for c in (one.text[-1], other.text[0])
+    )
+    return full and other.start - one.end < FULL * height
 
 
 def words(cut: Array, text: str, found: Any) -> list[ReadWord]:

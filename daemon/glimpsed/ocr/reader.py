@@ -7,21 +7,23 @@ before it is read.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
-from glimpsed.ocr import cuts, detection, recognition
-from glimpsed.ocr.cuts import INK
-from glimpsed.ocr.page import Page, ReadLine, ReadWord
-from glimpsed.ocr.strange import is_read, is_strange
+from glimpsed.ocr import blank, cuts, detection, recognition
+from glimpsed.ocr.page import Page, ReadLine
+from glimpsed.ocr.strange import LEGIBLE, is_read, is_strange
 
 SMALL, MARGIN = 320, 32  # px: smaller pictures are enlarged, and get a margin
 VOTERS = 12  # lines that are asked which way up the page lies
 SEEN = 4  # heights of a line that the classifier sees: it squeezes a longer one into that, and then tosses a coin
 CONTESTED = 1 / 3  # of the votes for upright: so many for the other way leave it open
 READERS = 3  # of the voters, that are then read both ways
+ALONE = 0.25  # of the page, at most, that is looked at by itself
+CERTAIN = 0.9  # of a reading there: below that it may be a stain
 TALL = 1.5  # times as high as wide: a line that stands on its end
 
 Array = Any  # a NumPy array: the type checker need not know the library, which is an extra
@@ -39,6 +41,21 @@ class UprightPage:
 
 def read(ocr: Any, picture: Array) -> Page:
     """Read an upright or turned page; RGB as BGR, full size."""
+    page = _page(ocr, picture)
+    if page.lines or page.strange or (mark := _mark(picture)) is None:
+        return page
+    left, top, right, bottom = mark
+    if (right - left) * (bottom - top) > ALONE * picture.shape[0] * picture.shape[1]:
+        return replace(page, ink=True)
+    # A number alone on a large page is too small to be found among so much paper.
+    part = _page(ocr, np.ascontiguousarray(picture[top:bottom, left:right]))
+    found = [line for line in part.lines if line.confidence >= CERTAIN and not part.turned]
+    moved = [replace(line, quad=[[x + left, y + top] for x, y in line.quad]) for line in found]
+    return replace(page, lines=moved, ink=True)
+
+
+def _page(ocr: Any, picture: Array) -> Page:
+    """The same, of what is large enough; whether there is ink only as far as lines tell."""
     height, width = picture.shape[:2]
     picture, scale, margin = _enlarged(picture)
     page = standing(ocr, picture)
@@ -47,10 +64,11 @@ def read(ocr: Any, picture: Array) -> Page:
     boxes = (page.boxes - margin) / scale
     lines = _read(ocr, boxes.round(1), page.lines)
     good = [line for line in lines if is_read(line)]
-    ink = bool(good) or _has_ink(page.picture)
+    if all(line.confidence < LEGIBLE for line in good):
+        good = []  # a stain, a hole or a scribble is read as a letter, too
     whole = _whole(boxes, height)  # half a line looks like a script of its own
     strange = is_strange(boxes[whole], [line for line, kept in zip(lines, whole, strict=True) if kept])
-    return Page(good, width, height, page.turned, ink, strange)
+    return Page(good, width, height, page.turned, bool(good), strange)
 
 
 def turn(ocr: Any, picture: Array) -> int:
@@ -137,14 +155,17 @@ def _read(ocr: Any, boxes: Array, lines: list[Array]) -> list[ReadLine]:
     read = iter(recognition.read(ocr, [piece for several in divided for _, piece in several]))
     found = []
     for quad, line, several in zip(boxes.tolist(), lines, divided, strict=True):
-        words: list[ReadWord] = []
-        scores = []
+        parts, scores = [], []
         for (start, _), piece in zip(several, read, strict=False):
-            words += [
-                ReadWord(word.text, (start + word.start) / line.shape[1], (start + word.end) / line.shape[1])
-                for word in piece.words
-            ]
+            parts.append(
+                [replace(word, start=start + word.start, end=start + word.end) for word in piece.words]
+            )
             scores.append(piece.confidence)
+        height, width = line.shape[:2]
+        words = [
+            replace(word, start=word.start / width, end=word.end / width)
+            for word in cuts.run_on(parts, height)
+        ]
         found.append(ReadLine(quad, " ".join(word.text for word in words), float(np.mean(scores)), words))
     return found
 
@@ -156,10 +177,18 @@ def _whole(boxes: Array, height: int) -> Array:
     return whole if whole.any() else np.ones(len(boxes), bool)
 
 
-def _has_ink(picture: Array) -> bool:
-    """Whether there is anything on the paper, dust aside."""
+def _mark(picture: Array) -> tuple[int, int, int, int] | None:
+    """What is on a page (left, top, right, bottom), with some paper around it; None where it is blank."""
     import cv2  # noqa: PLC0415 - comes with rapidocr
 
+    height, width = picture.shape[:2]
     grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
-    small = cv2.resize(grey, (min(400, grey.shape[1]), min(560, grey.shape[0])), interpolation=cv2.INTER_AREA)
-    return bool((small < INK * np.median(small)).mean() > 0.001)
+    scale = min(1.0, blank.EDGE / max(height, width))
+    if scale < 1:
+        grey = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    box = blank.mark(Image.fromarray(grey))
+    if box is None:
+        return None
+    left, top, right, bottom = (round(side / scale) for side in box)
+    room = bottom - top
+    return max(0, left - room), max(0, top - room), min(width, right + room), min(height, bottom + room)

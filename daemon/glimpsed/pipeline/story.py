@@ -97,7 +97,7 @@ class Pipeline:
         self._ends = Ends(books, find_place=find_place, blocked=blocked, dice=dice)
         self._unkept: dict[int, str] = {}  # rows whose failure could not be kept, and that
         self._in_row = 0  # how many of them, with none in between that went well
-        # Of sidecars that several images may share: whoever holds one writes it.
+        # Whose turn it is with a name that sidecars of several images may have; for as long as somebody holds or awaits it.
         self._names: weakref.WeakValueDictionary[tuple[str, str, str], asyncio.Lock] = (
             weakref.WeakValueDictionary()
         )

@@ -208,6 +208,8 @@ def _packed(pdf: Pdf, picture: Picture) -> Stream:
     image = picture.image
     profile = image.info.get("icc_profile")
     image.load()
+    if image.mode == "P" and "transparency" in image.info:
+        image = colour.opaque_palette(image)
     if image.mode not in {"1", "L", "P", "RGB"} or "transparency" in image.info:
         image = picture.draw(image)
     if image.mode == "LAB":

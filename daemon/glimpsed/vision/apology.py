@@ -26,7 +26,7 @@ _CANNOT = _words(
 )
 _HELP = _words(
     "help assist comply fulfill fulfil support engage proceed continue participate decline respond answer do complete "
-    "process transcribe extract provide generate produce discuss share assistance helping transcribing processing that request"
+    "process transcribe read extract provide generate produce discuss share assistance helping transcribing processing that request"
 )
 _PEOPLE = _words(
     "people person persons individual individuals human humans someone anyone somebody anybody who whom man men woman "

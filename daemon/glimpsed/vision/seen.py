@@ -110,7 +110,9 @@ _FILLER = re.compile(
 _MARKS = " .。!?\"'*"  # taken off both ends of a sentence
 _UNSEEN = " \t\r\n\v\f\u00a0\u3000\u200b\u200c\u200d\u2060\ufeff"
 _HOLLOW = re.compile(r"\{\s*\}|\[\s*\]|\"\"|''")  # where no value was asked for
-_END = re.compile(r"(?<=[.!?])\s+|(?<=[。\uff01\uff1f])\s*|\n+")
+# What follows a 'but' is a sentence of its own: what is offered instead, or what was read after all.
+_END = re.compile(r"(?<=[.!?])\s+|(?<=[。\uff01\uff1f])\s*|\n+|,[ ](?:but|however,?)[ ](?=[Ii][ '])")
+_DASH = re.compile(r"\s?[\u2013\u2014\u2015]\s?")
 
 
 def emptiness(text: str, *, cut: bool = False, valued: bool = False) -> Emptiness | None:
@@ -127,7 +129,7 @@ def _nothing_said(text: str) -> Emptiness | None:
     found: Emptiness | None = None
     for part in _END.split(text):
         # The wide marks that Chinese and Japanese write are the narrow ones of the patterns.
-        raw = unicodedata.normalize("NFKC", part)
+        raw = _DASH.sub(", ", unicodedata.normalize("NFKC", part))
         if not (sentence := raw.strip(_MARKS)):
             continue
         refused = _REFUSAL.search(sentence) or refuses(sentence)

@@ -99,6 +99,7 @@ def _from_error(status: int, told: Told, headers: Mapping[str, str], now: float,
         real = 400
     wait = waits.of_headers(headers, now, limited=real in LIMITED)
     if wait is None:
+        now = waits.senders(headers, now)
         named = [waits.seconds(delay, now) for delay in told.delays]
         wait = max((n for n in named if n is not None), default=None)
         wait = waits.in_words(told.words, now) if wait is None else wait

@@ -46,11 +46,14 @@ _COMBINED = re.compile(r"(?:\breset=|;\s?t=)(\d{1,9})")
 _MINUTES, _HOURS = ("min", "мин", "分", "분"), ("st", "he", "ho", "or", "час", "小", "时", "時", "시")
 
 
-def seconds(value: object, now: float, base: float | None = None) -> float | None:
-    """The wait that a value of a header or of a body means; None when it means none.
+def senders(headers: Mapping[str, str], now: float) -> float:
+    """What time it is where these headers, in lower case, come from: the moments that it names are by its own clock."""
+    moment = _moment(headers.get("date", ""))
+    return now if moment is None else moment
 
-    `base`: the sender's clock, for moments written as dates; `now` where it did not say.
-    """
+
+def seconds(value: object, now: float) -> float | None:
+    """The wait that a value of a header or of a body means; None when it means none. `now`: by the sender's clock."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     text = str(value).strip().removeprefix("in ").rstrip(" ;,.")
@@ -68,7 +71,7 @@ def seconds(value: object, now: float, base: float | None = None) -> float | Non
     if several and text[0] in "0123456789":  # a header that came twice, or with a parameter
         return max(seconds(number, now) or 0.0 for number in several)
     moment = _moment(text)
-    return None if moment is None else max(0.0, moment - (now if base is None else base))
+    return None if moment is None else max(0.0, moment - now)
 
 
 def in_words(message: str, now: float | None = None) -> float | None:
@@ -89,17 +92,17 @@ def in_words(message: str, now: float | None = None) -> float | None:
 
 def of_headers(headers: Mapping[str, str], now: float, *, limited: bool) -> float | None:
     """The wait that headers name, in lower case. `limited`: the reply is about a rate, so its resets count."""
-    base = _moment(headers.get("date", ""))
+    now = senders(headers, now)
     milliseconds = _number(headers.get("retry-after-ms", "") or headers.get("x-ms-retry-after-ms", ""))
     if milliseconds is not None:
         return max(0.0, milliseconds / 1000)
-    asked = seconds(headers.get("retry-after"), now, base)
+    asked = seconds(headers.get("retry-after"), now)
     if asked is not None or not limited:
         return asked
-    return _reset(headers, now, base)
+    return _reset(headers, now)
 
 
-def _reset(headers: Mapping[str, str], now: float, base: float | None) -> float | None:
+def _reset(headers: Mapping[str, str], now: float) -> float | None:
     """``x-ratelimit-reset…``: of the rates that are used up, if it says which, else the soonest."""
     used_up: list[float] = []
     others: list[float] = []
@@ -108,7 +111,7 @@ def _reset(headers: Mapping[str, str], now: float, base: float | None) -> float 
         combined = plain == "ratelimit" and _COMBINED.search(value)
         if not ("ratelimit" in plain and "reset" in plain) and not combined:
             continue
-        wait = seconds(combined[1] if combined else value, now, base)
+        wait = seconds(combined[1] if combined else value, now)
         if wait is not None:
             left = _number(headers.get(name.replace("reset", "remaining"), ""))
             (used_up if left == 0 else others).append(wait)

@@ -49,20 +49,35 @@ class Blot:
 
 def is_blank(page: Image.Image) -> bool:
     """Whether nothing is written or drawn on it. A picture of about `EDGE` px."""
+    return mark(page) is None
+
+
+def mark(page: Image.Image) -> tuple[int, int, int, int] | None:
+    """Where there is anything written or drawn on a page (left, top, right, bottom); None on a blank one. As `is_blank`."""
     grey = page.convert("L")
     width, height = grey.size
+    whole = 0, 0, width, height
     longer = max(width, height)
     paper = _paper(grey)
     if paper < 90:  # a dark page: a photo, a cover
-        return False
+        return whole
     ink = grey.point([255 if value < paper * _INK else 0 for value in range(256)])
-    rim_x, rim_y = round(width * _RIM), round(height * _RIM)
-    ink = ink.crop((rim_x, rim_y, width - rim_x, height - rim_y))
+    left, top = round(width * _RIM), round(height * _RIM)
+    ink = ink.crop((left, top, width - left, height - top))
     if _is_parted(grey, paper):
-        ink = ink.crop(paper_in(ink))
+        inner = paper_in(ink)
+        left, top, ink = left + inner[0], top + inner[1], ink.crop(inner)
     if ink.histogram()[255] > _MOST * ink.width * ink.height + _holes(longer):
-        return False
-    return all(_is_dirt(blot, ink.width, ink.height, longer) for blot in blots(ink))
+        return whole
+    found = [blot for blot in blots(ink) if not _is_dirt(blot, ink.width, ink.height, longer)]
+    if not found:
+        return None
+    return (
+        left + min(blot.left for blot in found),
+        top + min(blot.top for blot in found),
+        left + max(blot.right for blot in found),
+        top + max(blot.bottom for blot in found),
+    )
 
 
 def _is_parted(grey: Image.Image, paper: float) -> bool:
