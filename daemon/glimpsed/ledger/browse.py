@@ -48,6 +48,7 @@ _NAMES = sa.select(
     files.c.id, files.c.folder, files.c.state, files.c.changed, files.c.directory, files.c.name
 )
 _RESCAN = "rescan asked"
+_BEGINNING = 300  # characters of an answer
 
 
 class Browse(Part):
@@ -165,7 +166,7 @@ class Browse(Part):
                 for row in c.execute(sa.select(files).where(files.c.id.in_(some)))
             ]
 
-    def beginnings(self, numbers: Sequence[int], characters: int = 300) -> dict[int, str]:
+    def beginnings(self, numbers: Sequence[int]) -> dict[int, str]:
         """How the answers of these files begin, where they are kept."""
         same = (kept.c.sha256 == files.c.sha256) & (kept.c.question == questions.c.id)
         which = (
@@ -176,7 +177,7 @@ class Browse(Part):
         )
         with self._database.read() as c:
             pages = {row.id: pages_of(row.body, row.facts) for row in c.execute(which)}
-        return {number: first[:characters] for number, (first, *_) in pages.items() if first}
+        return {number: first[:_BEGINNING] for number, (first, *_) in pages.items() if first}
 
     def reasons(self, folders: Sequence[str]) -> list[Reason]:
         """Why files of these folders failed, by what was said of them, the most frequent first."""

@@ -25,6 +25,8 @@ ITS_OWN: sa.ColumnElement[bool] = (questions.c.asked != "") | sa.exists().where(
 
 T = TypeVar("T")
 CHUNK = 500  # names in one statement
+HOUR = 3_600_000_000_000  # ns
+ZONES = 26 * HOUR  # from the first on earth to the last
 
 # As the index `files_ignored` says.
 NEVER_READ = sa.text("files.sha256 IS NULL AND files.due IS NULL")
