@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from glimpsed.ledger.packed import pages_of
-from glimpsed.ledger.part import CHUNK, Part, chunks, file_row
+from glimpsed.ledger.part import CHUNK, ITS_OWN, Part, chunks, file_row
 from glimpsed.ledger.schema import files, kept, questions
 from glimpsed.ledger.values import FileRow, Reason
 from glimpsed.model import State
@@ -173,7 +173,7 @@ class Browse(Part):
             sa.select(files.c.id, kept.c.body, questions.c.facts)
             .join_from(files, questions, questions.c.asked == sa.func.coalesce(files.c.question, ""))
             .join(kept, same)
-            .where(files.c.id.in_(list(numbers)))
+            .where(files.c.id.in_(list(numbers)), ITS_OWN)
         )
         with self._database.read() as c:
             pages = {row.id: pages_of(row.body, row.facts) for row in c.execute(which)}
