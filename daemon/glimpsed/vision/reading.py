@@ -76,7 +76,7 @@ def _value(body: bytes) -> Any:
 def _holders(reply: Any, deep: int = 0) -> Iterator[dict[str, Any]]:
     """Whatever may hold an answer: the reply, one in a list, what stands in it, and JSON in a text."""
     if isinstance(reply, str):
-        reply = _value(reply.encode()) if reply.lstrip().startswith("{") else None
+        reply = _value(reply.encode("utf-8", "replace")) if reply.lstrip().startswith("{") else None
     if isinstance(reply, list):
         reply = reply[0] if reply else None
     if isinstance(reply, dict):
