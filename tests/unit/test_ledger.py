@@ -296,6 +296,24 @@ def test_a_failure_is_shown_and_not_asked_again_until_somebody_says_retry(ledger
     assert (job.attempts, job.retries, job.round, job.again) == (0, 0, 20, False)
 
 
+@pytest.mark.parametrize("hours", [1, -1, 9])
+def test_a_failure_whose_time_shifts_by_whole_hours_is_the_same(ledger: Ledger, hours: int) -> None:
+    """FAT has local times: with summer time or in another zone, all that was refused would be asked about again."""
+    was = Version(10, 10**18)
+    offer(ledger, version=was)
+    ledger.failed(one(ledger), "refused", "Look.", 11, attempts=3, question="q1")
+    shifted = Version(10, was.mtime_ns + hours * 3_600_000_000_000)
+    assert (offer(ledger, version=shifted, now=12), claim(ledger, now=1e6)) == ([], [])
+    [row] = ledger.failed_files("in")
+    assert (row.version, row.reason, row.advice, row.attempts) == (shifted, "refused", "Look.", 3)
+    assert row.changed == 11
+    assert offer(ledger, version=shifted, now=13) == []
+    assert ledger.requeue_other_questions("in", "q1", now=20) == 0
+    for other in (Version(10, shifted.mtime_ns + 1), Version(11, shifted.mtime_ns + 3_600_000_000_001)):
+        assert offer(ledger, version=other, now=30) == [Offer(SCAN, other)]
+        ledger.failed(one(ledger, 30), "refused", "Look.", 31)
+
+
 def test_each_redo_and_retry_is_another_round_and_what_a_crash_repeats_is_not(ledger: Ledger) -> None:
     offer(ledger)
     first = one(ledger)
