@@ -170,6 +170,11 @@ class Verdict:
     doubtful: bool = False  # with 'pause': it may be about this very file
     alike: frozenset[str] = frozenset()  # what refusals, or replies that are no answers, have in common
 
+    @property
+    def unreached(self) -> bool:
+        """Whether nothing of the request got to the API: that says nothing of the file."""
+        return self.transport and not self.server
+
 
 class NotHandedOver(GlimpsedError):
     """The sidecars stand, but the hand-over failed; the verdict ('retry' or 'fail') says what to do."""

@@ -225,7 +225,7 @@ def test_what_waits_for_its_model_s_fault_is_due_with_all_its_tries(ledger: Ledg
             assert ledger.release(job, due=90)  # for the share's sake
         else:
             ledger.retry(job, 90, "HTTP 429", attempts=3, retries=3, cut_off=1, now=11)
-    assert ledger.acquit(["in"], 20) == 1
+    assert ledger.acquit(["in"]) == 1
     (job,) = claim(ledger, now=20)
     assert (job.key.name, job.retries, job.cut_off, job.attempts) == ("a.jpg", 0, 1, 3)
     assert claim(ledger, now=20, folders=("other",)) == []

@@ -50,3 +50,10 @@ def test_two_cut_off_requests_end_it_whatever_else_was_retried() -> None:
 @given(st.integers(-5, 10_000))
 def test_a_share_in_trouble_is_tried_again_within_a_minute(failures: int) -> None:
     assert 1.0 <= backoff.share_pause(failures) <= 60.0
+
+
+@given(st.integers(0, 11), unit)
+def test_a_server_that_cannot_be_reached_costs_a_file_no_try(retries: int, dice: float) -> None:
+    again = backoff.unreached(job(retries, cut_off=1), lambda: dice)
+    assert again.after is not None
+    assert (again.after <= backoff.FIRST, again.retries, again.cut_off) == (True, retries, 1)

@@ -248,6 +248,21 @@ def test_five_transport_failures_in_a_row_pause() -> None:
     assert "no connection" in pace.paused.reason
 
 
+@pytest.mark.parametrize("files", ["aaaaa", "ababa"])
+@pytest.mark.parametrize("answered", [False, True])
+def test_nobody_is_to_blame_for_an_outage_of_several_files_while_nobody_was_answered(
+    files: str, *, answered: bool
+) -> None:
+    """Else a file that breaks the server would win its tries back with each pause, and never come to an end."""
+    pace = pacing()
+    if answered:
+        once(pace, T0, file="c")
+    for file in files:
+        once(pace, T0, Verdict("retry", "broken off", transport=True, server=True), file)
+    assert pace.paused is not None
+    assert pace.paused.acquits == (files == "ababa" and not answered)
+
+
 def test_server_errors_pause_only_over_more_than_one_file() -> None:
     pace = pacing()
     for n in range(20):

@@ -34,7 +34,6 @@ _ACQUIT = (
     sa.update(files)
     .where(
         sa.text("due > 0"),  # as `queue._NEXT_DUE`
-        files.c.due > sa.bindparam("now"),
         files.c.folder.concat("").in_(sa.bindparam("folders", expanding=True)),
         files.c.state == "queued",
         files.c.retries > 0,
@@ -77,14 +76,24 @@ class Leases(Part):
         }
         return self._give_back(job, due, change)
 
-    def acquit(self, folders: Collection[str], now: float) -> int:
+    def acquit(self, folders: Collection[str]) -> int:
         """What waits to be tried again in these folders is due, with all its tries: it was the model's fault. How many."""
         with self._database.write() as c:
-            return c.execute(_ACQUIT, {"now": now, "folders": list(folders)}).rowcount
+            return c.execute(_ACQUIT, {"folders": list(folders)}).rowcount
 
-    def release(self, job: Job, *, due: float | None = None, attempts: int | None = None) -> bool:
+    def release(
+        self,
+        job: Job,
+        *,
+        due: float | None = None,
+        attempts: int | None = None,
+        retries: int | None = None,
+    ) -> bool:
         """Back into the queue as if never claimed, at once or until `due`. False: the lease was lost."""
-        return self._give_back(job, due or 0.0, {} if attempts is None else {"attempts": attempts})
+        counts = {"attempts": attempts, "retries": retries}
+        return self._give_back(
+            job, due or 0.0, {n: count for n, count in counts.items() if count is not None}
+        )
 
     def regain(self, job: Job, part: int, *, until: float) -> Job | None:
         """What an earlier process did not get kept: its job under a lease again, if nobody has claimed the file since.

@@ -35,6 +35,11 @@ def again(job: Job, verdict: Verdict, dice: Callable[[], float]) -> Again:
     return Again(max(ceiling * dice(), min(verdict.retry_after or 0.0, ASKED)), retries, cut_off)
 
 
+def unreached(job: Job, dice: Callable[[], float]) -> Again:
+    """What it means for this job that the model cannot be reached: no try is lost, however often. The model pauses soon."""
+    return Again(FIRST * dice(), job.retries, job.cut_off)
+
+
 def share_pause(failures: int) -> float:
     """Seconds until a file on a troubled share, or a sidecar without space, is tried again: 1 to 60."""
     return min(60.0, 2.0 ** min(max(failures, 0), 6))

@@ -145,11 +145,18 @@ class Ends:
         attempts = job.attempts + error.requests
         if verdict.kind == "pause":
             # Not the file's fault: the request that met the pause costs it no attempt.
-            await self._books.patient(Ledger.release, job, attempts=attempts, due=error.due)
+            pauses = [model.pacing.paused for model in place.chain]
+            acquitted = any(pause is not None and pause.acquits for pause in pauses)
+            retries = 0 if acquitted else job.retries
+            await self._books.patient(Ledger.release, job, attempts=attempts, retries=retries, due=error.due)
             return End("later", verdict.reason if error.due is not None else None)
         if verdict.kind != "retry":
             return await self._unanswered(job, place, error, question, verdict.reason, attempts)
-        again = backoff.again(job, verdict, self._dice)
+        again = (
+            backoff.unreached(job, self._dice)
+            if verdict.unreached
+            else backoff.again(job, verdict, self._dice)
+        )
         if again.after is None:
             job = replace(job, retries=again.retries, cut_off=again.cut_off)
             reason = f"{verdict.reason} (given up after {again.retries} tries)"

@@ -222,9 +222,9 @@ class Models:
             self._write(Ledger.resume, name)
             self._tell(log.info, events.MODEL_RESUMED, model=name)
         else:
-            if pause.rate:  # what it refused so far is no file's fault; nor does that outlast the pause
+            if pause.acquits:
                 theirs = [f.name for f in self._folders if name in (f.model, *f.fallbacks)]
-                self._write(Ledger.acquit, theirs, self._clock())
+                self._write(Ledger.acquit, theirs)
             self._share(name, pause)
             seconds = round(max(0.0, pause.until - self._clock()))
             event = events.MODEL_PAUSED if pause.probe else events.BUDGET_REACHED

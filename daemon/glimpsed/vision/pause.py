@@ -30,6 +30,7 @@ class Pause:
     own_probe: float = 0.0  # until then not even with nothing else to ask about
     doubtful: bool = False  # about that file, or about the account: an answer to another one tells
     rate: bool = False  # for a rate's sake: another refusal for that does not end it
+    acquits: bool = False  # what was refused so far is no file's fault
     alike: frozenset[str] = frozenset()  # what files were refused for: the same again does not end the pause
     doubted: bool = False  # such files were at fault themselves lately: those that come new probe soon
     silent: tuple[str, ...] = ()  # files that got replies with nothing in them, the last one last
@@ -101,7 +102,11 @@ def begun(reason: str, ticket: Ticket, verdict: Verdict, now: float, *, alone: b
     # What one was asked to wait, another may not have to.
     until = now + (FIRST_PROBE if alone and verdict.kind != "pause" else max(FIRST_PROBE, others))
     own = now + max(FIRST_PROBE, asked)
-    pause = Pause(reason, now, until, file=file, alone=alone, own_probe=own, rate=verdict.overload)
+    # Once anybody was answered, a file that breaks the server would win its tries back again and again.
+    acquits = verdict.overload or (verdict.kind == "retry" and not alone and not answers)
+    pause = Pause(
+        reason, now, until, file=file, alone=alone, own_probe=own, rate=verdict.overload, acquits=acquits
+    )
     if not verdict.doubtful or not file or asked:
         return pause
     # By others, meanwhile: the same once more tells.
