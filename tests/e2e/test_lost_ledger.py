@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -117,3 +119,53 @@ def test_a_refused_file_that_is_renamed_stays_refused_until_somebody_says_retry(
         gateway.default = Scripted()
         assert glimpsed("retry", str(inbox / "worst.png"), "-c", daemon.config, home=tmp_path).returncode == 0  # fmt: skip
         daemon.wait_event("file.done", file="worst.png")
+
+
+def test_files_with_the_same_picture_keep_the_answer_of_each(tmp_path: Path) -> None:
+    """They may have been asked otherwise, or mended; what was asked an adopted answer does not say."""
+    folders = {name: tmp_path / name for name in ("one", "two")}
+    with Gateway(default=lambda seen: Scripted(text=f"said of {seen.prompt}")) as gateway:
+        lines = [
+            f"  {name}: {{path: {path}, settle: 50ms, prompt: {name}}}" for name, path in folders.items()
+        ]
+        text = (
+            f'models: {{m: {{api: chat, base_url: "{gateway.base_url}"}}}}\nfolders:\n'
+            + "\n".join(lines)
+            + f"\nstate: sqlite:///{tmp_path}/ledger.sqlite\nlog: {{target: json, level: info}}\n"
+        )
+        with Daemon(text, tmp_path) as daemon:
+            for path in folders.values():
+                drop(path, "a.png", picture())
+            daemon.wait_event("file.done", count=2)
+            drop(folders["one"], "0.png", picture())
+            drop(folders["one"], "z.png", picture())
+            daemon.wait_event("file.reused", count=2)
+        known = json.loads((folders["one"] / "a.png.json").read_text())
+        (folders["one"] / "a.png.json").write_text(json.dumps({**known, "text": "said of one, mended"}))
+        for file in tmp_path.glob("ledger.sqlite*"):
+            file.unlink()
+        with Daemon(text, tmp_path) as daemon:
+            daemon.wait_event("scan.finished", count=2)
+
+            def run(*arguments: str) -> str:
+                return glimpsed(*arguments, "-c", daemon.config, home=tmp_path).stdout
+
+            def all_kept() -> bool:
+                with contextlib.closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as ledger:
+                    note = "SELECT value FROM glimpsed WHERE name = 'answers kept up to'"
+                    return ledger.execute(note).fetchone() == ("all",)
+
+            wait_until(all_kept, "the answers of the sidecars are not kept")
+            wait_until(lambda: "said" in run("search", "said"), "nothing is found")
+            for name, path in folders.items():
+                answer = "said of one, mended" if name == "one" else "said of two"
+                found = json.loads(run("search", f'"said of {name}"', "--json"))
+                assert {one["folder"] for one in found} <= {name}
+                rows = map(json.loads, run("export", "--folder", name, "--format", "jsonl").splitlines())
+                others = {"0.png": "said of one", "z.png": "said of one"} if name == "one" else {}
+                assert {row["file"]: row["text"] for row in rows} == {"a.png": answer, **others}
+                (path / "a.png.txt").unlink()
+                assert run("rewrite", str(path / "a.png")) == "written anew: 1 file\n"
+                assert (path / "a.png.txt").read_text() == f"{answer}\n"
+                assert json.loads((path / "a.png.json").read_text())["text"] == answer
+        assert len(gateway.requests) == 2

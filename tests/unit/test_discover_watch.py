@@ -987,7 +987,7 @@ async def test_the_error_sidecar_of_a_deleted_image_goes_with_it(desk: Desk, the
         (job,) = desk.claim()
         assert w.root is not None
         sidecar.write_error(w.root, "a.png", Folder(path=desk.path), "It failed.", "Do something.", {})
-        assert desk.ledger.failed(job, "It failed.", "Do something.", time.time(), attempts=1, retries=0)
+        assert desk.ledger.failed(job, "It failed.", "Do something.", time.time(), attempts=1)
         assert (desk.path / "a.png.error.txt").exists()
         if then != "failed":
             assert desk.ledger.requeue(folder="f", now=time.time())

@@ -159,6 +159,28 @@ def test_a_space_after_latin_words_stays_before_what_is_read_from_right_to_left(
     ]
 
 
+@pytest.mark.parametrize("apart", [0.0, 1.5, 3.0, 4.0])
+def test_the_letters_of_a_heading_that_are_set_apart_are_words(apart: float) -> None:
+    def draw(canvas: Canvas) -> None:
+        text = canvas.beginText(60, 700)
+        text.setFont("Helvetica", 14)
+        text.setCharSpace(apart)
+        text.textLine("RECHNUNG NR 4711")
+        text.textLine("Gesamtbetrag 99,50 Euro")
+        canvas.drawText(text)
+
+    assert read(draw).text == "RECHNUNG NR 4711\nGesamtbetrag 99,50 Euro"
+
+
+def test_figures_that_stand_beside_one_another_stay_apart() -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.setFont("Helvetica", 12)
+        for day in range(1, 8):
+            canvas.drawString(60 + 14 * day, 700, str(day))
+
+    assert read(draw).text == "1 2 3 4 5 6 7"
+
+
 def test_chinese_has_no_spaces_between_its_characters() -> None:
     pdfmetrics.registerFont(UnicodeCIDFont("STSong-Light"))
 

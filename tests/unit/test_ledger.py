@@ -287,13 +287,31 @@ def test_a_released_job_is_as_if_never_claimed(ledger: Ledger) -> None:
 
 def test_a_failure_is_shown_and_not_asked_again_until_somebody_says_retry(ledger: Ledger) -> None:
     offer(ledger)
-    assert ledger.failed(one(ledger), "Bad\0 \udcff.", "Mend it.", 11, attempts=3, retries=2)
+    assert ledger.failed(one(ledger), "Bad\0 \udcff.", "Mend it.", 11, attempts=3)
     [row] = ledger.failed_files("in")
     assert (row.key, row.advice, row.attempts, row.changed) == (SCAN, "Mend it.", 3, 11)
     assert (offer(ledger, now=12), claim(ledger, now=1e6)) == ([], [])
     assert ledger.requeue([SCAN], now=20) == 1
     job = one(ledger, 20)
     assert (job.attempts, job.retries, job.round, job.again) == (0, 0, 20, False)
+
+
+@pytest.mark.parametrize("hours", [1, -1, 9])
+def test_a_failure_whose_time_shifts_by_whole_hours_is_the_same(ledger: Ledger, hours: int) -> None:
+    """FAT has local times: with summer time or in another zone, all that was refused would be asked about again."""
+    was = Version(10, 10**18)
+    offer(ledger, version=was)
+    ledger.failed(one(ledger), "refused", "Look.", 11, attempts=3, question="q1")
+    shifted = Version(10, was.mtime_ns + hours * 3_600_000_000_000)
+    assert (offer(ledger, version=shifted, now=12), claim(ledger, now=1e6)) == ([], [])
+    [row] = ledger.failed_files("in")
+    assert (row.version, row.reason, row.advice, row.attempts) == (shifted, "refused", "Look.", 3)
+    assert row.changed == 11
+    assert offer(ledger, version=shifted, now=13) == []
+    assert ledger.requeue_other_questions("in", "q1", now=20) == 0
+    for other in (Version(10, shifted.mtime_ns + 1), Version(11, shifted.mtime_ns + 3_600_000_000_001)):
+        assert offer(ledger, version=other, now=30) == [Offer(SCAN, other)]
+        ledger.failed(one(ledger, 30), "refused", "Look.", 31)
 
 
 def test_each_redo_and_retry_is_another_round_and_what_a_crash_repeats_is_not(ledger: Ledger) -> None:
@@ -338,10 +356,10 @@ def test_sidecars_of_an_earlier_version_stay_on_record_when_the_new_one_fails(le
     offer(ledger)
     finish(ledger)
     offer(ledger, version=V2, now=20)
-    ledger.failed(one(ledger, 20), "r", "a", 21, written=[Written("scan.jpg.error.txt", 1, 2)])
+    ledger.failed(one(ledger, 20), "r", "a", 21)
     row = ledger.find(SCAN)
     assert row is not None
-    assert {w.name for w in row.written} == {"scan.jpg.txt", "scan.jpg.json", "scan.jpg.error.txt"}
+    assert {w.name for w in row.written} == {"scan.jpg.txt", "scan.jpg.json"}
 
 
 def test_the_worker_on_a_superseded_version_loses_and_the_new_one_is_queued_once(ledger: Ledger) -> None:

@@ -451,7 +451,15 @@ async def test_debians_tesseract_reads_a_page() -> None:
     reply = await model.ask(request(letter()))
     assert [line for line in reply.text.split("\n") if line] == LETTER
     assert reply.answered.startswith("tesseract-")
-    assert (await model.ask(request(letter([])))).text == ""
+    blank = await model.ask(request(letter([])))
+    assert (blank.text, blank.finish) == ("", "stop")
+    drawing = Pillow.new("L", (1240, 900), 255)
+    ImageDraw.Draw(drawing).polygon([(300, 200), (800, 250), (500, 700)], fill=90)
+    buffer = io.BytesIO()
+    drawing.save(buffer, "PNG")
+    for lines in (False, True):
+        drawn = await model.ask(replace(request(picture(buffer.getvalue())), lines=lines))
+        assert (drawn.text, drawn.finish) == ("", "nothing_found")
     await model.aclose()
 
 
@@ -503,7 +511,15 @@ async def test_auto_reads_each_page_with_the_languages_of_its_script() -> None:
     model = LocalModel(entry("tesseract", extra={"languages": "auto"}))
     reply = await model.ask(request(letter([*LETTER, *LETTER])))
     assert [line for line in reply.text.split("\n") if line] == [*LETTER, *LETTER]
-    assert (await model.ask(request(letter([])))).text == ""
+    blank = await model.ask(request(letter([])))
+    assert (blank.text, blank.finish) == ("", "stop")
+    drawing = Pillow.new("L", (1240, 900), 255)
+    ImageDraw.Draw(drawing).polygon([(300, 200), (800, 250), (500, 700)], fill=90)
+    buffer = io.BytesIO()
+    drawing.save(buffer, "PNG")
+    for lines in (False, True):
+        drawn = await model.ask(replace(request(picture(buffer.getvalue())), lines=lines))
+        assert (drawn.text, drawn.finish) == ("", "nothing_found")
     await model.aclose()
 
 

@@ -130,7 +130,7 @@ async def test_what_a_second_reader_tells_meanwhile_is_in_the_sidecars(
         doubt, verified = Doubt(by="second", agreement=0.5), Verified(by="second", usage=found.answer.usage)
         doubtful = found.answer.model_copy(update={"doubt": doubt, "verified": verified})
         with told.ledger._database.write() as c:
-            told.ledger._replace_answer(c, row.sha256 or "", row.question, doubtful)
+            told.ledger._replace_answer(c, row, doubtful)
 
     if way == "outputs":
         left = tuple(one for one in row.written if one.name != "a.png.json")

@@ -548,6 +548,31 @@ async def test_a_query_is_as_secret_as_the_key_also_as_it_was_sent(gateway: Gate
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("most", "words"),
+    [
+        (4096, "max_tokens must be at most 4,096"),
+        (4096, "max_tokens must be less than or equal to 4_096"),
+        (512, "Range of max_tokens should be [1,512]"),
+        (2596, "The maximum context length is 4,096 tokens; {total:,} were requested (1,500 in the prompt)"),
+    ],
+)
+async def test_a_limit_is_read_as_people_write_numbers(gateway: Gateway, most: int, words: str) -> None:
+    def reply(seen: Seen) -> Scripted:
+        asked = seen.body.get("max_tokens") or seen.body.get("max_output_tokens") or 0
+        if asked > most:
+            return err(400, words.format(total=asked + 1500))
+        return text("whole") if asked == most else text("cut", finish="length")
+
+    asked = model(gateway)
+    gateway.default = reply
+    found = await outcome(asked)
+    await asked.aclose()
+    assert isinstance(found, Reply)
+    assert (found.text, found.requests) == ("whole", 3)
+
+
+@pytest.mark.anyio
 async def test_usage_is_summed_over_all_requests_of_an_answer(gateway: Gateway) -> None:
     asked = model(gateway, price={"input": 2.5, "output": 10}, currency="EUR")
     gateway.script(text("[]", usage=(1000, 10)), text('{"total": 1}', usage=(1100, 20)))

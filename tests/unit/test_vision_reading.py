@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from glimpsed.vision import reading
 from glimpsed.vision.reading import Finish, answer_of, broken, finish, flaw
 
 NAMES: dict[Finish, str] = {
@@ -170,3 +171,29 @@ def test_beside_an_error_there_is_no_answer() -> None:
     raw = {"error": {"message": "Provider returned error", "metadata": {"raw": json.dumps(WHOLE)}}}
     assert answer_of(json.dumps(raw).encode()) is None
     assert answer_of(json.dumps({"error": {"message": "no"}, "data": WHOLE}).encode()) is None
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.text(max_size=8) | st.just("{\ud800") | st.just(json.dumps(WHOLE)),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["error", "choices", "output", "body", "message", "usage", "x"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(JSON)
+def test_any_json_is_an_answer_or_none(value: Any) -> None:
+    body = json.dumps(value).encode()
+    answer_of(body)
+    broken(body)
+
+
+def test_of_a_hostile_reply_only_so_many_members_are_looked_into() -> None:
+    deep = {"x": [{str(n): {"y": {}} for n in range(20_000)}]}
+    assert sum(1 for _ in reading._holders(deep)) < 200

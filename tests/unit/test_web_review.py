@@ -391,7 +391,7 @@ def doubt(told: History, key: FileKey, found: Doubt = OTHER_TOTAL) -> None:
         c.execute(sa.insert(verifications), values)
         assert row.sha256 is not None
         assert row.question is not None
-        told.ledger._replace_answer(c, row.sha256, row.question, doubtful)
+        told.ledger._replace_answer(c, row, doubtful)
 
 
 def test_doubtful_answers_come_one_after_the_other_with_both_readings(

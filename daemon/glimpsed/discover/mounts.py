@@ -70,10 +70,10 @@ def mode(folder: Folder) -> tuple[Mode, str, str]:
     return "inotify", filesystem, f"{filesystem} is a local file system"
 
 
-def read_mounts(source: str = "/proc/self/mountinfo") -> list[Mount]:
+def read_mounts() -> list[Mount]:
     """The mounts that this process sees; none where that cannot be read."""
     try:
-        text = Path(source).read_text(encoding="utf-8", errors="surrogateescape")
+        text = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
         return []
     return [mount for line in text.splitlines() if (mount := parse(line))]

@@ -1,6 +1,6 @@
 """What a folder's config takes in: a wider one finds files that nobody has agreed to pay for.
 
-The ledger keeps the scopes that were listed, as text: hosts that share it may have the folder at different paths.
+The ledger keeps the scopes that were listed, as text, by host: those that share it may have the folder at different paths.
 """
 
 from __future__ import annotations

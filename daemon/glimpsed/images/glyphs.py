@@ -16,6 +16,7 @@ from glimpsed.ocr.box import Box
 _WORD_GAP = 0.7  # of the font's size: words of a line that are further apart are cells
 _SPACED_GAP = 1.0  # the same, where the gap is made of spaces
 _CHARACTER_GAP = 0.2  # of the font's size: further apart are two words, also without a space between
+_FEWEST, _EVEN = 4, 0.03  # gaps between letters that tell how they are set, and how alike they are
 _RAISED = 0.45  # of the font's size: so much above or below a line its small figures may stand
 
 
@@ -79,13 +80,9 @@ def _runs(line: Sequence[Glyph]) -> Iterator[list[Glyph]]:
 def _box(run: list[Glyph]) -> Box:
     while run[-1].text.isspace():  # the first is none
         run.pop()
-    texts: list[str] = []
-    before, end = "", math.inf  # the letter before and where it ends
-    for text, left, right, _, size in run:
-        if left - end > _CHARACTER_GAP * size and not (_is_east(before) and _is_east(text)):
-            texts.append(" ")
-        texts.append(text)
-        before, end = text, right
+    texts = _texts(run, _CHARACTER_GAP)
+    if len(texts) >= 2 * len(run) - 1 - len(run) // 3 and (gap := _letterspaced(run)):
+        texts = _texts(run, gap + _CHARACTER_GAP)
     heights = {(m.base, m.size) for m in run}  # mostly one
     return Box(
         run[0].left,
@@ -94,6 +91,31 @@ def _box(run: list[Glyph]) -> Box:
         max(base + 0.2 * size for base, size in heights),
         " ".join("".join(_logical(texts)).split()),
     )
+
+
+def _texts(run: Sequence[Glyph], apart: float) -> list[str]:
+    """The glyphs' texts, with a space wherever two are further apart, in parts of the font's size."""
+    texts: list[str] = []
+    before, end = "", math.inf  # the letter before and where it ends
+    for text, left, right, _, size in run:
+        if left - end > apart * size and not (_is_east(before) and _is_east(text)):
+            texts.append(" ")
+        texts.append(text)
+        before, end = text, right
+    return texts
+
+
+def _letterspaced(run: Sequence[Glyph]) -> float:
+    """How far apart all letters are set, in parts of the font's size, as in a heading; 0 where they are not."""
+    gaps = [
+        (two.left - one.right) / two.size
+        for one, two in itertools.pairwise(run)
+        if not (one.text.isspace() or two.text.isspace())
+    ]
+    if len(gaps) < _FEWEST or 2 * sum(mark.text.isalpha() for mark in run) < len(run):
+        return 0.0  # figures may stand beside one another for themselves
+    usual = statistics.median(gaps)
+    return usual if sum(abs(gap - usual) < _EVEN for gap in gaps) > 0.6 * len(gaps) else 0.0
 
 
 def _logical(texts: Sequence[str]) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from glimpsed.ledger.packed import pages_of
-from glimpsed.ledger.part import CHUNK, Part, chunks, file_row
+from glimpsed.ledger.part import CHUNK, ITS_OWN, Part, chunks, file_row
 from glimpsed.ledger.schema import files, kept, questions
 from glimpsed.ledger.values import FileRow, Reason
 from glimpsed.model import State
@@ -48,6 +48,7 @@ _NAMES = sa.select(
     files.c.id, files.c.folder, files.c.state, files.c.changed, files.c.directory, files.c.name
 )
 _RESCAN = "rescan asked"
+_BEGINNING = 300  # characters of an answer
 
 
 class Browse(Part):
@@ -165,18 +166,18 @@ class Browse(Part):
                 for row in c.execute(sa.select(files).where(files.c.id.in_(some)))
             ]
 
-    def beginnings(self, numbers: Sequence[int], characters: int = 300) -> dict[int, str]:
+    def beginnings(self, numbers: Sequence[int]) -> dict[int, str]:
         """How the answers of these files begin, where they are kept."""
         same = (kept.c.sha256 == files.c.sha256) & (kept.c.question == questions.c.id)
         which = (
             sa.select(files.c.id, kept.c.body, questions.c.facts)
             .join_from(files, questions, questions.c.asked == sa.func.coalesce(files.c.question, ""))
             .join(kept, same)
-            .where(files.c.id.in_(list(numbers)))
+            .where(files.c.id.in_(list(numbers)), ITS_OWN)
         )
         with self._database.read() as c:
             pages = {row.id: pages_of(row.body, row.facts) for row in c.execute(which)}
-        return {number: first[:characters] for number, (first, *_) in pages.items() if first}
+        return {number: first[:_BEGINNING] for number, (first, *_) in pages.items() if first}
 
     def reasons(self, folders: Sequence[str]) -> list[Reason]:
         """Why files of these folders failed, by what was said of them, the most frequent first."""

@@ -16,7 +16,6 @@ from glimpsed.ledger.part import (
     NEVER_READ,
     clean,
     file_row,
-    written_from,
     written_text,
 )
 from glimpsed.ledger.queue import Queue
@@ -52,7 +51,6 @@ _FAILED = _END.values(
     state="failed",
     was=None,
     changed=sa.bindparam("at"),
-    written=sa.bindparam("sidecars"),
     reason=sa.bindparam("why"),
     advice=sa.bindparam("what"),
     attempts=sa.bindparam("tries"),
@@ -166,36 +164,28 @@ class Finish(Queue, Kept, Spending):
         advice: str,
         now: float,
         *,
-        written: Sequence[Written] = (),
         attempts: int | None = None,
-        retries: int | None = None,
         question: str | None = None,
         content: str | None = None,
     ) -> bool:
-        """Failed for good, until the file changes or somebody says `retry`.
+        """Failed for good, until the file changes or somebody says `retry`. Sidecars of an earlier version stay on record.
 
         `question`: the one that no model answered, about this `content` (its SHA-256); when the folder has another,
         `requeue_other_questions` asks that. None: the file itself is at fault.
-        Sidecars of an earlier version stay on record beside the new ones in `written`.
         """
+        values = {
+            "at": now,
+            "why": clean(reason),
+            "what": clean(advice),
+            "tries": job.attempts if attempts is None else attempts,
+            "again_and_again": job.retries,
+        }
+        end = _FAILED
+        if question is not None:
+            end, values["asked"] = _FAILED.values(_UNANSWERED), failure(question, content)
         with self._database.write() as c:
-            row = c.execute(OURS, self._lease(job)).one_or_none()
-            if row is None:
+            if not c.execute(end, values | self._lease(job)).rowcount:
                 return False
-            sidecars = {w.name: w for w in (*written_from(row.written), *written)}
-            values = {
-                "at": now,
-                "sidecars": written_text(list(sidecars.values())),
-                "why": clean(reason),
-                "what": clean(advice),
-                "tries": job.attempts if attempts is None else attempts,
-                "again_and_again": job.retries if retries is None else retries,
-            }
-            if question is None:
-                c.execute(_FAILED, values | self._lease(job))
-            else:
-                asked = {"asked": failure(question, content)}
-                c.execute(_FAILED.values(_UNANSWERED), values | asked | self._lease(job))
             c.execute(FORGET_ANSWERS, {"ids": [job.id]})
             return True
 

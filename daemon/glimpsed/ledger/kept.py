@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from glimpsed.ledger.packed import facts_of, gist_of, lettered, pack, pages_of, texts_of, unpack
-from glimpsed.ledger.part import CHUNK, Part, by_directory, chunks, clean, key_of
+from glimpsed.ledger.part import CHUNK, Part, by_directory, chunks, clean, is_file, key_of
 from glimpsed.ledger.schema import answers, directories, files, kept, questions, reviews, texts, verifications
 from glimpsed.ledger.values import FileRow, KeptAnswer
 from glimpsed.ledger.words import indexed
@@ -41,7 +41,13 @@ _FIND = (
 _DONE = (
     sa.select(files.c.id, files.c.folder, files.c.directory, files.c.name, kept.c.body, questions.c.facts)
     .join_from(files, questions, questions.c.asked == sa.func.coalesce(files.c.question, ""), isouter=True)
-    .join(kept, (kept.c.sha256 == files.c.sha256) & (kept.c.question == questions.c.id), isouter=True)
+    .join(
+        kept,
+        (kept.c.sha256 == files.c.sha256)
+        & (kept.c.question == questions.c.id)
+        & ((questions.c.asked != "") | (kept.c.file == files.c.id)),  # as `kept_for`
+        isouter=True,
+    )
     .where(
         files.c.folder.concat("") == sa.bindparam("of"),
         files.c.state.concat("") == "done",
@@ -157,12 +163,16 @@ class Kept(Part):
         ]
         c.execute(_UNINDEX, gone)
 
-    def _replace_answer(self, c: sa.Connection, sha256: str, question: str | None, answer: Answer) -> None:
-        """More is known of an answer that is kept: a second reading, a correction."""
-        this = (kept.c.sha256 == bytes.fromhex(sha256)) & (questions.c.asked == (question or ""))
+    def _replace_answer(self, c: sa.Connection, of: FileRow, answer: Answer) -> None:
+        """More is known of a file's answer, where it is kept: a second reading, a correction."""
+        if of.sha256 is None:
+            return
+        this = (kept.c.sha256 == bytes.fromhex(of.sha256)) & (questions.c.asked == (of.question or ""))
         which = sa.select(kept.c.id, kept.c.indexed, questions.c.facts).join_from(
             kept, questions, questions.c.id == kept.c.question
         )
+        if of.question is None:  # as `kept_for`
+            which = which.join(files, (files.c.id == kept.c.file) & is_file(of.key))
         row = c.execute(which.where(this)).one_or_none()
         if row is None:
             return
@@ -194,8 +204,13 @@ class Kept(Part):
         ]
 
     def kept_for(self, row: FileRow) -> KeptAnswer | None:
-        """The answer to what was asked about a file; else, as `all_kept`, one that was adopted."""
-        return self.all_kept([(row.sha256, row.question)])[0] if row.sha256 else None
+        """The answer to what was asked about a file; else one that was adopted with this very file.
+
+        Another file with the same content may have been asked otherwise, or corrected: its own JSON tells.
+        """
+        found = self.all_kept([(row.sha256, row.question)])[0] if row.sha256 else None
+        adopted = found is not None and found.question is None
+        return None if found is None or (adopted and found.origin != row.key) else found
 
     def gists(self, folder: str) -> Iterator[tuple[FileKey, Gist | None]]:
         """Every done file of a folder, as they were first seen, with the gist of its answer; None: none is kept.

@@ -12,7 +12,9 @@ from glimpsed.ledger.kept import Kept, ToKeep
 from glimpsed.ledger.part import (
     CHUNK,
     FORGET_ANSWERS,
+    HOUR,
     NEVER_READ,
+    ZONES,
     by_directory,
     chunks,
     key_of,
@@ -63,8 +65,6 @@ _RENAMED = (
     .where(_HERE, files.c.state == "gone")
     .values(was=None, written=None, changed=sa.bindparam("at"))
 )
-_HOUR = 3_600_000_000_000  # ns
-_ZONES = 26 * _HOUR  # from the first on earth to the last
 _THERE: tuple[State, ...] = ("queued", "running", "answered", "handing", "done", "failed")
 
 
@@ -192,8 +192,8 @@ class Listing(Kept, Spending):
                 where = {"in_folder": place["folder"], "in_directory": place["directory"], "names": names}
                 for row in c.execute(_IGNORED_HERE, where):
                     version = found[key_of(row)]
-                    hours, rest = divmod(version.mtime_ns - row.mtime_ns, _HOUR)
-                    if version.size == row.size and hours and not rest and abs(hours) * _HOUR <= _ZONES:
+                    hours, rest = divmod(version.mtime_ns - row.mtime_ns, HOUR)
+                    if version.size == row.size and hours and not rest and abs(hours) * HOUR <= ZONES:
                         same.append(key_of(row))
         return same
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from glimpsed.ledger.kept import Kept, ToKeep
 from glimpsed.ledger.packed import pages_of
-from glimpsed.ledger.part import file_row
+from glimpsed.ledger.part import ITS_OWN, file_row
 from glimpsed.ledger.schema import files, kept, questions, texts
 from glimpsed.ledger.values import FileRow
 
@@ -23,7 +23,11 @@ _SOME: sa.BindParameter[Any] = sa.bindparam("some", expanding=True)
 _KEPT = (
     sa.select(kept.c.id)
     .join(questions, questions.c.id == kept.c.question)
-    .where(kept.c.sha256 == files.c.sha256, questions.c.asked == sa.func.coalesce(files.c.question, ""))
+    .where(
+        kept.c.sha256 == files.c.sha256,
+        questions.c.asked == sa.func.coalesce(files.c.question, ""),
+        ITS_OWN,
+    )
     .exists()
 )
 # Rows in the order of their ids: those that were answered, or adopted, and whose answer is not kept.

@@ -12,12 +12,21 @@ from sqlalchemy.dialects import sqlite
 
 from glimpsed.clock import Clock
 from glimpsed.ledger.engine import Database
-from glimpsed.ledger.schema import about, answers, files
+from glimpsed.ledger.schema import about, answers, files, kept, questions
 from glimpsed.ledger.values import FileRow
 from glimpsed.model import FileKey, Version, Written
 
+# Which question an adopted answer is to, only it can tell: it stands for files of the folder that it was found in, where the
+# question is the same, and not for those of another one that have the same content.
+_owner = files.alias("owner")
+ITS_OWN: sa.ColumnElement[bool] = (questions.c.asked != "") | sa.exists().where(
+    _owner.c.id == kept.c.file, _owner.c.folder == files.c.folder
+)
+
 T = TypeVar("T")
 CHUNK = 500  # names in one statement
+HOUR = 3_600_000_000_000  # ns
+ZONES = 26 * HOUR  # from the first on earth to the last
 
 # As the index `files_ignored` says.
 NEVER_READ = sa.text("files.sha256 IS NULL AND files.due IS NULL")

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from glimpsed.ledger.lease import LEASE, Leases
-from glimpsed.ledger.part import FORGET_ANSWERS, by_directory, chunks, key_of, written_from
+from glimpsed.ledger.part import FORGET_ANSWERS, HOUR, ZONES, by_directory, chunks, key_of, written_from
 from glimpsed.ledger.schema import HANDED, HELD, PathText, answers, directories, files, folders
 from glimpsed.model import Answer, FileKey, Handing, Job, Offer, PageRecord, Version
 
@@ -29,22 +29,28 @@ _SLACK = 50  # rows looked at beyond those wanted, should other hosts take some 
 # without a content is one that failed, for the old version.
 _OFFER_ROW = "(?, ?, ?, ?, ?, 'queued', ?, 0, ?, ?, 0, 0, 0, 0, 0, 0, ?)"
 _SAME = "(files.size = excluded.size AND files.mtime_ns = excluded.mtime_ns)"
+# A failure whose time alone is another, by whole hours (as `Listing.shifted`), is the failure that it was.
+_SHIFTED = f"""(files.state = 'failed' AND files.size = excluded.size
+  AND abs(excluded.mtime_ns - files.mtime_ns) <= {ZONES}
+  AND (excluded.mtime_ns - files.mtime_ns) / {HOUR} * {HOUR} = excluded.mtime_ns - files.mtime_ns)"""
 _OFFER = """
 INSERT INTO files (folder, directory, name, size, mtime_ns, state, changed, due, priority, fresh,
   round, anew, claims, attempts, retries, cut_off, problem)
 {rows}
 ON CONFLICT (folder, directory, name) DO UPDATE SET
-  state = CASE WHEN {same} AND files.was IN ('done', 'answered', 'handing') THEN files.was ELSE 'queued' END,
-  due = CASE WHEN {same} AND files.was = 'done' THEN NULL ELSE excluded.due END,
+  state = CASE WHEN {shifted} THEN files.state
+    WHEN {same} AND files.was IN ('done', 'answered', 'handing') THEN files.was ELSE 'queued' END,
+  due = CASE WHEN {shifted} OR {same} AND files.was = 'done' THEN NULL ELSE excluded.due END,
   problem = CASE WHEN {same} AND files.was = 'failed' THEN files.reason ELSE excluded.problem END,
   was = CASE WHEN {same} THEN files.was END,
-  size = excluded.size, mtime_ns = excluded.mtime_ns, changed = excluded.changed,
+  size = excluded.size, mtime_ns = excluded.mtime_ns,
+  changed = CASE WHEN {shifted} THEN files.changed ELSE excluded.changed END,
   priority = excluded.priority, round = 0,
   fresh = CASE WHEN {same} AND excluded.problem IS NULL THEN files.fresh ELSE excluded.fresh END, anew = 0, owner = NULL,
-  question = CASE WHEN {same} OR files.sha256 IS NOT NULL THEN files.question END,
-  attempts = CASE WHEN {same} AND files.was = 'failed' THEN files.attempts ELSE 0 END,
-  advice = CASE WHEN {same} AND files.was = 'failed' THEN files.advice END,
-  retries = 0, cut_off = 0, reason = NULL
+  question = CASE WHEN {shifted} OR {same} OR files.sha256 IS NOT NULL THEN files.question END,
+  attempts = CASE WHEN {shifted} OR {same} AND files.was = 'failed' THEN files.attempts ELSE 0 END,
+  advice = CASE WHEN {shifted} OR {same} AND files.was = 'failed' THEN files.advice END,
+  retries = 0, cut_off = 0, reason = CASE WHEN {shifted} THEN files.reason END
 WHERE (NOT {same} OR files.state = 'gone') AND NOT (files.state = 'handing' AND files.problem IS NOT NULL)
 RETURNING id, folder, directory, name, state, was, claims"""
 _OFFER_ARRAYS = (
@@ -57,6 +63,7 @@ FROM unnest(%b::text[], %b::bytea[], %b::bytea[], %b::bigint[], %b::bigint[], %b
   %b::integer[], %b::smallint[], %b::text[])
   AS offered(folder, directory, name, size, mtime_ns, changed, priority, fresh, problem)""",
         same=_SAME,
+        shifted=_SHIFTED,
     )
 )
 
@@ -159,7 +166,8 @@ class Queue(Leases):
         """Queue what is new, or another version than the row's. Returns those that wait for work now.
 
         The same version as before changes nothing. A file that was gone and is back as it was goes on
-        where it stopped: done stays done, a paid answer is written, a failure is told again unasked.
+        where it stopped: done stays done, a paid answer is written, a failure is told again unasked. A failure of
+        another zone's time is the same.
         If these are more than `unasked`, they wait for `approve`, with what is still in the queue of `before`.
         """
         latest = {offer.key: offer for offer in offers}
@@ -200,7 +208,9 @@ class Queue(Leases):
         if back := [row.id for row in taken if row.was is not None]:
             c.execute(_CLEAR_WAS, {"ids": back})
         waiting = (
-            (row.folder, bytes(row.directory), bytes(row.name)) for row in taken if row.state != "done"
+            (row.folder, bytes(row.directory), bytes(row.name))
+            for row in taken
+            if row.state not in {"done", "failed"}
         )
         return [rows[path] for path in waiting]
 
@@ -281,7 +291,7 @@ def _path(offer: Offer) -> tuple[str, bytes, bytes]:
 
 @functools.lru_cache(maxsize=64)
 def _offer(rows: int) -> str:
-    return _OFFER.format(rows="VALUES " + ",".join([_OFFER_ROW] * rows), same=_SAME)
+    return _OFFER.format(rows="VALUES " + ",".join([_OFFER_ROW] * rows), same=_SAME, shifted=_SHIFTED)
 
 
 @functools.lru_cache(maxsize=64)

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from glimpsed.ledger.browse import folded as plain_name
 from glimpsed.ledger.packed import pages_of
-from glimpsed.ledger.part import CHUNK, Part, chunks, key_of
+from glimpsed.ledger.part import CHUNK, ITS_OWN, Part, chunks, key_of
 from glimpsed.ledger.schema import files, kept, questions, verifications
 from glimpsed.ledger.values import Among, Hit, Matches
 from glimpsed.ledger.words import Phrase, begun, folded, matching_line, phrases
@@ -71,7 +71,7 @@ _WHOSE = (
         files,
         (files.c.sha256 == kept.c.sha256) & (sa.func.coalesce(files.c.question, "") == questions.c.asked),
     )
-    .where(kept.c.id.in_(sa.bindparam("some", expanding=True)), files.c.state != "gone")
+    .where(kept.c.id.in_(sa.bindparam("some", expanding=True)), files.c.state != "gone", ITS_OWN)
     .order_by(kept.c.id.desc(), files.c.id)
 )
 

@@ -117,8 +117,7 @@ class Second(Finish):
             if answer.doubt is not None:  # when it was read, somebody had corrected it, who has undone that
                 told["doubtful"] = 1
             if c.execute(done.values(told)).rowcount:
-                if row.sha256:
-                    self._replace_answer(c, row.sha256, row.question, answer)
+                self._replace_answer(c, row, answer)
                 self._database.tell(c)
             return True
 
@@ -209,8 +208,7 @@ class Second(Finish):
                 c.execute(self._put_review, values)
             self._put_doubt(c, found.id, new if by is None else None)
             c.execute(sa.update(files).where(files.c.id == found.id).values(written=written_text(written)))
-            if row.sha256:
-                self._replace_answer(c, row.sha256, row.question, new)
+            self._replace_answer(c, row, new)
             self._database.tell(c)
             return True
 
@@ -269,8 +267,7 @@ class Second(Finish):
                 return
             c.execute(sa.delete(reviews).where(reviews.c.file == file))
             self._put_doubt(c, file, answer)
-            if row.sha256:
-                self._replace_answer(c, row.sha256, row.question, answer)
+            self._replace_answer(c, row, answer)
 
     def _put_doubt(self, c: sa.Connection, file: int, own: Answer | None) -> None:
         """As the model's own answer says, which counts again; None: somebody knows better.

@@ -59,13 +59,10 @@ def compiled(package: str, language: Language) -> None:
         made.get_template(name)
 
 
-def style(package: str, name: str = "page.css") -> str:
+def style(package: str) -> str:
     """The whole style of a page that stands alone: what all share, and its own."""
-    files = resources.files
-    return "".join(
-        path.read_text(encoding="utf-8")
-        for path in (files(__package__).joinpath("static", "base.css"), files(package).joinpath(name))
-    )
+    ours = resources.files(__package__).joinpath("static", "base.css")
+    return ours.read_text("utf-8") + resources.files(package).joinpath("page.css").read_text("utf-8")
 
 
 def digest(text: str) -> str:

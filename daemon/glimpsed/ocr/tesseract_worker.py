@@ -18,6 +18,9 @@ def start(settings: dict[str, Any]) -> Answering:
 
 
 def _answer(arguments: tuple[str, ...], picture: BinaryIO, *, command: list[str]) -> Answer:
+    """What tesseract says; or, without any arguments for it, whether there is anything on the page."""
+    if not arguments:
+        return {"ink": _has_ink(picture)}, []
     done = subprocess.run(  # noqa: S603 - found on PATH, with the languages of the config
         [*command, *arguments],
         stdin=picture,
@@ -29,6 +32,19 @@ def _answer(arguments: tuple[str, ...], picture: BinaryIO, *, command: list[str]
         sys.exit(1)  # something killed it, and may not have done so for its picture
     complaints = done.stderr[-10_000:].decode("utf-8", "replace")
     return {"code": done.returncode, "complaints": complaints}, [done.stdout[:_LARGEST_TEXT]]
+
+
+def _has_ink(picture: BinaryIO) -> bool:
+    from PIL import Image  # noqa: PLC0415 - only for a page of which nothing was read
+
+    from glimpsed.ocr import blank  # noqa: PLC0415 - as above
+
+    Image.MAX_IMAGE_PIXELS = None  # tesseract had the same picture
+    with Image.open(picture) as image:
+        image.draft("L", (blank.EDGE, blank.EDGE))
+        page = image.convert("L")
+    page.thumbnail((blank.EDGE, blank.EDGE))
+    return not blank.is_blank(page)
 
 
 if __name__ == "__main__":

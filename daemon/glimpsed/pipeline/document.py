@@ -51,8 +51,8 @@ async def ask_about(
         try:
             asked = await ask(matter, chain, asked_pages, begun=bool(requests))
         except VisionError as e:
-            requests += e.requests
-            raise VisionError(e.verdict, requests=requests, raw=e.raw, due=e.due, alike=e.alike) from e
+            e.requests += requests
+            raise
         requests += asked.requests
         records.append(asked.record)
         await answered(asked)

@@ -208,7 +208,6 @@ class Ends:
             why.advice,
             now,
             attempts=why.attempts,
-            retries=job.retries,
             question=why.question,
             content=why.content,
         )

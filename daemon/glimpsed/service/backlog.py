@@ -8,6 +8,7 @@ waits for nobody.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -30,7 +31,6 @@ from glimpsed.pipeline.question import fingerprint
 log = get_logger()
 
 SAMPLE = 200  # rows that an estimate rests on
-_LISTED = "listed: {}"  # a folder's scopes, in the ledger
 _SETTLING = 5.0  # seconds beyond `settle` that those may take to be in the ledger
 _TOGETHER = 2.0  # seconds that are waited for more to arrive
 _LOOK = 0.25  # seconds between two looks
@@ -64,7 +64,7 @@ class Backlogs:
         if not self._costs(folder):
             return
         if await self._books.patient(Ledger.seen, name):
-            if not scope.is_wider(folder, await self._books.patient(Ledger.noted, _LISTED.format(name))):
+            if not scope.is_wider(folder, await self._books.patient(Ledger.noted, _listed(name))):
                 return
             await self._books.patient(Ledger.set_fingerprints, name, {UNDER_WAY: WIDER})
         await self._books.patient(Ledger.hold, name, self._clock())
@@ -92,9 +92,9 @@ class Backlogs:
         `settling`: how many files are not in the ledger yet.
         """
         name = folder.name
-        listed = await self._books.patient(Ledger.noted, _LISTED.format(name))
+        listed = await self._books.patient(Ledger.noted, _listed(name))
         if (now := scope.noted(folder, listed)) != listed:
-            await self._books.patient(Ledger.note, _LISTED.format(name), now)
+            await self._books.patient(Ledger.note, _listed(name), now)
         if name not in await self._books.patient(Ledger.held):
             return
         free = 0
@@ -227,6 +227,11 @@ async def _unless_soon(look: Coroutine[Any, Any, None], tell: Callable[[], Await
     finally:
         task.cancel()
     return slow
+
+
+def _listed(folder: str) -> str:
+    """Where the ledger has what this host has listed of a folder: another one may have it elsewhere."""
+    return f"listed by {socket.gethostname()}: {folder}"
 
 
 def _in_words(expected: Estimate) -> str:

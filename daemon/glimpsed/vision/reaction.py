@@ -29,6 +29,7 @@ STRUCTURE = frozenset({"response_format", "text", "format", "json_schema", "sche
 LEAST_LONGER, MOST_LONGER = 8192, 32_768  # output tokens, when an answer was cut
 ABSENT = ("api", "missing")  # hints that an API is not there
 BIG_BODY = 1_000_000  # bytes; some gateways answer 404 to more
+_THOUSANDS = re.compile(r"(?<![\d\[(.])\d{1,3}(?:[,_'\u00a0\u202f]\d{3})+(?!\d)")  # no range: [1,512]
 NEEDED = frozenset({"model", "messages", "input"})  # parameters that are no choice
 CUT = "the answer was cut off at the output limit"
 TOO_MANY = "fewer images in one request, please: set 'pages: each' or 'bands: none' for the folder"
@@ -255,9 +256,10 @@ def _lowered(state: State, finding: Finding) -> Next | None:
 def _named(state: State, finding: Finding) -> int | None:
     """The output limit that a refusal names: the largest below ours, or what a context leaves beside the prompt."""
     asked = state.ask.limit
-    numbers = [
-        int(n) for n in re.findall(r"(?<![\d.])\d{2,7}(?![\d.]\d)", finding.verdict.reason.partition(":")[2])
-    ]
+    words = _THOUSANDS.sub(
+        lambda found: re.sub(r"\D", "", found[0]), finding.verdict.reason.partition(":")[2]
+    )
+    numbers = [int(n) for n in re.findall(r"(?<![\d.])\d{2,7}(?![\d.]\d)", words)]
     if asked is None:
         return min((n for n in numbers if n >= 16), default=None) if finding.status == 402 else None
     # A context of C tokens, T tokens requested, of which ours are part: what is left for us is C - (T - ours).

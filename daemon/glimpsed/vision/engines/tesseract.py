@@ -48,15 +48,17 @@ class Tesseract:
         code, complaints, text = await self._run(image, "-l", languages, *(tsv.ARGUMENTS if lines else ()))
         if code != 0:
             raise VisionError(_verdict(complaints))
-        if not lines:
-            return EngineReading(_tidy(text))
-        try:
-            text, found = tsv.parted(text)
-        except ValueError:
-            raise VisionError(
-                Verdict("fail", f"{self.name} gives its words in a form that is not known")
-            ) from None
-        return EngineReading(_tidy(text), lines=tuple(_seen(line) for line in found))
+        found: list[list[tsv.TsvWord]] = []
+        if lines:
+            try:
+                text, found = tsv.parted(text)
+            except ValueError:
+                raise VisionError(
+                    Verdict("fail", f"{self.name} gives its words in a form that is not known")
+                ) from None
+        text = _tidy(text)
+        ink = bool(text) or await self._has_ink(image)
+        return EngineReading(text, ink=ink, lines=tuple(_seen(line) for line in found))
 
     async def _detected(self, image: Image) -> str:
         """The languages to read it with, by its script. Raises `VisionError` for one that there is no data for."""
@@ -69,6 +71,11 @@ class Tesseract:
             )
             raise VisionError(Verdict("fail", reason))
         return self._scripts[script]
+
+    async def _has_ink(self, image: Image) -> bool:
+        """Whether there is anything on a page of which nothing was read."""
+        with told("tesseract", self._pool.program.limits):
+            return await self._pool.ask((), image.data, lambda answer, _: bool(answer["ink"]))
 
     async def _run(self, image: Image, *arguments: str) -> tuple[int, str, str]:
         """Its exit code, its complaints, and what it wrote."""
