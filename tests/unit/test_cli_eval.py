@@ -111,15 +111,20 @@ def test_without_a_terminal_it_needs_yes_and_says_what_it_would_cost(
 
 
 @pytest.mark.parametrize(
-    ("finish", "message"),
+    ("finish", "message", "exit_code"),
     [
-        ("stop", {"role": "assistant", "content": "x"}),
-        ("stop", {"role": "assistant", "content": None, "refusal": "I will not read that."}),
-        ("content_filter", {"role": "assistant", "content": "x"}),
+        ("stop", {"role": "assistant", "content": "x"}, 0),
+        ("stop", {"role": "assistant", "content": None, "refusal": "I will not read that."}, 69),
+        ("content_filter", {"role": "assistant", "content": "x"}, 69),
     ],
 )
 def test_it_stops_at_twice_what_it_said(
-    evaluate: Eval, gateway: Gateway, tmp_path: Path, finish: str, message: dict[str, str | None]
+    evaluate: Eval,
+    gateway: Gateway,
+    tmp_path: Path,
+    finish: str,
+    message: dict[str, str | None],
+    exit_code: int,
 ) -> None:
     """Whatever was paid for: an answer, or none."""
     for number in range(30):
@@ -140,7 +145,7 @@ def test_it_stops_at_twice_what_it_said(
     gateway.default = dear
     code, out, err = evaluate("known", "--folder", "text", "--yes", "--json")
     assert json.loads(out)[0]["errors"] > 0
-    assert code == 0
+    assert code == exit_code
     assert "twice" in err
     assert len(gateway.requests) < 30
 
