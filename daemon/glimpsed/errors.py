@@ -169,6 +169,7 @@ class Verdict:
     slow: bool = False  # no answer in time: fewer requests at once
     doubtful: bool = False  # with 'pause': it may be about this very file
     alike: frozenset[str] = frozenset()  # what refusals, or replies that are no answers, have in common
+    advice: str = ""  # what to do about it, where more is known of that than its kind
 
     @property
     def unreached(self) -> bool:

@@ -190,7 +190,7 @@ ROWS = (
     Row("cut-once", (Scripted(text="The quick", finish="length"), FINE), (R, R), folder="max_output_tokens: 100",
         fine=lambda r: r.first[0].body["max_output_tokens"] == 100 < r.first[1].body["max_output_tokens"]),
     Row("cut-again", (Scripted(text="The quick", finish="length"),) * 2 + (FINE,), (C, C), end="failed", api=C,
-        fine=lambda r: "The quick" in r.error and "cut off" in r.error),
+        fine=lambda r: "The quick" in r.error and "cut off" in r.error and "max_output_tokens" in r.error),
     # --- structured output ---
     Row("structured", (Scripted(text='{"total": 1}'),), (R,), folder=SCHEMA, text='{\n  "total": 1\n}',
         fine=lambda r: r.sidecar["data"] == {"total": 1}

@@ -110,14 +110,29 @@ def test_without_a_terminal_it_needs_yes_and_says_what_it_would_cost(
     assert "--yes" in err
 
 
-def test_it_stops_at_twice_what_it_said(evaluate: Eval, gateway: Gateway, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("finish", "message", "exit_code"),
+    [
+        ("stop", {"role": "assistant", "content": "x"}, 0),
+        ("stop", {"role": "assistant", "content": None, "refusal": "I will not read that."}, 69),
+        ("content_filter", {"role": "assistant", "content": "x"}, 69),
+    ],
+)
+def test_it_stops_at_twice_what_it_said(
+    evaluate: Eval,
+    gateway: Gateway,
+    tmp_path: Path,
+    finish: str,
+    message: dict[str, str | None],
+    exit_code: int,
+) -> None:
+    """Whatever was paid for: an answer, or none."""
     for number in range(30):
         (tmp_path / "known" / f"{number}.png").write_bytes(picture())
         known(tmp_path, **{str(number): "x"})
 
     def dear(seen: Seen) -> Scripted:
         usage = {"prompt_tokens": 10_000_000, "completion_tokens": 1, "total_tokens": 10_000_001}
-        message = {"role": "assistant", "content": "x"}
         body = {
             "id": "1",
             "object": "chat.completion",
@@ -125,12 +140,12 @@ def test_it_stops_at_twice_what_it_said(evaluate: Eval, gateway: Gateway, tmp_pa
             "model": seen.body["model"],
             "usage": usage,
         }
-        return Scripted(body=body | {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})
+        return Scripted(body=body | {"choices": [{"index": 0, "message": message, "finish_reason": finish}]})
 
     gateway.default = dear
     code, out, err = evaluate("known", "--folder", "text", "--yes", "--json")
     assert json.loads(out)[0]["errors"] > 0
-    assert code == 0
+    assert code == exit_code
     assert "twice" in err
     assert len(gateway.requests) < 30
 

@@ -236,6 +236,8 @@ def test_status_for_people_names_folders_spend_budget_and_failures(history: Hist
     history.done("invoices", "a.png")
     history.failed("invoices", "b.png", "It is torn.")
     history.ledger.hold("archive", time.time())
+    assert "approve" not in run("status")[1]  # it has not been listed yet: it was away at its first start
+    history.queued("archive", "a.png")
     _, out, _ = run("status")
     assert "The daemon is not running." in out
     assert "Budget: 0.25 of 5.00 USD today" in out
@@ -630,10 +632,10 @@ def test_approve_releases_the_backlogs_that_wait(history: History, run: Run) -> 
         history.ledger.hold(name, time.time())
     assert run("approve", "--folder", "archive")[1] == "archive: 1 file released\n"
     assert list(history.ledger.held()) == ["invoices"]
-    assert run("approve")[1] == "invoices: 0 files released\n"
-    code, out, err = run("approve")
+    code, out, err = run("approve")  # of invoices nothing is listed yet: who knows how much that will be
     assert (code, out) == (0, "")
     assert "no backlog waits" in err
+    assert list(history.ledger.held()) == ["invoices"]
 
 
 # -- search

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clocks import Hand
-from glimpsed.ledger import Ledger, open_ledger
+from glimpsed.ledger import Adopted, Ledger, open_ledger
 from glimpsed.ledger.finish import failure
 from glimpsed.ledger.packed import facts_of, lettered, pack, pages_of, unpack
-from glimpsed.model import Answer, FileKey, Job, Offer, Version
+from glimpsed.model import Answer, FileKey, Job, Offer, Version, Written
 from ledger_fixtures import OpenLedger
 from ledger_fixtures import kept_answer as answer
 
@@ -274,3 +274,18 @@ def test_a_failure_is_found_under_another_name_by_version_content_and_question(l
     ]
     found = [[row.reason for row in rows] for rows in ledger.all_unanswered(wanted)]
     assert found == [["refused a.png"], ["refused sub/b.png"], [], [], [], [], []]
+
+
+def test_an_adopted_answer_that_was_used_again_is_not_that_of_the_content_elsewhere(ledger: Ledger) -> None:
+    """What was asked an adopted answer does not say: in another folder, it may have been something else."""
+    other, copy = FileKey("other", "a.png"), FileKey("in", "z.png")
+    for key, its in (
+        (other, answer("said of the other", ONE)),
+        (copy, answer("said of this one", ONE, "in/a.png")),
+    ):
+        ledger.adopt([Adopted(key, Version(1, 1), (Written("x.json", 1, 1),), ONE, answer=its)], 10)
+        row = ledger.find(key)
+        assert row is not None
+        found = ledger.kept_for(row)
+        assert found is not None
+        assert found.answer.text == its.text

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from glimpsed.vision import reading
 from glimpsed.vision.reading import Finish, answer_of, broken, finish, flaw
 
 NAMES: dict[Finish, str] = {
@@ -191,3 +192,8 @@ def test_any_json_is_an_answer_or_none(value: Any) -> None:
     body = json.dumps(value).encode()
     answer_of(body)
     broken(body)
+
+
+def test_of_a_hostile_reply_only_so_many_members_are_looked_into() -> None:
+    deep = {"x": [{str(n): {"y": {}} for n in range(20_000)}]}
+    assert sum(1 for _ in reading._holders(deep)) < 200

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from glimpsed.config.schema import Config, Folder
 from glimpsed.desk.answers import answer_of
-from glimpsed.desk.asking import ask_now, connected, content_of
+from glimpsed.desk.asking import ask_about_content, connected, content_of
 from glimpsed.desk.desk import Desk
 from glimpsed.disk.files import Root
 from glimpsed.errors import FileError, GlimpsedError, VisionError
@@ -19,6 +19,8 @@ from glimpsed.estimate import Estimate, Group, Past, Sampled, estimate, total
 from glimpsed.evaluate.known import KnownFile
 from glimpsed.evaluate.score import Reading, Truth
 from glimpsed.images.prepare import Images
+from glimpsed.model import FileKey, Usage
+from glimpsed.pipeline.ask import Asked
 from glimpsed.vision import Model
 
 SAMPLE = 50  # files that the estimate looks at
@@ -127,16 +129,34 @@ async def _ask_all(
 
 
 async def _read(contest: Contest, model: Model, file: KnownFile, images: Images) -> Reading:
+    costs: list[float | None] = []  # of every reply, those that are no answer among them
+
+    async def billed(_entry: str, usage: Usage) -> None:
+        costs.append(usage.cost)
+
+    async def answered(asked: Asked) -> None:
+        costs.append(asked.record.usage.cost)
+
+    def failed(reason: str, *, misfit: bool = False) -> Reading:
+        return Reading(error=reason, schema_failed=misfit, cost=_sum(costs))
+
+    folder = contest.folder
+    key = FileKey(folder.name, file.path.name)
     try:
-        answer = await ask_now(file.path, contest.folder, [model], images)
-    except VisionError as e:
-        misfit = contest.folder.schema_ is not None and e.raw is not None
-        return Reading(
-            error=e.verdict.reason, schema_failed=misfit, cost=e.cost if e.cost is not None else 0.0
+        answer = await ask_about_content(
+            content_of(file.path), key, folder, [model], images, bill=billed, answered=answered
         )
+    except VisionError as e:
+        return failed(e.verdict.reason, misfit=folder.schema_ is not None and e.raw is not None)
     except FileError as e:
-        return Reading(error=e.reason)
+        return failed(e.reason)
     except GlimpsedError as e:
-        return Reading(error=str(e))
+        return failed(str(e))
     data = [page.data for page in answer.pages] if answer.pages else answer.data
-    return Reading(data=data, text=answer.text, seconds=answer.seconds, cost=answer.usage.cost)
+    return Reading(data=data, text=answer.text, seconds=answer.seconds, cost=_sum(costs))
+
+
+def _sum(costs: Sequence[float | None]) -> float | None:
+    """None where one of them has no price."""
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if len(known) == len(costs) else None

@@ -60,6 +60,8 @@ def _folders(desk: Desk, daemons: Sequence[Daemon]) -> dict[str, dict[str, Any]]
     for name in names:
         folder = desk.config.folders.get(name)
         watch = _as_told(told[name]) if name in told else _as_seen(folder)
+        states = {str(state): count for state, count in counts[name].items()}
+        waits = name in held and states["queued"] > 0  # held, too, is what has not been listed yet
         found[name] = {
             **watch,
             "settling": told[name].get("settling", 0) if name in told else 0,
@@ -68,10 +70,10 @@ def _folders(desk: Desk, daemons: Sequence[Daemon]) -> dict[str, dict[str, Any]]
             "batched": 0,  # the shape is fixed; nothing is sent in batches
             "watched": name in told,
             "path": str(folder.path) if folder is not None else None,
-            "waits_since": utc(held[name]) if name in held else None,
-            "backlog": told[name].get("backlog") if name in held and name in told else None,
+            "waits_since": utc(held[name]) if waits else None,
+            "backlog": told[name].get("backlog") if waits and name in told else None,
+            **states,
         }
-        found[name] |= {str(state): count for state, count in counts[name].items()}
     return found
 
 

@@ -42,10 +42,17 @@ class Holding(Part):
         with self._database.write() as c:
             c.execute(put, {"name": folder, "held": now})
 
-    def approve(self, folder: str | None = None) -> list[str]:
-        """Release the backlog of a folder, or of all, and its arrivals. Returns the folders that waited."""
+    def approve(self, folder: str | None = None, *, unlisted: bool = False) -> list[str]:
+        """Release the backlog of a folder, or of all, and its arrivals. Returns the folders that waited.
+
+        `unlisted`: also where nothing waits. Else that stays held: nobody can approve what has not been listed yet.
+        """
         which = sa.true() if folder is None else folders.c.name == folder
-        released = sa.update(folders).where(folders.c.held.is_not(None), which).values(held=None)
+        waits = sa.exists().where(
+            files.c.folder == folders.c.name, files.c.fresh == 0, files.c.due.is_not(None)
+        )
+        some = sa.true() if unlisted else waits
+        released = sa.update(folders).where(folders.c.held.is_not(None), which, some).values(held=None)
         arrivals = (
             sa.update(files).where(files.c.folder == sa.bindparam("of"), _ARRIVALS_HELD).values(fresh=1)
         )

@@ -96,7 +96,11 @@ class Kept(Part):
         }
         hashes = {"some": [sha256 for sha256, _ in wanted]}
         before = {(row.sha256, row.question): row for row in c.execute(_THERE, hashes)}
-        handed = [key for key, one in wanted.items() if one.answer.reused_from is not None and key in before]
+        handed = [  # not of those that were adopted: what was asked there may be something else
+            key
+            for key, one in wanted.items()
+            if one.question and one.answer.reused_from is not None and key in before
+        ]
         for key in sorted(handed):  # two hosts never deadlock
             change = sa.update(kept).where(kept.c.id == before[key].id)
             c.execute(change.values(file=wanted[key].file))

@@ -357,6 +357,8 @@ def _no_answer(reason: str) -> str:
 
 
 def _advice(verdict: Verdict) -> str:
+    if verdict.advice:
+        return verdict.advice
     if verdict.kind == "retry":
         return "See whether the model's API is well, then run 'glimpsed retry' on the file."
     return "Look at the image and at the folder's prompt and models, then run 'glimpsed retry' on the file."

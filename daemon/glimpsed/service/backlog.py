@@ -116,7 +116,7 @@ class Backlogs:
 
         told = await _unless_soon(look(), tell)
         if await waiting() <= (0 if first_backlog is None else self.config.backlog_confirm):
-            await self._books.patient(Ledger.approve, name)
+            await self._books.patient(Ledger.approve, name, unlisted=True)
             self._wake()
         elif not told:
             await tell()

@@ -198,13 +198,21 @@ def _once_more(state: State, finding: Finding) -> Next:
 def _raised(state: State, finding: Finding) -> Next:
     """Once, four times as long; a refusal of that is met by the limit that it names. A cut answer is never a success."""
     if finding.hint == "limit":
-        return _lowered(state, finding) or Verdict(
-            "fail", f"{CUT}, and more is refused: {finding.verdict.reason}"
+        return _lowered(state, finding) or _cut(
+            Verdict("fail", f"{CUT}, and more is refused: {finding.verdict.reason}")
         )
     limit = min(max((state.ask.limit or 0) * 4, LEAST_LONGER), MOST_LONGER)
     if state.raised or (state.ask.limit is not None and limit <= state.ask.limit):
-        return replace(finding.verdict, kind="fail")
+        return _cut(replace(finding.verdict, kind="fail"))
     return replace(state, ask=replace(state.ask, limit=limit), raised="asked")
+
+
+def _cut(verdict: Verdict) -> Verdict:
+    return replace(
+        verdict,
+        advice="Raise max_output_tokens of the folder, have it asked page by page ('pages: each'), or ask for less in its prompt; "
+        "then run 'glimpsed retry' on the file.",
+    )
 
 
 # --- what a request should not have held ---

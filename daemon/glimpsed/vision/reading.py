@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, Literal, TypeAlias
 
 from glimpsed import bounded
@@ -21,7 +22,8 @@ from glimpsed.vision.wire import Answered, used
 
 LARGEST = 8 << 20  # bytes of a reply
 _IN_FRONT = 4096  # bytes that may stand in front of a reply
-_DEEPEST = 2  # wrappers around one
+_DEEPEST = 2  # wrappers around one …
+_WIDEST = 50  # … and members of each that are looked into
 LONGEST = 4_000_000  # characters of an answer: its sidecars stay below what is read back
 Finish: TypeAlias = Literal["end", "filtered", "cut", "broken", "unknown"]
 
@@ -81,7 +83,7 @@ def _holders(reply: Any, deep: int = 0) -> Iterator[dict[str, Any]]:
         reply = reply[0] if reply else None
     if isinstance(reply, dict):
         yield reply
-        for inner in reply.values() if deep < _DEEPEST else ():
+        for inner in islice(reply.values(), _WIDEST) if deep < _DEEPEST else ():
             yield from _holders(inner, deep + 1)
 
 
