@@ -33,6 +33,23 @@ def status(home: Path) -> Any:
     return json.loads(glimpsed("status", "--json", home=home).stdout)
 
 
+def test_a_file_that_is_cut_off_is_told_so_again_after_retry(tmp_path: Path, inbox: Path) -> None:
+    with (
+        Gateway() as gateway,
+        Daemon(CONFIG.format(url=gateway.base_url, inbox=inbox, confirm=1000), tmp_path) as daemon,
+    ):
+        for name, whole in {"cut.png": picture(), "cut.jpg": picture("JPEG")}.items():
+            drop(inbox, name, whole[: len(whole) * 3 // 4])
+            first = daemon.wait_event("file.failed", file=name)["reason"]
+            told = (inbox / f"{name}.error.txt").read_text().splitlines()[:2]
+            assert "cut off" in first
+            assert glimpsed("retry", inbox / name, home=tmp_path).stdout == "queued again: 1 file\n"
+            assert daemon.wait_event("file.failed", file=name, count=2)["reason"] == first
+            assert (inbox / f"{name}.error.txt").read_text().splitlines()[:2] == told
+        assert daemon.stop() == 0
+    assert gateway.requests == []
+
+
 def test_retry_and_redo_are_acted_on_at_once(tmp_path: Path, inbox: Path) -> None:
     with (
         Gateway() as gateway,

@@ -5,8 +5,12 @@ from __future__ import annotations
 from glimpsed import searchable, sidecar
 from glimpsed.discover.filters import is_called_pdf_of
 from glimpsed.disk import files
+from glimpsed.errors import FileError
+from glimpsed.formats import whole
 from glimpsed.model import Content, Job, Written
 from glimpsed.pipeline.place import Place
+
+COPY_AGAIN = "Copy the file into the folder again, whole."
 
 
 def look(job: Job, place: Place, *, doubted: bool) -> tuple[Written, ...] | Content:
@@ -15,14 +19,24 @@ def look(job: Job, place: Place, *, doubted: bool) -> tuple[Written, ...] | Cont
     The file is done where its own sidecars stand: those. A searchable PDF of ours, whose folder does not ask for any
     now, is an answer itself.
 
-    `doubted` as `sidecar.refuse_closed`. Raises as that, `sidecar.check` and `files.read_content`.
+    `doubted` as `sidecar.refuse_closed`. Raises as that, `sidecar.check` and `files.read_content`; `FileError` when
+    somebody said `retry` and it is not whole.
     """
     if (written := _standing(job, place)) is not None:
         return written
     sidecar.refuse_closed(place.root, job.key.path, doubted=doubted)
     content = files.read_content(place.root, job.key.path, job.version)
+    if job.round and not job.again:  # nothing has looked at it since, as at one that arrives
+        _refuse_part(content)
     ours = searchable.is_ours(content.data) and is_called_pdf_of(place.folder, job.key.name)
     return () if ours else content
+
+
+def _refuse_part(content: Content) -> None:
+    data = content.data
+    problem = whole.problem(lambda offset, length: data[offset : offset + length], len(data))
+    if problem is not None:
+        raise FileError(problem, COPY_AGAIN)
 
 
 def _standing(job: Job, place: Place) -> tuple[Written, ...] | None:

@@ -41,7 +41,7 @@ from glimpsed.pipeline.ask import Asked, Bill, Refusals
 from glimpsed.pipeline.document import ask_about
 from glimpsed.pipeline.ends import End, Ends, Failure
 from glimpsed.pipeline.handover import HandOver, Locate
-from glimpsed.pipeline.look import look
+from glimpsed.pipeline.look import COPY_AGAIN, look
 from glimpsed.pipeline.place import Place, Story
 from glimpsed.pipeline.reuse import Reuse
 from glimpsed.pipeline.unkept import Unkept
@@ -145,7 +145,7 @@ class Pipeline:
             content = None if job.handing is not None else await self._read(story)
             return Unfinished(story, content, job.answer, story.asked_of(job.answer))
         if job.problem is not None:
-            raise FileError(job.problem, job.advice or "Copy the file into the folder again, whole.")
+            raise FileError(job.problem, job.advice or COPY_AGAIN)
         seen = await place.do_with(job.version, look, job, place, doubted=self._ends.doubted(job))
         if not isinstance(seen, Content):
             end = await self._ends.adopted(job, seen)
