@@ -103,3 +103,21 @@ def test_of_a_directory_what_has_no_answer_is_told_and_the_rest_written(
     assert "1 of 2 files not done yet, or failed" in err
     assert (tmp_path / "in" / "a.png.txt").exists()
     assert run("rewrite", "in/0.png")[0] == 2
+
+
+def test_what_was_never_asked_about_lacks_no_answer(run: Run, gateway: Gateway, tmp_path: Path) -> None:
+    """A searchable PDF of ours whose row was lost; files that were there before the folder was watched."""
+    inbox, before = tmp_path / "in", tmp_path / "before"
+    ours = b"%PDF-1.7\ntrailer\n<< /GlimpsedSearchable true >>\nstartxref\n0\n%%EOF\n"
+    (inbox / "a.png.pdf").write_bytes(ours)
+    before.mkdir()
+    (before / "old.png").write_bytes(picture(seed=1))
+    second = "before: {path: before, model: m, settle: 0, existing: ignore}"
+    text = config(gateway).replace("folders: {", f"folders: {{{second}, ")
+    (tmp_path / "glimpsed.yaml").write_text(text)
+    assert run("once", "-q")[0] == 0
+    assert len(gateway.requests) == 1
+    assert run("rewrite", "--all") == (0, "written anew: 1 file\n", "")
+    code, out, err = run("rewrite", "in", "before")
+    assert (code, out) == (0, "written anew: 1 file\n")
+    assert "no answer to write" in err

@@ -64,10 +64,15 @@ def command(*, paths: tuple[str, ...], name: str | None, everything: bool, revie
                     click.echo(f"{shown(row.key.path)}: {NO_ANSWER}", err=True)
             written, lacking = written + done, lacking + (not done)
     if others and not written and not lacking:
-        raise UsageError(f"{shown(others[0].path)} is not done: there is no answer to write")
+        raise UsageError(
+            f"{shown(others[0].path)} is not done, or was never asked about: there is no answer to write"
+        )
     if others:
         of = files(written + lacking + len(others))
-        click.echo(f"{len(others):,} of {of} not done yet, or failed: no answer to write", err=True)
+        click.echo(
+            f"{len(others):,} of {of} not done yet, or failed, or never asked about: no answer to write",
+            err=True,
+        )
     click.echo(f"written anew: {files(written)}")
     return 1 if lacking else 0
 
@@ -80,11 +85,11 @@ def _rows(
 
     if not paths:
         for folder in chosen(desk.config, name):
-            yield from ((folder, row) for row in desk.ledger.done_files(folder.name))
+            yield from ((folder, row) for row in desk.ledger.done_files(folder.name) if not row.unasked)
         return
     for key in keys_of(desk, paths):
         row = desk.ledger.find(key)
-        if row is not None and row.state == "done":
+        if row is not None and row.state == "done" and not row.unasked:
             yield desk.config.folders[key.folder], row
         else:
             others.append(key)

@@ -57,6 +57,11 @@ class FileRow:
     was: State | None = None  # a row that is gone: its state before
     id: int = 0  # its number in this ledger
 
+    @property
+    def unasked(self) -> bool:
+        """Whether nothing was asked about it, nor anything written: it was to be ignored, or is a searchable PDF of ours."""
+        return self.sha256 is None and self.question is None and not self.written
+
 
 @dataclass(frozen=True, slots=True)
 class KeptAnswer:
