@@ -632,10 +632,18 @@ def test_approve_releases_the_backlogs_that_wait(history: History, run: Run) -> 
         history.ledger.hold(name, time.time())
     assert run("approve", "--folder", "archive")[1] == "archive: 1 file released\n"
     assert list(history.ledger.held()) == ["invoices"]
+    history.ledger.first_seen("archive", time.time())
     code, out, err = run("approve")  # of invoices nothing is listed yet: who knows how much that will be
-    assert (code, out) == (0, "")
-    assert "no backlog waits" in err
+    assert (code, out, err) == (0, "", "not listed by the daemon yet: invoices; try again in a moment\n")
     assert list(history.ledger.held()) == ["invoices"]
+    assert run("approve", "--folder", "archive")[2] == "no backlog waits to be approved\n"
+
+
+def test_approve_before_the_daemon_has_listed_anything_says_so(history: History, run: Run) -> None:
+    code, out, err = run("approve")
+    assert (code, out) == (0, "")
+    assert err == "not listed by the daemon yet: invoices, archive; try again in a moment\n"
+    assert not history.ledger.held()
 
 
 # -- search

@@ -29,7 +29,11 @@ def command(*, name: str | None) -> None:
         names = [f.name for f in chosen(desk.config, name)]
         counts = desk.ledger.counts(names)  # before the daemon takes them
         released = [n for one in names for n in desk.ledger.approve(one)]
+        held = desk.ledger.held()  # still: there is nothing of it yet that could be approved
+        unlisted = [one for one in names if one in held or not desk.ledger.seen(one)]
     for folder in released:
         out().print(f"{folder}: {files(counts[folder]['queued'])} released")
-    if not released:
+    if unlisted:
+        err().print(f"not listed by the daemon yet: {', '.join(unlisted)}; try again in a moment")
+    elif not released:
         err().print("no backlog waits to be approved")
