@@ -44,7 +44,7 @@ class End:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class GivenUp:
     """Why a file fails for good, and what to do about it."""
 
     reason: str
@@ -128,7 +128,7 @@ class Ends:
         )
         if not await self._books.patient(Ledger.not_handed_over, job, reason, advice, now):
             return self.lost(job)
-        return await self._told_failed(job, place, Failure(reason, advice), now)
+        return await self._told_failed(job, place, GivenUp(reason, advice), now)
 
     async def adopted(self, job: Job, written: tuple[Written, ...]) -> End:
         """The sidecars were there before the ledger knew of them."""
@@ -192,18 +192,18 @@ class Ends:
             await self._failed_wrongly(innocent)
             return End("later")
         advice, happened = _advice(error.verdict), _no_answer(reason)
-        why = Failure(reason, advice, happened, error.raw, attempts, question, error.content)
+        why = GivenUp(reason, advice, happened, error.raw, attempts, question, error.content)
         return await self.failed(job, place, why)
 
     async def as_before(self, job: Job, place: Place, error: Unanswered) -> End:
         """A failure under another name is told under this one."""
         happened = _no_answer(error.reason)
-        why = Failure(
+        why = GivenUp(
             error.reason, error.advice, happened, None, error.attempts, error.question, error.content
         )
         return await self.failed(job, place, why)
 
-    async def failed(self, job: Job, place: Place, why: Failure) -> End:
+    async def failed(self, job: Job, place: Place, why: GivenUp) -> End:
         """For good: row, error sidecar, log line: who reads the log finds the sidecar there."""
         self._reading.forget(job.key)
         self._writing.forget(job.key)
@@ -220,7 +220,7 @@ class Ends:
         )
         return await self._told_failed(job, place, why, now) if kept else self.lost(job)
 
-    async def _told_failed(self, job: Job, place: Place, why: Failure, now: float) -> End:
+    async def _told_failed(self, job: Job, place: Place, why: GivenUp, now: float) -> End:
         attempts = job.attempts if why.attempts is None else why.attempts
         if place.folder.error_sidecar:
             _ = translator(place.folder.language).gettext
@@ -248,7 +248,7 @@ class Ends:
                     await there.do(sidecar.remove_error, there.root, key.path)
 
     async def _error_sidecar(
-        self, job: Job, place: Place, why: Failure, facts: dict[str, str], *, failed: str
+        self, job: Job, place: Place, why: GivenUp, facts: dict[str, str], *, failed: str
     ) -> None:
         async def write() -> None:
             there = self._find_place(job.key.folder) or place  # the share may have come back as another

@@ -39,7 +39,7 @@ from glimpsed.pipeline import answers
 from glimpsed.pipeline.anew import complete_one
 from glimpsed.pipeline.ask import Asked, Bill, Refusals
 from glimpsed.pipeline.document import ask_about
-from glimpsed.pipeline.ends import End, Ends, Failure
+from glimpsed.pipeline.ends import End, Ends, GivenUp
 from glimpsed.pipeline.handover import HandOver, Locate
 from glimpsed.pipeline.look import COPY_AGAIN, look
 from glimpsed.pipeline.place import Place, Story
@@ -301,7 +301,7 @@ class Pipeline:
         except Unanswered as e:
             return await self._ends.as_before(job, place, e)
         except FileError as e:
-            return await self._ends.failed(job, place, Failure(e.reason, e.advice))
+            return await self._ends.failed(job, place, GivenUp(e.reason, e.advice))
         except NotHandedOver as e:
             return await self._ends.not_handed_over(job, place, e.verdict)
         except VisionError as e:
@@ -310,7 +310,7 @@ class Pipeline:
     async def _given_up(self, job: Job, place: Place, reason: str) -> End:
         """Failed, by a bug of ours; put aside where not even that can be kept."""
         try:
-            why = Failure(reason, "Please report it, with the log of this time.")
+            why = GivenUp(reason, "Please report it, with the log of this time.")
             end = await self._ends.failed(job, place, why)
         except LedgerError:
             raise
