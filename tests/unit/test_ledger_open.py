@@ -8,7 +8,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,9 +17,11 @@ import sqlalchemy as sa
 from glimpsed.errors import LedgerError, LedgerUnavailable
 from glimpsed.ledger import Ledger, engine, open_ledger, schema
 from glimpsed.ledger.engine import Database, parsed
+from glimpsed.ledger.look import look
 from glimpsed.model import FileKey, Offer, Version
 from ledger_fixtures import OpenLedger, Postgres
 
+TESTS = Path(__file__).parents[1]
 OFFER = Offer(FileKey("in", "a"), Version(1, 2))
 
 
@@ -72,20 +74,51 @@ def test_opened_twice_in_one_process_its_log_outlives_the_commands_of_others(tmp
             assert Path(f"{path}-wal").exists()  # the last one to close it deletes it
 
 
-def test_a_database_that_cannot_hold_every_name_is_refused_with_the_way_to_make_one(
-    postgres: Postgres,
-) -> None:
-    """As Debian makes one where no language is set: psycopg reads bytes from it."""
+@contextlib.contextmanager
+def encoded(postgres: Postgres, encoding: str) -> Iterator[str]:
+    """The URL of a database in this encoding, and its end."""
     import psycopg
 
     url = sa.make_url(postgres.url)
     with psycopg.connect(host=url.host, port=url.port, user=url.username, autocommit=True) as c:
-        c.execute("CREATE DATABASE plain ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+        c.execute(
+            f"CREATE DATABASE plain ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+        )
         try:
-            with pytest.raises(LedgerError, match=r"encoding is SQL_ASCII.*--encoding=UTF8"):
-                open_ledger(url.set(database="plain").render_as_string(hide_password=False))
+            yield url.set(database="plain").render_as_string(hide_password=False)
         finally:
-            c.execute("DROP DATABASE plain")
+            c.execute("DROP DATABASE plain WITH (FORCE)")
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1", "WIN1252"])
+def test_a_database_that_cannot_hold_every_name_is_refused_with_the_way_to_make_one(
+    postgres: Postgres, encoding: str
+) -> None:
+    """SQL_ASCII is what Debian makes where no language is set: psycopg reads bytes from it."""
+    with encoded(postgres, encoding) as url:
+        for opens in (look, open_ledger):
+            with pytest.raises(LedgerError, match=rf"encoding is {encoding}.*--encoding=UTF8"):
+                opens(url)
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "WIN1252"])
+def test_a_ledger_that_is_in_another_encoding_goes_on(postgres: Postgres, encoding: str) -> None:
+    """As older versions made them there; what needs no other character works."""
+    with encoded(postgres, encoding) as url:
+        old = sa.create_engine(url)
+        with old.begin() as c:
+            made = (TESTS / "upgrade/version-1.postgresql.sql").read_text()
+            made = made.replace("发", "ß").replace("票", "é")
+            c.exec_driver_sql(made.replace("%", "%%"))
+        old.dispose()
+        look(url)
+        for _ in range(2):  # brought forward, and as this version left it
+            with contextlib.closing(open_ledger(url)) as ledger:
+                assert ledger.find(FileKey("invoices", "done.png")) is not None
+                ledger.offer([Offer(FileKey("Belege für März", "Größe.png"), Version(1, 2))], time.time())
+                row = ledger.find(FileKey("Belege für März", "Größe.png"))
+                assert row is not None
+                assert row.state == "queued"
 
 
 @pytest.mark.parametrize(
