@@ -77,6 +77,9 @@ ROWS: list[tuple[int, object, str]] = [
     # the key and the money, once more
     (400, error("The API key has expired. Please renew the API key."), "pause"),
     (429, error("You have exceeded the 5-hour usage quota. It will reset at 2026-11-27 10:00:00", "AccountQuotaExceeded"), "pause"),
+    (400, error("You have reached your specified API usage limits. You will regain access on 2026-12-01 at 00:00 UTC."), "pause"),
+    (403, error("You have exceeded your billing limits"), "pause"),
+    (429, error("You have reached your usage limits"), "pause"),
     # no such model, or none that sees
     (404, error("No endpoints found for vendor/model-7."), "switch model"),
     (404, error("No allowed providers are available."), "switch model"),

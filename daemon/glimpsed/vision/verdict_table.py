@@ -98,7 +98,7 @@ ERRORS: tuple[Row, ...] = (
         r"| \b(account|organi[sz]ation|project|workspace|team|tenant|subscription|licen[cs]e|trial|plan|billing|payment).{0,120}"
         r"\b(overdue|suspended|arrears|restricted|deactivated|disabled|terminated|closed|locked|frozen|on[ ]hold|past[ ]due|expired|inactive|not[ ]active"
         r"|has[ ]ended|lapsed|cancel+ed|banned|blocked|unpaid) | good[ ]standing"
-        r"| (reached|exceeded|exceeds|over|hit|used[ ]up).{0,30}(usage|spend(ing)?|billing|budget|monthly|credit|hard)[ ](limit|quota|allowance|cap)\b"
+        r"| (reached|exceeded|exceeds|over|hit|used[ ]up).{0,30}(usage|spend(ing)?|billing|budget|monthly|credit|hard)[ ](limit|quota|allowance|cap)s?\b"
         r"| (usage|spend(ing)?|billing|budget|monthly|hard)[ ]limits?.{0,20}(reached|exceeded)"
         r"| (location|region|country|territory|countries).{0,40}(not[ ](supported|available|allowed|permitted)|unsupported|restricted|blocked)"
         r"| (not[ ](supported|available|allowed|offered)|unsupported|unavailable).{0,20}(in|for|from)[ ]your[ ](location|region|country)"),
