@@ -124,9 +124,12 @@ def test_a_ledger_that_is_in_another_encoding_goes_on(postgres: Postgres, encodi
 @pytest.mark.parametrize(
     "password", ["secret@word", "@secretword", "secret@9:word", "secret@1/w#ord", "a@secret?@word"]
 )
-def test_a_password_that_ends_before_its_end_is_told_without_showing_any_of_it(password: str) -> None:
+@pytest.mark.parametrize("name", ["anna", "anna@server", "", "anna/b"])
+def test_a_password_that_ends_before_its_end_is_told_without_showing_any_of_it(
+    name: str, password: str
+) -> None:
     with pytest.raises(LedgerError, match="write @ as %40") as told:
-        open_ledger(f"postgresql+psycopg://anna:{password}@127.0.0.1:1/glimpsed")
+        open_ledger(f"postgresql+psycopg://{name}:{password}@127.0.0.1:1/glimpsed")
     assert "secret" not in str(told.value)
     assert "word@" not in str(told.value)
 
@@ -137,6 +140,13 @@ def test_a_password_that_ends_before_its_end_is_told_without_showing_any_of_it(p
 def test_an_at_sign_in_an_option_is_none_of_the_password(options: str) -> None:
     place = parsed(f"postgresql://anna:secret@127.0.0.1/glimpsed{options}")
     assert (place.password, place.host) == ("secret", "127.0.0.1")
+
+
+@pytest.mark.parametrize("password", [None, "secret"])
+def test_a_name_may_have_an_at_sign(password: str | None) -> None:
+    """Some hosters' do."""
+    place = parsed(f"postgresql://anna@server{f':{password}' if password else ''}@127.0.0.1:5432/glimpsed")
+    assert (place.username, place.password, place.host) == ("anna@server", password, "127.0.0.1")
 
 
 @pytest.mark.parametrize(
