@@ -129,11 +129,12 @@ _UUID = re.compile(r"(?i)[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 
 
 _OPTION = re.compile(r"[?&]\w+=[^&]*")
+_SECOND_AT = re.compile(r"[^:/]*://[^:]*:[^@]*@.*@", re.DOTALL)
 
 
 def password_runs_on(url: str) -> bool:
-    """Whether a database's URL has an @ in its name or password: what follows it would be read, and shown, as the host.
+    """Whether a database's URL has an @ in its password: what follows it would be read, and shown, as the host.
 
-    Options may have one: ``?application_name=glimpsed@nas``.
+    Names and options may have one: ``anna@server:…@host/x?application_name=glimpsed@nas``.
     """
-    return not url.startswith("sqlite") and _OPTION.sub("", url).count("@") > 1
+    return not url.startswith("sqlite") and _SECOND_AT.match(_OPTION.sub("", url)) is not None

@@ -8,7 +8,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,9 +17,11 @@ import sqlalchemy as sa
 from glimpsed.errors import LedgerError, LedgerUnavailable
 from glimpsed.ledger import Ledger, engine, open_ledger, schema
 from glimpsed.ledger.engine import Database, parsed
+from glimpsed.ledger.look import look
 from glimpsed.model import FileKey, Offer, Version
 from ledger_fixtures import OpenLedger, Postgres
 
+TESTS = Path(__file__).parents[1]
 OFFER = Offer(FileKey("in", "a"), Version(1, 2))
 
 
@@ -72,28 +74,62 @@ def test_opened_twice_in_one_process_its_log_outlives_the_commands_of_others(tmp
             assert Path(f"{path}-wal").exists()  # the last one to close it deletes it
 
 
-def test_a_database_that_cannot_hold_every_name_is_refused_with_the_way_to_make_one(
-    postgres: Postgres,
-) -> None:
-    """As Debian makes one where no language is set: psycopg reads bytes from it."""
+@contextlib.contextmanager
+def encoded(postgres: Postgres, encoding: str) -> Iterator[str]:
+    """The URL of a database in this encoding, and its end."""
     import psycopg
 
     url = sa.make_url(postgres.url)
     with psycopg.connect(host=url.host, port=url.port, user=url.username, autocommit=True) as c:
-        c.execute("CREATE DATABASE plain ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+        c.execute(
+            f"CREATE DATABASE plain ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+        )
         try:
-            with pytest.raises(LedgerError, match=r"encoding is SQL_ASCII.*--encoding=UTF8"):
-                open_ledger(url.set(database="plain").render_as_string(hide_password=False))
+            yield url.set(database="plain").render_as_string(hide_password=False)
         finally:
-            c.execute("DROP DATABASE plain")
+            c.execute("DROP DATABASE plain WITH (FORCE)")
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1", "WIN1252"])
+def test_a_database_that_cannot_hold_every_name_is_refused_with_the_way_to_make_one(
+    postgres: Postgres, encoding: str
+) -> None:
+    """SQL_ASCII is what Debian makes where no language is set: psycopg reads bytes from it."""
+    with encoded(postgres, encoding) as url:
+        for opens in (look, open_ledger):
+            with pytest.raises(LedgerError, match=rf"encoding is {encoding}.*--encoding=UTF8"):
+                opens(url)
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "WIN1252"])
+def test_a_ledger_that_is_in_another_encoding_goes_on(postgres: Postgres, encoding: str) -> None:
+    """As older versions made them there; what needs no other character works."""
+    with encoded(postgres, encoding) as url:
+        old = sa.create_engine(url)
+        with old.begin() as c:
+            made = (TESTS / "upgrade/version-1.postgresql.sql").read_text()
+            made = made.replace("发", "ß").replace("票", "é")
+            c.exec_driver_sql(made.replace("%", "%%"))
+        old.dispose()
+        look(url)
+        for _ in range(2):  # brought forward, and as this version left it
+            with contextlib.closing(open_ledger(url)) as ledger:
+                assert ledger.find(FileKey("invoices", "done.png")) is not None
+                ledger.offer([Offer(FileKey("Belege für März", "Größe.png"), Version(1, 2))], time.time())
+                row = ledger.find(FileKey("Belege für März", "Größe.png"))
+                assert row is not None
+                assert row.state == "queued"
 
 
 @pytest.mark.parametrize(
     "password", ["secret@word", "@secretword", "secret@9:word", "secret@1/w#ord", "a@secret?@word"]
 )
-def test_a_password_that_ends_before_its_end_is_told_without_showing_any_of_it(password: str) -> None:
+@pytest.mark.parametrize("name", ["anna", "anna@server", "", "anna/b"])
+def test_a_password_that_ends_before_its_end_is_told_without_showing_any_of_it(
+    name: str, password: str
+) -> None:
     with pytest.raises(LedgerError, match="write @ as %40") as told:
-        open_ledger(f"postgresql+psycopg://anna:{password}@127.0.0.1:1/glimpsed")
+        open_ledger(f"postgresql+psycopg://{name}:{password}@127.0.0.1:1/glimpsed")
     assert "secret" not in str(told.value)
     assert "word@" not in str(told.value)
 
@@ -104,6 +140,13 @@ def test_a_password_that_ends_before_its_end_is_told_without_showing_any_of_it(p
 def test_an_at_sign_in_an_option_is_none_of_the_password(options: str) -> None:
     place = parsed(f"postgresql://anna:secret@127.0.0.1/glimpsed{options}")
     assert (place.password, place.host) == ("secret", "127.0.0.1")
+
+
+@pytest.mark.parametrize("password", [None, "secret"])
+def test_a_name_may_have_an_at_sign(password: str | None) -> None:
+    """Some hosters' do."""
+    place = parsed(f"postgresql://anna@server{f':{password}' if password else ''}@127.0.0.1:5432/glimpsed")
+    assert (place.username, place.password, place.host) == ("anna@server", password, "127.0.0.1")
 
 
 @pytest.mark.parametrize(

@@ -268,6 +268,14 @@ def told(place: sa.URL) -> str:
     return place.set(query={}).render_as_string(hide_password=True)
 
 
+def no_unicode(where: str, encoding: str) -> LedgerError:
+    """What is said of a database that cannot hold whatever a file is called."""
+    return LedgerError(
+        f"{where}: the database's encoding is {encoding}, which not every file name and answer can be "
+        f"written in. Make one with: createdb --template=template0 --encoding=UTF8"
+    )
+
+
 def _create_file(url: sa.URL) -> Path:
     """The database file, made for our eyes only if it is new: it holds what the images say.
 
@@ -338,15 +346,11 @@ def _postgresql(url: sa.URL, connect: dict[str, Any]) -> sa.Engine:
     except ModuleNotFoundError as e:
         raise MissingExtra("A ledger in PostgreSQL", "postgres") from e
 
-    def in_unicode(connection: Any, record: pool.ConnectionPoolEntry) -> None:
+    def in_characters(connection: Any, record: pool.ConnectionPoolEntry) -> None:
         del record
-        encoding = connection.info.parameter_status("server_encoding")
-        if encoding not in {"UTF8", None}:
+        if connection.info.parameter_status("server_encoding") == "SQL_ASCII":  # psycopg reads bytes from it
             connection.close()
-            raise LedgerError(
-                f"{told(url)}: the database's encoding is {encoding}, which not every file name and answer can be "
-                f"written in. Make one with: createdb --template=template0 --encoding=UTF8"
-            )
+            raise no_unicode(told(url), "SQL_ASCII")
 
-    sa.event.listen(engine, "connect", in_unicode, insert=True)  # before SQLAlchemy asks anything itself
+    sa.event.listen(engine, "connect", in_characters, insert=True)  # before SQLAlchemy asks anything itself
     return engine

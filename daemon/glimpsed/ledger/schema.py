@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from glimpsed.errors import LedgerError
+from glimpsed.ledger.engine import no_unicode
 
 VERSION_ROW = "version"
 BEGAN = "began"  # when this ledger was made, epoch seconds
@@ -365,6 +366,11 @@ def prepare(
 def refuse_strangers(connection: sa.Connection, where: str, steps: Sequence[Step] = STEPS) -> int | None:
     """The ledger's version, None for an empty database. Raises `LedgerError` as `prepare` does."""
     version = _version(connection, where)
+    if version is None and connection.dialect.name == "postgresql":
+        # One that is there goes on: it may hold Latin names only, and what was paid for.
+        encoding = str(connection.exec_driver_sql("SHOW server_encoding").scalar_one())
+        if encoding != "UTF8":
+            raise no_unicode(where, encoding)
     newest = 1 + len(steps)
     if version is not None and version > newest:
         raise LedgerError(

@@ -98,7 +98,7 @@ ERRORS: tuple[Row, ...] = (
         r"| \b(account|organi[sz]ation|project|workspace|team|tenant|subscription|licen[cs]e|trial|plan|billing|payment).{0,120}"
         r"\b(overdue|suspended|arrears|restricted|deactivated|disabled|terminated|closed|locked|frozen|on[ ]hold|past[ ]due|expired|inactive|not[ ]active"
         r"|has[ ]ended|lapsed|cancel+ed|banned|blocked|unpaid) | good[ ]standing"
-        r"| (reached|exceeded|exceeds|over|hit|used[ ]up).{0,30}(usage|spend(ing)?|billing|budget|monthly|credit|hard)[ ](limit|quota|allowance|cap)\b"
+        r"| (reached|exceeded|exceeds|over|hit|used[ ]up).{0,30}(usage|spend(ing)?|billing|budget|monthly|credit|hard)[ ](limit|quota|allowance|cap)s?\b"
         r"| (usage|spend(ing)?|billing|budget|monthly|hard)[ ]limits?.{0,20}(reached|exceeded)"
         r"| (location|region|country|territory|countries).{0,40}(not[ ](supported|available|allowed|permitted)|unsupported|restricted|blocked)"
         r"| (not[ ](supported|available|allowed|offered)|unsupported|unavailable).{0,20}(in|for|from)[ ]your[ ](location|region|country)"),
@@ -119,9 +119,9 @@ ERRORS: tuple[Row, ...] = (
     row("switch", "model", words=r"无权(使用|访问).{0,10}(模型|model) | 无可用渠道 | 模型.{0,60}(不存在|未开通|不支持)"
         r"| no[ ]available[ ]channel | (model|deployment|engine).{0,120}(does[ ]not[ ]exist|doesn't[ ]exist|not[ ](exist|found|open)\b|been[ ](deprecated|retired|decommissioned|removed|discontinued|shut[ ]down))"
         r"| (unknown|invalid|unsupported|no[ ]such)[ ]model\b(?![ _](param|arg|config|setting|opt|input|output)) | not[ ]a[ ]valid[ ]model | (no|not[ ]have)[ ]access[ ]to[ ](the[ ])?model"
-        r"| \bmodel[ ](id|identifier|name)\b.{0,30}\b(invalid|not[ ](valid|known|recogni[sz]ed)|unknown)"
+        r"| \A(?!(?s:.*)(\A|\s)images?\b)(?s:.*)\bmodel[ ](id|identifier|name)\b:?((?!\b(or|and)\b|[,;]|[.:][ ]).){0,30}\b(invalid|not[ ](valid|known|recogni[sz]ed)|unknown)"
         r"| \b(images?|image_url|input_image|vision|multimodal)[ ](\w+[ ])?(is|are)[ ]only[ ](supported|available|allowed|accepted)[ ](by|for|with|on)"
-        r"| \bonly[ ](supports?|accepts?|takes?)[ ]text[ ](input|content|prompt|message|modal)"
+        r"| \A(?!(?s:.*)\b(system|developer|assistant|role|tool|function|parameter|field|response_?format)\w*\b.{0,40}\bonly[ ])(?s:.*)\bonly[ ](supports?|accepts?|takes?)[ ]text[ ](input|content|prompt|message|modal)"
         r"| model.{0,80}not[ ]support.{0,20}(image|vision) | (image|vision)[ ]input.{0,40}not[ ]supported"
         r"| not[ ]support[ ]image[ ]input | (missing|lacks?|without|not[ ]have).{0,60}(image[ ]input|vision|multimodal|mmproj) | \bno[ ](vision|multimodal)"
         r"| not[ ]a[ ](vision|multimodal) | text[- ]only[ ]model"
@@ -145,11 +145,12 @@ ERRORS: tuple[Row, ...] = (
     # --- too much in one request: too many images, too many tokens ---
     row("switch", "count", at="400 413 422", words=r"(at[ ]most|only|maximum([ ]of)?|up[ ]to|exceed\w*|limit\w*.{0,15})[ ](one|\d+)[ ]images?\b(?!.{0,12}(px|pixel|MB))"
         r"| too[ ]many[ ]images | multiple[ ]images.{0,40}not | images?[ ]per[ ](prompt|request|message)"
-        r"| (number|count|amount)[ ]of[ ](\w+[ ])?images\b | \bimages?[ ](count|number)\b | \bmax(imum)?([ ]of)?[ ]\d+[ ]images\b"
-        r"| \b\d+[ ]images\b.{0,40}\b(max|limit|exceed|allowed|supported|at[ ]most)"),
+        # Not of one of them, by its number: what is wrong with that is no matter of how many they are.
+        r"| \A(?!(?s:.*)\bimage[ ](number[ ]|no\.?[ ]?)?[#\[(]?\d)(?s:.*)((number|count|amount)[ ]of[ ](\w+[ ])?images\b | \bimage[ ](count|number)\b | \bimages[ ](count|number)[ ](is|are|must|should|exceed)"
+        r"| \bmax(imum)?([ ]of)?[ ]\d+[ ]images\b | \b\d+[ ]images\b.{0,40}\b(max|limit|exceed|allowed|supported|at[ ]most))"),
     row("retry", codes="ThrottlingException Throttling LimitExceeded capacity_exceeded service_tier_capacity_exceeded",
         words=r"please[ ]wait[ ]before[ ]trying | (请求)?频率(超过|过高|超限|限制)"),
-    row("retry", at="400 403 404 422", words=r"\b(server|service|system|model|backend|upstream|engine)s?[ ](is|are)[ ](currently[ ]|temporarily[ ]|too[ ]|very[ ]){0,3}(busy|overloaded|unavailable|starting|loading|warming)"
+    row("retry", at="400 403 404 422", words=r"\b(server|service|system|model|backend|upstream|engine)s?[ ](is|are)[ ]((currently[ ]|temporarily[ ]|too[ ]|very[ ]){0,3}(busy|overloaded|starting|loading|warming) | (currently|temporarily)[ ]unavailable)"
         r"| too[ ]many[ ](\w+[ ])?requests | \b(upstream|gateway|backend)[ ](\w+[ ])?time(d[ ]|-)?[ ]?out | no[ ]healthy[ ]upstream | \btemporarily[ ]unavailable"),
     row("shrink", "image", at="400 413 422 429 500", words=r"(model|context)[ ]token[ ]limit.{0,20}\d+.{0,20}requested | (input|prompt)[ ]length[ ](should|must) | (prompt|输入|上下文).{0,6}(超长|过长)"
         r"| context[ _](length|size|window) | maximum[ ](model|context|input|sequence|prompt)[ ]length | too[ ]many[ ](input[ ])?tokens"
@@ -199,7 +200,7 @@ ERRORS: tuple[Row, ...] = (
     # --- what only the status makes clear ---
     row("switch", "model", at="404 410", codes="not_found_error", words=r"support\w*[ ](image|vision|multimodal) | \bmodel"),
     row("switch", "unknown", at="404", words=r"\b(parameter|image|temperature|response_format|schema|stream|system|tool)"),
-    row("switch", "model", at="404", words=r"\bno[ ](\w+[ ])?(endpoint|provider|deployment|instance|backend|channel)s?\b"),
+    row("switch", "model", at="404", words=r"\bno[ ](\w+[ ])?(endpoint|provider|deployment|instance|backend|channel)s?\b(?!.{0,30}(\bPOST\b|(?<!\w)/))"),
     row("switch", "model", at="403", words=r"\bmodel"),
 )  # fmt: skip
 
