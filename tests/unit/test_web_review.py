@@ -515,3 +515,34 @@ def test_types_are_found_through_references_and_alternatives() -> None:
     assert types_at(schema, ["items", "3", "price"]) == {"number", "null"}
     assert types_at(schema, ["self", "self", "items", "0", "price"]) == {"number", "null"}
     assert types_at(schema, ["nowhere", "at"]) == frozenset()
+
+
+class Looked(dict[str, Any]):
+    """A part of a schema that counts how often any of them is looked at."""
+
+    looks = 0
+
+    def get(self, key: str, default: Any = None) -> Any:
+        Looked.looks += 1
+        return super().get(key, default)
+
+
+def test_each_part_of_a_schema_that_names_itself_twice_is_looked_at_once_a_level() -> None:
+    def looks(levels: int) -> int:
+        again = [Looked(properties=Looked({key: Looked({"$ref": "#"})})) for key in ("below", "below")]
+        schema = Looked(anyOf=[*again, Looked(type="null")])
+        data: Any = {}
+        for _ in range(levels):
+            data = {"below": data, "other": [1, 2]}
+        before = Looked.looks
+        assert fields(data, {}, schema) == leaves(data)
+        return Looked.looks - before
+
+    assert looks(10) - looks(9) == looks(5) - looks(4) > 0
+    assert looks(80) == looks(40)
+
+
+def test_one_shape_that_two_alternatives_name_is_one() -> None:
+    shape = {"properties": {"total": {"type": "number"}}}
+    schema = {"$defs": {"bill": shape}, "anyOf": [{"$ref": "#/$defs/bill"}, {"$ref": "#/$defs/bill"}]}
+    assert fields({"name": "x"}, {}, schema) == [("name", "x"), ("total", None)]

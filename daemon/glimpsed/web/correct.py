@@ -7,7 +7,7 @@ import copy
 import itertools
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from glimpsed.config.schema import Folder
@@ -20,7 +20,7 @@ Keys = tuple[str | int, ...]
 Place = tuple[Any, str | int]  # an object or a list, and a key of it
 
 MOST_FIELDS = 500
-_DEEPEST = 20
+_DEEPEST = 20  # levels of an answer in which something that was left out is looked for
 _PLAIN = re.compile(r"-?\d{1,15}(\.\d{1,15})?([eE][+-]?\d{1,2})?")
 _TYPES = {
     bool: "boolean", int: "integer", float: "number", str: "string", type(None): "null", dict: "object", list: "array",
@@ -75,23 +75,31 @@ def _located(data: Any) -> tuple[dict[str, tuple[Keys, Any]], set[str]]:
 def _more(data: Any, others: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Place]:
     """Where that is, or would be, which is no leaf: what is in doubt, and what was left out."""
     located, twice = _located(data)
-    paths = dict.fromkeys([*others, *itertools.islice(_left_out(data, schema, ()), MOST_FIELDS)])
+    paths = dict.fromkeys(
+        [*others, *itertools.islice(_left_out(data, _parts([schema], schema), schema, ()), MOST_FIELDS)]
+    )
     places = ((path, _place(data, path)) for path in paths if path not in located and path not in twice)
     return {path: place for path, place in places if place is not None}
 
 
-def _left_out(data: Any, schema: Mapping[str, Any], keys: Keys) -> Iterator[str]:
-    """The single values that the schema names, in one shape that it gives, and an object has no key for."""
-    if not isinstance(data, dict | list):
+def _left_out(
+    data: Any, parts: Sequence[Mapping[str, Any]], schema: Mapping[str, Any], keys: Keys
+) -> Iterator[str]:
+    """The single values that the schema names, in one shape that it gives, and an object has no key for.
+
+    `parts`: what the schema says of this data.
+    """
+    if not parts or len(keys) > _DEEPEST or not isinstance(data, dict | list):
         return
     here = [str(key) for key in keys]
-    shapes = [part for part in _parts_at(schema, here) if isinstance(part.get("properties"), dict)]
+    shapes = [part for part in parts if isinstance(part.get("properties"), dict)]
     if isinstance(data, dict) and len(shapes) == 1:
         for key in shapes[0]["properties"]:
-            if key not in data and not types_at(schema, [*here, key]) & {"object", "array"}:
+            if key not in data and not _types(_parts_below(parts, key, schema)) & {"object", "array"}:
                 yield returned(".".join([*here, key]))
     for key, below in data.items() if isinstance(data, dict) else enumerate(data):
-        yield from _left_out(below, schema, (*keys, key))
+        if isinstance(below, dict | list):
+            yield from _left_out(below, _parts_below(parts, str(key), schema), schema, (*keys, key))
 
 
 def _place(data: Any, path: str) -> Place | None:
@@ -215,33 +223,42 @@ def _number(text: str) -> int | float | None:
 
 def types_at(schema: Mapping[str, Any], path: list[str]) -> frozenset[str]:
     """Which types the schema allows there; empty where it does not say."""
-    found = [part.get("type") for part in _parts_at(schema, path)]
+    parts = _parts([schema], schema)
+    for key in path:
+        parts = _parts_below(parts, key, schema)
+    return _types(parts)
+
+
+def _types(parts: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    found = [part.get("type") for part in parts]
     named = {name for of in found for name in (of if isinstance(of, list) else [of])}
     return frozenset(name for name in named if isinstance(name, str))
 
 
-def _parts_at(schema: Mapping[str, Any], path: list[str]) -> list[Mapping[str, Any]]:
-    """What the schema says of what is there."""
-    here: list[Any] = [schema]
-    for key in path:
-        here = [below for one in here for part in _parts(one, schema, 0) for below in _below(part, key)]
-    return [part for one in here for part in _parts(one, schema, 0)]
+def _parts_below(
+    parts: Sequence[Mapping[str, Any]], key: str, schema: Mapping[str, Any]
+) -> list[Mapping[str, Any]]:
+    """What the schema says of what is at this key of what it says `parts` of."""
+    return _parts([below for part in parts for below in _below(part, key)], schema)
 
 
-def _parts(part: Any, schema: Mapping[str, Any], depth: int) -> Iterator[Mapping[str, Any]]:
-    """A schema, and those that it stands for or is made of."""
-    if not isinstance(part, dict) or depth > _DEEPEST:
-        return
-    yield part
-    reference = part.get("$ref")
-    if isinstance(reference, str) and reference.startswith("#"):
-        target: Any = schema
-        for key in reference[1:].strip("/").split("/") if reference != "#" else ():
-            target = target.get(key) if isinstance(target, dict) else None
-        yield from _parts(target, schema, depth + 1)
-    for name in ("anyOf", "oneOf", "allOf"):
-        for below in part.get(name) or ():
-            yield from _parts(below, schema, depth + 1)
+def _parts(found: list[Any], schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """These schemas, and those that they stand for or are made of. Each once: they may name one another, and themselves."""
+    parts: dict[int, Mapping[str, Any]] = {}
+    while found:
+        part = found.pop()
+        if not isinstance(part, dict) or id(part) in parts:
+            continue
+        parts[id(part)] = part
+        reference = part.get("$ref")
+        if isinstance(reference, str) and reference.startswith("#"):
+            target: Any = schema
+            for key in reference[1:].strip("/").split("/") if reference != "#" else ():
+                target = target.get(key) if isinstance(target, dict) else None
+            found.append(target)
+        for name in ("anyOf", "oneOf", "allOf"):
+            found.extend(part.get(name) or ())
+    return list(parts.values())
 
 
 def _below(part: Mapping[str, Any], key: str) -> Iterator[Any]:
