@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 from pathlib import Path
 
 import pytest
@@ -195,49 +194,6 @@ def test_a_backlog_waits_on_whatever_its_directory_is_called(tmp_path: Path, inb
             assert len(gateway.requests) == 1
             assert glimpsed("approve", "-c", daemon.config, home=tmp_path).returncode == 0
             daemon.wait_event("file.done", count=7)
-
-
-@pytest.mark.parametrize("how", ["reload", "restart"])
-@pytest.mark.parametrize("what", ["path", "include", "exclude", "recursive"])
-def test_what_a_wider_config_finds_is_a_backlog_too(tmp_path: Path, inbox: Path, what: str, how: str) -> None:
-    """And no less is: what is known, or has just arrived, waits for nobody."""
-    narrow, wide = {
-        "path": (f"path: {inbox}", f"path: {tmp_path / 'old'}"),
-        "include": ("include: ['new*']", "include: ['new*', '*.png']"),
-        "exclude": ("exclude: ['old/']", "exclude: ['other/']"),
-        "recursive": ("recursive: false", "recursive: true"),
-    }[what]
-    where = tmp_path / "old" if what == "path" else inbox
-    for number in range(8):
-        drop(where, f"old/{number}.png", picture(seed=number))
-    with Gateway() as gateway:
-        text = config(gateway, inbox).replace("burst_confirm: 5", "backlog_confirm: 3")
-        before = text if what == "path" else text.replace("rescan: 1s", f"rescan: 1s, {narrow}")
-        after = text.replace(narrow, wide) if what == "path" else before.replace(narrow, wide)
-        with Daemon(before, tmp_path) as daemon:
-            daemon.wait_event("scan.finished")
-            drop(inbox, "new 1.png", picture(seed=100))
-            daemon.wait_event("file.done", file="new 1.png")
-            if how == "reload":
-                daemon.config.write_text(after)
-                daemon.process.send_signal(signal.SIGHUP)
-            else:
-                daemon.stop()
-                daemon.config.write_text(after)
-                daemon.start()
-            assert daemon.wait_event("backlog.waiting")["waiting"] == 8
-            drop(where, "new 2.png", picture(seed=101))
-            daemon.wait_event("file.done", file="new 2.png")
-            assert len(gateway.requests) == 2
-            assert glimpsed("approve", "-c", daemon.config, home=tmp_path).returncode == 0
-            daemon.wait_event("file.done", count=10)
-            # Less than was listed before is no news, nor is the same again.
-            for text in (before, after):
-                daemon.config.write_text(text)
-                daemon.process.send_signal(signal.SIGHUP)
-            drop(where, "new 3.png", picture(seed=102))
-            daemon.wait_event("file.done", file="new 3.png")
-            assert len(daemon.seen("backlog.waiting")) == 1
 
 
 @pytest.mark.parametrize("new", [3, 8])

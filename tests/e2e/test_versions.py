@@ -147,6 +147,22 @@ def test_of_two_images_whose_sidecars_have_one_name_only_one_is_asked_about(
         assert json.loads((inbox / "scan.json").read_text())["source"]["name"] == done
 
 
+def test_two_images_whose_sidecars_have_one_name_do_not_wait_for_each_other(
+    tmp_path: Path, inbox: Path
+) -> None:
+    """The first is refused, which is believed once nobody else is asked about; the second waits for the first one's name."""
+    drop(inbox, "scan.png", picture(seed=1))
+    drop(inbox, "scan.jpg", picture("JPEG", seed=2))
+    body = {"error": {"message": "Your request was rejected by our content filter", "code": "content_filter"}}
+    refused = Scripted(400, body)
+    with (
+        Gateway(default=refused) as gateway,
+        Daemon(config(gateway, inbox, 'sidecar: "{stem}.{ext}"'), tmp_path) as daemon,
+    ):
+        failed = {daemon.wait_event("file.failed", count=n)["file"] for n in (1, 2)}
+        assert failed == {"scan.png", "scan.jpg"}
+
+
 def test_pages_each_asks_page_by_page_and_a_bad_page_repeats_only_itself(tmp_path: Path, inbox: Path) -> None:
     script = [
         Scripted(text="one"),

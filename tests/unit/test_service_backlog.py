@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -102,22 +101,6 @@ async def test_a_small_backlog_goes_at_once(history: History, backlogs: Backlogs
     assert history.ledger.held()
     await backlogs.after_listing(folder, 2, files.find_root(folder.path))
     assert not history.ledger.held()
-
-
-async def test_a_host_that_has_the_folder_elsewhere_holds_nothing_and_a_changed_path_does(
-    history: History, backlogs: Backlogs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = history.config.folders["invoices"]
-    elsewhere = folder.model_copy(update={"path": history.config.folders["archive"].path})
-    history.ledger.first_seen("invoices", 0)
-    monkeypatch.setattr(socket, "gethostname", lambda: "a")
-    await backlogs.after_listing(folder, 0, files.find_root(folder.path))
-    monkeypatch.setattr(socket, "gethostname", lambda: "b")
-    await backlogs.before_listing(elsewhere)
-    assert not history.ledger.held()
-    monkeypatch.setattr(socket, "gethostname", lambda: "a")
-    await backlogs.before_listing(elsewhere)
-    assert history.ledger.held().keys() == {"invoices"}
 
 
 async def test_a_second_reader_that_costs_money_is_asked_about_as_the_first(

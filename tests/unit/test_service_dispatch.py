@@ -37,8 +37,12 @@ class Stories:
         self.go_on = asyncio.Event()
         self.answers = False  # whether the model has answered, and only the end is missing
 
-    def room(self, job: Job, folder: Folder) -> contextlib.AbstractAsyncContextManager[None]:
+    def turn(self, job: Job, folder: Folder) -> asyncio.Lock:
         del job, folder
+        return asyncio.Lock()
+
+    def room(self, job: Job) -> contextlib.AbstractAsyncContextManager[None]:
+        del job
         return contextlib.nullcontext()
 
     async def answer(self, job: Job, place: Place) -> Unfinished | End:

@@ -124,6 +124,8 @@ CASES = [
     Case("a web page: base_url wrong", (Scripted(body="<!doctype html><html>"),), "PAUSE", (R,)),
     Case("redirected", (Scripted(status=307, body="", headers={"location": "https://evil.example/v1"}),), "PAUSE", (R,)),
     Case("404 page from both: base_url wrong", (Scripted(status=404, body="404 page not found"),) * 2, "PAUSE", (R, C)),
+    Case("a 404 with a word that the model is called", (err(404, "default backend - 404"),) * 2, "PAUSE", (R, C), entry={"model": "default"}),
+    Case("a 404 with a name that begins like the model's", (err(404, "gpt-4o-proxy.example: nothing here"),) * 2, "PAUSE", (R, C)),
     # shrink: new images are needed
     Case("413", (Scripted(status=413, body="<html>"),), "SHRINK", (R,)),
     Case("413 before the body was read", (Scripted(status=413, body="<html>", fault="early"),), "SHRINK", (R,)),
@@ -137,6 +139,7 @@ CASES = [
     Case("image not seen, in Chinese", (text("抱歉,我无法查看图片。"),), FOX, (C, R), api="chat"),
     Case("image never seen", (text(BLIND), text(BLIND)), "SWITCH", (R, C)),
     Case("no access to the model", (err(403, "无权使用模型"), err(403, "无权使用模型")), "SWITCH", (R, C)),
+    Case("a 404 with the model's own name", (err(404, "'gpt-4o': nothing here."),) * 2, "SWITCH", (R, C)),
     Case("unknown model", (err(404, "x", "model_not_found"), err(404, "x", "model_not_found")), "SWITCH", (R, C)),
     Case("content policy", (err(400, "x", "image_content_policy_violation"),) * 2, "SWITCH", (R, C)),
     Case("refusal by both", (Scripted(body={"choices": [{"message": {"refusal": "no"}}]}), text("I'm sorry, I can't help with that.")), "SWITCH", (C, R), api="chat"),

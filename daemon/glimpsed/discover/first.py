@@ -8,16 +8,10 @@ from glimpsed.ledger import Ledger
 
 # Stands among the fingerprints while the first listing is under way: no directory has such a name.
 UNDER_WAY = "//first"
-# What stands there: of a folder that was never seen before, or of a known one whose config takes in more than it did.
-NEW, WIDER = b"1", b"2"
 
 
 class FirstSight:
-    """`backlog` is how many files wait after it; None until that is known, or when the folder was seen before.
-
-    One whose config takes in more than it did is seen as if for the first time, but for `existing: ignore`: what came
-    since it was listed last is no less an arrival for that.
-    """
+    """`backlog` is how many files wait after it; None until that is known, or when the folder was seen before."""
 
     def __init__(self, site: WatchedFolder) -> None:
         self.under_way = False
@@ -25,28 +19,24 @@ class FirstSight:
         self._site = site
         self._began = 0.0  # epoch
         self._waiting = 0
-        self._wider = False
 
     async def begin(self) -> dict[str, bytes]:
         """Ask the ledger whether it is one. Returns the folder's fingerprints, which tell."""
         site, name = self._site, self._site.folder.name
         self._began = self._began or site.clock()
         digests = await site.books(Ledger.fingerprints, name)
-        mark = digests.pop(UNDER_WAY, None)
-        interrupted, self._wider = mark is not None, mark == WIDER
-        if self._wider:
-            self._waiting = (await site.books(Ledger.held_back, [name])).get(name, 0)
-        elif interrupted:  # what it had queued by then belongs to the backlog too
+        interrupted = digests.pop(UNDER_WAY, None) is not None
+        if interrupted:  # what it had queued by then belongs to the backlog too
             self._waiting = (await site.books(Ledger.counts, [name]))[name]["queued"]
         elif not await site.books(Ledger.seen, name):
-            await site.books(Ledger.set_fingerprints, name, {UNDER_WAY: NEW})
+            await site.books(Ledger.set_fingerprints, name, {UNDER_WAY: b"1"})
         self.under_way = await site.books(Ledger.first_seen, name, site.clock()) or interrupted
         site.new = self.under_way
         return digests
 
     async def without_ignored(self, directory: str, new: dict[str, Listed]) -> dict[str, Listed]:
         """With `existing: ignore`, what was there before is done; what came since is returned."""
-        if not new or not self.under_way or self._wider or self._site.folder.existing != "ignore":
+        if not new or not self.under_way or self._site.folder.existing != "ignore":
             return new
         there = {name for name, listed in new.items() if listed.ctime_ns / 1e9 < self._began}
         versions = {self._site.key(directory, name): new[name].version for name in there}

@@ -8,11 +8,11 @@ and one log line (`ends`). Nothing is raised for a file's sake.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import random
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -102,19 +102,19 @@ class Pipeline:
             weakref.WeakValueDictionary()
         )
 
-    @contextlib.asynccontextmanager
-    async def room(self, job: Job, folder: Folder) -> AsyncIterator[None]:
-        """For the job's file, from `answer` to `finish`: memory for it, and its sidecars' names for it alone.
+    def turn(self, job: Job, folder: Folder) -> asyncio.Lock:
+        """To be held from before `answer` to after `finish`: the names of the job's sidecars.
 
         Where they leave its ending out, another image may have the same: the second finds them taken, before it is asked about.
         """
+        if "{name}" in folder.sidecar:
+            return asyncio.Lock()
         shared = job.key.folder, job.key.directory, sidecar.sidecar_name(folder, job.key.name, "json")
-        mine = contextlib.nullcontext() if "{name}" in folder.sidecar else self._named(shared)
-        async with mine, self._images.room.of(job.version.size):
-            yield
-
-    def _named(self, shared: tuple[str, str, str]) -> asyncio.Lock:
         return self._names.setdefault(shared, asyncio.Lock())
+
+    def room(self, job: Job) -> AbstractAsyncContextManager[None]:
+        """For the job's file, from `answer` to `finish`."""
+        return self._images.room.of(job.version.size)
 
     async def answer(self, job: Job, place: Place) -> Unfinished | End:
         """Take a job to an answer that is kept, or to its end. Raises as `finish`."""

@@ -8,15 +8,12 @@ waits for nobody.
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from glimpsed.blocking import wait
 from glimpsed.clock import elapsed
 from glimpsed.config.schema import Config, Folder
-from glimpsed.discover import scope
-from glimpsed.discover.first import UNDER_WAY, WIDER
 from glimpsed.discover.watch import FolderWatch
 from glimpsed.disk.files import Root
 from glimpsed.errors import ShareTrouble
@@ -59,15 +56,9 @@ class Backlogs:
         self.expected: dict[str, str] = {}  # folder -> what its backlog will take, for `status`
 
     async def before_listing(self, folder: Folder) -> None:
-        """Hold the backlog of a folder that was never listed, or not as widely, if asking its models costs money."""
-        name = folder.name
-        if not self._costs(folder):
-            return
-        if await self._books.patient(Ledger.seen, name):
-            if not scope.is_wider(folder, await self._books.patient(Ledger.noted, _listed(name))):
-                return
-            await self._books.patient(Ledger.set_fingerprints, name, {UNDER_WAY: WIDER})
-        await self._books.patient(Ledger.hold, name, self._clock())
+        """Hold the backlog of a folder that was never listed, if asking its models costs money."""
+        if self._costs(folder) and not await self._books.patient(Ledger.seen, folder.name):
+            await self._books.patient(Ledger.hold, folder.name, self._clock())
 
     async def ask_failed_again(self, folder: Folder) -> None:
         """What no model answered goes back into the queue, if the folder asks another question by now (DESIGN 9)."""
@@ -92,9 +83,6 @@ class Backlogs:
         `settling`: how many files are not in the ledger yet.
         """
         name = folder.name
-        listed = await self._books.patient(Ledger.noted, _listed(name))
-        if (now := scope.noted(folder, listed)) != listed:
-            await self._books.patient(Ledger.note, _listed(name), now)
         if name not in await self._books.patient(Ledger.held):
             return
         free = 0
@@ -227,11 +215,6 @@ async def _unless_soon(look: Coroutine[Any, Any, None], tell: Callable[[], Await
     finally:
         task.cancel()
     return slow
-
-
-def _listed(folder: str) -> str:
-    """Where the ledger has what this host has listed of a folder: another one may have it elsewhere."""
-    return f"listed by {socket.gethostname()}: {folder}"
 
 
 def _in_words(expected: Estimate) -> str:

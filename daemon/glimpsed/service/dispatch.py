@@ -6,7 +6,8 @@ There is no queue here: what is claimed is being worked on, what is not stays a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -219,7 +220,7 @@ class Dispatcher:
         end = End("later")
         asking = True
         try:
-            async with self._pipeline.room(job, place.folder):
+            async with self._turn(job, place, pacing), self._pipeline.room(job):
                 come_to = await self._pipeline.answer(job, place)
                 # Once it is kept, and not before: budgets are reckoned from what the ledger knows.
                 if isinstance(come_to, Unfinished):
@@ -238,6 +239,23 @@ class Dispatcher:
             else:
                 pacing.written()
             self._count(job, end)
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, job: Job, place: Place, pacing: Pacing) -> AsyncIterator[None]:
+        """Its sidecars' names for this job alone. While it waits for them it is not in hand: nobody waits for what it is told."""
+        turn = self._pipeline.turn(job, place.folder)
+        taken = turn.locked()
+        if taken:
+            pacing.give_back()
+        try:
+            await turn.acquire()
+        finally:
+            if taken:
+                pacing.take()
+        try:
+            yield
+        finally:
+            turn.release()
 
     def _count(self, job: Job, end: End) -> None:
         try:

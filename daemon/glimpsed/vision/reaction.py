@@ -130,9 +130,14 @@ def weighed(state: State, finding: Finding, *, there: bool = False) -> Finding:
 
 
 def _names_model(state: State, reason: str) -> bool:
-    """Whether it is the model that is not there: its name is told, and no address that may hold it."""
-    words = reason.lower()
-    return state.ask.model.lower() in words and not any(api.PATH in words for api in APIS.values())
+    """Whether it is the model that is not there: its name is told, and no address that may hold it.
+
+    A name that is a plain word (`default`, `vision`) may stand there for anything.
+    """
+    words, name = reason.lower(), state.ask.model.lower()
+    if name.isalpha() or name.isdigit() or any(api.PATH in words for api in APIS.values()):
+        return False
+    return re.search(rf"(?<![\w./-]){re.escape(name)}(?![\w/-]|\.\w)", words) is not None
 
 
 def _as(finding: Finding, kind: Literal["pause", "longer", "switch"], reason: str) -> Finding:
