@@ -2,6 +2,7 @@
 
     GlimpsedError
     ├── ConfigError        the configuration is wrong: every problem at once              exit 78
+    │   └── AddressTaken   another process listens there
     ├── UsageError         the command line asks for what does not exist                  exit 2
     ├── NotPermitted       it takes other rights                                          exit 77
     ├── MissingExtra       an optional part is not installed; says how to get it          exit 78
@@ -64,6 +65,10 @@ class ConfigError(GlimpsedError):
     def __init__(self, *problems: Problem) -> None:
         super().__init__("\n".join(str(p) for p in problems))
         self.problems = problems
+
+
+class AddressTaken(ConfigError):
+    """Another process listens on the address that the configuration gives."""
 
 
 class UsageError(GlimpsedError):

@@ -217,3 +217,26 @@ def test_once_does_its_work_beside_a_daemon_that_has_the_port_of_the_metrics(tmp
         assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
         assert (tmp_path / "one/first.jpg.txt").exists()
         assert glimpsed("run", home=tmp_path).returncode == 78  # a daemon that nobody can watch is none
+
+
+@pytest.mark.parametrize("wrong", ["address", "extra"])
+def test_once_tells_of_metrics_that_nobody_can_serve(tmp_path: Path, wrong: str) -> None:
+    """Those of a port that a daemon has are served by that."""
+    (tmp_path / "one").mkdir()
+    host = {"address": "203.0.113.1", "extra": "127.0.0.1"}[wrong]  # of documentation: no machine's
+    (tmp_path / "lacking").mkdir()
+    (tmp_path / "lacking/prometheus_client.py").write_text("raise ModuleNotFoundError(__name__)")
+    text = CONFIG.format(
+        url="http://127.0.0.1:9/v1",
+        folders="  one: {path: one, model: good}",
+        price=PRICE,
+        top=f"metrics: {host}:9",
+    )
+    (tmp_path / "glimpsed.yaml").write_text(text)
+    ended = glimpsed(
+        "once", home=tmp_path, env={"PYTHONPATH": str(tmp_path / "lacking")} if wrong == "extra" else None
+    )
+    assert ended.returncode == 78
+    assert {"address": "cannot listen on 203.0.113.1:9", "extra": "metrics: needs an extra"}[
+        wrong
+    ] in ended.stderr

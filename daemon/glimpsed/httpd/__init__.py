@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import errno
 import os
 import socket
 import threading
@@ -18,7 +19,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeAlias, TypeVar
 
 from glimpsed import eventloop
-from glimpsed.errors import ConfigError, Problem
+from glimpsed.errors import AddressTaken, ConfigError, Problem
 
 T = TypeVar("T")
 App: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
@@ -118,14 +119,15 @@ class Httpd:
     def sockets(self, name: str, where: tuple[str, int]) -> list[socket.socket]:
         """What systemd hands over for the port of this name, else one that listens on this host and port.
 
-        Raises `ConfigError` when the address is not to be had.
+        Raises `ConfigError` when the address is not to be had, `AddressTaken` when somebody has it.
         """
         try:
             return self.given.pop(name, None) or [bound(where)]
         except OSError as e:
             host = f"[{where[0]}]" if ":" in where[0] else where[0]
             listen = f"{host}:{where[1]}"
-            raise ConfigError(Problem(f"cannot listen on {listen}: {e.strerror}", key=name)) from e
+            kind = AddressTaken if e.errno == errno.EADDRINUSE else ConfigError
+            raise kind(Problem(f"cannot listen on {listen}: {e.strerror}", key=name)) from e
 
     def open(self, name: str, where: tuple[str, int] | None, clients: int = CLIENTS) -> Port:
         """The port of this name, on its `sockets`; with no address one that only this machine's processes reach.

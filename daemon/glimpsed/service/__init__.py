@@ -15,7 +15,7 @@ from glimpsed import __version__, eventloop, metrics
 from glimpsed.blocking import Blocking
 from glimpsed.config import state_url
 from glimpsed.config.schema import Config
-from glimpsed.errors import ConfigError, GlimpsedError, LedgerReplaced
+from glimpsed.errors import AddressTaken, ConfigError, GlimpsedError, LedgerReplaced
 from glimpsed.httpd import Httpd
 from glimpsed.images.prepare import Images
 from glimpsed.journal import events, get_logger
@@ -196,7 +196,7 @@ class Service:
         self.known = KnownAnswers(costless, self._serving.unserved, self._wake)
         try:
             self._health.serve(self.httpd, self.config)
-        except ConfigError as e:
+        except AddressTaken as e:
             if not self.once:
                 raise
             log.info(
