@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -59,6 +61,41 @@ def test_a_server_that_is_down_over_several_starts_costs_no_file_its_tries(
             for name in names:
                 daemon.wait_event("file.done", file=name)
             assert daemon.stop() == 0
+
+
+def cut_and_gone(listener: socket.socket) -> None:
+    """An answer that was cut, and nobody there any more."""
+    there, _ = listener.accept()
+    listener.close()
+    with there, there.makefile("rb") as request:
+        length = 0
+        while line := request.readline().strip().lower():
+            if line.startswith(b"content-length:"):
+                length = int(line.split(b":")[1])
+        request.read(length)
+        choice = {"message": {"content": "half of"}, "finish_reason": "length"}
+        usage = {"prompt_tokens": 1000, "completion_tokens": 9}
+        reply = json.dumps({"choices": [choice], "usage": usage}).encode()
+        there.sendall(
+            b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b" % (len(reply), reply)
+        )
+
+
+def test_a_try_that_was_paid_for_counts_though_nobody_is_there_at_its_end(
+    tmp_path: Path, inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.GLIMPSED", [sys.executable, "-c", HASTY.format(tries=1)])
+    fill(inbox, 1)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        server = threading.Thread(target=cut_and_gone, args=(listener,), daemon=True)
+        server.start()
+        with Daemon(config(url, inbox), tmp_path) as daemon:
+            reason = daemon.wait_event("file.failed")["reason"]
+            assert "no connection" in reason
+            assert "given up after 1 tries" in reason
+            assert daemon.stop() == 0
+        server.join(10)
 
 
 @pytest.mark.parametrize("fault", [GONE, PROXY], ids=["broken off", "502"])

@@ -116,7 +116,8 @@ async def ask(matter: Matter, chain: Sequence[Model], pages: Sequence[int], *, b
                 # Waiting for a fallback costs nothing; failing the file because of an outage would.
                 matter.refusals.keep(refused)
                 due = _next_look(model, matter.clock()) or e.due if model is not chain[0] else None
-                raise VisionError(e.verdict, requests=spent, raw=e.raw, due=due, alike=alike) from e
+                paid = {"input_tokens": e.input_tokens, "output_tokens": e.output_tokens}
+                raise VisionError(e.verdict, requests=spent, raw=e.raw, due=due, alike=alike, **paid) from e
             refused[key] = Refusal(f"{model.entry.name}: {e.verdict.reason}", e.raw)
         else:
             return replace(asked, requests=spent + asked.requests)

@@ -152,11 +152,9 @@ class Ends:
             return End("later", verdict.reason if error.due is not None else None)
         if verdict.kind != "retry":
             return await self._unanswered(job, place, error, question, verdict.reason, attempts)
-        again = (
-            backoff.unreached(job, self._dice)
-            if verdict.unreached
-            else backoff.again(job, verdict, self._dice)
-        )
+        # What was paid for on the way got to the API, whatever became of the last request.
+        reached = not verdict.unreached or error.input_tokens or error.output_tokens
+        again = backoff.again(job, verdict, self._dice) if reached else backoff.unreached(job, self._dice)
         if again.after is None:
             job = replace(job, retries=again.retries, cut_off=again.cut_off)
             reason = f"{verdict.reason} (given up after {again.retries} tries)"
