@@ -292,6 +292,48 @@ async def test_a_kept_connection_that_dies_in_the_midst_of_a_reply_is_a_failure(
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("road", ["direct"], indirect=True)
+@pytest.mark.parametrize("end", ["reset", "closed"])
+async def test_a_server_that_is_gone_once_it_has_a_request_on_a_kept_connection_was_reached(
+    road: Road, end: str
+) -> None:
+    """Else what crashes the server would never lose a try."""
+
+    async def crashes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request(reader)
+        writer.write(OK)
+        await request(reader)
+        road.servers[0].close()
+        if end == "reset":
+            reset(writer)
+
+    who = client(await road.serve(crashes))
+    assert (await post(who)).body == b"{}"
+    found = (await failure(who)).verdict
+    assert (found.kind, found.transport, found.server, found.unreached) == ("retry", True, True, False)
+    assert road.connections == 1
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("road", ["direct"], indirect=True)
+async def test_a_server_that_was_gone_before_a_request_was_not_reached(road: Road) -> None:
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request(reader)
+        writer.write(OK)
+        await writer.drain()
+        road.servers[0].close()
+        writer.close()
+        await writer.wait_closed()
+        closed.set()
+
+    closed = asyncio.Event()
+    who = client(await road.serve(once))
+    assert (await post(who)).body == b"{}"
+    await asyncio.wait_for(closed.wait(), 5)
+    assert (await failure(who)).verdict.unreached
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize("pause", [None, 0.0, 0.02], ids=["in one packet", "at once", "later"])
 async def test_bytes_beyond_a_reply_are_never_a_reply_to_the_next_request(
     road: Road, pause: float | None

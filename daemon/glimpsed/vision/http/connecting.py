@@ -14,7 +14,7 @@ class Connecting:
 
     def __init__(self) -> None:
         self._limits: set[asyncio.Timeout] = set()
-        self._no_more = False
+        self.ended = False  # nobody gets one any more
 
     @contextlib.asynccontextmanager
     async def limit(self, seconds: float | None) -> AsyncIterator[Callable[[], None]]:
@@ -22,7 +22,7 @@ class Connecting:
 
         Raises `httpx.ConnectTimeout` after so many seconds, and at once from the moment of `end`.
         """
-        if self._no_more:
+        if self.ended:
             raise httpx.ConnectTimeout("no more connections")
         limit = asyncio.timeout(seconds)
 
@@ -42,7 +42,7 @@ class Connecting:
 
     def end(self) -> None:
         """What has no connection yet gets none, now or later."""
-        self._no_more = True
+        self.ended = True
         now = asyncio.get_running_loop().time()
         for limit in self._limits:
             if not limit.expired():

@@ -42,15 +42,21 @@ class Direct(httpx.AsyncBaseTransport):
             head = h11.Request(
                 method=request.method, target=request.url.raw_path, headers=request.headers.raw
             )
-        kept = self._kept()
-        if kept is not None:
+        lost: httpx.TransportError | None = None
+        if (kept := self._kept()) is not None:
             try:
                 return await self._exchange(kept, head, request)
-            except httpx.TransportError:
+            except httpx.TransportError as e:
                 if kept.heard or self._closed:
                     raise
-                # The server had closed it meanwhile, or said something else: the request never counted.
-        return await self._exchange(await self._connect(request), head, request)
+                lost = e  # the server had closed it meanwhile, or said something else; or it broke on this request
+        try:
+            connection = await self._connect(request)
+        except httpx.TransportError as e:
+            if lost is None or self._connecting.ended or isinstance(e.__cause__, ssl.SSLError):
+                raise
+            raise lost from e  # nobody is there any more: the request may be why
+        return await self._exchange(connection, head, request)
 
     def send_no_more(self) -> None:
         """What has no connection yet gets none: `httpx.ConnectTimeout` at once."""
