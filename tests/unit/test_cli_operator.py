@@ -394,6 +394,17 @@ def test_a_sidecar_stands_for_its_file_as_a_shell_names_all_that_is_there(
     assert run("retry", "invoices/notes.txt")[0] == 2
 
 
+def test_a_name_that_nobody_has_does_not_read_all_names_of_its_directory(
+    history: History, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        history.failed("invoices", name)
+    monkeypatch.setattr("glimpsed.ledger.Ledger.beneath", None)
+    for mistyped in ("a.pgn", "a.png.tx", "a.png.error"):
+        assert "no such file was seen" in run("retry", f"invoices/{mistyped}")[2]
+    assert run("retry", "invoices/a.png.error.txt")[0] == 0
+
+
 def test_paths_through_a_link_to_the_folder_are_understood(history: History, run: Run, home: Path) -> None:
     history.failed("invoices", "a.png")
     (home / "link").symlink_to(home / "invoices")

@@ -41,3 +41,24 @@ def test_what_is_gone_is_not_below(ledger: Ledger) -> None:
     ledger.offer([Offer(key, Version(1, 1)) for key in keys], now=1.0)
     ledger.vanished(keys[:1], now=2.0)
     assert ledger.beneath("x", "d") == keys[1:]
+
+
+def test_what_is_called_so_or_so_and_an_ending(ledger: Ledger) -> None:
+    names = [
+        "a",
+        "a.",
+        "a.png",
+        "a.b.png",
+        "a-b.png",
+        "aa.png",
+        "A.png",
+        "\udce4.png",
+        "\udce4b.png",
+        "d/a.png",
+    ]
+    ledger.offer([Offer(FileKey(f, n), Version(1, 1)) for n in names for f in ("x", "y")], now=1.0)
+    ledger.vanished([FileKey("x", "a.")], now=2.0)
+    assert {key.path for key in ledger.called("x", "", "a")} == {"a", "a.png", "a.b.png"}
+    assert ledger.called("x", "d", "a") == [FileKey("x", "d/a.png")]
+    assert ledger.called("x", "", "\udce4") == [FileKey("x", "\udce4.png")]
+    assert ledger.called("x", "", "b") == []

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from glimpsed.ledger import Ledger, browse, kept, open_ledger, search
+from glimpsed.ledger import Ledger, browse, kept, open_ledger, queries, search
 from glimpsed.ledger.part import CHUNK
 from glimpsed.ledger.queries import STATES
 from glimpsed.ledger.schema import files
@@ -126,3 +126,12 @@ def test_failed_files_are_found_and_go_back_into_the_queue_without_a_look_at_all
     assert sum(sql.startswith("UPDATE files") for sql, _ in asked) > 0
     # The folder's index of states leads to its heads, and from there to the rows that are wanted, by their numbers or names.
     assert not any(step.endswith("files_state (folder=? AND state=?)") for step in steps), steps
+
+
+def test_the_file_of_a_sidecar_is_found_by_how_its_name_begins(tmp_path: Path) -> None:
+    ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite")
+    steps = plan(ledger, queries._called("in", "", "scan"))
+    ledger.close()
+    assert len(steps) == 1
+    assert "files_path" in steps[0] or "sqlite_autoindex_files_1" in steps[0], steps
+    assert steps[0].endswith("(folder=? AND directory=? AND name>? AND name<?)"), steps

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from glimpsed import sidecar
 from glimpsed.config.schema import Folder
 from glimpsed.model import Answer, PageAnswer, Source, Usage, Verified
+from glimpsed.sidecar.render import beginnings
 from sidecar_samples import answer, inbox
 
 SOURCE = Source(
@@ -196,3 +197,23 @@ def test_an_error_sidecar_is_a_sentence_an_advice_and_facts() -> None:
     assert "file: a\\nb.jpg" in lines
     assert not any(line.startswith("model:") for line in lines)
     assert lines[-1] == "half an answ"
+
+
+@given(
+    st.sampled_from(
+        [
+            "{name}.{ext}",
+            "{stem}.{ext}",
+            "text of {stem}.{ext}",
+            "{ext}-{name}",
+            "{stem}{stem}_{name}.{ext}",
+            "{name}{stem}.{ext}",
+        ]
+    ),
+    st.text(st.sampled_from("ab.-\n\udce4ä"), min_size=1, max_size=8),
+)
+def test_a_file_begins_as_its_sidecars_say(template: str, name: str) -> None:
+    folder = Folder(name="inbox", path=Path("/in"), sidecar=template, outputs=("json", "pdf"))
+    for found in sidecar.names(folder, name).values():
+        assert any(name == one or name.startswith(f"{one}.") for one in beginnings(folder, found)), found
+    assert beginnings(folder, sidecar.error_name(name)) >= {name}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,16 +42,13 @@ def keys_of(desk: Desk, paths: Sequence[str]) -> list[FileKey]:
     Raises `UsageError` for a path outside of all folders, and for one that the ledger does not know.
     """
     found: dict[FileKey, None] = {}
-    beside = functools.cache(functools.partial(_sidecars_in, desk))
     for path in paths:
         key = _moved(desk, path) or key_of(desk.config, path)
         if os.path.isdir(path):
             inside = desk.ledger.beneath(key.folder, key.path)
         else:
-            known = key if desk.ledger.find(key) is not None else None
-            about = known or beside(key.folder, key.directory).get(
-                key.name
-            )  # `glimpsed retry *` names them, too
+            # `glimpsed retry *` names sidecars, too.
+            about = key if desk.ledger.find(key) is not None else _of_sidecar(desk, key)
             inside = [about] if about is not None else []
         if not inside:
             raise UsageError(f"{shown(path)}: no such file was seen yet in the folder '{key.folder}'")
@@ -60,17 +56,20 @@ def keys_of(desk: Desk, paths: Sequence[str]) -> list[FileKey]:
     return list(found)
 
 
-def _sidecars_in(desk: Desk, folder: str, directory: str) -> dict[str, FileKey]:
-    """The names that sidecars of a directory's files have, and whose they are."""
-    from glimpsed.sidecar.render import error_name, possible_names  # which most commands need not load
+def _of_sidecar(desk: Desk, sidecar: FileKey) -> FileKey | None:
+    """The file one of whose sidecars has this name."""
+    from glimpsed.sidecar.render import (
+        beginnings,
+        error_name,
+        possible_names,
+    )  # which most commands need not load
 
-    settings = desk.config.folders[folder]
-    there = [key for key in desk.ledger.beneath(folder, directory) if key.directory == directory]
-    return {
-        name: key
-        for key in there
-        for name in (*possible_names(settings, key.name).values(), error_name(key.name))
-    }
+    settings = desk.config.folders[sidecar.folder]
+    for beginning in beginnings(settings, sidecar.name):
+        for key in desk.ledger.called(sidecar.folder, sidecar.directory, beginning):
+            if sidecar.name in {*possible_names(settings, key.name).values(), error_name(key.name)}:
+                return key
+    return None
 
 
 def _moved(desk: Desk, path: str) -> FileKey | None:

@@ -106,6 +106,18 @@ _BARE = _Columns(files.c.folder.concat(""), files.c.state.concat(""))
 # Without what it says of the file, where the prompt names it.
 _PLAIN = sa.func.substr(files.c.question, 1, 64)
 _ADOPTED = files.c.question.is_(None) & files.c.written.is_not(None)
+
+
+def _called(folder: str, directory: str, beginning: str) -> sa.Select[Any]:
+    """One range of the index, up to 'a/', which no name is, since '/' follows '.'; 'a-b' is in it too."""
+    span = (files.c.name >= beginning) & (files.c.name < f"{beginning}/")
+    named = span & ((files.c.name == beginning) | (files.c.name >= f"{beginning}."))
+    columns = sa.select(files.c.folder, files.c.directory, files.c.name)
+    return columns.where(
+        files.c.folder == folder, files.c.directory == directory, named, files.c.state != "gone"
+    )
+
+
 Which: TypeAlias = Callable[[_Columns], sa.ColumnElement[bool]]
 
 
@@ -152,6 +164,11 @@ class Queries(Part):
             columns = sa.select(files.c.folder, files.c.directory, files.c.name)
             rows = c.execute(columns.where(files.c.folder == folder, here, files.c.state != "gone"))
             return [key_of(row) for row in rows]
+
+    def called(self, folder: str, directory: str, beginning: str) -> list[FileKey]:
+        """The files of a directory that are called so, or so and an ending."""
+        with self._database.read() as c:
+            return [key_of(row) for row in c.execute(_called(folder, directory, beginning))]
 
     def rewritten(self, row: FileRow, written: Sequence[Written]) -> bool:
         """The sidecars of a done file were written anew.

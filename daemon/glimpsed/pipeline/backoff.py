@@ -36,7 +36,11 @@ def again(job: Job, verdict: Verdict, dice: Callable[[], float]) -> Again:
 
 
 def unreached(job: Job, dice: Callable[[], float]) -> Again:
-    """What it means for this job that the model cannot be reached: no try is lost, however often. The model pauses soon."""
+    """What it means for this job that the model could not be reached: no try is lost, however often.
+
+    It is asked again within a second: several of that in a row pause the model, and if others get through meanwhile, so
+    will this one.
+    """
     return Again(FIRST * dice(), job.retries, job.cut_off)
 
 

@@ -27,6 +27,7 @@ _PLACEHOLDER = re.compile(r"\{(name|stem|ext)\}")
 # Every error sidecar ends its facts with this; it is how one is told from somebody's own file.
 _SIGNATURE = "written by: glimpsed "
 PAGE_BREAK = "\n\f"  # a form feed alone leaves two pages on one line in most editors
+_ERROR = ".error.txt"
 _HALF = re.compile("[\ud800-\udfff]")
 _NAME_HERE = "\0name\0"
 _INTRICATE = 10_000  # bytes of indented JSON: fewer hold neither too many values nor too many levels
@@ -82,7 +83,34 @@ def possible_names(folder: Folder, name: str) -> dict[str, str]:
 
 def error_name(name: str) -> str:
     """``scan.jpg.error.txt``, whatever the folder's template: it must not be shared by two images."""
-    return f"{name}.error.txt"
+    return f"{name}{_ERROR}"
+
+
+def beginnings(folder: Folder, sidecar: str) -> set[str]:
+    """What the images are called, or called before an ending, one of whose sidecars has this name."""
+    found = {sidecar.removesuffix(_ERROR)} - {sidecar}
+    for kind in possible_names(folder, "any"):
+        if match := re.fullmatch(_reversed(folder.sidecar, kind), sidecar, re.DOTALL):
+            found.add(match["beginning"])
+    return found
+
+
+@cache
+def _reversed(template: str, kind: str) -> str:
+    """An expression for the names that the template makes."""
+    keys = [key for _, key in _pieces(template)]
+    ending = (
+        r"(?:\.[^.]*)?" if {"name", "stem"} <= set(keys) else ""
+    )  # of a name, where its beginning is the stem
+    whole, once = "", False
+    for literal, key in _pieces(template):
+        if key in {"", "ext"}:
+            whole += re.escape(kind if key else literal)
+            continue
+        whole += "(?P=beginning)" if once else "(?P<beginning>.+)"
+        whole += ending if key == "name" else ""
+        once = True
+    return whole
 
 
 def stem(name: str) -> str:
