@@ -59,6 +59,7 @@ BLIND = [
 REFUSALS = [
     "I\u2019m sorry \u2014 I can\u2019t transcribe this image.",
     "I can't help identify people in images, but I can describe the scene.",
+    "I can't read the text in this picture.",
     "I'm not able to read the text in this image, as it contains personal information.",
     "I'm sorry, but I can't assist with that.",
     "I'm sorry, I can't help with that request.",
@@ -175,6 +176,10 @@ ANSWERS = [
     "请随时告诉我您的需要。",
     "I can't make out the signature.",
     "I can't read the handwriting.",
+    "I can't read this.",
+    "I'm sorry, I cannot read this document.",
+    "I can't read his face.",
+    "I can't read this. Please write to me.",
     "I'm sorry, I can't read the first line \u2013 the rest says Total 9.80.",
     "I can't help with the stamp, but I can see Total 9.80.",
     "I cannot tell the total from the receipt.",

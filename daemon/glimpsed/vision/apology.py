@@ -136,7 +136,9 @@ def refuses(sentence: str) -> bool:
     if len(text) > LONGEST or any(c.isdigit() or c == ":" for c in text):
         return False
     words = _english(text)
-    if words <= _EVERY and all(words & kind for kind in (_I, _CANNOT, _HELP | _PEOPLE)):
+    # 'I can't read this' may be all that stands on a page; a page does not say so of an image.
+    pages_own = "read" in words and not words & _PICTURE
+    if not pages_own and words <= _EVERY and all(words & kind for kind in (_I, _CANNOT, _HELP | _PEOPLE)):
         return True
     return any(all(part.search(text) for part in parts) for parts in _ELSEWHERE)
 
