@@ -92,6 +92,7 @@ ROWS: list[tuple[int, object, str]] = [
     (400, {"error": {"message": "Bad request", "metadata": {"raw": "The model id is not valid"}}}, "switch model"),
     (400, error("Model name: 'vendor/m-2.5:7b' is not valid"), "switch model"),
     (404, error("No endpoint for vendor/model-7"), "switch model"),
+    (404, error("No endpoints found. See https://gateway.example/settings"), "switch model"),
     # too many pictures, whatever it is called
     (400, error("Total number of images exceeds limit of 10"), "switch count"),
     (400, error("The number of images must be at most 5"), "switch count"),
@@ -119,6 +120,7 @@ ROWS: list[tuple[int, object, str]] = [
     (404, error("No endpoint POST /v1/chat/completions."), "switch missing"),
     (404, error("No endpoint found for POST '/chat/completions'"), "switch missing"),
     (404, error("No backend matches /api/responses"), "switch missing"),
+    (404, error("No backend for http://gateway.example/chat/completions"), "switch missing"),
     (403, error("The service is unavailable for your account"), "pause doubt"),
     (403, error("This model is unavailable in your tier"), "switch model"),
     (400, error("Image number 1 is invalid: unsupported format"), "shrink image"),

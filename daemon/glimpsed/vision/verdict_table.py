@@ -200,7 +200,7 @@ ERRORS: tuple[Row, ...] = (
     # --- what only the status makes clear ---
     row("switch", "model", at="404 410", codes="not_found_error", words=r"support\w*[ ](image|vision|multimodal) | \bmodel"),
     row("switch", "unknown", at="404", words=r"\b(parameter|image|temperature|response_format|schema|stream|system|tool)"),
-    row("switch", "model", at="404", words=r"\bno[ ](\w+[ ])?(endpoint|provider|deployment|instance|backend|channel)s?\b(?!.{0,30}(\bPOST\b|(?<!\w)/))"),
+    row("switch", "model", at="404", words=r"\bno[ ](\w+[ ])?(endpoint|provider|deployment|instance|backend|channel)s?\b(?!.{0,40}(\bPOST\b|(?<![\w:/])/|/(chat/completions|responses)\b))"),
     row("switch", "model", at="403", words=r"\bmodel"),
 )  # fmt: skip
 
