@@ -221,19 +221,23 @@ def test_a_budget_stops_the_spending_and_is_told_once(tmp_path: Path, inbox: Pat
         assert asked == len(gateway.requests) == 2
 
 
+def book(pages: int) -> bytes:
+    first, *rest = [Image.new("RGB", (60, 40), (n * 20, 0, 0)) for n in range(pages)]
+    first.save(file := io.BytesIO(), "TIFF", save_all=True, append_images=rest)
+    return file.getvalue()
+
+
 @pytest.mark.parametrize("whose", ["everybody's", "the folder's"])
 def test_a_budget_ends_in_the_middle_of_a_document_that_is_asked_about_page_by_page(
     tmp_path: Path, inbox: Path, whose: str
 ) -> None:
-    first, *rest = [Image.new("RGB", (60, 40), (n * 20, 0, 0)) for n in range(10)]
-    first.save(pages := io.BytesIO(), "TIFF", save_all=True, append_images=rest)
     limit = "budget: {per_day: 2}"
     with Gateway() as gateway:
         model, each = "price: {input: 1000, output: 1000}", "pages: each"
         folder, top = (each, limit) if whose == "everybody's" else (f"{each}, {limit}", "")
         text = config(gateway, inbox, model=model, folder=folder, top=top)
         with Daemon(text, tmp_path) as daemon:
-            drop(inbox, "book.tif", pages.getvalue())
+            drop(inbox, "book.tif", book(10))
             daemon.wait_event("budget.reached")
             status_when(lambda told: told["folders"]["inbox"]["queued"] == 1, tmp_path)
             assert len(gateway.requests) == 2
@@ -248,8 +252,6 @@ def test_a_budget_ends_in_the_middle_of_a_document_that_is_asked_about_page_by_p
 def test_a_budget_binds_the_fallback_that_costs_something_behind_a_model_that_does_not(
     tmp_path: Path, inbox: Path, whose: str
 ) -> None:
-    first, *rest = [Image.new("RGB", (60, 40), (n * 20, 0, 0)) for n in range(6)]
-    first.save(pages := io.BytesIO(), "TIFF", save_all=True, append_images=rest)
     limit = "budget: {per_day: 2}"
 
     def answer(seen: Seen) -> Scripted:
@@ -268,8 +270,8 @@ def test_a_budget_binds_the_fallback_that_costs_something_behind_a_model_that_do
         )
         text = text.replace("folders:", f"{dear}folders:", 1)
         with Daemon(text, tmp_path) as daemon:
-            drop(inbox, "book.tif", pages.getvalue())
-            drop(inbox, "more.tif", pages.getvalue() + b"another")
+            drop(inbox, "book.tif", book(6))
+            drop(inbox, "more.tif", book(6) + b"another")
             daemon.wait_event("budget.reached")
             status_when(lambda told: told["folders"]["inbox"]["queued"] == 2, tmp_path)
             assert sum(seen.body["model"] == "dear" for seen in gateway.requests) == 2

@@ -445,12 +445,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Non
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
 
 
-@pytest.mark.skipif(shutil.which("tesseract") is None, reason="tesseract is not installed")
-async def test_debians_tesseract_reads_a_page() -> None:
-    model = LocalModel(entry("tesseract"))
-    reply = await model.ask(request(letter()))
-    assert [line for line in reply.text.split("\n") if line] == LETTER
-    assert reply.answered.startswith("tesseract-")
+async def tells_a_blank_page_from_a_drawing(model: LocalModel) -> None:
     blank = await model.ask(request(letter([])))
     assert (blank.text, blank.finish) == ("", "stop")
     drawing = Pillow.new("L", (1240, 900), 255)
@@ -460,6 +455,15 @@ async def test_debians_tesseract_reads_a_page() -> None:
     for lines in (False, True):
         drawn = await model.ask(replace(request(picture(buffer.getvalue())), lines=lines))
         assert (drawn.text, drawn.finish) == ("", "nothing_found")
+
+
+@pytest.mark.skipif(shutil.which("tesseract") is None, reason="tesseract is not installed")
+async def test_debians_tesseract_reads_a_page() -> None:
+    model = LocalModel(entry("tesseract"))
+    reply = await model.ask(request(letter()))
+    assert [line for line in reply.text.split("\n") if line] == LETTER
+    assert reply.answered.startswith("tesseract-")
+    await tells_a_blank_page_from_a_drawing(model)
     await model.aclose()
 
 
@@ -511,15 +515,7 @@ async def test_auto_reads_each_page_with_the_languages_of_its_script() -> None:
     model = LocalModel(entry("tesseract", extra={"languages": "auto"}))
     reply = await model.ask(request(letter([*LETTER, *LETTER])))
     assert [line for line in reply.text.split("\n") if line] == [*LETTER, *LETTER]
-    blank = await model.ask(request(letter([])))
-    assert (blank.text, blank.finish) == ("", "stop")
-    drawing = Pillow.new("L", (1240, 900), 255)
-    ImageDraw.Draw(drawing).polygon([(300, 200), (800, 250), (500, 700)], fill=90)
-    buffer = io.BytesIO()
-    drawing.save(buffer, "PNG")
-    for lines in (False, True):
-        drawn = await model.ask(replace(request(picture(buffer.getvalue())), lines=lines))
-        assert (drawn.text, drawn.finish) == ("", "nothing_found")
+    await tells_a_blank_page_from_a_drawing(model)
     await model.aclose()
 
 

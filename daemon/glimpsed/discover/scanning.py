@@ -41,9 +41,8 @@ class Scanner:
         unlisted: Callable[[Mapping[str, str]], None],
     ) -> None:
         self.listed = asyncio.Event()
-        self.unlisted: dict[
-            str, str
-        ] = {}  # subdirectories that could not be listed at the last full one, and why
+        # Subdirectories that could not be listed at the last full listing, and why.
+        self.unlisted: dict[str, str] = {}
         self.reconciler = Reconciler(site, settler)
         self._site = site
         self._filter = filter_

@@ -123,9 +123,8 @@ class Hosts(Part):
 
     def ping(self) -> bool:
         """Write something, to see that the database takes it: True. Raises `LedgerUnavailable` when not."""
-        self.note(
-            "ping", secrets.token_hex(8)
-        )  # another each time: SQLite writes nothing when nothing is different
+        # Another each time: SQLite writes nothing when nothing is different.
+        self.note("ping", secrets.token_hex(8))
         return True
 
     def changes(self) -> int:

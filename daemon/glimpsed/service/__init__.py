@@ -199,9 +199,8 @@ class Service:
         except AddressTaken as e:
             if not self.once:
                 raise
-            log.info(
-                "metrics not served", reason=str(e)
-            )  # a daemon has the port, or another that comes to its end
+            # A daemon has the port, or another run that comes to its end.
+            log.info("metrics not served", reason=str(e))
         self.dispatcher = Dispatcher(
             self.books,
             Pipeline(
