@@ -528,6 +528,33 @@ async def test_the_key_is_in_no_message(gateway: Gateway) -> None:
 
 
 @pytest.mark.anyio
+async def test_the_key_is_in_nothing_that_is_kept_of_an_answer(gateway: Gateway) -> None:
+    """Names that a gateway makes up go into sidecars, and what is learnt into the ledger."""
+    known, key = Memory(), "gk.TopSecret"
+    asked = model(gateway, "chat", known, key=key)
+    body = {
+        "id": f"id-{key}",
+        "model": f"asked/{key}",
+        "choices": [{"index": 0, "message": {"content": "TEXT"}, "finish_reason": f"vorbim {key}"}],
+    }
+    gateway.script(err(400, f"key {key.upper()} is odd", key))
+    gateway.default = Scripted(body=body, headers={"x-request-id": ""})
+    by_header = Scripted(body=body, headers={"x-request-id": f"for {key}"})
+    found = await outcome(asked)
+    gateway.default = by_header
+    again = await outcome(asked)
+    gateway.default = err(400, f"key {key} is odd", key)
+    refused = await outcome(asked)
+    await asked.aclose()
+    assert isinstance(found, Reply)
+    assert isinstance(again, Reply)
+    assert isinstance(refused, VisionError)
+    assert (found.answered, found.request_id) == ("asked/[hidden]", "id-[hidden]")
+    assert again.request_id == "for [hidden]"
+    assert "topsecret" not in f"{found} {again} {vars(refused)} {known.dump()}".lower()
+
+
+@pytest.mark.anyio
 async def test_a_header_of_the_entry_is_as_secret_as_the_key(gateway: Gateway) -> None:
     headers = {"X-Gateway": "Token gw.topsecret", "X-Title": "glimpsed", "X-Debug": "1"}
     asked = model(gateway, headers=headers)

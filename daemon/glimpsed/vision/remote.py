@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -70,7 +71,7 @@ class RemoteModel:
                 if isinstance(outcome, Reply):
                     self._worked(state, outcome)
                     return outcome
-                spent.raw = outcome.said or spent.raw
+                spent.raw = self._hidden(outcome.said) or spent.raw
                 spent.last = outcome.verdict
                 if self._in_vain >= VAIN and not self._vain.isdisjoint(outcome.verdict.alike):
                     state = replace(state, left=False, other=None)
@@ -146,7 +147,7 @@ class RemoteModel:
                 ticket.heard = True
                 if isinstance(found, Answered):
                     ticket.used = spent.count(found, tokens)
-                    found = replace(found, text=meant(found.text))
+                    found = replace(found, text=meant(found.text), finish=self._hidden(found.finish))
                     flaw = reading.flaw(
                         found, self._accepted(state, found), valued=request.schema is not None
                     )
@@ -155,7 +156,7 @@ class RemoteModel:
                 else:
                     ticket.used = self._lost(partial, tokens, spent)
                     found = self._blamed(
-                        reaction.weighed(state, self._hidden(found), there=self.pacing.answers > 0), ticket
+                        reaction.weighed(state, self._told(found), there=self.pacing.answers > 0), ticket
                     )
                     ticket.verdict, ticket.proof = found.verdict, found.hint != "missing"
         except VisionError as e:  # paused meanwhile
@@ -205,13 +206,14 @@ class RemoteModel:
     def _reply(
         self, state: State, answered: Answered, data: object, response: Response, spent: Spent
     ) -> Reply:
+        request_id = response.headers.get("x-request-id") or answered.id
         return Reply(
             text=answered.text,
             finish="stop" if state.api == "responses" else answered.finish,
-            answered=answered.model or state.ask.model,
+            answered=self._hidden(answered.model) or state.ask.model,
             api=state.api,
             usage=spent.usage(self.entry),
-            request_id=response.headers.get("x-request-id") or answered.id,
+            request_id=request_id and self._hidden(request_id),
             data=data,
             requests=spent.requests,
         )
@@ -283,12 +285,20 @@ class RemoteModel:
         texts = (request.prompt, request.system or "", *(own.text for own in request.texts))
         return pictures + sum(map(families.text_tokens, texts))
 
-    def _hidden(self, finding: Finding) -> Finding:
-        """Without the key and the entry's own headers, should a server have sent them back."""
-        reason = finding.verdict.reason
-        for secret in self.entry.secrets:
-            reason = reason.replace(secret, "[hidden]")
-        return replace(finding, verdict=replace(finding.verdict, reason=reason))
+    def _hidden(self, said: str) -> str:
+        """What a server says, without the key and the entry's own headers, should it have sent them back.
+
+        For whatever is kept of a reply but the answer's text: that is what stands in the image.
+        """
+        for secret in self.entry.secrets if said else ():
+            said = re.sub(re.escape(secret), "[hidden]", said, flags=re.IGNORECASE)
+        return said
+
+    def _told(self, finding: Finding) -> Finding:
+        """The same, of a refusal; what it has in common with others is kept, too, in small letters."""
+        verdict = finding.verdict
+        alike = frozenset(map(self._hidden, verdict.alike))
+        return replace(finding, verdict=replace(verdict, reason=self._hidden(verdict.reason), alike=alike))
 
 
 def _file(request: Request) -> str:
