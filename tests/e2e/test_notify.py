@@ -114,7 +114,7 @@ def test_check_tells_of_an_address_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "glimpsed.yaml").write_text("folders: {}\nnotify: {urls: ['nonsense://x']}\n")
     done = glimpsed("check", home=tmp_path)
     assert done.returncode == 78
-    assert "notify.urls.0" in done.stderr
+    assert "notify.urls[0]" in done.stderr
 
 
 EVERYTHING = """

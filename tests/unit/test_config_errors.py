@@ -249,6 +249,33 @@ def test_a_mistake_has_no_consequences_that_are_told_too() -> None:
         assert len(problems(text)) == 1
 
 
+@pytest.mark.parametrize(
+    ("key", "value"), [("outputs", "[TXT]"), ("include", "[5]"), ("on_done", "{command: [5]}")]
+)
+def test_a_list_of_nothing_but_mistakes_is_not_called_empty(key: str, value: str) -> None:
+    (found,) = problems(folder(f"{key}: {value}"))
+    assert (found.key or "").endswith("[0]")
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("keep_answers: -1", "keep_answers"),
+        ("keep_answers: -0.5", "keep_answers"),
+        ("defaults: []", "defaults"),
+        ("defaults: ''", "defaults"),
+        ("defaults: false", "defaults"),
+        (folder("on_done: {command: ['']}"), "folders.f.on_done.command[0]"),
+        (folder("on_done: {command: [' ', x]}"), "folders.f.on_done.command[0]"),
+        (model(f"{REMOTE}, extra: {{top_p: .inf}}"), "models.m.extra.top_p"),
+        (model(f"{REMOTE}, extra: {{a: [1, {{b: .nan}}]}}"), "models.m.extra.a"),
+    ],
+)
+def test_a_value_that_can_come_to_nothing_is_a_mistake(text: str, key: str) -> None:
+    (found,) = problems(text)
+    assert (found.key, found.line is not None) == (key, True)
+
+
 def test_a_prompt_beside_a_prompt_file(tmp_path: Path) -> None:
     (tmp_path / "p.txt").write_text("Read it.")
     for text in (

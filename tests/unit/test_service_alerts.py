@@ -119,7 +119,7 @@ def test_an_address_that_is_none_is_a_config_error_that_does_not_show_it() -> No
         connected(
             Notify(urls=[SecretStr("json://127.0.0.1/ok"), SecretStr("nonsense://user:hunter2hunter2@host")])
         )
-    assert "notify.urls.1" in str(e.value)
+    assert "notify.urls[1]" in str(e.value)
     assert "hunter2" not in str(e.value)
 
 

@@ -196,6 +196,8 @@ def _moving(folder: Folder) -> Iterator[Finding]:
             yield ("on_done", "rename_to"), "must be a name, without a directory; move_to has that", None
         else:
             yield from _filled_in(folder, "rename_to", done.rename_to, ("folder", "date", "stem"))
+    if done.command is not None and not done.command[0].strip():
+        yield ("on_done", "command", 0), "names no program", None
     if (webhook := done.webhook) is not None:
         key: Key = ("on_done", "webhook")
         if not _is_url(webhook.url):

@@ -7,6 +7,7 @@ a key that is wrong already is a consequence, and is left out. No message repeat
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Iterator
 
@@ -62,8 +63,20 @@ def _model(entry: ModelEntry) -> Iterator[Finding]:
             yield ("headers", header), "looks like a key, where the name of a header belongs", _NAME_FIRST
         if not (value.isascii() and value.isprintable()):
             yield ("headers", header), "holds characters that a header cannot have", None
+    for key, value in entry.extra.items():
+        if not _sendable(value):
+            yield ("extra", key), "holds .inf or .nan, which no JSON can hold", None
     if not (entry.user_agent.isascii() and entry.user_agent.isprintable()):
         yield ("user_agent",), "holds characters that a header cannot have", None
+
+
+def _sendable(value: object) -> bool:
+    """Whether a request's body, which is JSON, can hold it: YAML knows numbers that JSON does not."""
+    if isinstance(value, dict):
+        return all(map(_sendable, value.values()))
+    if isinstance(value, list):
+        return all(map(_sendable, value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _address(entry: ModelEntry) -> Iterator[Finding]:

@@ -46,7 +46,10 @@ def keeping(value: object) -> float | None:
         return None
     if value == "never":
         return 0.0
-    return _quantity(value, _SECONDS, "forever, never, or a time like 90d")
+    found = _quantity(value, _SECONDS, "forever, never, or a time like 90d")
+    if not found >= 0:
+        raise ValueError("must be forever, never, or a time like 90d")
+    return found
 
 
 def size(value: object) -> int:

@@ -114,7 +114,8 @@ def typed(document: ConfigFile) -> Config:
 
 def _defaults(document: ConfigFile) -> dict[str, Any]:
     """What counts for every folder that says nothing else."""
-    defaults = document.data.get("defaults") or {}
+    defaults = document.data.get("defaults")
+    defaults = {} if defaults is None else defaults
     if not isinstance(defaults, dict):
         document.problem(("defaults",), "must hold keys and values")
         return {}
@@ -148,7 +149,10 @@ def _errors(section: type[BaseModel], data: dict[str, Any]) -> list[ErrorDetails
     try:
         section.model_validate(data, by_name=False)
     except ValidationError as e:
-        return e.errors(include_url=False)
+        found = e.errors(include_url=False)
+        inside = {error["loc"][:-1] for error in found}
+        # A list of which nothing is left, all of it being wrong, is not empty in the file.
+        return [error for error in found if error["type"] != "too_short" or error["loc"] not in inside]
     return []
 
 
