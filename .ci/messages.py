@@ -65,6 +65,7 @@ RETURNS = (
     "sidecar/command.py:run",
     "sidecar/command.py:_run",
     "vision/jury.py",
+    "vision/lacking.py",
     "service/backlog.py:_in_words",
     "schemas/sound.py:",
 )
