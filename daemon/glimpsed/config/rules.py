@@ -56,6 +56,11 @@ def _model(entry: ModelEntry) -> Iterator[Finding]:
     for extra in sources[1:]:
         yield (extra,), f"is a second source of the key, beside {sources[0]}", None
     yield from _address(entry)
+    yield from _sent(entry)
+
+
+def _sent(entry: ModelEntry) -> Iterator[Finding]:
+    """What goes with each request."""
     for header, value in entry.headers.items():
         if not _HEADER.fullmatch(header):
             yield ("headers", header), "is no name for a header", None
