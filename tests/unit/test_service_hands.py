@@ -82,3 +82,27 @@ async def test_a_claim_that_hangs_holds_up_the_drain_for_as_long_as_it_may_take(
     async with hands.claiming:
         await hands.drain(0.05)
     assert not hands
+
+
+async def test_two_tasks_that_are_known_by_the_same_are_two_in_hand() -> None:
+    """A row's number may be another file's before the task of the file that had it is quite over."""
+    told: list[int] = []
+    first, second, over = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    def ended() -> None:
+        told.append(len(hands))
+        over.set()
+
+    hands: Hands[str] = Hands(ended)
+
+    async def work(until: asyncio.Event) -> None:
+        await until.wait()
+
+    hands.start("a", work(first), "a")
+    hands.start("a", work(second), "a")
+    first.set()
+    await over.wait()
+    assert list(hands) == ["a"]
+    second.set()
+    await hands.drain(1)
+    assert told == [1, 0]

@@ -15,7 +15,8 @@ class Hands(Generic[K]):
 
     def __init__(self, ended: Callable[[], None]) -> None:
         self.claiming = asyncio.Lock()  # held from a claim until what was claimed is started
-        self._tasks: dict[K, asyncio.Task[None]] = {}
+        # By the task: a row's number may be another file's before the task of the file that had it is quite over.
+        self._tasks: dict[asyncio.Task[None], K] = {}
         self._ended = ended
         self._broken: BaseException | None = None
         self._drained = False
@@ -24,7 +25,7 @@ class Hands(Generic[K]):
         return len(self._tasks)
 
     def __iter__(self) -> Iterator[K]:
-        return iter(tuple(self._tasks))
+        return iter(tuple(self._tasks.values()))
 
     def start(self, key: K, work: Coroutine[Any, Any, None], name: str) -> None:
         """See to one more; `ended` is called when it has come to its end, whichever.
@@ -34,8 +35,9 @@ class Hands(Generic[K]):
         if self._drained:
             work.close()
             return
-        task = self._tasks[key] = asyncio.create_task(work, name=name)
-        task.add_done_callback(lambda _: self._end(key, task))
+        task = asyncio.create_task(work, name=name)
+        self._tasks[task] = key
+        task.add_done_callback(self._end)
 
     def check(self) -> None:
         """Raises what a task could not cope with."""
@@ -44,7 +46,8 @@ class Hands(Generic[K]):
 
     def cancel(self, key: K) -> None:
         """It is not ours any more."""
-        self._tasks[key].cancel()
+        for task in [task for task, known_by in self._tasks.items() if known_by == key]:
+            task.cancel()
 
     async def drain(self, seconds: float) -> None:
         """Let what is in hand finish for so long, then cancel it, which gives it back.
@@ -54,15 +57,15 @@ class Hands(Generic[K]):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds), self.claiming:
                 while self._tasks:
-                    await asyncio.wait(self._tasks.values())
+                    await asyncio.wait(tuple(self._tasks))
         self._drained = True
-        tasks = list(self._tasks.values())
+        tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _end(self, key: K, task: asyncio.Task[None]) -> None:
-        del self._tasks[key]
+    def _end(self, task: asyncio.Task[None]) -> None:
+        del self._tasks[task]
         if not task.cancelled() and (error := task.exception()) is not None:
             self._broken = error
         self._ended()
