@@ -32,7 +32,7 @@ HEADER = {
 
 # Who is given what people read, and in which arguments.
 TAKES: dict[str, tuple[int, ...]] = {
-    "FileError": (0, 1), "ForeignSidecar": (0, 1), "Verdict": (1,), "ShareTrouble": (0,), "NotYet": (0,),
+    "FileError": (0, 1), "TooMuch": (0, 1), "ForeignSidecar": (0, 1), "Verdict": (1,), "ShareTrouble": (0,), "NotYet": (0,),
     "SidecarBlocked": (0,), "NotHandedOver": (0,), "Misfit": (0, 1), "_finding": (1,), "_as": (2,), "_broken": (0,),
     "GivenUp": (0, 1), "_unanswered": (4,), "_lose": (0,), "lost": (0,), "degraded": (1,), "still_degraded": (0,), "watching": (2,),
     "_begin": (3,), "_pause": (0, 1), "__init__": (0,), "Broken": (0,), "Unavailable": (0,), "MissingExtra": (0,),
@@ -65,6 +65,7 @@ RETURNS = (
     "sidecar/command.py:run",
     "sidecar/command.py:_run",
     "vision/jury.py",
+    "vision/lacking.py",
     "service/backlog.py:_in_words",
     "schemas/sound.py:",
 )

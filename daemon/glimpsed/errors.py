@@ -10,7 +10,8 @@
     ├── LedgerReplaced     its file is another one now: end, and begin anew with that   exit 69
     ├── LedgerUnavailable  the database is away for now: wait, try again         exit 69
     ├── FileError          this file fails, with an error sidecar: reason and advice
-    │   └── ForeignSidecar a file of that name is not glimpsed's own
+    │   ├── ForeignSidecar a file of that name is not glimpsed's own
+    │   └── TooMuch        decoding it takes more time or memory than is allowed
     ├── Vanished           the file is not there any more, or is another version: nothing to do
     ├── ShareTrouble       the folder's file system misbehaves: wait, no attempt is lost
     │   └── NotYet         busy, locked or unreadable for now: look again later
@@ -124,6 +125,10 @@ class FileError(GlimpsedError):
 
 class ForeignSidecar(FileError):
     """A file stands where a sidecar belongs, and it is not glimpsed's own."""
+
+
+class TooMuch(FileError):
+    """Decoding it, or one page of it, takes more time or memory than is allowed, or ends the process that does it."""
 
 
 class Unanswered(FileError):

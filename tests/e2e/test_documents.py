@@ -13,6 +13,7 @@ from PIL import Image
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
+import images_samples as samples
 from gateway import Gateway
 from glimpsed import cli
 from pictures import page as printed
@@ -174,3 +175,72 @@ def test_a_document_of_which_nothing_or_too_much_is_left_fails_unasked(
     assert once(keys) == 1
     assert gateway.requests == []
     assert reason in (tmp_path / "in/a.pdf.error.txt").read_text()
+
+
+def pages_with(bad: int, harm: Callable[[bytearray, list[int]], None]) -> bytes:
+    """A TIFF of three packed pages, of which one is harmed: where its directory's entries stand is told, by tag."""
+    pages = [samples.corners(240, 160 + 20 * n) for n in range(3)]
+    data = bytearray(
+        samples.save(pages[0], "TIFF", save_all=True, append_images=pages[1:], compression="tiff_lzw")
+    )
+    at = int.from_bytes(data[4:8], "little")
+    for _ in range(bad - 1):
+        count = int.from_bytes(data[at : at + 2], "little")
+        at = int.from_bytes(data[at + 2 + 12 * count :][:4], "little")
+    harm(data, [at + 2 + 12 * n for n in range(int.from_bytes(data[at : at + 2], "little"))])
+    return bytes(data)
+
+
+def entry_of(data: bytearray, entries: list[int], tag: int) -> int:
+    return next(at for at in entries if int.from_bytes(data[at : at + 2], "little") == tag)
+
+
+def torn(data: bytearray, entries: list[int]) -> None:
+    field = entry_of(data, entries, 273) + 8
+    at = int.from_bytes(data[field : field + 4], "little")
+    if int.from_bytes(data[field - 4 : field], "little") > 1:
+        at = int.from_bytes(data[at : at + 4], "little")
+    data[at : at + 40] = b"\xff" * 40
+
+
+def unknown(data: bytearray, entries: list[int]) -> None:
+    at = entry_of(data, entries, 259) + 8
+    data[at : at + 2] = (50002).to_bytes(2, "little")
+
+
+def flat(data: bytearray, entries: list[int]) -> None:
+    at = entry_of(data, entries, 257) + 8
+    data[at : at + 4] = bytes(4)
+
+
+@pytest.mark.parametrize("together", ["together", "each"])
+@pytest.mark.parametrize("harm", [torn, unknown, flat])
+@pytest.mark.parametrize("bad", [1, 2])
+def test_a_damaged_page_of_a_tiff_is_left_out_and_said(
+    once: Once,
+    gateway: Gateway,
+    tmp_path: Path,
+    harm: Callable[[bytearray, list[int]], None],
+    together: str,
+    bad: int,
+) -> None:
+    (tmp_path / "in/a.tif").write_bytes(pages_with(bad, harm))
+    assert once(f"pages: {together}, blank_pages: skip") == 0
+    source = sidecar(tmp_path / "in/a.tif.json")["source"]
+    assert (source["pages"], source["left_out"]) == (3, [bad])
+    sizes = [
+        Image.open(io.BytesIO(image.data)).size for request in gateway.requests for image in request.images
+    ]
+    assert sizes == [(240, 160 + 20 * n) for n in range(3) if n != bad - 1]
+
+
+def test_where_every_page_is_damaged_the_first_is_named(once: Once, tmp_path: Path) -> None:
+    data = bytearray(pages_with(1, torn))
+    for page in (2, 3):
+        harmed = pages_with(page, torn)
+        data = bytearray(
+            b if b != a else c for a, b, c in zip(pages_with(1, lambda *_: None), data, harmed, strict=True)
+        )
+    (tmp_path / "in/a.tif").write_bytes(data)
+    assert once() == 1
+    assert "Page 1: " in (tmp_path / "in/a.tif.error.txt").read_text()

@@ -150,6 +150,7 @@ def test_a_second_reader_that_refuses_is_given_up(tmp_path: Path, gateway: Gatew
         drop(tmp_path / "inbox", "a.png", picture(seed=1))
         told = daemon.wait_event("file.skipped")
         assert "not read a second time" in told["reason"]
+        assert told["model"] == "second"
     assert (tmp_path / "inbox" / "a.png.txt").read_text() == "one\n"
     assert not (tmp_path / "inbox" / "a.png.error.txt").exists()
 

@@ -98,7 +98,14 @@ def test_a_reason_within_a_reason_is_said_too() -> None:
     assert told(both, "zh") == "移交失败：无法移动 a.jpg：权限不足。请检查文件夹的 move_to。"
 
 
-@given(st.text("AB12 ;:.,", max_size=200))
+def test_what_is_added_to_somebody_else_s_words_is_said_too() -> None:
+    happened = "No model gave a usable answer: m: HTTP 400: max_tokens (at least 1) is required (set 'max_output_tokens' for the folder)."
+    assert told(happened, "zh") == (
+        "没有模型给出可用的回答：m：HTTP 400：max_tokens (at least 1) is required（请为文件夹设置 max_output_tokens）。"
+    )
+
+
+@given(st.text("AB12 ;:.,()", max_size=200))
 def test_what_is_not_the_program_s_own_stays(text: str) -> None:
     assert told(text, "zh") == text
 

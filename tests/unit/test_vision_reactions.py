@@ -518,6 +518,38 @@ async def test_headers_extra_and_key_are_sent(gateway: Gateway) -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("status", "body", "entry", "fix"),
+    [
+        (400, "This model only support stream mode, please enable the stream parameter.", {}, "(set 'stream: true' for the model)"),
+        (400, "parameter.enable_thinking must be set to false for non-streaming calls", {}, "(set 'stream: true' for the model)"),
+        (400, "Streaming is required for operations that may take longer than 10 minutes", {}, "(set 'stream: true' for the model)"),
+        (400, "该模型仅支持流式输出", {}, "(set 'stream: true' for the model)"),
+        (400, "This model only support stream mode.", {"stream": True}, "stream mode."),
+        (400, "max_tokens: Field required", {}, "(set 'max_output_tokens' for the folder)"),
+        (422, {"detail": [{"type": "missing", "loc": ["body", "max_tokens"], "msg": "Field required"}]}, {}, "(set 'max_output_tokens' for the folder)"),
+        (400, "you must provide a 'max_tokens' parameter", {}, "(set 'max_output_tokens' for the folder)"),
+        (400, "max_tokens must be at least 1, got -512", {}, "got -512"),
+        (404, "Missing required query parameter: api-version", {}, "(set the version in the model's 'query')"),
+        (400, "API version not supported", {}, "(set the version in the model's 'query')"),
+        (422, {"detail": [{"type": "missing", "loc": ["body", "user"], "msg": "Field required"}]}, {}, "(set 'user' for the folder)"),
+        (422, {"detail": [{"type": "missing", "loc": ["body", "project"], "msg": "Field required"}]}, {}, "(set 'project' in the model's 'extra')"),
+        (422, {"detail": [{"type": "extra_forbidden", "loc": ["body", "project"], "msg": "Not permitted"}]}, {}, "Not permitted"),
+    ],
+)  # fmt: skip
+async def test_what_a_request_lacks_is_said_with_the_key_that_gives_it(
+    gateway: Gateway, status: int, body: Any, entry: dict[str, Any], fix: str
+) -> None:
+    """No experiment finds that out, as they leave things out."""
+    asked = model(gateway, "chat", **entry)
+    gateway.default = Scripted(status=status, body=body) if isinstance(body, dict) else err(status, body)
+    found = await outcome(asked)
+    await asked.aclose()
+    assert isinstance(found, VisionError)
+    assert found.verdict.reason.endswith(fix)
+
+
+@pytest.mark.anyio
 async def test_the_key_is_in_no_message(gateway: Gateway) -> None:
     asked = model(gateway, key="gk.topsecret")
     gateway.script(err(401, "Incorrect API key provided: gk.topsecret"))

@@ -85,15 +85,23 @@ class Stored:
 
 
 def stored(file: BinaryIO, kind: Kind, memory: int = _NO_LIMIT) -> list[Stored]:
-    """Every page; a PDF's are upright."""
+    """Every page; a PDF's are upright. Of several, a damaged one is 1 by 1."""
     with translated(kind):
         if kind == "pdf":
             return [Stored(*size) for size in pdf.sizes(file)]
-        found = []
-        for number in range(1, inspect(file, kind, memory)[0] + 1):
+        count = inspect(file, kind, memory)[0]
+        return [_stored(file, kind, number, memory, among=count) for number in range(1, count + 1)]
+
+
+def _stored(file: BinaryIO, kind: Kind, number: int, memory: int, *, among: int) -> Stored:
+    try:
+        with translated(kind):
             one = picture(file, kind, number, memory)
-            found.append(Stored(*one.image.size, one.orientation, one.stretch))
-        return found
+    except FileError:
+        if among == 1:
+            raise
+        return Stored(1, 1)
+    return Stored(*one.image.size, one.orientation, one.stretch)
 
 
 def _square(size: tuple[int, int], orientation: int, stretch: float) -> tuple[int, int]:
@@ -102,9 +110,11 @@ def _square(size: tuple[int, int], orientation: int, stretch: float) -> tuple[in
 
 
 def undrawable(file: BinaryIO, kind: Kind) -> list[int]:
-    """The pages (from 1) that there is nothing to draw of."""
+    """The pages (from 1) of several that there is nothing to draw of, as far as is known without decoding any."""
     with translated(kind):
-        return pdf.undrawable(file) if kind == "pdf" else []
+        if kind == "pdf":
+            return pdf.undrawable(file)
+        return tiffs.undrawable(file) if kind == "tiff" and raw.from_tiff(file) is None else []
 
 
 def own_text(file: BinaryIO, kind: Kind, number: int) -> tuple[str, str | None]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from glimpsed.config.schema import Folder
 from glimpsed.config.units import PageRanges
-from glimpsed.errors import FileError
+from glimpsed.errors import FileError, TooMuch
 from glimpsed.images.prepare import Document, Images, OwnText
 from glimpsed.model import Content
 
@@ -43,9 +43,19 @@ async def _written_on(content: Content, pages: Sequence[int], images: Images, en
     for number, page in enumerate(pages):
         if len(found) > enough:
             return [*found, *pages[number:]]
-        if not await images.is_blank(content, page):
+        if not await _is_blank(content, page, images):
             found.append(page)
     return found
+
+
+async def _is_blank(content: Content, page: int, images: Images) -> bool:
+    """Of a damaged one nobody can tell."""
+    try:
+        return await images.is_blank(content, page)
+    except TooMuch:
+        raise
+    except FileError:
+        return False
 
 
 async def text_of(folder: Folder, content: Content, images: Images, page: int) -> OwnText | None:

@@ -13,7 +13,7 @@ from glimpsed import metrics
 from glimpsed.children.child import Died, Late, Program, Unavailable
 from glimpsed.children.pool import Pool
 from glimpsed.children.program import Limits
-from glimpsed.errors import FileError, ShareTrouble, VisionError
+from glimpsed.errors import FileError, ShareTrouble, TooMuch, VisionError
 from glimpsed.formats import plain
 from glimpsed.formats.common import NotPlain
 from glimpsed.formats.sniff import MEDIA_TYPES, Kind, sniff
@@ -169,13 +169,13 @@ def _told(limits: Limits) -> Iterator[None]:
         raise ShareTrouble(str(e)) from None
     except Late:
         reason, advice = f"Decoding took longer than {limits.clock:g} s.", "Save or scan it again, smaller."
-        raise FileError(reason, advice) from None
+        raise TooMuch(reason, advice) from None
     except Died as e:
         if e.used_up:
             reason = f"Decoding took more than {limits.seconds:g} s of CPU."
-            raise FileError(reason, "Save or scan it again, smaller.") from None
+            raise TooMuch(reason, "Save or scan it again, smaller.") from None
         how = f" ({signal.Signals(e.signum).name})" if e.signum in set(signal.Signals) else ""
-        raise FileError(
+        raise TooMuch(
             f"The decoder crashed on it twice{how}, or ran out of memory.",
             "Save or scan it again; the file may be damaged or malicious.",
         ) from None

@@ -69,25 +69,38 @@ _YCBCR = 6
 
 
 def inspect(file: BinaryIO) -> tuple[int, int, int]:
-    """Number of pages; width and height of the first one as it is stored."""
-    with opened(file) as (image, chain):
-        pages = pages_of(chain)
-        image.seek(pages[0])
+    """Number of pages; width and height, as it is stored, of the first one that can be drawn."""
+    count, beyond = len(pages_of(chain_of(file))), set(undrawable(file))
+    first = next((number for number in range(1, count + 1) if number not in beyond), 1)
+    with opened(file, first) as (image, _):
         tags = image.tag_v2  # type: ignore[attr-defined]
-        return len(pages), int(tags[_WIDTH]), int(tags[_HEIGHT])
+        return count, int(tags[_WIDTH]), int(tags[_HEIGHT])
+
+
+def undrawable(file: BinaryIO) -> list[int]:
+    """The pages (from 1), of several, that have no size, or are of a kind that nothing here decodes."""
+    chain = chain_of(file)
+    if len(frames := pages_of(chain)) == 1:
+        return []
+    image, first = _image(file, chain)
+    return [n for n, frame in enumerate(frames, 1) if not _is_drawable(image, chain[frame], frame - first)]
+
+
+def _is_drawable(image: Image.Image, page: Ifd, frame: int) -> bool:
+    try:
+        _refuse_compression(page)
+        _seek(image, frame)
+    except Exception:  # noqa: BLE001 - whatever comes out of a damaged directory
+        return False
+    return min(image.size) > 0
 
 
 def picture(file: BinaryIO, number: int, memory: int) -> Picture:
     """Page `number` (from 1)."""
-    with opened(file) as (image, chain):
-        pages = pages_of(chain)
-        if number > len(pages):
-            raise FileError(f"There is no page {number}: the file has {len(pages)}.")
-        frame = pages[number - 1]
-        image.seek(frame)
+    with opened(file, number) as (image, page):
         tags: Any = image.tag_v2  # type: ignore[attr-defined]
         turn, stretch = tags.get(_ORIENTATION), stretch_of(image)
-        if frame < len(chain) and _taken_apart(page := chain[frame]):
+        if page is not None and _taken_apart(page):
             affordable(image.size, "RGB", memory)
             merged = _merged(page, _planes(file, page))
             merged.info.update(image.info)
@@ -105,22 +118,46 @@ def picture(file: BinaryIO, number: int, memory: int) -> Picture:
 
 
 @contextlib.contextmanager
-def opened(file: BinaryIO) -> Iterator[tuple[Image.Image, list[Ifd]]]:
-    """The image, and the pages as they stand in the file."""
+def opened(file: BinaryIO, number: int) -> Iterator[tuple[Image.Image, Ifd | None]]:
+    """The image at page `number` (from 1), and the directory of that as it stands in the file, if there is one."""
     plugin: Any = importlib.import_module("PIL.TiffImagePlugin")
     chain = chain_of(file)
+    frames = pages_of(chain)
+    if number > len(frames):
+        raise FileError(f"There is no page {number}: the file has {len(frames)}.")
+    frame = frames[number - 1]
+    page = chain[frame] if frame < len(chain) else None
     # By itself, Pillow takes colours that are stored coarser than the light for as fine.
     plugin.READ_LIBTIFF = any(page.numbers(_PHOTOMETRIC) == (_YCBCR,) for page in chain)
-    for page in chain:
+    if page is not None:
         _refuse_compression(page)
     try:
-        yield Image.open(_readable(file, chain), formats=("TIFF",)), chain
+        image, first = _image(file, chain)
+        _seek(image, frame - first)
+        yield image, page
     except (UnidentifiedImageError, SyntaxError, KeyError, ValueError):
-        if (unusual := _unusual(chain)) is None:
+        if page is None or (unusual := _unusual(page)) is None:
             raise
         raise FileError(
             f"The TIFF file cannot be decoded: {unusual}.", "Save it as 8 bits, in RGB or gray."
         ) from None
+
+
+def _image(file: BinaryIO, chain: Sequence[Ifd]) -> tuple[Image.Image, int]:
+    """The image, and how many directories at its start were left out: Pillow opens none whose first one it does not know."""
+    try:
+        return Image.open(_readable(file, chain), formats=("TIFF",)), 0
+    except Exception:
+        for first in range(1, len(chain)):
+            with contextlib.suppress(Exception):
+                return Image.open(_readable(file, chain[first:], anew=True), formats=("TIFF",)), first
+        raise
+
+
+def _seek(image: Image.Image, frame: int) -> None:
+    if frame < 0:
+        raise UnidentifiedImageError
+    image.seek(frame)
 
 
 def _refuse_compression(page: Ifd) -> None:
@@ -167,23 +204,22 @@ def chain_of(file: BinaryIO) -> list[Ifd]:
     return [directory for directory in found if not directory.sub]
 
 
-def _unusual(pages: Sequence[Ifd]) -> str | None:
-    """In which respect Pillow may not know one of these, in words."""
+def _unusual(page: Ifd) -> str | None:
+    """In which respect Pillow may not know it, in words."""
     from PIL.TiffImagePlugin import OPEN_INFO  # noqa: PLC0415 - only for what cannot be read
 
-    for page in pages:
-        [photometric] = page.numbers(_PHOTOMETRIC)[:1] or (0,)
-        bits, forms = page.numbers(_BITS) or (1,), page.numbers(_FORMAT)[:1] or (1,)
-        extra = page.numbers(_EXTRA)
-        order = b"II" if page.order == "<" else b"MM"
-        if (order, photometric, forms, 1, bits, extra) not in OPEN_INFO:
-            name = _COLOURS.get(photometric, f"colour space {photometric}")
-            alpha = " with transparency" if extra else ""
-            return f"{bits[0]}-bit {_FORMATS.get(forms[0], '')}{name}{alpha} is not supported"
-    return None
+    [photometric] = page.numbers(_PHOTOMETRIC)[:1] or (0,)
+    bits, forms = page.numbers(_BITS) or (1,), page.numbers(_FORMAT)[:1] or (1,)
+    extra = page.numbers(_EXTRA)
+    order = b"II" if page.order == "<" else b"MM"
+    if (order, photometric, forms, 1, bits, extra) in OPEN_INFO:
+        return None
+    name = _COLOURS.get(photometric, f"colour space {photometric}")
+    alpha = " with transparency" if extra else ""
+    return f"{bits[0]}-bit {_FORMATS.get(forms[0], '')}{name}{alpha} is not supported"
 
 
-def _readable(file: BinaryIO, chain: Sequence[Ifd]) -> BinaryIO:
+def _readable(file: BinaryIO, chain: Sequence[Ifd], *, anew: bool = False) -> BinaryIO:
     """The file itself; or with directories that Pillow finds its way in.
 
     It knows BigTIFF only in the byte order of PCs, tiles only under their own tags, and planes that stand apart only in
@@ -191,8 +227,10 @@ def _readable(file: BinaryIO, chain: Sequence[Ifd]) -> BinaryIO:
     """
     mark = file.read(4)
     file.seek(0)
-    if mark != b"MM\0+" and not any(
-        _taken_apart(page) or _mistagged(page) or _unturned(page) for page in chain
+    if (
+        not anew
+        and mark != b"MM\0+"
+        and not any(_taken_apart(page) or _mistagged(page) or _unturned(page) for page in chain)
     ):
         return file
     pages = []

@@ -33,6 +33,7 @@ _DEEPEST = 8  # values within values that are translated as well
 _LONGEST = 2000  # characters of what is looked into
 _VALUE = re.compile(r"\{(\d+)\}")
 _ENDS: Mapping[Language, str] = {"zh": "。"}
+_ADDED: Mapping[Language, str] = {"zh": "（{}）"}
 _JOINS: Mapping[Language, Sequence[tuple[str, str]]] = {"zh": (("; ", "；"), (": ", "："), (". ", "。"))}
 
 
@@ -81,6 +82,10 @@ def _told(text: str, language: Language, depth: int) -> str | None:
         values = sentence.values(text)
         if values is not None:
             return sentence.said([_told(value, language, depth + 1) or value for value in values])
+    if text.endswith(")"):  # somebody else's words, and what we add to them
+        before, _, added = text[:-1].rpartition(" (")
+        if known := _told(added, language, depth + 1):
+            return f"{_told(before, language, depth + 1) or before}{_ADDED[language].format(known)}"
     for english, joined in _JOINS[language]:  # several reasons in one: each model's, a file's and what to do
         parts = text.split(english) if english == "; " else text.split(english, 1)
         new = [_told(part, language, depth + 1) for part in parts] if len(parts) > 1 else []

@@ -11,13 +11,16 @@ from typing import TypeAlias
 from glimpsed import metrics
 from glimpsed.clock import elapsed
 from glimpsed.config.schema import Folder, ModelEntry
-from glimpsed.errors import FileError, Verdict, VerdictKind, VisionError
+from glimpsed.errors import FileError, TooMuch, Verdict, VerdictKind, VisionError
 from glimpsed.images import plan
 from glimpsed.images.pages import text_of
 from glimpsed.images.prepare import Document, Images, OwnText
-from glimpsed.model import Content, Image, Job, PageRecord, PageText, Request, Usage
+from glimpsed.journal import get_logger
+from glimpsed.model import Content, Image, Job, PageRecord, PageText, Request, Usage, shown
 from glimpsed.pipeline import answers, question
 from glimpsed.vision import Model
+
+log = get_logger()
 
 LOOK_AGAIN = 60.0  # seconds at most until a file that waits for a fallback is looked at again
 REMEMBERED = 10_000  # refusals
@@ -79,15 +82,24 @@ class Matter:
     refusals: Refusals = field(default_factory=Refusals)
     clock: Callable[[], float] = elapsed
     turns: dict[int, int] = field(default_factory=dict)  # page -> degrees clockwise (``upright``)
+    damaged: dict[int, FileError] = field(default_factory=dict)  # pages of several that nothing decodes
     # `try` does not wait for a model that cannot be reached, but asks the next: told of it, with the reason.
     passed_over: Callable[[ModelEntry, str], None] | None = None
     used_up: UsedUp | None = None
+
+    @property
+    def told(self) -> Document:
+        """The document as its answer tells of it, with the damaged pages among those that were not sent."""
+        left_out = sorted({*self.document.left_out, *self.damaged})
+        return replace(self.document, left_out=tuple(left_out))
 
 
 async def ask(matter: Matter, chain: Sequence[Model], pages: Sequence[int], *, begun: bool = False) -> Asked:
     """Ask about these pages in one request; a model that refuses is followed by the next of the chain.
 
     `begun`: other pages were asked about, so that there may be no money left.
+
+    Pages that turn out to be damaged are not sent (`Matter.damaged`); `FileError` when none is left.
 
     Raises `VisionError` with the last verdict; when every model refused, with the verdict 'fail'; when every
     one was passed over, 'retry'.
@@ -199,7 +211,7 @@ async def _asked(matter: Matter, model: Model, pages: Sequence[int], key: str) -
         await _pay(matter, entry, e)
         raise
     request = replace(request, images=pictures.sent)
-    about = answers.source(matter.job, matter.content, matter.document)
+    about = answers.source(matter.job, matter.content, matter.told)
     record = answers.record(pages[0], reply, entry, request, about)
     return Asked(record, model, request, reply.requests)
 
@@ -224,17 +236,42 @@ async def _prepared(
     prepared: list[Image] = []
     texts: list[PageText] = []
     for page in pages:  # one after the other: a few pages in memory, whatever the document
-        own = await text_of(matter.folder, matter.content, matter.images, page)
+        try:
+            own, pictures = await _page(matter, page, target, local=local)
+        except FileError as e:
+            _leave_out(matter, page, e)
+            continue
         if own is not None:
             texts.append(PageText(page, own.text))
-        if own is None or not _instead(matter.folder, own, local=local):
-            to = (
-                replace(target, turn=await _turn(matter, page))
-                if matter.folder.upright and not local
-                else target
-            )
-            prepared += await matter.images.prepare(matter.content, page, to)
+        prepared += pictures
+    if not prepared and not texts:
+        raise matter.damaged[pages[0]]
     return tuple(prepared), tuple(texts)
+
+
+def _leave_out(matter: Matter, page: int, error: FileError) -> None:
+    """Have the other pages sent without this one, as of a PDF that has one with nothing to draw. Raises what is no page's own."""
+    if matter.document.pages == 1:
+        raise error
+    reason = f"Page {page}: {error.reason}"
+    if isinstance(error, TooMuch):  # there may be many of them, and each takes a worker for as long as it may
+        raise TooMuch(reason, error.advice) from None
+    if page not in matter.damaged:
+        key = matter.job.key
+        log.warning("page left out", folder=key.folder, file=shown(key.path), page=page, reason=error.reason)
+    matter.damaged[page] = FileError(reason, error.advice)
+
+
+async def _page(
+    matter: Matter, page: int, target: plan.Target, *, local: bool
+) -> tuple[OwnText | None, tuple[Image, ...]]:
+    """Its own text, and its pictures where they are sent."""
+    own = await text_of(matter.folder, matter.content, matter.images, page)
+    if own is not None and _instead(matter.folder, own, local=local):
+        return own, ()
+    upright = matter.folder.upright and not local
+    to = replace(target, turn=await _turn(matter, page)) if upright else target
+    return own, await matter.images.prepare(matter.content, page, to)
 
 
 async def _turn(matter: Matter, page: int) -> int:

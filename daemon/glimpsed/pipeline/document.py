@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from glimpsed.clock import Clock
 from glimpsed.config.schema import Folder, ModelEntry
-from glimpsed.errors import VisionError
+from glimpsed.errors import FileError, VisionError
 from glimpsed.images.pages import pages_of
 from glimpsed.images.prepare import Images
 from glimpsed.model import Answer, Content, Job, PageRecord
@@ -53,14 +53,20 @@ async def ask_about(
         except VisionError as e:
             e.requests += requests
             raise
+        except FileError:
+            if not each or asked_pages[0] not in matter.damaged:
+                raise
+            continue
         requests += asked.requests
         records.append(asked.record)
         await answered(asked)
+    if not records:
+        raise matter.damaged[every[0]]
     finished = clock.wall()
     return answers.answer(
         job,
         folder,
-        records,
+        [*records[:-1], records[-1].model_copy(update={"source": answers.source(job, content, matter.told)})],
         attempts=job.attempts + requests,
         started=finished - (clock() - started),
         finished=finished,

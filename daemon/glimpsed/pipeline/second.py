@@ -56,12 +56,12 @@ class SecondReader:
         except (ShareTrouble, SidecarBlocked):
             await self._later(found, ON_SHARE)
         except FileError as e:
-            await self._given_up(found, e.reason)
+            await self._given_up(found, place, e.reason)
         except VisionError as e:
-            await self._refused(found, e)
+            await self._refused(found, place, e)
         except Exception as e:
             log.exception("bug", **_file(found.job))
-            await self._given_up(found, f"glimpsed has a bug: {type(e).__name__}")
+            await self._given_up(found, place, f"glimpsed has a bug: {type(e).__name__}")
 
     async def _see_to(self, found: SecondReading, place: Place) -> None:
         kept = await self.books.patient(Ledger.kept_for, found.row)
@@ -140,7 +140,7 @@ class SecondReader:
 
         return bill
 
-    async def _refused(self, found: SecondReading, error: VisionError) -> None:
+    async def _refused(self, found: SecondReading, place: Place, error: VisionError) -> None:
         verdict = error.verdict
         if verdict.kind == "pause":
             await self._later(found, 0.0)
@@ -150,14 +150,19 @@ class SecondReader:
             job = replace(found.job, retries=found.tries, cut_off=cut_off)
             again = backoff.again(job, verdict, self.dice)
             if again.after is None:
-                await self._given_up(found, verdict.reason)
+                await self._given_up(found, place, verdict.reason)
             else:
                 await self._later(found, again.after, tries=again.retries)
         else:
-            await self._given_up(found, verdict.reason)
+            await self._given_up(found, place, verdict.reason)
 
-    async def _given_up(self, found: SecondReading, reason: str) -> None:
-        log.warning(events.FILE_SKIPPED, **_file(found.job), reason=f"not read a second time: {reason}")
+    async def _given_up(self, found: SecondReading, place: Place, reason: str) -> None:
+        log.warning(
+            events.FILE_SKIPPED,
+            **_file(found.job),
+            model=place.chain[0].entry.name,
+            reason=f"not read a second time: {reason}",
+        )
         await self._later(found, None)
 
     async def _later(self, found: SecondReading, seconds: float | None, *, tries: int | None = None) -> None:

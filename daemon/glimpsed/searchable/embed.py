@@ -8,6 +8,7 @@ black and white. What is transparent stands on a ground, as models see it.
 from __future__ import annotations
 
 import io
+import math
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ from typing import Any, BinaryIO
 from pikepdf import Array, Dictionary, Name, Object, Pdf, Stream
 from PIL import Image
 
+from glimpsed.errors import FileError
 from glimpsed.formats import jpeg
 from glimpsed.formats.common import NotPlain
 from glimpsed.formats.sniff import Kind
@@ -47,13 +49,22 @@ class Embedded:
     size: tuple[float, float]  # pt as stored
 
 
+_EMPTY = Embedded((), 1, 1, 1, (_A4 / math.sqrt(2), _A4))
+
+
 def pages(pdf: Pdf, file: BinaryIO, kind: Kind, memory: int) -> Iterator[Embedded]:
-    """Each page of the file. Raises `FileError` where one cannot be decoded."""
+    """Each page of the file; a damaged one of several has no picture. Raises `FileError` where there is no other."""
     with decode.translated(kind):
         count = decode.inspect(file, kind, memory)[0]
     for number in range(1, count + 1):
-        with decode.translated(kind):
-            yield _page(pdf, file, kind, number, memory)
+        try:
+            with decode.translated(kind):
+                found = _page(pdf, file, kind, number, memory)
+        except FileError:
+            if count == 1:
+                raise
+            found = _EMPTY
+        yield found
 
 
 def _page(pdf: Pdf, file: BinaryIO, kind: Kind, number: int, memory: int) -> Embedded:
@@ -145,12 +156,9 @@ def _png(pdf: Pdf, data: bytes, image: Image.Image) -> Stream | None:
 
 def _from_tiff(pdf: Pdf, file: BinaryIO, number: int) -> Embedded | None:
     """A fax in one piece, or strips of JPEG, as they stand in the file; None for all others."""
-    with tiffs.opened(file) as (image, chain):
-        frames = tiffs.pages_of(chain)
-        if number > len(frames) or frames[number - 1] >= len(chain):
+    with tiffs.opened(file, number) as (image, page):
+        if page is None:
             return None
-        page = chain[frames[number - 1]]
-        image.seek(frames[number - 1])
         width, height = (page.numbers(tag)[0] for tag in (_WIDTH, _HEIGHT))
         strips = _strips(page)
         compression = page.numbers(_COMPRESSION)

@@ -18,6 +18,7 @@ from glimpsed.model import Api, Image, Request
 from glimpsed.schemas import NOT_JSON
 from glimpsed.vision import chat, experiment, responses, structured
 from glimpsed.vision.experiment import Trial
+from glimpsed.vision.lacking import lacking
 from glimpsed.vision.memory import Facts
 from glimpsed.vision.verdict import Finding
 from glimpsed.vision.verdict_table import Hint
@@ -32,6 +33,7 @@ BIG_BODY = 1_000_000  # bytes; some gateways answer 404 to more
 _THOUSANDS = re.compile(r"(?<![\d\[(.])\d{1,3}(?:[,_'\u00a0\u202f]\d{3})+(?!\d)")  # no range: [1,512]
 NEEDED = frozenset({"model", "messages", "input"})  # parameters that are no choice
 CUT = "the answer was cut off at the output limit"
+UNEXPLAINED = ("unknown", "parameter", "limit")
 TOO_MANY = "fewer images in one request, please: set 'pages: each' or 'bands: none' for the folder"
 
 
@@ -126,6 +128,8 @@ def weighed(state: State, finding: Finding, *, there: bool = False) -> Finding:
         return _as(finding, "switch", finding.verdict.reason)
     if hint == "count" and len(state.images) > 1:
         return _as(finding, "switch", f"{finding.verdict.reason} ({TOO_MANY})")
+    if hint in UNEXPLAINED and (fix := lacking(state.ask, finding, sent=_is_sent(state, finding.name))):
+        return replace(finding, verdict=replace(finding.verdict, reason=f"{finding.verdict.reason} ({fix})"))
     return finding
 
 
@@ -228,12 +232,15 @@ def _without(state: State, finding: Finding) -> Next | None:
     ask, name = state.ask, finding.name
     if name in STRUCTURE and ask.request.schema is not None:
         return _other_structure(state, finding)
-    known = name in APIS[state.api].body(ask, MARK) or name in ("system", "detail")
-    if not known or name in ask.refused or name in NEEDED:
+    if not _is_sent(state, name) or name in ask.refused or name in NEEDED:
         return _experiment(state, finding) if finding.status in (400, 422) else None
     learnt = {**state.learnt, "refused": state.learnt.get("refused", frozenset()) | {name}}
     ask = replace(ask, refused=ask.refused | {name}, stream=ask.stream and name != "stream")
     return replace(state, ask=ask, learnt=learnt)
+
+
+def _is_sent(state: State, name: str) -> bool:
+    return name in ("system", "detail") or name in APIS[state.api].body(state.ask, MARK)
 
 
 def _other_structure(state: State, finding: Finding) -> Next | None:
