@@ -66,6 +66,23 @@ STRANGE: dict[str, list[Read]] = {
         (12.9, "LUttU CLUIC ULRIb LZ' A4IAU UAtO AAL", 0.72),
         (16, "UALL uU4 ct 41 t-t cULd 202 ttl AcLu", 0.61),
     ],
+    "Vietnamese": [
+        (33.6, "Không đ không gian cho đa chi cm mng. Không h tr y nhim thông qua kt ni", 0.98),
+        (31.9, "không phi TCP. Mc có nên nhn thêm không gian b sung khi nhóm phóng to hay", 0.99),
+        (33.5, "không. Không th là danh sách ca lưc đồ hoc đưng dn. Widget có nên hin th ng", 0.95),
+    ],
+    "Vietnamese in another face": [
+        (
+            41.4,
+            "Tlt c mli ngOi sinh ra đu đc t do và bình đng v nhân phm và quyn. Mi con ngi đu đc to hóa ban",
+            0.93,
+        ),
+        (
+            41.4,
+            "cho lý trí và lng tâm và cn phi đi x vi nhau trong tình bng hu. Mi ngi đu đc h0ng tt c nhng",
+            0.98,
+        ),
+    ],
     "a page half English, half Thai": [
         *[(16, "Three of the twelve windows on the", 0.99)] * 5,
         (13.3, "24 24 1", 0.55),
@@ -103,6 +120,27 @@ KNOWN: dict[str, list[Read]] = {
     ],
     "handwriting, tiny": [(3.4, "Deas Martha.", 0.82), (8.7, "the boxes came on Taesday. all four", 0.85)],
     "serial numbers": [(7.2, "SN: X7K-99Q-0Z1", 0.98), (11.7, "MAC 00:1B:44:11:3A:B7", 1.0)],
+    "Croatian": [
+        (35.6, "Ako se prijelom redaka ne izvrši, između riječi ili između znakova. Mogućnosti koje", 1.0),
+        (
+            33.2,
+            "određuju krajnje točke povezivanja. Ukoliko je omogućeno, skočni prozor će se pojaviti",
+            0.99,
+        ),
+    ],
+    "an address in Croatian": [
+        (9, "Đorđe Đurđević", 0.99),
+        (8, "Trg mrtvih 3", 0.99),
+        (12, "HR-48350 Đurđevac", 0.99),
+    ],
+    "Sami": [
+        (35.6, "Buot olbmot leat riegádan friddjan ja olmmošárvvu ja olmmošvuoigatvuođaid dáfus. Sii", 0.99),
+        (35.6, "Juohkehaččas galgá leat vuoigatvuohta buot daidda vuoigatvuođaide ja friddjavuođaide", 1.0),
+    ],
+    "Filipino": [
+        (36.5, "Kaharian ng Cambodia. Hilagang Korea. Republika ng Finland. Republika ng Gabon.", 0.99)
+    ]
+    * 3,
     "Vietnamese, blurred": [
         (11.7, "Vǎn phòng càng đã viét cho chúng", 0.89),
         (9.7, "vé vic thuê mt bång ti ső", 0.9),

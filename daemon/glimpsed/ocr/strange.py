@@ -7,6 +7,7 @@ The figures are measured on 27 scripts, upright and on their head, and on print 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,6 +31,11 @@ FORMULA = 8  # letters that may stand beside one another in formulas
 
 _HALF_KNOWN = re.compile("[\u0370-\u04ff]")  # Greek and Cyrillic: the engine knows a few letters of them
 _WORD = re.compile(r"[^\W\d_]{2,}")
+_VIETNAMESE = re.compile("[đơư]", re.IGNORECASE)
+VIETNAMESE = 0.02  # of all letters: in Vietnamese 0.03 and more, in Croatian or Sami at most 0.013
+_VOWEL = re.compile("[aeiouyr]")  # r is one in Croatian
+BARE = 0.08  # of all words, without any vowel as they are read: in Vietnamese 0.15 and more …
+DIFFERENT = 3  # … of which so many differ: in Filipino all are "ng"
 
 Array = Any  # a NumPy array: the type checker need not know the library, which is an extra
 
@@ -43,7 +49,8 @@ def is_strange(boxes: Array, lines: Sequence[ReadLine]) -> bool:
     """Lines of print, of which too much could not be read. `boxes`: their corners, px."""
     if not lines:
         return False
-    if _is_half_known(" ".join(line.text for line in lines if is_read(line))):
+    text = " ".join(line.text for line in lines if is_read(line))
+    if _is_half_known(text) or _is_vietnamese(text):
         return True
     sides = np.linalg.norm(boxes[:, [0, 1]] - boxes[:, [1, 2]], axis=2)
     heights = np.maximum(sides[:, 1], 1.0)
@@ -61,6 +68,19 @@ def _is_half_known(text: str) -> bool:
     """Of a text in these scripts the engine reads what looks Latin, too; a formula has single letters of them."""
     known = sum(map(len, filter(_HALF_KNOWN.search, _WORD.findall(text))))
     return known > FORMULA and known > 0.2 * sum(c.isalpha() for c in text)
+
+
+def _is_vietnamese(text: str) -> bool:
+    """Vowels with two marks or a dot below are unknown, and are left out, quite surely: words are left that have no vowel.
+
+    Measured on texts in 108 languages, whole and three lines at a time: all in Vietnamese are told, nine tenths of the parts, no other.
+    """
+    letters = [c for c in text if c.isalpha()]
+    words = _WORD.findall(text.lower())
+    bare = [word for word in words if not _VOWEL.search(unicodedata.normalize("NFD", word))]
+    if len(_VIETNAMESE.findall(text)) <= VIETNAMESE * len(letters):
+        return False
+    return len(bare) > BARE * len(words) and len(set(bare)) >= DIFFERENT
 
 
 def _is_well_read(line: ReadLine, length: float) -> bool:

@@ -22,8 +22,8 @@ from glimpsed.vision.engines import EngineReading, Seen
 from glimpsed.vision.engines.told import told
 
 STRANGE = (
-    "this script is not known to the engine: the built-in model reads Latin letters, Chinese and Japanese. For others, "
-    "say model: tesseract with its language (extra: {languages: [rus]} or auto, apt install tesseract-ocr-rus), or ask a vision model"
+    "this script is not known to the engine: the built-in model reads Latin letters (not all of Vietnamese), Chinese and "
+    "Japanese. For others, say model: tesseract with its language (extra: {languages: [rus]} or auto, apt install tesseract-ocr-rus), or ask a vision model"
 )
 IDLE = 300.0  # seconds without a page after which its 400 MB are given back
 # onnxruntime's official builds report to their makers, and keep a device id in the home directory, unless
