@@ -263,7 +263,9 @@ def connected(notify: Notify) -> dict[str, tuple[str, Send]]:
         if not isinstance(service, apprise.NotifyBase):
             scheme = url.get_secret_value().partition("://")[0]
             told = f" ({scheme}://…)" if scheme.isalnum() and len(scheme) < 20 else ""
-            raise ConfigError(Problem(f"is no address that Apprise knows{told}", key=f"notify.urls[{number}]"))
+            raise ConfigError(
+                Problem(f"is no address that Apprise knows{told}", key=f"notify.urls[{number}]")
+            )
         name = hashlib.sha256(url.get_secret_value().encode()).hexdigest()[:8]
         found[name] = (f"{service.service_name} ({number + 1})", _send(service))
     return found
