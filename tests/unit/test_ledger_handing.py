@@ -89,6 +89,17 @@ def test_done_at_its_new_place_whatever_was_known_of_that(ledger: Ledger) -> Non
     assert [hit.key for hit in ledger.search("text")] == [THERE] or not ledger.search("text")
 
 
+def test_whose_row_is_no_more_does_not_hold_the_lease_of_a_file_that_came_later(ledger: Ledger) -> None:
+    job = written(ledger)
+    ledger.offer([Offer(THERE, ASKED)], 5)
+    (late,) = (one for one in ledger.claim(folders=["in"], limit=9, now=5) if one.key == THERE)
+    assert ledger.handed_over(job, THERE, TOUCHED, WRITTEN, 6)
+    ledger.offer([Offer(FileKey("in", "next.jpg"), ASKED)], 7)
+    later = claim(ledger, 8)
+    assert not ledger.failed(late, "no", "Mend it.", 9)
+    assert ledger.failed(later, "no", "Mend it.", 9)
+
+
 def test_retry_hands_over_again_and_does_not_ask(ledger: Ledger) -> None:
     job = written(ledger)
     assert ledger.handing(job, WRITTEN, ASKED, 5, steps=["command"])

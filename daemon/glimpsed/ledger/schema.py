@@ -88,6 +88,9 @@ files = sa.Table(
     sa.Column("written", sa.Text),  # [[name, size, mtime_ns], …]
     sa.Column("stem", PathText),  # what it was called before `rename_to`; null: what it is called now
     sa.UniqueConstraint("folder", "directory", "name", name="files_path"),
+    # By itself SQLite gives the number of the last row again, once that is deleted, and whoever was still busy with that would
+    # hold the lease of another file. Ledgers of 0.2.0 and older go on without.
+    sqlite_autoincrement=True,
 )
 # Answers that are paid for and not on disk, or not handed over, yet. Page 0 is the whole answer, the others single pages.
 HELD = -1  # in `fresh`: it arrived with too many others, and waits for `approve`
