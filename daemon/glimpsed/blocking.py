@@ -196,14 +196,14 @@ class Threads:
                     result, error = task.call(*task.args, **task.kwargs), None
                 except BaseException as e:  # noqa: BLE001 - handed to whoever waits
                     result, error = None, e
-                surplus = self._end(task)
+                ends = self._end(task)
                 with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                     task.returns.give(task, result, error)
                 del result, error
             else:
-                surplus = self._idle_after_close()
+                ends = self._may_end()
             del task
-            if surplus:
+            if ends:
                 return
 
     def _begin(self, task: Call) -> bool:
@@ -217,22 +217,27 @@ class Threads:
             return True
 
     def _end(self, task: Call) -> bool:
-        """The call returned. Whether its thread is one too many."""
+        """The call returned. Whether its thread ends as well."""
         with self.lock:
             del self._running[task]
             self._lost -= task.lost
             task.lane.ended(task)
-            return self._one_less(too_many=self._alive - self._slow() > self._working)
+            return self._one_less()
 
-    def _idle_after_close(self) -> bool:
+    def _may_end(self) -> bool:
+        """Asked to look whether it is needed, instead of given a task."""
         with self.lock:
-            return self._one_less(too_many=False)
+            return self._one_less()
 
-    def _one_less(self, *, too_many: bool) -> bool:
-        if (too_many or self._closed) and not self._waiting:
-            self._alive -= 1
-            return True
-        return False
+    def _one_less(self) -> bool:
+        surplus = self._alive - self._slow() - self._working
+        if self._waiting or not (surplus > 0 or self._closed):
+            return False
+        self._alive -= 1
+        if surplus > 1 and not self._closed:
+            # Those that ended while something was waiting stayed for it, and one of them got it: the others are idle.
+            self._queue.put(None)
+        return True
 
 
 class Blocking:

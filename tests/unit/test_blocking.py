@@ -158,11 +158,31 @@ async def test_lanes_that_hang_cost_the_others_nothing_and_threads_by_the_call_a
     assert threading.active_count() - before <= 20 + 2
     release.set()
     await asyncio.gather(*hanging)
+    assert await threads_left(before) <= 2
+    pool.close()
+
+
+async def threads_left(before: int) -> int:
+    """How many more than `before`, once no more of them end."""
     for _ in range(500):
-        await asyncio.sleep(0.01)
         if threading.active_count() - before <= 2:
             break
-    assert threading.active_count() - before <= 2
+        await asyncio.sleep(0.01)
+    return threading.active_count() - before
+
+
+async def test_threads_of_calls_that_come_back_while_others_wait_end_as_well() -> None:
+    pool, release = Threads("t", working=2, most=64), threading.Event()
+    lanes = [Blocking(f"lane {n}", threads=2, spare=1, pool=pool) for n in range(40)]
+    before = threading.active_count()
+    hanging = [asyncio.create_task(lane.run_within(60, release.wait)) for lane in lanes[:20]]
+    assert await lanes[20].run_within(10, lambda: "works") == "works"  # so that all of the others hang
+    assert await asyncio.gather(*(lane.run_within(10, lambda: 1) for lane in lanes[20:])) == [1] * 20
+    waiting = [asyncio.create_task(lane.run_within(60, lambda: 1)) for lane in lanes[20:]]
+    await asyncio.sleep(0)
+    release.set()
+    await asyncio.gather(*hanging, *waiting)
+    assert await threads_left(before) <= 2
     pool.close()
 
 
