@@ -16,6 +16,8 @@ LETTER = [
     "Please pay within thirty days.",
 ]
 
+DEJAVU = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"  # fonts-dejavu-core
+
 # What a page of the corpus says (scans/typewriter.png).
 TYPED = """\
 Linzensoep à la Waterman
@@ -45,10 +47,11 @@ def picture(kind: str = "PNG", size: tuple[int, int] = (320, 240), seed: int = 0
 
 
 def page(lines: list[str] = LETTER, size: tuple[int, int] = (1240, 1754), kind: str = "PNG") -> bytes:
-    """A typed page."""
+    """A typed page; Pillow's own font has Latin letters alone, DejaVu has Cyrillic and Greek ones, too."""
     image = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(image)
-    font = ImageFont.load_default(size=34)
+    latin = max(map(ord, "".join(lines)), default=0) < 0x100
+    font = ImageFont.load_default(size=34) if latin else ImageFont.truetype(DEJAVU, 34)
     for number, line in enumerate(lines):
         draw.text((120, 160 + 90 * number), line, fill="black", font=font)
     return encoded(image, kind)

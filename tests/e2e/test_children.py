@@ -105,7 +105,7 @@ echo $$ >> {tmp_path}/pids
 [ -e {tmp_path}/hang ] && exec sleep 600
 [ -e {tmp_path}/once ] || {{ touch {tmp_path}/once; kill -9 $$; }}
 cat > /dev/null
-echo read
+printf 'level\\tpage\\tblock\\tparagraph\\tline\\tword\\tleft\\ttop\\twidth\\theight\\tconf\\ttext\\nread\\n'
 """
     )
     program.chmod(0o755)

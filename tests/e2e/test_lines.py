@@ -160,7 +160,12 @@ def test_lines_are_absent_where_nobody_wants_them_and_empty_where_there_are_none
 def test_tesseract_tells_its_lines_too(once: Once, tmp_path: Path) -> None:
     save(typed(), tmp_path / "in/a.png")
     save(typed().transpose(UNDO[6]), tmp_path / "in/exif.jpg", 6)
+    turned = {"head": Image.Transpose.ROTATE_180, "side": Image.Transpose.ROTATE_90}
+    for name, turn in turned.items():
+        save(typed().transpose(turn), tmp_path / f"in/{name}.png")
     once("lines: true", "tesseract")
     assert_lines(found(tmp_path / "in/a.png.json"), lambda i: i)
+    for name, turn in turned.items():
+        assert_lines(found(tmp_path / f"in/{name}.png.json"), lambda i, turn=turn: i.transpose(turn))
     assert [x for x in found(tmp_path / "in/a.png.json")["text"].split("\n") if x] == LETTER
     assert_lines(found(tmp_path / "in/exif.jpg.json"), lambda i: i.transpose(UNDO[6]))

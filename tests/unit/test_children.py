@@ -46,7 +46,7 @@ def rapid_pool() -> tuple[Pool, object]:
 
 
 def tesseract_pool() -> tuple[Pool, object]:
-    return Tesseract(ModelEntry(name="local", api="local", model="tesseract"))._pool, ["-l", "eng"]
+    return Tesseract(ModelEntry(name="local", api="local", model="tesseract"))._pool, (["-l", "eng"], 0)
 
 
 def _needs(there: bool, what: str) -> pytest.MarkDecorator:

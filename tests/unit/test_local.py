@@ -18,22 +18,30 @@ from typing import Any
 import pytest
 import structlog
 from PIL import Image as Pillow
-from PIL import ImageDraw, ImageFont
+from PIL import ImageDraw, ImageFilter, ImageFont
 
 from glimpsed import extras
 from glimpsed.children.program import Limits
 from glimpsed.config.schema import TRANSCRIBE, ModelEntry
 from glimpsed.errors import ConfigError, MissingExtra, VisionError
 from glimpsed.model import Image, Request
+from glimpsed.ocr import tsv
 from glimpsed.vision.engines import rapid
 from glimpsed.vision.engines.rapid import Rapid
 from glimpsed.vision.local import LocalModel
-from pictures import LETTER, TYPED, page
+from pictures import DEJAVU, LETTER, TYPED, page
 
 pytestmark = pytest.mark.anyio
 
 TYPEWRITER = Path(__file__).parents[2] / "../shared/corpus/scans/typewriter.png"
 
+RUSSIAN = [
+    "Это письмо из конторы о счёте номер",
+    "который мы получили вчера утром",
+    "от господина Иванова из Москвы",
+    "Просим оплатить его до пятницы",
+    "С уважением бухгалтерия завода",
+]
 LONG_LINES = [
     "Drei der zwölf Fenster im Erdgeschoß schließen nicht, und das Dach über dem Archiv ist seit Jänner undicht. "
     "Wir haben bei der Nordischen Holzgesellschaft angefragt; das Angebot lautet auf 1.284,50 Euro. " * 5,
@@ -42,6 +50,8 @@ LONG_LINES = [
     "The keys are with Mrs Whitfield, who can be reached every morning between nine and eleven. "
     "Nobody has counted them yet, but there must be more than four hundred. " * 6,
 ]
+
+NEEDS_DEJAVU = pytest.mark.skipif(not Path(DEJAVU).exists(), reason="needs fonts-dejavu-core")
 
 
 def entry(model: str = "rapidocr", **keys: Any) -> ModelEntry:
@@ -266,16 +276,10 @@ async def test_what_is_drawn_on_a_page_is_read_as_no_letter(
     assert (reply.text, reply.finish) == ("", "nothing_found")
 
 
+@NEEDS_DEJAVU
 async def test_a_script_that_the_engine_does_not_know_is_no_answer(reader: LocalModel) -> None:
-    lines = [
-        "Это письмо из конторы о счёте номер",
-        "который мы получили вчера утром",
-        "от господина Иванова из Москвы",
-        "Просим оплатить его до пятницы",
-        "С уважением бухгалтерия завода",
-    ]
     with pytest.raises(VisionError, match="this script is not known to the engine") as failed:
-        await reader.ask(request(letter(lines)))
+        await reader.ask(request(letter(RUSSIAN)))
     assert failed.value.verdict.kind == "fail"
     assert "tesseract-ocr-rus" in failed.value.verdict.reason
 
@@ -436,11 +440,14 @@ async def test_the_process_dies_with_the_daemon_even_in_the_middle_of_a_page(tmp
 
 # -- tesseract
 
+COLUMNS = "level\\tpage\\tblock\\tparagraph\\tline\\tword\\tleft\\ttop\\twidth\\theight\\tconf\\ttext"
+TABLE_TOO = " ".join(tsv.ARGUMENTS)
+
 
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
-    """A tesseract of our own, first on PATH."""
+    """A tesseract of our own, first on PATH; `table` begins what it says of a page."""
     path = tmp_path / "tesseract"
-    path.write_text("#!/bin/sh\n" + textwrap.dedent(script))
+    path.write_text(f"#!/bin/sh\ntable() {{ printf '{COLUMNS}\\n'; }}\n{textwrap.dedent(script)}")
     path.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
 
@@ -467,6 +474,42 @@ async def test_debians_tesseract_reads_a_page() -> None:
     await model.aclose()
 
 
+@pytest.mark.skipif(shutil.which("tesseract") is None, reason="tesseract is not installed")
+@pytest.mark.parametrize("turn", [90, 180, 270])
+async def test_debians_tesseract_reads_pages_on_a_side_or_their_head(turn: int) -> None:
+    model = LocalModel(entry("tesseract"))
+    with Pillow.open(io.BytesIO(letter([*LETTER, *LETTER]).data)) as upright:
+        buffer = io.BytesIO()
+        upright.rotate(turn, expand=True).save(buffer, "PNG")
+    reply = await model.ask(request(picture(buffer.getvalue())))
+    assert [line for line in reply.text.split("\n") if line] == [*LETTER, *LETTER]
+    # The other side it reads by itself, and does not say so.
+    assert reply.turned == ({} if turn == 270 else {1: turn})
+    await model.aclose()
+
+
+@pytest.mark.skipif(shutil.which("tesseract") is None, reason="tesseract is not installed")
+@NEEDS_DEJAVU
+async def test_debians_tesseract_gives_no_answer_in_a_script_that_it_was_not_told_to_read() -> None:
+    model = LocalModel(entry("tesseract"))
+    with pytest.raises(
+        VisionError, match=r"script is not known to the engine.* \(eng\), perhaps Cyrillic.*tesseract-ocr-rus"
+    ) as failed:
+        await model.ask(request(letter([*RUSSIAN, *RUSSIAN])))
+    assert failed.value.verdict.kind == "fail"
+    await model.aclose()
+
+
+@pytest.mark.skipif(shutil.which("tesseract") is None, reason="tesseract is not installed")
+async def test_debians_tesseract_answers_where_poor_print_is_read_by_half() -> None:
+    model = LocalModel(entry("tesseract"))
+    with Pillow.open(io.BytesIO(letter([*LETTER, *LETTER]).data)) as sharp:
+        buffer = io.BytesIO()
+        sharp.filter(ImageFilter.GaussianBlur(2.6)).save(buffer, "PNG")
+    assert (await model.ask(request(picture(buffer.getvalue())))).text
+    await model.aclose()
+
+
 async def test_tesseract_gets_the_image_on_stdin_its_languages_one_thread_and_no_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -476,13 +519,13 @@ async def test_tesseract_gets_the_image_on_stdin_its_languages_one_thread_and_no
         f"""
         [ "$1" = --version ] && echo tesseract 9.9 && exit
         cat > {tmp_path}/image
-        echo "$@"; echo "$OMP_THREAD_LIMIT[$GLIMPSED_API_KEY]"; echo; echo; printf '\\f'
+        table; echo "$@"; echo "$OMP_THREAD_LIMIT[$GLIMPSED_API_KEY]"; echo; echo; printf '\\f'
     """,
     )
     monkeypatch.setenv("GLIMPSED_API_KEY", "sk-secret")
     model = LocalModel(entry("tesseract", extra={"languages": ["eng", "chi_sim"]}))
     reply = await model.ask(request(Image(1, "image/png", 1, 1, b"the image")))
-    assert reply.text == "stdin stdout -l eng+chi_sim\n1[]"
+    assert reply.text == f"stdin stdout -l eng+chi_sim {TABLE_TOO}\n1[]"
     assert reply.answered == "tesseract-9.9"
     assert (tmp_path / "image").read_bytes() == b"the image"
     await model.aclose()
@@ -524,7 +567,7 @@ LISTED = """
         *--version*) echo tesseract 9.9 ;;
         *--list-langs*) printf 'List of available languages (4):\\nchi_sim\\neng\\n%s\\nrus\\n' "{osd}" ;;
         *"--psm 0"*) cat > /dev/null; printf 'Page number: 0\\nScript: {script}\\nScript confidence: 9\\n' ;;
-        *) cat > /dev/null; echo "$@" ;;
+        *) cat > /dev/null; table; echo "$@" ;;
     esac
 """
 
@@ -538,7 +581,7 @@ async def test_the_script_that_is_detected_chooses_among_what_is_installed(
     program(tmp_path, monkeypatch, LISTED.format(osd="osd", script=script))
     model = LocalModel(entry("tesseract", extra={"languages": "auto"}))
     reply = await model.ask(request(Image(1, "image/png", 1, 1, b"the image")))
-    assert reply.text == f"stdin stdout -l {languages}"
+    assert reply.text == f"stdin stdout -l {languages} {TABLE_TOO}"
     await model.aclose()
 
 

@@ -60,9 +60,7 @@ class Page:
 
     def as_sent(self, points: Iterable[Point]) -> Box:
         """The box around points of the turned picture, in fractions of the picture as it came."""
-        before = [_BEFORE[self.turned](x / self.width, y / self.height) for x, y in points]
-        xs, ys = zip(*before, strict=True)
-        return min(xs), min(ys), max(xs), max(ys)
+        return unturned(((x / self.width, y / self.height) for x, y in points), self.turned)
 
     def to_json(self) -> bytes:
         """For the pipe."""
@@ -76,6 +74,13 @@ class Page:
             ReadLine(**{**line, "words": [ReadWord(**w) for w in line["words"]]}) for line in found["lines"]
         ]
         return cls(**{**found, "lines": lines})
+
+
+def unturned(points: Iterable[Point], turned: int) -> Box:
+    """The box around points of a picture that was turned clockwise by so many degrees, as it was before; all in fractions."""
+    before = [_BEFORE[turned](x, y) for x, y in points]
+    xs, ys = zip(*before, strict=True)
+    return min(xs), min(ys), max(xs), max(ys)
 
 
 # By how many degrees clockwise a picture was turned -> where a point of it was before; fractions.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import subprocess
 import sys
 from typing import Any, BinaryIO
@@ -17,10 +18,16 @@ def start(settings: dict[str, Any]) -> Answering:
     return functools.partial(_answer, command=settings["command"])
 
 
-def _answer(arguments: tuple[str, ...], picture: BinaryIO, *, command: list[str]) -> Answer:
-    """What tesseract says; or, without any arguments for it, whether there is anything on the page."""
+def _answer(task: tuple[tuple[str, ...], int], picture: BinaryIO, *, command: list[str]) -> Answer:
+    """What tesseract says of the picture, turned clockwise by so many degrees.
+
+    Without any arguments for it: whether there is anything on the page.
+    """
+    arguments, turned = task
     if not arguments:
         return {"ink": _has_ink(picture)}, []
+    if turned:
+        picture = _turned(picture, turned)
     done = subprocess.run(  # noqa: S603 - found on PATH, with the languages of the config
         [*command, *arguments],
         stdin=picture,
@@ -32,6 +39,18 @@ def _answer(arguments: tuple[str, ...], picture: BinaryIO, *, command: list[str]
         sys.exit(1)  # something killed it, and may not have done so for its picture
     complaints = done.stderr[-10_000:].decode("utf-8", "replace")
     return {"code": done.returncode, "complaints": complaints}, [done.stdout[:_LARGEST_TEXT]]
+
+
+def _turned(picture: BinaryIO, degrees: int) -> BinaryIO:
+    """A file of its own, in memory: tesseract reads from a descriptor."""
+    from PIL import Image  # noqa: PLC0415 - only for a page that lies on its side or its head
+
+    Image.MAX_IMAGE_PIXELS = None  # tesseract had the same picture
+    file = os.fdopen(os.memfd_create("page"), "w+b")
+    with Image.open(picture) as image:
+        image.convert("RGB").rotate(-degrees, expand=True).save(file, "PPM")
+    file.seek(0)
+    return file
 
 
 def _has_ink(picture: BinaryIO) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 ARGUMENTS = ("-c", "tessedit_create_txt=1", "-c", "tessedit_create_tsv=1")
 _COLUMNS = 12  # level, page, block, paragraph, line, word, left, top, width, height, confidence, text
 _PAGE, _WORD = "1", "5"  # levels
+_CERTAIN = 0.85  # confidence of a word
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,27 @@ class TsvWord:
     text: str
     box: tuple[float, float, float, float]
     confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sureness:
+    """How sure tesseract is of what it read of a page."""
+
+    characters: int
+    mean: float  # of its characters, 0 to 1
+    certain: float  # share of them, 0 to 1, that are in words that are right nearly always
+
+    @classmethod
+    def of(cls, lines: list[list[TsvWord]]) -> Sureness:
+        """Of all the words of a page."""
+        counts = [(len(word.text), word.confidence) for line in lines for word in line]
+        characters = sum(count for count, _ in counts)
+        shares = [(count / characters, sure) for count, sure in counts]
+        return cls(
+            characters,
+            sum(share * sure for share, sure in shares),
+            sum(share for share, sure in shares if sure > _CERTAIN),
+        )
 
 
 def parted(written: str) -> tuple[str, list[list[TsvWord]]]:

@@ -6,6 +6,7 @@ import os
 import shutil
 import statistics
 import subprocess
+from dataclasses import dataclass
 
 from glimpsed.children.child import Program
 from glimpsed.children.pool import Pool
@@ -14,8 +15,24 @@ from glimpsed.config.schema import ModelEntry
 from glimpsed.errors import ConfigError, Problem, Verdict, VisionError
 from glimpsed.model import Image
 from glimpsed.ocr import scripts, tsv
+from glimpsed.ocr.page import unturned
 from glimpsed.vision.engines import EngineReading, Seen
 from glimpsed.vision.engines.told import told
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What tesseract read of a picture."""
+
+    text: str
+    lines: list[list[tsv.TsvWord]]
+    turned: int  # degrees clockwise that the picture was turned by
+    sure: tsv.Sureness
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether it may be another script, or the page may lie on its side or its head."""
+        return self.sure.mean < scripts.DOUBTFUL and self.sure.characters >= scripts.FEW
 
 
 class Tesseract:
@@ -44,27 +61,53 @@ class Tesseract:
 
     async def read(self, image: Image, *, lines: bool = False) -> EngineReading:
         """What one picture says; see `Engine`."""
-        languages = self._languages or await self._detected(image)
-        code, complaints, text = await self._run(image, "-l", languages, *(tsv.ARGUMENTS if lines else ()))
+        seen = None if self._languages else await self._seen(image)
+        languages = self._languages or self._detected(seen or scripts.Osd())
+        reading = await self._reading(image, languages)
+        if reading.is_doubtful:
+            seen = seen or await self._seen(image)
+            reading = await self._upright(image, languages, reading, seen)
+            if scripts.is_strange(reading.sure, seen):
+                raise VisionError(Verdict("fail", _unknown(seen, languages)))
+        ink = bool(reading.text) or await self._has_ink(image)
+        found = tuple(_seen(line, reading.turned) for line in reading.lines) if lines else ()
+        return EngineReading(reading.text, reading.turned, ink, found)
+
+    async def _reading(self, image: Image, languages: str, turned: int = 0) -> _Reading:
+        code, complaints, written = await self._run(image, "-l", languages, *tsv.ARGUMENTS, turned=turned)
         if code != 0:
             raise VisionError(_verdict(complaints))
-        found: list[list[tsv.TsvWord]] = []
-        if lines:
-            try:
-                text, found = tsv.parted(text)
-            except ValueError:
-                raise VisionError(
-                    Verdict("fail", f"{self.name} gives its words in a form that is not known")
-                ) from None
-        text = _tidy(text)
-        ink = bool(text) or await self._has_ink(image)
-        return EngineReading(text, ink=ink, lines=tuple(_seen(line) for line in found))
+        try:
+            text, lines = tsv.parted(written)
+        except ValueError:
+            raise VisionError(
+                Verdict("fail", f"{self.name} gives its words in a form that is not known")
+            ) from None
+        return _Reading(_tidy(text), lines, turned, tsv.Sureness.of(lines))
 
-    async def _detected(self, image: Image) -> str:
-        """The languages to read it with, by its script. Raises `VisionError` for one that there is no data for."""
-        # Fails where there is too little print.
-        _, _, text = await self._run(image, "--psm", "0", "-l", "osd")
-        script = scripts.told(text)
+    async def _upright(self, image: Image, languages: str, reading: _Reading, seen: scripts.Osd) -> _Reading:
+        """The page turned the way that it is read best, where that is plain.
+
+        The detection is not always right about small or blurred print. tesseract by itself reads a page that lies on one
+        of its sides; turned by half, it reads one on the other, too.
+        """
+        for turn in dict.fromkeys((seen.turn, 180)):
+            if not turn:
+                continue
+            turned = await self._reading(image, languages, turn)
+            if turned.sure.characters >= scripts.FEW and turned.sure.mean > reading.sure.mean + scripts.SURER:
+                return turned
+        return reading
+
+    async def _seen(self, image: Image) -> scripts.Osd:
+        """Which way up it lies, and in which script it is."""
+        # Fails where there is too little print, or no data for it.
+        _, _, written = await self._run(image, "--psm", "0", "-l", "osd")
+        return scripts.Osd.of(written)
+
+    def _detected(self, seen: scripts.Osd) -> str:
+        """The languages to read a page with, by its script. Raises `VisionError` for one that there is no data for."""
+        script = seen.script or scripts.USUAL
         if script not in self._scripts:
             reason = (
                 f"this script is not known to the engine: {script}; apt install {scripts.package(script)}"
@@ -75,13 +118,13 @@ class Tesseract:
     async def _has_ink(self, image: Image) -> bool:
         """Whether there is anything on a page of which nothing was read."""
         with told("tesseract", self._pool.program.limits):
-            return await self._pool.ask((), image.data, lambda answer, _: bool(answer["ink"]))
+            return await self._pool.ask(((), 0), image.data, lambda answer, _: bool(answer["ink"]))
 
-    async def _run(self, image: Image, *arguments: str) -> tuple[int, str, str]:
-        """Its exit code, its complaints, and what it wrote."""
+    async def _run(self, image: Image, *arguments: str, turned: int = 0) -> tuple[int, str, str]:
+        """Of the picture, turned clockwise by so many degrees: its exit code, its complaints, and what it wrote."""
         with told("tesseract", self._pool.program.limits):
             code, complaints, written = await self._pool.ask(
-                arguments,
+                (arguments, turned),
                 image.data,
                 lambda answer, data: (int(answer["code"]), str(answer["complaints"]), data),
             )
@@ -92,13 +135,31 @@ class Tesseract:
         await self._pool.close()
 
 
-def _seen(words: list[tsv.TsvWord]) -> Seen:
-    lefts, tops, rights, bottoms = zip(*(word.box for word in words), strict=True)
+def _seen(words: list[tsv.TsvWord], turned: int) -> Seen:
+    boxes = [unturned((word.box[:2], word.box[2:]), turned) for word in words]
+    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
     return Seen(
         " ".join(word.text for word in words),
         (min(lefts), min(tops), max(rights), max(bottoms)),
         statistics.fmean(word.confidence for word in words),
-        tuple(Seen(word.text, word.box, word.confidence) for word in words),
+        tuple(Seen(word.text, box, word.confidence) for word, box in zip(words, boxes, strict=True)),
+    )
+
+
+def _unknown(seen: scripts.Osd, languages: str) -> str:
+    """What is amiss, and what to install."""
+    if not seen.is_upright:
+        return (
+            f"this script is not known to the engine (languages: {languages}), or the page is handwritten or too poor to be "
+            "read. For another script: apt install tesseract-ocr-LANGUAGE, and add it to the model's languages"
+        )
+    if scripts.is_known(seen.script, languages.split("+")):
+        named, data = "", "tesseract-ocr-LANGUAGE"
+    else:
+        named, data = f", perhaps {seen.script}", scripts.package(seen.script)
+    return (
+        f"this script is not known to the engine: it is none of its languages' ({languages}){named}. "
+        f"apt install {data}, and add it to the model's languages, or say auto"
     )
 
 
