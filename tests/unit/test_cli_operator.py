@@ -486,6 +486,14 @@ def test_status_does_not_miss_a_folder_whose_place_a_broken_config_does_not_tell
         assert told["reason"] == "the config does not say where it is"
 
 
+def test_a_config_that_cannot_be_read_is_no_reason_to_look_at_another_ledger(run: Run, home: Path) -> None:
+    (home / "unreadable.yaml").mkdir()
+    for command in ("status", "failures", "export"):
+        code, out, err = run("-c", "unreadable.yaml", command)
+        assert (code, out) == (78, "")
+        assert err.count("unreadable.yaml: cannot be read: ") == 1
+
+
 # -- redo
 
 

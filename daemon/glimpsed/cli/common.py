@@ -134,10 +134,13 @@ def load_config(*, asked: tuple[str, ...] = ()) -> Config:
 def _known(context: click.Context) -> Config | None:
     """For a shell that completes a name: the config, as far as it can be understood while somebody still edits it."""
     from glimpsed import config
+    from glimpsed.errors import ConfigError
 
     given = context.find_object(Invocation)
     file = (given and given.config) or config.find()
-    return config.usable(file) if file else None
+    with contextlib.suppress(ConfigError):
+        return config.usable(file) if file else None
+    return None
 
 
 def folder_names(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
