@@ -358,6 +358,13 @@ def test_retry_must_be_told_exactly_which(history: History, run: Run, arguments:
     assert state(history, key) == "failed"
 
 
+@pytest.mark.parametrize("command", ["retry", "redo", "rewrite", "forget", "try"])
+def test_an_empty_path_is_not_the_current_directory(run: Run, command: str) -> None:
+    code, _, err = run(command, "")
+    assert code == 2
+    assert "the path is empty" in err
+
+
 def test_a_path_outside_of_all_folders_is_refused_by_naming_them(
     history: History, run: Run, home: Path
 ) -> None:
@@ -477,6 +484,14 @@ def test_status_does_not_miss_a_folder_whose_place_a_broken_config_does_not_tell
         told = json.loads(run("-c", str(home / "glimpsed.yaml"), "status", "--json")[1])["folders"]["archive"]
         assert (told["state"], told["mode"]) == ("degraded", None)
         assert told["reason"] == "the config does not say where it is"
+
+
+def test_a_config_that_cannot_be_read_is_no_reason_to_look_at_another_ledger(run: Run, home: Path) -> None:
+    (home / "unreadable.yaml").mkdir()
+    for command in ("status", "failures", "export"):
+        code, out, err = run("-c", "unreadable.yaml", command)
+        assert (code, out) == (78, "")
+        assert err.count("unreadable.yaml: cannot be read: ") == 1
 
 
 # -- redo

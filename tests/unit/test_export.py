@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import sqlite3
 import tracemalloc
 import zipfile
@@ -167,6 +168,20 @@ def test_a_place_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) ->
         with pytest.raises(OSError, match=r"."):
             to(table(answer(data=DATA)), tmp_path / "missing" / "t")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_file_is_not_made_one_and_a_link_stays_one(tmp_path: Path) -> None:
+    """Renamed over, as root may, ``/dev/null`` would be a workbook from then on."""
+    pipe, link, target = tmp_path / "pipe", tmp_path / "link", tmp_path / "target"
+    os.mkfifo(pipe)
+    link.symlink_to(target)
+    for to in (write.to_sqlite, write.to_xlsx):
+        with pytest.raises(OSError, match="not a regular file"):
+            to(table(answer(data=DATA)), pipe)
+        to(table(answer(data=DATA)), link)
+        assert (pipe.is_fifo(), link.is_symlink(), target.stat().st_size > 0) == (True, True, True)
+        target.unlink()
+    assert sorted(tmp_path.iterdir()) == [link, pipe]
 
 
 values = st.recursive(

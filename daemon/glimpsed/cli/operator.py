@@ -42,8 +42,8 @@ def opened(*near: str | None, only_look: bool = False, page: bool = False) -> It
         if file is None or not only_look or not os.path.exists(file):
             raise
         broken = True
-        _warn(e)
         config = configs.usable(file)
+        _warn(e)
     with contextlib.ExitStack() as stack:
         alone = [] if file else configs.ledgers([path for path in near if path])
         url = alone[0] if alone else configs.state_url(config)

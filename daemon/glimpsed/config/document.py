@@ -10,7 +10,6 @@ What there may be of everything is therefore counted while it is read, not when 
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -109,15 +108,19 @@ def dotted(key: Key) -> str | None:
 
 def read(file: Path, env: Mapping[str, str]) -> ConfigFile:
     """Parse a config file. Raises `ConfigError` when there is no YAML mapping to go on with."""
+    text = _readable(file)
+    if len(text) > LARGEST:
+        raise ConfigError(Problem("is too large for a config", file=str(file)))
+    return parse(text, str(file), env)
+
+
+def _readable(file: Path) -> bytes:
     try:
-        text = contents(file, _PATIENCE_CONFIG)
+        return contents(file, _PATIENCE_CONFIG)
     except OSError as e:
         raise ConfigError(Problem(f"cannot be read: {e.strerror}", file=str(file))) from e
     except ShareTrouble as e:
         raise ConfigError(Problem(f"cannot be read: {e}", file=str(file))) from e
-    if len(text) > LARGEST:
-        raise ConfigError(Problem("is too large for a config", file=str(file)))
-    return parse(text, str(file), env)
 
 
 def contents(file: Path, seconds: float | None = None) -> bytes:
@@ -134,11 +137,9 @@ def contents(file: Path, seconds: float | None = None) -> bytes:
 
 
 def state_of(file: Path) -> str | None:
-    """Where the ledger is, as far as a config tells that cannot be parsed."""
-    with contextlib.suppress(OSError, ShareTrouble):
-        if found := _STATE.search(contents(file)):
-            return found[1].decode("utf-8", "replace")
-    return None
+    """Where the ledger is, as far as a config tells that cannot be parsed. Raises `ConfigError` where it cannot be read."""
+    found = _STATE.search(_readable(file))
+    return found[1].decode("utf-8", "replace") if found else None
 
 
 def parse(text: bytes | str, file: str, env: Mapping[str, str]) -> ConfigFile:

@@ -75,7 +75,10 @@ def complete(
 
 
 def usable(file: Path, env: Mapping[str, str] = os.environ) -> Config:
-    """What can be made of a config with mistakes, which `load` tells of: for commands that only look."""
+    """What can be made of a config with mistakes, which `load` tells of: for commands that only look.
+
+    Raises `ConfigError` where it cannot be read: whatever it says of the ledger, another one would be looked at.
+    """
     try:
         return _completed(documents.read(file, env))
     except ConfigError:
