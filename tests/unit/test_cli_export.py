@@ -91,3 +91,18 @@ def test_an_explode_that_parts_nothing_says_so(run: Run) -> None:
     code, out, err = run("export", "--explode", "total")
     assert (code, len(out.splitlines())) == (0, 3)
     assert "no answer has a list as 'total'" in err
+
+
+def test_a_dash_is_standard_output_and_never_a_file(run: Run, tmp_path: Path) -> None:
+    assert run("export", "-o", "-") == run("export")
+    assert run("export", "-o", "-", "--format", "xlsx")[0] == 2
+    code, out, _ = run("report", "bills", "-o", "-")
+    assert (code, out.rstrip()[-7:]) == (0, "</html>")
+    for command in (
+        ("init", "-o", "-"),
+        ("eval", "--folder", "bills", "-o", "-"),
+        ("try", "in/b.png", "--save-request", "-"),
+    ):
+        code, _, err = run(*command)
+        assert (code, "cannot go to standard output" in err) == (2, True)
+    assert not (tmp_path / "-").exists()

@@ -358,6 +358,13 @@ def test_retry_must_be_told_exactly_which(history: History, run: Run, arguments:
     assert state(history, key) == "failed"
 
 
+@pytest.mark.parametrize("command", ["retry", "redo", "rewrite", "forget", "try"])
+def test_an_empty_path_is_not_the_current_directory(run: Run, command: str) -> None:
+    code, _, err = run(command, "")
+    assert code == 2
+    assert "the path is empty" in err
+
+
 def test_a_path_outside_of_all_folders_is_refused_by_naming_them(
     history: History, run: Run, home: Path
 ) -> None:

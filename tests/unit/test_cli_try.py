@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,3 +72,20 @@ def test_a_fallback_that_was_reached_and_refuses_is_no_69(ask: Try, gateway: Gat
 def test_a_model_that_is_named_has_no_fallbacks(ask: Try, gateway: Gateway) -> None:
     assert ask(DEAF, gateway.base_url, arguments=("one.png", "--model", "a"))[0] == 69
     assert gateway.requests == []
+
+
+def test_what_failed_of_several_images_is_told_as_a_diagnostic(ask: Try, gateway: Gateway) -> None:
+    gateway.script(Scripted())
+    gateway.default = Scripted(text="I'm sorry, but I can't assist with that.")
+    _, out, err = ask(gateway.base_url, arguments=("one.png", "two.png"))
+    assert "The quick brown fox." in out
+    assert "two.png" not in out
+    assert "two.png: a: " in err
+
+
+def test_json_of_an_answer_is_what_its_sidecar_would_be(ask: Try, gateway: Gateway) -> None:
+    [found] = json.loads(ask(gateway.base_url, arguments=("one.png", "--json"))[1])
+    said = found["answer"]
+    assert said["text"] == "The quick brown fox."
+    assert None not in (*said["source"].values(), *said["sent"][0].values())
+    assert not {"verified", "review", "lines", "doubt"} & said.keys()

@@ -35,6 +35,33 @@ class Invocation:
     debug: bool = False
 
 
+class NamedPath(click.Path):
+    """A path that is given by name: an empty one, of a variable that is not set in a script, would be the current directory."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path; refuses an empty one."""
+        if value == "":
+            self.fail("the path is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class OutputFile(NamedPath):
+    """Where a command writes to, as a `Path`; ``-`` is `STDOUT` where the command can, and never a file of that name."""
+
+    def __init__(self, *, stdout: bool = False) -> None:
+        super().__init__(path_type=Path, dir_okay=False)
+        self._stdout = stdout
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path; refuses ``-`` where it means nothing."""
+        if value == "-" and not self._stdout:
+            self.fail("this cannot go to standard output: name a file", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+STDOUT = Path("-")
+
+
 def _set_config(context: click.Context, _: click.Parameter, value: Path | None) -> None:
     if value is not None:
         context.ensure_object(Invocation).config = value
@@ -50,7 +77,7 @@ def common_options(function: Callable[P, T]) -> Callable[P, T]:
     config = click.option(
         "-c",
         "--config",
-        type=click.Path(path_type=Path, readable=False),  # `load` says what is wrong with it
+        type=NamedPath(path_type=Path, readable=False),  # `load` says what is wrong with it
         expose_value=False,
         is_eager=True,
         callback=_set_config,

@@ -14,6 +14,8 @@ import click
 
 from glimpsed import eventloop
 from glimpsed.cli.common import (
+    NamedPath,
+    OutputFile,
     common_options,
     err,
     folder_names,
@@ -37,7 +39,7 @@ LARGEST_PROMPT = 1 << 20  # bytes
 
 
 @click.command()
-@click.argument("directory", required=False, type=click.Path(path_type=Path, file_okay=False, exists=True))
+@click.argument("directory", required=False, type=NamedPath(path_type=Path, file_okay=False, exists=True))
 @click.option(
     "--folder",
     "name",
@@ -52,14 +54,14 @@ LARGEST_PROMPT = 1 << 20  # bytes
     "prompts",
     metavar="FILE",
     multiple=True,
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    type=NamedPath(path_type=Path, dir_okay=False, exists=True),
     help="Ask this instead of the folder's prompt; may be given again.",
 )
 @click.option(
     "-o",
     "--output",
     metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OutputFile(),
     help="Write a page with the differences marked.",
 )
 @click.option(

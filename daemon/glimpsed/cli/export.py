@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from glimpsed.cli.common import common_options, err, folder_names, say
+from glimpsed.cli.common import STDOUT, OutputFile, common_options, err, folder_names, say
 from glimpsed.errors import UsageError
 from glimpsed.model import shown
 
@@ -29,7 +29,12 @@ FORMATS = ("csv", "jsonl", "sqlite", "xlsx")
     help="Default: what the output file's name ends with, else csv.",
 )
 @click.option(
-    "-o", "--output", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Where to."
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=OutputFile(stdout=True),
+    callback=lambda _context, _parameter, path: None if path == STDOUT else path,
+    help="Where to; - is standard output.",
 )
 @click.option(
     "--excel", is_flag=True, help="CSV that Excel opens by a double click: BOM, the locale's separators."

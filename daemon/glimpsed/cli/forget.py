@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from glimpsed.cli.common import common_options
+from glimpsed.cli.common import NamedPath, common_options
 from glimpsed.errors import UsageError
 
 
 @click.command()
-@click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path())
+@click.argument("paths", nargs=-1, metavar="[PATH]...", type=NamedPath())
 @click.option("--gone", is_flag=True, help="All files that are not there any more.")
 @common_options
 def command(*, paths: tuple[str, ...], gone: bool) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from glimpsed.cli.common import common_options
+from glimpsed.cli.common import OutputFile, common_options
 from glimpsed.errors import UsageError
 from glimpsed.model import shown
 
@@ -84,7 +84,7 @@ Next steps, as root:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OutputFile(),
     metavar="FILE",
     help="Where to write it; default: ./glimpsed.yaml.",
 )

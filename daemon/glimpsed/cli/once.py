@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from glimpsed.cli.common import common_options, config_file, directories, err, importing, out
+from glimpsed.cli.common import NamedPath, common_options, config_file, directories, err, importing, out
 from glimpsed.cli.run import beside_ledger, config_for
 from glimpsed.model import shown
 
@@ -27,7 +27,7 @@ FAILURES_SHOWN = 20
 
 
 @click.command()
-@click.argument("folder", required=False, type=click.Path(path_type=Path), shell_complete=directories)
+@click.argument("folder", required=False, type=NamedPath(path_type=Path), shell_complete=directories)
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary; warnings and errors only.")
 @common_options
 def command(folder: Path | None, *, quiet: bool) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from glimpsed.cli.common import common_options, folder_names, looking_at, say
+from glimpsed.cli.common import NamedPath, common_options, folder_names, looking_at, say
 from glimpsed.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path())
+@click.argument("paths", nargs=-1, metavar="[PATH]...", type=NamedPath())
 @click.option(
     "--folder", "name", metavar="NAME", shell_complete=folder_names, help="All files of this folder."
 )

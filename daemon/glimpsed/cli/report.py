@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from glimpsed import eventloop
-from glimpsed.cli.common import common_options, err, names_or_directories
+from glimpsed.cli.common import STDOUT, OutputFile, common_options, err, names_or_directories
 from glimpsed.errors import UsageError
 from glimpsed.language import Language, told, translator
 from glimpsed.model import shown
@@ -38,7 +38,13 @@ AT_ONCE = 4  # images in memory
 
 @click.command()
 @click.argument("folder", metavar="FOLDER", shell_complete=names_or_directories)
-@click.option("-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="Where to write it.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=OutputFile(stdout=True),
+    help="Where to write it; - is standard output.",
+)
 @click.option(
     "--limit", type=click.IntRange(1, 10_000), default=300, show_default=True, help="Files to show."
 )
@@ -63,6 +69,8 @@ def command(*, folder: str, output: Path | None, limit: int) -> None:
         chosen = folder_named(desk.config, folder)
         if output is None and sys.stdout.isatty():
             output = Path(f"{chosen.name.strip('/').replace('/', '-')}.html")
+        if output == STDOUT:
+            output = None
         page = eventloop.run(_gather(desk, chosen, limit, output))
     html = report.render(page).encode("utf-8", "replace")
     if output is None:

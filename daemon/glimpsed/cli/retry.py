@@ -6,12 +6,12 @@ import time
 
 import click
 
-from glimpsed.cli.common import common_options, folder_names
+from glimpsed.cli.common import NamedPath, common_options, folder_names
 from glimpsed.errors import UsageError
 
 
 @click.command()
-@click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path())
+@click.argument("paths", nargs=-1, metavar="[PATH]...", type=NamedPath())
 @click.option(
     "--folder", "name", metavar="NAME", shell_complete=folder_names, help="All failed files of this folder."
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from glimpsed.cli.common import common_options, folder_names
+from glimpsed.cli.common import NamedPath, common_options, folder_names
 from glimpsed.errors import FileError, GlimpsedError, UsageError
 from glimpsed.model import shown
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path())
+@click.argument("paths", nargs=-1, metavar="[PATH]...", type=NamedPath())
 @click.option(
     "--folder", "name", metavar="NAME", shell_complete=folder_names, help="All files of this folder."
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from glimpsed.cli.common import common_options, config_file, directories, importing
+from glimpsed.cli.common import NamedPath, common_options, config_file, directories, importing
 from glimpsed.errors import ConfigError, GlimpsedError, UsageError
 from glimpsed.model import shown
 
@@ -21,7 +21,7 @@ _FOR_CONSOLES = ("rich.console", "rich.pretty", "pygments")  # structlog's and h
 
 
 @click.command()
-@click.argument("folder", required=False, type=click.Path(path_type=Path), shell_complete=directories)
+@click.argument("folder", required=False, type=NamedPath(path_type=Path), shell_complete=directories)
 @click.option(
     "--log",
     "target",

@@ -13,6 +13,8 @@ import click
 
 from glimpsed import eventloop
 from glimpsed.cli.common import (
+    NamedPath,
+    OutputFile,
     common_options,
     config_file,
     err,
@@ -62,12 +64,14 @@ class Try:
 
     def as_json(self) -> dict[str, Any]:
         """For ``--json``."""
-        answer = self.answer.model_dump(mode="json") if self.answer else None
+        from glimpsed.sidecar.render import as_data
+
+        answer = as_data(self.answer) if self.answer else None
         return {"image": shown(str(self.image)), "model": self.model, "error": self.error, "answer": answer}
 
 
 @click.command()
-@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("images", nargs=-1, required=True, type=NamedPath(path_type=Path))
 @click.option(
     "--folder",
     metavar="NAME",
@@ -77,7 +81,7 @@ class Try:
 @click.option("--model", "models", metavar="NAME", multiple=True, shell_complete=model_names,
               help="Ask this model; may be given again.")  # fmt: skip
 @click.option("--prompt", metavar="TEXT", help="Ask this instead of the folder's prompt.")
-@click.option("--save-request", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
+@click.option("--save-request", metavar="FILE", type=OutputFile(),
               help="Write what was sent as JSON, without the image data and without the key.")  # fmt: skip
 @json_option
 @common_options
@@ -221,10 +225,12 @@ def _show(tries: Sequence[Try], models: Sequence[str], *, as_json: bool) -> None
 
 
 def _print(one: Try) -> None:
+    if one.answer is None:
+        err().print(f"{shown(str(one.image))}: {one.facts()}", style="red", soft_wrap=True)
+        return
     out().rule(shown(str(one.image)), align="left")
-    if one.answer is not None:
-        say(one.answer.text.replace("\f", "\n"))
-    out().print(one.facts(), style="dim" if one.answer else "red")
+    say(one.answer.text.replace("\f", "\n"))
+    out().print(one.facts(), style="dim")
 
 
 def _table(tries: Sequence[Try]) -> None:

@@ -181,9 +181,19 @@ def is_error_sidecar(data: bytes) -> bool:
 
 
 def _json(answer: Answer, name: str) -> bytes:
-    dumped = answer.model_dump()
+    dumped = as_data(answer)
     plain = name.isprintable() or not _HALF.search(name)
     dumped["source"]["name"] = name if plain else _NAME_HERE
+    text = _pretty(dumped)
+    if not plain:  # bytes that are no text, which JSON can only escape
+        escaped = _HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", json.dumps(name, ensure_ascii=False))
+        text = text.replace(json.dumps(_NAME_HERE), escaped, 1)
+    return _encoded(text + "\n")
+
+
+def as_data(answer: Answer) -> dict[str, Any]:
+    """What the JSON sidecar says: the answer, rounded, without keys that would say nothing."""
+    dumped = answer.model_dump()
     dumped["seconds"] = round(answer.seconds, 3)
     _without(dumped["source"], "left_out", "signed")
     if answer.verified is None:  # else null says that both readers agree
@@ -197,11 +207,7 @@ def _json(answer: Answer, name: str) -> bytes:
     dumped["sent"] = [
         {key: value for key, value in sent.items() if value is not None} for sent in dumped["sent"]
     ]
-    text = _pretty(dumped)
-    if not plain:  # bytes that are no text, which JSON can only escape
-        escaped = _HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", json.dumps(name, ensure_ascii=False))
-        text = text.replace(json.dumps(_NAME_HERE), escaped, 1)
-    return _encoded(text + "\n")
+    return dumped
 
 
 def _without(values: dict[str, Any], *optional: str) -> None:
