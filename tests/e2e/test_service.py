@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import json
 import os
 import re
@@ -219,6 +220,46 @@ def test_a_budget_stops_the_spending_and_is_told_once(tmp_path: Path, inbox: Pat
             assert daemon.stop() == 0
         # 1.126 an answer: two reach it.
         assert asked == len(gateway.requests) == 2
+
+
+@pytest.mark.parametrize("whose", ["everybody's", "the folder's", "the model's"])
+def test_a_used_up_budget_is_told_once_and_again_when_another_one_is(
+    tmp_path: Path, inbox: Path, whose: str
+) -> None:
+    def limited(**limits: int) -> str:
+        said = f"budget: {json.dumps(limits)}"
+        price = "price: {input: 1000, output: 1000}, concurrency: 1"
+        return config(
+            gateway,
+            inbox,
+            model=f"{price}, {said}" if whose == "the model's" else price,
+            folder=said if whose == "the folder's" else "",
+            top=said if whose == "everybody's" else "",
+        )
+
+    with Gateway() as gateway:
+        with Daemon(limited(per_day=1, per_month=1), tmp_path) as daemon:
+
+            def used_up(limits: dict[str, int], times: int) -> str:
+                daemon.config.write_text(limited(**limits))
+                reloads = len(daemon.seen("service.reloaded"))
+                daemon.process.send_signal(signal.SIGHUP)
+                daemon.wait_event("service.reloaded", count=reloads + 1)
+                for _ in range(3):  # the budgets are looked at for each
+                    drop(inbox, f"{(number := next(numbers))}.png", picture(seed=number))
+                    daemon.wait_event("file.queued", file=f"{number}.png")
+                told = daemon.wait_event("budget.reached", count=times)["reason"]
+                assert len(daemon.seen("budget.reached")) == times
+                return str(told)
+
+            numbers = itertools.count()
+            drop(inbox, "first.png", picture(seed=100))  # 1.126 an answer
+            assert "this month is used up (1.13 of 1.00" in daemon.wait_event("budget.reached")["reason"]
+            daemon.wait_event("file.done", file="first.png")
+            assert "this day is used up (2.25 of 2.00" in used_up({"per_day": 2, "per_month": 9}, 2)
+            assert "this month is used up (2.25 of 2.00" in used_up({"per_day": 2, "per_month": 2}, 3)
+            assert daemon.stop() == 0
+        assert len(gateway.requests) == 2
 
 
 def book(pages: int) -> bytes:

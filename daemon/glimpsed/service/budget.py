@@ -27,6 +27,11 @@ class Reached:
     until: float  # epoch seconds
 
     @property
+    def which(self) -> tuple[str, str, float, float]:
+        """The same for as long as nothing but what was spent is another."""
+        return self.of, self.period, self.limit, self.until
+
+    @property
     def reason(self) -> str:
         """One line for the log and for ``status``."""
         whose = "" if self.of == "all" else f" of {self.of}"

@@ -36,7 +36,9 @@ class Models:
         self._writes: set[asyncio.Task[None]] = set()
         self._in_order = asyncio.Lock()
         self._begun = 0  # writes so far
+        self._used_up: dict[str, tuple[object, ...]] = {}  # the budget that a model pauses for
         self._shared: dict[str, Paused] = {}  # the pauses in the ledger, when it was looked at last
+        self.unsure: Callable[[], bool] = lambda: False  # as `Pacing.unsure`
         self._known: set[str] = set()  # models that pause, and whose pause has been in the ledger
 
     def __getitem__(self, name: str) -> Model:
@@ -94,6 +96,7 @@ class Models:
                 )
             model.pacing.on_change = functools.partial(self._pause_changed, name)
             model.pacing.on_wait = functools.partial(self._share, name)
+            model.pacing.unsure = lambda: self.unsure()  # noqa: PLW0108 - it is set later
             model.pacing.others = SharedRates(model.entry, self._books, self._write, self._clock)
             self._models[name] = model
 
@@ -150,9 +153,15 @@ class Models:
             hit = None
             if model.entry.priced:
                 hit = concerned(found, folder="", model=model.entry.name)
-            pause = model.pacing.paused_at(now)
-            if hit is not None and (pause is None or pause.probe):
-                model.pacing.pause(hit.reason, now, until=self._clock.from_wall(hit.until), probe=False)
+            name, pause = model.entry.name, model.pacing.paused_at(now)
+            if hit is not None and (pause is None or pause.probe or self._used_up.get(name) != hit.which):
+                since = now
+                if pause is not None and not pause.probe:  # the month's after the day's, or another limit
+                    since = pause.since
+                    with self._not_told(model):
+                        model.pacing.resume()
+                self._used_up[name] = hit.which
+                model.pacing.pause(hit.reason, since, until=self._clock.from_wall(hit.until), probe=False)
             elif hit is None and pause is not None and not pause.probe:
                 model.pacing.resume()
 

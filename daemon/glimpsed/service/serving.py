@@ -35,7 +35,7 @@ class Serving:
         self._key: object = None
         self._lanes: list[Lane] = []
         self._writing = Pacing(ModelEntry(api="local", concurrency=WRITING))
-        self._told: dict[str, float] = {}  # used-up budgets of folders, and when they go on
+        self._told: dict[str, Reached] = {}  # the folders whose own budget is used up
         self.apply(config)
 
     def apply(self, config: Config) -> None:
@@ -49,12 +49,18 @@ class Serving:
         if self._has_budget:
             now = self._books.clock.wall()
             found = reached(self._config, await self._books(Ledger.spend_this_month, now), now)
-        for one in found:
-            if one.of.startswith("folder ") and self._told.get(one.of) != one.until:
-                self._told[one.of] = one.until
-                log.warning(events.BUDGET_REACHED, folder=one.of.partition(" ")[2], reason=one.reason)
+        self._tell_of_folders(found)
         self._models.apply_budgets(found)  # one that a reload took away may still hold a model up
         return found
+
+    def _tell_of_folders(self, found: Collection[Reached]) -> None:
+        """Each once, and of day and month the one that lasts longer; a model's is told by its pause."""
+        lasting = {one.of: one for one in sorted(found, key=lambda one: one.until)}
+        now = {of: one for of, one in lasting.items() if of.startswith("folder ")}
+        for of, one in now.items():
+            if of not in self._told or self._told[of].which != one.which:
+                log.warning(events.BUDGET_REACHED, folder=of.partition(" ")[2], reason=one.reason)
+        self._told = now
 
     async def used_up(self, place: Place, entry: ModelEntry) -> str | None:
         """Why this model may not be asked for a folder now: a budget of all, of the folder's, or of the model's."""
