@@ -65,6 +65,21 @@ class Stories:
         pass
 
 
+class Asking(Stories):
+    """Asks for a place in flight first, as the pipeline does."""
+
+    def __init__(self, pacing: Pacing) -> None:
+        super().__init__()
+        self.pacing = pacing
+        self.left = 0
+
+    async def answer(self, job: Job, place: Place) -> Unfinished | End:
+        self.jobs.append(job)
+        async with self.pacing.slot():
+            self.left += 1
+        return await super().answer(job, place)
+
+
 class Away(Books):
     """A ledger whose database can be taken away; remembers the order of calls."""
 
@@ -152,6 +167,29 @@ async def test_after_a_sleep_of_the_machine_what_is_in_hand_is_not_claimed_again
         bench.now += 3600  # the lease ran out meanwhile
         await bench.rounds()
     assert len(bench.stories.jobs) == 1
+
+
+async def test_after_a_sleep_nothing_is_asked_about_that_another_daemon_has_taken_over(
+    bench: Bench, tmp_path: Path
+) -> None:
+    stories = bench.dispatcher._pipeline = cast("Any", Asking(bench.pacing))
+    bench.pacing.unsure = bench.dispatcher.unsure
+    bench.pacing.slots.limit = 1.0
+    in_flight = bench.pacing.start(bench.now)
+    bench.offer()
+    async with running(bench):
+        await bench.until(lambda: len(stories.jobs) == 1)
+        bench.now += 3600
+        url, clock = f"sqlite:///{tmp_path}/ledger.db", bench.ledger.clock
+        with contextlib.closing(open_ledger(url, owner="elsewhere:1:1", clock=clock)) as other:
+            now = clock()
+            assert len(other.claim(folders=["in"], limit=1, now=now, lease=60.0)) == 1
+        bench.pacing.finish(in_flight, bench.now)  # the first thing to be seen of the time that has passed
+        await bench.rounds()
+        await bench.until(lambda: bench.dispatcher.in_hand == 0)
+        assert stories.left == 0
+        bench.offer(size=2)  # another version: this one's own
+        await bench.until(lambda: stories.left == 1)
 
 
 async def test_after_an_outage_leases_are_renewed_before_anything_is_claimed(bench: Bench) -> None:

@@ -501,6 +501,17 @@ async def test_a_reply_that_is_compressed_although_nobody_asked_is_read(road: Ro
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("padding", [b"", b"\0" * 20])
+async def test_a_reply_that_was_packed_piece_by_piece_is_read_whole(road: Road, padding: bytes) -> None:
+    text = b'{"a": "' + bytes(range(97, 123)) * 9000 + b'"}'
+    packed = b"".join(gzip.compress(text[at : at + 70_000]) for at in range(0, len(text), 70_000)) + padding
+    gateway = road.gateway(Scripted(body=packed, headers={"content-encoding": "gzip"}))
+    who = client(gateway.base_url)
+    assert (await post(who)).body == text
+    await who.aclose()
+
+
+@pytest.mark.anyio
 async def test_a_compressed_stream_is_read_as_it_comes(road: Road) -> None:
     async def packed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await request(reader)

@@ -452,3 +452,39 @@ def test_a_list_of_events_is_a_stream(api: str) -> None:
 @pytest.mark.parametrize("line", [b'{"a": {"delta": 1}} x', b'{"delta": 1}{"delta"', b'{"delta": 1}[2]'])
 def test_what_is_not_events_only_is_none(line: bytes) -> None:
     assert fed(line + b"\n").stream is None
+
+
+@given(cuts, st.sampled_from(["chat", "generate", "at once"]))
+def test_ollamas_own_lines_are_an_answer(cuts: list[int], kind: str) -> None:
+    """A gateway in front of it that lets them through was asked, and paid, for an answer."""
+    words = ["Total", " 12", ".50"]
+    ends = {"done": True, "done_reason": "stop", "prompt_eval_count": 11, "eval_count": 3}
+    if kind == "generate":
+        lines = [{"model": "q", "response": word, "done": False} for word in words]
+        lines.append({"model": "q", "response": "", **ends})
+    else:
+        said = ["".join(words)] if kind == "at once" else words
+        lines = [
+            {"model": "q", "message": {"role": "assistant", "content": word}, "done": False} for word in said
+        ]
+        lines = (
+            [{**lines[0], **ends}]
+            if kind == "at once"
+            else [*lines, {**lines[0], "message": {"role": "assistant", "content": ""}, **ends}]
+        )
+    data = "".join(json.dumps(line) + "\n" for line in lines).encode()
+    found = read(data, *cuts)
+    assert (found.text, found.finish, found.model) == ("Total 12.50", "stop", "q")
+    assert (found.input_tokens, found.output_tokens) == (11, 3)
+    if kind != "at once":
+        with pytest.raises(Incomplete):
+            read("".join(json.dumps(line) + "\n" for line in lines[:-1]).encode(), *cuts)
+
+
+def test_an_error_amid_ollamas_lines_is_one() -> None:
+    lines = [
+        {"model": "q", "message": {"role": "assistant", "content": "To"}, "done": False},
+        {"error": "out of memory"},
+    ]
+    body = fed("".join(json.dumps(line) + "\n" for line in lines).encode()).whole()
+    assert json.loads(body)["error"] == "out of memory"

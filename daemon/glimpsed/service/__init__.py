@@ -219,6 +219,7 @@ class Service:
             next_change=self.models.next_change,
             patience=self.outage_patience,
         )
+        self.models.unsure = self.dispatcher.unsure
         self.verifying = Verifying(
             self.books,
             self.images,

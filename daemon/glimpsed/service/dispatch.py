@@ -127,14 +127,32 @@ class Dispatcher:
             await asyncio.sleep(RENEW)
             await self._renew()
 
+    def unsure(self) -> bool:
+        """Whether leases may have run out, unseen: this process or its machine stood still, or the database was away.
+
+        Until they are renewed no request leaves: another daemon may have asked about the same file.
+        """
+        return self._clock() - self._renewed > LEASE - GRACE
+
     async def _renew(self) -> bool:
         """False: the database is away, which `run` tells."""
-        held, now = set(self._hands), self._clock()
+        now = self._clock()
+        if not await self._renew_once(now):
+            return False
+        if self.unsure():  # what others took over meanwhile is dropped before anything leaves
+            await asyncio.sleep(LEDGER_PAUSE)
+            now = self._clock()
+            if not await self._renew_once(now):
+                return False
+        self._renewed = now
+        return True
+
+    async def _renew_once(self, now: float) -> bool:
+        held = set(self._hands)
         numbers = {number for number, _ in held}
         ours = await self._books.maybe(Ledger.renew, numbers, now, LEASE) if numbers else set()
         if ours is None:
             return False
-        self._renewed = now
         lost = {key for key in held & set(self._hands) if key[0] not in ours}
         for key in lost & self._doubted:  # seen twice: the first time it may just have come to its end
             self._hands.cancel(key)

@@ -38,6 +38,7 @@ class Models:
         self._begun = 0  # writes so far
         self._used_up: dict[str, tuple[object, ...]] = {}  # the budget that a model pauses for
         self._shared: dict[str, Paused] = {}  # the pauses in the ledger, when it was looked at last
+        self.unsure: Callable[[], bool] = lambda: False  # as `Pacing.unsure`
         self._known: set[str] = set()  # models that pause, and whose pause has been in the ledger
 
     def __getitem__(self, name: str) -> Model:
@@ -95,6 +96,7 @@ class Models:
                 )
             model.pacing.on_change = functools.partial(self._pause_changed, name)
             model.pacing.on_wait = functools.partial(self._share, name)
+            model.pacing.unsure = lambda: self.unsure()  # noqa: PLW0108 - it is set later
             model.pacing.others = SharedRates(model.entry, self._books, self._write, self._clock)
             self._models[name] = model
         for model in self:

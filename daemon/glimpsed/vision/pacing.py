@@ -31,6 +31,8 @@ from glimpsed.vision.pause import FIRST_PROBE, Pause, begun, begun_alike, begun_
 from glimpsed.vision.rates import OtherDaemons, Rates
 from glimpsed.vision.slots import Slots, Ticket, Waiter
 
+ASK_AGAIN = 0.5  # seconds until a request that may be another daemon's by now looks again whether it is
+
 
 class Pacing:
     """The pace of one model entry."""
@@ -39,6 +41,7 @@ class Pacing:
         self.name = entry.name
         self.on_change = on_change  # a pause begins or ends
         self.on_wait: Callable[[Pause], None] | None = None  # it goes on, to be probed at another time
+        self.unsure: Callable[[], bool] = lambda: False  # whether what waits may be another daemon's by now
         self.slots = Slots(entry.concurrency)
         self.in_flight = 0
         self.in_hand = 0  # jobs claimed and not answered yet: counted by the dispatcher
@@ -238,6 +241,8 @@ class Pacing:
             raise VisionError(Verdict("pause", pause.reason), requests=0)
         if self.in_flight >= int(self.slots.limit):
             return math.inf
+        if self.unsure():
+            return ASK_AGAIN
         return max(self.slots.held(now), self._rates.wait(now, tokens))
 
     def start(self, now: float, tokens: int = 0, file: str = "") -> Ticket:

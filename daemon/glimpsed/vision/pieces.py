@@ -33,7 +33,7 @@ def is_piece(event: object) -> bool:
     choices = event.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     in_pieces = isinstance(choice, dict) and "delta" in choice
-    return in_pieces or str(event.get("type")).startswith("response.")
+    return in_pieces or _of_ollama(event) is not None or str(event.get("type")).startswith("response.")
 
 
 class Pieces:
@@ -92,7 +92,7 @@ class Pieces:
         elif _DONE.fullmatch(str(event.get("type"))):
             self._take_done(event)
         else:
-            self._chunk(event)
+            self._chunk(_of_ollama(event) or event)
             return
         self.count += 1
 
@@ -222,6 +222,18 @@ def _error(event: dict[str, Any], name: bytes) -> dict[str, Any] | None:
     if event.get("type") == "error" or event.get("object") == "error" or name == b"error" or bare:
         return {"error": {key: value for key, value in event.items() if key != "type"} or "error"}
     return None
+
+
+def _of_ollama(event: dict[str, Any]) -> dict[str, Any] | None:
+    """A line of Ollama's own API, which some gateways in front of it let through, as an event of chat's; None: it is none."""
+    done, message = event.get("done"), event.get("message")
+    if isinstance(event.get("response"), str):
+        message = {"content": event["response"], "thinking": event.get("thinking")}
+    if not isinstance(done, bool) or not isinstance(message, dict) or "choices" in event:
+        return None
+    counted = {"prompt_tokens": event.get("prompt_eval_count"), "completion_tokens": event.get("eval_count")}
+    choice = {"delta": message, "finish_reason": (event.get("done_reason") or "stop") if done else None}
+    return {"model": event.get("model"), "usage": counted if done else None, "choices": [choice]}
 
 
 def _response(event: dict[str, Any]) -> dict[str, Any] | None:

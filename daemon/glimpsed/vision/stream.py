@@ -139,7 +139,7 @@ def _is_stream(head: bytes, *, ended: bool) -> bool | None:
 
 
 def _is_event(line: bytes) -> bool:
-    if not (b'"delta"' in line or b'"response.' in line or b".chunk" in line):
+    if not (b'"delta"' in line or b'"response.' in line or b".chunk" in line or b'"done"' in line):
         return False
     return any(map(is_piece, objects_of(line)))
 

@@ -17,6 +17,7 @@ from glimpsed.words import cause
 STEP = 1 << 16  # bytes of one piece at most: whoever counts them stops in time
 _EITHER = 32 + zlib.MAX_WBITS  # gzip, or deflate in zlib's frame
 _GZIP = 0x1F  # no text begins with it
+_MEMBER = bytes([_GZIP])  # nor does what some pad a body with
 _TEXT = frozenset(b"{[<:de \t\r\n\xef")  # JSON, a page, a stream, white space or a mark in front
 _CHARSET = re.compile(r"charset=[\"' ]?([\w.:-]{1,40})", re.IGNORECASE)
 # Not any codec of Python's: some take as long as one likes.
@@ -95,10 +96,16 @@ class _Inflating:
             if data[0] & 0x0F != zlib.DEFLATED:
                 self._stream = zlib.decompressobj(-zlib.MAX_WBITS)
         piece = None
-        while (data or piece is None or len(piece) == STEP) and not self._stream.eof:
+        while data or piece is None or len(piece) == STEP:
+            if self._stream.eof:
+                if data[:1] != _MEMBER:  # bytes behind the end say nothing
+                    return
+                self._stream = zlib.decompressobj(
+                    _EITHER
+                )  # some proxies pack each piece that they get on its own
             try:
                 piece = self._stream.decompress(data, STEP)
             except zlib.error as e:
                 raise httpx.DecodingError(f"the reply cannot be unpacked: {cause(e)}") from None
-            data = self._stream.unconsumed_tail
+            data = self._stream.unconsumed_tail or self._stream.unused_data
             yield piece
