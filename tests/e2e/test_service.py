@@ -319,6 +319,35 @@ def test_a_budget_binds_the_fallback_that_costs_something_behind_a_model_that_do
             assert daemon.stop() == 0
 
 
+@pytest.mark.parametrize("whose", ["everybody's", "the folder's"])
+@pytest.mark.parametrize("asked_as", ["fallbacks: [dear]", "verify_with: dear"])
+def test_nobody_who_waits_for_a_fallback_or_second_reader_is_served_when_the_budget_is_used_up(
+    tmp_path: Path, inbox: Path, asked_as: str, whose: str
+) -> None:
+    def answer(seen: Seen) -> Scripted:
+        refusal = seen.body["model"] == "m" and asked_as.startswith("fallbacks")
+        return Scripted(text="I'm sorry, I can't help with that.") if refusal else Scripted()
+
+    limit = "budget: {per_day: 2}"
+    with Gateway(default=answer) as gateway:
+        folder, top = (asked_as, limit) if whose == "everybody's" else (f"{asked_as}, {limit}", "")
+        text = config(gateway, inbox, folder=f"model: m, {folder}", top=top)
+        dear = f"base_url: '{gateway.base_url}', price: {{input: 1000, output: 1000}}, concurrency: 1"
+        text = text.replace("folders:", f"  dear: {{api: chat, {dear}}}\nfolders:", 1)
+        for number in range(8):
+            drop(inbox, f"{number}.png", picture(seed=number))
+        with Daemon(text, tmp_path) as daemon:
+            daemon.wait_event("budget.reached")
+            wait_until(
+                lambda: sum(seen.body["model"] == "m" for seen in gateway.requests) >= 8, "not all asked"
+            )
+            left = {"fallbacks": ("queued", 6), "verify_wi": ("done", 8)}[asked_as[:9]]
+            status_when(lambda told: told["folders"]["inbox"][left[0]] == left[1], tmp_path)
+            assert daemon.stop() == 0
+        # 1.126 an answer, one after the other: two reach it.
+        assert sum(seen.body["model"] == "dear" for seen in gateway.requests) == 2
+
+
 def test_a_reload_without_the_budget_lifts_its_pause(tmp_path: Path, inbox: Path) -> None:
     with Gateway() as gateway:
         text = config(gateway, inbox, model="price: {input: 1000, output: 1000}, concurrency: 1")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import urllib.parse
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -42,6 +43,28 @@ class Asked:
 UsedUp: TypeAlias = Callable[[ModelEntry], Awaitable[str | None]]
 # Told of what a model's unusable answers cost: a refusal, a cut answer. (entry, usage)
 Bill: TypeAlias = Callable[[str, Usage], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """The money for models that were not reckoned with when the file was claimed."""
+
+    used_up: UsedUp
+    places: contextlib.AsyncExitStack  # held until what was paid is in the ledger: who is next sees it
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def opened(cls, used_up: UsedUp | None) -> AsyncIterator[Allowance | None]:
+        """Until the answer is kept; None without budgets."""
+        async with contextlib.AsyncExitStack() as places:
+            yield None if used_up is None else cls(used_up, places)
+
+    async def open_for(self, model: Model) -> str | None:
+        """Wait for a place among those who may spend at once; why nothing may be spent any more."""
+        await self.places.aclose()  # one at a time, so that nobody waits for somebody who waits for him
+        if model.pacing.sparing:
+            await self.places.enter_async_context(model.pacing.paying)
+        return await self.used_up(model.entry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +108,7 @@ class Matter:
     damaged: dict[int, FileError] = field(default_factory=dict)  # pages of several that nothing decodes
     # `try` does not wait for a model that cannot be reached, but asks the next: told of it, with the reason.
     passed_over: Callable[[ModelEntry, str], None] | None = None
-    used_up: UsedUp | None = None
+    allowance: Allowance | None = None
 
     @property
     def told(self) -> Document:
@@ -141,7 +164,7 @@ async def ask(matter: Matter, chain: Sequence[Model], pages: Sequence[int], *, b
 
 async def _not_used_up(matter: Matter, model: Model) -> None:
     """Raises `VisionError` where what the model would cost is more than a budget has."""
-    reason = None if matter.used_up is None else await matter.used_up(model.entry)
+    reason = None if matter.allowance is None else await matter.allowance.open_for(model)
     if reason is not None:
         raise VisionError(Verdict("pause", reason), requests=0, due=matter.clock() + LOOK_AGAIN)
 

@@ -11,7 +11,7 @@ from glimpsed.images.pages import pages_of
 from glimpsed.images.prepare import Images
 from glimpsed.model import Answer, Content, Job, PageRecord
 from glimpsed.pipeline import answers
-from glimpsed.pipeline.ask import Asked, Bill, Matter, Refusals, UsedUp, ask
+from glimpsed.pipeline.ask import Allowance, Asked, Bill, Matter, Refusals, ask
 from glimpsed.vision import Model
 
 
@@ -27,7 +27,7 @@ async def ask_about(
     answered: Callable[[Asked], Awaitable[None]],
     refusals: Refusals | None = None,
     passed_over: Callable[[ModelEntry, str], None] | None = None,
-    used_up: UsedUp | None = None,
+    allowance: Allowance | None = None,
 ) -> Answer:
     """The answer to what the folder asks about this file; pages that the job has an answer to are not asked about.
 
@@ -38,7 +38,16 @@ async def ask_about(
     document, every = await pages_of(folder, content, images)
     known = refusals or Refusals()
     matter = Matter(
-        job, folder, content, document, images, bill, known, clock, passed_over=passed_over, used_up=used_up
+        job,
+        folder,
+        content,
+        document,
+        images,
+        bill,
+        known,
+        clock,
+        passed_over=passed_over,
+        allowance=allowance,
     )
     each = folder.pages == "each"
     before = {record.answer.page: record for record in job.pages} if each else {}

@@ -37,7 +37,7 @@ from glimpsed.ledger import Books, Ledger
 from glimpsed.model import Answer, Content, FileKey, Job, Line, Usage, shown
 from glimpsed.pipeline import answers
 from glimpsed.pipeline.anew import complete_one
-from glimpsed.pipeline.ask import Asked, Bill, Refusals
+from glimpsed.pipeline.ask import Allowance, Asked, Bill, Refusals
 from glimpsed.pipeline.document import ask_about
 from glimpsed.pipeline.ends import End, Ends, GivenUp
 from glimpsed.pipeline.handover import HandOver, Locate
@@ -185,24 +185,26 @@ class Pipeline:
                 if not await self._aside.until_kept(keeping, job, page=asked.record):
                     raise LeaseLost
 
-        try:
-            answer = await ask_about(
-                job,
-                place.folder,
-                content,
-                place.chain,
-                images=self._images,
-                clock=self._clock,
-                bill=self._bill(job),
-                answered=answered,
-                refusals=self._refusals,
-                used_up=None if self._used_up is None else functools.partial(self._used_up, place),
-            )
-        except VisionError as e:
-            e.content = content.sha256
-            raise
-        lines = answers.lines_of(records)
-        return await self._keep(Unfinished(story, content, answer, story.asked_of(answer), lines=lines))
+        used_up = None if self._used_up is None else functools.partial(self._used_up, place)
+        async with Allowance.opened(used_up) as allowance:
+            try:
+                answer = await ask_about(
+                    job,
+                    place.folder,
+                    content,
+                    place.chain,
+                    images=self._images,
+                    clock=self._clock,
+                    bill=self._bill(job),
+                    answered=answered,
+                    refusals=self._refusals,
+                    allowance=allowance,
+                )
+            except VisionError as e:
+                e.content = content.sha256
+                raise
+            lines = answers.lines_of(records)
+            return await self._keep(Unfinished(story, content, answer, story.asked_of(answer), lines=lines))
 
     def _bill(self, job: Job) -> Bill:
         """Money that went without an answer counts towards the budgets all the same."""

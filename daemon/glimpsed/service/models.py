@@ -99,6 +99,8 @@ class Models:
             model.pacing.unsure = lambda: self.unsure()  # noqa: PLW0108 - it is set later
             model.pacing.others = SharedRates(model.entry, self._books, self._write, self._clock)
             self._models[name] = model
+        for model in self:
+            model.pacing.sparing = bool(config.limits) and model.entry.price is not None
 
     def chain(self, folder: Folder) -> tuple[Model, ...]:
         """The folder's model and its fallbacks, in order, whether or not they may be asked now."""

@@ -102,6 +102,4 @@ class Serving:
             place = Place(folder, root, watch.lanes.files, chain)
             by_model.setdefault(chain[0].entry.name, []).append(place)
         lanes = [Lane(tuple(places), self._models[name].pacing) for name, places in by_model.items()]
-        for lane in lanes:
-            lane.pacing.sparing = self._has_budget and lane.places[0].chain[0].entry.price is not None
         return [*lanes, Lane(tuple(unserved), self._writing, answered=True)] if unserved else lanes
