@@ -47,17 +47,18 @@ def main() -> int:
     end_with_daemon()
     message = json.load(sys.stdin)
     import apprise  # noqa: PLC0415 - an optional extra
-    from requests import Response, Session  # noqa: PLC0415 - which Apprise sends with
+    from requests import Response  # noqa: PLC0415 - by which Apprise sends
+    from requests.sessions import SessionRedirectMixin as Redirects  # noqa: PLC0415
 
     logging.disable()  # what it says may hold parts of the address
-    follow = Session.get_redirect_target
+    follow = Redirects.get_redirect_target
 
-    def kept(self: Session, resp: Response) -> str | None:
+    def kept(self: Redirects, resp: Response) -> str | None:
         """A redirect that makes a GET of a POST loses the message, and 200 to that is no delivery."""
         loses = resp.request.method == "POST" and resp.status_code not in (307, 308)
         return None if loses else follow(self, resp)
 
-    Session.get_redirect_target = kept  # type: ignore[method-assign]
+    Redirects.get_redirect_target = kept  # type: ignore[method-assign]
     confine(Limits(address_space=_used() + _ROOM))
     service: Any = apprise.Apprise.instantiate(message["url"])
     return 0 if service.notify(body=message["text"], title=message["title"], body_format="text") else 1
