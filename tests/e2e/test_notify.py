@@ -15,11 +15,22 @@ import pytest
 
 from daemon import Daemon, glimpsed, wait_until
 from gateway import Gateway, Scripted
+from glimpsed.children.messenger import deliver
 from pictures import drop, picture
 
 pytest.importorskip("apprise")
 
 NO_CAPABILITIES = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
+
+
+CHUNK = bytes(1 << 20)
+
+
+class Server(HTTPServer):
+    """Somebody who hangs up in the middle is nothing to tell."""
+
+    def handle_error(self, *_: object) -> None:
+        pass
 
 
 class Service:
@@ -30,6 +41,7 @@ class Service:
         self.refused = 0
         self.down = False
         self.says = 503  # when it is down
+        self.length = 0  # bytes that it answers, then
         service = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -40,13 +52,22 @@ class Service:
                 else:
                     service.messages.append(json.loads(body))
                 self.send_response(service.says if service.down else 200)
+                self.send_header("Location", "/elsewhere")
+                self.send_header("Content-Length", str(service.length if service.down else 0))
+                self.end_headers()
+                if service.down:
+                    for _ in range(service.length // len(CHUNK)):
+                        self.wfile.write(CHUNK)
+
+            def do_GET(self) -> None:
+                self.send_response(200)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = HTTPServer(("127.0.0.1", 0), Handler)
+        self._server = Server(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever)
 
     def __enter__(self) -> Self:
@@ -108,6 +129,46 @@ def test_what_a_service_did_not_take_before_the_stop_comes_after_the_next_start(
         with Daemon(config(service, "1s"), tmp_path):
             wait_until(lambda: bool(service.messages), "no message came")
         assert sum("a.png" in m["message"] for m in service.messages) == 1
+
+
+@pytest.mark.parametrize(("says", "length"), [(302, 0), (200, 1 << 30)], ids=["redirect", "endless"])
+def test_what_is_no_answer_is_no_delivery(tmp_path: Path, inbox: Path, says: int, length: int) -> None:
+    """A redirect that makes a GET of a message loses it; an answer without an end fills no memory of the daemon."""
+    with Service() as service:
+        service.down, service.says, service.length = True, says, length
+        with Daemon(config(service, "1s"), tmp_path) as daemon:
+            daemon.wait_event("service.ready")
+            (inbox / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n not one")
+            daemon.wait_event("notify.failed")
+            service.down = False  # before what is left is sent once more, at the stop
+        assert sum("a.png" in m["message"] for m in service.messages) == 1
+
+
+def test_a_service_that_answers_for_ever_is_given_up() -> None:
+    """Byte by byte: no single read of it takes long."""
+    over = threading.Event()
+
+    class Drips(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "1000000")
+            self.end_headers()
+            while not over.wait(0.1):
+                self.wfile.write(b"x")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = Server(("127.0.0.1", 0), Drips)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        assert not deliver(f"json://127.0.0.1:{server.server_port}/x", "title", "text", seconds=5.0)
+    finally:
+        over.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def test_check_tells_of_an_address_that_is_none(tmp_path: Path) -> None:

@@ -115,6 +115,20 @@ def test_a_full_disk_under_the_output_is_no_bug(command: str, home: Path) -> Non
     )
 
 
+@pytest.mark.parametrize("trouble", ["2>/dev/full", "0</dev/null 2<&0"], ids=["full", "read-only"])
+@pytest.mark.parametrize(("command", "code"), [("-c nowhere.yaml status", 78), ("status --wrong", 2)])
+def test_the_code_says_what_it_was_where_nobody_can_be_told(
+    command: str, code: int, trouble: str, home: Path
+) -> None:
+    assert shell(f"glimpsed {command} {trouble}", home).returncode == code
+
+
+def test_a_standard_stream_that_is_only_for_reading_is_as_good_as_none(home: Path) -> None:
+    done = shell("glimpsed status 0</dev/null 1<&0", home)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert shell("glimpsed approve 0</dev/null 2<&0", home).returncode == 0
+
+
 def test_a_pipe_that_closes_early_is_told_by_the_usual_code(home: Path) -> None:
     done = shell("glimpsed status --help | true; glimpsed status | true; echo ${PIPESTATUS[0]}", home)
     assert (done.stdout, done.stderr) == ("141\n", "")

@@ -509,3 +509,30 @@ def test_a_page_is_called_what_it_calls_itself(status: int, page: str, title: st
     assert "an HTML page" in found.verdict.reason
     assert "sk-0" not in found.verdict.reason
     assert len(found.verdict.reason) <= 240
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html><title>Guests</title></html>", b'{"error": "rate limit"}', b"?"]
+)
+def test_a_network_that_wants_a_login_pauses_the_model(body: bytes) -> None:
+    found = verdict(511, body)
+    assert found.verdict.kind == "pause"
+    assert "wants a login" in found.verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"", "an empty reply"),
+        (b" \n", "an empty reply"),
+        (b"{}", "JSON"),
+        (b'{"choices": [{"message": {"content": "Secret', "broken JSON"),
+        (b"Secret: sk-0123456789abcdef", "plain text"),
+        (b"data: [DONE]", "a stream"),
+        (b"\x89PNG\r\n\x1a\n\0\0", "bytes that begin with 89 50 4e 47"),
+    ],
+)
+def test_what_is_no_answer_is_called_what_it_is_and_not_quoted(body: bytes, kind: str) -> None:
+    """It may be an answer, and no answer's text is ever in a log."""
+    reason = verdict(200, body, content_type="application/x-odd; charset=utf-8").verdict.reason
+    assert reason == f"HTTP 200: {kind} (application/x-odd), no answer of the chat API"

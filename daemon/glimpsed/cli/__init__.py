@@ -8,12 +8,15 @@ A command's module is imported when the command runs, so that ``glimpsed --help`
 from __future__ import annotations
 
 import errno
+import fcntl
 import importlib
 import io
 import os
 import sys
 import traceback
-from typing import Any, NoReturn
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NoReturn, TextIO
 
 import click
 from click.shell_completion import CompletionItem
@@ -122,40 +125,56 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run a command and exit: one line for a mistake, a traceback only for a bug and with ``--debug``."""
     _prepare_streams()
     _complete()
-    invocation = Invocation()
+    code, tell = _outcome(arguments, Invocation())
     try:
-        code = _run(arguments, invocation)
+        tell()
+    except OSError:  # nobody can be told why: the code still says what it was
+        _discard(sys.stderr)
+    sys.exit(code)
+
+
+def _outcome(arguments: list[str] | None, invocation: Invocation) -> tuple[int, Callable[[], None]]:
+    """Run a command. The exit code, and what tells why."""
+    tell: Callable[[], None]
+    try:
+        code, tell = _run(arguments, invocation), _nothing
         sys.stdout.flush()
     except BrokenPipeError:  # `glimpsed failures | head`
-        _discard_output()
-        code = 141
+        _discard(sys.stdout)
+        code, tell = 141, _nothing
     except (KeyboardInterrupt, click.Abort):
-        if sys.stderr.isatty():
-            click.echo(err=True)  # the shell's prompt gets a line of its own
-        code = 130
+        code, tell = 130, _end_line
     except click.ClickException as e:
-        told = io.StringIO()  # it holds what was typed, or what a shell made of `*`
-        e.show(file=told)
-        say(told.getvalue().rstrip("\n"), error=True)
-        code = e.exit_code
+        code, tell = e.exit_code, partial(_show, e)
     except GlimpsedError as e:
-        _explain(e)
-        code = e.exit_code
+        code, tell = e.exit_code, partial(_explain, e)
     except PermissionError as e:
-        _report_bug(e, invocation) if e.filename is None else _refused(e, invocation)
-        code = 70 if e.filename is None else 77
+        code, tell = 70, partial(_report_bug, e, invocation)
+        if e.filename is not None:
+            code, tell = 77, partial(_refused, e, invocation)
     except OSError as e:
-        if e.errno not in _OUTPUT_ERRORS or e.filename is not None:
-            _report_bug(e, invocation)
-            code = 70
-        else:  # `glimpsed schema > FILE` on a full disk
-            _discard_output()
-            click.echo(f"glimpsed: the output cannot be written: {e.strerror}", err=True)
-            code = 1
+        code, tell = 70, partial(_report_bug, e, invocation)
+        if e.errno in _OUTPUT_ERRORS and e.filename is None:
+            _discard(sys.stdout)  # `glimpsed schema > FILE` on a full disk
+            code, tell = 1, partial(_unwritten, e)
     except Exception as e:  # noqa: BLE001 - the last resort: whatever it is, it is a bug
-        _report_bug(e, invocation)
-        code = 70
-    sys.exit(code)
+        code, tell = 70, partial(_report_bug, e, invocation)
+    return code, tell
+
+
+def _nothing() -> None:
+    pass
+
+
+def _end_line() -> None:
+    if sys.stderr.isatty():
+        click.echo(err=True)  # the shell's prompt gets a line of its own
+
+
+def _show(error: click.ClickException) -> None:
+    told = io.StringIO()  # it holds what was typed, or what a shell made of `*`
+    error.show(file=told)
+    say(told.getvalue().rstrip("\n"), error=True)
 
 
 def _complete() -> None:
@@ -173,11 +192,8 @@ def _prepare_streams() -> None:
     Without this, the next file to be opened, the ledger, would get the number that libraries print to.
     """
     for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            opened = os.open(os.devnull, os.O_RDWR)  # the lowest free number: this one
-            os.set_inheritable(opened, True)  # noqa: FBT003 - positional only
+        if not _of_use(number):
+            _nowhere(number)
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - stays open, like the real one
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
@@ -185,14 +201,35 @@ def _prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
 
 
-def _discard_output() -> None:
+def _of_use(number: int) -> bool:
+    """Whether this standard stream is open, and for writing unless it is the first: a script that is run with `2>&-` may find itself there."""
+    try:
+        how = fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE
+    except OSError:
+        return False
+    return number == 0 or how != os.O_RDONLY
+
+
+def _nowhere(number: int) -> None:
+    opened = os.open(os.devnull, os.O_RDWR)
+    if opened != number:  # it was not the lowest free one
+        os.dup2(opened, number)
+        os.close(opened)
+    os.set_inheritable(number, True)  # noqa: FBT003 - positional only
+
+
+def _discard(stream: TextIO) -> None:
     """What is still buffered goes nowhere: Python would complain about it at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _nowhere(stream.fileno())
 
 
 def _run(arguments: list[str] | None, invocation: Invocation) -> int:
     result: Any = cli.main(arguments, prog_name="glimpsed", obj=invocation, standalone_mode=False)
     return result if isinstance(result, int) else 0
+
+
+def _unwritten(error: OSError) -> None:
+    click.echo(f"glimpsed: the output cannot be written: {error.strerror}", err=True)
 
 
 def _explain(error: GlimpsedError) -> None:

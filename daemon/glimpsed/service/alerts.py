@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Self, TypeAlias
 
 from glimpsed import journal
+from glimpsed.children.messenger import deliver
 from glimpsed.clock import elapsed
 from glimpsed.config.schema import Notify
 from glimpsed.errors import ConfigError, MissingExtra, Problem
@@ -267,15 +268,15 @@ def connected(notify: Notify) -> dict[str, tuple[str, Send]]:
                 Problem(f"is no address that Apprise knows{told}", key=f"notify.urls[{number}]")
             )
         name = hashlib.sha256(url.get_secret_value().encode()).hexdigest()[:8]
-        found[name] = (f"{service.service_name} ({number + 1})", _send(service))
+        found[name] = (f"{service.service_name} ({number + 1})", _send(url.get_secret_value()))
     return found
 
 
-def _send(service: Any) -> Send:
+def _send(url: str) -> Send:
     def send(title: str, text: str) -> bool:
         try:
-            return bool(service.notify(body=text, title=title, body_format="text"))
-        except Exception as e:  # noqa: BLE001 - whatever a plugin raises
+            return deliver(url, title, text)
+        except OSError as e:  # no process is to be had
             log.debug("notify.failed", reason=type(e).__name__)
             return False
 

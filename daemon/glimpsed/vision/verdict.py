@@ -16,6 +16,7 @@ from glimpsed import bounded
 from glimpsed.errors import Verdict, VerdictKind
 from glimpsed.model import Api
 from glimpsed.vision import waits
+from glimpsed.vision.events import FIELDS
 from glimpsed.vision.told import Told, told_by
 from glimpsed.vision.verdict_table import CUT_OFF, ERRORS, LIMITED, OVERLOAD, STATUSES, Hint
 from glimpsed.words import lasting
@@ -41,6 +42,7 @@ _HTML = re.compile(
 )
 _TITLE = re.compile(rb"<(?:title|h1)\b[^<>]{0,200}>\s{0,99}([^<]{1,300})", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]{0,200}>")
+_SPACE = 0x20  # beneath it are no characters
 _NO_WORDS = ("{", "[", "data:", "event:")  # JSON that was cut, a stream
 # Codes of a 400.
 _OURS = re.compile(r"invalid|bad_?request|validation|unsupported|not_?supported", re.IGNORECASE)
@@ -67,26 +69,23 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, api: Api, now: f
         return _finding(
             "pause", f"HTTP {status}: redirected{_where(headers)}; base_url is wrong", status=status
         )
+    if status == 511:  # whoever stands in between says it, of every request
+        page = f", an HTML page{_titled(body)}" if _HTML.search(body[:_HEAD]) else ""
+        return _finding("pause", f"HTTP 511{page}: this network wants a login first", status=status)
     content = _json(body)
     wait = waits.of_headers(headers, now, limited=status in LIMITED)
     if content is None and (_HTML.search(body[:_HEAD]) or (body.strip() and _says_html(headers))):
         return _from_page(status, wait, _titled(body))
     told = told_by(_text(body) if content is None else content)
     if told is not None:
-        return _from_error(status, told, headers, now, api)
+        return _from_error(status, told, headers, now, _unlike(content, headers, body, api))
     if 200 <= status < 300:
-        what = "not JSON" if content is None and body.strip() else f"without an answer of the {api} API"
-        return _finding(
-            "retry",
-            f"HTTP {status}: an empty reply, {what}",
-            wait,
-            status=status,
-            alike=frozenset({f"{status} {what}"}),
-        )
+        reason = f"HTTP {status}: {_unlike(content, headers, body, api)}"
+        return _finding("retry", reason, wait, status=status, alike=frozenset({f"{status} no answer"}))
     return _from_status(status, "", wait)
 
 
-def _from_error(status: int, told: Told, headers: Mapping[str, str], now: float, api: Api) -> Finding:
+def _from_error(status: int, told: Told, headers: Mapping[str, str], now: float, unlike: str) -> Finding:
     codes = {code.lower() for code in told.codes}
     number = told.number()
     # A gateway's own 500 around somebody else's refusal.
@@ -118,8 +117,8 @@ def _from_error(status: int, told: Told, headers: Mapping[str, str], now: float,
         return _finding("switch", reason, wait, status=real, hint="parameter", name=name, alike=alike)
     if 200 <= real < 300:
         if not told.sure:  # perhaps an answer, whose text is never logged
-            reason = f"HTTP {status}{named_codes}: no answer of the {api} API"
-            alike = frozenset({reason})
+            reason = f"HTTP {status}{named_codes}: {unlike}"
+            alike = frozenset({f"{status} no answer"})
         return _finding("retry", reason, wait, status=500, hint="inside", alike=alike)
     return _from_status(real, reason, wait, alike)
 
@@ -241,6 +240,27 @@ def _titled(body: bytes) -> str:
 
 def _says_html(headers: Mapping[str, str]) -> bool:
     return "text/html" in headers.get("content-type", "")
+
+
+def _unlike(content: object, headers: Mapping[str, str], body: bytes, api: Api) -> str:
+    """What a body is that is no answer: never in its own words, which may be an answer's."""
+    named = clean(headers.get("content-type", "").partition(";")[0])[:60]
+    return f"{_kind(content, body)}{f' ({named})' if named else ''}, no answer of the {api} API"
+
+
+def _kind(content: object, body: bytes) -> str:
+    plain = body.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if content is not None:
+        return "JSON"
+    if not plain:
+        return "an empty reply"
+    if plain.startswith((b"{", b"[")):
+        return "broken JSON"
+    if plain.lower().startswith(FIELDS):
+        return "a stream"
+    if all(byte >= _SPACE or byte in b"\t\n\r\f" for byte in plain[:_HEAD]):
+        return "plain text"
+    return f"bytes that begin with {plain[:4].hex(' ')}"
 
 
 def _where(headers: Mapping[str, str]) -> str:
