@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import re
 import shutil
+import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from daemon import Daemon, glimpsed, read_sidecar, wait_until
 from gateway import Gateway, Scripted, Seen
@@ -166,6 +169,42 @@ def test_a_second_reader_that_may_have_billed_is_asked_twice_at_most(
         drop(tmp_path / "inbox", "a.png", picture(seed=1))
         assert "not read a second time" in daemon.wait_event("file.skipped")["reason"]
     assert sum(seen.body["model"] == "second" for seen in gateway.requests) == 2
+
+
+def book(pages: int) -> bytes:
+    first, *rest = [Image.new("RGB", (60, 40), (n * 20, 0, 0)) for n in range(pages)]
+    first.save(file := io.BytesIO(), "TIFF", save_all=True, append_images=rest)
+    return file.getvalue()
+
+
+def test_a_budget_ends_in_the_middle_of_a_document_that_is_read_a_second_time(
+    tmp_path: Path, gateway: Gateway
+) -> None:
+    """What was read by then is kept through a kill, counts as spent, and is not read again."""
+    gateway.default = lambda seen: Scripted(usage=(0, 1_000_000 if seen.body["model"] == "second" else 1))
+    top, each = "\nbudget: {{per_day: {}}}\n", "pages: each"
+    text = CONFIG.format(url=gateway.base_url, home=tmp_path, folder=each, second="second")
+
+    def read() -> int:
+        return sum(seen.body["model"] == "second" for seen in gateway.requests)
+
+    (tmp_path / "inbox").mkdir()
+    with Daemon(text + top.format(2), tmp_path) as daemon:
+        drop(tmp_path / "inbox", "book.tif", book(6))
+        daemon.wait_event("budget.reached")
+        wait_until(lambda: status(tmp_path)["spend"]["day"] >= 2, "not counted")
+        assert daemon.stop(signal.SIGKILL) != 0
+    assert read() == 2
+    with Daemon(text + top.format(4), tmp_path) as daemon:
+        daemon.wait_event("budget.reached")
+        daemon.config.write_text(text + top.format(9))
+        daemon.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: verified(tmp_path, "book.tif"), "not read")
+        assert status(tmp_path)["spend"]["day"] == pytest.approx(
+            6, abs=0.1
+        )  # with what the first reader took
+    assert read() == 6
+    assert sidecar(tmp_path, "book.tif")["verified"]["usage"]["cost"] == pytest.approx(6, abs=0.1)
 
 
 def test_once_waits_for_the_second_reader(tmp_path: Path, gateway: Gateway) -> None:

@@ -226,11 +226,11 @@ def _bills(
     """What is to be paid for these answers; that for the pages has been counted already."""
     for job, answer, _ in several:
         if answer.reused_from is None:
-            usage = _less(answer.usage, [page.usage for page in paid.get(job.id, ())])
+            usage = less(answer.usage, [page.usage for page in paid.get(job.id, ())])
             yield Bill(job.key.folder, answer.model.entry, usage, answered=1)
 
 
-def _less(whole: Usage, parts: Sequence[Usage]) -> Usage:
+def less(whole: Usage, parts: Sequence[Usage]) -> Usage:
     """What is left of a sum when parts of it are counted already."""
     return Usage(
         input_tokens=max(0, whole.input_tokens - sum(p.input_tokens for p in parts)),

@@ -10,15 +10,16 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic import TypeAdapter
 
-from glimpsed.ledger.finish import Finish
+from glimpsed.ledger.finish import Finish, less
 from glimpsed.ledger.kept import ToKeep, verification
 from glimpsed.ledger.packed import pack, unpack
 from glimpsed.ledger.part import CHUNK, chunks, file_row, is_file, written_text
 from glimpsed.ledger.schema import files, reviews, verifications
 from glimpsed.ledger.spending import Bill
 from glimpsed.ledger.values import FileRow, SecondReading
-from glimpsed.model import Answer, FileKey, Job, Usage, Version, Written, shown
+from glimpsed.model import Answer, FileKey, Job, PageRecord, Usage, Version, Written, shown
 
 # How the question begins that a second reading is kept under; a colon follows, and who read it.
 SECOND = "second"
@@ -29,6 +30,7 @@ _FOLDER, _DONE = files.c.folder.concat(""), files.c.state.concat("") == "done"
 _ONE: sa.ColumnElement[int] = sa.literal_column("1")  # as the index has it
 _DOUBTFUL = files.c.id.in_(sa.select(verifications.c.file).where(verifications.c.doubtful == _ONE)) & _DONE
 _AMONG_REVIEWED = files.c.id.in_(sa.select(reviews.c.file)) & _DONE
+_PAGES = TypeAdapter(tuple[PageRecord, ...])
 _WANTED: sa.BindParameter[Any] = sa.bindparam("wanted", expanding=True)
 
 
@@ -58,7 +60,7 @@ class Second(Finish):
             if rows:
                 these = verifications.c.file.in_([row.id for row in rows])
                 c.execute(sa.update(verifications).where(these).values(due=now + lease, owner=self.owner))
-        return [SecondReading(_job(row), file_row(row), row.tries, row.reading) for row in rows]
+        return [_second_reading(row) for row in rows]
 
     def renew_readings(self, numbers: Sequence[int], now: float, lease: float) -> None:
         """They are being read still."""
@@ -66,6 +68,18 @@ class Second(Finish):
             for some in chunks(numbers, CHUNK):
                 ours = verifications.c.file.in_(some) & (verifications.c.owner == self.owner)
                 c.execute(sa.update(verifications).where(ours).values(due=now + lease))
+
+    def page_read(self, job: Job, records: Sequence[PageRecord], now: float) -> bool:
+        """One page more, the last of these, is read and paid for; it survives a power cut once this returns.
+
+        False: it is not ours to read any more.
+        """
+        last = records[-1]
+        with self._database.write(durable=True) as c:
+            self._pay(c, [Bill(job.key.folder, last.model.entry, last.usage)], now)
+            reading = _PAGES.dump_json(tuple(records)).decode()
+            mine = sa.update(verifications).where(*_held(job, self.owner))
+            return bool(c.execute(mine.values(reading=reading)).rowcount)
 
     def read_second(
         self,
@@ -77,11 +91,12 @@ class Second(Finish):
         doubtful: bool,
         reading: str,
         seen: Answer | None = None,
+        paid: Sequence[PageRecord] = (),
         now: float,
     ) -> None:
         """It was read, and is paid for; survives a power cut. Until `reading_told`, it is due all the same.
 
-        What was `seen`, with its place on the pages, is kept among the other answers about the content.
+        Pages that are `paid` have been counted already. What was `seen`, with its place on the pages, is kept among the other answers about the content.
         """
         # Who has corrected it meanwhile knows better.
         known = sa.exists().where(reviews.c.file == job.id, reviews.c.claim == job.claim)
@@ -91,7 +106,8 @@ class Second(Finish):
             "reading": reading,
         }
         with self._database.write(durable=True) as c:
-            self._pay(c, [Bill(job.key.folder, entry, usage)], now)
+            left = less(usage, [page.usage for page in paid])
+            self._pay(c, [Bill(job.key.folder, entry, left)], now)
             c.execute(sa.update(verifications).where(*_held(job, self.owner)).values(found))
             if seen is not None and self.keep != 0:
                 self._keep_answers(c, [ToKeep(job.id, seen, f"{SECOND}:{entry}", found=False)])
@@ -124,7 +140,10 @@ class Second(Finish):
     def reading_later(self, job: Job, due: float | None, *, tries: int) -> None:
         """Not now: at this time, or never again."""
         with self._database.write() as c:
-            change = {"due": due, "owner": None, "tries": tries}
+            change: dict[str, Any] = {"due": due, "owner": None, "tries": tries}
+            if due is None:  # nobody reads the other pages
+                reading = verifications.c.reading
+                change["reading"] = sa.case((reading.startswith("["), sa.null()), else_=reading)
             c.execute(sa.update(verifications).where(*_held(job, self.owner)).values(change))
 
     def reading_left(self, job: Job, row: FileRow) -> None:
@@ -289,7 +308,15 @@ def _held(job: Job, owner: str) -> tuple[sa.ColumnElement[bool], ...]:
     )
 
 
-def _job(row: Any) -> Job:
+def _second_reading(row: Any) -> SecondReading:
+    pages: tuple[PageRecord, ...] = ()
+    reading = row.reading
+    if reading is not None and reading.startswith("["):
+        pages, reading = _PAGES.validate_json(reading), None
+    return SecondReading(_job(row, pages), file_row(row), row.tries, reading)
+
+
+def _job(row: Any, pages: tuple[PageRecord, ...]) -> Job:
     found = file_row(row)
     return Job(
         id=row.id,
@@ -301,4 +328,5 @@ def _job(row: Any) -> Job:
         fresh=bool(row.fresh),
         round=row.round,
         claim=row.claims,
+        pages=pages,
     )

@@ -6,12 +6,13 @@ tried again as any model is, and one that refuses is not asked again; neither ho
 
 from __future__ import annotations
 
+import functools
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from glimpsed import sidecar
-from glimpsed.config.schema import Folder
+from glimpsed.config.schema import Folder, ModelEntry
 from glimpsed.disk import files
 from glimpsed.errors import FileError, ShareTrouble, SidecarBlocked, Vanished, VisionError
 from glimpsed.evaluate import doubt
@@ -21,7 +22,7 @@ from glimpsed.ledger import Books, Ledger
 from glimpsed.ledger.values import SecondReading
 from glimpsed.model import Answer, Content, Doubt, Frozen, Job, Usage, Verified, shown
 from glimpsed.pipeline import anew, backoff
-from glimpsed.pipeline.ask import Asked, Bill
+from glimpsed.pipeline.ask import Allowance, Asked, Bill
 from glimpsed.pipeline.document import ask_about
 from glimpsed.pipeline.place import Place
 
@@ -46,6 +47,7 @@ class SecondReader:
     books: Books
     images: Images
     dice: Callable[[], float] = random.random
+    used_up: Callable[[Place, ModelEntry], Awaitable[str | None]] | None = None
 
     async def see_to(self, found: SecondReading, place: Place) -> None:
         """Read, compare, tell. `place.chain` is the second reader alone."""
@@ -99,14 +101,21 @@ class SecondReader:
             )
 
     async def _read(self, found: SecondReading, place: Place, answer: Answer) -> Verification:
-        job, model = found.job, place.chain[0]
-        entry = model.entry
+        entry = place.chain[0].entry
         folder = _as_second(place.folder, entry.name, plain_text=entry.local)
 
-        async def answered(_asked: Asked) -> None:
-            """It is kept as a whole."""
+        each = folder.pages == "each"  # kept page by page: whatever comes between, only the rest is read
+        records = [page for page in found.job.pages if each and page.model.entry == entry.name]
+        job = replace(found.job, pages=tuple(records))
 
-        async with self.images.room.of(job.version.size):
+        async def answered(asked: Asked) -> None:
+            if each:
+                records.append(asked.record)
+                if not await self.books.patient(Ledger.page_read, job, records, self.books.clock.wall()):
+                    raise Vanished
+
+        used_up = None if self.used_up is None else functools.partial(self.used_up, place)
+        async with self.images.room.of(job.version.size), Allowance.opened(used_up) as allowance:
             content = await place.do_with(job.version, _content, place, found)
             reading = await ask_about(
                 job,
@@ -117,6 +126,7 @@ class SecondReader:
                 clock=self.books.clock,
                 bill=self._bill(job),
                 answered=answered,
+                allowance=allowance,
             )
         # Long texts take long to align.
         differs = await place.do(doubt.doubt, answer, reading, by=entry.name, plain_text=entry.local)
@@ -130,6 +140,7 @@ class SecondReader:
             doubtful=differs is not None,
             reading=known.model_dump_json(),
             seen=_seen(reading),
+            paid=records,
             now=self.books.clock.wall(),
         )
         return known

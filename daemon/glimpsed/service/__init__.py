@@ -226,6 +226,7 @@ class Service:
             self.folders,
             self.models,
             over=self._serving.over,
+            used_up=self._serving.used_up,
         )
         return True
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from glimpsed.blocking import wait
+from glimpsed.config.schema import ModelEntry
 from glimpsed.images.prepare import Images
 from glimpsed.ledger import Books, Ledger
 from glimpsed.ledger.values import SecondReading
@@ -34,13 +35,14 @@ class Verifying:
         models: Models,
         *,
         over: Callable[[], Awaitable[Collection[Reached]]],
+        used_up: Callable[[Place, ModelEntry], Awaitable[str | None]] | None = None,
     ) -> None:
         self._books = books
         self._folders = folders
         self._models = models
         self._over = over
         self._clock = books.clock
-        self._reader = SecondReader(books, images)
+        self._reader = SecondReader(books, images, used_up=used_up)
         self._wake = asyncio.Event()
         self._hands: Hands[tuple[int, int]] = Hands(self._wake.set)
         self._closed = False
