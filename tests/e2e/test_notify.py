@@ -195,6 +195,18 @@ def test_check_tells_of_an_address_that_is_none(tmp_path: Path) -> None:
     assert "notify.urls[0]" in done.stderr
 
 
+def test_a_reload_with_an_address_that_is_none_fails(tmp_path: Path, inbox: Path) -> None:
+    """The next start would."""
+    with Service() as service, Daemon(config(service, "1s"), tmp_path) as daemon:
+        daemon.wait_event("service.ready")
+        daemon.config.write_text(config(service, "1s").replace("json://", "nonsense://"))
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_event("service.reload_failed")
+        (mistake,) = [e for e in daemon.events if e["event"] == "config.error"]
+        assert "notify.urls[0]" in mistake["reason"]
+        assert "open-sesame" not in mistake["reason"]
+
+
 EVERYTHING = """
 models:
   paid: {{api: chat, base_url: "{url}", api_key_env: GLIMPSED_API_KEY, price: {{input: 1000, output: 1000}}}}
