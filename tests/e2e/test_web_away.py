@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from browser import Browser, Window
 from daemon import wait_until
 from webpage import Reader, history, served
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Route
 
 PASSWORD = "correct horse"
 
@@ -115,6 +119,29 @@ def test_a_search_while_nobody_answers_says_so_and_goes_on_by_itself(tmp_path: P
         page.get_by_role("button", name="Log in").click()
         page.get_by_text("1 file matches “oak”").wait_for()
         assert [one for one in browser.complaints() if "Failed to load resource" not in one] == []
+    made.ledger.close()
+
+
+def test_now_shows_also_what_happened_between_its_page_and_the_first_that_is_heard(tmp_path: Path) -> None:
+    made = history(tmp_path)
+    with (
+        served(made.config, tmp_path) as port,
+        Browser(tmp_path) as browser,
+        Reader(port) as reader,
+    ):
+        page = browser.page
+
+        def after_it_is_done(route: Route) -> None:
+            if "a.png" not in reader.get("/").text:
+                made.done("invoices", "a.png", ("Some oak",))
+            wait_until(lambda: "a.png" in reader.get("/").text, "the page does not know of it")
+            route.continue_()
+
+        page.route("**/live", after_it_is_done)
+        browser.open(f"http://127.0.0.1:{port}/")
+        page.locator("#now", has_text="a.png").wait_for(
+            timeout=20_000
+        )  # a minute later it is shown anew anyway
     made.ledger.close()
 
 

@@ -52,9 +52,11 @@ async def view(request: Request) -> Response:
     folders = shot["folders"]
     waiting = sum(folder[state] for folder in folders.values() for state in _WAITING)
     rate = site.rates.all()
+    events = await site.kept("events", FRESH, lambda: _events(site))
     return render(
         request,
         "now.html",
+        number=_number(shot, events),
         shot=shot,
         todo=todo(shot),
         spent=await site.kept("spent", FRESH, lambda: _spent(site, shot["spend"]["currency"])),
@@ -62,7 +64,7 @@ async def view(request: Request) -> Response:
         waiting=waiting,
         rate=rate,
         end=waiting / rate * 60 if rate and waiting else None,
-        events=await site.kept("events", FRESH, lambda: _events(site)),
+        events=events,
         charts=await site.kept("charts", CHARTS_FRESH, lambda: _charts(site, shot, waiting)),
     )
 
@@ -95,14 +97,15 @@ async def _news(site: Site) -> AsyncIterator[str]:
         except GlimpsedError:  # the ledger is away: nothing is said, and the reader is told by its own script
             await asyncio.sleep(TICK)
             continue
-        # A minute later, charts and rates are others though nothing happened.
-        minute = int(time.time() // 60)
-        seen = json.dumps(
-            [shot, [(row.id, row.changed) for row in events], minute], sort_keys=True, default=str
-        )
-        number = hashlib.sha256(seen.encode()).hexdigest()[:16]
-        yield f"data: {number}\n\n"
+        yield f"data: {_number(shot, events)}\n\n"
         await asyncio.sleep(TICK)
+
+
+def _number(shot: Mapping[str, Any], events: Sequence[FileRow]) -> str:
+    """Another one for each page that looks different."""
+    minute = int(time.time() // 60)  # later, charts and rates are others though nothing happened
+    seen = json.dumps([shot, [(row.id, row.changed) for row in events], minute], sort_keys=True, default=str)
+    return hashlib.sha256(seen.encode()).hexdigest()[:16]
 
 
 async def _charts(site: Site, shot: dict[str, Any], waiting: int) -> dict[str, Chart]:

@@ -28,7 +28,7 @@ if (now && window.EventSource) {
   // it is told, whatever the reason: the daemon is away, the ledger is, a proxy answers for them, this computer was asleep.
   const ended = document.getElementById("ended");
   const heed = (old, out = false) => { stale.hidden = !old || (out && ended !== null); if (ended) ended.hidden = !out; };
-  let source, number = null, heard = Date.now(), tried = heard;
+  let source, number = now.dataset.number, heard = Date.now(), tried = heard;
   const listen = () => {
     source?.close();
     tried = Date.now();
@@ -37,9 +37,8 @@ if (now && window.EventSource) {
       heard = Date.now();
       const busy = document.activeElement?.closest("#now button, #now a") || !getSelection().isCollapsed;
       if (data === number || busy) return;
-      const first = number === null;
       number = data;
-      const came = first && stale.hidden && ended?.hidden !== false || await swap(location.href, "#now").catch(() => null);
+      const came = await swap(location.href, "#now").catch(() => null);
       if (!came) number = "";
       heed(!came, came === false);
     };
