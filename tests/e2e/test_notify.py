@@ -171,11 +171,40 @@ def test_a_service_that_answers_for_ever_is_given_up() -> None:
         server.server_close()
 
 
+def test_what_a_wrong_password_kept_from_a_service_is_told_with_the_right_one(
+    tmp_path: Path, inbox: Path
+) -> None:
+    with Service() as right, Service() as service:
+        service.down, service.says = True, 401
+        both = config(service, "1s").replace("urls: [", f"urls: ['{right.url}', ")
+        with Daemon(both, tmp_path) as daemon:
+            daemon.wait_event("service.ready")
+            (inbox / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n not one")
+            daemon.wait_event("notify.failed")
+            wait_until(lambda: bool(right.messages), "no message came")
+        service.down = False
+        with Daemon(both.replace(service.url, service.url.replace("1234", "5678")), tmp_path):
+            wait_until(lambda: bool(service.messages), "no message came")
+    assert [sum("a.png" in m["message"] for m in one.messages) for one in (right, service)] == [1, 1]
+
+
 def test_check_tells_of_an_address_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "glimpsed.yaml").write_text("folders: {}\nnotify: {urls: ['nonsense://x']}\n")
     done = glimpsed("check", home=tmp_path)
     assert done.returncode == 78
     assert "notify.urls[0]" in done.stderr
+
+
+def test_a_reload_with_an_address_that_is_none_fails(tmp_path: Path, inbox: Path) -> None:
+    """The next start would."""
+    with Service() as service, Daemon(config(service, "1s"), tmp_path) as daemon:
+        daemon.wait_event("service.ready")
+        daemon.config.write_text(config(service, "1s").replace("json://", "nonsense://"))
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_event("service.reload_failed")
+        (mistake,) = [e for e in daemon.events if e["event"] == "config.error"]
+        assert "notify.urls[0]" in mistake["reason"]
+        assert "open-sesame" not in mistake["reason"]
 
 
 EVERYTHING = """

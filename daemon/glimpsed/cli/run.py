@@ -45,7 +45,7 @@ def command(folder: Path | None, target: LogTarget | None) -> int:
         from glimpsed import journal
         from glimpsed.config import Log
         from glimpsed.service import Service, run
-        from glimpsed.service.alerts import telling
+        from glimpsed.service.alerts import connected, telling
         from glimpsed.web import beside
 
     file = config_file()
@@ -66,13 +66,19 @@ def command(folder: Path | None, target: LogTarget | None) -> int:
 
     to = journal.configure(config.log, secrets=config.secrets)
 
+    def load_again() -> Config:
+        found = load()
+        if found.notify is not None and found.notify != config.notify:
+            connected(found.notify)  # the next start would fail on it
+        return found
+
     def log_as(new: Config) -> None:
         journal.configure(new.log, secrets=new.secrets)
 
     try:
         with telling(config.notify, beside_ledger(config, ".notices")):
             aside = beside_ledger(config, ".unkept")
-            run(Service(config, reload=load, reloading=log_as, beside=beside, aside=aside))
+            run(Service(config, reload=load_again, reloading=log_as, beside=beside, aside=aside))
     except GlimpsedError as e:
         if to == "console":
             raise

@@ -284,15 +284,20 @@ def _send(url: str) -> Send:
 
 
 def _load(spool: Path | None, outboxes: Mapping[str, Outbox]) -> None:
-    """What an earlier daemon could not tell any more."""
+    """What an earlier daemon could not tell any more.
+
+    What was for an address that is gone is for those that are new: it may be the same one, with the right password.
+    """
     if spool is None:
         return
     try:
         kept = json.loads(spool.read_text(encoding="utf-8"))
-        for name, digest in kept.items():
-            if (outbox := outboxes.get(name)) is not None:
-                outbox.kept(Digest(Counter(digest["lines"]), Counter(digest["failed"]), digest["named"]), 0.0)
-                outbox.due = elapsed() + GATHER
+        new = [name for name in outboxes if name not in kept]
+        for name, left in kept.items():
+            digest = Digest(Counter(left["lines"]), Counter(left["failed"]), left["named"])
+            for heir in ([name] if name in outboxes else new) if digest else ():
+                outboxes[heir].kept(digest, 0.0)
+                outboxes[heir].due = elapsed() + GATHER
     except FileNotFoundError:
         return
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as e:
@@ -300,15 +305,17 @@ def _load(spool: Path | None, outboxes: Mapping[str, Outbox]) -> None:
 
 
 def _left(outboxes: Mapping[str, Outbox]) -> dict[str, Any]:
-    """What is still to be told, by service."""
-    left: dict[str, Any] = {}
+    """What is still to be told, by service, also those that were told all; empty when every one was."""
+    left: dict[str, Digest] = {name: Digest() for name in outboxes}
     for name, outbox in outboxes.items():
-        whole = Digest()
-        whole.merge(outbox.waiting)
-        whole.merge(outbox.sending)
-        if whole:
-            left[name] = {"lines": whole.lines, "failed": whole.failed, "named": whole.named}
-    return left
+        left[name].merge(outbox.waiting)
+        left[name].merge(outbox.sending)
+    if not any(left.values()):
+        return {}
+    return {
+        name: {"lines": whole.lines, "failed": whole.failed, "named": whole.named}
+        for name, whole in left.items()
+    }
 
 
 def _write(spool: Path | None, left: Mapping[str, Any]) -> None:
