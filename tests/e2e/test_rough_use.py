@@ -123,6 +123,14 @@ def test_the_code_says_what_it_was_where_nobody_can_be_told(
     assert shell(f"glimpsed {command} {trouble}", home).returncode == code
 
 
+@pytest.mark.parametrize("command", ["export", "init", "report inbox"])
+def test_an_output_named_like_a_directory_is_no_file(command: str, home: Path) -> None:
+    done = shell(f"glimpsed {command} -o out/", home)
+    assert done.returncode == 2
+    assert "out/ is a directory: name a file" in done.stderr
+    assert not (home / "out").exists()
+
+
 def test_a_standard_stream_that_is_only_for_reading_is_as_good_as_none(home: Path) -> None:
     done = shell("glimpsed status 0</dev/null 1<&0", home)
     assert (done.returncode, done.stderr) == (0, "")

@@ -361,6 +361,24 @@ def test_a_reload_without_the_budget_lifts_its_pause(tmp_path: Path, inbox: Path
             assert daemon.stop() == 0
 
 
+def test_a_backlog_waits_for_nobody_once_its_folder_has_a_model_that_costs_nothing(
+    tmp_path: Path, inbox: Path
+) -> None:
+    with Gateway() as gateway:
+        price, top = "price: {input: 1, output: 1}", "backlog_confirm: 3"
+        for number in range(5):
+            drop(inbox, f"{number}.png", picture(seed=number))
+        text = config(gateway, inbox, model=price, top=top, folder="model: m")
+        free = f"  free: {{api: chat, base_url: '{gateway.base_url}', api_key_env: GLIMPSED_API_KEY}}\n"
+        text = text.replace("folders:", f"{free}folders:", 1)
+        with Daemon(text, tmp_path) as daemon:
+            daemon.wait_event("backlog.waiting")
+            daemon.config.write_text(text.replace("model: m", "model: free"))
+            daemon.process.send_signal(signal.SIGHUP)
+            daemon.wait_event("file.done", count=5)
+            assert daemon.stop() == 0
+
+
 def test_a_large_first_backlog_of_a_priced_model_waits_for_approval_while_arrivals_are_served(
     tmp_path: Path, inbox: Path
 ) -> None:

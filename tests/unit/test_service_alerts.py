@@ -40,6 +40,21 @@ def test_failed_files_are_counted_and_some_named() -> None:
     assert len(text.splitlines()) == 8
 
 
+def test_what_waits_for_a_service_that_is_down_for_long_has_its_bound() -> None:
+    """Each time that it is tried in vain, more has come meanwhile."""
+    outbox = Outbox(digest=1)
+    for hour in range(5):
+        for number in range(40):
+            outbox.add(paused(f"m{hour}-{number}"), now=hour)
+        taken = outbox.take(float("inf"))
+        assert taken
+        for number in range(40):
+            outbox.add(paused(f"n{hour}-{number}"), now=hour)
+        outbox.kept(taken, now=hour)
+    assert len(outbox.waiting.lines) <= alerts.LINES + 1
+    assert sum(outbox.waiting.lines.values()) == 400
+
+
 def test_the_first_waits_a_moment_and_the_next_for_the_digest() -> None:
     outbox = Outbox(digest=900)
     outbox.add(failed("a"), now=100)

@@ -53,9 +53,11 @@ class OutputFile(NamedPath):
         self._stdout = stdout
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path; refuses ``-`` where it means nothing."""
+        """The path; refuses ``-`` where it means nothing, and a directory's, there or not: `Path` forgets the slash."""
         if value == "-" and not self._stdout:
             self.fail("this cannot go to standard output: name a file", param, ctx)
+        if str(value).endswith("/"):
+            self.fail(f"{value} is a directory: name a file", param, ctx)
         return super().convert(value, param, ctx)
 
 

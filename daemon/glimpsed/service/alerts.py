@@ -63,15 +63,16 @@ class Digest:
             if len(some) < NAMED:
                 some.append(f"{record.get('file')}: {record.get('reason')}")
             return
-        line = sentence(record)
-        if line in self.lines or len(self.lines) < LINES:
-            self.lines[line] += 1
-        else:
-            self.lines["and more, in the log"] += 1
+        self._count(sentence(record), 1)
+
+    def _count(self, line: str, times: int) -> None:
+        known = line in self.lines or len(self.lines) < LINES
+        self.lines[line if known else "and more, in the log"] += times
 
     def merge(self, other: Digest) -> None:
         """Together with what came before, or meanwhile."""
-        self.lines += other.lines
+        for line, times in other.lines.items():
+            self._count(line, times)
         self.failed += other.failed
         for folder, some in other.named.items():
             self.named[folder] = (some + self.named.get(folder, []))[:NAMED]

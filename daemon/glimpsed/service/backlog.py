@@ -85,6 +85,10 @@ class Backlogs:
         name = folder.name
         if name not in await self._books.patient(Ledger.held):
             return
+        if not self._costs(folder):  # any more: it has another model since it was held
+            await self._books.patient(Ledger.approve, name, unlisted=True)
+            self._wake()
+            return
         free = 0
 
         async def look() -> None:
