@@ -444,12 +444,13 @@ def test_a_ledger_that_another_program_locks_for_ten_seconds_loses_nothing(
 
 def run_once(daemon: Daemon, inbox: Path, *names: str, seed: int) -> None:
     """Start, have these files done, stop."""
+    before = {name: len(daemon.seen("file.done", file=name)) for name in names}
     with daemon:
         for number, name in enumerate(names):
             drop(inbox, name, picture(seed=seed + number))
-        wait_until(lambda: all(both(inbox / n) for n in names), f"not done: {daemon.tail()}")
         for name in names:
-            daemon.wait_event("file.done", file=name)
+            daemon.wait_event("file.done", file=name, count=before[name] + 1)
+        wait_until(lambda: all(both(inbox / n) for n in names), f"not done: {daemon.tail()}")
         assert daemon.stop() == 0
 
 

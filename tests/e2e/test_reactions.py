@@ -211,8 +211,8 @@ ROWS = (
     Row("stream-stalled", (Scripted(fault="hang"), FINE), (R, R), entry="stream: true, timeout: 1s",
         fine=lambda r: r.gap() >= 1),
     # --- URLs instead of data ---
-    Row("by-url", (FINE,), (R,), folder='image_url_base: "https://files.example/scans"',
-        fine=lambda r: r.first[0].images[0].url.endswith("/first.jpg") and b"base64" not in r.first[0].raw),
+    Row("by-url", (FINE,), (R,), folder='image_url_base: "https://files.example/Eingänge/neu"',
+        fine=lambda r: r.first[0].images[0].url == "https://files.example/Eing%C3%A4nge/neu/first.jpg" and b"base64" not in r.first[0].raw),
     # --- pause: the file waits, and loses nothing ---
     Row("wrong-key", (err(401, f"Incorrect API key provided: {KEY}", "invalid_api_key"), FINE), (R,), end="paused"),
     Row("no-money", (err(403, "x", "insufficient_user_quota"), FINE), (R,), end="paused"),

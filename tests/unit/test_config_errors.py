@@ -201,6 +201,7 @@ def test_everything_is_told_at_once_with_line_and_key() -> None:
         (model(f"{REMOTE}, api_key_file: a, api_key_env: B"), "models.m.api_key_file", "second source of the key"),
         (model(f"{REMOTE}, headers: {{'a b': c}}"), "models.m.headers.a b", "no name for a header"),
         (model(f"{REMOTE}, headers: {{sk-aB3dE5fG7hJ9kL1mN3: x}}"), "models.m.headers.[removed]", "looks like a key"),
+        (model(f"{REMOTE}, headers: {{Transfer-Encoding: chunked}}"), "models.m.headers.Transfer-Encoding", "none to be set"),
         (model(f'{REMOTE}, headers: {{a: "b\\nc: d"}}'), "models.m.headers.a", "a header cannot have"),
         (model(f"{REMOTE}, user_agent: é"), "models.m.user_agent", "a header cannot have"),
         (model(f"{REMOTE}, price: {{input: 1}}, currency: CNY") + "budget: {per_day: 1}", "models.m.currency", "must be USD"),

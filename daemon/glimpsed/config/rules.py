@@ -23,6 +23,20 @@ _ENDPOINT = re.compile(r"/(chat/completions|completions|responses|messages)/*$")
 KEY_SOURCES = ("api_key_env", "api_key_file", "api_key_credential")
 PASSWORD_SOURCES = ("password_env", "password_file", "password_credential")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110's token
+# What says where a request ends and how it is packed (RFC 9110, 9112): a second one breaks it.
+_OF_CONNECTION = frozenset(
+    (
+        "connection",
+        "content-encoding",
+        "content-length",
+        "expect",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    )
+)
 _STATES = ("sqlite", "sqlite+pysqlite", "postgresql+psycopg")
 
 
@@ -64,6 +78,8 @@ def _sent(entry: ModelEntry) -> Iterator[Finding]:
     for header, value in entry.headers.items():
         if not _HEADER.fullmatch(header):
             yield ("headers", header), "is no name for a header", None
+        elif header.lower() in _OF_CONNECTION:
+            yield ("headers", header), "is what the connection says of itself, and none to be set", None
         elif not reads_like_a_name(header):
             yield ("headers", header), "looks like a key, where the name of a header belongs", _NAME_FIRST
         if not (value.isascii() and value.isprintable()):

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
+import httpx
+
 from glimpsed import metrics
 from glimpsed.clock import elapsed
 from glimpsed.config.schema import Folder, ModelEntry
@@ -320,5 +322,5 @@ def _by_url(job: Job, base: str, document: Document) -> Image:
         width=document.width,
         height=document.height,
         data=b"",
-        url=f"{base.rstrip('/')}/{path}",
+        url=f"{str(httpx.URL(base)).rstrip('/')}/{path}",  # which escapes what people type
     )
