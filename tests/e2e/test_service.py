@@ -306,9 +306,9 @@ def test_a_budget_binds_the_fallback_that_costs_something_behind_a_model_that_do
         folder = "model: m, pages: each, fallbacks: [dear]"
         folder, top = (folder, limit) if whose == "everybody's" else (f"{folder}, {limit}", "")
         text = config(gateway, inbox, folder=folder, top=top)
-        dear = (
-            f"  dear: {{api: chat, base_url: '{gateway.base_url}', price: {{input: 1000, output: 1000}}}}\n"
-        )
+        # One at a time: what is in flight when a budget is reached is paid for as well.
+        price = "concurrency: 1, price: {input: 1000, output: 1000}"
+        dear = f"  dear: {{api: chat, base_url: '{gateway.base_url}', {price}}}\n"
         text = text.replace("folders:", f"{dear}folders:", 1)
         with Daemon(text, tmp_path) as daemon:
             drop(inbox, "book.tif", book(6))
