@@ -132,14 +132,6 @@ def is_blank(file: BinaryIO, kind: Kind, number: int, memory: int) -> bool:
         return blank.is_blank(_drawn(file, kind, number, to, memory).image)
 
 
-def decoded(file: BinaryIO, kind: Kind, memory: int) -> None:
-    """Decodes the first page, and leaves it at that. Raises `FileError` where that cannot be done."""
-    with translated(kind):
-        image = picture(file, kind, 1, memory).image
-        affordable(image.size, image.mode, memory)
-        image.load()
-
-
 def prepare(file: BinaryIO, kind: Kind, number: int, to: Target, memory: int) -> list[Encoded]:
     """Page `number` (from 1), encoded, in as many bands as the plan has."""
     with translated(kind):

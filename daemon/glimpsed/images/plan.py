@@ -46,20 +46,15 @@ class Target:
     turn: int = 0  # degrees clockwise, beyond what the file says of itself
     family: str = "unknown"  # of models, by whose own downscale 'auto' decides (`vision.families`)
 
-    @property
-    def local(self) -> bool:
-        """Whether it is for a reader on this machine, which decodes it next."""
-        return self.family == "local"
-
 
 @dataclass(frozen=True, slots=True)
 class ImageTask:
-    """A page to prepare, or with `to` None a document to look at, or one of its pages: for its text, whether it is blank, or all there."""
+    """A page to prepare, or with `to` None a document to look at, or one of its pages: for its text, or whether it is blank."""
 
     kind: Kind
     page: int = 1
     to: Target | None = None
-    look: Literal["document", "sizes", "text", "blank", "whole"] = "document"
+    look: Literal["document", "sizes", "text", "blank"] = "document"
 
 
 @dataclass(frozen=True, slots=True)

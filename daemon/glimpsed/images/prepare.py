@@ -29,10 +29,7 @@ if TYPE_CHECKING:
 LIMITS = Limits(seconds=60.0, clock=60.0, address_space=1_500_000_000)
 DECODED = 640_000_000  # bytes of one decoded page: A0 in colour at 300 dpi, in black and white at 600
 
-# Only a decoder knows whether all of the picture is there, and one that refuses it would send the file back. What a JPEG
-# lacks, every decoder makes up.
-_TOLD_BY_DECODING = frozenset({"png", "webp"})
-_LOOK = plan.Target(max_edge=2400, max_bytes=plan.LOCAL_BYTES, family="local")  # enough for small print
+_LOOK = plan.Target(max_edge=2400, max_bytes=plan.LOCAL_BYTES)  # enough for small print
 
 T = TypeVar("T")
 
@@ -61,10 +58,7 @@ class OwnText:
 
 
 class Images:
-    """Prepares pages for models, in this process where no decoder is needed, else in a worker process.
-
-    A PNG or WebP that goes as it is has been decoded there, too: whether all of it is there, nothing else tells.
-    """
+    """Prepares pages for models, in this process where no decoder is needed, else in a worker process."""
 
     def __init__(self, workers: int | None = None, *, limits: Limits = LIMITS) -> None:
         program = Program(
@@ -106,8 +100,6 @@ class Images:
         """
         kind = _kind(content.data)
         if page == 1 and (as_is := _as_it_is(kind, content.data, target)):
-            if kind in _TOLD_BY_DECODING and not target.local:
-                await self._do(plan.ImageTask(kind, look="whole"), content.data, lambda *_: None)
             return (as_is,)
         task = plan.ImageTask(kind, page, target)
         found = await self._do(task, content.data, lambda answer, data: _images(answer["images"], data, page))

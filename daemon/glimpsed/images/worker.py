@@ -32,9 +32,6 @@ def _work(task: ImageTask, file: BinaryIO, *, decoded: int) -> Answer:
         return {"sizes": [page.shown for page in decode.stored(file, task.kind, decoded)]}, []
     if task.look == "blank":
         return {"blank": decode.is_blank(file, task.kind, task.page, decoded)}, []
-    if task.look == "whole":
-        decode.decoded(file, task.kind, decoded)
-        return {}, []
     if task.to is None:
         document = decode.inspect(file, task.kind, decoded)
         return {"document": document, "undrawable": decode.undrawable(file, task.kind)}, []
