@@ -85,9 +85,8 @@ def _decimal_comma() -> bool:
 
 def _beside(path: Path, write: Callable[[Path], object]) -> None:
     """Whole or not at all: written under another name, then renamed. A link stays one: what it leads to is written."""
-    if (
-        path.exists() and not path.is_file()
-    ):  # a device, which root could rename over: /dev/null would be a table
+    if path.exists() and not path.is_file():
+        # Root could rename over a device: /dev/null would be a table.
         raise OSError(None, "it is not a regular file, which this format needs")
     path = Path(os.path.realpath(path))
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")

@@ -141,9 +141,8 @@ verifications = sa.Table(
     sa.Column("tries", sa.Integer, nullable=False),
     sa.Column("agreement", _Float),  # null: not read yet, or nobody could read it
     sa.Column("doubtful", sa.SmallInteger, nullable=False),
-    sa.Column(
-        "reading", sa.Text
-    ),  # JSON, until the sidecar has it; a list: of pages, the others are still to be read
+    # JSON, until the sidecar has it; a list: of pages, the others are still to be read.
+    sa.Column("reading", sa.Text),
 )
 
 # What people corrected or confirmed, by the same rule.

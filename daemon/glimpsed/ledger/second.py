@@ -96,7 +96,8 @@ class Second(Finish):
     ) -> None:
         """It was read, and is paid for; survives a power cut. Until `reading_told`, it is due all the same.
 
-        Pages that are `paid` have been counted already. What was `seen`, with its place on the pages, is kept among the other answers about the content.
+        Pages that are `paid` have been counted already. What was `seen`, with its place on the pages, is kept among the
+        other answers about the content.
         """
         # Who has corrected it meanwhile knows better.
         known = sa.exists().where(reviews.c.file == job.id, reviews.c.claim == job.claim)

@@ -97,9 +97,14 @@ def is_known(script: str, languages: Iterable[str]) -> bool:
     return not script or _KIN.get(script, script) in {_KIN.get(one, one) for one in known}
 
 
+def is_doubtful(sure: Sureness) -> bool:
+    """Whether a page may be in another script, or lie on its side or its head."""
+    return sure.characters >= FEW and sure.mean < DOUBTFUL
+
+
 def is_strange(sure: Sureness, seen: Osd) -> bool:
     """Whether a page is in another script than tesseract was told to read, or cannot be read at all."""
-    if sure.characters < FEW or sure.mean >= DOUBTFUL:
+    if not is_doubtful(sure):
         return False
     if seen.is_upright:
         return sure.certain < PARTLY_READ

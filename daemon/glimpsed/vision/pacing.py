@@ -51,9 +51,8 @@ class Pacing:
         self.sparing = (
             False  # there is a budget: who waits for a slot would still be asked about when it is used up
         )
-        self.paying = asyncio.Semaphore(
-            entry.concurrency
-        )  # … who was claimed for another model waits for this
+        # … who was claimed for another model waits for this.
+        self.paying = asyncio.Semaphore(entry.concurrency)
         self._rates = Rates(entry)
         self.others: OtherDaemons | None = None
         self._pause: Pause | None = None

@@ -29,11 +29,6 @@ class _Reading:
     turned: int  # degrees clockwise that the picture was turned by
     sure: tsv.Sureness
 
-    @property
-    def is_doubtful(self) -> bool:
-        """Whether it may be another script, or the page may lie on its side or its head."""
-        return self.sure.mean < scripts.DOUBTFUL and self.sure.characters >= scripts.FEW
-
 
 class Tesseract:
     """``model: tesseract``, with ``extra: {languages: [eng, deu]}``, or ``auto``: by each page's script."""
@@ -61,11 +56,11 @@ class Tesseract:
 
     async def read(self, image: Image, *, lines: bool = False) -> EngineReading:
         """What one picture says; see `Engine`."""
-        seen = None if self._languages else await self._seen(image)
+        seen = None if self._languages else await self._osd(image)
         languages = self._languages or self._detected(seen or scripts.Osd())
         reading = await self._reading(image, languages)
-        if reading.is_doubtful:
-            seen = seen or await self._seen(image)
+        if scripts.is_doubtful(reading.sure):
+            seen = seen or await self._osd(image)
             reading = await self._upright(image, languages, reading, seen)
             if scripts.is_strange(reading.sure, seen):
                 raise VisionError(Verdict("fail", _unknown(seen, languages)))
@@ -91,15 +86,13 @@ class Tesseract:
         The detection is not always right about small or blurred print. tesseract by itself reads a page that lies on one
         of its sides; turned by half, it reads one on the other, too.
         """
-        for turn in dict.fromkeys((seen.turn, 180)):
-            if not turn:
-                continue
+        for turn in dict.fromkeys((seen.turn or 180, 180)):
             turned = await self._reading(image, languages, turn)
             if turned.sure.characters >= scripts.FEW and turned.sure.mean > reading.sure.mean + scripts.SURER:
                 return turned
         return reading
 
-    async def _seen(self, image: Image) -> scripts.Osd:
+    async def _osd(self, image: Image) -> scripts.Osd:
         """Which way up it lies, and in which script it is."""
         # Fails where there is too little print, or no data for it.
         _, _, written = await self._run(image, "--psm", "0", "-l", "osd")

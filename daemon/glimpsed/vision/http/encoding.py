@@ -100,9 +100,8 @@ class _Inflating:
             if self._stream.eof:
                 if data[:1] != _MEMBER:  # bytes behind the end say nothing
                     return
-                self._stream = zlib.decompressobj(
-                    _EITHER
-                )  # some proxies pack each piece that they get on its own
+                # Some proxies pack each piece that they get on its own.
+                self._stream = zlib.decompressobj(_EITHER)
             try:
                 piece = self._stream.decompress(data, STEP)
             except zlib.error as e:
