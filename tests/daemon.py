@@ -124,7 +124,12 @@ class Daemon:
         return self
 
     def stop(self, number: int = signal.SIGTERM, seconds: float = PATIENCE) -> int:
-        """Signal it, wait for its end, give its exit code."""
+        """Signal it, wait for its end, give its exit code.
+
+        A sidecar can be there, from the run before, when this one still imports: a signal then ends Python, not glimpsed.
+        """
+        if number != signal.SIGKILL:
+            wait_until(lambda: self.process.poll() is not None or self._minds_signals(), "deaf to signals")
         if self.process.poll() is None:
             self.process.send_signal(number)
         try:
@@ -170,6 +175,13 @@ class Daemon:
     def tail(self) -> str:
         """The end of the log, for a failing test's message."""
         return "\n".join([*map(str, self.events[-15:]), *self.noise[-15:]])
+
+    def _minds_signals(self) -> bool:
+        """Whether SIGTERM is caught, or was and is ignored as the end is near (proc_pid_status(5))."""
+        status = dict(
+            line.split(":", 1) for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        )
+        return bool((int(status["SigCgt"], 16) | int(status["SigIgn"], 16)) >> (signal.SIGTERM - 1) & 1)
 
     def _read(self, process: subprocess.Popen[str]) -> None:
         assert process.stderr is not None
