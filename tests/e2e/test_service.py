@@ -361,8 +361,11 @@ def test_a_reload_without_the_budget_lifts_its_pause(tmp_path: Path, inbox: Path
             assert daemon.stop() == 0
 
 
-def test_a_backlog_waits_for_nobody_once_its_folder_has_a_model_that_costs_nothing(
-    tmp_path: Path, inbox: Path
+@pytest.mark.parametrize(
+    "now", [("model: m}", "model: free}"), (", price: {input: 1, output: 1}", "")], ids=["model", "price"]
+)
+def test_a_backlog_waits_for_nobody_once_its_folders_model_costs_nothing(
+    tmp_path: Path, inbox: Path, now: tuple[str, str]
 ) -> None:
     with Gateway() as gateway:
         price, top = "price: {input: 1, output: 1}", "backlog_confirm: 3"
@@ -373,7 +376,8 @@ def test_a_backlog_waits_for_nobody_once_its_folder_has_a_model_that_costs_nothi
         text = text.replace("folders:", f"{free}folders:", 1)
         with Daemon(text, tmp_path) as daemon:
             daemon.wait_event("backlog.waiting")
-            daemon.config.write_text(text.replace("model: m", "model: free"))
+            assert now[0] in text
+            daemon.config.write_text(text.replace(*now))
             daemon.process.send_signal(signal.SIGHUP)
             daemon.wait_event("file.done", count=5)
             assert daemon.stop() == 0

@@ -83,11 +83,7 @@ class Backlogs:
         `settling`: how many files are not in the ledger yet.
         """
         name = folder.name
-        if name not in await self._books.patient(Ledger.held):
-            return
-        if not self._costs(folder):  # any more: it has another model since it was held
-            await self._books.patient(Ledger.approve, name, unlisted=True)
-            self._wake()
+        if name not in await self._books.patient(Ledger.held) or await self.let_go_if_free(folder):
             return
         free = 0
 
@@ -112,6 +108,15 @@ class Backlogs:
             self._wake()
         elif not told:
             await tell()
+
+    async def let_go_if_free(self, folder: Folder) -> bool:
+        """Release what was held while the folder's model cost something. Returns whether asking costs nothing now."""
+        if self._costs(folder):
+            return False
+        if folder.name in await self._books.patient(Ledger.held):
+            await self._books.patient(Ledger.approve, folder.name, unlisted=True)
+            self._wake()
+        return True
 
     async def _let_settled_through(self, folder: Folder, settling: Callable[[], int]) -> int:
         """Let through what costs nothing, until no more files come into the ledger. Returns how many that was."""

@@ -108,7 +108,9 @@ class Folders:
         await asyncio.gather(*tasks, return_exceptions=True)
         for name, folder in config.folders.items():
             await self._backlogs.ask_failed_again(folder)
-            if name not in self._watched:
+            if name in self._watched:
+                await self._backlogs.let_go_if_free(folder)
+            else:
                 self._watched[name] = await self._begin(folder, group)
                 self.changes += 1
 
