@@ -719,7 +719,15 @@ def test_looking_leaves_no_ledger_behind(home: Path, run: Run) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [["status"], ["failures"], ["search", "x"], ["export"], ["estimate"], ["retry", "--all"], ["redo", "--stale"]],
+    [
+        ["status"],
+        ["failures"],
+        ["search", "x"],
+        ["export"],
+        ["estimate"],
+        ["retry", "--all"],
+        ["redo", "--stale"],
+    ],
 )
 def test_zeros_of_a_ledger_that_is_not_there_say_so(home: Path, run: Run, command: list[str]) -> None:
     """It is another one than the daemon's, or lost: not one in which nothing failed."""
