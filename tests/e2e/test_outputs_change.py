@@ -5,8 +5,10 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+import pytest
+
 from daemon import Daemon, wait_until
-from gateway import Gateway
+from gateway import Gateway, Scripted
 from pictures import picture
 
 
@@ -48,3 +50,22 @@ def test_a_lost_ledger_and_more_outputs_or_sidecars_that_are_gone_cost_nothing(t
             wait_until((tmp_path / "in" / "1.png.txt").exists, "the text is not written again")
         assert len(gateway.requests) == 3
     assert "quick brown fox" in (tmp_path / "in" / "1.png.txt").read_text()
+
+
+@pytest.mark.parametrize("then", ["", "on_done: {move_to: filed}"], ids=["stays", "is moved"])
+def test_what_is_in_flight_at_the_reload_gets_the_new_outputs_too(tmp_path: Path, then: str) -> None:
+    def asks(outputs: str) -> str:
+        return config(gateway, f"{outputs}, {then}" if then else outputs)
+
+    (tmp_path / "in").mkdir()
+    with Gateway(Scripted(delay=3)) as gateway, Daemon(asks("[txt]"), tmp_path) as daemon:
+        (tmp_path / "in" / "scan.png").write_bytes(picture())
+        gateway.wait_for(1)
+        daemon.config.write_text(asks("[txt, json]"))
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_event("service.reloaded")
+        daemon.wait_event("file.done")
+        beside = tmp_path / "in" / ("filed" if then else "")
+        wait_until((beside / "scan.png.json").exists, f"no JSON: {daemon.tail()}")
+        assert (beside / "scan.png.txt").exists()
+        assert len(gateway.requests) == 1

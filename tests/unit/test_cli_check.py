@@ -408,9 +408,21 @@ def test_who_may_not_look_is_told_so(tmp_path: Path) -> None:
     assert "no permission in" in told
     code, told = glimpsed("status")
     assert code == 78
-    assert "cannot be written: Permission denied" in told
+    assert f"cannot be written: Permission denied: {state} belongs to nobody:" in told
+    assert "(mode 0700), this runs as root" in told
     os.chown(config, 65534, 65534)
     config.chmod(0o600)
     code, told = glimpsed("check")
     assert code == 78
-    assert "cannot be read: Permission denied" in told
+    assert f"cannot be read: Permission denied: {config} belongs to nobody:" in told
+    os.chown(config, 0, 0)
+    key = tmp_path / "key"
+    key.touch(0o600)
+    os.chown(key, 65534, 65534)
+    with config.open("a") as more:
+        more.write(
+            f"models: {{m: {{base_url: 'https://h/v1', api_key_file: {key}}}}}\ndefaults: {{model: m}}\n"
+        )
+    code, told = glimpsed("run")
+    assert code == 78
+    assert f"cannot be read: Permission denied: {key} belongs to nobody:" in told

@@ -717,6 +717,29 @@ def test_looking_leaves_no_ledger_behind(home: Path, run: Run) -> None:
     assert sorted(p.name for p in home.iterdir()) == ["archive", "glimpsed.yaml", "invoices"]
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["status"],
+        ["failures"],
+        ["search", "x"],
+        ["export"],
+        ["estimate"],
+        ["retry", "--all"],
+        ["redo", "--stale"],
+    ],
+)
+def test_zeros_of_a_ledger_that_is_not_there_say_so(home: Path, run: Run, command: list[str]) -> None:
+    """It is another one than the daemon's, or lost: not one in which nothing failed."""
+    _, _, err = run(*command)
+    assert f"no ledger at {home}/state/glimpsed/ledger.sqlite: no folder has run without a config here" in err
+    for name in ("invoices", "archive"):
+        (home / name).mkdir()
+    (home / "glimpsed.yaml").write_text(CONFIG)
+    _, _, err = run(*command)
+    assert f"no ledger at {home}/ledger.sqlite: glimpsed.yaml has not run yet" in err
+
+
 def test_a_ledger_that_is_none_is_no_traceback(home: Path, run: Run) -> None:
     (home / "invoices").mkdir()
     (home / "archive").mkdir()

@@ -669,6 +669,18 @@ def test_money_is_counted_once_even_when_the_lease_is_lost(ledger: Ledger) -> No
     assert ledger.spend_today(13 + 86400) == []
 
 
+def test_a_month_has_what_was_spent_on_its_days_to_come(ledger: Ledger) -> None:
+    """By a daemon that is further east, or while a clock was ahead: else a month's budget is spent twice."""
+    day = 86400.0
+    offer(ledger)
+    ledger.spent(
+        one(ledger), "gpt-4o", Usage(input_tokens=1, output_tokens=1, cost=0.5, currency="USD"), 10 * day
+    )
+    assert [s.cost for s in ledger.spend_this_month(9 * day)] == [0.5]
+    assert ledger.spend_today(9 * day) == []
+    assert ledger.spend_this_month(-9 * day) == ledger.spend_this_month(40 * day) == []
+
+
 def test_pages_that_are_paid_are_not_counted_again_with_the_whole(ledger: Ledger) -> None:
     offer(ledger)
     job = one(ledger)

@@ -91,6 +91,18 @@ async def test_a_model_that_pauses_is_waited_for_and_passed_over_after_fallback_
     assert desk.serving(None) == desk.serving(600) == ["a", "b", "c"]
 
 
+async def test_who_began_before_a_reload_still_finds_the_model_that_it_took_away(opened: Open) -> None:
+    """What looks for answers has its folder from before, and asks for that folder's models after it has read a file."""
+    desk = await opened(None)
+    taken = desk.models["c"]
+    left = config().models["a"]
+    desk.models.apply(Config(models={"a": left}, folders={"f": Folder(name="f", path="/f", model="a")}), {})
+    assert desk.models["c"] is taken
+    assert [model.entry.name for model in desk.models] == ["a"]
+    with pytest.raises(KeyError):
+        desk.models["never"]
+
+
 async def test_a_pause_is_logged_once_the_ledger_knows_of_it(
     opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:

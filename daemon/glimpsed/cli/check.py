@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import pwd
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ import click
 from glimpsed import extras
 from glimpsed.cli import as_service as service
 from glimpsed.cli.common import Invocation, common_options, config_file, json_option, load_config, print_json
+from glimpsed.disk.owner import user
 from glimpsed.errors import ConfigError, VisionError
 from glimpsed.model import shown
 
@@ -126,7 +126,7 @@ def examine(config: Config, *, online: bool) -> Report:
         notes.append("root may read and write nearly everywhere; --as-service looks with the daemon's rights")
     return Report(
         config=shown(str(config.file)),
-        looked_as=_user(),
+        looked_as=user(os.geteuid()),
         ledger=_place(url),
         ledger_problem=parts.ledger_problem(url),
         folders={name: parts.folder_report(folder) for name, folder in config.folders.items()},
@@ -177,14 +177,6 @@ def _keyless(entry: ModelEntry) -> str | None:
     from glimpsed.config.files import key_source
 
     return key_source(entry) if entry.key is None else None
-
-
-def _user() -> str:
-    """The name of the user that we are, or the number."""
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return str(os.geteuid())
 
 
 def _place(url: str) -> str:

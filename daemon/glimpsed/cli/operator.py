@@ -27,8 +27,8 @@ def opened(*near: str | None, only_look: bool = False, page: bool = False) -> It
     With no config: that of the folder that was watched without one, which these paths or the current directory lead to.
 
     To `only_look`, a config with mistakes will do: they are told, and what is right of it counts. Where no daemon has
-    made a ledger yet, an empty one stands in: looking must not leave a file behind that belongs to root, and that the
-    daemon could then not write to. For the live `page`, with that one's password.
+    made a ledger yet, that is told, and an empty one stands in: looking must not leave a file behind that belongs to
+    root, and that the daemon could then not write to. For the live `page`, with that one's password.
     """
     with importing():
         from glimpsed import config as configs
@@ -48,6 +48,7 @@ def opened(*near: str | None, only_look: bool = False, page: bool = False) -> It
         alone = [] if file else configs.ledgers([path for path in near if path])
         url = alone[0] if alone else configs.state_url(config)
         if not _exists(url):
+            _say_missing(url, file)
             url = f"sqlite:///{stack.enter_context(tempfile.TemporaryDirectory())}/empty.sqlite"
         ledger = stack.enter_context(contextlib.closing(open_ledger(url, search=config.search)))
         if broken or not file:
@@ -62,6 +63,12 @@ def _warn(error: ConfigError) -> None:
     first, *others = error.problems
     more = f" (and {counted(len(others), 'more mistake')})" if others else ""
     say(f"warning: the config is not usable as it is: {first}{more}", error=True)
+
+
+def _say_missing(url: str, file: Path | None) -> None:
+    """Zeros of a ledger that is not there look like those of one where nothing failed."""
+    what = f"{file} has not run yet" if file else "no folder has run without a config here"
+    say(f"no ledger at {url.partition(':///')[2]}: {what}", error=True)
 
 
 def root_of(folder: Folder) -> Root | None:

@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 import yaml
 
 from glimpsed.blocking import within
+from glimpsed.disk.owner import denied
 from glimpsed.errors import ConfigError, Problem, ShareTrouble
 from glimpsed.model import shown
 from glimpsed.redact import LEAST_SECRET, without_keys
@@ -117,6 +118,8 @@ def read(file: Path, env: Mapping[str, str]) -> ConfigFile:
 def _readable(file: Path) -> bytes:
     try:
         return contents(file, _PATIENCE_CONFIG)
+    except PermissionError as e:
+        raise ConfigError(Problem(f"cannot be read: {denied(file)}", file=str(file))) from e
     except OSError as e:
         raise ConfigError(Problem(f"cannot be read: {e.strerror}", file=str(file))) from e
     except ShareTrouble as e:

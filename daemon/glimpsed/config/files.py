@@ -15,6 +15,7 @@ from glimpsed import bounded
 from glimpsed.config.document import LARGEST, ConfigFile, Key, contents
 from glimpsed.config.schema import Config, Folder, ModelEntry, Web, Webhook
 from glimpsed.config.units import file_path
+from glimpsed.disk.owner import denied
 from glimpsed.errors import ShareTrouble
 from glimpsed.model import shown
 from glimpsed.redact import reads_like_a_name, without_keys
@@ -98,6 +99,8 @@ def _text(path: Path) -> str:
 
 
 def _why(name: str, error: Exception) -> str:
+    if isinstance(error, PermissionError) and error.filename is not None:
+        return f"{name} cannot be read: {denied(Path(os.fsdecode(error.filename)))}"
     if isinstance(error, OSError):
         return f"{name} cannot be read: {error.strerror}"
     if isinstance(error, ShareTrouble):

@@ -27,6 +27,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc, pool
 
 from glimpsed import words
+from glimpsed.disk.owner import denied
 from glimpsed.errors import LedgerError, LedgerReplaced, LedgerUnavailable, MissingExtra
 from glimpsed.ledger.news import Listener, tell
 from glimpsed.redact import password_runs_on
@@ -292,7 +293,8 @@ def _create_file(url: sa.URL) -> Path:
     except OSError as e:
         hindrance = e.errno
     if hindrance:
-        raise LedgerError(f"the ledger {path} cannot be written: {os.strerror(hindrance)}")
+        why = denied(path) if hindrance == errno.EACCES else os.strerror(hindrance)
+        raise LedgerError(f"the ledger {path} cannot be written: {why}")
     return path
 
 

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from sqlalchemy import pool
 
+from glimpsed.disk.owner import denied
 from glimpsed.errors import LedgerError
 from glimpsed.ledger import engine
 from glimpsed.ledger.schema import refuse_strangers
@@ -43,7 +44,7 @@ def look(url: str) -> None:
 
 def _file(path: Path) -> None:
     if not os.access(path, os.R_OK | os.W_OK):
-        raise LedgerError(f"the ledger {path} cannot be written: no permission")
+        raise LedgerError(f"the ledger {path} cannot be written: {denied(path)}")
     # Without a log nobody has it open, and a look that takes no locks leaves no files behind either.
     in_use = Path(f"{path}-wal").exists()
     with _opened(path, "mode=ro" if in_use else "immutable=1") as connection:

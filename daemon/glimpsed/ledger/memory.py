@@ -108,8 +108,12 @@ class OfModels(Part):
         return self.spend_between(local_day(now), local_day(now))
 
     def spend_this_month(self, now: float) -> list[Spend]:
-        """What was spent in this local month, by day, folder, model and currency."""
-        return self.spend_between(local_day(now)[:8] + "01", local_day(now))
+        """What was spent in this local month, by day, folder, model and currency.
+
+        Also on days to come: to a daemon in a zone further east tomorrow has begun, and a clock may have been ahead.
+        """
+        month = local_day(now)[:8]
+        return self.spend_between(f"{month}01", f"{month}31")
 
     def spend_between(self, first: str, last: str, *, folder: str | None = None) -> list[Spend]:
         """What was spent from one local day to another (``2026-11-22``), both included."""

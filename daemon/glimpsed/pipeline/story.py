@@ -92,6 +92,7 @@ class Pipeline:
         self._maker = maker
         self._clock = books.clock
         self._refusals = Refusals()
+        self._find_place = find_place
         self._reuse = Reuse(books, find_place)
         self._hand_over = HandOver(books, locate, maker)
         self._ends = Ends(books, find_place=find_place, blocked=blocked, dice=dice)
@@ -150,7 +151,9 @@ class Pipeline:
         if not isinstance(seen, Content):
             end = await self._ends.adopted(job, seen)
             if seen:
-                await complete_one(self._books, place, self._maker, job.key)
+                await complete_one(
+                    self._books, self._find_place(job.key.folder) or place, self._maker, job.key
+                )
             return end
         if job.again:
             return await self._asked(story, seen)
@@ -249,15 +252,23 @@ class Pipeline:
         copied = on_done != NOTHING and kept.origin not in {None, job.key}
         told = await self._hand_over.told(kept.story, answer) if copied else ()
         left = [step for step, wanted in on_done if wanted is not None and step not in told]
+        key = job.key
         if not left:
             end = await self._ends.done(job, answer, written)
         else:
             handed = await self._hand_over.run(kept.story, answer, written, told=told)
-            end = await self._ends.handed_over(job, handed)
+            end, key = await self._ends.handed_over(job, handed), handed.key
+        await self._complete(key, place)
         # A file that was only touched is its own origin: it keeps its name, and its sidecars.
         if end.outcome == "reused" and kept.origin not in {None, job.key}:
             await self._reuse.forget_old_name(kept.origin)
         return end
+
+    async def _complete(self, key: FileKey, place: Place) -> None:
+        """A reload that came meanwhile may ask for more sidecars than the job began with; it saw only what was done."""
+        now = self._find_place(key.folder)
+        if now is not None and now.folder.name == place.folder.name and now.folder is not place.folder:
+            await complete_one(self._books, now, self._maker, key)
 
     async def _to_be_verified(self, kept: Unfinished) -> None:
         """Before it is done, so that no crash comes between; a copy of an answer that was read twice is, too."""

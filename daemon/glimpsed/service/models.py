@@ -42,7 +42,10 @@ class Models:
         self._known: set[str] = set()  # models that pause, and whose pause has been in the ledger
 
     def __getitem__(self, name: str) -> Model:
-        return self._models[name]
+        """Also one that a reload has taken away: who began before that goes on with it."""
+        if name in self._models:
+            return self._models[name]
+        return {model.entry.name: model for model in self._retired}[name]
 
     def __iter__(self) -> Iterator[Model]:
         return iter(self._models.values())
