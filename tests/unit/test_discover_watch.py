@@ -490,6 +490,32 @@ async def test_what_was_ignored_stays_so_under_another_name_and_a_copy_of_it_doe
         assert [path for path, state in desk.states().items() if state == "queued"] == ["copy.png"]
 
 
+@pytest.mark.parametrize("one_by_one", [False, True])
+async def test_what_was_ignored_stays_so_when_pages_make_room_for_a_new_one(
+    desk: Desk, one_by_one: bool
+) -> None:
+    for number in range(1, 5):
+        (desk.path / f"{number}.png").write_bytes(picture(number))
+    async with desk.watching(existing="ignore") as w:
+        await desk.until(lambda: list(desk.states().values()) == ["done"] * 4)
+        await asyncio.wait_for(w.listed.wait(), PATIENCE)
+        for number in range(4, 0, -1):
+            (desk.path / f"{number}.png").rename(desk.path / f"{number + 1}.png")
+            if one_by_one:  # each is looked at under its new name before the next
+                await desk.until(lambda number=number: desk.states().get(f"{number + 1}.png") == "done")
+                await desk.calm()
+        (desk.path / "1.png").write_bytes(picture(9))
+        await desk.until(lambda: desk.states().get("1.png") == "queued" and len(desk.states()) == 5)
+        await desk.calm()
+        assert desk.states() == {"1.png": "queued"} | {f"{n}.png": "done" for n in range(2, 6)}
+        for old, new in (("2", "swap"), ("3", "2"), ("swap", "3")):
+            (desk.path / f"{old}.png").rename(desk.path / f"{new}.png")
+            await desk.calm()
+        await desk.until(lambda: "swap.png" not in {p for p, s in desk.states().items() if s != "gone"})
+        await desk.calm()
+        assert [path for path, state in desk.states().items() if state == "queued"] == ["1.png"]
+
+
 def _later(path: Path, seconds: float) -> None:
     before = path.stat().st_mtime_ns
     os.utime(path, ns=(before, before + int(seconds * 1e9)))

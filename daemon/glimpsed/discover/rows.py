@@ -9,9 +9,11 @@ from glimpsed.discover.site import WatchedFolder, join
 from glimpsed.discover.walk import Directory, Listed
 from glimpsed.disk.files import Root
 from glimpsed.ledger import Adopted, Ledger
+from glimpsed.ledger.part import HOUR, ZONES
 from glimpsed.model import FileKey, Offer, Version
 
 _BATCH = 500
+_MOST_GIVEN_UP = 100_000
 
 
 async def vanished(site: WatchedFolder, root: Root, paths: Sequence[str]) -> None:
@@ -76,25 +78,68 @@ async def without_adopted(
     return left
 
 
-async def without_renamed(site: WatchedFolder, root: Root, offers: Sequence[Offer]) -> list[Offer]:
+class GivenUp:
+    """Versions that are to be ignored, whose names other files have by now: their rows are about those.
+
+    Pages that are renamed one after the other, to make room for a new one, take each other's names.
+    """
+
+    def __init__(self) -> None:
+        self._names: dict[Version, list[FileKey]] = {}
+
+    def note(self, was: Mapping[FileKey, Version], now: Mapping[FileKey, Version]) -> None:
+        """`was`: what the ledger says of files that are of the version `now`."""
+        for key, version in was.items():
+            if version != now[key] and key not in self.of(version):
+                self._names.setdefault(version, []).append(key)
+        while len(self._names) > _MOST_GIVEN_UP:
+            del self._names[next(iter(self._names))]
+
+    def of(self, version: Version) -> list[FileKey]:
+        """What its names were."""
+        return self._names.get(version, [])
+
+    def found(self, version: Version, key: FileKey) -> None:
+        """What had that name has another one, and a row, again."""
+        if key in self.of(version):
+            self._names[version].remove(key)
+
+
+async def without_renamed(
+    site: WatchedFolder, root: Root, offers: Sequence[Offer], given_up: GivenUp
+) -> list[Offer]:
     """What was there before glimpsed stays ignored under another name: its version, where no file of it is left.
 
     And under another zone's time.
     """
-    ignored = await site.books(Ledger.ignored, site.folder.name, {offer.version for offer in offers})
-    paths = [key.path for keys in ignored.values() for key in keys]
-    there = await site.disk(scan.existing, root, paths) if paths else set()
     versions = {offer.key: offer.version for offer in offers}
-    shifted = await site.books(Ledger.shifted, versions)
-    renamed: dict[FileKey, Version] = {key: versions[key] for key in shifted}
-    before: list[FileKey] = []
+    here = await site.books(Ledger.ignored_here, list(versions))
+    given_up.note(here, versions)
+    rows = await site.books(Ledger.ignored, site.folder.name, set(versions.values()))
+    places = {v: list(dict.fromkeys([*rows.get(v, ()), *given_up.of(v)])) for v in versions.values()}
+    asked = {(key.path, version) for version, keys in places.items() for key in keys}
+    standing = await site.disk(scan.standing, root, asked) if asked else set()
+    renamed = {key: versions[key] for key, was in here.items() if _is_other_zone(was, versions[key])}
+    rowless: list[FileKey] = []
     for offer in offers:
-        if offer.key in renamed:
+        left = [key for key in places[offer.version] if (key.path, offer.version) not in standing]
+        if offer.key in renamed or not left:
             continue
-        left = [k for k in ignored.get(offer.version, ()) if k.path not in there and k not in before]
-        if left:
-            before.append(min(left, key=lambda key: key.name != offer.key.name))
-            renamed[offer.key] = offer.version
+        before = min(left, key=lambda key: key.name != offer.key.name)
+        places[offer.version].remove(before)
+        given_up.found(offer.version, before)
+        renamed[offer.key] = offer.version
+        if before in rows.get(offer.version, ()):  # of a name that was given up, the row is another file's
+            rowless.append(before)
     if renamed:
-        await site.books(Ledger.ignore, renamed, site.clock(), instead_of=before)
+        await site.books(Ledger.ignore, renamed, site.clock(), instead_of=rowless)
     return [offer for offer in offers if offer.key not in renamed]
+
+
+def _is_other_zone(was: Version, now: Version) -> bool:
+    """Whether the time alone is another, by whole hours.
+
+    FAT has local times, so that they shift with summer time and with the zone; nobody edits a file in whole hours.
+    """
+    hours, rest = divmod(now.mtime_ns - was.mtime_ns, HOUR)
+    return was.size == now.size and bool(hours) and not rest and abs(hours) * HOUR <= ZONES

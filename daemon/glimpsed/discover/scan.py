@@ -13,10 +13,10 @@ from glimpsed.config.schema import Folder
 from glimpsed.discover.depth import Descent
 from glimpsed.discover.settle import Check, Look
 from glimpsed.discover.walk import SLICE, Directory, leads_out
-from glimpsed.disk.files import Root, entry, find_root, opened_directory, opened_file, version_of
+from glimpsed.disk.files import Root, entry, find_root, opened_directory, opened_file, version_at, version_of
 from glimpsed.errors import FileError, NotYet, ShareTrouble, SidecarBlocked, Vanished
 from glimpsed.formats import whole
-from glimpsed.model import shown
+from glimpsed.model import Version, shown
 
 Stamp: TypeAlias = tuple[int, int, int]  # st_dev, st_ino, st_mtime_ns
 _MOST_TEXT = 4_000_000  # characters of answers that one call brings along
@@ -89,17 +89,20 @@ def present(root: Root, directory: str, names: Iterable[str]) -> set[str]:
             return set(names)
 
 
-def existing(root: Root, paths: Iterable[str]) -> set[str]:
-    """Those of the files that are there, or of which that cannot be told."""
-    by_directory: dict[str, list[str]] = {}
-    for path in paths:
-        directory, _, name = path.rpartition("/")
-        by_directory.setdefault(directory, []).append(name)
-    return {
-        f"{directory}/{name}" if directory else name
-        for directory, names in by_directory.items()
-        for name in present(root, directory, names)
-    }
+def standing(root: Root, places: Iterable[tuple[str, Version]]) -> set[tuple[str, Version]]:
+    """Those of the places where this version of a file is, or of which that cannot be told."""
+    found = set()
+    for path, version in places:
+        try:
+            there = version_at(root, path) == version
+        except FileError:  # a link stands there now
+            there = False
+        except ShareTrouble:
+            with opened_directory(root):  # is it the share, or just this file?
+                there = True
+        if there:
+            found.add((path, version))
+    return found
 
 
 def _is_present(directory: int, name: str) -> bool:

@@ -12,9 +12,7 @@ from glimpsed.ledger.kept import Kept, ToKeep
 from glimpsed.ledger.part import (
     CHUNK,
     FORGET_ANSWERS,
-    HOUR,
     NEVER_READ,
-    ZONES,
     by_directory,
     chunks,
     key_of,
@@ -181,21 +179,15 @@ class Listing(Kept, Spending):
                         found.setdefault(version, []).append(key_of(row))
         return found
 
-    def shifted(self, found: Mapping[FileKey, Version]) -> list[FileKey]:
-        """Those of these that `ignore` was told of, whose time alone is another, by whole hours.
-
-        FAT has local times, so that they shift with summer time and with the zone; nobody edits a file in whole hours.
-        """
-        same: list[FileKey] = []
+    def ignored_here(self, keys: Collection[FileKey]) -> dict[FileKey, Version]:
+        """Those of these files that `ignore` was told of, and of which version."""
+        found: dict[FileKey, Version] = {}
         with self._database.read() as c:
-            for place, names in by_directory(found):
+            for place, names in by_directory(keys):
                 where = {"in_folder": place["folder"], "in_directory": place["directory"], "names": names}
                 for row in c.execute(_IGNORED_HERE, where):
-                    version = found[key_of(row)]
-                    hours, rest = divmod(version.mtime_ns - row.mtime_ns, HOUR)
-                    if version.size == row.size and hours and not rest and abs(hours) * HOUR <= ZONES:
-                        same.append(key_of(row))
-        return same
+                    found[key_of(row)] = Version(row.size, row.mtime_ns)
+        return found
 
     def vanished(self, keys: Sequence[FileKey], now: float) -> list[GoneRow]:
         """These files were deleted. Returns the rows that were not gone before, as they were.

@@ -29,7 +29,7 @@ _SLACK = 50  # rows looked at beyond those wanted, should other hosts take some 
 # without a content is one that failed, for the old version.
 _OFFER_ROW = "(?, ?, ?, ?, ?, 'queued', ?, 0, ?, ?, 0, 0, 0, 0, 0, 0, ?)"
 _SAME = "(files.size = excluded.size AND files.mtime_ns = excluded.mtime_ns)"
-# A failure whose time alone is another, by whole hours (as `Listing.shifted`), is the failure that it was.
+# A failure whose time alone is another, by whole hours (as `discover.rows` has it), is the failure that it was.
 _SHIFTED = f"""(files.state = 'failed' AND files.size = excluded.size
   AND abs(excluded.mtime_ns - files.mtime_ns) <= {ZONES}
   AND (excluded.mtime_ns - files.mtime_ns) / {HOUR} * {HOUR} = excluded.mtime_ns - files.mtime_ns)"""
