@@ -340,6 +340,21 @@ def test_retry_by_folder_and_all(history: History, run: Run) -> None:
     assert {state(history, key) for key in keys} == {"queued"}
 
 
+def test_a_file_can_be_named_as_the_commands_name_it(history: History, run: Run) -> None:
+    """By its folder's name, which need not be what the directory is called, nor the current one its parent."""
+    config = Path("glimpsed.yaml")
+    key = history.failed("invoices", "sub/a.png", "It is broken.")
+    Path("invoices").rename("elsewhere")
+    config.write_text(config.read_text().replace("path: invoices", "path: elsewhere"))
+    told = run("failures")[1].split("  ")[0]
+    assert told == "invoices/sub/a.png"
+    assert run("retry", told)[1] == "queued again: 1 file\n"
+    assert state(history, key) == "queued"
+    code, _, err = run("retry", "invoice/sub/a.png")
+    assert code == 2
+    assert "in none of the folders" in err
+
+
 def test_retry_leaves_what_has_not_failed_and_says_so(history: History, run: Run) -> None:
     key = history.done("invoices", "a.png")
     code, out, err = run("retry", "invoices/a.png")
@@ -509,6 +524,16 @@ def test_redo_tells_the_price_and_where_nobody_can_be_asked_needs_to_be_told(
     assert state(history, key) == "done"
     assert run("redo", "invoices/a.png", "--yes")[0] == 0
     assert state(history, key) == "queued"
+
+
+def test_redo_without_a_standard_input_queues_nothing(history: History) -> None:
+    """`0<&-`, as some schedulers start what they run."""
+    key = history.done("invoices", "a.png")
+    run_it = f"{sys.executable} -m glimpsed redo invoices/a.png <&-"
+    done = subprocess.run(["bash", "-c", run_it], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "needs --yes" in done.stderr
+    assert state(history, key) == "done"
 
 
 def test_redo_is_taken_back_and_what_was_answered_stands(history: History, run: Run) -> None:
@@ -796,4 +821,4 @@ def test_failures_are_told_in_the_machine_s_own_time(
         time.tzset()
     then = dt.datetime.fromisoformat(row["since"]).astimezone(dt.timezone(dt.timedelta(hours=8)))
     assert f"{then:%Y-%m-%d %H:%M:%S} +08:00" in printed
-    assert told == "1 failed: 'glimpsed retry' puts it back into the queue\n"
+    assert told == "1 failed: 'glimpsed retry --all' puts it back into the queue\n"

@@ -194,7 +194,8 @@ def _prepare_streams() -> None:
     for number in range(3):
         if not _of_use(number):
             _nowhere(number)
-    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - stays open, like the real one
+    sys.stdin = sys.stdin or open(os.devnull)  # noqa: SIM115 - stays open, like the real one
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

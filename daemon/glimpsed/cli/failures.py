@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import click
 
 from glimpsed.cli.common import common_options, err, folder_names, json_option, out, print_json
@@ -56,6 +58,6 @@ def command(*, name: str | None, as_json: bool) -> None:
         if row.advice:
             out().print(f"  {row.advice}", soft_wrap=True)
     them = "it" if len(rows) == 1 else "them"
-    err().print(
-        f"{len(rows):,} failed" + (f": 'glimpsed retry' puts {them} back into the queue" if rows else "")
-    )
+    which = "--all" if name is None else f"--folder {shlex.quote(name)}"
+    back = f": 'glimpsed retry {which}' puts {them} back into the queue" if rows else ""
+    err().print(f"{len(rows):,} failed{back}", soft_wrap=True)

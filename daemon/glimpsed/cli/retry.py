@@ -20,6 +20,8 @@ from glimpsed.errors import UsageError
 def command(*, paths: tuple[str, ...], name: str | None, everything: bool) -> None:
     """Put failed files back into the queue: PATHs (a directory means all below it), a folder's, or all.
 
+    A PATH may also be FOLDER/FILE, as 'failures' and 'search' name it; so in 'redo', 'rewrite' and 'forget'.
+
     A running daemon takes them up within a second, any other at its start.
 
     \b
@@ -39,7 +41,9 @@ def command(*, paths: tuple[str, ...], name: str | None, everything: bool) -> No
             keys = keys_of(desk, paths)
             count = desk.ledger.requeue(keys, now=now)
             if others := len(keys) - count:
-                click.echo(f"{others:,} of {files(len(keys))} had not failed, and stay as they are", err=True)
+                click.echo(
+                    f"{files(others)} of {len(keys):,} had not failed, and nothing changes there", err=True
+                )
         else:
             folders = chosen(desk.config, name)
             count = sum(desk.ledger.requeue(folder=folder.name, now=now) for folder in folders)

@@ -85,7 +85,7 @@ def _moved(desk: Desk, path: str) -> FileKey | None:
 def key_of(config: Config, path: str) -> FileKey:
     """Folder and relative path of a file that need not be there any more; links on the way are resolved.
 
-    Raises `UsageError` when it is in none of the folders.
+    One that is in none of the folders may be said as FOLDER/FILE. Raises `UsageError` for any other.
     """
     parent, name = os.path.split(os.path.abspath(path))
     # A link in the place of a file is not followed in a folder either; one to a directory is a way to it.
@@ -96,7 +96,17 @@ def key_of(config: Config, path: str) -> FileKey:
             return FileKey(folder.name, "")
         if real.startswith(root.rstrip("/") + "/"):
             return FileKey(folder.name, real[len(root.rstrip("/")) + 1 :])
+    if not os.path.lexists(path) and (told := _as_told(config, path)) is not None:
+        return told
     raise UsageError(f"{shown(path)} is in none of the folders: {_places(config)}")
+
+
+def _as_told(config: Config, path: str) -> FileKey | None:
+    """A file as `failures`, `search` and the log name it, by its folder's name; None for what is not said so."""
+    for name in sorted(config.folders, key=len, reverse=True):
+        if path.startswith(name + "/"):
+            return FileKey(name, os.path.normpath(path[len(name) + 1 :]))
+    return None
 
 
 def files(count: int) -> str:
