@@ -66,6 +66,15 @@ def sane(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\x00", "")
 
 
+def sane_value(value: Any) -> Any:
+    """`sane`, of every text in the value of a JSON text that `loads` took."""
+    if isinstance(value, str):
+        return sane(value)
+    if isinstance(value, dict):
+        return {sane(key): sane_value(item) for key, item in value.items()}
+    return [sane_value(item) for item in value] if isinstance(value, list) else value
+
+
 def _outside(raw: bytes, values: int) -> bytes:
     """What stands outside of strings."""
     plain = raw.replace(b"\\\\", b"").replace(b'\\"', b"")

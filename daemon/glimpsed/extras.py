@@ -19,18 +19,25 @@ def command(*extras: str) -> str:
     The name alone is another program's on the index, or nobody's. Where the source is gone, or nobody knows where it
     was (a Debian package), what the extra consists of does as well.
     """
-    pip = f"{shlex.quote(sys.executable)} -m pip" if sys.prefix != sys.base_prefix else "pip"
     wanted = ",".join(extras)
     url, editable, installer = _source()
+    install = _install(installer)
     if installer == "dpkg":  # which brings all of them
         return "apt-get install --reinstall glimpsed"
     if not url.startswith("file:"):
         parts = [f"glimpsed[{wanted}] @ {url}"] if url else _requirements(extras)
-        return f"{pip} install {shlex.join(parts or [f'glimpsed[{wanted}]'])}"
+        return f"{install} {shlex.join(parts or [f'glimpsed[{wanted}]'])}"
     source = unquote(urlsplit(url).path)
     if not os.path.exists(source) and (parts := _requirements(extras)):
-        return f"{pip} install {shlex.join(parts)}"
-    return f"{pip} install {'-e ' if editable else ''}{shlex.quote(f'{source}[{wanted}]')}"
+        return f"{install} {shlex.join(parts)}"
+    return f"{install} {'-e ' if editable else ''}{shlex.quote(f'{source}[{wanted}]')}"
+
+
+def _install(installer: str) -> str:
+    python = shlex.quote(sys.executable)
+    if installer == "uv":  # what it makes has no pip of its own
+        return f"uv pip install --python {python}"
+    return f"{python} -m pip install" if sys.prefix != sys.base_prefix else "pip install"
 
 
 def _requirements(extras: tuple[str, ...]) -> list[str]:
@@ -64,8 +71,15 @@ def _source() -> tuple[str, bool, str]:
 
     try:
         about = metadata.distribution("glimpsed")
-        told = json.loads(about.read_text("direct_url.json") or "{}")
         installer = (about.read_text("INSTALLER") or "").strip()
     except (metadata.PackageNotFoundError, ValueError, OSError):
         return "", False, ""
-    return str(told.get("url", "")), bool(told.get("dir_info", {}).get("editable")), installer
+    try:
+        told = json.loads(about.read_text("direct_url.json") or "{}")
+    except (ValueError, OSError):
+        told = {}
+    url, repository = str(told.get("url", "")), told.get("vcs_info", {})
+    if url and (kind := repository.get("vcs")):  # which the record tells apart, and a command wants in one
+        revision = repository.get("requested_revision")
+        url = f"{kind}+{url}" + (f"@{revision}" if revision else "")
+    return url, bool(told.get("dir_info", {}).get("editable")), installer

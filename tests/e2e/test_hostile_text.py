@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
 
 import pytest
 
-from daemon import Daemon
+from daemon import Daemon, glimpsed
 from gateway import Gateway, Scripted, Seen
 from pictures import drop, picture
 
@@ -59,6 +60,39 @@ def test_planted_json_of_67_mb_fails_its_images_and_takes_no_memory(
     assert len(gateway.requests) == 1
     assert (tmp_path / "inbox" / "0.png.json").stat().st_size == len(LISTS)
     assert (tmp_path / "inbox" / "0.png.error.txt").stat().st_size == len(LISTS)
+
+
+def test_planted_answers_that_are_no_text_are_adopted_and_end_no_daemon(
+    tmp_path: Path, gateway: Gateway, daemon: Daemon
+) -> None:
+    """JSON can escape half a surrogate pair and NUL, which neither UTF-8 nor a database can hold."""
+    inbox = tmp_path / "inbox"
+    with daemon:
+        drop(inbox, "scan.png", picture())
+        daemon.wait_event("file.done")
+        assert daemon.stop() == 0
+    answer = json.loads((inbox / "scan.png.json").read_text())
+    places = [(key,) for key in ("text", "data", "finish", "request_id", "folder", "started")]
+    places += [("model", "entry"), ("model", "answered"), ("usage", "currency"), ("source", "media_type")]
+    for number, place in enumerate(places):
+        name, no_text = f"{number}.png", f"{number}\ud800\0"
+        image = drop(inbox, name, picture(seed=1 + number))
+        sha256 = hashlib.sha256(image.read_bytes()).hexdigest()
+        about = answer["source"] | {"name": name, "bytes": image.stat().st_size, "sha256": sha256}
+        planted = {**answer, "source": about, "model": {**answer["model"]}, "usage": {**answer["usage"]}}
+        inner = planted[place[0]] if len(place) > 1 else planted
+        inner[place[-1]] = {no_text: [no_text]} if place == ("data",) else no_text
+        (inbox / f"{name}.json").write_text(json.dumps(planted))
+        (inbox / f"{name}.txt").write_text("x")
+    for ledger in tmp_path.rglob("ledger.sqlite*"):
+        ledger.unlink()
+    with daemon:
+        drop(inbox, "good.png", picture(seed=99))
+        daemon.wait_event("file.done", file="good.png")
+        assert daemon.stop() == 0
+    assert len(gateway.requests) == 2
+    found = glimpsed("search", "0*", home=tmp_path)
+    assert (found.returncode, found.stderr) == (0, "")
 
 
 def test_a_schema_that_takes_for_ever_fails_its_own_files_once_and_holds_up_nobody(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon import Daemon, wait_until
+from daemon import Daemon, glimpsed, wait_until
 from gateway import Gateway, Scripted
 from pictures import picture
 
@@ -69,3 +69,29 @@ def test_what_is_in_flight_at_the_reload_gets_the_new_outputs_too(tmp_path: Path
         wait_until((beside / "scan.png.json").exists, f"no JSON: {daemon.tail()}")
         assert (beside / "scan.png.txt").exists()
         assert len(gateway.requests) == 1
+
+
+def test_what_outputs_name_no_more_stays_until_it_says_something_else_than_the_image(tmp_path: Path) -> None:
+    inbox = tmp_path / "in"
+    inbox.mkdir()
+    (inbox / "a.png").write_bytes(picture())
+    (inbox / "b.png").write_bytes(picture(seed=1))
+    with Gateway() as gateway:
+        with Daemon(config(gateway, "[txt, json, md, pdf]"), tmp_path) as daemon:
+            daemon.wait_event("file.done", count=2)
+        everything = sorted(path.name for path in inbox.iterdir())
+        assert "a.png.pdf" in everything
+        (inbox / "b.png.md").write_text("a note\n")
+        with Daemon(config(gateway, "[json]"), tmp_path) as daemon:
+            daemon.wait_event("service.ready")
+            assert glimpsed("rewrite", "--all", home=tmp_path).returncode == 0
+            assert sorted(path.name for path in inbox.iterdir()) == everything
+            gateway.default = Scripted(text="Another page.")
+            for number, name in enumerate(("a.png", "b.png")):
+                (inbox / name).write_bytes(picture(seed=5 + number))
+            daemon.wait_event("file.done", count=2)
+            wait_until(lambda: not (inbox / "a.png.txt").exists(), "an outdated text stands there")
+            left = ["a.png", "a.png.json", "b.png", "b.png.json", "b.png.md"]
+            assert sorted(path.name for path in inbox.iterdir()) == left
+        assert len(gateway.requests) == 4
+    assert (inbox / "b.png.md").read_text() == "a note\n"

@@ -168,6 +168,12 @@ def test_a_program_that_is_not_there(data: Data) -> None:
     assert found["folders"]["f"]["problem"] == "on_done: there is no program no-such-program"
 
 
+def test_a_program_that_may_not_be_executed_is_there(here: Path, data: Data) -> None:
+    (here / "file.sh").write_text("#!/bin/sh\n")
+    found = data(f"folders: {{f: {{path: in, on_done: {{command: [{here}/file.sh]}}}}}}", code=1)
+    assert found["folders"]["f"]["problem"].startswith(f"on_done: {here}/file.sh may not be executed")
+
+
 def test_a_hung_file_system_is_a_problem_not_a_hang(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     from threading import Event
 

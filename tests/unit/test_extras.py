@@ -18,7 +18,14 @@ CASES = [
     ({"url": "file:///usr/my%20src", "dir_info": {}}, "'rapidocr<4,>=3.10' 'pypdfium2>=5'"),
     ({"url": "file:///srv", "dir_info": {"editable": True}}, "-e '/srv[ocr,pdf]'"),
     ({"url": "file:///tmp/gone/build", "dir_info": {}}, "'rapidocr<4,>=3.10' 'pypdfium2>=5'"),
-    ({"url": "git+https://host/glimpsed", "vcs_info": {}}, "'glimpsed[ocr,pdf] @ git+https://host/glimpsed'"),
+    (
+        {"url": "https://host/glimpsed", "vcs_info": {"vcs": "git", "commit_id": "1f"}},
+        "'glimpsed[ocr,pdf] @ git+https://host/glimpsed'",
+    ),
+    (
+        {"url": "file:///srv/glimpsed", "vcs_info": {"vcs": "git", "requested_revision": "v1"}},
+        "'glimpsed[ocr,pdf] @ git+file:///srv/glimpsed@v1'",
+    ),
     (None, "'rapidocr<4,>=3.10' 'pypdfium2>=5'"),
     ("not JSON", "'rapidocr<4,>=3.10' 'pypdfium2>=5'"),
 ]
@@ -36,6 +43,9 @@ def test_the_command_names_what_pip_was_given(tmp_path: Path, told: object, expe
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     pip = f"{sys.executable} -m pip" if sys.prefix != sys.base_prefix else "pip"
     assert done.stdout == f"{pip} install {expected}\n"
+    (record / "INSTALLER").write_text("uv")  # which puts no pip into what it makes
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == f"uv pip install --python {sys.executable} {expected}\n"
     (record / "INSTALLER").write_text(
         "dpkg\n"
     )  # the Debian package has them all, and pip is not to write into it

@@ -122,4 +122,5 @@ async def test_a_second_reader_that_costs_money_is_asked_about_as_the_first(
 def test_what_a_local_model_will_take_is_told_without_a_currency() -> None:
     local = Estimate(files=2, pages=3, cost=0.0, currency=None)
     assert backlog._in_words(local) == "3 pages, 0 + 0 tokens"
+    assert backlog._in_words(replace(local, pages=1)) == "1 page, 0 + 0 tokens"
     assert backlog._in_words(replace(local, cost=1.5, currency="EUR")).endswith("about 1.50 EUR")

@@ -128,9 +128,11 @@ def _may(path: Path, what: int) -> bool:
 
 def _program_problem(folder: Folder) -> str | None:
     command = folder.on_done.command
-    if command and shutil.which(command[0]) is None:
-        return f"on_done: there is no program {shown(command[0])}"
-    return None
+    if not command or shutil.which(command[0]) is not None:
+        return None
+    if os.path.isfile(command[0]):
+        return f"on_done: {shown(command[0])} may not be executed: chmod +x makes it a program"
+    return f"on_done: there is no program {shown(command[0])}"
 
 
 def ledger_problem(url: str) -> str | None:

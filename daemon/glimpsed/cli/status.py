@@ -16,14 +16,15 @@ from glimpsed.model import shown
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.table import Table
 
+    from glimpsed.cli.fitting import FittingTable
     from glimpsed.desk import Desk
     from glimpsed.desk.rates import Speeds
 
 REFRESH = 1.0  # seconds between two looks of --watch
 STATES = ("settling", "queued", "running", "answered", "handing", "done", "doubtful", "failed", "gone")
 ALWAYS = {"queued", "done", "failed"}
+LEAST = 30  # columns for a reason: narrower ones are no pleasure to read
 
 
 @click.command()
@@ -141,25 +142,31 @@ def _daemon(daemon: Mapping[str, Any], ledger: str, now: float) -> RenderableTyp
     return text
 
 
-def _folders(folders: Mapping[str, Mapping[str, Any]], rates: Speeds | None) -> Table:
+def _folders(folders: Mapping[str, Mapping[str, Any]], rates: Speeds | None) -> FittingTable:
     from rich.text import Text
 
-    table = _table("Folder", "State", "Mode")
+    from glimpsed.cli.fitting import FittingTable
+
+    table = FittingTable("Folder", "State", "Mode")
     # So many columns leave no room for names: those of nothing are left out, but for the ones that are looked for.
     states = [s for s in STATES if s in ALWAYS or any(folder[s] for folder in folders.values())]
     for state in states:
-        table.add_column(state.capitalize(), justify="right")
+        table.add_number_column(state.capitalize())
     if rates is not None:
-        table.add_column("A minute", justify="right")
+        table.add_number_column("A minute")
     style = {"watching": "green", "degraded": "yellow", "lost": "red"}
     for name, folder in folders.items():
         counts = [
             Text(f"{folder[s]:,}", style="red" if s == "failed" and folder[s] else "default") for s in states
         ]
-        rate = [f"{rates.of(name):.0f}"] if rates is not None else []
+        rate = [Text(f"{rates.of(name):.0f}")] if rates is not None else []
         state = "not watched" if _unattended(folder) else folder["state"] or "?"
         shown_state = Text(state, style=style.get(folder["state"], "default"))
-        table.add_row(Text(name), shown_state, Text(folder["mode"] or "?"), *counts, *rate)
+        mode = Text(folder["mode"] or "?")
+        head = Text("  ").join([Text(name, style="bold"), Text(", ").join([shown_state, mode])])
+        words = [count + Text(f" {s}") for count, s in zip(counts, states, strict=True)]
+        words += [value + Text(" a minute") for value in rate]
+        table.add_row(Text(name), shown_state, mode, *counts, *rate, narrow=(head, Text(", ").join(words)))
     return table
 
 
@@ -191,19 +198,20 @@ def _notes(folders: Mapping[str, Mapping[str, Any]], now: float) -> list[Rendera
     return notes
 
 
-def _models(models: Mapping[str, Mapping[str, Any]], now: float) -> Table:
+def _models(models: Mapping[str, Mapping[str, Any]], now: float) -> FittingTable:
     from rich.text import Text
 
-    table = _table("Model", "State", "Why, and what was learnt")
+    from glimpsed.cli.fitting import FittingTable
+
+    table = FittingTable("Model", "State", "Why, and what was learnt", wraps_at=LEAST)
     for name, model in models.items():
         paused = model["state"] == "paused"
         facts = [f"{fact}: {value}" for fact, value in model["learnt"].items() if value]
         why = [model["reason"] or "", _next(model, now)] if paused else []
-        table.add_row(
-            Text(name),
-            Text(model["state"], style="red" if paused else "green"),
-            Text("; ".join(part for part in [*why, *facts] if part)),
-        )
+        state = Text(model["state"], style="red" if paused else "green")
+        told = Text("; ".join(part for part in [*why, *facts] if part))
+        head = Text("  ").join([Text(name, style="bold"), state])
+        table.add_row(Text(name), state, told, narrow=(head, told))
     return table
 
 
@@ -233,25 +241,17 @@ def _money(spend: Mapping[str, Any]) -> list[RenderableType]:
     return lines
 
 
-def _failures(failures: list[dict[str, Any]], now: float) -> Table:
+def _failures(failures: list[dict[str, Any]], now: float) -> FittingTable:
     from rich.text import Text
 
-    table = _table("Folder", "File", "Since", "Reason")
+    from glimpsed.cli.fitting import FittingTable
+
+    table = FittingTable("Folder", "File", "Since", "Reason", wraps_at=LEAST)
     for failure in failures:
-        since = ago(failure["since"], now)
-        table.add_row(
-            Text(failure["folder"]), Text(failure["file"]), since, Text(failure["reason"] or "", style="red")
-        )
-    return table
-
-
-def _table(*columns: str) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+        folder, file, since = Text(failure["folder"]), Text(failure["file"]), Text(ago(failure["since"], now))
+        reason = Text(failure["reason"] or "", style="red")
+        head = Text("  ").join([Text("/").join([folder, file]), since])
+        table.add_row(folder, file, since, reason, narrow=(head, reason))
     return table
 
 

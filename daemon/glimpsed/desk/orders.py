@@ -61,7 +61,7 @@ def these(desk: Desk, folder: Folder, keys: Sequence[FileKey], *, reviewed: bool
 def _left(folder: Folder, count: int) -> str | None:
     if not count:
         return None
-    return f"{folder.name}: {files(count)} that somebody reviewed stay as they are; --reviewed asks about them, too"
+    return f"{folder.name}: not asked, as somebody reviewed them: {files(count)}; --reviewed asks about them, too"
 
 
 def whole(desk: Desk, folder: Folder, *, reviewed: bool = False) -> Order:

@@ -22,6 +22,7 @@ from glimpsed.estimate.survey import measured, of_rows, past
 from glimpsed.images.prepare import Images
 from glimpsed.journal import events, get_logger
 from glimpsed.ledger import Books, FileRow, Ledger
+from glimpsed.model import counted
 from glimpsed.pipeline.costless import Costless
 from glimpsed.pipeline.question import fingerprint
 
@@ -227,10 +228,10 @@ async def _unless_soon(look: Coroutine[Any, Any, None], tell: Callable[[], Await
 
 
 def _in_words(expected: Estimate) -> str:
+    size = f"{counted(expected.pages, 'page')}, {expected.input_tokens:,} + {expected.output_tokens:,} tokens"
     if expected.cost is None or expected.currency is None:  # no price, or none to pay: the model is here
-        return f"{expected.pages:,} pages, {expected.input_tokens:,} + {expected.output_tokens:,} tokens"
-    cost = f"{expected.cost:,.2f} {expected.currency}"
-    return f"{expected.pages:,} pages, {expected.input_tokens:,} + {expected.output_tokens:,} tokens, about {cost}"
+        return size
+    return f"{size}, about {expected.cost:,.2f} {expected.currency}"
 
 
 def _fields(expected: Estimate | None) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import pydantic
 
+from glimpsed import bounded
 from glimpsed.config.schema import Folder
 from glimpsed.disk.files import (
     Root,
@@ -106,7 +107,8 @@ def adoptable(
         replace(w, mtime_ns=_NEVER) if w.name in edited else replace(w, digest=digests.get(w.name))
         for w in written
     )
-    return Adoptable("adopt", written, known, parsed["source"].get("sha256"), _answer(parsed), _paid(parsed))
+    said = _said(parsed)
+    return Adoptable("adopt", written, known, said["source"].get("sha256"), _answer(said), _paid(said))
 
 
 def _edited(
@@ -119,14 +121,14 @@ def _edited(
     return {sidecars[kind] for kind in found}
 
 
-def _paid(parsed: Mapping[str, Any]) -> tuple[Paid, ...]:
-    """Of an own JSON, which anybody may have written all the same."""
-    if parsed.get("reused_from") is not None:
+def _paid(said: Mapping[str, Any]) -> tuple[Paid, ...]:
+    """What that cost, as far as that is possible."""
+    if said.get("reused_from") is not None:
         return ()
     try:
-        at = dt.datetime.fromisoformat(parsed["finished"]).timestamp()
-        found = [Paid(parsed["model"]["entry"], Usage.model_validate(parsed["usage"]), at, 1)]
-        if (second := parsed.get("verified")) is not None:
+        at = dt.datetime.fromisoformat(said["finished"]).timestamp()
+        found = [Paid(said["model"]["entry"], Usage.model_validate(said["usage"]), at, 1)]
+        if (second := said.get("verified")) is not None:
             found.append(Paid(second["by"], Usage.model_validate(second["usage"]), at, 0))
     except (KeyError, TypeError, ValueError, OverflowError, OSError):
         return ()
@@ -157,19 +159,25 @@ def load(root: Root, path: str, folder: Folder) -> Answer | None:
             parsed = own.parse_own(own.read(parent, sidecar_name(folder, name, "json")))
     except (Vanished, ShareTrouble, FileError):
         return None
-    return None if parsed is None else _answer(parsed)
+    return None if parsed is None else _answer(_said(parsed))
 
 
-def _answer(parsed: Mapping[str, Any]) -> Answer | None:
-    """What an own JSON says; None where that is no answer, as of one that is damaged."""
+def _said(parsed: Mapping[str, Any]) -> dict[str, Any]:
+    """What an own JSON says, which anybody may have written, as the ledger takes it: text, and no bytes that are none."""
+    source = dict(parsed["source"])
+    if isinstance(name := source.get("name"), str):
+        source["name"] = shown(name)
+    said: dict[str, Any] = bounded.sane_value({**parsed, "source": source})
+    return said
+
+
+def _answer(said: Mapping[str, Any]) -> Answer | None:
+    """What `_said` says; None where that is no answer, as of one that is damaged."""
     try:
-        answer = Answer.model_validate(parsed)
+        answer = Answer.model_validate(said)
     except pydantic.ValidationError:
         return None
-    if not _SHA256.fullmatch(answer.source.sha256):
-        return None
-    about = answer.source.model_copy(update={"name": shown(answer.source.name)})  # the ledger takes text only
-    return answer.model_copy(update={"source": about})
+    return answer if _SHA256.fullmatch(answer.source.sha256) else None
 
 
 def load_text(root: Root, path: str, folder: Folder, written: Sequence[Written]) -> str | None:

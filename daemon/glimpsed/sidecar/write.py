@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from glimpsed.config.schema import Folder
@@ -91,10 +91,10 @@ def write(
 ) -> tuple[Written, ...]:
     """Write all the folder's outputs for this image, and take its error sidecar away; durable when it returns.
 
-    `written` is what the ledger knows of the image's sidecars so far, `made` holds those that take more than the answer
-    to be rendered (`render.MADE`). What is `standing` is left as it is, whatever somebody has made of it. Raises
-    `Vanished` when the image is gone, or another version than `content`, `ForeignSidecar`, `FileError`,
-    `SidecarBlocked` or `ShareTrouble`.
+    `written` is what the ledger knows of the image's sidecars so far (what outputs do not name now goes with the answer that
+    it was of), `made` holds those that take more than the answer to be rendered (`render.MADE`). What is `standing` is
+    left as it is, whatever somebody has made of it. Raises `Vanished` when the image is gone, or another version than
+    `content`, `ForeignSidecar`, `FileError`, `SidecarBlocked` or `ShareTrouble`.
     """
     left = {one.name for one in standing}
     with opened(root, path) as (parent, name):
@@ -125,11 +125,36 @@ def write(
                 replace(as_written(parent, now, outputs[sidecar][1]), name=sidecar)
                 for sidecar, now in named.items()
             )
+            rest = _without_outdated(place, answer, {*outputs, *left})
             for sidecar, rendered in missing.items():
                 _put(place, sidecar, outputs[sidecar][0], rendered, ready)
         _remove_error(parent, name)
         temporary.sync_directory(parent)
-        return (*standing, *known)
+        return (*standing, *known, *rest)
+
+
+def _without_outdated(place: own.Beside, answer: Answer, named: Collection[str]) -> tuple[Written, ...]:
+    """Of own sidecars that no output has any more, those that are about this answer stay, and stay known; others go.
+
+    Nobody would ever write them again, and beside another version of the image they say what is not in it.
+    """
+    parent, stay = place.parent, []
+    before = place.own_json or {"source": {}}
+    same = (before["source"].get("sha256"), before.get("text")) == (answer.source.sha256, answer.text)
+    for sidecar in place.written.values():
+        status = None if sidecar.name in named else entry(parent, sidecar.name)
+        if status is None or not is_as_written(parent, sidecar, status):
+            continue
+        if same or _says(parent, sidecar.name, answer) or is_fixed(parent, sidecar.name, status):
+            stay.append(sidecar)
+        else:
+            temporary.remove(parent, sidecar.name, status)
+    return tuple(stay)
+
+
+def _says(parent: int, sidecar: str, answer: Answer) -> bool:
+    """Whether this is a text of that answer."""
+    return any(own.holds(parent, sidecar, render(answer, kind)) for kind in ("txt", "md", "xmp"))
 
 
 def _is_wider(parent: int, image: str, sidecar: str, folder: Folder) -> bool:
