@@ -350,9 +350,6 @@ def test_a_file_can_be_named_as_the_commands_name_it(history: History, run: Run)
     assert told == "invoices/sub/a.png"
     assert run("retry", told)[1] == "queued again: 1 file\n"
     assert state(history, key) == "queued"
-    other = history.failed("invoices", "b.png", "It is broken.")
-    assert run("retry", "invoices/")[1] == "queued again: 1 file\n"
-    assert state(history, other) == "queued"
     code, _, err = run("retry", "invoice/sub/a.png")
     assert code == 2
     assert "in none of the folders" in err

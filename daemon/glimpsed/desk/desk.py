@@ -105,8 +105,7 @@ def _as_told(config: Config, path: str) -> FileKey | None:
     """A file as `failures`, `search` and the log name it, by its folder's name; None for what is not said so."""
     for name in sorted(config.folders, key=len, reverse=True):
         if path.startswith(name + "/"):
-            inside = os.path.normpath("/" + path[len(name) + 1 :])
-            return FileKey(name, inside.lstrip("/"))
+            return FileKey(name, os.path.normpath(path[len(name) + 1 :]))
     return None
 
 
