@@ -234,21 +234,19 @@ def _print(one: Try) -> None:
 
 
 def _table(tries: Sequence[Try]) -> None:
-    from rich.table import Table
+    from rich.text import Text
 
-    table = Table(show_lines=True)
-    for column in ("image", "model", "answer", "seconds", "tokens", "cost"):
-        table.add_column(
-            column, overflow="fold", justify="right" if column in ("seconds", "cost") else "left"
-        )
+    from glimpsed.cli.fitting import FittingTable
+
+    table = FittingTable("image", "model", "seconds", "tokens", "cost", "answer", wraps_at=30, ruled=True)
     for one in tries:
-        if one.answer is None:
-            table.add_row(shown(str(one.image)), one.model, one.error, "", "", "")
-            continue
-        usage = one.answer.usage
-        cost = f"{usage.cost:.6f} {usage.currency}" if usage.cost is not None else ""
-        tokens = f"{usage.input_tokens} + {usage.output_tokens}"
-        table.add_row(
-            shown(str(one.image)), one.model, one.answer.text, f"{one.answer.seconds:.2f}", tokens, cost
-        )
+        image, model = Text(shown(str(one.image)), style="bold"), Text(one.model)
+        facts, told = [Text()] * 3, Text(one.error or "", style="red")
+        if one.answer is not None:
+            usage = one.answer.usage
+            cost = f"{usage.cost:.6f} {usage.currency}" if usage.cost is not None else ""
+            tokens = f"{usage.input_tokens:,} + {usage.output_tokens:,}"
+            facts, told = [Text(f"{one.answer.seconds:.2f}"), Text(tokens), Text(cost)], Text(one.answer.text)
+        head = Text("  ").join([image, model if one.answer is None else Text(one.facts(), style="dim")])
+        table.add_row(image, model, *facts, told, narrow=(head, told))
     out().print(table)
