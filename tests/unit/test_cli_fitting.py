@@ -38,6 +38,18 @@ def test_no_name_and_no_number_is_cut(rows: list[tuple[str, int]], width: int) -
         assert any(re.search(rf"(^|\s){count:,}\s*$", line) for line in lines)
 
 
+def test_values_that_have_a_column_each_are_named_where_it_is_narrow() -> None:
+    table = FittingTable("model")
+    for model in ("first", "second"):
+        table.add_named_row(
+            [model], {"characters wrong": "1.00 %", "words wrong": "", "cost of 1,000": "2.97 USD"}
+        )
+    wide, narrow = printed(table, 80), printed(table, 45)
+    assert re.split("   +", wide[0].strip()) == ["model", "characters wrong", "words wrong", "cost of 1,000"]
+    assert narrow[0].rstrip() == "first"
+    assert narrow[1].startswith("  characters wrong: 1.00 %, cost of 1,000:")
+
+
 def test_a_reason_wraps_and_ends_the_table_only_where_that_gets_too_narrow() -> None:
     table = FittingTable("File", "Reason", wraps_at=30)
     name, reason = Text("a-scan-with-a-name.pdf"), Text("The picture after its header is missing. " * 3)

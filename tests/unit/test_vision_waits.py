@@ -31,6 +31,21 @@ def test_every_way_of_writing_it(text: object, seconds: float | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("headers", "wait"),
+    [
+        ({"x-retry-after": "30"}, 30.0),
+        ({"x-ratelimit-retry-after": "30s"}, 30.0),
+        ({"retry-after-seconds": "30"}, 30.0),
+        ({"retry-after": "7", "x-retry-after": "30"}, 7.0),
+        ({"x-ms-retry-after-ms": "1500"}, 1.5),
+        ({"x-should-retry": "true"}, None),
+    ],
+)
+def test_a_longer_name_of_the_header(headers: dict[str, str], wait: float | None) -> None:
+    assert waits.of_headers(headers, NOW, limited=False) == wait
+
+
+@pytest.mark.parametrize(
     ("message", "seconds"),
     [
         ("Limit 30000, Used 29000, Requested 3000. Please try again in 6.5s.", 6.5),
@@ -49,6 +64,13 @@ def test_every_way_of_writing_it(text: object, seconds: float | None) -> None:
         ("Inténtelo de nuevo en 20 segundos", 20),
         ("Повторите через 20 секунд", 20),
         ("cooldown 20s", 20),
+        ("Out of call volume quota. Quota will be replenished in 01:12:55.", 4375),
+        ("Next request allowed in 15 seconds", 15),
+        ("Please wait for 30 more seconds", 30),
+        ("Back off 30 seconds", 30),
+        ("请30s后重试", 30),
+        ("Try again at 01:12:55", None),
+        ("5 requests allowed in 60 seconds", None),
         ("30 requests in 60 seconds are allowed", None),
         ("每 60 秒 30 次", None),
         ("the request timed out after 30 s", None),

@@ -256,33 +256,36 @@ def _as_json(config: Config, contest: Contest, found: Score) -> dict[str, Any]:
 
 
 def _show(config: Config, contests: Sequence[Contest], scores: Sequence[Score]) -> None:
-    from rich.table import Table
+    from rich.text import Text
 
-    table = Table()
-    for column in ("model", "prompt", "files", "right", "characters wrong", "words wrong", "schema failures", "errors",
-                   "seconds", "cost of 1,000"):  # fmt: skip
-        table.add_column(
-            column, justify="left" if column in ("model", "prompt") else "right", overflow="fold"
-        )
+    from glimpsed.cli.fitting import FittingTable
+
+    table = FittingTable("model", "prompt")
     for contest, found in zip(contests, scores, strict=True):
         cost = "unknown" if found.cost_per_1000 is None else f"{found.cost_per_1000:.2f}"
-        table.add_row(
-            contest.model, contest.prompt, str(found.files), _percent(found.right), _percent(found.cer),
-            _percent(found.wer), str(found.schema_failures), str(found.errors), f"{found.seconds:.1f}",
-            f"{cost} {config.models[contest.model].currency}",
-        )  # fmt: skip
+        values = {
+            "files": str(found.files),
+            "right": _percent(found.right),
+            "characters wrong": _percent(found.cer),
+            "words wrong": _percent(found.wer),
+            "schema failures": str(found.schema_failures),
+            "errors": str(found.errors),
+            "seconds": f"{found.seconds:.1f}",
+            "cost of 1,000": f"{cost} {config.models[contest.model].currency}",
+        }
+        table.add_named_row([contest.model, contest.prompt], values)
     out().print(table)
     names = list(dict.fromkeys(name for found in scores for name in found.fields))
     if not names:
         return
-    fields = Table(title="right / wrong / missing", title_justify="left")
-    fields.add_column("field", overflow="fold")
-    for contest in contests:
-        several = len({c.prompt for c in contests}) > 1
-        fields.add_column(f"{contest.model}\n{contest.prompt}" if several else contest.model, justify="right")
+    fields = FittingTable("field")
+    several = len({c.prompt for c in contests}) > 1
+    whose = [f"{c.model}, {c.prompt}" if several else c.model for c in contests]
     for name in names:
         counts = [found.fields.get(name) for found in scores]
-        fields.add_row(shown(name), *(f"{c.right} / {c.wrong} / {c.missing}" if c else "" for c in counts))
+        told = [f"{c.right} / {c.wrong} / {c.missing}" if c else "" for c in counts]
+        fields.add_named_row([shown(name)], dict(zip(whose, told, strict=True)))
+    out().print(Text("\nright / wrong / missing"))
     out().print(fields)
 
 

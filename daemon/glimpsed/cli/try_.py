@@ -53,7 +53,8 @@ class Try:
     def facts(self) -> str:
         """Who answered, how long it took, what it cost; one line."""
         if self.answer is None:
-            return f"{self.model}: {self.error}"
+            by_itself = (self.error or "").startswith(f"{self.model}: ")
+            return self.error or "" if by_itself else f"{self.model}: {self.error}"
         usage = self.answer.usage
         parts = [self.answer.model.entry, f"{self.answer.seconds:.2f} s"]
         if usage.input_tokens or usage.output_tokens:
@@ -234,21 +235,19 @@ def _print(one: Try) -> None:
 
 
 def _table(tries: Sequence[Try]) -> None:
-    from rich.table import Table
+    from rich.text import Text
 
-    table = Table(show_lines=True)
-    for column in ("image", "model", "answer", "seconds", "tokens", "cost"):
-        table.add_column(
-            column, overflow="fold", justify="right" if column in ("seconds", "cost") else "left"
-        )
+    from glimpsed.cli.fitting import FittingTable
+
+    table = FittingTable("image", "model", "seconds", "tokens", "cost", "answer", wraps_at=30, ruled=True)
     for one in tries:
-        if one.answer is None:
-            table.add_row(shown(str(one.image)), one.model, one.error, "", "", "")
-            continue
-        usage = one.answer.usage
-        cost = f"{usage.cost:.6f} {usage.currency}" if usage.cost is not None else ""
-        tokens = f"{usage.input_tokens} + {usage.output_tokens}"
-        table.add_row(
-            shown(str(one.image)), one.model, one.answer.text, f"{one.answer.seconds:.2f}", tokens, cost
-        )
+        image, model = Text(shown(str(one.image)), style="bold"), Text(one.model)
+        facts, told = [Text()] * 3, Text(one.error or "", style="red")
+        if one.answer is not None:
+            usage = one.answer.usage
+            cost = f"{usage.cost:.6f} {usage.currency}" if usage.cost is not None else ""
+            tokens = f"{usage.input_tokens:,} + {usage.output_tokens:,}"
+            facts, told = [Text(f"{one.answer.seconds:.2f}"), Text(tokens), Text(cost)], Text(one.answer.text)
+        head = Text("  ").join([image, model if one.answer is None else Text(one.facts(), style="dim")])
+        table.add_row(image, model, *facts, told, narrow=(head, told))
     out().print(table)

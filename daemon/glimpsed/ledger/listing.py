@@ -138,11 +138,11 @@ class Listing(Kept, Spending):
                     )
                 )
 
-    def seen(self, folder: str) -> bool:
-        """Whether this folder has been listed before."""
+    def seen(self, folder: str) -> float | None:
+        """Since when this folder is listed, in epoch seconds; None: it never was."""
         with self._database.read() as c:
-            statement = sa.select(folders.c.first_seen).where(folders.c.name == folder)
-            return c.scalar(statement) is not None
+            since: float | None = c.scalar(sa.select(folders.c.first_seen).where(folders.c.name == folder))
+            return since
 
     def first_seen(self, folder: str, now: float) -> bool:
         """True the very first time that this folder is listed at all."""

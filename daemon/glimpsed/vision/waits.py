@@ -18,14 +18,16 @@ SINCE_1970 = 1_000_000_000.0  # a number as large is a moment (2001), no duratio
 MILLISECONDS = 100_000_000_000.0  # … and from here on one in milliseconds (in seconds: the year 5138)
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-_PART = r"(\d{1,15}(?:\.\d{1,9})?)\s{0,2}(ms|milliseconds?|d(?:ays?)?|h(?:(?:ou)?rs?)?|m(?:in(?:ute)?s?)?|s(?:ec(?:ond)?s?)?)"
+_PART = r"(\d{1,15}(?:\.\d{1,9})?)\s{0,2}(?:more )?(ms|milliseconds?|d(?:ays?)?|h(?:(?:ou)?rs?)?|m(?:in(?:ute)?s?)?|s(?:ec(?:ond)?s?)?)"
 _PARTS = re.compile(rf"{_PART}(?![a-z])\.?[ ,]{{0,2}}(?:and )?", re.IGNORECASE)
 _CLOCK = re.compile(r"(?:(\d{1,3}):)?(\d{1,2}):(\d{2})")  # hours, minutes, seconds
 # A duration of ISO 8601.
 _ISO = re.compile(r"P(?:(\d{1,3})D)?T?((?:\d{1,6}(?:\.\d{1,9})?[HMS])*)", re.IGNORECASE)
 _TRIED = re.compile(
-    rf"(?:try|again|retry|wait|reset|available|resume|cool)[^.\d]{{0,40}}?((?:{_PART}[ ,]{{0,2}}(?:and )?){{1,4}})(?![a-z])"
-    r"|(?:retry|重试)[ _-]?(?:after|in)[\"': =]{1,4}(\d{1,9}(?:\.\d{1,9})?)(?![\w.])",
+    rf"(?:try|again|retry|wait|reset|available|next request|resume|cool|replenish|renew|back ?off)[^.\d]{{0,40}}?((?:{_PART}[ ,]{{0,2}}(?:and )?){{1,4}})(?![a-z])"
+    # As a clock counts down; 'at' is the time of a day.
+    r"|(?:again|retry|wait|reset|available|replenish|renew)\w{0,4}[^.\d]{0,40}? in (?P<clock>\d{1,3}:\d{2}:\d{2})(?![\w:])"
+    r"|(?:retry|重试)[ _-]?(?:after|in)[\"': =]{1,4}(?P<plain>\d{1,9}(?:\.\d{1,9})?)(?![\w.])",
     re.IGNORECASE,
 )
 # A moment, with its zone: without one it may be hours off.
@@ -38,11 +40,12 @@ _UNTIL = re.compile(
 _ELSEWHERE = re.compile(
     r"(?:\b(?:in(?!\s{1,2}\d+\s{0,2}(?:seconds?|secs?|minutes?|mins?|s|m)\b)|nach|warten sie|dans|après|attendez|en|dentro de|tras|espere|em|após|aguarde|tra|fra|dopo|attendi|через|подождите)\s|请?等待|请在|請等待|請在|稍等)"
     r"\s{0,2}(\d{1,6})\s{0,2}(sek|sec|seg|s\b|сек|秒|初|min|мин|分|stund|heure|hora|ore\b|час|小?时|小?時)"
-    r"|(\d{1,6})\s{0,2}(秒|分钟?|分鐘?|小时|小時|時間|초|분|시간)\s{0,2}(?:钟|鐘)?(?:之?[后後]|以[后後]|後|후|뒤)",
+    r"|(\d{1,6})\s{0,2}(s(?![a-z])|秒|分钟?|分鐘?|小时|小時|時間|초|분|시간)\s{0,2}(?:钟|鐘)?(?:之?[后後]|以[后後]|後|후|뒤)",
     re.IGNORECASE,
 )
 # One header for all of it, as the IETF drafts have it.
 _COMBINED = re.compile(r"(?:\breset=|;\s?t=)(\d{1,9})")
+_LONGER_NAME = re.compile(r"-retry-after$|^retry-after-(?!ms)")
 _MINUTES, _HOURS = ("min", "мин", "分", "분"), ("st", "he", "ho", "or", "час", "小", "时", "時", "시")
 
 
@@ -78,7 +81,9 @@ def in_words(message: str, now: float | None = None) -> float | None:
     """The wait that a message names: ``Please try again in 6.5s``; until a moment, for whoever says what time it is."""
     match = _TRIED.search(message)
     if match is not None:
-        return float(match[4]) if match[4] else _duration(match[1].rstrip(" ,"))
+        return (
+            float(match["plain"]) if match["plain"] else _duration((match[1] or match["clock"]).rstrip(" ,"))
+        )
     until = None if now is None else _UNTIL.search(message)
     if until is not None and now is not None:
         zone = "Z" if until[3].upper() in ("UTC", "GMT") else until[3].upper()
@@ -97,6 +102,9 @@ def of_headers(headers: Mapping[str, str], now: float, *, limited: bool) -> floa
     if milliseconds is not None:
         return max(0.0, milliseconds / 1000)
     asked = seconds(headers.get("retry-after"), now)
+    if asked is None:  # under a longer name
+        named = [seconds(value, now) for name, value in headers.items() if _LONGER_NAME.search(name)]
+        asked = max((wait for wait in named if wait is not None), default=None)
     if asked is not None or not limited:
         return asked
     return _reset(headers, now)
