@@ -509,6 +509,21 @@ def test_a_config_that_cannot_be_read_is_no_reason_to_look_at_another_ledger(run
         assert err.count("unreadable.yaml: cannot be read: ") == 1
 
 
+def test_a_directory_called_like_a_folder_is_not_taken_for_it(history: History, run: Run) -> None:
+    """A config that cannot be parsed does not say where its folders are."""
+    history.done("invoices", "a.png")
+    history.ledger.first_seen("invoices", time.time())
+    Path("glimpsed.yaml").write_text("state: sqlite:///ledger.sqlite\nfolders: [\n")
+    for command in (("export",), ("report", "invoices", "-o", "page.html")):
+        code, _, err = run(*command)
+        assert code == 0
+        assert "invoices cannot be looked at now: the config does not say where it is" in err
+
+
+def test_the_size_of_a_small_report_is_not_nothing(history: History, run: Run) -> None:
+    assert re.search(r": 0 files, [1-9][\d.]* kB$", run("report", "invoices", "-o", "page.html")[2])
+
+
 # -- redo
 
 

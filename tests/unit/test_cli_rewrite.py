@@ -52,6 +52,21 @@ def test_what_outputs_newly_names_is_written(run: Run, gateway: Gateway, tmp_pat
     assert len(gateway.requests) == 1
 
 
+def test_a_folder_that_is_away_is_told_once_and_others_are_written(
+    run: Run, gateway: Gateway, tmp_path: Path
+) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "c.png").write_bytes(picture())
+    (tmp_path / "in" / "b.png").write_bytes(picture(seed=1))
+    both = config(gateway).rstrip()[:-1] + ", there: {path: there, model: m, settle: 0}}"
+    (tmp_path / "glimpsed.yaml").write_text(both)
+    assert run("once", "-q")[0] == 0
+    (tmp_path / "in").rename(tmp_path / "away")
+    code, out, err = run("rewrite", "--all")
+    assert (code, out) == (1, "written anew: 1 file\n")
+    assert err.splitlines() == [f"bills cannot be looked at now: {tmp_path}/in: No such file or directory"]
+
+
 def test_without_the_ledgers_answer_the_json_tells_it(run: Run, gateway: Gateway, tmp_path: Path) -> None:
     (tmp_path / "glimpsed.yaml").write_text(config(gateway, more="keep_answers: never"))
     assert run("once", "-q")[0] == 0

@@ -81,6 +81,7 @@ def test_what_failed_of_several_images_is_told_as_a_diagnostic(ask: Try, gateway
     assert "The quick brown fox." in out
     assert "two.png" not in out
     assert "two.png: a: " in err
+    assert "a: a: " not in err
 
 
 def test_json_of_an_answer_is_what_its_sidecar_would_be(ask: Try, gateway: Gateway) -> None:

@@ -98,7 +98,7 @@ def test_looking_changes_nothing(history: History) -> None:
     history.image("invoices", "a.png")
     waiting(history)
     assert history.ledger.counts(["invoices"])["invoices"]["queued"] == 0
-    assert not history.ledger.seen("invoices")
+    assert history.ledger.seen("invoices") is None
 
 
 def test_of_many_files_some_are_looked_at(history: History, monkeypatch: pytest.MonkeyPatch) -> None:

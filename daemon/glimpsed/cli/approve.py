@@ -30,7 +30,7 @@ def command(*, name: str | None) -> None:
         counts = desk.ledger.counts(names)  # before the daemon takes them
         released = [n for one in names for n in desk.ledger.approve(one)]
         held = desk.ledger.held()  # still: there is nothing of it yet that could be approved
-        unlisted = [one for one in names if one in held or not desk.ledger.seen(one)]
+        unlisted = [one for one in names if one in held or desk.ledger.seen(one) is None]
     for folder in released:
         out().print(f"{folder}: {files(counts[folder]['queued'])} released")
     if unlisted:

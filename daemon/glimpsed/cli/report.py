@@ -61,6 +61,8 @@ def command(*, folder: str, output: Path | None, limit: int) -> None:
       glimpsed report ~/scans > scans.html
       glimpsed report archive --limit 2000 -o archive.html
     """
+    from humanize import naturalsize
+
     from glimpsed import report
     from glimpsed.cli.operator import opened
     from glimpsed.desk import files, folder_named
@@ -80,7 +82,7 @@ def command(*, folder: str, output: Path | None, limit: int) -> None:
         output.write_bytes(html)
     except OSError as e:
         raise UsageError(f"{shown(str(output))} cannot be written: {e.strerror}") from e
-    err().print(f"{shown(str(output))}: {files(len(page.items))}, {len(html) / 1e6:.1f} MB", soft_wrap=True)
+    err().print(f"{shown(str(output))}: {files(len(page.items))}, {naturalsize(len(html))}", soft_wrap=True)
 
 
 async def _gather(desk: Desk, folder: Folder, limit: int, output: Path | None) -> ReportPage:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import click
@@ -49,8 +50,9 @@ def command(*, paths: tuple[str, ...], name: str | None, everything: bool, revie
         raise UsageError("say which: PATHs, or --folder NAME, or --all")
     written = lacking = 0
     others: list[FileKey] = []
+    away: list[str] = []
     with opened(*paths, name) as desk, Making(desk.config) as making:
-        for folder, row in _rows(desk, paths, name, others):
+        for folder, row in _rows(desk, paths, name, others, away):
             try:
                 done = rewrite(desk, folder, row, making, reviewed=reviewed)
             except FileError as e:
@@ -74,18 +76,24 @@ def command(*, paths: tuple[str, ...], name: str | None, everything: bool, revie
             err=True,
         )
     click.echo(f"written anew: {files(written)}")
-    return 1 if lacking else 0
+    return 1 if lacking or away else 0
 
 
 def _rows(
-    desk: Desk, paths: tuple[str, ...], name: str | None, others: list[FileKey]
+    desk: Desk, paths: tuple[str, ...], name: str | None, others: list[FileKey], away: list[str]
 ) -> Iterator[tuple[Folder, FileRow]]:
-    """What is done; of what was named, the `others` are noted."""
+    """What is done; of what was named, the `others` are noted, and folders that are `away`: once, not for each file."""
+    from glimpsed.cli.operator import root_of
     from glimpsed.desk import chosen, keys_of
 
     if not paths:
         for folder in chosen(desk.config, name):
-            yield from ((folder, row) for row in desk.ledger.done_files(folder.name) if not row.unasked)
+            done = (row for row in desk.ledger.done_files(folder.name) if not row.unasked)
+            first = next(done, None)
+            if first is not None and root_of(folder) is None:
+                away.append(folder.name)
+            elif first is not None:
+                yield from ((folder, row) for row in chain([first], done))
         return
     for key in keys_of(desk, paths):
         row = desk.ledger.find(key)

@@ -53,7 +53,8 @@ class Try:
     def facts(self) -> str:
         """Who answered, how long it took, what it cost; one line."""
         if self.answer is None:
-            return f"{self.model}: {self.error}"
+            by_itself = (self.error or "").startswith(f"{self.model}: ")
+            return self.error or "" if by_itself else f"{self.model}: {self.error}"
         usage = self.answer.usage
         parts = [self.answer.model.entry, f"{self.answer.seconds:.2f} s"]
         if usage.input_tokens or usage.output_tokens:

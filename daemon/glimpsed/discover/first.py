@@ -26,9 +26,13 @@ class FirstSight:
         self._began = self._began or site.clock()
         digests = await site.books(Ledger.fingerprints, name)
         interrupted = digests.pop(UNDER_WAY, None) is not None
-        if interrupted:  # what it had queued by then belongs to the backlog too
+        since = await site.books(Ledger.seen, name)
+        if (
+            interrupted
+        ):  # what it had queued by then belongs to the backlog too, and what came since then does not
+            self._began = min(self._began, since or self._began)
             self._waiting = (await site.books(Ledger.counts, [name]))[name]["queued"]
-        elif not await site.books(Ledger.seen, name):
+        elif since is None:
             await site.books(Ledger.set_fingerprints, name, {UNDER_WAY: b"1"})
         self.under_way = await site.books(Ledger.first_seen, name, site.clock()) or interrupted
         site.new = self.under_way

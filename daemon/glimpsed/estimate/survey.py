@@ -147,7 +147,7 @@ def _waiting(folder: Folder, root: Root, ledger: Ledger) -> Iterator[tuple[str, 
     # With nothing queued, a directory that is as it was when all of it was in the ledger has nothing to tell.
     quiet = not counts["queued"] and not counts["running"]
     digests = ledger.fingerprints(folder.name) if quiet else {}
-    ignored = folder.existing == "ignore" and not ledger.seen(folder.name)
+    ignored = folder.existing == "ignore" and ledger.seen(folder.name) is None
     walk = Walk(root, Filter(folder), digests, [""], folder.recursive)
     while walk.todo:
         for directory in walk.slice():

@@ -58,7 +58,7 @@ class Backlogs:
 
     async def before_listing(self, folder: Folder) -> None:
         """Hold the backlog of a folder that was never listed, if asking its models costs money."""
-        if self._costs(folder) and not await self._books.patient(Ledger.seen, folder.name):
+        if self._costs(folder) and await self._books.patient(Ledger.seen, folder.name) is None:
             await self._books.patient(Ledger.hold, folder.name, self._clock())
 
     async def ask_failed_again(self, folder: Folder) -> None:
