@@ -8,6 +8,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -370,3 +371,50 @@ def test_a_name_that_we_gave_does_not_grow_when_the_answer_is_another_one(tmp_pa
                 names = {f"{supplier} scan.png{ending}" for ending in ("", ".txt", ".json")}
                 wait_until(lambda names=names: {p.name for p in inbox.iterdir()} == names, f"no {names}")  # type: ignore[misc]
         assert len(gateway.requests) == 3
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Iterator[Path]:
+    """Where a disk is mounted; it is gone afterwards."""
+    path = tmp_path / "archive"
+    path.mkdir()
+    if not mounted(path):
+        pytest.skip("may not mount a tmpfs")
+    yield path
+    unmounted(path)
+
+
+def mounted(path: Path) -> bool:
+    return not subprocess.run(["mount", "-t", "tmpfs", "glimpsed", str(path)], check=False).returncode
+
+
+def unmounted(path: Path) -> None:
+    subprocess.run(["umount", "-l", str(path)], check=False, capture_output=True)
+
+
+def test_nothing_is_moved_to_where_a_disk_was_mounted_until_it_is_back(
+    tmp_path: Path, inbox: Path, gateway: Gateway, archive: Path
+) -> None:
+    on_done = f"on_done: {{move_to: '{archive}/{{date}}'}}"
+    with Daemon(config(gateway, inbox, on_done), tmp_path) as daemon:
+        drop(inbox, "a.png", picture())
+        daemon.wait_event("file.done", file="a.png")
+        unmounted(archive)
+        drop(inbox, "b.png", picture(seed=1))
+        blocked = daemon.wait_event("sidecar.blocked", file="b.png")
+        assert f"nothing is mounted at {archive} any more" in blocked["reason"]
+        assert daemon.stop() == 0
+        daemon.start()  # it is known to the next one, too
+        daemon.wait_event("sidecar.blocked", count=2, file="b.png")
+        assert list(archive.iterdir()) == []
+        assert (inbox / "b.png.txt").exists()
+        assert counts(daemon)["handing"] == 1
+        assert mounted(archive)
+        daemon.wait_event("file.done", file="b.png")
+        assert len(list(archive.glob("*/b.png*"))) == 3
+        unmounted(archive)
+        (archive / "no disk from now on").touch()
+        drop(inbox, "c.png", picture(seed=2))
+        daemon.wait_event("file.done", file="c.png")
+        assert daemon.stop() == 0
+    assert len(gateway.requests) == 3

@@ -82,18 +82,26 @@ class Listing(Kept, Spending):
 
     def root(self, folder: str) -> tuple[int, int] | None:
         """(st_dev, st_ino) of the folder's root as this host saw it last; None: it never did."""
-        if (value := self.noted(self._root_row(folder))) is None:
+        if (value := self.noted(self._here("root", folder))) is None:
             return None
         device, inode = value.split(":")
         return int(device), int(inode)
 
     def set_root(self, folder: str, identity: tuple[int, int]) -> None:
         """Remember `root`."""
-        self.note(self._root_row(folder), f"{identity[0]}:{identity[1]}")
+        self.note(self._here("root", folder), f"{identity[0]}:{identity[1]}")
 
-    def _root_row(self, folder: str) -> str:
+    def target_mount(self, folder: str) -> str | None:
+        """Where what this host moved last, as the folder's ``move_to`` says, is mounted; None: it never did."""
+        return self.noted(self._here("target", folder))
+
+    def set_target_mount(self, folder: str, mount: str) -> None:
+        """Remember `target_mount`."""
+        self.note(self._here("target", folder), mount)
+
+    def _here(self, what: str, folder: str) -> str:
         host = self.owner.rsplit(":", 2)[0]
-        return f"root:{host}:{folder}"
+        return f"{what}:{host}:{folder}"
 
     def has_files(self, folder: str) -> bool:
         """Whether there is any in it that is not gone; what was moved out of it lies above: in ``..``."""

@@ -113,6 +113,7 @@ class HandOver:
         assert job.handing is not None
         there = await place.do(files.version_at, place.root, job.key.path)
         if there is None:
+            await self._refuse_unmounted(story, handed)
             moved = await place.do(
                 sidecar.find_moved,
                 place.root,
@@ -178,6 +179,7 @@ class HandOver:
     async def _move(self, story: Story, handed: Handed) -> Handed:
         place, path = story.place, story.job.key.path
         root, folder = place.root, place.folder
+        await self._refuse_unmounted(story, handed)
         if story.job.handing is not None:  # a crash may have come in the middle of it
             made = await self._made_again(story, handed)
             written = await place.do(
@@ -200,6 +202,19 @@ class HandOver:
             raise NotHandedOver(Verdict("fail", f"{e.reason} {e.advice}")) from e
         return handed if moved is None else await self._arrived(story, handed, moved)
 
+    async def _refuse_unmounted(self, story: Story, handed: Handed) -> None:
+        place, job = story.place, story.job
+        mounted = await self._books.patient(Ledger.target_mount, place.folder.name)
+        await place.do(
+            sidecar.refuse_unmounted,
+            place.root,
+            job.key.path,
+            place.folder,
+            job.version,
+            handed.answer.data,
+            mounted,
+        )
+
     async def _made_again(self, story: Story, handed: Handed) -> Made:
         """What may be missing of it, for those outputs that take the image to be made."""
         place, path = story.place, story.job.key.path
@@ -210,7 +225,10 @@ class HandOver:
 
     async def _arrived(self, story: Story, handed: Handed, moved: sidecar.Moved) -> Handed:
         """The sidecars are called after the image, and so is what they say of it."""
-        place = story.place
+        place, folder = story.place, story.place.folder.name
+        mount = await place.do(sidecar.target_mount, moved)
+        if mount != await self._books.patient(Ledger.target_mount, folder):
+            await self._books.patient(Ledger.set_target_mount, folder, mount)
         directory, name = os.path.split(moved.path)
         answer, written = handed.answer, moved.written
         if answer.source.name != shown(name):

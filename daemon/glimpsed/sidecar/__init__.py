@@ -9,7 +9,7 @@ from glimpsed.disk.temporary import is_temporary, sweep
 from glimpsed.sidecar.adopt import Adoptable, adoptable, load, load_text
 from glimpsed.sidecar.amend import complete, refresh, refresh_at
 from glimpsed.sidecar.command import run as run_command
-from glimpsed.sidecar.move import Moved, find_moved, move
+from glimpsed.sidecar.move import Moved, find_moved, move, refuse_unmounted, target_mount
 from glimpsed.sidecar.render import (
     PAGE_BREAK,
     error_name,
@@ -37,6 +37,7 @@ __all__ = [
     "refresh",
     "refresh_at",
     "refuse_closed",
+    "refuse_unmounted",
     "remove",
     "remove_error",
     "render",
@@ -44,6 +45,7 @@ __all__ = [
     "run_command",
     "sidecar_name",
     "sweep",
+    "target_mount",
     "write",
     "write_error",
 ]

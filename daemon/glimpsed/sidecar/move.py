@@ -145,6 +145,37 @@ def find_moved(
     return None
 
 
+def refuse_unmounted(
+    root: Root, path: str, folder: Folder, version: Version, data: Any, mounted: str | None
+) -> None:
+    """Raise `SidecarBlocked` where the file system is away that `move` would bring this image to.
+
+    `mounted`: the mount point (`target_mount`) of what was moved there last. As of a watched folder, an empty directory in
+    its place is no place: what came into it would be hidden once the file system is back.
+    """
+    if folder.on_done.move_to is None or mounted is None or os.path.ismount(mounted):
+        return
+    base = _base(root, folder, version, data)
+    if _is_outside(os.path.relpath(os.path.realpath(base), mounted)):
+        return
+    with contextlib.suppress(FileNotFoundError):
+        try:
+            if os.listdir(mounted):
+                return
+        except PermissionError:  # the move will say so itself
+            return
+    why = f"it cannot be moved to {shown(base)}: nothing is mounted at {shown(mounted)} any more, which is empty"
+    raise SidecarBlocked(why, path=shown(path))
+
+
+def target_mount(moved: Moved) -> str:
+    """The mount point of the file system that an image was moved to."""
+    place = os.path.realpath(os.path.dirname(moved.path))
+    while not os.path.ismount(place):
+        place = os.path.dirname(place)
+    return place
+
+
 def _may_be(version: Version, there: os.stat_result) -> bool:
     return (
         stat.S_ISREG(there.st_mode)
