@@ -834,6 +834,14 @@ def test_an_estimate_has_each_folder_s_name_whole_on_a_line_of_its_own(history: 
         assert re.match(r"  [\d,]+ files?, [\d,]+ pages?, ", lines[at + 1])
 
 
+def test_an_estimate_of_no_folders_is_not_silent(home: Path, run: Run) -> None:
+    assert "No folders yet" in run("estimate")[1]
+    (home / "glimpsed.yaml").write_text("folders: {}")
+    code, out, _ = run("estimate")
+    assert code == 0
+    assert "No folders yet" in out
+
+
 def test_failures_are_told_in_the_machine_s_own_time(
     history: History, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
