@@ -33,7 +33,7 @@ USAGE = CHUNK | {
 }
 DELTA = {"type": "response.output_text.delta", "delta": "WHOLE ANSWER", "item_id": "m1", "output_index": 0}
 PART = {"type": "output_text", "text": "WHOLE ANSWER", "annotations": []}
-COMPLETED = {
+COMPLETED: dict[str, Any] = {
     "type": "response.completed",
     "response": {
         "id": "resp_1",
@@ -79,6 +79,7 @@ def stream(*steps: Any, kind: str = "text/event-stream") -> list[Any]:
 
 WORDS = ("end", "open", "close", "reset", "pings")
 ALL = sse(WHOLE, STOP, USAGE, "[DONE]")
+STARS = event("WHOLE HALF-1"), event("HALF-2 ANSWER")
 SNOWMAN = sse(event("W☃ÖLE 字"), STOP).encode()
 QUICK = {"stream": True, "timeout": "4s"}
 
@@ -161,6 +162,32 @@ CASES = {
     "message-like-delta": Case(stream(sse(event("WHOLE ANSWER", "stop", name="message"), "[DONE]"), "end")),
     "characters-cut-anywhere": Case(
         [head(), *(chunk(SNOWMAN[i : i + 1]) for i in range(len(SNOWMAN))), "end"], text="W☃ÖLE 字"
+    ),
+    "index-as-text": Case(
+        stream(
+            sse(*(CHUNK | {"choices": [{**e["choices"][0], "index": "0"}]} for e in (WHOLE, STOP)), "[DONE]"),
+            "end",
+        )
+    ),
+    "character-in-two-pieces": Case(
+        stream(
+            sse(STARS[0], STARS[1], STOP).replace("HALF-1", "\\ud83c").replace("HALF-2", "\\udf1f"), "end"
+        ),
+        text="WHOLE 🌟 ANSWER",
+    ),
+    "character-in-two-pieces-of-responses": Case(
+        stream(
+            sse(
+                DELTA | {"delta": "WHOLE HALF-1"},
+                DELTA | {"delta": "HALF-2 ANSWER"},
+                COMPLETED | {"response": COMPLETED["response"] | {"output": []}},
+            )
+            .replace("HALF-1", "\\ud83c")
+            .replace("HALF-2", "\\udf1f"),
+            "end",
+        ),
+        api="responses",
+        text="WHOLE 🌟 ANSWER",
     ),
     # signs of life
     "heartbeat-comments": Case(stream(*[": keep-alive\n\n", 1.0] * 7, ALL, "end"), entry=QUICK, seconds=20),

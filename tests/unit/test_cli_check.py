@@ -420,7 +420,7 @@ def test_who_may_not_look_is_told_so(tmp_path: Path) -> None:
     config.chmod(0o600)
     code, told = glimpsed("check")
     assert code == 78
-    assert f"cannot be read: Permission denied: {config} belongs to nobody:" in told
+    assert "cannot be read: Permission denied: it belongs to nobody:" in told
     os.chown(config, 0, 0)
     key = tmp_path / "key"
     key.touch(0o600)
@@ -429,6 +429,9 @@ def test_who_may_not_look_is_told_so(tmp_path: Path) -> None:
         more.write(
             f"models: {{m: {{base_url: 'https://h/v1', api_key_file: {key}}}}}\ndefaults: {{model: m}}\n"
         )
+    code, told = glimpsed("init", "-o", f"{state}/new.yaml")
+    assert code == 77
+    assert f"new.yaml cannot be written: Permission denied: {state} belongs to nobody:" in told
     code, told = glimpsed("run")
     assert code == 78
-    assert f"cannot be read: Permission denied: {key} belongs to nobody:" in told
+    assert "cannot be read: Permission denied: it belongs to nobody:" in told

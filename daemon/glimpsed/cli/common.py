@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rich.segment import Segment
 
     from glimpsed.config import Config
+    from glimpsed.errors import GlimpsedError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -62,6 +63,17 @@ class OutputFile(NamedPath):
 
 
 STDOUT = Path("-")
+
+
+def unwritable(path: Path, error: OSError, done: str = "written") -> GlimpsedError:
+    """What is said of an output that cannot be `done`: other rights are needed, or another place."""
+    from glimpsed.disk.owner import denied
+    from glimpsed.errors import NotPermitted, UsageError
+    from glimpsed.model import shown
+
+    if isinstance(error, PermissionError):
+        return NotPermitted(f"{shown(str(path))} cannot be {done}: {denied(path)}")
+    return UsageError(f"{shown(str(path))} cannot be {done}: {error.strerror}")
 
 
 def _set_config(context: click.Context, _: click.Parameter, value: Path | None) -> None:

@@ -24,6 +24,7 @@ from glimpsed.cli.common import (
     model_names,
     out,
     print_json,
+    unwritable,
 )
 from glimpsed.errors import UsageError
 from glimpsed.model import shown
@@ -323,5 +324,5 @@ def _write_page(
     try:
         path.write_text(render(columns, files, chosen(config.language)), encoding="utf-8", errors="replace")
     except OSError as e:
-        raise UsageError(f"{shown(str(path))} cannot be written: {e.strerror}") from e
+        raise unwritable(path, e) from e
     err().print(f"{shown(str(path))} is written", soft_wrap=True)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from glimpsed.cli.common import STDOUT, OutputFile, common_options, err, folder_names, say
+from glimpsed.cli.common import STDOUT, OutputFile, common_options, err, folder_names, say, unwritable
 from glimpsed.errors import UsageError
 from glimpsed.model import shown
 
@@ -134,5 +133,5 @@ def _write(table: ExportTable, kind: str, output: Path | None, *, excel: bool) -
                 else:
                     write.to_jsonl(table, file)
     except OSError as e:
-        raise UsageError(f"{shown(os.fspath(output))} cannot be written: {e.strerror}") from e
+        raise unwritable(output, e) from e
     return []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from glimpsed.cli.common import OutputFile, common_options
+from glimpsed.cli.common import OutputFile, common_options, unwritable
 from glimpsed.errors import UsageError
 from glimpsed.model import shown
 
@@ -108,7 +108,7 @@ def command(output: Path | None, *, system: bool) -> None:
     try:
         inbox.mkdir(exist_ok=True)
     except OSError as e:
-        raise UsageError(f"{shown(str(inbox))} cannot be created: {e.strerror}") from e
+        raise unwritable(inbox, e, "created") from e
     click.echo(f"Wrote {shown(str(file))}.")
     found = file == Path("glimpsed.yaml") and not os.environ.get("GLIMPSED_CONFIG")  # without being told
     option = "" if found else f" -c {shlex.quote(shown(str(file)))}"
@@ -123,7 +123,7 @@ def _system(file: Path) -> None:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as e:
-            raise UsageError(f"{shown(str(file.parent))} cannot be created: {e.strerror}") from e
+            raise unwritable(file.parent, e, "created") from e
         _write(file, SYSTEM_STARTER)
         click.echo(f"Wrote {shown(str(file))}.")
     click.echo(SYSTEM_NEXT.format(file=shown(str(file))))
@@ -138,6 +138,6 @@ def _write(file: Path, text: str) -> None:
             f"{shown(str(file))} exists, and is not overwritten; -o FILE writes another one"
         ) from e
     except OSError as e:
-        raise UsageError(f"{shown(str(file))} cannot be written: {e.strerror}") from e
+        raise unwritable(file, e) from e
     with os.fdopen(fd, "w", encoding="utf-8") as stream:
         stream.write(text)

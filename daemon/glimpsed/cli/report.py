@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from glimpsed import eventloop
-from glimpsed.cli.common import STDOUT, OutputFile, common_options, err, names_or_directories
-from glimpsed.errors import UsageError
+from glimpsed.cli.common import STDOUT, OutputFile, common_options, err, names_or_directories, unwritable
 from glimpsed.language import Language, told, translator
 from glimpsed.model import shown
 
@@ -81,7 +80,7 @@ def command(*, folder: str, output: Path | None, limit: int) -> None:
     try:
         output.write_bytes(html)
     except OSError as e:
-        raise UsageError(f"{shown(str(output))} cannot be written: {e.strerror}") from e
+        raise unwritable(output, e) from e
     err().print(f"{shown(str(output))}: {files(len(page.items))}, {naturalsize(len(html))}", soft_wrap=True)
 
 

@@ -72,7 +72,7 @@ class Try:
 
 
 @click.command()
-@click.argument("images", nargs=-1, required=True, type=NamedPath(path_type=Path))
+@click.argument("images", nargs=-1, required=True, type=NamedPath(path_type=Path, readable=False))
 @click.option(
     "--folder",
     metavar="NAME",

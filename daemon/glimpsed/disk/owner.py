@@ -19,9 +19,9 @@ def user(number: int) -> str:
 
 
 def denied(path: Path) -> str:
-    """``Permission denied: PATH belongs to NAME:GROUP (mode 0640), this runs as NAME``.
+    """``Permission denied: it belongs to NAME:GROUP (mode 0640), this runs as NAME``.
 
-    Told of the first of the path and its directories that may be looked at.
+    Told of the path, or the first of its directories that may be looked at.
     """
     reason = os.strerror(errno.EACCES)
     for place in (path, *path.absolute().parents):
@@ -31,7 +31,8 @@ def denied(path: Path) -> str:
             continue
         mode = stat.S_IMODE(status.st_mode)
         owner = f"{user(status.st_uid)}:{_group(status.st_gid)}"
-        return f"{reason}: {place} belongs to {owner} (mode {mode:04o}), this runs as {user(os.geteuid())}"
+        it = "it" if place is path else place
+        return f"{reason}: {it} belongs to {owner} (mode {mode:04o}), this runs as {user(os.geteuid())}"
     return reason
 
 

@@ -91,7 +91,7 @@ def first_choice(reply: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The choice with the index 0, wherever it stands; where none has it, the first."""
     choices = reply.get("choices")
     found = [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
-    return next((choice for choice in found if choice.get("index") == 0), found[0] if found else None)
+    return next((choice for choice in found if str(choice.get("index")) == "0"), found[0] if found else None)
 
 
 def _arguments(message: Mapping[str, Any]) -> str:

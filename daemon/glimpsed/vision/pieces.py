@@ -10,7 +10,7 @@ from typing import Any
 from glimpsed.vision.chat import first_choice, thought
 from glimpsed.vision.events import OBJECT_BYTES, StreamEvent
 from glimpsed.vision.told import is_error
-from glimpsed.vision.wire import written
+from glimpsed.vision.wire import sane, written
 
 _ENDS = ("response.completed", "response.incomplete", "response.failed")
 _DONE = re.compile(r"response\.(output_text|refusal|content_part|output_item)\.done")
@@ -99,7 +99,7 @@ class Pieces:
     def _chunk(self, event: dict[str, Any]) -> None:
         self._reply |= {key: event[key] for key in ("id", "model", "usage") if event.get(key)}
         choice = first_choice(event)
-        if choice is None or choice.get("index") not in (None, 0):
+        if choice is None or str(choice.get("index") or 0) != "0":  # some write it as text
             return
         if choice.get("usage"):  # Moonshot
             self._reply["usage"] = choice["usage"]
@@ -247,4 +247,5 @@ def _response(event: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _json(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
+    # Two halves of a character may have come in two pieces: here they are one again.
+    return sane(json.dumps(value, ensure_ascii=False)).encode()
