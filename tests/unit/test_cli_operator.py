@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -522,6 +523,17 @@ def test_a_directory_called_like_a_folder_is_not_taken_for_it(history: History, 
 
 def test_the_size_of_a_small_report_is_not_nothing(history: History, run: Run) -> None:
     assert re.search(r": 0 files, [1-9][\d.]* kB$", run("report", "invoices", "-o", "page.html")[2])
+
+
+def test_a_page_whose_port_is_taken_says_how_to_have_another(history: History, run: Run) -> None:
+    pytest.importorskip("starlette")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        code, _, err = run("web", "--listen", f"127.0.0.1:{taken.getsockname()[1]}")
+    assert code == 78
+    assert "Address already in use" in err
+    assert "--listen HOST:PORT chooses another" in err
 
 
 # -- redo
