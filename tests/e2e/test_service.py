@@ -120,6 +120,19 @@ def test_a_reload_that_cannot_be_taken_over_changes_nothing(tmp_path: Path, inbo
         assert len(gateway.requests) == 2
 
 
+def test_a_config_without_folders_is_told_as_a_warning(tmp_path: Path, inbox: Path) -> None:
+    """As a disk that was full when it was written leaves it: else nobody hears that nothing is watched any more."""
+    with Gateway() as gateway, Daemon(config(gateway, inbox), tmp_path) as daemon:
+        assert "reason" not in daemon.wait_event("service.ready", level="info")
+        daemon.config.write_text("")
+        daemon.process.send_signal(signal.SIGHUP)
+        assert "no folders" in daemon.wait_event("service.reloaded", level="warning")["reason"]
+        daemon.config.write_text(config(gateway, inbox))
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_event("service.reloaded", level="info")
+        assert daemon.stop() == 0
+
+
 def test_a_reload_from_a_file_system_that_hangs_does_not_hold_up_the_stop(
     tmp_path: Path, inbox: Path
 ) -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -524,6 +525,17 @@ def test_the_size_of_a_small_report_is_not_nothing(history: History, run: Run) -
     assert re.search(r": 0 files, [1-9][\d.]* kB$", run("report", "invoices", "-o", "page.html")[2])
 
 
+def test_a_page_whose_port_is_taken_says_how_to_have_another(history: History, run: Run) -> None:
+    pytest.importorskip("starlette")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        code, _, err = run("web", "--listen", f"127.0.0.1:{taken.getsockname()[1]}")
+    assert code == 78
+    assert "Address already in use" in err
+    assert "--listen HOST:PORT chooses another" in err
+
+
 # -- redo
 
 
@@ -820,6 +832,14 @@ def test_an_estimate_has_each_folder_s_name_whole_on_a_line_of_its_own(history: 
     for name in history.config.folders:
         (at,) = [n for n, line in enumerate(lines) if line.startswith(f"{name}  ")]
         assert re.match(r"  [\d,]+ files?, [\d,]+ pages?, ", lines[at + 1])
+
+
+def test_an_estimate_of_no_folders_is_not_silent(home: Path, run: Run) -> None:
+    assert "No folders yet" in run("estimate")[1]
+    (home / "glimpsed.yaml").write_text("folders: {}")
+    code, out, _ = run("estimate")
+    assert code == 0
+    assert "No folders yet" in out
 
 
 def test_failures_are_told_in_the_machine_s_own_time(

@@ -316,6 +316,11 @@ def test_the_commands_find_the_ledger_of_the_service_with_that_config(
         (states / place / "ledger.sqlite").touch()
         assert config.state_url(found, {}, states) == f"sqlite:///{states}/{place}/ledger.sqlite"
         assert config.state_url(found, {"STATE_DIRECTORY": "/s"}, states) == "sqlite:////s/ledger.sqlite"
+    (tmp_path / "link.yaml").symlink_to(etc / "second.yaml")
+    (etc / "other").mkdir()
+    for way in (tmp_path / "link.yaml", etc / "other" / ".." / "second.yaml"):
+        told = config.state_url(config.load(way, env={}), {}, states)
+        assert told == f"sqlite:///{states}/glimpsed/second/ledger.sqlite"
     elsewhere = tmp_path / "second.yaml"
     elsewhere.write_text("folders: {}")
     assert config.state_url(config.load(elsewhere, env={}), {}, states) == own

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import shutil
+import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -379,15 +380,19 @@ async def test_links_and_pipes_neither_block_nor_lead_out(desk: Desk, tmp_path: 
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside/x.png").write_bytes(PNG)
     os.mkfifo(desk.path / "pipe.png")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "s"))
+    (tmp_path / "s").rename(desk.path / "socket.png")
     (desk.path / "link.png").symlink_to(tmp_path / "secret.png")
     (desk.path / "dir").symlink_to(tmp_path / "outside")
     async with desk.watching() as w:
         await asyncio.wait_for(w.listed.wait(), PATIENCE)
         (desk.path / "later.png").symlink_to(tmp_path / "secret.png")
         os.mkfifo(desk.path / "pipe2.png")
+        (desk.path / "socket.png").rename(desk.path / "socket2.png")
         (desk.path / "a.png").write_bytes(PNG)
         await desk.until(desk.states)
-        await desk.calm()
+        await desk.calm()  # nothing is waited for
         assert desk.states() == {"a.png": "queued"}
 
 

@@ -63,6 +63,7 @@ class OutputFile(NamedPath):
 
 
 STDOUT = Path("-")
+NO_FOLDERS = "No folders yet: 'glimpsed init' writes a config to start with."
 
 
 def unwritable(path: Path, error: OSError, done: str = "written") -> GlimpsedError:

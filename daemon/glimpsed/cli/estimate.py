@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from glimpsed.cli.common import common_options, err, folder_names, json_option, looking_at, out, print_json
+from glimpsed.cli.common import (
+    NO_FOLDERS,
+    common_options,
+    err,
+    folder_names,
+    json_option,
+    looking_at,
+    out,
+    print_json,
+)
 from glimpsed.model import shown
 
 if TYPE_CHECKING:
@@ -52,8 +61,10 @@ def command(*, name: str | None, as_json: bool) -> int:
         config = desk.config
     if as_json:
         print_json(_as_json(found, config))
-    else:
+    elif found:
         _show(found, config)
+    else:
+        out().print(NO_FOLDERS)
     problems = {name: f.problem for name, f in found.items() if f.problem}
     for folder_name, problem in problems.items():
         err().print(f"{folder_name}: {problem}")

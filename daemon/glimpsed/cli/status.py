@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from glimpsed.cli.common import common_options, json_option, model_names, out, print_json
+from glimpsed.cli.common import NO_FOLDERS, common_options, json_option, model_names, out, print_json
 from glimpsed.errors import UsageError
 from glimpsed.model import shown
 
@@ -118,7 +118,7 @@ def view(shot: Mapping[str, Any], now: float, rates: Speeds | None = None) -> li
     if shot["folders"]:
         parts += [_folders(shot["folders"], rates), *_notes(shot["folders"], now), ""]
     else:
-        parts += ["No folders yet: 'glimpsed init' writes a config to start with.", ""]
+        parts += [NO_FOLDERS, ""]
     if shot["models"]:
         parts += [_models(shot["models"], now), ""]
     parts += _money(shot["spend"])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 from glimpsed.cli.common import common_options, err
+from glimpsed.errors import AddressTaken
 
 if TYPE_CHECKING:
     from glimpsed.config import Config
@@ -34,7 +36,13 @@ def command(*, listen: str | None) -> int:
 
     need()
     with opened(page=True) as desk:
-        eventloop.run(_serve(desk, listening.listening(desk.config, listen)))
+        try:
+            eventloop.run(_serve(desk, listening.listening(desk.config, listen)))
+        except AddressTaken as e:
+            hint = (
+                "the daemon's own page, where the config has `web:`; --listen HOST:PORT chooses another place"
+            )
+            raise AddressTaken(*(replace(problem, hint=hint) for problem in e.problems)) from e
     return 0
 
 

@@ -110,9 +110,14 @@ def state_url(config: Config, env: Mapping[str, str] = os.environ, states: Path 
 
 def _of_service(file: Path | None, states: Path) -> Path | None:
     """Where the unit with this config has its ledger: glimpsed.service, or glimpsed@NAME for /etc/glimpsed/NAME.yaml."""
-    if file is None or file.absolute().parts[-3:-1] != ("etc", "glimpsed"):
+    if file is None:
         return None
-    directory = states / "glimpsed" / ("" if file.stem == "config" else file.stem)
+    # Also by a way round, `../glimpsed/second.yaml`, and by a link that leads there.
+    ways = (Path(os.path.abspath(file)), Path(os.path.realpath(file)))
+    name = next((way.stem for way in ways if way.parts[-3:-1] == ("etc", "glimpsed")), None)
+    if name is None:
+        return None
+    directory = states / "glimpsed" / ("" if name == "config" else name)
     try:
         os.stat(directory / LEDGER)
     except (FileNotFoundError, NotADirectoryError):

@@ -131,14 +131,24 @@ def opened_file(root: Root, path: str) -> Iterator[tuple[int, os.stat_result]]:
 def _opened_in(parent: int, name: str, path: str) -> Iterator[tuple[int, os.stat_result]]:
     """`opened_file` in an open directory."""
     with translated(path):
-        fd = os.open(name, READ, dir_fd=parent)
+        odd = FileError(f"{shown(path)} is not a regular file.", "Put a regular file there.")
+        try:
+            fd = os.open(name, READ, dir_fd=parent)
+        except OSError as e:
+            raise (odd if _is_odd(parent, name) else e) from e
         try:
             status = os.fstat(fd)
             if not stat.S_ISREG(status.st_mode):
-                raise FileError(f"{shown(path)} is not a regular file.", "Put a regular file there.")
+                raise odd
             yield fd, status
         finally:
             os.close(fd)
+
+
+def _is_odd(parent: int, name: str) -> bool:
+    """Whether what could not be opened never will be: a socket, a device without a driver or on a `nodev` mount."""
+    there = entry(parent, name)
+    return there is not None and not (stat.S_ISREG(there.st_mode) or stat.S_ISLNK(there.st_mode))
 
 
 def version_of(status: os.stat_result) -> Version:
@@ -211,7 +221,7 @@ def version_there(parent: int, name: str) -> Version | None:
     try:
         fd = os.open(name, READ, dir_fd=parent)
     except OSError as e:
-        if e.errno in MISSING or e.errno == errno.ELOOP:
+        if e.errno in MISSING or e.errno == errno.ELOOP or _is_odd(parent, name):
             return None
         raise
     try:

@@ -54,7 +54,9 @@ class Event:
 
 EVENTS: dict[str, Event] = {
     SERVICE_STARTED: Event("Starting[: {reason}]", "d04bb926815d441c91e9d95cca0dd299"),
-    SERVICE_READY: Event("Ready[, folders watched: {folders}]", "0bd57d7514c04f67b9f46298787f7e38"),
+    SERVICE_READY: Event(
+        "Ready[, folders watched: {folders}][: {reason}]", "0bd57d7514c04f67b9f46298787f7e38"
+    ),
     SERVICE_RELOADED: Event("The config was reloaded[: {reason}]", "36459b98aefa44b2a8aa53b359f13e29"),
     SERVICE_RELOAD_FAILED: Event(
         "The new config is not usable, the old one stays in force[: {reason}]",

@@ -7,7 +7,7 @@ import contextlib
 import gc
 import os
 import signal
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -56,6 +56,7 @@ AT_START = (
     "web",
     "notify",
 )  # what a reload does not change
+NO_FOLDERS = "the config has no folders: nothing is watched"  # a file that was cut off is a config as well
 
 
 class Service:
@@ -294,8 +295,8 @@ class Service:
                 fixed = [key for key in AT_START if getattr(config, key) != getattr(self.config, key)]
                 await self._disk.run(self._reloading, config)
                 await self._apply(config, connected)
-                reason = f"{', '.join(fixed)}: taken over at the next start" if fixed else None
-                log.info(events.SERVICE_RELOADED, reason=reason)
+                reasons = [f"{', '.join(fixed)}: taken over at the next start"] if fixed else []
+                self._tell(events.SERVICE_RELOADED, reasons)
             self._notify.reloaded(problem)
 
     async def _apply(self, config: Config, connected: Mapping[str, Model]) -> None:
@@ -384,7 +385,12 @@ class Service:
         await set_gauges(self.books, self.folders, self.models)
 
     def _became_ready(self) -> None:
-        log.info(events.SERVICE_READY, folders=len(self.folders.names))
+        self._tell(events.SERVICE_READY, [], folders=len(self.folders.names))
+
+    def _tell(self, event: str, reasons: Sequence[str], **fields: object) -> None:
+        level = log.info if self.config.folders else log.warning
+        reason = "; ".join([*reasons, *([] if self.config.folders else [NO_FOLDERS])])
+        level(event, **fields, **({"reason": reason} if reason else {}))
 
     def _log_status(self) -> None:
         log.info(events.SERVICE_STATUS, reason=self.status_line())
