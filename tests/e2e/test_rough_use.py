@@ -13,6 +13,7 @@ import pytest
 
 from daemon import GLIMPSED, environment, glimpsed
 from gateway import Gateway, Scripted
+from glimpsed.ledger import open_ledger
 from pictures import picture
 
 ONE_FILE = "scan.png"
@@ -20,7 +21,7 @@ ONE_FILE = "scan.png"
 
 @pytest.fixture
 def home(tmp_path: Path, gateway: Gateway) -> Path:
-    """A config with one folder, and one image in it."""
+    """A config with one folder, one image in it, and the ledger of a daemon that has not seen it yet."""
     (tmp_path / "inbox").mkdir()
     (tmp_path / "inbox" / ONE_FILE).write_bytes(picture())
     (tmp_path / "glimpsed.yaml").write_text(
@@ -28,6 +29,8 @@ def home(tmp_path: Path, gateway: Gateway) -> Path:
         "folders: {inbox: {path: inbox, settle: 0.1s, settle_limit: 1s}}\n"
         "drain: 20s\n"
     )
+    (tmp_path / "state" / "glimpsed").mkdir(parents=True)
+    open_ledger(f"sqlite:///{tmp_path}/state/glimpsed/ledger.sqlite").close()
     return tmp_path
 
 
