@@ -56,6 +56,10 @@ unchecked: $(VENV)/.tested  ## the same tests without the checks
 	$(VENV)/bin/python -m compileall -q daemon
 	$(PYTEST) -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow"
 
+.PHONY: failed
+failed: $(VENV)/.tested  ## the tests that failed last, one after the other
+	$(PYTEST) -q --last-failed --last-failed-no-failures none
+
 .PHONY: check
 check: $(VENV)/.dev  ## ruff, mypy, import-linter
 	$(VENV)/bin/ruff check --quiet
