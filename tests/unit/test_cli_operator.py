@@ -356,6 +356,16 @@ def test_a_file_can_be_named_as_the_commands_name_it(history: History, run: Run)
     assert "in none of the folders" in err
 
 
+@pytest.mark.parametrize("name", ["scan\udce9.png", "a\nb.png", "sub/\x1b[31m.png"])
+def test_a_name_that_is_listed_escaped_is_known_so_too(history: History, run: Run, name: str) -> None:
+    key = history.failed("invoices", name, "It is broken.")
+    [told] = data(run, "failures")
+    assert told["file"] != name
+    assert run("retry", f"invoices/{told['file']}")[1] == "queued again: 1 file\n"
+    assert state(history, key) == "queued"
+    assert run("retry", "invoices/other\\n.png")[0] == 2
+
+
 def test_retry_leaves_what_has_not_failed_and_says_so(history: History, run: Run) -> None:
     key = history.done("invoices", "a.png")
     code, out, err = run("retry", "invoices/a.png")

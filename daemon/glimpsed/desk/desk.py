@@ -49,11 +49,18 @@ def keys_of(desk: Desk, paths: Sequence[str]) -> list[FileKey]:
         else:
             # `glimpsed retry *` names sidecars, too.
             about = key if desk.ledger.find(key) is not None else _of_sidecar(desk, key)
-            inside = [about] if about is not None else []
+            inside = [about] if about is not None else _shown_so(desk, key)
         if not inside:
             raise UsageError(f"{shown(path)}: no such file was seen yet in the folder '{key.folder}'")
         found |= dict.fromkeys(inside)
     return list(found)
+
+
+def _shown_so(desk: Desk, told: FileKey) -> list[FileKey]:
+    r"""Files whose names hold what no terminal should get, and that are listed with that escaped: ``scan\xe9.png``."""
+    if "\\" not in told.path:
+        return []
+    return [key for key in desk.ledger.beneath(told.folder, "") if shown(key.path) == told.path]
 
 
 def _of_sidecar(desk: Desk, sidecar: FileKey) -> FileKey | None:
