@@ -13,7 +13,7 @@ from glimpsed.ledger.part import HOUR, ZONES
 from glimpsed.model import FileKey, Offer, Version
 
 _BATCH = 500
-_MOST_GIVEN_UP = 100_000
+_MOST_DISPLACED = 100_000
 
 
 async def vanished(site: WatchedFolder, root: Root, paths: Sequence[str]) -> None:
@@ -78,7 +78,7 @@ async def without_adopted(
     return left
 
 
-class GivenUp:
+class Displaced:
     """Versions that are to be ignored, whose names other files have by now: their rows are about those.
 
     Pages that are renamed one after the other, to make room for a new one, take each other's names.
@@ -92,7 +92,7 @@ class GivenUp:
         for key, version in was.items():
             if version != now[key] and key not in self.of(version):
                 self._names.setdefault(version, []).append(key)
-        while len(self._names) > _MOST_GIVEN_UP:
+        while len(self._names) > _MOST_DISPLACED:
             del self._names[next(iter(self._names))]
 
     def of(self, version: Version) -> list[FileKey]:
@@ -106,7 +106,7 @@ class GivenUp:
 
 
 async def without_renamed(
-    site: WatchedFolder, root: Root, offers: Sequence[Offer], given_up: GivenUp
+    site: WatchedFolder, root: Root, offers: Sequence[Offer], displaced: Displaced
 ) -> list[Offer]:
     """What was there before glimpsed stays ignored under another name: its version, where no file of it is left.
 
@@ -114,9 +114,9 @@ async def without_renamed(
     """
     versions = {offer.key: offer.version for offer in offers}
     here = await site.books(Ledger.ignored_here, list(versions))
-    given_up.note(here, versions)
+    displaced.note(here, versions)
     rows = await site.books(Ledger.ignored, site.folder.name, set(versions.values()))
-    places = {v: list(dict.fromkeys([*rows.get(v, ()), *given_up.of(v)])) for v in versions.values()}
+    places = {v: list(dict.fromkeys([*rows.get(v, ()), *displaced.of(v)])) for v in versions.values()}
     asked = {(key.path, version) for version, keys in places.items() for key in keys}
     standing = await site.disk(scan.standing, root, asked) if asked else set()
     renamed = {key: versions[key] for key, was in here.items() if _is_other_zone(was, versions[key])}
@@ -127,7 +127,7 @@ async def without_renamed(
             continue
         before = min(left, key=lambda key: key.name != offer.key.name)
         places[offer.version].remove(before)
-        given_up.found(offer.version, before)
+        displaced.found(offer.version, before)
         renamed[offer.key] = offer.version
         if before in rows.get(offer.version, ()):  # of a name that was given up, the row is another file's
             rowless.append(before)

@@ -47,7 +47,7 @@ class Settler:
         self._now = asyncio.Event()
         self._odd: dict[str, None] = {}  # names of no image, which may be links
         self._told: tuple[int, str | None] = 0, None
-        self._given_up = rows.GivenUp()
+        self._displaced = rows.Displaced()
         self._on_the_way = 0  # complete, and not in the ledger yet
 
     @property
@@ -152,7 +152,7 @@ class Settler:
                 self._outdated(path.rpartition("/")[0])
             new = offers
             if offers and self._site.folder.existing == "ignore":
-                new = await rows.without_renamed(self._site, root, offers, self._given_up)
+                new = await rows.without_renamed(self._site, root, offers, self._displaced)
             if new:
                 await self._offer(new)
         except Exception:  # whoever waits for the last file to be done must not miss them meanwhile
