@@ -120,7 +120,9 @@ ERRORS: tuple[Row, ...] = (
         " no_available_channel get_channel_failed model_access_denied model_not_available"
         " key_model_access_denied team_model_access_denied user_model_access_denied org_model_access_denied"
         " project_model_access_denied customer_model_access_denied"),
-    row("switch", "model", words=r"无权(使用|访问).{0,10}(模型|model) | 无可用渠道 | 模型.{0,60}(不存在|未开通|不支持)"
+    row("switch", "model", words=r"无权(使用|访问).{0,10}(模型|model) | 无可用渠道 | 模型.{0,60}(不存在|未开通) | 不支持(该|此|这个|当前|所选)模型"
+        # Not what else a model may lack: streams, a parameter, a format.
+        r"| 模型.{0,60}不支持(?=\s?([。，,.;；!！）)]|\Z)|(?!.{0,6}多[张个幅]).{0,12}(图[片像](?!.{0,6}(格式|尺寸|大小|分辨率|类型))|视觉|多模态|image|vision))"
         r"| no[ ]available[ ]channel | (model|deployment|engine).{0,120}(does[ ]not[ ]exist|doesn't[ ]exist|not[ ](exist|found|open)\b|been[ ](deprecated|retired|decommissioned|removed|discontinued|shut[ ]down))"
         r"| (unknown|invalid|unsupported|no[ ]such)[ ]model\b(?![ _](param|arg|config|setting|opt|input|output)) | not[ ]a[ ]valid[ ]model | (no|not[ ]have)[ ]access[ ]to[ ](the[ ])?model"
         r"| \A(?!(?s:.*)(\A|\s)images?\b)(?s:.*)\bmodel[ ](id|identifier|name)\b:?((?!\b(or|and)\b|[,;]|[.:][ ]).){0,30}\b(invalid|not[ ](valid|known|recogni[sz]ed)|unknown)"
@@ -173,7 +175,7 @@ ERRORS: tuple[Row, ...] = (
     # --- the request's shape ---
     row("retry", "badly", codes="json_validate_failed", words=r"failed[ ]to[ ](generate|produce).{0,20}json"),
     row("switch", "schema", at=SHAPE, words=r"response_format | json_schema | json_object | text\.format"
-        r"| response_?schema | response_?mime_?type | invalid[ ]schema | structured[ ]outputs? | json[ ](mode|schema)"
+        r"| response_?schema | response_?mime_?type | invalid[ ]schema | structured[ ]outputs? | json[ ](mode|schema) | json[ ]?模式 | 结构化输出"
         r"| (format|output)\w*\.schema | additionalProperties | unrecognized[ ]schema | \bschema\b.{0,80}(too[ ](many|complex|deep|large)|exceed) | (fail|invalid|unsupported).{0,30}\bgrammar | (x|lm-?format-?|guided[ _])?grammar.{0,40}(support|compil|invalid|fail)"),
     row("switch", "limit", at="400 422", words=r"(max_?(new_|completion_|output_)?tokens).{0,60}"
         r"(too[ ]large|exceed|at[ ]most|less[ ]than|must[ ]be|should[ ]be|range|>|<|above|maximum|greater|lower[ ]than)"),
