@@ -71,11 +71,6 @@ class State:
 Next: TypeAlias = State | Verdict
 
 
-def absent(first: Finding) -> bool:
-    """Whether the API that gave this, where the other one gives an answer, is not there."""
-    return first.hint in (*ABSENT, "unlike")
-
-
 def begin(
     entry: ModelEntry,
     request: Request,
@@ -120,13 +115,10 @@ def weighed(state: State, finding: Finding, *, there: bool = False) -> Finding:
     if finding.hint == "missing" and _names_model(state, finding.verdict.reason):
         finding = replace(finding, hint="model")
     first, hint = state.first, finding.hint
-    if hint == "unlike" and not there and state.both and state.other is not None:
-        finding = _as(finding, "switch", finding.verdict.reason)  # before anything pauses
-    if first is not None and first.hint in ("missing", "unlike") and hint == "missing" and not state.big:
+    if first is not None and first.hint == hint == "missing" and not state.big:
         # Neither API is there, unless the body is one that gateways do not find.
-        told = first if first.hint == "unlike" else finding
         verdict = replace(
-            finding.verdict, kind="pause", reason=f"{told.verdict.reason}: no model API at base_url"
+            finding.verdict, kind="pause", reason=f"{finding.verdict.reason}: no model API at base_url"
         )
         return replace(finding, verdict=replace(verdict, doubtful=there))  # perhaps for this file alone
     if state.raised and _about_limit(finding):

@@ -243,7 +243,7 @@ class RemoteModel:
         if learnt:
             self.lessons.learn(state.api, **learnt)
         if state.first is not None:
-            self.lessons.learn_api(state.api, sure=reaction.absent(state.first))
+            self.lessons.learn_api(state.api, sure=state.first.hint in reaction.ABSENT)
         self.lessons.accepted(state.api, state.ask.request)
 
     def _error(self, verdict: Verdict, spent: Spent, request: Request, *, sent: bool = True) -> VisionError:

@@ -75,14 +75,13 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, api: Api, now: f
     content = _json(body)
     wait = waits.of_headers(headers, now, limited=status in LIMITED)
     if content is None and (_HTML.search(body[:_HEAD]) or (body.strip() and _says_html(headers))):
-        return _from_page(status, wait, _titled(body), api)
+        return _from_page(status, wait, _titled(body))
     told = told_by(_text(body) if content is None else content)
     if told is not None:
         return _from_error(status, told, headers, now, _unlike(content, headers, body, api))
     if 200 <= status < 300:
         reason = f"HTTP {status}: {_unlike(content, headers, body, api)}"
-        alike = frozenset({f"{status} no answer"})
-        return _finding("retry", reason, wait, status=status, alike=alike)
+        return _finding("retry", reason, wait, status=status, alike=frozenset({f"{status} no answer"}))
     return _from_status(status, "", wait)
 
 
@@ -124,7 +123,7 @@ def _from_error(status: int, told: Told, headers: Mapping[str, str], now: float,
     return _from_status(real, reason, wait, alike)
 
 
-def _from_page(status: int, wait: float | None, titled: str, api: Api) -> Finding:
+def _from_page(status: int, wait: float | None, titled: str) -> Finding:
     """An HTML page: from a proxy that is in trouble or refuses, or because base_url leads to a web site."""
     if (status >= 500 and status != 501) or status in (404, 408, 413, 429):  # 501: it takes no POST at all
         return _from_status(status, f"HTTP {status}, an HTML page{titled}", wait)
@@ -141,10 +140,7 @@ def _from_page(status: int, wait: float | None, titled: str, api: Api) -> Findin
             alike=alike,
         )
     wrong = f"an HTML page{titled} instead of JSON; base_url is wrong (does it lack /v1?)"
-    unlike = 200 <= status < 300 and api == "responses"
-    return _finding(
-        "pause", f"HTTP {status}: {wrong}", wait, status=status, hint="unlike" if unlike else "doubt"
-    )
+    return _finding("pause", f"HTTP {status}: {wrong}", wait, status=status, hint="doubt")
 
 
 def _from_status(
@@ -182,7 +178,7 @@ def _finding(
         cut_off=kind == "retry" and status in CUT_OFF,
         server=kind == "retry" and (status >= 500 or 200 <= status < 300),
         overload=kind == "retry" and (status in OVERLOAD or (400 <= status < 500 and not hint)),
-        doubtful=kind == "pause" and hint in ("doubt", "unlike"),
+        doubtful=kind == "pause" and hint == "doubt",
         alike=alike,
     )
     return Finding(verdict, hint, name, status=status)

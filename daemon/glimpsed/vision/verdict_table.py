@@ -17,7 +17,6 @@ The `hint` says what can be done about it, before the verdict comes out:
     doubt       about the account, or about this file      unknown  4xx, and nobody knows why: experiment
     candidates, badly, empty   asked again later; the second time: the other API, another structure, another model
     inside      the same: an error inside a 200, and nobody knows why; the second time: experiment
-    unlike      a web page as Responses' answer: chat, which may be there alone
     unended     the same: a stream that ended without a last word; the second time: not as a stream
 
 `blind` (it says that it cannot see an image), `repair` (does not fit the schema) and `finish` (ended for a reason
@@ -34,7 +33,7 @@ from typing import Literal, TypeAlias
 from glimpsed.errors import VerdictKind
 
 Hint: TypeAlias = Literal[
-    "", "parameter", "schema", "limit", "bytes", "image", "count", "api", "model", "refused", "missing", "doubt", "unlike",
+    "", "parameter", "schema", "limit", "bytes", "image", "count", "api", "model", "refused", "missing", "doubt",
     "unknown", "inside", "candidates", "badly", "empty", "unended", "blind", "repair", "finish",
 ]  # fmt: skip
 
