@@ -76,9 +76,8 @@ def root_of(folder: Folder) -> Root | None:
     from glimpsed.disk.files import find_root
     from glimpsed.errors import ShareTrouble, Vanished
 
-    if (
-        not folder.path.is_absolute()
-    ):  # of a config that cannot be read: a directory of that name here is another one
+    # Of a config that cannot be read: a directory of that name here is another one.
+    if not folder.path.is_absolute():
         say(f"{folder.name} cannot be looked at now: the config does not say where it is", error=True)
         return None
     try:

@@ -27,9 +27,8 @@ class FirstSight:
         digests = await site.books(Ledger.fingerprints, name)
         interrupted = digests.pop(UNDER_WAY, None) is not None
         since = await site.books(Ledger.seen, name)
-        if (
-            interrupted
-        ):  # what it had queued by then belongs to the backlog too, and what came since then does not
+        if interrupted:
+            # What it had queued by then belongs to the backlog too, and what came since then does not.
             self._began = min(self._began, since or self._began)
             self._waiting = (await site.books(Ledger.counts, [name]))[name]["queued"]
         elif since is None:

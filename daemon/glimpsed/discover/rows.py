@@ -129,7 +129,8 @@ async def without_renamed(
         places[offer.version].remove(before)
         displaced.found(offer.version, before)
         renamed[offer.key] = offer.version
-        if before in rows.get(offer.version, ()):  # of a name that was given up, the row is another file's
+        # The row of a name that it was displaced from is another file's.
+        if before in rows.get(offer.version, ()):
             rowless.append(before)
     if renamed:
         await site.books(Ledger.ignore, renamed, site.clock(), instead_of=rowless)
